@@ -1,0 +1,1 @@
+"""notifier: the mails that a web application owes its users, each a ledger row first."""
