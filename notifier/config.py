@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     database_url: str = ""
     redis_url: str = ""
     celery_broker_url: str = ""
+    #: Reverse proxies in front of the web process whose X-Forwarded-* may be believed.
     trusted_proxies: int = Field(0, ge=0, le=5)
+    #: The development inbox, shown as a link; `./run up` sets it.
+    inbox_url: str = ""
 
     mail_server: str = "127.0.0.1"
     mail_port: int = Field(1025, ge=1, le=65535)
@@ -118,29 +121,28 @@ class Settings(BaseSettings):
         if self.mail_use_tls and self.mail_use_ssl:
             problems.append("MAIL_USE_TLS and MAIL_USE_SSL: choose one (STARTTLS or TLS from the first byte)")
         if self.mail_lease <= self.mail_timeout_total:
-            problems.append(
-                "MAIL_LEASE: must be longer than MAIL_TIMEOUT_TOTAL, or two workers may send one mail"
-            )
+            problems.append("MAIL_LEASE: must be longer than MAIL_TIMEOUT_TOTAL, or two workers may hold one mail")
         if bool(self.mail_username) != bool(self.mail_password):
             problems.append("MAIL_USERNAME and MAIL_PASSWORD: set both or neither")
         return problems
 
     def _mistakes_in_production(self) -> list[str]:
         tls = self.mail_use_tls or self.mail_use_ssl
-        rules = [
-            (DEVELOPMENT_SECRET in self.secret_keys, "SECRET_KEYS: the development secret is not for production"),
-            (any(len(key) < 32 for key in self.secret_keys), "SECRET_KEYS: each key needs 32 characters or more"),
-            (not self.public_url, "PUBLIC_URL: production needs the address that links in mails start with"),
-            (self.public_url.startswith("http://"), "PUBLIC_URL: production links must be https"),
-            (not self.database_url, "DATABASE_URL: production needs a database of its own"),
-            (not self.broker_url, "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own"),
-            (bool(self.mail_username) and not tls, "MAIL_USERNAME without MAIL_USE_TLS or MAIL_USE_SSL: "
-             "credentials never travel in clear"),
-            (not tls and not is_loopback(self.mail_server), "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on "
-             "this machine may be used without TLS"),
-            (not self.ratelimit_enabled, "RATELIMIT_ENABLED=0: limits cannot be lifted in production"),
-        ]  # fmt: skip
-        return [line for wrong, line in rules if wrong]
+        own_machine = is_loopback(self.mail_server)
+        rules = {
+            "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in self.secret_keys,
+            "SECRET_KEYS: each key needs 32 characters or more": any(len(key) < 32 for key in self.secret_keys),
+            "PUBLIC_URL: production needs the address that links in mails start with": not self.public_url,
+            "PUBLIC_URL: production links must be https": self.public_url.startswith("http://"),
+            "DATABASE_URL: production needs a database of its own": not self.database_url,
+            "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own": not self.broker_url,
+            "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials never travel in clear": bool(
+                self.mail_username and not tls
+            ),
+            "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (tls or own_machine),
+            "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not self.ratelimit_enabled,
+        }
+        return [line for line, wrong in rules.items() if wrong]
 
     @property
     def broker_url(self) -> str:

@@ -1,0 +1,160 @@
+"""create_app(): the only place where the parts meet."""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from notifier import logs, sqlite
+from notifier.accounts import Accounts
+from notifier.config import Settings, load_settings
+from notifier.delivery.compose import Composer
+from notifier.delivery.deliver import Sender
+from notifier.delivery.mailer import Mail
+from notifier.delivery.probe import probe_mail_server
+from notifier.delivery.render import Renderer
+from notifier.delivery.sweep import Sweep
+from notifier.delivery.transport import Transport
+from notifier.extensions import csrf, db, limiter, migrate
+from notifier.links import Links
+from notifier.tasks import beat, celery_app, jobs
+from notifier.tasks.outbox import Outbox, Publish, watch
+from notifier.tasks.probe import probe_broker
+from notifier.tasks.publisher import Publisher
+from notifier.tokens import Signer
+from notifier.web import errors, security
+from notifier.web.health import health
+from notifier.web.pages import pages
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: A rate limit that waits for Redis would cost more than it saves, in seconds.
+LIMITER_TIMEOUT = 0.1
+
+
+def create_app(settings: Settings | None = None, *, publish: Publish | None = None) -> Flask:
+    """A wired application. `publish` replaces the broker (tests).
+
+    Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
+    """
+    settings = settings or load_settings()
+    # The blueprints bring their static files; Flask's own /static would stand in front of them.
+    app = Flask(
+        "notifier", root_path=str(ROOT / "notifier"), template_folder=str(ROOT / "templates"), static_folder=None
+    )
+    app.config.from_mapping(_flask_config(settings))
+    if settings.notifier_env != "test":
+        logs.configure()
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    _bind_extensions(app, settings)
+    _wire(app, settings, publish)
+    _register_doors(app, settings)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    production = settings.notifier_env == "production"
+    host = urlsplit(settings.link_base).hostname
+    return {
+        "NOTIFIER_ENV": settings.notifier_env,
+        "TESTING": settings.notifier_env == "test",
+        "SECRET_KEY": settings.secret_keys[-1],
+        "SECRET_KEY_FALLBACKS": settings.secret_keys[:-1],
+        "SESSION_COOKIE_NAME": "__Host-notifier" if production else "notifier",
+        "SESSION_COOKIE_SECURE": production,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_SSL_STRICT": False,  # pages send no Referer, by policy; the token is what counts
+        "MAX_CONTENT_LENGTH": 256 * 1024,
+        "MAX_FORM_PARTS": 100,
+        "TRUSTED_HOSTS": sorted({host or "", "127.0.0.1", "localhost"} - {""}),
+        "INBOX_URL": settings.inbox_url,
+        "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
+        "RATELIMIT_ENABLED": settings.ratelimit_enabled,
+        "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": _limiter_options(settings),
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": bool(settings.redis_url),
+        "RATELIMIT_KEY_PREFIX": "notifier",
+        "MAIL_SERVER": settings.mail_server,
+        "MAIL_PORT": settings.mail_port,
+        "MAIL_USE_TLS": settings.mail_use_tls,
+        "MAIL_USE_SSL": settings.mail_use_ssl,
+        "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
+        "MAIL_SMTPUTF8": settings.mail_smtputf8,
+        # As with Flask-Mail itself: tests send nothing unless they ask for it.
+        "MAIL_SUPPRESS_SEND": (settings.notifier_env == "test")
+        if settings.mail_suppress_send is None
+        else settings.mail_suppress_send,
+    }
+
+
+def _engine_options(settings: Settings) -> dict[str, object]:
+    if settings.sqlalchemy_url.startswith("sqlite"):
+        return {}
+    # A connection that the server closed meanwhile is replaced, not handed out.
+    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
+
+
+def _limiter_options(settings: Settings) -> dict[str, object]:
+    if not settings.redis_url:
+        return {}
+    return {
+        "socket_connect_timeout": LIMITER_TIMEOUT,
+        "socket_timeout": LIMITER_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def _bind_extensions(app: Flask, settings: Settings) -> None:
+    if settings.sqlalchemy_url.startswith("sqlite:///"):
+        Path(settings.sqlalchemy_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    csrf.init_app(app)
+    limiter.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            sqlite.prepare(db.engine)
+
+
+def _wire(app: Flask, settings: Settings, publish: Publish | None) -> None:
+    grace = timedelta(seconds=settings.sweep_grace)
+    signer = Signer(settings.secret_keys)
+    links = Links(settings.link_base, signer)
+    renderer = Renderer(ROOT / "templates", auto_reload=settings.notifier_env == "development")
+    transport = Transport(settings)
+    mail = Mail(transport=transport)
+    mail.init_app(app)
+
+    celery = celery_app.configure(app, settings)
+    beat.schedule(celery, settings)
+    outbox = Outbox(publish or Publisher(celery))
+    watch(db.session.session_factory)
+    app.extensions |= {
+        "celery": celery,
+        "notifier.settings": settings,
+        "notifier.transport": transport,
+        "notifier.outbox": outbox,
+        "notifier.accounts": Accounts(signer, grace=grace, limited=settings.ratelimit_enabled),
+        "notifier.sender": Sender(
+            db.session, Composer(settings, renderer), mail, links, timedelta(seconds=settings.mail_lease)
+        ),
+        "notifier.sweep": Sweep(db.session, outbox.publish),
+        "notifier.probes": lambda: [probe_broker(celery), probe_mail_server(settings)],
+    }
+    assert jobs.deliver_notification.name in celery.tasks
+
+
+def _register_doors(app: Flask, settings: Settings) -> None:
+    security.init_app(app, https=settings.public_url.startswith("https://"))
+    errors.init_app(app)
+    app.register_blueprint(pages)
+    app.register_blueprint(health)

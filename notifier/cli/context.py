@@ -1,0 +1,27 @@
+"""How a command gets its application: made when it is needed, with its own context."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from flask import Flask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_app(command: Callable[..., R]) -> Callable[..., R]:
+    """Run the command inside an application context; the application is its first argument."""
+
+    @wraps(command)
+    @click.pass_context
+    def wrapped(context: click.Context, /, *args: Any, **kwargs: Any) -> R:
+        app: Flask = context.find_root().obj()
+        # On a terminal, what a command prints is the answer; routine events are not.
+        logging.getLogger().setLevel(logging.WARNING)
+        with app.app_context():
+            return command(app, *args, **kwargs)
+
+    return wrapped

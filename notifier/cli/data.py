@@ -1,0 +1,116 @@
+"""Commands about rows: the schema, seeds, operators, the sweep, health."""
+
+import json
+import secrets
+import sys
+from typing import cast
+
+import click
+from flask import Flask
+from flask_migrate import upgrade as migrate_upgrade
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from notifier import clock, healthcheck, operators
+from notifier.addresses import AddressError
+from notifier.cli.context import with_app
+from notifier.delivery.sweep import Sweep
+from notifier.extensions import db
+from notifier.models import Role
+from notifier.seeds import seed as plant
+
+console = Console()
+
+
+@click.group("db")
+def database() -> None:
+    """The database's schema."""
+
+
+@database.command("upgrade")
+@with_app
+def upgrade(app: Flask) -> None:
+    """Bring the schema to the newest version. Safe to run again."""
+    migrate_upgrade()
+    click.echo("The database is up to date.")
+
+
+@click.group()
+def operator() -> None:
+    """The people who may sign in to the admin."""
+
+
+@operator.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.admin.value, show_default=True)
+@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
+@with_app
+def create_operator(app: Flask, email: str, role: str, password: str | None) -> None:
+    """Add an operator with the address EMAIL."""
+    made_up = password is None
+    password = password or secrets.token_urlsafe(18)
+    try:
+        operators.create(db.session(), email=email, password=password, role=Role(role))
+    except (operators.OperatorError, AddressError) as error:
+        raise click.ClickException(str(error)) from error
+    db.session.commit()
+    click.echo(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
+
+
+@click.command()
+@click.option("--users", type=click.IntRange(1, 10_000_000), required=True, help="How many users to add.")
+@click.option("--verified", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Share that is verified.")
+@click.option("--activities", type=click.IntRange(0, 1000), default=0, show_default=True, help="Average for each user.")
+@click.option("--seed", "number", type=int, default=1, show_default=True, help="The same number gives the same people.")
+@with_app
+def seed(app: Flask, users: int, verified: float, activities: int, number: int) -> None:
+    """Add made-up users at reserved domains. Refused in production."""
+    if app.config["NOTIFIER_ENV"] == "production":
+        raise click.ClickException("seeds are for development and tests; this is production")
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("users", total=users)
+        steps = plant(db.session(), users=users, verified=verified, activities=activities, now=clock.now(), seed=number)
+        for done in steps:
+            progress.update(bar, completed=done)
+    click.echo(f"Added {users} users.")
+
+
+@click.group()
+def outbox() -> None:
+    """Mail that waits to be picked up."""
+
+
+@outbox.command("sweep")
+@with_app
+def sweep(app: Flask) -> None:
+    """Enqueue what nobody picked up and give back what a lost worker held; exit 1 where the broker is away."""
+    swept = cast("Sweep", app.extensions["notifier.sweep"]).run()
+    click.echo(
+        f"enqueued {swept.rung}, given back {swept.lapsed}, expired {swept.expired}, "
+        f"not enqueued because the broker is away {swept.refused}"
+    )
+    if swept.refused:
+        sys.exit(1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@with_app
+def health(app: Flask, as_json: bool) -> None:
+    """Is everything there that sending needs? Exit 1 where something is wrong."""
+    findings = [
+        *healthcheck.examine(db.session(), clock.now()),
+        *app.extensions["notifier.probes"](),
+    ]
+    if as_json:
+        click.echo(json.dumps([{"name": f.name, "ok": f.ok, "detail": f.detail} for f in findings]))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("", "check", "detail"):
+            table.add_column(heading)
+        for finding in findings:
+            table.add_row("[green]ok[/]" if finding.ok else "[red]WRONG[/]", finding.name, finding.detail)
+        console.print(table)
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)

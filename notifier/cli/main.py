@@ -1,0 +1,24 @@
+"""`notifier`: the command of operators and developers."""
+
+from collections.abc import Callable
+from functools import cache
+
+import click
+from flask import Flask
+
+from notifier.cli.data import database, health, operator, outbox, seed
+from notifier.cli.up import up
+
+
+def build(create_app: Callable[[], Flask]) -> click.Group:
+    """The command, for applications made by `create_app`; made only where a command needs one."""
+
+    @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.pass_context
+    def cli(context: click.Context) -> None:
+        """Email and lifecycle notifications: every mail is a ledger row first."""
+        context.obj = cache(create_app)
+
+    for command in (up, database, operator, seed, outbox, health):
+        cli.add_command(command)
+    return cli

@@ -1,0 +1,52 @@
+"""`notifier up`: the whole stack on this machine, with one command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from notifier.config import load_settings
+from notifier.embedded.broker import BrokerMissingError
+from notifier.embedded.datalock import InUseError, data_lock
+from notifier.embedded.ports import PortTakenError
+from notifier.embedded.stack import ROOT, UnreachableError, Wishes, run_up
+from notifier.embedded.supervisor import GivenUpError
+from notifier.embedded.upenv import up_env_path
+
+PORT = click.IntRange(0, 65535)
+
+
+def migrate(env: Mapping[str, str]) -> None:
+    """Bring the database up to date, in a process of its own: this one only supervises."""
+    command = [sys.executable, "-m", "notifier", "db", "upgrade"]
+    done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise click.ClickException("The database could not be brought up to date; the reason is above.")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where web and inbox listen.")
+@click.option("--web-port", default=8000, show_default=True, type=PORT, help="0 takes any free port.")
+@click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0 takes any free port.")
+@click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0 takes any free port.")
+@click.option(
+    "--data-dir",
+    default=lambda: os.environ.get("NOTIFIER_DATA_DIR", "var"),
+    show_default="NOTIFIER_DATA_DIR, or var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Database, broker data and logs.",
+)
+def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path) -> None:
+    """Run web, workers, scheduler, broker and a development inbox until Ctrl-C."""
+    folder = data_dir.resolve()
+    os.environ["NOTIFIER_DATA_DIR"] = str(folder)
+    try:
+        with data_lock(folder):
+            # Ours is the only `up` here: a file that is still there was left by one that was killed.
+            up_env_path(folder).unlink(missing_ok=True)
+            run_up(load_settings(), Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
+    except (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError) as error:
+        raise click.ClickException(str(error)) from None

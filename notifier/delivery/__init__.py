@@ -1,0 +1,1 @@
+"""How an owed mail becomes a sent one."""

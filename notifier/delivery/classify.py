@@ -1,0 +1,81 @@
+"""One reply or one failure, in one phase -> one Outcome. The tables are in `rules.py`."""
+
+from notifier.delivery.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
+from notifier.delivery.rules import REFUSALS
+
+#: What a phase wants to read before the next one: the first digit (RFC 5321, section 4.2.1).
+WANTED = {
+    Phase.BANNER: 2,
+    Phase.EHLO: 2,
+    Phase.STARTTLS: 2,
+    Phase.AUTH: 2,
+    Phase.MAIL: 2,
+    Phase.RCPT: 2,
+    Phase.DATA: 3,
+    Phase.EOD: 2,
+}
+_SESSION_FAILURE = (Decision.THROTTLE, Scope.TRANSPORT)
+#: Failures by phase. The final dot is the border: before it nothing was delivered, after it who knows.
+_FAILURES: dict[Phase, tuple[Decision, Scope]] = {
+    Phase.CONNECT: _SESSION_FAILURE,
+    Phase.BANNER: _SESSION_FAILURE,
+    Phase.EHLO: _SESSION_FAILURE,
+    Phase.STARTTLS: _SESSION_FAILURE,
+    Phase.AUTH: _SESSION_FAILURE,
+    Phase.MAIL: _SESSION_FAILURE,
+    Phase.RCPT: (Decision.RETRY, Scope.TRANSPORT),
+    Phase.DATA: (Decision.RETRY, Scope.TRANSPORT),
+    Phase.BODY: (Decision.RETRY, Scope.MESSAGE),
+    Phase.EOD: (Decision.UNKNOWN, Scope.MESSAGE),
+    Phase.QUIT: (Decision.ACCEPTED, Scope.MESSAGE),
+}
+_EXCEPTIONS: dict[tuple[Phase, Failure], tuple[Decision, Scope]] = {
+    (Phase.CONNECT, Failure.TLS): (Decision.HOLD, Scope.TRANSPORT),
+    (Phase.STARTTLS, Failure.TLS): (Decision.HOLD, Scope.TRANSPORT),
+    (Phase.MAIL, Failure.GARBAGE): (Decision.RETRY, Scope.TRANSPORT),
+}
+
+
+def passes(phase: Phase, reply: Reply) -> bool:
+    """Whether the conversation goes on after this reply."""
+    return reply.code // 100 == WANTED[phase]
+
+
+def classify(phase: Phase, reply: Reply) -> Outcome:
+    """The outcome of a mail that met `reply` in `phase`.
+
+    The code's first digit decides where its other digits are unknown (RFC 5321, section 4.3.2).
+    Raises ValueError for a reply that decides nothing, such as 250 to RCPT.
+    """
+    if phase is Phase.QUIT:
+        return _outcome(Decision.ACCEPTED, Scope.MESSAGE, phase, reply)
+    digit = reply.code // 100
+    if phase is Phase.EOD and digit == 2:
+        return _outcome(Decision.ACCEPTED, Scope.MESSAGE, phase, reply)
+    rules = REFUSALS.get((phase, digit))
+    if rules is None:
+        return _out_of_place(phase, reply)
+    # An enhanced code of another class contradicts its reply, and the reply decides.
+    enhanced = reply.enhanced or ""
+    enhanced = enhanced if enhanced.startswith(str(digit)) else ""
+    text = reply.text.lower()
+    rule = next(rule for rule in rules if rule.fits(reply.code, enhanced, text))
+    return _outcome(rule.decision, rule.scope, phase, reply, rule.min_delay)
+
+
+def classify_failure(phase: Phase, failure: Failure, detail: str = "") -> Outcome:
+    """The outcome of a mail whose conversation ended in `phase` without a reply."""
+    decision, scope = _EXCEPTIONS.get((phase, failure), _FAILURES[phase])
+    return Outcome(decision, phase, scope, text=clean(f"{failure}: {detail}" if detail else failure))
+
+
+def _out_of_place(phase: Phase, reply: Reply) -> Outcome:
+    """A positive reply that this phase cannot have: the server speaks another language."""
+    if phase in WANTED and passes(phase, reply):
+        raise ValueError(f"{reply.code} in phase {phase} decides nothing")
+    decision, scope = _EXCEPTIONS.get((phase, Failure.GARBAGE), _FAILURES[phase])
+    return _outcome(decision, scope, phase, reply)
+
+
+def _outcome(decision: Decision, scope: Scope, phase: Phase, reply: Reply, min_delay: float = 0) -> Outcome:
+    return Outcome(decision, phase, scope, reply.code, reply.enhanced, reply.text, min_delay)

@@ -1,0 +1,69 @@
+"""From an owed notification to a Message: the kind's context, the templates, the headers."""
+
+import hashlib
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from notifier import clock
+from notifier.config import Settings
+from notifier.delivery.message import Message, verp_sender
+from notifier.delivery.render import Renderer
+from notifier.emails import KINDS, Owed
+from notifier.models import Notification
+
+PRODUCT = "Notifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message and the version of the templates that made it."""
+
+    message: Message
+    template_version: str
+
+
+class Composer:
+    """Builds messages; touches neither database nor network."""
+
+    def __init__(self, settings: Settings, renderer: Renderer) -> None:
+        """`settings` decide the sender, the bounce domain and the base of all links."""
+        self._settings = settings
+        self._renderer = renderer
+        self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
+        self._bounce_domain = settings.mail_bounce_domain or settings.sender_domain
+
+    def message_id(self, row: Notification) -> str:
+        """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
+        digest = hashlib.sha256(row.dedupe_key.encode()).hexdigest()[:16]
+        return f"<n{row.id}.{digest}@{self._settings.sender_domain}>"
+
+    def compose(self, owed: Owed) -> Composed:
+        """Render the mail. Raises what a broken template raises."""
+        row = owed.notification
+        kind = KINDS[row.kind]
+        rendered = self._renderer.render(kind.name, self._common(owed) | kind.context(owed))
+        message = Message(
+            sender_name=self._sender_name,
+            sender_address=self._sender_address,
+            recipient=row.recipient,
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            message_id=row.message_id or self.message_id(row),
+            date=clock.now(),
+            reply_to=self._settings.mail_reply_to,
+            envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
+        )
+        return Composed(message, rendered.template_version)
+
+    def _common(self, owed: Owed) -> dict[str, object]:
+        return {
+            "product": PRODUCT,
+            "public_url": owed.links.base,
+            "recipient_name": owed.user.display_name,
+            "locale": owed.user.locale,
+            "postal_address": self._settings.postal_address,
+            "category_reason": KINDS[owed.notification.kind].because,
+            "unsubscribe_url": None,
+            "preferences_url": None,
+        }

@@ -1,0 +1,130 @@
+"""Mails from `templates/emails/<kind>/{subject.txt,body.txt,body.html}` and the layouts in `_layout/`.
+
+Text is never escaped and HTML always is; data is never taken for a template; a name that the context
+does not have is an error. Everything slow (reading, inlining styles, compiling) happens once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
+
+from notifier.delivery.inline import inline_fragment, inline_page
+from notifier.delivery.wrap import wordwrap
+
+LAYOUT = "_layout/base.html"
+_KIND = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The words of one mail, and the version of the templates that they come from."""
+
+    subject: str
+    text: str
+    html: str
+    template_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    subject: Template
+    text: Template
+    html: Template
+    version: str
+
+
+class Renderer:
+    """Renders mails from `template_folder`. One instance serves all threads of a process."""
+
+    def __init__(self, template_folder: Path | str, *, auto_reload: bool = False) -> None:
+        """`template_folder` is Flask's; mails are in `emails/` below it.
+
+        `auto_reload` looks at the files for every mail: for development.
+        """
+        self._folder = Path(template_folder) / "emails"
+        self._auto_reload = auto_reload
+        self._environment = _environment(self._folder)
+        self._compiled: dict[str, _Compiled] = {}
+
+    def render(self, kind: str, context: Mapping[str, object]) -> Rendered:
+        """The mail of this kind. The templates see `context`, and `subject` in both bodies.
+
+        Raises TemplateNotFound for an unknown kind, UndefinedError for a name that `context` does not
+        have, and TemplateSyntaxError for a template that cannot be compiled or inlined.
+        """
+        templates = self._templates(kind)
+        subject = " ".join(templates.subject.render(context).split())
+        known = {**context, "subject": subject}
+        return Rendered(subject, templates.text.render(known), templates.html.render(known), templates.version)
+
+    def version(self, kind: str) -> str:
+        """A short hash of all files that a mail of this kind is made from."""
+        return self._templates(kind).version
+
+    def kinds(self) -> list[str]:
+        """The kinds that have templates here."""
+        return sorted(path.parent.name for path in self._folder.glob("[a-z]*/subject.txt"))
+
+    def _templates(self, kind: str) -> _Compiled:
+        compiled = self._compiled.get(kind)
+        if compiled is None or (self._auto_reload and compiled.version != _version(self._folder, kind)):
+            if not _KIND.match(kind):
+                raise TemplateNotFound(kind)
+            compiled = self._compiled[kind] = self._compile(kind)
+        return compiled
+
+    def _compile(self, kind: str) -> _Compiled:
+        if self._auto_reload:
+            self._environment = _environment(self._folder)
+        get = self._environment.get_template
+        return _Compiled(
+            subject=get(f"{kind}/subject.txt"),
+            text=get(f"{kind}/body.txt"),
+            html=get(f"{kind}/body.html"),
+            version=_version(self._folder, kind),
+        )
+
+
+class _MailLoader(BaseLoader):
+    """Gives Jinja templates whose styles are inlined already."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = FileSystemLoader(folder)
+        # Reads tags exactly as they are written; never renders.
+        self._lexer = Environment(autoescape=True, keep_trailing_newline=True)
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
+        def read(name: str) -> str:
+            return self._files.get_source(environment, name)[0]
+
+        source, filename, _ = self._files.get_source(environment, template)
+        if template.endswith("/body.html"):
+            source = inline_page(template, read, self._lexer)
+        elif template.endswith(".html"):
+            source = inline_fragment(template, read, self._lexer, LAYOUT)
+        return source, filename, None
+
+
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=_MailLoader(folder),
+        autoescape=lambda name: bool(name and name.endswith(".html")),
+        undefined=StrictUndefined,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.filters["wordwrap"] = wordwrap
+    return environment
+
+
+def _version(folder: Path, kind: str) -> str:
+    digest = sha256()
+    for path in sorted([*(folder / "_layout").glob("*"), *(folder / kind).glob("*")]):
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder)}:{len(content)}:".encode() + content)
+    return digest.hexdigest()[:12]

@@ -1,0 +1,105 @@
+"""Bytes of a server -> replies (RFC 5321, section 4.2), with caps on all that a stranger may send."""
+
+import re
+from functools import lru_cache
+
+from notifier.delivery.outcome import Failure, Reply, clean
+
+#: Four times what RFC 5321 (4.5.3.1.5) allows a line to be; real servers overrun the 512.
+MAX_LINE = 4 * 512
+#: A reply as a whole. The longest that is met is the answer to EHLO, some 30 lines.
+MAX_REPLY = 128 * 512
+
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b[)\]:]?\s*")
+_ENHANCED_WITHIN = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+class WireError(Exception):
+    """The conversation cannot go on: how, what we know of it, and what was not handed over yet.
+
+    `unsent` is the phase of the first piece of output that the kernel did not take as a whole.
+    """
+
+    def __init__(self, kind: Failure, detail: str = "", unsent: str | None = None) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.unsent = unsent
+
+
+class ReplyReader:
+    """Collects bytes and hands out whole replies, in order."""
+
+    __slots__ = ("_buffer", "_position")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0
+
+    def feed(self, data: bytes) -> None:
+        """Add what came in."""
+        if self._position == len(self._buffer):
+            self._buffer = data
+        else:
+            self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait that belong to no reply handed out so far."""
+        return self._position < len(self._buffer)
+
+    def take(self) -> Reply | None:
+        """The next reply, None where it is not whole yet. Raises WireError (garbage)."""
+        buffer, start = self._buffer, self._position
+        position = start
+        while True:
+            end = buffer.find(b"\n", position)
+            if end < 0:
+                _check_size(len(buffer) - position, len(buffer) - start)
+                if len(buffer) - position > 3:
+                    _split(buffer[position:])
+                return None
+            _check_size(end - position, end - start)
+            if buffer[position + 3 : position + 4] != b"-":
+                break
+            position = end + 1
+        self._position = end + 1
+        return parse_reply(buffer[start:end])
+
+
+def _check_size(line: int, reply: int) -> None:
+    if line > MAX_LINE or reply > MAX_REPLY:
+        raise WireError(Failure.GARBAGE, "a reply without end")
+
+
+def _split(line: bytes) -> tuple[int, str, str]:
+    """Code, separator and text of one line."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise WireError(Failure.GARBAGE, "not an SMTP reply: " + line[:80].decode("ascii", "replace"))
+    code, separator, text = match.groups(b"")
+    return int(code), separator.decode(), text.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=1024)
+def parse_reply(raw: bytes) -> Reply:
+    """One reply of one or more lines, without the last line end. Raises WireError (garbage).
+
+    Servers repeat a handful of replies, so a small memory of them saves most of the work.
+    """
+    code, enhanced, lines = 0, None, []
+    for line in raw.split(b"\n"):
+        number, _, text = _split(line.rstrip(b"\r"))
+        if code and number != code:
+            raise WireError(Failure.GARBAGE, f"one reply with the codes {code} and {number}")
+        code = number
+        match = _ENHANCED.match(text)
+        if match and enhanced in {None, match[1]}:
+            enhanced, text = match[1], text[match.end() :]
+        lines.append(clean(text))
+    text = clean(" ".join(lines))
+    if enhanced is None and (within := _ENHANCED_WITHIN.search(text)):
+        enhanced = within[1]
+    return Reply(code, text, enhanced, tuple(lines))

@@ -1,0 +1,239 @@
+"""Transactions over an open session: MAIL, RCPT, DATA, body, verdict (RFC 5321, section 3.3).
+
+On a server with PIPELINING (RFC 2920) the three commands travel in one write, and those of the next
+mail behind the final dot of this one. However they travel, a mail's replies are its own: no fault of
+one mail decides another.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from notifier.delivery.classify import classify, classify_failure, passes
+from notifier.delivery.ops import READ, Conversation, Write
+from notifier.delivery.outcome import Decision, Failure, Outcome, Phase, Scope
+from notifier.delivery.replies import WireError
+from notifier.delivery.session import Session
+
+_STEPS = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
+_RSET = b"RSET\r\n"
+_DATA = b"DATA\r\n"
+_DOT = b".\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One mail to one recipient. `data` is a whole RFC 5322 message with CRLF, dots not stuffed.
+
+    `key` is the caller's own (a primary key); it comes back with the outcome.
+    """
+
+    key: int
+    mail_from: str
+    rcpt_to: str
+    data: bytes
+    smtputf8: bool = False
+
+
+class Work(Protocol):
+    """Where a conversation gets its mails from, and where their outcomes go."""
+
+    #: Whether the next mail may be announced before this one has its reply.
+    deep: bool
+
+    def take(self, used: bool) -> Envelope | None:
+        """The next mail, None where there is none. `used`: the session has carried mails before."""
+
+    def give_back(self, envelope: Envelope) -> None:
+        """The connection died before this mail's turn: it goes to a new one, nothing was tried."""
+
+    def begin(self, envelope: Envelope) -> None:
+        """The body is about to go out. An OSError of it stops the mail: nothing was sent."""
+
+    def settle(self, envelope: Envelope, outcome: Outcome) -> None:
+        """The attempt has ended."""
+
+
+def converse(session: Session, work: Work) -> Conversation[None]:
+    """Send the mails of `work`, one transaction each, until there are no more or the session breaks.
+
+    `session.broken` tells which. Never raises for what a server does.
+    """
+    envelope = yield from _announce_next(session, work)
+    while envelope is not None:
+        refusal, go_on = yield from _ask_leave(session, envelope)
+        following = None
+        if refusal is None:
+            following = yield from _hand_over(session, work, envelope)
+        elif _is_stale(session, refusal):
+            session.broken = True
+            work.give_back(envelope)
+        else:
+            session.dirty = True
+            if go_on and not session.broken:
+                yield from _end_empty(session, refusal)
+            work.settle(envelope, refusal)
+        session.used += 1
+        if session.broken:
+            return
+        envelope = following or (yield from _announce_next(session, work))
+
+
+def _announce_next(session: Session, work: Work) -> Conversation[Envelope | None]:
+    """Take the next mail; where the server can pipeline, write its commands at once."""
+    envelope = _next(session, work)
+    if envelope is not None and session.pipelining:
+        yield Write(_group(session, envelope), Phase.MAIL)
+    return envelope
+
+
+def _next(session: Session, work: Work) -> Envelope | None:
+    """The next mail that this server can take at all; the others are settled on the way."""
+    while (envelope := work.take(session.used > 0)) is not None:
+        refusal = refuse_locally(session, envelope)
+        if refusal is None:
+            return envelope
+        work.settle(envelope, refusal)
+    return None
+
+
+def _ask_leave(session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
+    """MAIL, RCPT, DATA. The first refusal if there is one, and whether the server waits for a body."""
+    refusal, phase = None, Phase.MAIL
+    go_on = False
+    try:
+        yield from _reset(session)
+        for phase in _STEPS:
+            if not session.pipelining:
+                yield Write(_command(phase, session, envelope), phase)
+            reply = yield READ[phase]
+            if passes(phase, reply):
+                go_on = phase is Phase.DATA
+                continue
+            # With pipelining the rest was asked already and is answered: read it, believe the first.
+            refusal = refusal or classify(phase, reply)
+            session.broken = session.broken or reply.code == 421 or reply.code < 400
+            if session.broken or not session.pipelining:
+                break
+    except WireError as error:
+        session.broken = True
+        refusal = refusal or classify_failure(phase, error.kind, error.detail)
+    return refusal, go_on
+
+
+def _reset(session: Session) -> Conversation[None]:
+    if not session.dirty:
+        return
+    if not session.pipelining:
+        yield Write(_RSET, Phase.MAIL)
+    reply = yield READ[Phase.MAIL]
+    if reply.code // 100 != 2:
+        raise WireError(Failure.DROP, f"RSET was refused: {reply.code} {reply.text}")
+    session.dirty = False
+
+
+def _is_stale(session: Session, refusal: Outcome) -> bool:
+    """Whether a used connection has just reached its end, which is no mail's fault (RFC 5321, 3.8)."""
+    if not session.used or refusal.phase is not Phase.MAIL or refusal.decision is not Decision.THROTTLE:
+        return False
+    return refusal.code is None or refusal.code == 421 or refusal.enhanced == "4.5.3"
+
+
+def _hand_over(session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
+    """Body, final dot and, behind it, the next mail's commands; then the verdict on this one.
+
+    The next mail, if it was announced and the session lives.
+    """
+    following = _next(session, work) if work.deep and session.pipelining else None
+    try:
+        _begin(work, envelope)
+        yield Write(stuff(envelope.data), Phase.BODY)
+        if following is not None:
+            yield Write(_group(session, following), Phase.EOD)
+        reply = yield READ[Phase.EOD]
+    except WireError as error:
+        session.broken = True
+        # The dot is the last of the body's piece: while that is not out, nothing was delivered.
+        phase = Phase.BODY if error.unsent is Phase.BODY else Phase.EOD
+        outcome = classify_failure(phase, error.kind, error.detail)
+    else:
+        outcome = classify(Phase.EOD, reply)
+        session.broken = reply.code == 421 or reply.code // 100 == 3
+    work.settle(envelope, outcome)
+    if session.broken and following is not None:
+        work.give_back(following)
+        return None
+    return following
+
+
+def _begin(work: Work, envelope: Envelope) -> None:
+    try:
+        work.begin(envelope)
+    except OSError as error:
+        # The server waits for a body. A lone dot would be a mail: only hanging up is safe.
+        raise WireError(Failure.LOCAL, str(error), unsent=Phase.BODY) from error
+
+
+def _end_empty(session: Session, refusal: Outcome) -> Conversation[None]:
+    """354 although something was refused: end the empty mail. Its reply means nothing (RFC 2920, 3.1)."""
+    if refusal.phase is Phase.MAIL:
+        # The recipient stands, whoever the server thinks the sender is: an empty mail would reach it.
+        session.broken = True
+        return
+    try:
+        yield Write(_DOT, Phase.DATA)
+        reply = yield READ[Phase.EOD]
+    except WireError:
+        session.broken = True
+    else:
+        session.broken = reply.code == 421
+
+
+def _group(session: Session, envelope: Envelope) -> bytes:
+    commands = b"".join(_command(phase, session, envelope) for phase in _STEPS)
+    return _RSET + commands if session.dirty else commands
+
+
+def _command(phase: Phase, session: Session, envelope: Envelope) -> bytes:
+    if phase is Phase.DATA:
+        return _DATA
+    if phase is Phase.RCPT:
+        return b"RCPT TO:<%b>\r\n" % envelope.rcpt_to.encode()
+    size = b" SIZE=%d" % len(envelope.data) if session.has_size else b""
+    body = b"" if envelope.data.isascii() else b" BODY=8BITMIME"
+    utf8 = b" SMTPUTF8" if _needs_utf8(envelope) else b""
+    return b"MAIL FROM:<%b>%b%b%b\r\n" % (envelope.mail_from.encode(), size, body, utf8)
+
+
+def _needs_utf8(envelope: Envelope) -> bool:
+    return envelope.smtputf8 or not (envelope.rcpt_to.isascii() and envelope.mail_from.isascii())
+
+
+def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
+    """What this server cannot take, said before MAIL: RFC 1870 (size), 6152 (8 bit), 6531 (addresses)."""
+    data = envelope.data
+    if _UNSAFE.search(envelope.mail_from) or _UNSAFE.search(envelope.rcpt_to) or not envelope.rcpt_to:
+        return _refuse(Scope.RECIPIENT, "the address cannot stand in an SMTP command")
+    if _needs_utf8(envelope) and not session.smtputf8:
+        return _refuse(Scope.RECIPIENT, "the address needs SMTPUTF8 and the mail server does not offer it (RFC 6531)")
+    if 0 < session.size < len(data):
+        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server takes {session.size} at most (RFC 1870)")
+    if not session.eight_bit and not data.isascii():
+        return _refuse(Scope.CONTENT, "8-bit content and the mail server does not offer 8BITMIME (RFC 6152)")
+    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
+        return _refuse(Scope.CONTENT, "a bare CR or LF in the message (RFC 5321, section 2.3.8)")
+    return None
+
+
+def _refuse(scope: Scope, text: str) -> Outcome:
+    return Outcome(Decision.FAIL, Phase.MAIL, scope, text=text)
+
+
+def stuff(data: bytes) -> bytes:
+    """The message as DATA wants it: leading dots doubled, the final dot on its own line (RFC 5321, 4.5.2)."""
+    if b"\r\n." in data:
+        data = data.replace(b"\r\n.", b"\r\n..")
+    if data.startswith(b"."):
+        data = b"." + data
+    return data + (b".\r\n" if data.endswith(b"\r\n") or not data else b"\r\n.\r\n")

@@ -1,0 +1,70 @@
+"""The sweep: whatever the broker lost, a killed worker held or time has overtaken is found in the rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from notifier import clock, heartbeats, ledger
+
+log = structlog.get_logger(__name__)
+
+#: Rows looked at in one go: short transactions, and a long backlog cannot hold a worker.
+CHUNK = 1000
+
+#: A bell that was rung is given so long before it is rung again.
+RING_AGAIN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did: claims given back, mails expired, keys enqueued, keys the broker refused."""
+
+    lapsed: int
+    expired: int
+    rung: int
+    refused: int
+
+
+class Sweep:
+    """Owns its short transactions."""
+
+    def __init__(self, session: Callable[[], Session], publish: Callable[..., bool]) -> None:
+        """`session` gives the current session; `publish(keys, bulk=...)` is the outbox's."""
+        self._session = session
+        self._publish = publish
+
+    def run(self) -> Swept:
+        """Sweep once, oldest first, at most CHUNK rows of each sort."""
+        session = self._session()
+        now = clock.now()
+        heartbeats.beat(session, "sweep", now)
+        lapsed = ledger.lapse(session, now=now, limit=CHUNK)
+        expired = ledger.expire(session, now=now, limit=CHUNK)
+        waiting = ledger.overdue(session, now=now, limit=CHUNK)
+        session.commit()
+
+        rung = refused = 0
+        for bulk in (False, True):
+            keys = [key for key, is_bulk in waiting if is_bulk is bulk]
+            # Rows whose bell nobody heard keep their place: the next sweep finds them again.
+            if self._ring(keys, bulk):
+                rung += len(keys)
+            else:
+                refused += len(keys)
+        swept = Swept(lapsed, expired, rung, refused)
+        if lapsed or expired or waiting:
+            log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
+        return swept
+
+    def _ring(self, keys: Sequence[int], bulk: bool) -> bool:
+        if not keys:
+            return True
+        if not self._publish(keys, bulk=bulk):
+            return False
+        session = self._session()
+        ledger.rung(session, keys, again_at=clock.now() + RING_AGAIN)
+        session.commit()
+        return True

@@ -1,0 +1,49 @@
+"""EmailKind: what one kind of mail is. Its templates are the folder of the same name."""
+
+import enum
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from notifier.links import Links
+from notifier.models import Notification, User
+
+
+class Category(enum.StrEnum):
+    """What a mail is for. Security and account mail ignores opt-outs; nothing ignores a suppression."""
+
+    security = "security"
+    account = "account"
+    report = "report"
+    digest = "digest"
+    news = "news"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A claimed notification with all that a kind may look at."""
+
+    notification: Notification
+    user: User
+    links: Links
+
+
+class EmailKind(ABC):
+    """One kind of mail. Stateless: one instance serves every thread."""
+
+    #: The name of the template folder, and what the ledger row says.
+    name: ClassVar[str]
+    category: ClassVar[Category]
+    #: After this time the mail is of no use.
+    lifetime: ClassVar[timedelta]
+    #: One sentence at the foot of the mail: why it came.
+    because: ClassVar[str]
+
+    @abstractmethod
+    def unwanted(self, owed: Owed) -> str | None:
+        """Why this mail is no longer wanted, or None where it is. Asked after the claim, before sending."""
+
+    @abstractmethod
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """What the templates need beyond the names that every mail gets."""

@@ -1,0 +1,118 @@
+"""The whole stack: settings in, addresses out, and everything between taken care of."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import notifier
+from notifier.config import Settings
+from notifier.embedded.broker import Broker, find_server
+from notifier.embedded.console import Console
+from notifier.embedded.plan import Ports, bracketed, make_plan
+from notifier.embedded.ports import PortTakenError, answers, free_port, is_free
+from notifier.embedded.supervisor import Supervisor
+from notifier.embedded.upenv import up_env
+
+#: The checkout: `wsgi.py` lies there.
+ROOT = Path(notifier.__file__).resolve().parent.parent
+FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
+
+
+class UnreachableError(Exception):
+    """A server that the settings name does not answer."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line said. Port 0 means any free one."""
+
+    host: str = "127.0.0.1"
+    web_port: int = 8000
+    inbox_port: int = 8025
+    smtp_port: int = 1025
+
+
+def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
+    """The ports to listen on. Raises PortTakenError with a line that says what to do."""
+    chosen = {"web": _choose("web", wishes.host, wishes.web_port)}
+    if with_inbox:
+        chosen["inbox"] = _choose("inbox", wishes.host, wishes.inbox_port)
+        chosen["smtp"] = _choose("smtp", "127.0.0.1", wishes.smtp_port)
+    return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
+
+
+def _choose(what: str, host: str, port: int) -> int:
+    if port == 0:
+        return free_port(host)
+    if is_free(host, port):
+        return port
+    raise PortTakenError(
+        f"Port {port} ({what}) on {host} is taken by another program. "
+        f"Stop that one, or choose another port: {FLAGS[what]} {_next_free(host, port)}"
+    )
+
+
+def _next_free(host: str, port: int) -> int:
+    candidates = range(port + 1, min(port + 100, 65536))
+    return next((candidate for candidate in candidates if is_free(host, candidate)), 0)
+
+
+def own_broker(settings: Settings, data_dir: Path) -> Broker | None:
+    """The broker to start; None where the settings name one, which then has to answer."""
+    if not settings.broker_url:
+        folder = data_dir / "broker"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Broker(find_server(), folder, free_port())
+    parts = urlsplit(settings.broker_url)
+    if parts.hostname and not answers(parts.hostname, parts.port or 6379, timeout=3):
+        raise UnreachableError(
+            f"REDIS_URL: nobody answers at {parts.hostname}:{parts.port or 6379}. "
+            "Start that server, or unset REDIS_URL to use the built-in one."
+        )
+    return None
+
+
+def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbox: bool) -> dict[str, str]:
+    """What makes another process part of this stack: all that the person set, and what we found."""
+    given = {name.upper() for name in settings.model_fields_set if not name.startswith("notifier_")}
+    env = {name: os.environ[name] for name in sorted(given) if name in os.environ}
+    env["DATABASE_URL"] = settings.sqlalchemy_url
+    env["PUBLIC_URL"] = settings.public_url or f"http://{bracketed(ports.probe_host)}:{ports.web}"
+    if broker is not None:
+        env["REDIS_URL"] = broker.url
+    if with_inbox:
+        env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp)}
+    return env
+
+
+def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable[[Mapping[str, str]], None]) -> None:
+    """Start the stack and stay until a signal. `prepare` gets the environment and makes the database ready."""
+    with_inbox = "mail_server" not in settings.model_fields_set
+    ports = choose_ports(wishes, with_inbox)
+    broker = own_broker(settings, data_dir)
+    shared = stack_env(settings, ports, broker, with_inbox)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    prepare(env)
+    waves = make_plan(ports, env, broker=broker, with_inbox=with_inbox, run_dir=data_dir / "run")
+    console = Console(sys.stdout, [child.name for wave in waves for child in wave])
+    supervisor = Supervisor(waves, cwd=ROOT, log_dir=data_dir / "log", console=console)
+    with up_env(data_dir, shared):
+        supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
+
+
+def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, with_inbox: bool) -> str:
+    """Where to go now."""
+    mail = f"http://{bracketed(ports.probe_host)}:{ports.inbox}" if with_inbox else ""
+    rows = [
+        ("web", public_url),
+        ("admin", f"{public_url}/admin/"),
+        ("inbox", mail) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
+        ("data", str(data_dir)),
+        ("logs", str(data_dir / "log")),
+    ]
+    lines = [f"  {name:<8} {value}" for name, value in rows]
+    return "\n".join(["", "notifier is up", "", *lines, "", "Press Ctrl-C to stop.", ""])

@@ -1,0 +1,145 @@
+"""Text that people typed, made safe for the header block of a mail.
+
+Two doors: `display_name` stands at the form and refuses what cannot be shown; `clean_text` stands in
+front of every header, inside the encoders of `header_fields`, where no caller can forget it.
+"""
+
+import re
+import unicodedata
+
+from notifier.characters import BLANKS, ZWJ, ZWNJ, is_invisible, is_noncharacter, is_selector
+
+#: Characters (code points after NFC).
+NAME_LIMIT, SUBJECT_LIMIT = 64, 200
+
+_MAX_FORM_INPUT = 2000
+_PLAIN = re.compile(r"[ -~]*\Z")
+
+
+class HeaderTextError(ValueError):
+    """The text cannot be shown in a mail. The message is meant for the person who typed it."""
+
+
+def display_name(text: str) -> str:
+    """A name as someone typed it into a form: trimmed, NFC, without invisible formatting.
+
+    Raises HeaderTextError, with a message for that person, for line breaks, control characters,
+    broken Unicode, names that show nothing, and names of more than 64 characters.
+    """
+    if len(text) > _MAX_FORM_INPUT:
+        raise HeaderTextError(f"This name is too long: {NAME_LIMIT} characters at most.")
+    text = text.strip()
+    for char in text:
+        _refuse_unshowable(char)
+    text = _settle(text)
+    if not is_visible(text):
+        raise HeaderTextError("Please enter a name with at least one visible character.")
+    if len(text) > NAME_LIMIT:
+        raise HeaderTextError(f"This name is too long: {NAME_LIMIT} characters at most.")
+    return text
+
+
+def clean_text(value: str, limit: int) -> str:
+    """`value` in NFC, at most `limit` characters, with nothing in it that could harm a header.
+
+    Never fails: line breaks and control characters become a space; surrogates, bidirectional controls,
+    tags and other invisible characters go; `=?` is pulled apart, so that no reader takes the text
+    for an RFC 2047 encoded word. Text that shows nothing becomes the empty string.
+    """
+    if value.isascii() and len(value) <= limit and _PLAIN.match(value):
+        text = value.strip(" ")
+    else:
+        text = _settle(value[: limit * 8])
+        if not is_visible(text):
+            return ""
+    if "=?" in text:
+        text = text.replace("=?", "= ?")
+    return _cut(text, limit) if len(text) > limit else text
+
+
+def is_visible(text: str) -> bool:
+    """True where at least one character can be seen."""
+    return any(map(_can_be_seen, text))
+
+
+def _can_be_seen(char: str) -> bool:
+    category = unicodedata.category(char)
+    if category in {"Cn", "Co"}:  # an emoji that is newer than this Python, a company's own sign
+        return not (is_invisible(char) or is_noncharacter(char))
+    return category[0] in "LNPS" and char not in BLANKS
+
+
+def _refuse_unshowable(char: str) -> None:
+    category = unicodedata.category(char)
+    if category in {"Cc", "Zl", "Zp"}:
+        raise HeaderTextError("This name contains a line break or a control character. Please remove it.")
+    if category == "Cs" or is_noncharacter(char):
+        raise HeaderTextError("This name contains a broken character. Please type it again.")
+
+
+def _settle(text: str) -> str:
+    """Without controls and invisible characters, NFC, trimmed."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_shown(text))
+        text = unicodedata.normalize("NFC", text)
+    return _trim(text)
+
+
+def _trim(text: str) -> str:
+    return text.strip().rstrip(ZWNJ + ZWJ).rstrip()
+
+
+def _shown(text: str) -> list[str]:
+    """The characters of `text` that may stay. Joiners and selectors stay only behind something visible."""
+    kept: list[str] = []
+    for char in text:
+        if " " <= char <= "~":
+            kept.append(char)
+        elif _is_joiner(char):
+            if kept and not kept[-1].isspace() and _may_follow(kept[-1], char):
+                kept.append(char)
+        else:
+            replacement = _stand_in(char)
+            if replacement and not (replacement == " " and kept[-1:] == [" "]):
+                kept.append(replacement)
+    return kept
+
+
+def _may_follow(before: str, joiner: str) -> bool:
+    """One selector, then one joiner; runs of them have no use but to hide something."""
+    return before not in (ZWNJ, ZWJ) and not (is_selector(joiner) and is_selector(before))
+
+
+def _stand_in(char: str) -> str:
+    """What may stand for `char`: itself, a space, or nothing."""
+    category = unicodedata.category(char)
+    if category in {"Cc", "Zl", "Zp"}:
+        return " "
+    gone = category == "Cs" or is_invisible(char) or is_noncharacter(char)
+    return "" if gone else char
+
+
+def _is_joiner(char: str) -> bool:
+    """What is invisible and yet needed, in its place: emoji families, Persian, Indic, Han variants."""
+    return char in (ZWNJ, ZWJ) or is_selector(char)
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` characters, cut before a base character where one is near."""
+    end = limit
+    for candidate in range(limit, max(limit - 16, 0), -1):
+        if not _clings(text, candidate):
+            end = candidate
+            break
+    return _trim(text[:end])
+
+
+def _clings(text: str, index: int) -> bool:
+    """True where cutting before text[index] would tear what is read as one character."""
+    char, before = text[index], text[index - 1]
+    return (
+        unicodedata.category(char)[0] == "M"
+        or _is_joiner(char)
+        or before == ZWJ
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+    )

@@ -1,0 +1,22 @@
+"""Signs of life of the periodic chores."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier.models import Heartbeat
+
+#: What beat triggers.
+CHORES = ("tick", "sweep", "purge")
+
+
+def beat(session: Session, name: str, now: datetime) -> None:
+    """Remember that the chore `name` ran at `now`. The caller commits."""
+    session.merge(Heartbeat(name=name, at=now))
+
+
+def ages(session: Session, now: datetime) -> dict[str, float | None]:
+    """Seconds since each chore last ran; None where it never did."""
+    seen = {row.name: row.at for row in session.scalars(select(Heartbeat))}
+    return {name: (now - seen[name]).total_seconds() if name in seen else None for name in CHORES}

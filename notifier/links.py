@@ -1,0 +1,23 @@
+"""The addresses of our pages as mails carry them: from PUBLIC_URL, never from a request."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.tokens import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds absolute links below `base` (no trailing slash)."""
+
+    base: str
+    signer: Signer
+
+    def verify(self, *, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
+        """Confirms an address. The same arguments give the same link, so a retried mail does not change."""
+        token = self.signer.issue_verification(user_id, identity_key, nonce, issued_at)
+        return f"{self.base}/verify/{token}"
+
+    def home(self) -> str:
+        """The front page."""
+        return f"{self.base}/"

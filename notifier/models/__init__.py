@@ -1,0 +1,22 @@
+"""The rows: one module for each aggregate."""
+
+from notifier.models.activity import Activity
+from notifier.models.heartbeat import Heartbeat
+from notifier.models.notification import Attempt, Notification, OnUnknown, Status
+from notifier.models.operator import Operator, Role
+from notifier.models.suppression import Suppression, SuppressionReason
+from notifier.models.user import User
+
+__all__ = [
+    "Activity",
+    "Attempt",
+    "Heartbeat",
+    "Notification",
+    "OnUnknown",
+    "Operator",
+    "Role",
+    "Status",
+    "Suppression",
+    "SuppressionReason",
+    "User",
+]

@@ -1,0 +1,28 @@
+"""Activity: something that happened to a user."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+
+
+class Activity(Base):
+    """The raw material of digests and reports: who did what to which of the user's things, when."""
+
+    __tablename__ = "activities"
+    __table_args__ = (Index("ix_activities_user_id_occurred_at", "user_id", "occurred_at"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    #: like, comment, friend_request, follow
+    kind: Mapped[str] = mapped_column(String(32))
+    #: Who did it, as shown to people.
+    actor: Mapped[str] = mapped_column(String(64))
+    #: Groups activities on one thing: ten likes of one photo are one line.
+    object_key: Mapped[str] = mapped_column(String(64), default="")
+    object_title: Mapped[str] = mapped_column(String(200), default="")
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

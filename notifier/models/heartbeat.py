@@ -1,0 +1,19 @@
+"""Heartbeat: when a periodic chore last ran, so that its absence can be seen."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from notifier.extensions import Base
+from notifier.models.types import UtcDateTime
+
+
+class Heartbeat(Base):
+    """One row for each chore of the scheduler."""
+
+    __tablename__ = "heartbeats"
+
+    #: tick, sweep, purge
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

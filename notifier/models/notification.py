@@ -1,0 +1,136 @@
+"""Notification: the ledger row, one email that we owe one recipient, once."""
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+from notifier.models.user import User
+
+
+class Status(enum.StrEnum):
+    """Where a notification is in its life. `ledger.EDGES` says which moves exist."""
+
+    pending = "pending"
+    sending = "sending"
+    sent = "sent"
+    failed = "failed"
+    suppressed = "suppressed"
+    skipped = "skipped"
+    unknown = "unknown"
+    cancelled = "cancelled"
+    expired = "expired"
+    bounced = "bounced"
+    complained = "complained"
+
+
+class OnUnknown(enum.StrEnum):
+    """What to do where nobody can know whether a mail arrived."""
+
+    resend = "resend"
+    never = "never"
+    ask = "ask"
+
+
+_STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
+
+
+class Notification(Base):
+    """One row for each mail: why it exists, what happened to it, when it will be tried again."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_STATUS_LIST})", name="status"),
+        # The sweep: pending rows in the order in which somebody has to ring for them.
+        Index(
+            "ix_notifications_pending_ring_at",
+            "ring_at",
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        ),
+        # The sweep: claims whose owner is gone.
+        Index(
+            "ix_notifications_sending_lease_until",
+            "lease_until",
+            postgresql_where=text("status = 'sending'"),
+            sqlite_where=text("status = 'sending'"),
+        ),
+        # One person's mail of one kind, newest first: limits, and the answer to "what did they get".
+        Index("ix_notifications_user_id_kind_id", "user_id", "kind", "id"),
+        # Lists by status, newest first.
+        Index("ix_notifications_status_id", "status", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"))
+    #: The address at the time the mail was owed; an account that changes later does not move it.
+    recipient: Mapped[str] = mapped_column(String(320))
+    #: (campaign or flow, period or step, recipient): two rows for one reason cannot exist.
+    dedupe_key: Mapped[str] = mapped_column(String(255), unique=True)
+    #: Small facts that the template needs and nobody else keeps; never an address, name or token.
+    params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    #: Bulk mail has a queue of its own, so that nobody waits for their verification behind it.
+    bulk: Mapped[bool] = mapped_column(Boolean, default=False)
+    on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.resend.value)
+
+    status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
+    #: Why it is not sent: "verified meanwhile", "suppressed: hard_bounce", ...
+    reason: Mapped[str | None] = mapped_column(String(200))
+    #: The fencing token: +1 with every claim; a settle must name the claim that it settles.
+    claims: Mapped[int] = mapped_column(Integer, default=0)
+    #: Tries that count against the mail (a server that is away does not).
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    #: Tries whose end nobody can know: at most so many copies beyond the first may exist.
+    unknowns: Mapped[int] = mapped_column(Integer, default=0)
+    #: Not to be claimed before.
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: When the sweep enqueues it again if nobody has picked it up.
+    ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: After this moment the mail is of no use to anybody.
+    deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    message_id: Mapped[str | None] = mapped_column(String(255))
+    template_version: Mapped[str | None] = mapped_column(String(32))
+    #: The transport that carried (or last tried to carry) it.
+    transport: Mapped[str | None] = mapped_column(String(64))
+    #: The last reply of a mail server: phase, code, enhanced code, text.
+    last_phase: Mapped[str | None] = mapped_column(String(16))
+    last_code: Mapped[int | None] = mapped_column(Integer)
+    last_enhanced: Mapped[str | None] = mapped_column(String(16))
+    last_text: Mapped[str | None] = mapped_column(String(500))
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When it came to rest (sent, failed, skipped, ...).
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User | None] = relationship(lazy="raise_on_sql")
+
+
+class Attempt(Base):
+    """A try that did not simply succeed, kept so that the row can be explained.
+
+    A mail accepted at the first try needs no row here: the notification itself says it all.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_notification_id", "notification_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifications.id", ondelete="CASCADE"))
+    #: The claim under which it was made.
+    claim: Mapped[int] = mapped_column(Integer)
+    #: ACCEPTED, RETRY, THROTTLE, HOLD, FAIL, BOUNCE, UNKNOWN, or LEASE_EXPIRED.
+    decision: Mapped[str] = mapped_column(String(16))
+    phase: Mapped[str | None] = mapped_column(String(16))
+    code: Mapped[int | None] = mapped_column(Integer)
+    enhanced: Mapped[str | None] = mapped_column(String(16))
+    text: Mapped[str | None] = mapped_column(String(500))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

@@ -1,0 +1,1 @@
+"""What workers do, and the only way in which work reaches them."""

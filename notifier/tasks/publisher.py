@@ -1,0 +1,50 @@
+"""Hands primary keys to the broker: the only place that knows how a task is called."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import pools
+
+from notifier.tasks.celery_app import BULK, TRANSACTIONAL
+
+#: Keys in one message: few enough that a lost worker holds little, many enough that Celery costs little.
+BATCH = 250
+
+#: A request waits so long for a broker that hangs, in seconds; a worker's own connection waits longer.
+PUBLISH_TIMEOUT = 0.1
+
+
+class Publisher:
+    """Publishes through connections of its own, whose timeouts suit a web request."""
+
+    def __init__(self, celery_app: Celery) -> None:
+        """Connections are made when the first message is sent, in the process that sends it."""
+        self._celery = celery_app
+
+    def __call__(self, keys: Sequence[int], bulk: bool) -> None:
+        """Send the keys. Raises what the broker's client raises, within about twice PUBLISH_TIMEOUT."""
+        if self._celery.conf.task_always_eager:
+            self._send(keys, bulk, producer=None)
+            return
+        with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
+            self._send(keys, bulk, producer)
+
+    def _send(self, keys: Sequence[int], bulk: bool, producer: Any) -> None:
+        options = {"producer": producer, "retry": False, "queue": BULK if bulk else TRANSACTIONAL}
+        if not bulk:
+            task = self._celery.tasks["notifier.deliver_notification"]
+            for key in keys:
+                task.apply_async((key,), **options)
+            return
+        task = self._celery.tasks["notifier.deliver_batch"]
+        for start in range(0, len(keys), BATCH):
+            task.apply_async((list(keys[start : start + BATCH]),), **options)
+
+    def _pool(self) -> Any:
+        url = self._celery.conf.broker_url
+        options = {}
+        if url.startswith(("redis", "rediss")):
+            options = {"socket_connect_timeout": PUBLISH_TIMEOUT, "socket_timeout": PUBLISH_TIMEOUT}
+        # kombu keeps one pool for each distinct connection, and empties it after a fork.
+        return pools.producers[self._celery.connection_for_write(transport_options=options)]

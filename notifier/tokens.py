@@ -1,0 +1,140 @@
+"""Signed links: verification, unsubscribe, preferences.
+
+itsdangerous' URL-safe timed serializer with SHA-256 named explicitly (its default is SHA-1), one salt
+for each purpose so that a token for one door opens no other, and a list of keys: the last one signs,
+all of them verify. Time comes from notifier.clock; when a token was issued is given, so that a
+retried mail carries the very same link.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
+
+from notifier import clock
+
+#: Clocks of two hosts may differ: a token from so far in the future is still good.
+MAX_SKEW = timedelta(minutes=5)
+_VERIFICATION = "verify-email"
+_MAX_LENGTH = 2048
+#: payload . timestamp . signature of 32 bytes; a payload that was compressed starts with a dot
+_SHAPE = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{1,11}\.[A-Za-z0-9_-]{43}", re.ASCII)
+#: The 43rd character of a 32-byte value has two unused bits; other spellings are not the token we issued.
+_CANONICAL_ENDS = frozenset("AEIMQUYcgkosw048")
+
+
+class BadToken(Exception):
+    """Not a token of ours, or one for another purpose."""
+
+
+class ExpiredToken(BadToken):
+    """A genuine token whose time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationClaim:
+    """What a verification token says: who, which address and nonce (as a digest), and since when."""
+
+    user_id: int
+    fingerprint: str
+    issued_at: datetime
+
+    def matches(self, nonce: str, identity_key: str) -> bool:
+        """True where the token was issued for this nonce and address. Takes constant time."""
+        return hmac.compare_digest(self.fingerprint, fingerprint(nonce, identity_key))
+
+
+def fingerprint(nonce: str, identity_key: str) -> str:
+    """128 bits of SHA-256 over nonce and address, URL-safe: binds a token without showing either."""
+    digest = hashlib.sha256(f"{len(nonce)}:{nonce}:{identity_key}".encode()).digest()
+    return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+class _GivenTimeSigner(TimestampSigner):
+    """Signs with the time that it is told, never with the time of the machine."""
+
+    def __init__(self, *args: Any, issued_at: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._issued_at = issued_at
+
+    def get_timestamp(self) -> int:
+        return self._issued_at
+
+
+class Signer:
+    """Issues and reads tokens. `keys` go from oldest to newest."""
+
+    def __init__(self, keys: list[str]) -> None:
+        if not keys:
+            raise ValueError("at least one key is needed")
+        self._keys = list(keys)
+
+    def issue_verification(self, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
+        """The token of a verification link. The same arguments give the same token."""
+        return self.issue(_VERIFICATION, [user_id, fingerprint(nonce, identity_key)], issued_at)
+
+    def read_verification(self, token: str, max_age: timedelta | float) -> VerificationClaim:
+        """What the token says; compare it with `claim.matches(nonce, identity_key)` of the user.
+
+        `max_age` in seconds or as a timedelta. Raises ExpiredToken, or BadToken for anything else.
+        """
+        payload, issued_at = self._read(_VERIFICATION, token, max_age)
+        match payload:
+            case [int(user_id), str(digest)]:
+                return VerificationClaim(user_id, digest, issued_at)
+        raise BadToken("not a verification token")
+
+    def issue(self, purpose: str, payload: Any, issued_at: datetime | None = None) -> str:
+        """A token for any purpose. `payload` is whatever JSON can hold; `issued_at` is now when not given.
+
+        Give `issued_at` for a link in a mail: a retried mail must carry the same link.
+        """
+        moment = clock.now() if issued_at is None else issued_at
+        if moment.tzinfo is None:
+            raise ValueError("issued_at must be aware")
+        return str(self._serializer(purpose, int(moment.timestamp())).dumps(payload))
+
+    def read(self, purpose: str, token: str, max_age: timedelta | float | None = None) -> Any:
+        """The payload of a token of this purpose. Without `max_age` it never expires.
+
+        Raises ExpiredToken, or BadToken for anything else.
+        """
+        return self._read(purpose, token, max_age)[0]
+
+    def _serializer(self, purpose: str, issued_at: int = 0) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(
+            list(self._keys),
+            salt=f"notifier.{purpose}",
+            signer=_GivenTimeSigner,
+            signer_kwargs={
+                "digest_method": hashlib.sha256,
+                "key_derivation": "hmac",
+                "issued_at": issued_at,
+            },
+        )
+
+    def _read(self, purpose: str, token: str, max_age: timedelta | float | None) -> tuple[Any, datetime]:
+        if len(token) > _MAX_LENGTH or not _SHAPE.fullmatch(token) or token[-1] not in _CANONICAL_ENDS:
+            raise BadToken("not a token")
+        try:
+            payload, issued_at = self._serializer(purpose).loads(token, return_timestamp=True)
+        except (BadData, OverflowError, OSError, ValueError) as error:
+            raise BadToken("bad signature") from error
+        issued_at = issued_at.astimezone(UTC)
+        if max_age is not None:
+            _check_age(issued_at, max_age)
+        return payload, issued_at
+
+
+def _check_age(issued_at: datetime, max_age: timedelta | float) -> None:
+    limit = max_age if isinstance(max_age, timedelta) else timedelta(seconds=max_age)
+    age = clock.now() - issued_at
+    if age > limit:
+        raise ExpiredToken("the token has expired")
+    if age < -MAX_SKEW:
+        raise BadToken("the token is from the future")

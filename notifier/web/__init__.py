@@ -1,0 +1,1 @@
+"""The public pages: signup, verification, health."""

@@ -1,0 +1,46 @@
+"""Error pages: plain words, the next step, nothing about the inside."""
+
+import math
+
+import structlog
+from flask import Flask, render_template, request
+from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
+from werkzeug.wrappers import Response
+
+from notifier import clock
+from notifier.extensions import db, limiter
+
+log = structlog.get_logger(__name__)
+
+
+def handle(error: HTTPException) -> tuple[str, int] | Response:
+    """The page for anything that HTTP has a number for."""
+    response = error.get_response()
+    code = error.code or 500
+    if code < 400:
+        return response  # a redirect of the router is not an error
+    page = render_template("web/error.html", code=code, retry_after=_retry_after(code))
+    response.set_data(page)
+    response.content_type = "text/html; charset=utf-8"
+    return response
+
+
+def _retry_after(code: int) -> int | None:
+    """Seconds until the limit that was hit lets the visitor in again. The header itself comes later."""
+    if code != TooManyRequests.code or limiter.current_limit is None:
+        return None
+    return max(1, math.ceil(limiter.current_limit.reset_at - clock.now().timestamp()))
+
+
+def handle_crash(error: InternalServerError) -> tuple[str, int]:
+    """A fault of ours: logged with its traceback, shown without."""
+    db.session.rollback()
+    original = getattr(error, "original_exception", None)
+    log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
+    return render_template("web/error.html", code=500, retry_after=None), 500
+
+
+def init_app(app: Flask) -> None:
+    """Show these pages for every error of `app`."""
+    app.register_error_handler(HTTPException, handle)
+    app.register_error_handler(InternalServerError, handle_crash)

@@ -1,0 +1,63 @@
+"""What people type, checked before anything else sees it."""
+
+import re
+from zoneinfo import available_timezones
+
+from flask import current_app
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, StringField, ValidationError
+from wtforms.validators import Optional
+
+from notifier.accounts import Applicant
+from notifier.addresses import Address, AddressError, parse_address
+from notifier.header_text import HeaderTextError, display_name
+
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+_ZONES = available_timezones()
+#: A name that looks like a link turns our mail to a stranger into somebody's advertisement.
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+
+
+class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
+    """One address. After validation `address` holds it."""
+
+    email = StringField("Email address")
+    address: Address
+
+    def validate_email(self, field: StringField) -> None:
+        """Say what is wrong in words that help."""
+        text = field.data or ""
+        if not text.strip():
+            raise ValidationError("Enter your email address.")
+        try:
+            self.address = parse_address(text, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"])
+        except AddressError as error:
+            raise ValidationError(str(error)) from error
+
+
+class SignupForm(AddressForm):
+    """An address and, if people like, what to call them."""
+
+    display_name = StringField("Name", validators=[Optional()])
+    #: Filled in by the browser where it can; never a reason to refuse anybody.
+    locale = HiddenField()
+    timezone = HiddenField()
+
+    def validate_display_name(self, field: StringField) -> None:
+        """Refuse what could not be shown, or would be somebody's advertisement."""
+        try:
+            field.data = display_name(field.data or "")
+        except HeaderTextError as error:
+            raise ValidationError(str(error)) from error
+        if _LINK.search(field.data):
+            raise ValidationError("A name cannot contain a web address.")
+
+    def applicant(self) -> Applicant:
+        """The checked values."""
+        locale, zone = self.locale.data or "", self.timezone.data or ""
+        return Applicant(
+            address=self.address,
+            display_name=self.display_name.data or "",
+            locale=locale if _LOCALE.fullmatch(locale) else "en",
+            timezone=zone if zone in _ZONES else "UTC",
+        )

@@ -1,0 +1,44 @@
+"""How often the public forms may be used: per client, per network, per address, and in all.
+
+Redis holds the counts; without it each process counts for itself, so the limits never fall away.
+"""
+
+import hashlib
+from ipaddress import IPv4Address, ip_address
+
+from flask import request
+from flask_limiter.util import get_remote_address
+
+from notifier.addresses import AddressError, abuse_key, parse_address
+from notifier.extensions import limiter
+
+PER_CLIENT = "60 per minute; 600 per hour"
+PER_NETWORK = "300 per minute"
+PER_ADDRESS = "10 per minute; 40 per hour"
+IN_ALL = "3000 per minute"
+
+
+def network() -> str:
+    """The client's /24 (IPv4) or /64 (IPv6)."""
+    client = ip_address(get_remote_address())
+    if isinstance(client, IPv4Address):
+        return str(client).rpartition(".")[0]
+    return client.exploded[:19]
+
+
+def typed_address() -> str:
+    """A digest of the address in the form, without its tag and dots; addresses never reach Redis."""
+    text = request.form.get("email", "")[:1000]
+    try:
+        key = abuse_key(parse_address(text))
+    except AddressError:
+        key = text
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+form_limits = [
+    limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
+    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=network, methods=["POST"]),
+    limiter.shared_limit(PER_ADDRESS, scope="forms-address", key_func=typed_address, methods=["POST"]),
+    limiter.shared_limit(IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"]),
+]

@@ -1,0 +1,117 @@
+"""Signup and verification. Every answer is the same whether an address was known or not."""
+
+from collections.abc import Callable
+from typing import cast
+
+from flask import Blueprint, Response, current_app, redirect, render_template, session, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from notifier.accounts import Accounts, Verification
+from notifier.extensions import db
+from notifier.web.forms import AddressForm, SignupForm
+from notifier.web.limits import form_limits
+
+pages = Blueprint("web", __name__, static_folder="static", static_url_path="/static")
+
+Answer = str | WerkzeugResponse | tuple[str, int]
+View = Callable[..., Answer]
+
+_TYPED = "typed_address"
+
+
+def accounts() -> Accounts:
+    """The use cases, wired in `notifier.app`."""
+    return cast("Accounts", current_app.extensions["notifier.accounts"])
+
+
+def limited(view: View) -> View:
+    """Put every limit of the public forms on a view."""
+    for limit in form_limits:
+        view = limit(view)
+    return view
+
+
+@pages.get("/")
+def index() -> Answer:
+    """What this is."""
+    return render_template("web/index.html", inbox_url=current_app.config["INBOX_URL"] or None)
+
+
+@pages.route("/signup", methods=["GET", "POST"])
+@limited
+def signup() -> Answer:
+    """The form, and what it leads to."""
+    form = SignupForm()
+    if not form.is_submitted():
+        return render_template("web/signup.html", form=form)
+    if not form.validate():
+        return render_template("web/signup.html", form=form), 400
+    accounts().register(db.session(), form.applicant())
+    db.session.commit()
+    return _to_inbox(form)
+
+
+@pages.get("/check-inbox")
+def check_inbox() -> Answer:
+    """What to do next; shows the address as it was typed, which says nothing about us."""
+    return render_template(
+        "web/check_inbox.html",
+        form=AddressForm(formdata=None),
+        email=session.get(_TYPED, ""),
+        inbox_url=current_app.config["INBOX_URL"] or None,
+    )
+
+
+@pages.post("/resend")
+@limited
+def resend() -> Answer:
+    """Send the mail again, within its limits."""
+    form = AddressForm()
+    if not form.validate():
+        return render_template("web/verify_failed.html", form=form, expired=False), 400
+    accounts().resend(db.session(), form.address)
+    db.session.commit()
+    return _to_inbox(form)
+
+
+@pages.get("/verify/<token>")
+def verify(token: str) -> Answer:
+    """A page with a button. Looking at it changes nothing: scanners look too."""
+    state = accounts().examine(db.session(), token)
+    db.session.rollback()
+    return _no_store(_verify_page(state))
+
+
+@pages.post("/verify/<token>")
+def confirm(token: str) -> Answer:
+    """The button."""
+    state = accounts().verify(db.session(), token)
+    db.session.commit()
+    return _no_store(_verify_page(state))
+
+
+def _verify_page(state: Verification) -> tuple[str, int]:
+    match state:
+        case Verification.valid:
+            return render_template("web/verify.html", form=AddressForm(formdata=None)), 200
+        case Verification.done:
+            return render_template("web/verified.html"), 200
+        case Verification.expired:
+            form = AddressForm(formdata=None)
+            return render_template("web/verify_failed.html", form=form, expired=True), 410
+        case Verification.invalid:
+            form = AddressForm(formdata=None)
+            return render_template("web/verify_failed.html", form=form, expired=False), 404
+
+
+def _to_inbox(form: AddressForm) -> WerkzeugResponse:
+    session[_TYPED] = (form.email.data or "").strip()
+    return redirect(url_for("web.check_inbox"), 303)
+
+
+def _no_store(page: tuple[str, int]) -> Response:
+    """A page whose address holds a token stays out of every cache."""
+    body, status = page
+    response = Response(body, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,176 @@
+"""What tests share: real databases, an application with real commits, a frozen clock where asked for."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+import structlog
+import time_machine
+from flask import Flask
+from sqlalchemy import text
+
+from notifier.app import create_app
+from notifier.config import Settings
+from notifier.extensions import db
+from notifier.models import User
+from tests.support.postgres import PostgresServer
+from tests.support.servers import ValkeyServer
+
+#: A Friday noon without any meaning.
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+# Events go through logging, where pytest captures them and shows them for failures only.
+structlog.configure(
+    processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests are not the settings of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("MAIL_", "NOTIFIER_", "CELERY_")) or name in {
+            "PUBLIC_URL", "SECRET_KEYS", "DATABASE_URL", "REDIS_URL", "RATELIMIT_ENABLED", "INBOX_URL",
+        }:  # fmt: skip
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres server for the whole run."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A Redis-protocol server for the whole run. Tests that stop or pause one start their own."""
+    with ValkeyServer() as server:
+        yield server
+
+
+def make_settings(**values: Any) -> Settings:
+    """Settings of a test: nothing from the environment, quick timeouts."""
+    defaults: dict[str, Any] = {
+        "notifier_env": "test",
+        "public_url": "http://notifier.test",
+        "secret_keys": ["test-key-that-is-long-enough-for-everything"],
+        "ratelimit_enabled": False,
+    }
+    return Settings(_env_file=None, **defaults | values)
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest version by our own migrations."""
+    app = create_app(make_settings(database_url=url))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The address of a migrated Postgres database."""
+    url = postgres.create_database("notifier_test")
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty, migrated database: every test that uses it runs on both."""
+    if request.param == "sqlite":
+        path = request.getfixturevalue("tmp_path") / "notifier.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite:///{path}"
+        return
+    yield request.getfixturevalue("migrated_postgres")
+    _empty(request.getfixturevalue("migrated_postgres"))
+
+
+def _empty(url: str) -> None:
+    app = create_app(make_settings(database_url=url))
+    with app.app_context():
+        tables = ", ".join(table.name for table in db.metadata.sorted_tables)
+        db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        db.session.commit()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Builds applications on the test's database; `publish` records keys unless given."""
+    apps: list[Flask] = []
+
+    def make(publish: Any = None, **values: Any) -> Flask:
+        app = create_app(make_settings(**{"database_url": database_url} | values), publish=publish)
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        app.extensions["notifier.transport"].close()
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def enqueued() -> list[int]:
+    """The primary keys that the outbox handed to the broker, in order."""
+    return []
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], enqueued: list[int]) -> Flask:
+    """An application whose broker is a list."""
+    return make_app(publish=lambda keys, bulk: enqueued.extend(keys))
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """The application, with its context pushed."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def frozen() -> Iterator[time_machine.Traveller]:
+    """The clock stands at NOON until the test moves it."""
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def make_user(address: str = "ada@example.com", **values: Any) -> User:
+    """A stored user. Needs an application context."""
+    user = User(email=address, identity_key=address.lower(), **values)
+    db.session.add(user)
+    db.session.commit()
+    return user
+
+
+@pytest.fixture
+def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """An application on SQLite alone, for long tables of cases that do not touch what databases differ in."""
+    path = tmp_path / "notifier.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+    app = create_app(make_settings(database_url=f"sqlite:///{path}"), publish=lambda keys, bulk: None)
+    yield app
+    app.extensions["notifier.transport"].close()
+    with app.app_context():
+        db.engine.dispose()

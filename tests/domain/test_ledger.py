@@ -1,0 +1,194 @@
+"""The ledger: every edge, every non-edge, one winner."""
+
+import threading
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from notifier import ledger
+from notifier.extensions import db
+from notifier.ledger import EDGES, ForbiddenMove, Reply
+from notifier.models import Attempt, Notification, Status
+from tests.conftest import NOON, make_user
+
+LEASE = timedelta(minutes=8)
+
+#: The life cycle as docs/architecture.md draws it, written out once more so that code and drawing must agree.
+DRAWN = {
+    ("pending", "sending"),
+    ("pending", "cancelled"),
+    ("pending", "expired"),
+    ("sending", "pending"),
+    ("sending", "sent"),
+    ("sending", "failed"),
+    ("sending", "suppressed"),
+    ("sending", "skipped"),
+    ("sending", "unknown"),
+    ("sent", "bounced"),
+    ("sent", "complained"),
+    ("unknown", "pending"),
+    ("unknown", "sent"),
+}
+
+
+def owed(number: int = 1, **values: object) -> int:
+    user = make_user(f"user{number}@example.com")
+    row = ledger.owe(
+        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
+    )
+    for name, value in values.items():
+        setattr(row, name, value)
+    db.session.commit()
+    return row.id
+
+
+def in_status(status: Status, number: int = 1) -> int:
+    """A row put into `status` behind the ledger's back."""
+    pk = owed(number)
+    values = {"status": status, "claims": 1, "lease_until": NOON + LEASE if status is Status.sending else None}
+    db.session.execute(update(Notification).where(Notification.id == pk).values(**values))
+    db.session.commit()
+    return pk
+
+
+def status_of(pk: int) -> str:
+    db.session.rollback()
+    return db.session.scalars(select(Notification.status).where(Notification.id == pk)).one()
+
+
+def go(pk: int, source: Status, to: Status) -> object:
+    """Make the move by the one function that is for it."""
+    session = db.session()
+    if to is Status.sending:
+        moved: object = ledger.claim(session, pk, now=NOON, lease=LEASE)
+    elif source is Status.sending:
+        moved = ledger.settle(session, pk, 1, to, now=NOON)
+    else:
+        moved = ledger.move(session, pk, source, to, now=NOON)
+    session.commit()
+    return moved
+
+
+def test_the_edges_are_those_that_are_drawn() -> None:
+    assert {(str(source), str(to)) for source, ends in EDGES.items() for to in ends} == DRAWN
+
+
+@pytest.mark.parametrize(("source", "to"), sorted(DRAWN))
+def test_every_edge_moves(context: Flask, source: str, to: str) -> None:
+    pk = in_status(Status(source))
+    assert go(pk, Status(source), Status(to))
+    assert status_of(pk) == to
+
+
+def test_no_other_move_exists(context: Flask) -> None:
+    for number, (source, to) in enumerate(product(Status, Status), start=1):
+        if (source, to) in DRAWN:
+            continue
+        pk = in_status(source, number)
+        try:
+            moved = go(pk, source, to)
+        except ForbiddenMove:
+            moved = None
+            db.session.rollback()
+        assert not moved, f"{source} -> {to}"
+        assert status_of(pk) == source
+
+
+def test_a_move_from_a_status_that_the_row_has_left_changes_nothing(context: Flask) -> None:
+    pk = in_status(Status.sent)
+    assert not ledger.move(db.session(), pk, Status.pending, Status.cancelled, now=NOON)
+    assert status_of(pk) == "sent"
+
+
+def test_a_settle_under_an_older_claim_changes_nothing(context: Flask) -> None:
+    pk = in_status(Status.sending)
+    assert not ledger.settle(db.session(), pk, 0, Status.sent, now=NOON)
+    assert status_of(pk) == "sending"
+
+
+def test_a_claim_counts_up_and_holds_until_its_lease_ends(context: Flask) -> None:
+    pk = owed()
+    row = ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
+    assert row is not None
+    assert (row.claims, row.lease_until, row.status) == (1, NOON + LEASE, "sending")
+    assert ledger.claim(db.session(), pk, now=NOON, lease=LEASE) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"next_attempt_at": NOON + timedelta(seconds=1)}, {"deadline": NOON}],
+    ids=["not due yet", "past its deadline"],
+)
+def test_a_row_that_is_not_due_cannot_be_claimed(context: Flask, values: dict[str, object]) -> None:
+    pk = owed(**values)
+    assert ledger.claim(db.session(), pk, now=NOON, lease=LEASE) is None
+
+
+def test_of_racing_claims_one_wins(app: Flask) -> None:
+    with app.app_context():
+        pk = owed()
+    start = threading.Barrier(8)
+    winners: list[int] = []
+
+    def race(number: int) -> None:
+        with app.app_context():
+            start.wait()
+            row = ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
+            db.session.commit()
+            if row is not None:
+                winners.append(number)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(winners) == 1
+    with app.app_context():
+        assert db.session.scalars(select(Notification.claims)).one() == 1
+
+
+def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: Flask) -> None:
+    pk = in_status(Status.sending)
+    reply = Reply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
+    ledger.settle(db.session(), pk, 1, Status.pending, now=NOON, reply=reply)
+    db.session.commit()
+    attempt = db.session.scalars(select(Attempt)).one()
+    assert (attempt.notification_id, attempt.claim, attempt.decision, attempt.code) == (pk, 1, "RETRY", 450)
+    row = db.session.get_one(Notification, pk)
+    assert (row.last_phase, row.last_code, row.last_enhanced, row.last_text) == ("rcpt", 450, "4.2.0", "greylisted")
+
+
+@pytest.mark.parametrize(("policy", "status"), [("resend", "pending"), ("never", "unknown"), ("ask", "unknown")])
+def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, policy: str, status: str) -> None:
+    pk = owed(on_unknown=policy)
+    ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
+    db.session.commit()
+    assert ledger.lapse(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
+    assert ledger.lapse(db.session(), now=NOON + LEASE, limit=10) == 1
+    db.session.commit()
+    row = db.session.get_one(Notification, pk)
+    assert (row.status, row.unknowns) == (status, 1)
+    assert db.session.scalars(select(Attempt.decision)).one() == "LEASE_EXPIRED"
+
+
+def test_expire_takes_what_is_late_and_nothing_else(context: Flask) -> None:
+    late = owed(1, deadline=NOON)
+    in_time = owed(2, deadline=NOON + timedelta(seconds=1))
+    timeless = owed(3)
+    assert ledger.expire(db.session(), now=NOON, limit=10) == 1
+    db.session.commit()
+    assert [status_of(pk) for pk in (late, in_time, timeless)] == ["expired", "pending", "pending"]
+
+
+def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: Flask) -> None:
+    second = owed(1, ring_at=NOON - timedelta(seconds=1))
+    first = owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
+    owed(3, ring_at=NOON + timedelta(seconds=1))
+    assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
+    ledger.rung(db.session(), [first, second], again_at=NOON + timedelta(minutes=1))
+    db.session.commit()
+    assert ledger.overdue(db.session(), now=NOON, limit=10) == []

@@ -1,0 +1,162 @@
+"""The signup door: the same answer for everybody, limits, bad input."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from notifier import suppressions
+from notifier.addresses import parse_address
+from notifier.extensions import db
+from notifier.models import Notification, SuppressionReason, User
+from tests.conftest import NOON, make_user
+from tests.support.browse import Visitor
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    return Visitor(app)
+
+
+def users(app: Flask) -> list[User]:
+    with app.app_context():
+        return list(db.session.scalars(select(User)))
+
+
+def test_a_signup_leads_to_the_inbox_page_and_rings_the_bell(app: Flask, visitor: Visitor, enqueued: list[int]) -> None:
+    answer = visitor.sign_up("ada@example.com", "Ada", locale="de-AT", timezone="Europe/Vienna")
+    assert (answer.status_code, answer.location) == (303, "/check-inbox")
+    assert b"ada@example.com" in visitor.get("/check-inbox").data
+    (user,) = users(app)
+    assert (user.display_name, user.locale, user.timezone) == ("Ada", "de-AT", "Europe/Vienna")
+    assert len(enqueued) == 1
+
+
+@pytest.mark.parametrize("fields", [{"locale": "'; --", "timezone": "Mars/Olympus"}, {"timezone": "\x00"}, {}])
+def test_what_a_browser_guessed_wrong_refuses_nobody(app: Flask, visitor: Visitor, fields: dict[str, str]) -> None:
+    assert visitor.sign_up("ada@example.com", **fields).status_code == 303
+    (user,) = users(app)
+    assert (user.locale, user.timezone) == ("en", "UTC")
+
+
+def test_a_mistake_keeps_what_was_typed_and_says_what_to_do(app: Flask, visitor: Visitor) -> None:
+    answer = visitor.sign_up("not an address", "Ada")
+    assert answer.status_code == 400
+    assert b'value="not an address"' in answer.data
+    assert b'value="Ada"' in answer.data
+    assert b'aria-invalid="true"' in answer.data
+    assert users(app) == []
+
+
+def test_a_name_that_is_an_advertisement_is_refused(app: Flask, visitor: Visitor) -> None:
+    assert visitor.sign_up("ada@example.com", "Win at https://casino.example").status_code == 400
+    assert users(app) == []
+
+
+def test_without_a_csrf_token_nothing_happens(app: Flask, visitor: Visitor) -> None:
+    assert visitor.post("/signup", {"email": "ada@example.com"}).status_code == 400
+    assert visitor.post("/resend", {"email": "ada@example.com"}).status_code == 400
+    assert users(app) == []
+
+
+def prepare(app: Flask, state: str) -> None:
+    """Put the address known@example.com into a state."""
+    with app.app_context():
+        if state == "new":
+            return
+        user = make_user("known@example.com", created_at=NOON, verified_at=NOON if state == "verified" else None)
+        if state == "suppressed":
+            suppressions.add(
+                db.session(), user.identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=""
+            )
+        if state == "cooling down":
+            app.extensions["notifier.accounts"].resend(db.session(), parse_address("known@example.com"))
+        db.session.commit()
+
+
+def masked(answer: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
+    """All that a visitor can compare, without what is random by design."""
+    headers = [(name, value) for name, value in answer.headers if name not in {"Date", "Set-Cookie"}]
+    body = re.sub(rb'(name="csrf_token"[^>]*value=)"[^"]+"', rb"\1", answer.data)
+    return answer.status_code, headers, body
+
+
+@pytest.mark.parametrize("state", ["verified", "unverified", "suppressed", "cooling down"])
+def test_the_answer_does_not_tell_whether_an_address_is_known(make_app: Callable[..., Flask], state: str) -> None:
+    answers = []
+    for case in ("new", state):
+        app = make_app(publish=lambda keys, bulk: None)
+        prepare(app, case)
+        visitor = Visitor(app)
+        answers.append([masked(visitor.sign_up("known@example.com")), masked(visitor.get("/check-inbox"))])
+        with app.app_context():
+            for table in reversed(db.metadata.sorted_tables):
+                db.session.execute(table.delete())
+            db.session.commit()
+    assert answers[0] == answers[1]
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(make_app: Callable[..., Flask]) -> None:
+    visitor = Visitor(make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True))
+    token = visitor.token("/signup")
+    answers = [
+        visitor.post("/signup", {"csrf_token": token, "email": f"user{number}@example.com"}) for number in range(61)
+    ]
+    assert [answer.status_code for answer in answers[:60]] == [303] * 60
+    assert answers[60].status_code == 429
+    assert 0 < int(answers[60].headers["Retry-After"]) <= 60
+    assert b"try again in" in answers[60].data
+
+
+def test_one_address_gets_few_mails_however_many_clients_ask(make_app: Callable[..., Flask]) -> None:
+    app = make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True)
+    for number in range(30):
+        Visitor(app, f"203.0.{number}.9").sign_up("ada@example.com")
+    with app.app_context():
+        assert len(db.session.scalars(select(Notification)).all()) == 1
+
+
+def test_the_limits_hold_without_redis(make_app: Callable[..., Flask]) -> None:
+    app = make_app(
+        publish=lambda keys, bulk: None, ratelimit_enabled=True, redis_url="redis://127.0.0.1:1/0"
+    )
+    visitor = Visitor(app)
+    token = visitor.token("/signup")
+    codes = {
+        visitor.post("/signup", {"csrf_token": token, "email": f"user{number}@example.com"}).status_code
+        for number in range(65)
+    }
+    assert codes == {303, 429}
+
+
+def test_a_form_that_is_too_large_is_refused(visitor: Visitor) -> None:
+    answer = visitor.post("/signup", {"email": "a" * 300_000})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("case", json.loads((DATA / "email_address.json").read_text()), ids=lambda case: case["id"])
+def test_addresses_through_the_form(request: pytest.FixtureRequest, case: dict[str, Any]) -> None:
+    app = request.getfixturevalue("sqlite_app")
+    visitor = Visitor(app)
+    text = case["input"].encode("utf-8", "surrogatepass")
+    answer = visitor.post("/signup", {"csrf_token": visitor.token("/signup"), "email": text})
+    accepted = answer.status_code == 303
+    assert accepted or answer.status_code == 400
+    if case["expect"] in {"accept", "reject"}:
+        assert accepted is (case["expect"] == "accept")
+    with app.app_context():
+        stored = db.session.scalars(select(User)).all()
+        assert len(stored) == accepted
+        if accepted and case.get("envelope"):
+            assert (stored[0].email, stored[0].identity_key) == (case["envelope"], case["identity_key"])
+        if case["expect"] == "trim_or_reject" and accepted:
+            assert stored[0].identity_key == "user@example.com"
+
