@@ -204,6 +204,8 @@ class _Words(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in {"style", "script", "head", "title"} and self._hidden:
             self._hidden -= 1
+        elif tag in self._BREAKS:
+            self.words.append("\n")
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:

@@ -15,6 +15,7 @@ from jinja2 import Environment, TemplateSyntaxError
 from notifier.delivery.flatten import Piece, flatten, pieces_of
 
 _MARK = re.compile(r"<!--zqj(\d+)jqz-->|zqj(\d+)jqz")
+_MARK_WORD = re.compile(r"zqj\d+jqz")
 _STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL | re.IGNORECASE)
 _AT_RULE = re.compile(r"@[\w-]+[^{;]*(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
 _TAG_OR_COMMENT = re.compile(r"<(?:!--|/?([A-Za-z][A-Za-z0-9-]*))")
@@ -157,12 +158,12 @@ class _Scanner:
 
 
 class _Outline(HTMLParser):
-    """The order of tags and marks, without what a parser adds by itself."""
+    """The order of tags, words and marks, without what a parser adds by itself."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
+        super().__init__(convert_charrefs=True)
         self.items: list[str] = []
-        self._in_style = False
+        self._style = False
 
     @classmethod
     def of(cls, html: str) -> list[str]:
@@ -173,19 +174,20 @@ class _Outline(HTMLParser):
         return outline.items
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "style":
-            return
-        if tag not in _IMPLIED:
+        self._style = tag == "style"
+        if tag not in _IMPLIED and not self._style:
             self.items.append(f"<{tag}>")
-        for _, value in attrs:
-            self.handle_data(value or "")
+        # Sorted: css-inline keeps the attributes of an element, but not their order.
+        self.items += sorted(_MARK_WORD.findall(" ".join([value or "" for _, value in attrs])))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in _IMPLIED and tag != "style":
+        if tag not in _IMPLIED and not self._style:
             self.items.append(f"</{tag}>")
+        self._style = False
 
     def handle_comment(self, data: str) -> None:
         self.handle_data(data)
 
     def handle_data(self, data: str) -> None:
-        self.items += re.findall(r"zqj\d+jqz", data)
+        if not self._style:
+            self.items += data.split()

@@ -18,14 +18,19 @@ def quoted_printable(text: str) -> bytes:
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return b"\r\n".join(map(_quoted_line, text.split("\n")))
+    return b"\r\n".join(
+        [_kept_line(line) if len(line) <= _KEPT_LENGTH else _quoted_line(line) for line in text.split("\n")]
+    )
 
 
-@lru_cache(maxsize=4096)
 def _quoted_line(line: str) -> bytes:
-    """One line, encoded. Kept, because most lines of a mail are those of the mail before."""
     # The C encoder takes the line end of its soft breaks from the first newline of its input.
     return b2a_qp(line.encode("utf-8", "replace") + b"\r\n")[:-2]
+
+
+#: Most lines of a mail are those of the mail before: encoding them again is half of the work.
+_kept_line = lru_cache(maxsize=4096)(_quoted_line)
+_KEPT_LENGTH = 2000
 
 
 def text_part(subtype: str, text: str) -> bytes:

@@ -25,6 +25,9 @@ class Phase(StrEnum):
     EOD = "eod"
     QUIT = "quit"
 
+    #: Enum's own is a Python function, and phases are keys on the hot path.
+    __hash__ = str.__hash__
+
 
 class Decision(StrEnum):
     """What follows for the mail.

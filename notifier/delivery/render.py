@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 
@@ -57,9 +58,9 @@ class Renderer:
         have, and TemplateSyntaxError for a template that cannot be compiled or inlined.
         """
         templates = self._templates(kind)
-        subject = " ".join(templates.subject.render(context).split())
-        known = {**context, "subject": subject}
-        return Rendered(subject, templates.text.render(known), templates.html.render(known), templates.version)
+        known = {**self._environment.globals, **context}
+        known["subject"] = subject = " ".join(_text(templates.subject, known).split())
+        return Rendered(subject, _text(templates.text, known), _text(templates.html, known), templates.version)
 
     def version(self, kind: str) -> str:
         """A short hash of all files that a mail of this kind is made from."""
@@ -87,6 +88,11 @@ class Renderer:
             html=get(f"{kind}/body.html"),
             version=_version(self._folder, kind),
         )
+
+
+def _text(template: Template, known: dict[str, Any]) -> str:
+    """What `template.render` does, without copying globals and context for each template."""
+    return "".join(template.root_render_func(template.new_context(known, shared=True)))
 
 
 class _MailLoader(BaseLoader):

@@ -54,19 +54,18 @@ class ReplyReader:
         """The next reply, None where it is not whole yet. Raises WireError (garbage)."""
         buffer, start = self._buffer, self._position
         position = start
-        while True:
-            end = buffer.find(b"\n", position)
-            if end < 0:
-                _check_size(len(buffer) - position, len(buffer) - start)
-                if len(buffer) - position > 3:
-                    _split(buffer[position:])
-                return None
-            _check_size(end - position, end - start)
-            if buffer[position + 3 : position + 4] != b"-":
-                break
+        while (end := buffer.find(b"\n", position)) >= 0:
+            if end - start > MAX_LINE:
+                _check_size(end - position, end - start)
+            # 45 is "-": more lines of this reply follow.
+            if end - position < 4 or buffer[position + 3] != 45:
+                self._position = end + 1
+                return parse_reply(buffer[start:end])
             position = end + 1
-        self._position = end + 1
-        return parse_reply(buffer[start:end])
+        _check_size(len(buffer) - position, len(buffer) - start)
+        if len(buffer) - position > 3:
+            _split(buffer[position:])
+        return None
 
 
 def _check_size(line: int, reply: int) -> None:

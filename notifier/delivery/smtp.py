@@ -5,35 +5,23 @@ mail behind the final dot of this one. However they travel, a mail's replies are
 one mail decides another.
 """
 
-import re
-from dataclasses import dataclass
 from typing import Protocol
 
-from notifier.delivery.classify import classify, classify_failure, passes
+from notifier.delivery.classify import WANTED, classify, classify_failure
+from notifier.delivery.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
 from notifier.delivery.ops import READ, Conversation, Write
-from notifier.delivery.outcome import Decision, Failure, Outcome, Phase, Scope
+from notifier.delivery.outcome import Decision, Failure, Outcome, Phase
 from notifier.delivery.replies import WireError
 from notifier.delivery.session import Session
 
-_STEPS = (Phase.MAIL, Phase.RCPT, Phase.DATA)
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
+__all__ = ["Envelope", "Work", "converse"]
+
+#: The commands of a transaction, their reads, and the first digit of the reply that each wants.
+_STEPS = tuple((phase, READ[phase], WANTED[phase]) for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA))
+_READ_EOD = READ[Phase.EOD]
 _RSET = b"RSET\r\n"
 _DATA = b"DATA\r\n"
 _DOT = b".\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One mail to one recipient. `data` is a whole RFC 5322 message with CRLF, dots not stuffed.
-
-    `key` is the caller's own (a primary key); it comes back with the outcome.
-    """
-
-    key: int
-    mail_from: str
-    rcpt_to: str
-    data: bytes
-    smtputf8: bool = False
 
 
 class Work(Protocol):
@@ -42,8 +30,8 @@ class Work(Protocol):
     #: Whether the next mail may be announced before this one has its reply.
     deep: bool
 
-    def take(self, used: bool) -> Envelope | None:
-        """The next mail, None where there is none. `used`: the session has carried mails before."""
+    def take(self, session: Session) -> Envelope | None:
+        """The next mail for this session, None where there is none for it."""
 
     def give_back(self, envelope: Envelope) -> None:
         """The connection died before this mail's turn: it goes to a new one, nothing was tried."""
@@ -90,7 +78,7 @@ def _announce_next(session: Session, work: Work) -> Conversation[Envelope | None
 
 def _next(session: Session, work: Work) -> Envelope | None:
     """The next mail that this server can take at all; the others are settled on the way."""
-    while (envelope := work.take(session.used > 0)) is not None:
+    while (envelope := work.take(session)) is not None:
         refusal = refuse_locally(session, envelope)
         if refusal is None:
             return envelope
@@ -103,13 +91,14 @@ def _ask_leave(session: Session, envelope: Envelope) -> Conversation[tuple[Outco
     refusal, phase = None, Phase.MAIL
     go_on = False
     try:
-        yield from _reset(session)
-        for phase in _STEPS:
+        if session.dirty:
+            yield from _reset(session)
+        for phase, read, wanted in _STEPS:
             if not session.pipelining:
                 yield Write(_command(phase, session, envelope), phase)
-            reply = yield READ[phase]
-            if passes(phase, reply):
-                go_on = phase is Phase.DATA
+            reply = yield read
+            if reply.code // 100 == wanted:
+                go_on = wanted == 3
                 continue
             # With pipelining the rest was asked already and is answered: read it, believe the first.
             refusal = refusal or classify(phase, reply)
@@ -123,8 +112,6 @@ def _ask_leave(session: Session, envelope: Envelope) -> Conversation[tuple[Outco
 
 
 def _reset(session: Session) -> Conversation[None]:
-    if not session.dirty:
-        return
     if not session.pipelining:
         yield Write(_RSET, Phase.MAIL)
     reply = yield READ[Phase.MAIL]
@@ -151,7 +138,7 @@ def _hand_over(session: Session, work: Work, envelope: Envelope) -> Conversation
         yield Write(stuff(envelope.data), Phase.BODY)
         if following is not None:
             yield Write(_group(session, following), Phase.EOD)
-        reply = yield READ[Phase.EOD]
+        reply = yield _READ_EOD
     except WireError as error:
         session.broken = True
         # The dot is the last of the body's piece: while that is not out, nothing was delivered.
@@ -183,7 +170,7 @@ def _end_empty(session: Session, refusal: Outcome) -> Conversation[None]:
         return
     try:
         yield Write(_DOT, Phase.DATA)
-        reply = yield READ[Phase.EOD]
+        reply = yield _READ_EOD
     except WireError:
         session.broken = True
     else:
@@ -191,49 +178,16 @@ def _end_empty(session: Session, refusal: Outcome) -> Conversation[None]:
 
 
 def _group(session: Session, envelope: Envelope) -> bytes:
-    commands = b"".join(_command(phase, session, envelope) for phase in _STEPS)
-    return _RSET + commands if session.dirty else commands
+    """All commands of a transaction in one piece, RSET before them where the last one was given up."""
+    return b"%b%b%b%b" % (
+        _RSET if session.dirty else b"",
+        mail_command(session, envelope),
+        rcpt_command(envelope),
+        _DATA,
+    )
 
 
 def _command(phase: Phase, session: Session, envelope: Envelope) -> bytes:
-    if phase is Phase.DATA:
-        return _DATA
-    if phase is Phase.RCPT:
-        return b"RCPT TO:<%b>\r\n" % envelope.rcpt_to.encode()
-    size = b" SIZE=%d" % len(envelope.data) if session.has_size else b""
-    body = b"" if envelope.data.isascii() else b" BODY=8BITMIME"
-    utf8 = b" SMTPUTF8" if _needs_utf8(envelope) else b""
-    return b"MAIL FROM:<%b>%b%b%b\r\n" % (envelope.mail_from.encode(), size, body, utf8)
-
-
-def _needs_utf8(envelope: Envelope) -> bool:
-    return envelope.smtputf8 or not (envelope.rcpt_to.isascii() and envelope.mail_from.isascii())
-
-
-def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
-    """What this server cannot take, said before MAIL: RFC 1870 (size), 6152 (8 bit), 6531 (addresses)."""
-    data = envelope.data
-    if _UNSAFE.search(envelope.mail_from) or _UNSAFE.search(envelope.rcpt_to) or not envelope.rcpt_to:
-        return _refuse(Scope.RECIPIENT, "the address cannot stand in an SMTP command")
-    if _needs_utf8(envelope) and not session.smtputf8:
-        return _refuse(Scope.RECIPIENT, "the address needs SMTPUTF8 and the mail server does not offer it (RFC 6531)")
-    if 0 < session.size < len(data):
-        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server takes {session.size} at most (RFC 1870)")
-    if not session.eight_bit and not data.isascii():
-        return _refuse(Scope.CONTENT, "8-bit content and the mail server does not offer 8BITMIME (RFC 6152)")
-    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
-        return _refuse(Scope.CONTENT, "a bare CR or LF in the message (RFC 5321, section 2.3.8)")
-    return None
-
-
-def _refuse(scope: Scope, text: str) -> Outcome:
-    return Outcome(Decision.FAIL, Phase.MAIL, scope, text=text)
-
-
-def stuff(data: bytes) -> bytes:
-    """The message as DATA wants it: leading dots doubled, the final dot on its own line (RFC 5321, 4.5.2)."""
-    if b"\r\n." in data:
-        data = data.replace(b"\r\n.", b"\r\n..")
-    if data.startswith(b"."):
-        data = b"." + data
-    return data + (b".\r\n" if data.endswith(b"\r\n") or not data else b"\r\n.\r\n")
+    if phase is Phase.MAIL:
+        return mail_command(session, envelope)
+    return rcpt_command(envelope) if phase is Phase.RCPT else _DATA

@@ -109,18 +109,18 @@ class Transport:
         self._wires.add(wire)
         return wire
 
-    def put(self, wire: Wire) -> None:
-        """Take back a connection after a conversation: keep it, or end it."""
-        session = wire.session
-        if session is None or session.broken or wire.socket is None:
-            wire.close()
-            return
+    def keep(self, wire: Wire) -> bool:
+        """Take back a connection that works; False: it is one too many or has served its time, say QUIT."""
+        assert wire.session is not None
         with self._lock:
-            keep = session.used < self._max_mails and len(self._idle) < self.connections
-            if keep:
+            room = len(self._idle) < self.connections and not self.is_spent(wire.session)
+            if room:
                 self._idle.append(wire)
-        if not keep:
-            self._quit(wire, monotonic() + self.endpoint.total)
+        return room
+
+    def is_spent(self, session: Session) -> bool:
+        """Whether the session has carried its share of mails."""
+        return session.used >= self._max_mails
 
     def begun(self, envelope: Envelope) -> None:
         """The body is about to go out."""
@@ -156,7 +156,10 @@ class Transport:
             # A signal's exception in the middle: what the server knows is unclear, so never reuse it.
             wire.close()
             raise
-        self.put(wire)
+        if wire.session.broken or wire.socket is None:
+            wire.close()
+        elif not self.keep(wire):
+            self._quit(wire, monotonic() + self.endpoint.total)
 
     def _quit(self, wire: Wire, deadline: float) -> None:
         try:
@@ -182,7 +185,7 @@ class _One:
         self._transport = transport
         self._waiting: Envelope | None = envelope
 
-    def take(self, used: bool) -> Envelope | None:
+    def take(self, session: Session) -> Envelope | None:
         envelope, self._waiting = self._waiting, None
         return envelope
 

@@ -8,7 +8,9 @@ def wordwrap(text: str, width: int = 79, break_long_words: bool = False, break_o
     """
     if break_long_words or break_on_hyphens:
         raise ValueError("words of a mail are never broken: a link would be")
-    return "\n".join(line if len(line) <= width else "\n".join(_wrapped(line, width)) for line in text.splitlines())
+    return "\n".join(
+        line.rstrip() if len(line) <= width else "\n".join(_wrapped(line, width)) for line in text.splitlines()
+    )
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -52,7 +52,7 @@ class Broker:
             "save": "",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
-            "loglevel": "notice",
+            "loglevel": "warning",
         }
         return [str(self.binary), *(part for key, value in options.items() for part in (f"--{key}", value))]
 

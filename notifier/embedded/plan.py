@@ -31,6 +31,16 @@ class Ports:
         """Where we reach what listens on `host`."""
         return "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host
 
+    @property
+    def web_url(self) -> str:
+        """For a browser on this machine."""
+        return f"http://{bracketed(self.probe_host)}:{self.web}"
+
+    @property
+    def inbox_url(self) -> str:
+        """For a browser on this machine."""
+        return f"http://{bracketed(self.probe_host)}:{self.inbox}"
+
 
 def make_plan(
     ports: Ports, env: Mapping[str, str], *, broker: Broker | None, with_inbox: bool, run_dir: Path

@@ -11,7 +11,7 @@ import notifier
 from notifier.config import Settings
 from notifier.embedded.broker import Broker, find_server
 from notifier.embedded.console import Console
-from notifier.embedded.plan import Ports, bracketed, make_plan
+from notifier.embedded.plan import Ports, make_plan
 from notifier.embedded.ports import PortTakenError, answers, free_port, is_free
 from notifier.embedded.supervisor import Supervisor
 from notifier.embedded.upenv import up_env
@@ -80,11 +80,11 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
     given = {name.upper() for name in settings.model_fields_set if not name.startswith("notifier_")}
     env = {name: os.environ[name] for name in sorted(given) if name in os.environ}
     env["DATABASE_URL"] = settings.sqlalchemy_url
-    env["PUBLIC_URL"] = settings.public_url or f"http://{bracketed(ports.probe_host)}:{ports.web}"
+    env["PUBLIC_URL"] = settings.public_url or ports.web_url
     if broker is not None:
         env["REDIS_URL"] = broker.url
     if with_inbox:
-        env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp)}
+        env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp), "INBOX_URL": ports.inbox_url}
     return env
 
 
@@ -106,11 +106,10 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
 
 def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, with_inbox: bool) -> str:
     """Where to go now."""
-    mail = f"http://{bracketed(ports.probe_host)}:{ports.inbox}" if with_inbox else ""
     rows = [
         ("web", public_url),
         ("admin", f"{public_url}/admin/"),
-        ("inbox", mail) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
+        ("inbox", ports.inbox_url) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
         ("data", str(data_dir)),
         ("logs", str(data_dir / "log")),
     ]

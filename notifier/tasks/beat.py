@@ -1,6 +1,8 @@
 """Three static ticks. Campaigns are rows: beat knows nothing of them, so two beats are harmless."""
 
-from celery import Celery
+from typing import Any
+
+from celery import Celery, signals
 
 from notifier.config import Settings
 from notifier.tasks.celery_app import CONTROL
@@ -23,3 +25,10 @@ def schedule(celery: Celery, settings: Settings) -> None:
     }
     # Wake often enough to keep the shortest of them punctual, also after a hiccup of the broker.
     celery.conf.beat_max_loop_interval = min(5.0, settings.sweep_interval)
+
+
+@signals.beat_init.connect(weak=False)
+def run_all_once(sender: Any, **_: Any) -> None:
+    """At the start, trigger everything: beat itself waits a whole interval first, an hour for the purge."""
+    for entry in sender.scheduler.schedule.values():
+        sender.scheduler.apply_entry(entry)  # logs by itself where the broker is away

@@ -145,9 +145,9 @@ def test_restart_after_kill(stack: Stack) -> None:
 
 def test_gives_up_with_the_last_lines(stack: Stack) -> None:
     """Three ends in a row: non-zero, the others stopped, the reason shown."""
-    stack.start([stack.fake("web")], [stack.fake("worker", "--live", "0.05", "--ready-after", "0.01", ready=False)])
+    stack.start([stack.fake("web", gate=True)], [stack.fake("worker", "--live", "0.4")])
     assert stack.wait() == 1
-    assert "3 times in a row" in stack.said() or "before it was ready" in stack.said()
+    assert "worker ended with exit code 3, 3 times in a row" in stack.said()
     assert "goodbye, cruel world" in stack.said()
     assert stack.events()[-1] == "web stop"
 

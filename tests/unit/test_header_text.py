@@ -17,7 +17,9 @@ HARMFUL = [
 VERBATIM = [
     "Ada Lovelace", "O'Brien & Co", "AT&T <3 O'Brien", 'Acme "A" (x) <b>', "back\\slash", "Acme, Inc.", "ops@acme",
     "Acme: News; more", "{{7*7}}", "Hi%0d%0aBcc: x", "Hi&#13;&#10;Bcc: x", "Café", "日本語の件名", "שלום עולם",
-    "Zoë  Müller",     "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u2764\ufe0f\u200d\U0001f525", "\u0645\u06cc\u200c\u062e\u0648\u0627",
+    "Zoë  Müller",
+    "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u2764\ufe0f\u200d\U0001f525",
+    "\u0645\u06cc\u200c\u062e\u0648\u0627",
     "\u8fbb\U000e0100", "क\u094d\u200dष", "\U0001fae8", "a?=b", "= ?",
 ]  # fmt: skip
 

@@ -21,6 +21,7 @@ def inbox_pages(inbox: Inbox) -> Blueprint:
     """The pages of one inbox."""
     pages = Blueprint("pages", __name__)
     pages.add_app_template_filter(local_time)
+    pages.add_app_template_filter(moment)
     pages.add_app_template_filter(size)
 
     @pages.get("/")
@@ -92,9 +93,15 @@ def _view(mail: Mail, view: str) -> dict[str, Any]:
     }
 
 
-def local_time(moment: datetime, form: str = "%H:%M:%S") -> str:
+def local_time(when: datetime, form: str = "%H:%M:%S") -> str:
     """In the zone of this machine: it is the developer's own."""
-    return moment.astimezone().strftime(form)
+    return when.astimezone().strftime(form)
+
+
+def moment(when: datetime) -> str:
+    """The time for today's mails, the day for older ones."""
+    is_today = when.astimezone().date() == datetime.now().astimezone().date()
+    return local_time(when) if is_today else local_time(when, "%d %b")
 
 
 def size(count: int) -> str:

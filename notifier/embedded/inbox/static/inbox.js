@@ -60,6 +60,11 @@ document.addEventListener("submit", (event) => {
 });
 
 const frame = document.querySelector(".stage iframe");
+if (frame && window.matchMedia("(max-width: 640px)").matches) {
+  // On a phone the phone's width is the one that can be seen whole.
+  document.querySelector("input[value=phone]").checked = true;
+  frame.className = "phone";
+}
 for (const choice of document.querySelectorAll("input[name=width]")) {
   choice.addEventListener("change", () => {
     frame.className = choice.value;

@@ -1,0 +1,59 @@
+"""Handing mails to a scripted server, by either driver."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from notifier.config import Settings
+from notifier.delivery.outcome import Outcome, Phase
+from notifier.delivery.smtp import Envelope
+from notifier.delivery.transport import Transport
+
+#: `one`: blocking, mail by mail. `loop`: all at once, deep-pipelined where the server can.
+DRIVERS = ("one", "loop")
+BODY = b"From: Acme <hello@acme.example>\r\nSubject: Hello\r\n\r\nHello.\r\n"
+#: Larger than what any kernel takes at once.
+BIG = BODY + b"x" * 76 + b"\r\n" + (b"y" * 76 + b"\r\n") * 100_000
+
+
+def envelope(key: int = 1, rcpt_to: str = "ada@example.com", data: bytes = BODY, **values: Any) -> Envelope:
+    """A mail of no interest."""
+    return Envelope(key, f"b+{key}@bounce.acme.example", rcpt_to, data, **values)
+
+
+@contextmanager
+def transport_to(
+    server: Any, *, timeouts: dict[Phase, float] | None = None, total: float = 30.0, **values: Any
+) -> Iterator[Transport]:
+    """A transport to a scripted server. `values`: MAIL_* settings and arguments of Transport."""
+    settings = {key: value for key, value in values.items() if key.startswith("mail_")}
+    rest = {key: value for key, value in values.items() if not key.startswith("mail_")}
+    port = getattr(server, "port", server)
+    settings = {"mail_port": port, "mail_default_sender": "Acme <hello@acme.example>"} | settings
+    transport = Transport(Settings(_env_file=None, **settings), **rest)
+    # Only the phase in question is short: a slow machine must not time out elsewhere.
+    short = dict.fromkeys(Phase, 10.0) | {Phase.QUIT: 1.0} | (timeouts or {})
+    transport.endpoint = replace(transport.endpoint, timeouts=short, total=total)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def deliver(transport: Transport, driver: str, envelopes: Iterable[Envelope]) -> dict[int, Outcome]:
+    """Hand over `envelopes`, each exactly once."""
+    mails = list(envelopes)
+    if driver == "one":
+        pairs = [(mail.key, transport.send(mail)) for mail in mails]
+    else:
+        pairs = list(transport.send_batch(mails))
+    outcomes = dict(pairs)
+    assert sorted(key for key, _ in pairs) == sorted(mail.key for mail in mails)
+    return outcomes
+
+
+def deliver_one(transport: Transport, driver: str, mail: Envelope | None = None) -> Outcome:
+    """Hand over one mail."""
+    mail = mail or envelope()
+    return deliver(transport, driver, [mail])[mail.key]

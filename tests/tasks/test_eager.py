@@ -1,0 +1,40 @@
+"""Eager tasks run inside the commit hook, in a context of their own."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from notifier.accounts import Applicant
+from notifier.addresses import parse_address
+from notifier.extensions import db
+from notifier.models import Notification
+from tests.support.browse import Visitor
+
+
+@pytest.fixture
+def eager_app(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app()
+    app.extensions["celery"].conf.task_always_eager = True
+    return app
+
+
+def test_a_signup_is_in_the_recorded_messages_when_the_request_ends(eager_app: Flask) -> None:
+    with eager_app.extensions["mail"].record_messages() as messages:
+        answer = Visitor(eager_app).sign_up("ada@example.com", "Ada")
+        assert answer.status_code == 303
+    (message,) = messages
+    assert message.recipients == ["ada@example.com"]
+    assert "http://notifier.test/verify/" in message.body
+    with eager_app.app_context():
+        assert db.session.scalars(select(Notification.status)).all() == ["sent"]
+
+
+def test_the_session_that_committed_stays_usable(eager_app: Flask) -> None:
+    with eager_app.app_context():
+        for number in range(3):
+            applicant = Applicant(parse_address(f"user{number}@example.com"))
+            eager_app.extensions["notifier.accounts"].register(db.session(), applicant)
+            db.session.commit()
+            assert db.session.scalars(select(Notification.status)).all() == ["sent"] * (number + 1)

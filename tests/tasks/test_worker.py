@@ -1,0 +1,164 @@
+"""A real worker on a real broker, over real SMTP."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+from celery.contrib.testing.worker import start_worker
+from flask import Flask
+from sqlalchemy import select, update
+
+from notifier.accounts import Applicant
+from notifier.addresses import parse_address
+from notifier.extensions import db
+from notifier.models import Notification
+from notifier.tasks import jobs
+from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from tests.support.browse import Visitor
+from tests.support.servers import ValkeyServer
+from tests.support.smtp_server import SmtpServer
+
+SECONDS = 10.0
+
+# The worker's own loop warns of what is none of ours.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
+)
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with SmtpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def broker(valkey: ValkeyServer) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def live_app(make_app: Callable[..., Flask], valkey: ValkeyServer, broker: redis.Redis, smtp: SmtpServer) -> Flask:
+    app = make_app(
+        redis_url=valkey.url,
+        mail_server=smtp.host,
+        mail_port=smtp.port,
+        mail_suppress_send=False,
+        sweep_grace=0.1,
+    )
+    # One process, many applications: forget the connections to the broker of the one before.
+    app.extensions["celery"]._after_fork()
+    return app
+
+
+@contextmanager
+def working(app: Flask) -> Iterator[None]:
+    with start_worker(
+        app.extensions["celery"],
+        pool="threads",
+        concurrency=4,
+        queues=[TRANSACTIONAL, BULK, CONTROL],
+        perform_ping_check=False,
+        shutdown_timeout=20,
+    ):
+        yield
+
+
+def eventually(check: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not check():
+        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+def statuses(app: Flask) -> list[str]:
+    with app.app_context():
+        return list(db.session.scalars(select(Notification.status)))
+
+
+def sign_up_quietly(app: Flask, number: int = 1) -> None:
+    """A signup whose bell is lost: committed with the broker out of reach."""
+    with app.app_context():
+        working_outbox = app.extensions["notifier.outbox"]._publish
+        app.extensions["notifier.outbox"]._publish = _lost
+        applicant = Applicant(parse_address(f"quiet{number}@example.com"))
+        app.extensions["notifier.accounts"].register(db.session(), applicant)
+        db.session.commit()
+        app.extensions["notifier.outbox"]._publish = working_outbox
+
+
+def _lost(keys: object, bulk: bool) -> None:
+    """Takes the keys and loses them, as a broker does that is flushed right afterwards."""
+
+
+def test_a_signup_becomes_one_mail(live_app: Flask, smtp: SmtpServer) -> None:
+    with working(live_app):
+        Visitor(live_app).sign_up("ada@example.com")
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")
+    assert [mail.rcpt_to for mail in smtp.accepted] == [("ada@example.com",)]
+
+
+def test_the_broker_sees_primary_keys_only(live_app: Flask, broker: redis.Redis) -> None:
+    Visitor(live_app).sign_up("canary@example.com", "Canary Name")
+    (message,) = broker.lrange(TRANSACTIONAL, 0, -1)
+    assert b"notifier.deliver_notification" in message
+    for key in broker.scan_iter("*"):
+        dump = b"".join(broker.lrange(key, 0, -1)) if broker.type(key) == b"list" else b""
+        assert b"canary" not in (key + dump).lower()
+
+
+def test_a_task_that_runs_many_times_sends_once(live_app: Flask, smtp: SmtpServer) -> None:
+    sign_up_quietly(live_app)
+    with live_app.app_context():
+        pk = db.session.scalars(select(Notification.id)).one()
+    with working(live_app):
+        for _ in range(10):
+            jobs.deliver_notification.apply_async((pk,))
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")
+    assert len(smtp.accepted) == 1
+
+
+def test_mail_whose_message_was_lost_is_found_by_the_sweep(live_app: Flask, smtp: SmtpServer) -> None:
+    sign_up_quietly(live_app)
+    time.sleep(0.15)
+    with working(live_app):
+        jobs.sweep.apply_async()
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")
+    assert len(smtp.accepted) == 1
+
+
+def test_a_mail_server_that_is_busy_for_a_moment_is_asked_again_soon(live_app: Flask, smtp: SmtpServer) -> None:
+    smtp.script["banner"] = ["421 4.3.2 too many connections", None]
+    with working(live_app):
+        Visitor(live_app).sign_up("ada@example.com")
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent after a quick second try")
+    with live_app.app_context():
+        row = db.session.scalars(select(Notification)).one()
+        assert (row.claims, row.attempts) == (2, 1)
+
+
+def test_what_a_killed_worker_held_comes_back_after_its_lease(live_app: Flask, smtp: SmtpServer) -> None:
+    sign_up_quietly(live_app)
+    with live_app.app_context():
+        # As a worker leaves it that dies between claim and send, some time ago.
+        db.session.execute(
+            update(Notification).values(status="sending", claims=1, lease_until=Notification.created_at)
+        )
+        db.session.commit()
+    with working(live_app):
+        jobs.sweep.apply_async()
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")
+    assert len(smtp.accepted) == 1
+
+
+def test_a_payload_that_nobody_can_decode_does_not_stop_the_worker(
+    live_app: Flask, broker: redis.Redis, smtp: SmtpServer
+) -> None:
+    broker.lpush(TRANSACTIONAL, b'{"body": "!!!", "headers": {}, "properties": {}}')
+    with working(live_app):
+        Visitor(live_app).sign_up("ada@example.com")
+        eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")

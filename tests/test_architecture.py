@@ -1,0 +1,51 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "notifier").rglob("*.py"))
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_only_the_publisher_calls_tasks() -> None:
+    guilty = {
+        name_of(path)
+        for path in SOURCES
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"delay", "apply_async", "send_task"}
+    }
+    assert guilty == {"notifier/tasks/publisher.py"}
+
+
+def test_only_the_ledger_writes_a_status() -> None:
+    """No keyword `status=` outside the ledger in a call that makes or changes rows."""
+    writes = re.compile(r"\.status = |Status\.\w+\.value|values\([^)]*status=")
+    guilty = {name_of(path) for path in SOURCES if writes.search(path.read_text())}
+    assert guilty == {"notifier/ledger.py", "notifier/models/notification.py"}
+
+
+def test_only_the_clock_asks_for_the_time() -> None:
+    asks = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
+    guilty = {name_of(path) for path in SOURCES if asks.search(path.read_text())}
+    assert guilty <= {"notifier/clock.py"} | {name_of(path) for path in (ROOT / "notifier/embedded").rglob("*.py")}
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_the_locks_name_no_address_and_pin_with_hashes(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    pins = re.findall(r"^[a-z0-9_.\[\],-]+==\S+", text, re.MULTILINE)
+    assert len(pins) > 40
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= len(pins)
