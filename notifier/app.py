@@ -52,9 +52,11 @@ def create_app(settings: Settings | None = None, *, publish: Publish | None = No
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    # First, so that it sees a form before anything else reads it.
+    security.init_app(app, https=settings.public_url.startswith("https://"))
     _bind_extensions(app, settings)
     _wire(app, settings, publish)
-    _register_doors(app, settings)
+    _register_doors(app)
     return app
 
 
@@ -153,8 +155,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None) -> None:
     assert jobs.deliver_notification.name in celery.tasks
 
 
-def _register_doors(app: Flask, settings: Settings) -> None:
-    security.init_app(app, https=settings.public_url.startswith("https://"))
+def _register_doors(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(pages)
     app.register_blueprint(health)

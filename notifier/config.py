@@ -98,10 +98,10 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute http(s) address such as https://app.example.com")
         return value.rstrip("/")
 
-    @field_validator("mail_default_sender")
+    @field_validator("mail_default_sender", "mail_reply_to")
     @classmethod
-    def _check_sender(cls, value: str) -> str:
-        if "@" not in parseaddr(value)[1]:
+    def _check_mailbox(cls, value: str | None) -> str | None:
+        if value is not None and "@" not in parseaddr(value)[1]:
             raise ValueError("must be an address, or Name <address>")
         return value
 

@@ -30,6 +30,7 @@ class Composer:
         self._settings = settings
         self._renderer = renderer
         self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
+        self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
         self._bounce_domain = settings.mail_bounce_domain or settings.sender_domain
 
     def message_id(self, row: Notification) -> str:
@@ -46,12 +47,14 @@ class Composer:
             sender_name=self._sender_name,
             sender_address=self._sender_address,
             recipient=row.recipient,
+            recipient_name=owed.user.display_name,
             subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,
             message_id=row.message_id or self.message_id(row),
             date=clock.now(),
-            reply_to=self._settings.mail_reply_to,
+            reply_to=self._reply_to or None,
+            reply_to_name=self._reply_to_name,
             envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
         )
         return Composed(message, rendered.template_version)

@@ -66,7 +66,7 @@ class Mail(flask_mail.Mail):
     def deliver(self, message: Message, *, key: int) -> Outcome:
         """Send one mail of ours; `key` is the primary key of its notification.
 
-        Never raises: a mail that cannot be built safely is a FAIL, with the reason in its text.
+        A mail that cannot be built safely is a FAIL with the reason in its text, not an exception.
         """
         try:
             data = build(message)

@@ -63,8 +63,9 @@ class ReplyReader:
                 return parse_reply(buffer[start:end])
             position = end + 1
         _check_size(len(buffer) - position, len(buffer) - start)
+        # What cannot become a reply need not be waited for.
         if len(buffer) - position > 3:
-            _split(buffer[position:])
+            _split(buffer[position:].rstrip(b"\r"))
         return None
 
 

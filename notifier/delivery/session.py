@@ -72,7 +72,7 @@ class Session:
     size: int = 0
     #: Whether it offers SIZE at all: only then MAIL may carry it.
     has_size: bool = False
-    #: Transactions begun so far.
+    #: Transactions announced so far, the present one included.
     used: int = 0
     #: A transaction was given up half-way: RSET comes before the next.
     dirty: bool = False

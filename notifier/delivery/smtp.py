@@ -62,7 +62,6 @@ def converse(session: Session, work: Work) -> Conversation[None]:
             if go_on and not session.broken:
                 yield from _end_empty(session, refusal)
             work.settle(envelope, refusal)
-        session.used += 1
         if session.broken:
             return
         envelope = following or (yield from _announce_next(session, work))
@@ -81,6 +80,7 @@ def _next(session: Session, work: Work) -> Envelope | None:
     while (envelope := work.take(session)) is not None:
         refusal = refuse_locally(session, envelope)
         if refusal is None:
+            session.used += 1
             return envelope
         work.settle(envelope, refusal)
     return None
@@ -122,7 +122,7 @@ def _reset(session: Session) -> Conversation[None]:
 
 def _is_stale(session: Session, refusal: Outcome) -> bool:
     """Whether a used connection has just reached its end, which is no mail's fault (RFC 5321, 3.8)."""
-    if not session.used or refusal.phase is not Phase.MAIL or refusal.decision is not Decision.THROTTLE:
+    if session.used < 2 or refusal.phase is not Phase.MAIL or refusal.decision is not Decision.THROTTLE:
         return False
     return refusal.code is None or refusal.code == 421 or refusal.enhanced == "4.5.3"
 

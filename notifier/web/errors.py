@@ -4,7 +4,7 @@ import math
 
 import structlog
 from flask import Flask, render_template, request
-from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
 from notifier import clock
@@ -17,8 +17,9 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
     """The page for anything that HTTP has a number for."""
     response = error.get_response()
     code = error.code or 500
-    if code < 400:
-        return response  # a redirect of the router is not an error
+    if code < 400 or isinstance(error, SecurityError):
+        # A redirect of the router is no error; and for a host that is not ours no page can be built.
+        return response
     page = render_template("web/error.html", code=code, retry_after=_retry_after(code))
     response.set_data(page)
     response.content_type = "text/html; charset=utf-8"

@@ -1,9 +1,11 @@
 """Headers that every answer carries, and one log line for each request."""
 
 import time
+from functools import partial
+from urllib.parse import unquote_to_bytes
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, abort, g, request
 from werkzeug.wrappers import Response
 
 log = structlog.get_logger(__name__)
@@ -25,31 +27,44 @@ HEADERS = {
 
 def init_app(app: Flask, *, https: bool) -> None:
     """Guard every answer of `app`; `https` adds HSTS."""
+    extra = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
+    app.before_request(_start_clock)
+    app.before_request(_refuse_undecodable_forms)
+    app.after_request(partial(_harden, HEADERS | extra))
+    app.after_request(_record)
 
-    @app.before_request
-    def start_clock() -> None:
-        g.request_started = time.perf_counter()
 
-    @app.after_request
-    def harden(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if https:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Cache-Control", "no-store")
-        return response
+def _start_clock() -> None:
+    g.request_started = time.perf_counter()
 
-    @app.after_request
-    def record(response: Response) -> Response:
-        # The rule, not the path: a path may hold a token.
-        rule = request.url_rule.rule if request.url_rule else "(none)"
-        started = g.get("request_started", time.perf_counter())
-        log.info(
-            "request",
-            method=request.method,
-            rule=rule,
-            status=response.status_code,
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
-        return response
+
+def _refuse_undecodable_forms() -> None:
+    # Werkzeug keeps bytes that are no UTF-8 as their percent escapes, which are legal in an address:
+    # what would be stored is then not what was typed.
+    if request.mimetype == "application/x-www-form-urlencoded":
+        try:
+            unquote_to_bytes(request.get_data(cache=True)).decode()
+        except UnicodeDecodeError:
+            abort(400)
+
+
+def _harden(headers: dict[str, str], response: Response) -> Response:
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _record(response: Response) -> Response:
+    # The rule, not the path: a path may hold a token.
+    rule = request.url_rule.rule if request.url_rule else "(none)"
+    started = g.get("request_started", time.perf_counter())
+    log.info(
+        "request",
+        method=request.method,
+        rule=rule,
+        status=response.status_code,
+        ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+    return response

@@ -102,27 +102,6 @@ def test_second_shell_reaches_the_stack(up: Up) -> None:
     assert re.search(r"mail server +\S+ answers", done.stdout), done.stdout
 
 
-def test_second_up_is_told_what_to_do(up: Up) -> None:
-    done = subprocess.run(
-        up.command("up"), env=up.env(), cwd=up.data.parent, capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert f"process {up.process.pid}" in line
-    assert "--data-dir" in line
-
-
-def test_taken_port_is_one_line(up: Up, tmp_path: Path) -> None:
-    port = up.address("web").rpartition(":")[2]
-    done = subprocess.run(
-        [*up.command("up"), "--web-port", port, "--data-dir", str(tmp_path / "other")],
-        env=up.env(), cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert re.search(rf"Port {port} \(web\) on 127.0.0.1 is taken .* --web-port \d+$", line)
-
-
 def test_stops_and_leaves_nothing(up: Up) -> None:
     """The last test of this module: it ends the stack."""
     family = descendants(up.process.pid)

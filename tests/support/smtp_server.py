@@ -8,7 +8,7 @@ A script maps a phase (banner, ehlo, helo, starttls, auth, mail, rcpt, data, bod
 connect) to an action, to a list of actions for its 1st, 2nd, n-th occurrence on the whole server
 (None and what lies behind the end: the default), or to a function of the Session. An action is
 
-    "250 2.0.0 Ok"        a reply; a line end in it makes it a reply of more lines
+    "250 2.0.0 Ok"        a reply; "\\n" in it makes it a reply of more lines, "\\r\\n" two replies at once
     "DROP" / "RST"        close the connection in order / with a reset
     "FIN_WITHOUT_REPLY"   close our side only, read on
     "HANG"                say nothing more until the other side goes
@@ -94,6 +94,8 @@ class Session:
     rcpt_to: list[str] = field(default_factory=list)
     #: The recipient of the RCPT in question.
     recipient: str = ""
+    #: What the client had sent beyond the command or the body in question.
+    ahead: bytes = b""
     tls: bool = False
     authenticated: bool = False
 
@@ -419,6 +421,7 @@ class _Connection:
         while b"\r\n" not in self.buffer:
             self.receive()
         line, self.buffer = self.buffer.split(b"\r\n", 1)
+        self.session.ahead = self.buffer
         return line.decode("utf-8", "surrogateescape")
 
     def read_secret(self) -> str:
@@ -448,7 +451,7 @@ class _Connection:
             if not data:
                 raise _Gone
             received += data
-        self.buffer = received[end + 5 :]
+        self.buffer = self.session.ahead = received[end + 5 :]
         return received[: end + 2].replace(b"\r\n.", b"\r\n")[2:]
 
     def start_tls(self) -> None:
@@ -467,6 +470,8 @@ def _first(action: Action) -> str | None:
 
 def _wire_form(text: str) -> bytes:
     """Text of one or more lines, each with its code, as RFC 5321 (4.2.1) wants them."""
+    if "\r\n" in text:
+        return f"{text}\r\n".encode()
     *first, last = text.split("\n")
     lines = [f"{line[:3]}-{line[4:]}" for line in first]
     return "".join(f"{line}\r\n" for line in [*lines, last]).encode("utf-8", "surrogateescape")

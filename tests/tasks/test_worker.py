@@ -145,9 +145,7 @@ def test_what_a_killed_worker_held_comes_back_after_its_lease(live_app: Flask, s
     sign_up_quietly(live_app)
     with live_app.app_context():
         # As a worker leaves it that dies between claim and send, some time ago.
-        db.session.execute(
-            update(Notification).values(status="sending", claims=1, lease_until=Notification.created_at)
-        )
+        db.session.execute(update(Notification).values(status="sending", claims=1, lease_until=Notification.created_at))
         db.session.commit()
     with working(live_app):
         jobs.sweep.apply_async()

@@ -132,7 +132,8 @@ def test_plus_and_dots_are_other_people_but_one_source_of_abuse() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x" * 20_000 + "@example.com", "@" * 20_000, "user@" + "a." * 10_000 + "com", "\u0301" * 20_000,
+    ["x" * 20_000 + "@example.com", "@" * 20_000, "ü" * 1_000_000 + "@a.com",
+     "user@" + "a." * 10_000 + "com", "\u0301" * 20_000,
      "a@" + "\u0301" * 900, "ü" * 990 + "@a.com",
      "a@" + "ü." * 480 + "com", "a" * 990, "." * 999, "a@" + "xn--" + "9" * 900 + ".com"],
 )  # fmt: skip

@@ -1,16 +1,11 @@
 """The development inbox over real SMTP and HTTP, with the mails that break readers."""
 
 import json
-import smtplib
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from email.message import EmailMessage
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,56 +14,18 @@ from notifier.embedded.inbox.app import create_inbox_app
 from notifier.embedded.inbox.contents import framed_html
 from notifier.embedded.inbox.reading import Reading
 from notifier.embedded.inbox.store import Inbox, Mail
-from notifier.embedded.ports import answers, free_port, wait_until
-from notifier.embedded.process import die_with_parent
-
-ROOT = Path(__file__).parents[2]
-
-
-class Running:
-    """The inbox as a process."""
-
-    def __init__(self) -> None:
-        self.smtp_port, self.http_port = free_port(), free_port()
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "notifier.embedded.inbox",
-             "--smtp-port", str(self.smtp_port), "--http-port", str(self.http_port)],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
-        )  # fmt: skip
-        assert wait_until(lambda: answers("127.0.0.1", self.http_port), 20)
-
-    def send(self, data: bytes, *recipients: str, sender: str = "app@notifier.example", **options: Any) -> None:
-        with smtplib.SMTP("127.0.0.1", self.smtp_port) as client:
-            client.sendmail(sender, list(recipients or ["ada@example.com"]), data, **options)
-
-    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
-        """Status, body, headers; an error status is an answer too."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}{path}", method=method, headers=headers
-        )  # fmt: skip
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, answer.read().decode(errors="replace"), dict(answer.headers)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode(), dict(error.headers)
-
-    def items(self, path: str = "/api/v2/messages") -> list[dict[str, Any]]:
-        return list(json.loads(self.get(path)[1])["items"])
+from tests.support.inbox import ROOT, InboxServer
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[Running]:
-    running = Running()
+def process() -> Iterator[InboxServer]:
+    running = InboxServer()
     yield running
-    running.process.terminate()
-    output = running.process.communicate(timeout=10)[0].decode()
-    assert running.process.returncode == 0, output
-    assert "Traceback" not in output, output
+    assert "Traceback" not in running.stop()
 
 
 @pytest.fixture
-def inbox(process: Running) -> Running:
+def inbox(process: InboxServer) -> InboxServer:
     """Empty."""
     assert process.get("/api/v1/messages", "DELETE")[0] == 200
     return process
@@ -77,13 +34,14 @@ def inbox(process: Running) -> Running:
 def mail(subject: str = "Hello", text: str = "Text", html: str = "") -> bytes:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "App <app@notifier.example>", "ada@example.com", subject
+    message["List-Unsubscribe"] = "<http://x.example/u>, <mailto:u@x.example>"
     message.set_content(text)
     if html:
         message.add_alternative(html, subtype="html")
     return message.as_bytes()
 
 
-def test_item_has_mailhogs_shape(inbox: Running) -> None:
+def test_item_has_mailhogs_shape(inbox: InboxServer) -> None:
     inbox.send(mail("Grüße", html="<p>Hi</p>"), "ada@example.com", "bob@example.org")
     (item,) = inbox.items()
     assert set(item) == {"ID", "From", "To", "Content", "Created", "MIME", "Raw"}
@@ -102,7 +60,7 @@ def test_item_has_mailhogs_shape(inbox: Running) -> None:
     assert json.loads(inbox.get(f"/api/v1/messages/{item['ID']}")[1]) == item
 
 
-def test_pages_of_the_api(inbox: Running) -> None:
+def test_pages_of_the_api(inbox: InboxServer) -> None:
     for number in range(4):
         inbox.send(mail(f"Mail {number}"))
     page = json.loads(inbox.get("/api/v2/messages?start=1&limit=2")[1])
@@ -111,7 +69,7 @@ def test_pages_of_the_api(inbox: Running) -> None:
     assert json.loads(inbox.get("/api/v2/messages?start=-1&limit=x")[1])["count"] == 4
 
 
-def test_search(inbox: Running) -> None:
+def test_search(inbox: InboxServer) -> None:
     inbox.send(mail("One", "Zwölf Boxkämpfer"), "ada@example.com")
     inbox.send(mail("Two"), "bob@example.org", sender="other@notifier.example")
 
@@ -126,7 +84,7 @@ def test_search(inbox: Running) -> None:
     assert inbox.get("/api/v2/search?kind=cc&query=x")[0] == 400
 
 
-def test_delete_one(inbox: Running) -> None:
+def test_delete_one(inbox: InboxServer) -> None:
     inbox.send(mail("One"))
     inbox.send(mail("Two"))
     one = inbox.items()[1]["ID"]
@@ -136,7 +94,7 @@ def test_delete_one(inbox: Running) -> None:
     assert len(inbox.items()) == 1
 
 
-def test_extensions_and_pipelining(inbox: Running) -> None:
+def test_extensions_and_pipelining(inbox: InboxServer) -> None:
     """What a fast sender does: everything up to DATA in one write, two mails on one connection."""
     with socket.create_connection(("127.0.0.1", inbox.smtp_port), 5) as connection, connection.makefile("rb") as lines:
         envelope = "MAIL FROM:<a@b.example> SIZE=100 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<zoë@exämple.com>\r\nDATA\r\n"
@@ -157,7 +115,7 @@ def test_extensions_and_pipelining(inbox: Running) -> None:
     assert one["Content"]["Body"] == ".dot\r\n", "the extra dot is gone"
 
 
-def test_null_sender(inbox: Running) -> None:
+def test_null_sender(inbox: InboxServer) -> None:
     """A bounce."""
     inbox.send(mail(), sender="")
     assert inbox.items()[0]["Raw"]["From"] == ""
@@ -184,7 +142,7 @@ DEFECTIVE = {
 
 
 @pytest.mark.parametrize("data", DEFECTIVE.values(), ids=DEFECTIVE)
-def test_defective_mail_is_shown(inbox: Running, data: bytes) -> None:
+def test_defective_mail_is_shown(inbox: InboxServer, data: bytes) -> None:
     """Every view and the API answer; nothing is a 500."""
     inbox.send(data)
     (item,) = inbox.items()
@@ -205,7 +163,7 @@ def test_deep_nesting_is_shown() -> None:
     assert client.get("/api/v2/messages", base_url="http://127.0.0.1").status_code == 200
 
 
-def test_mail_is_harmless(inbox: Running) -> None:
+def test_mail_is_harmless(inbox: InboxServer) -> None:
     """Its own policy: no script, no request; links leave the frame."""
     inbox.send(mail(html='<script>alert(1)</script><a href="http://x.example/">x</a>'))
     page = f"/messages/{inbox.items()[0]['ID']}"
@@ -220,15 +178,16 @@ def test_mail_is_harmless(inbox: Running) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_names_in_a_mail_are_escaped(inbox: Running) -> None:
+def test_names_in_a_mail_are_escaped(inbox: InboxServer) -> None:
     inbox.send(mail('<b>"bold"</b>', "http://x.example/?a=1&b=2.", '<a href="javascript:alert(1)">bad</a>'))
     assert "&lt;b&gt;" in inbox.get("/fragment")[1]
+    assert 'href="http://x.example/u"' in inbox.get(f"/messages/{inbox.items()[0]['ID']}?view=links")[1]
     links = inbox.get(f"/messages/{inbox.items()[0]['ID']}?view=links")[1]
     assert "<code>javascript:alert(1)</code>" in links
     assert 'href="http://x.example/?a=1&amp;b=2"' in links
 
 
-def test_other_sites_are_refused(inbox: Running) -> None:
+def test_other_sites_are_refused(inbox: InboxServer) -> None:
     """DNS rebinding by the host name, forged forms by their origin."""
     inbox.send(mail())
     assert inbox.get("/api/v2/messages", Host="evil.example")[0] == 400
@@ -238,7 +197,7 @@ def test_other_sites_are_refused(inbox: Running) -> None:
     assert inbox.items() == []
 
 
-def test_fragment_is_sent_once(inbox: Running) -> None:
+def test_fragment_is_sent_once(inbox: InboxServer) -> None:
     """The page asks every second: nothing new costs nothing."""
     first = inbox.get("/fragment")
     assert "No mail yet" in first[1]
@@ -247,13 +206,13 @@ def test_fragment_is_sent_once(inbox: Running) -> None:
     assert "Fresh" in inbox.get("/fragment", **{"If-None-Match": first[2]["ETag"]})[1]
 
 
-def test_gone_mail_says_so(inbox: Running) -> None:
+def test_gone_mail_says_so(inbox: InboxServer) -> None:
     status, body, _ = inbox.get("/messages/nope")
     assert status == 404
     assert "This mail is gone" in body
 
 
-def test_taken_port_is_one_line(inbox: Running) -> None:
+def test_taken_port_is_one_line(inbox: InboxServer) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "notifier.embedded.inbox", "--smtp-port", str(inbox.smtp_port), "--http-port", "0"],
         cwd=ROOT, capture_output=True, text=True, check=False,

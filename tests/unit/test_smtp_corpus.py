@@ -67,9 +67,7 @@ def disk_full(driver: str, offers: tuple[str, ...]) -> tuple[Outcome, SmtpServer
 @pytest.mark.parametrize("offers", OFFERS.values(), ids=OFFERS)
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("case", cases("smtp"))
-def test_reply(
-    case: dict[str, Any], driver: str, offers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reply(case: dict[str, Any], driver: str, offers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     phase, reply = case["phase"], case["reply"]
     if phase == "connect" and reply in {"refused", "dns", "timeout"}:
         outcome = unreachable(reply, driver, monkeypatch)
@@ -82,9 +80,11 @@ def test_reply(
         script = {} if reply in special else {phase: reply}
         short = {Phase(phase if phase != "connect" else "banner"): SHORT} if reply == "HANG" else {}
         data = BIG if phase == "body" else BODY
-        with SmtpServer(script, ehlo=offers, **more) as server:
-            with transport_to(server, timeouts=short, max_mails=1, **settings) as transport:
-                outcome = deliver_one(transport, driver, envelope(data=data))
+        with (
+            SmtpServer(script, ehlo=offers, **more) as server,
+            transport_to(server, timeouts=short, max_mails=1, **settings) as transport,
+        ):
+            outcome = deliver_one(transport, driver, envelope(data=data))
         if case["expect"] not in {"ACCEPTED", "UNKNOWN"}:
             assert server.accepted == []
     assert (outcome.decision, outcome.scope) == (case["expect"], case["scope"]), outcome
@@ -93,9 +93,7 @@ def test_reply(
 @pytest.mark.parametrize("offers", OFFERS.values(), ids=OFFERS)
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("case", cases("smtp_multi"))
-def test_each_recipient_has_a_decision_of_its_own(
-    case: dict[str, Any], driver: str, offers: tuple[str, ...]
-) -> None:
+def test_each_recipient_has_a_decision_of_its_own(case: dict[str, Any], driver: str, offers: tuple[str, ...]) -> None:
     """The corpus has them share a transaction. Here each has its own, so a recipient that the server took is
     ACCEPTED whatever happens to the next one; the others are as the corpus says."""
     rcpt = {address: reply or "DROP" for address, reply in case["replies"].items()}

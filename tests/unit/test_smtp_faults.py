@@ -34,14 +34,17 @@ FAULTS = ("DROP", "RST", "FIN_WITHOUT_REPLY", "HANG", "DRIP", "garbage")
 def test_fault(phase: str, fault: str, driver: str, offers: tuple[str, ...]) -> None:
     slow = Phase("banner" if phase == "connect" else phase)
     short = {slow: SHORT} if fault in {"HANG", "DRIP"} else {}
-    with SmtpServer({phase: fault}, ehlo=offers, drip=SHORT / 4) as server:
-        with transport_to(server, timeouts=short) as transport:
-            outcome = deliver_one(transport, driver)
+    with (
+        SmtpServer({phase: fault}, ehlo=offers, drip=SHORT / 4) as server,
+        transport_to(server, timeouts=short) as transport,
+    ):
+        outcome = deliver_one(transport, driver)
     expected = EXPECTED[phase]
     if (phase, fault) == ("mail", "garbage"):
         expected = Decision.RETRY
     assert outcome.decision is expected
-    assert outcome.phase in {slow, phase}
+    # A reset right after the handshake may be seen a moment earlier.
+    assert outcome.phase in ({slow, Phase.CONNECT} if slow is Phase.BANNER else {slow})
     assert len(server.lines("MAIL")) <= 1
 
 
@@ -52,9 +55,11 @@ def test_fault_on_the_way_to_a_login(phase: str, fault: str, driver: str) -> Non
     made = certificates()
     short = {Phase(phase): SHORT} if fault == "HANG" else {}
     login = {"mail_username": "ada", "mail_password": "secret", "mail_use_tls": True, "mail_ca_file": made.authority}
-    with SmtpServer({phase: fault}, tls=made.good, users={"ada": "secret"}) as server:
-        with transport_to(server, timeouts=short, **login) as transport:
-            outcome = deliver_one(transport, driver)
+    with (
+        SmtpServer({phase: fault}, tls=made.good, users={"ada": "secret"}) as server,
+        transport_to(server, timeouts=short, **login) as transport,
+    ):
+        outcome = deliver_one(transport, driver)
     assert (outcome.decision, outcome.phase) == (Decision.THROTTLE, Phase(phase))
     assert server.lines("MAIL") == []
 
@@ -62,9 +67,11 @@ def test_fault_on_the_way_to_a_login(phase: str, fault: str, driver: str) -> Non
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("fault", ["DROP", "RST", "HANG", "DROP_AFTER_1KB"])
 def test_a_connection_lost_before_the_dot_is_a_certain_non_delivery(fault: str, driver: str) -> None:
-    with SmtpServer({"body": fault}, receive_buffer=65536) as server:
-        with transport_to(server, timeouts={Phase.BODY: SHORT}) as transport:
-            outcome = deliver_one(transport, driver, envelope(data=BIG))
+    with (
+        SmtpServer({"body": fault}, receive_buffer=65536) as server,
+        transport_to(server, timeouts={Phase.BODY: SHORT}) as transport,
+    ):
+        outcome = deliver_one(transport, driver, envelope(data=BIG))
     assert (outcome.decision, outcome.phase) == (Decision.RETRY, Phase.BODY)
     assert server.accepted == []
 
@@ -79,20 +86,24 @@ def test_a_big_mail_arrives_whole(driver: str) -> None:
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("fault", ["DROP", "RST", "FIN_WITHOUT_REPLY", "421 4.3.0 bye", "500 what", "garbage"])
 def test_nothing_that_quit_does_changes_an_acceptance(fault: str, driver: str) -> None:
-    with SmtpServer({"quit": fault}) as server:
-        # One mail each, so that every one of them is followed by its own QUIT.
-        with transport_to(server, max_mails=1, timeouts={Phase.QUIT: 0.01}) as transport:
-            outcomes = deliver(transport, driver, [envelope(key) for key in range(100)])
+    # One mail each, so that every one of them is followed by its own QUIT.
+    with (
+        SmtpServer({"quit": fault}) as server,
+        transport_to(server, max_mails=1, timeouts={Phase.QUIT: 0.01}) as transport,
+    ):
+        outcomes = deliver(transport, driver, [envelope(key) for key in range(100)])
     assert {outcome.decision for outcome in outcomes.values()} == {Decision.ACCEPTED}
     assert len(server.accepted) == 100
 
 
 def test_a_quit_that_hangs_costs_its_own_timeout_only() -> None:
-    with SmtpServer({"quit": "HANG"}) as server:
-        with transport_to(server, timeouts={Phase.QUIT: SHORT}, max_mails=1) as transport:
-            start = time.monotonic()
-            assert transport.send(envelope()).decision is Decision.ACCEPTED
-            assert time.monotonic() - start < 5
+    with (
+        SmtpServer({"quit": "HANG"}) as server,
+        transport_to(server, timeouts={Phase.QUIT: SHORT}, max_mails=1) as transport,
+    ):
+        start = time.monotonic()
+        assert transport.send(envelope()).decision is Decision.ACCEPTED
+        assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -125,9 +125,7 @@ def test_one_address_gets_few_mails_however_many_clients_ask(make_app: Callable[
 
 
 def test_the_limits_hold_without_redis(make_app: Callable[..., Flask]) -> None:
-    app = make_app(
-        publish=lambda keys, bulk: None, ratelimit_enabled=True, redis_url="redis://127.0.0.1:1/0"
-    )
+    app = make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True, redis_url="redis://127.0.0.1:1/0")
     visitor = Visitor(app)
     token = visitor.token("/signup")
     codes = {
@@ -159,4 +157,3 @@ def test_addresses_through_the_form(request: pytest.FixtureRequest, case: dict[s
             assert (stored[0].email, stored[0].identity_key) == (case["envelope"], case["identity_key"])
         if case["expect"] == "trim_or_reject" and accepted:
             assert stored[0].identity_key == "user@example.com"
-

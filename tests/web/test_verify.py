@@ -67,7 +67,9 @@ def test_twice_is_a_success(app: Flask, visitor: Visitor, link: str) -> None:
     assert b"confirmed" in visitor.get(link).data
 
 
-def test_an_expired_link_offers_a_new_one(app: Flask, visitor: Visitor, link: str, frozen: time_machine.Traveller) -> None:
+def test_an_expired_link_offers_a_new_one(
+    app: Flask, visitor: Visitor, link: str, frozen: time_machine.Traveller
+) -> None:
     frozen.shift(timedelta(hours=25))
     answer = visitor.get(link)
     assert answer.status_code == 410

@@ -61,3 +61,8 @@ def links_in_html(html: str) -> list[Link]:
 def links_in_text(text: str) -> list[Link]:
     """All http(s) addresses in plain text, without the punctuation that ends a sentence."""
     return [Link(match.rstrip(".,;:!?)]"), "") for match in _URL.findall(text)]
+
+
+def links_in_angles(header: str, label: str) -> list[Link]:
+    """The addresses of a header such as List-Unsubscribe (RFC 2369)."""
+    return [Link(target, label) for target in re.findall(r"<([^<>\s]+)>", header)]

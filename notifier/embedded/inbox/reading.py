@@ -13,7 +13,7 @@ from email.header import decode_header
 from email.message import Message
 from functools import cached_property
 
-from notifier.embedded.inbox.links import Link, links_in_html, links_in_text
+from notifier.embedded.inbox.links import Link, links_in_angles, links_in_html, links_in_text
 
 #: Deeper nesting is an attack on the reader, not a mail.
 MAX_DEPTH = 20
@@ -87,9 +87,10 @@ class Reading:
 
     @cached_property
     def links(self) -> list[Link]:
-        """Where a reader can go from here: from the HTML first, then what only the text has."""
+        """Where a reader can go from here: from the HTML, what only the text has, and the mail program's own."""
         seen: dict[str, Link] = {}
-        for link in [*links_in_html(self.html), *links_in_text(self.text)]:
+        own = links_in_angles(self.header("List-Unsubscribe"), "List-Unsubscribe")
+        for link in [*links_in_html(self.html), *links_in_text(self.text), *own]:
             seen.setdefault(link.target, link)
         return list(seen.values())
 

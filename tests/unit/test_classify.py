@@ -1,0 +1,191 @@
+"""Replies and failures -> decisions, beyond the cases of the corpus: what servers of the world say."""
+
+import pytest
+
+from notifier.delivery.classify import classify, classify_failure
+from notifier.delivery.outcome import MAX_TEXT, Decision, Failure, Phase, Scope
+from notifier.delivery.replies import parse_reply
+
+REPLIES = r"""
+banner | 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org | HOLD | transport
+banner | 450 4.3.2 too busy | THROTTLE | transport
+banner | 471 what | THROTTLE | transport
+ehlo | 599 no | HOLD | transport
+starttls | 454 4.7.0 TLS currently unavailable | THROTTLE | transport
+auth | 432 4.7.12 A password transition is needed | THROTTLE | transport
+auth | 454 4.7.0 Temporary authentication failure | THROTTLE | transport
+auth | 535 5.7.8 Username and Password not accepted | HOLD | transport
+auth | 530 5.7.0 Must issue a STARTTLS command first | HOLD | transport
+auth | 538 5.7.11 Encryption required | HOLD | transport
+mail | 450 4.7.1 Error: too much mail from 192.0.2.9 | THROTTLE | transport
+mail | 451 4.3.0 Temporary lookup failure | RETRY | transport
+mail | 452 4.3.1 Insufficient system storage | RETRY | transport
+mail | 499 odd | RETRY | transport
+mail | 454 Throttling failure: Daily message quota exceeded | HOLD | transport
+mail | 451 4.7.1 Greylisting in action, please come back later | RETRY | transport
+mail | 555 5.5.4 Unsupported option: SIZE | FAIL | message
+mail | 552 Message size exceeds fixed maximum message size | FAIL | content
+mail | 550 5.7.1 Sender rejected | HOLD | sender
+mail | 553 5.1.8 Domain of sender address does not exist | HOLD | sender
+mail | 553 sorry, your envelope sender domain must exist | HOLD | sender
+mail | 554 5.7.1 listed at bl.spamcop.net | HOLD | transport
+mail | 535 5.7.8 not logged in | HOLD | transport
+rcpt | 421 4.7.0 closing | THROTTLE | transport
+rcpt | 450 4.7.28 unusual rate of unsolicited mail | THROTTLE | domain
+rcpt | 450 4.2.1 mailbox temporarily closed | THROTTLE | recipient
+rcpt | 451 4.7.1 <ada@example.com>: Recipient address rejected: Greylisted for 5 minutes | RETRY | recipient
+rcpt | 450 4.7.1 Client host rejected: Greylisting in action | RETRY | recipient
+rcpt | 451 Rate limit exceeded, slow down | THROTTLE | domain
+rcpt | 451 too many concurrent SMTP connections from your host | THROTTLE | domain
+rcpt | 452 Too many recipients received this hour | THROTTLE | domain
+rcpt | 450 4.1.8 Sender address rejected: Domain not found | RETRY | recipient
+rcpt | 452 4.2.2 Mailbox full | RETRY | recipient
+rcpt | 452 mailbox is full, too many messages | RETRY | recipient
+rcpt | 454 4.7.1 Relay access denied | RETRY | domain
+rcpt | 471 strange | RETRY | recipient
+rcpt | 451 4.3.0 Mail server temporarily rejected message | RETRY | domain
+rcpt | 550-5.1.1 The email account that you tried to reach does\n550 5.1.1 not exist. | BOUNCE | recipient
+rcpt | 550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup | BOUNCE | recipient
+rcpt | 556 Domain does not accept mail | BOUNCE | recipient
+rcpt | 550 5.1.6 The mailbox has moved | BOUNCE | recipient
+rcpt | 550 5.1.4 ambiguous address | BOUNCE | recipient
+rcpt | 550 user unknown | BOUNCE | recipient
+rcpt | 550 Unknown user ada@example.com | BOUNCE | recipient
+rcpt | 550 <ada@example.com>... User unknown | BOUNCE | recipient
+rcpt | 550 Recipient address rejected: User unknown in virtual mailbox table | BOUNCE | recipient
+rcpt | 554 delivery error: dd This user doesn't have a yahoo.com account (ada@yahoo.com) [0] | BOUNCE | recipient
+rcpt | 550 sorry, no mailbox here by that name. (#5.1.1) | BOUNCE | recipient
+rcpt | 550 Mailbox not found | BOUNCE | recipient
+rcpt | 550 5.0.0 account ada@example.com is disabled | BOUNCE | recipient
+rcpt | 550 Requested action not taken: mailbox unavailable | BOUNCE | recipient
+rcpt | 550 Invalid recipient ada@example.com | BOUNCE | recipient
+rcpt | 553 5.3.0 <ada@example.com>... Addressee unknown | BOUNCE | recipient
+rcpt | 550 Unrouteable address | BOUNCE | recipient
+rcpt | 550 #5.1.0 Address rejected. | BOUNCE | recipient
+rcpt | 554 5.7.1 <ada@example.com>: Relay access denied | HOLD | transport
+rcpt | 550 5.1.1 relaying denied | HOLD | transport
+rcpt | 550 relay not permitted | HOLD | transport
+rcpt | 550 5.7.1 Unable to relay | HOLD | transport
+rcpt | 553 sorry, that domain isn't in my list of allowed rcpthosts; we do not relay | HOLD | transport
+rcpt | 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org | HOLD | transport
+rcpt | 550 SC-001 (BAY004) Messages from 192.0.2.9 weren't sent. You are on our block list | HOLD | transport
+rcpt | 554 Your IP (192.0.2.9) has a poor reputation | HOLD | transport
+rcpt | 550 Your mail server is not allowed | HOLD | transport
+rcpt | 550 5.7.25 reverse DNS validation failed | HOLD | sender
+rcpt | 554 5.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.9] | HOLD | transport
+rcpt | 550 5.7.606 Access denied, banned sending IP [192.0.2.9] | HOLD | sender
+rcpt | 550 5.7.64 TenantAttribution; Relay Access Denied | HOLD | sender
+rcpt | 550 5.7.60 SMTP; Client does not have permissions to send as this sender | HOLD | sender
+rcpt | 550 5.1.7 Invalid address | HOLD | sender
+rcpt | 550 5.1.0 <b@acme.example>: Sender address rejected: User unknown in virtual alias table | HOLD | sender
+rcpt | 550 Sender verify failed | HOLD | sender
+rcpt | 550 5.4.5 Daily user sending quota exceeded | HOLD | transport
+rcpt | 530 5.7.57 Client was not authenticated to send anonymous mail | HOLD | transport
+rcpt | 550 5.7.1 authentication required | HOLD | transport
+rcpt | 550 SPF check failed | HOLD | sender
+rcpt | 552 5.2.2 mailbox full | FAIL | recipient
+rcpt | 552 over quota | FAIL | recipient
+rcpt | 550 5.1.1 Mailbox is full | FAIL | recipient
+rcpt | 552 5.3.4 message too large | FAIL | content
+rcpt | 550 5.7.1 rejected by policy | FAIL | recipient
+rcpt | 550 5.7.1 user unknown to our policy service | FAIL | recipient
+rcpt | 554 5.7.1 <ada@example.com>: Recipient address rejected: Access denied | FAIL | recipient
+rcpt | 550 5.4.1 no answer from host | FAIL | recipient
+rcpt | 571 Delivery not authorized, message refused | FAIL | recipient
+rcpt | 503 5.5.1 Bad sequence of commands | FAIL | transport
+rcpt | 550 5.2.1 receiving mail at a rate that prevents additional messages | FAIL | recipient
+rcpt | 550 4.1.1 what now | FAIL | recipient
+rcpt | 551 User not local; please try <ada@elsewhere.example> | FAIL | recipient
+data | 200 fine | RETRY | transport
+data | 421 4.4.2 timeout | THROTTLE | transport
+data | 452 4.3.1 no space | RETRY | transport
+data | 554 5.5.1 Error: no valid recipients | FAIL | message
+data | 550 5.1.1 gone | FAIL | message
+eod | 200 fine | ACCEPTED | message
+eod | 354 again? | UNKNOWN | message
+eod | 421 4.3.2 shutting down | THROTTLE | transport
+eod | 454 Throttling failure: Maximum sending rate exceeded. | THROTTLE | transport
+eod | 454 Throttling failure: Daily message quota exceeded. | HOLD | transport
+eod | 451 4.3.0 queue file write error | RETRY | message
+eod | 471 odd | RETRY | message
+eod | 550 5.2.1 disabled | BOUNCE | recipient
+eod | 550 No such user here | BOUNCE | recipient
+eod | 554 Message rejected: Email address is not verified. The following identities failed the check | HOLD | sender
+eod | 550 5.7.26 unauthenticated | HOLD | sender
+eod | 550 5.7.60 Client does not have permissions to send as this sender | HOLD | sender
+eod | 550-5.7.1 We detected that this message is likely unsolicited mail.\n550 5.7.1 blocked. | FAIL | content
+eod | 554 5.7.1 Message contains a link listed in dbl.spamhaus.org | FAIL | content
+eod | 550 5.7.1 unsolicited mail originating from your IP address has been blocked | HOLD | transport
+eod | 552 5.3.4 too big | FAIL | content
+eod | 554 5.6.0 malformed | FAIL | content
+eod | 552 5.2.2 mailbox full | FAIL | recipient
+eod | 599 odd | FAIL | message
+quit | 500 what | ACCEPTED | message
+"""  # fmt: skip
+
+
+def table() -> list[list[str]]:
+    return [line.split(" | ") for line in REPLIES.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("phase", "reply", "decision", "scope"), table())
+def test_reply(phase: str, reply: str, decision: str, scope: str) -> None:
+    outcome = classify(Phase(phase), parse_reply(reply.replace("\\n", "\n").encode()))
+    assert (outcome.decision, outcome.scope) == (decision, scope), outcome
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in {"body", "connect"}])
+def test_every_refusal_has_a_decision_and_a_bare_code_never_suppresses(phase: Phase) -> None:
+    for code in range(400, 600):
+        outcome = classify(phase, parse_reply(f"{code} no".encode()))
+        assert outcome.phase is phase
+        if code != 556:  # null MX: the code itself is about the address (RFC 7504)
+            assert outcome.decision is not Decision.BOUNCE
+        if code < 500 and phase is not Phase.QUIT:
+            assert outcome.decision in {Decision.RETRY, Decision.THROTTLE}
+
+
+@pytest.mark.parametrize("text", [
+    "5.7.1 message refused: policy", "5.3.4 too large", "blocked by spamhaus", "5.7.1 no such user, by policy",
+    "your IP is listed", "relay access denied", "5.2.2 over quota", "DMARC failure", "spam", "",
+])  # fmt: skip
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.EOD])
+def test_only_what_is_about_the_address_suppresses_it(phase: Phase, text: str) -> None:
+    assert classify(phase, parse_reply(f"554 {text}".encode())).decision is not Decision.BOUNCE
+
+
+def test_a_reply_that_lets_the_conversation_go_on_decides_nothing() -> None:
+    with pytest.raises(ValueError, match="250"):
+        classify(Phase.RCPT, parse_reply(b"250 Ok"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "delay"), [("450 4.2.0 Greylisted, try again in 60 seconds", 300), ("450 4.2.0 later", 0)]
+)
+def test_greylisting_wants_patience(reply: str, delay: float) -> None:
+    outcome = classify(Phase.RCPT, parse_reply(reply.encode()))
+    assert (outcome.decision, outcome.min_delay) == (Decision.RETRY, delay)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_failures_by_phase(failure: Failure) -> None:
+    def decision(phase: Phase) -> Decision:
+        return classify_failure(phase, failure).decision
+
+    assert decision(Phase.BANNER) is Decision.THROTTLE
+    assert decision(Phase.STARTTLS) is (Decision.HOLD if failure is Failure.TLS else Decision.THROTTLE)
+    assert decision(Phase.MAIL) is (Decision.RETRY if failure is Failure.GARBAGE else Decision.THROTTLE)
+    assert {decision(phase) for phase in (Phase.RCPT, Phase.DATA, Phase.BODY)} == {Decision.RETRY}
+    assert decision(Phase.EOD) is Decision.UNKNOWN
+    assert decision(Phase.QUIT) is Decision.ACCEPTED
+    assert classify_failure(Phase.EOD, failure).scope is Scope.MESSAGE
+
+
+def test_what_is_kept_of_a_text_is_short_and_harmless() -> None:
+    raw = b"550 no\x1b[31m\x00\x07 \xe2\x80\xae evil \xe2\x80\xa8 line " + b"x" * 1000
+    outcome = classify(Phase.RCPT, parse_reply(raw))
+    assert outcome.text.isprintable()
+    assert len(outcome.text) == MAX_TEXT
+    failed = classify_failure(Phase.EOD, Failure.GARBAGE, "a\r\nb" + "x" * 1000)
+    assert failed.text.isprintable()
+    assert len(failed.text) <= MAX_TEXT

@@ -1,0 +1,89 @@
+"""Headers of every answer, hosts that are not ours, health, errors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from notifier.extensions import db
+from tests.support.browse import Visitor
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture
+def visitor(sqlite_app: Flask) -> Visitor:
+    return Visitor(sqlite_app)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/signup", "/check-inbox", "/verify/x", "/nowhere", "/static/web.css", "/healthz"]
+)
+def test_every_answer_is_guarded(visitor: Visitor, path: str) -> None:
+    with visitor.get(path) as answer:
+        headers = answer.headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(visitor: Visitor) -> None:
+    cookie = visitor.get("/signup").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+@pytest.mark.parametrize("case", json.loads((DATA / "host_header.json").read_text()), ids=lambda case: case["id"])
+def test_a_forged_host_leads_nowhere(visitor: Visitor, case: dict[str, Any]) -> None:
+    name, value = case["header"]
+    if "\r" in value:
+        with pytest.raises(ValueError, match="newline"):
+            visitor.get("/signup", headers={name: value})
+        return
+    answer = visitor.client.get("/signup", headers={"Host": "notifier.test"} | {name: value})
+    assert answer.status_code == 400 or b"evil.example" not in answer.data + str(answer.headers).encode()
+
+
+def test_health_is_200_while_the_database_answers(visitor: Visitor) -> None:
+    answer = visitor.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "database": "ok"})
+
+
+def test_health_is_503_while_the_database_does_not(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, ConnectionRefusedError())
+
+    monkeypatch.setattr(db.session, "execute", away)
+    answer = visitor.get("/healthz")
+    assert answer.status_code == 503
+    assert b"SELECT" not in answer.data
+
+
+def test_a_fault_of_ours_shows_nothing_of_the_inside(
+    visitor: Visitor, sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite_app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(sqlite_app.extensions["notifier.accounts"], "register", broken)
+    answer = visitor.sign_up("ada@example.com")
+    assert answer.status_code == 500
+    assert b"secret detail" not in answer.data
+    assert b"<h1>" in answer.data
+
+
+def test_bytes_that_are_no_text_are_refused(visitor: Visitor) -> None:
+    token = visitor.token("/signup").encode()
+    answer = visitor.post(
+        "/signup",
+        b"csrf_token=" + token + b"&email=user%ED%A0%80@example.com",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert answer.status_code == 400
