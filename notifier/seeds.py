@@ -7,9 +7,9 @@ same people.
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from notifier.models import Activity, User
@@ -66,6 +66,10 @@ _DOMAINS = ("example.com", "example.org", "example.net")
 _ACTIVITIES = ("like", "like", "like", "comment", "comment", "follow", "friend_request")
 _THINGS = ("Sunrise over the harbour", "My first sourdough", "Trip to the lakes", "Garden in June", "Night train")
 
+# The tables themselves: the ORM's bookkeeping would cost more than the rows.
+_USERS = cast("Table", User.__table__)
+_ACTIVITY = cast("Table", Activity.__table__)
+
 #: How far back accounts and activities go.
 PAST = timedelta(days=730)
 
@@ -83,13 +87,12 @@ def seed(
     for done in range(0, users, CHUNK):
         count = min(CHUNK, users - done)
         rows = [_user(rng, start + done + number + 1, verified, now) for number in range(count)]
-        # Core tables: the ORM's bookkeeping would cost more than the rows.
-        session.execute(insert(User.__table__), rows)
+        session.execute(insert(_USERS), rows)
         if activities:
             mine = select(User.id, User.created_at).where(User.identity_key.in_([row["identity_key"] for row in rows]))
             owners = [(pk, since) for pk, since in session.execute(mine.order_by(User.id))]
             for events in _activities(rng, owners, activities, now):
-                session.execute(insert(Activity.__table__), events)
+                session.execute(insert(_ACTIVITY), events)
         session.commit()
         yield done + count
 

@@ -8,6 +8,7 @@ import math
 import select
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
 from typing import Any, TypeVar
@@ -19,6 +20,14 @@ from notifier.delivery.replies import ReplyReader, WireError
 from notifier.delivery.session import Endpoint, Session
 
 T = TypeVar("T")
+#: A batch opens many connections at once and asks for the name once: seconds that an answer holds.
+_NAME_HOLDS = 30
+
+
+@lru_cache(maxsize=8)
+def _resolve(host: str, port: int, period: int) -> list[tuple[Any, ...]]:
+    """The addresses of a name. `period` makes an answer old; errors are not kept."""
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 class Wire:
@@ -197,7 +206,7 @@ class Wire:
         self._phase = Phase.CONNECT
         self._continue = self._connected
         try:
-            found = socket.getaddrinfo(self.endpoint.host, self.endpoint.port, type=socket.SOCK_STREAM)
+            found = _resolve(self.endpoint.host, self.endpoint.port, int(monotonic() / _NAME_HOLDS))
         except (socket.gaierror, UnicodeError) as error:
             raise WireError(Failure.DNS, str(error)) from error
         self._addresses = list(found)

@@ -11,10 +11,14 @@ from notifier.embedded.broker import Broker, is_ready
 from notifier.embedded.child import Child
 from notifier.embedded.ports import answers
 
-CELERY = [sys.executable, "-m", "celery", "-A", "wsgi:celery_app"]
+#: Quiet: without the banners, which say nothing that the addresses do not.
+CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "wsgi:celery_app"]
 THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
-QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+
+#: On a developer's machine, that is. Python's own syntax: action and the beginning of the text.
+ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _worker(
 ) -> Child:  # fmt: skip
     ready_file = run_dir / f"{name}.ready"
     argv = [*CELERY, "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
-    own = {**env, "NOTIFIER_READY_FILE": str(ready_file)}
+    own = {**env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
     return Child(name, argv, own, ready_file=ready_file, stop_seconds=15)
 
 
@@ -95,7 +99,7 @@ def bracketed(host: str) -> str:
 
 def is_healthy(host: str, port: int) -> bool:
     """Does GET /healthz answer 200?"""
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

@@ -15,6 +15,7 @@ import pytest
 from notifier.embedded.datalock import InUseError, data_lock
 from notifier.embedded.ports import free_port, wait_until
 from notifier.embedded.process import die_with_parent
+from tests.support.family import descendants, is_alive
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "support" / "fake_child.py"
@@ -83,21 +84,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     yield stack
     if stack.process is not None and stack.process.poll() is None:
         stack.end(signal.SIGTERM)
-
-
-def is_alive(pid: int) -> bool:
-    """Zombies are dead: whoever should bury them is another matter."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below `pid`."""
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return children + [below for child in children for below in descendants(child)]
 
 
 def test_order_of_start_and_stop(stack: Stack) -> None:

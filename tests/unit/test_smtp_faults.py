@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.mail import BIG, DRIVERS, deliver, deliver_one, envelope, tra
 from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
-SHORT = 0.1
+SHORT = 0.06
 EXPECTED = {
     "connect": Decision.THROTTLE,
     "banner": Decision.THROTTLE,
@@ -54,7 +55,12 @@ def test_fault(phase: str, fault: str, driver: str, offers: tuple[str, ...]) -> 
 def test_fault_on_the_way_to_a_login(phase: str, fault: str, driver: str) -> None:
     made = certificates()
     short = {Phase(phase): SHORT} if fault == "HANG" else {}
-    login = {"mail_username": "ada", "mail_password": "secret", "mail_use_tls": True, "mail_ca_file": made.authority}
+    login: dict[str, Any] = {
+        "mail_username": "ada",
+        "mail_password": "secret",
+        "mail_use_tls": True,
+        "mail_ca_file": made.authority,
+    }
     with (
         SmtpServer({phase: fault}, tls=made.good, users={"ada": "secret"}) as server,
         transport_to(server, timeouts=short, **login) as transport,

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.support.mail import BIG, DRIVERS, deliver, deliver_one, envelope, tra
 from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 MODES = {"starttls": "mail_use_tls", "implicit": "mail_use_ssl"}
-LOGIN = {"mail_username": "ada", "mail_password": "pa55-wörd"}
+LOGIN: dict[str, Any] = {"mail_username": "ada", "mail_password": "pa55-wörd"}
 USERS = {"ada": "pa55-wörd"}
 
 each_mode = pytest.mark.parametrize("mode", MODES)
@@ -22,7 +23,7 @@ each_driver = pytest.mark.parametrize("driver", DRIVERS)
 @each_mode
 def test_mails_over_tls(mode: str, driver: str) -> None:
     made = certificates()
-    settings = {MODES[mode]: True, "mail_ca_file": made.authority, **LOGIN}
+    settings: dict[str, Any] = {MODES[mode]: True, "mail_ca_file": made.authority, **LOGIN}
     with (
         SmtpServer(tls=made.good, implicit=mode == "implicit", users=USERS) as server,
         transport_to(server, connections=2, **settings) as transport,
@@ -41,7 +42,7 @@ def test_mails_over_tls(mode: str, driver: str) -> None:
 @pytest.mark.parametrize("bad", ["self_signed", "expired", "wrong_host"])
 def test_a_bad_certificate_holds_and_no_mail_command_is_seen(bad: str, mode: str, driver: str) -> None:
     made = certificates()
-    settings = {MODES[mode]: True, "mail_ca_file": made.authority, **LOGIN}
+    settings: dict[str, Any] = {MODES[mode]: True, "mail_ca_file": made.authority, **LOGIN}
     with (
         SmtpServer(tls=getattr(made, bad), implicit=mode == "implicit", users=USERS) as server,
         transport_to(server, **settings) as transport,
@@ -115,7 +116,7 @@ def test_credentials_never_travel_in_clear(driver: str, caplog: pytest.LogCaptur
 ])  # fmt: skip
 def test_mechanisms(offer: str, good: bool) -> None:
     made = certificates()
-    settings = {"mail_use_tls": True, "mail_ca_file": made.authority, **LOGIN}
+    settings: dict[str, Any] = {"mail_use_tls": True, "mail_ca_file": made.authority, **LOGIN}
     with (
         SmtpServer(tls=made.good, users=USERS, ehlo=[*EVERYTHING, offer]) as server,
         transport_to(server, **settings) as transport,
@@ -129,7 +130,12 @@ def test_mechanisms(offer: str, good: bool) -> None:
 @pytest.mark.parametrize("offer", ["AUTH PLAIN", "AUTH LOGIN"])
 def test_a_wrong_password_holds_everything_and_asks_once(offer: str, driver: str) -> None:
     made = certificates()
-    settings = {"mail_use_tls": True, "mail_ca_file": made.authority, "mail_username": "ada", "mail_password": "old"}
+    settings: dict[str, Any] = {
+        "mail_use_tls": True,
+        "mail_ca_file": made.authority,
+        "mail_username": "ada",
+        "mail_password": "old",
+    }
     with (
         SmtpServer(tls=made.good, users=USERS, ehlo=[*EVERYTHING, offer]) as server,
         transport_to(server, connections=1, **settings) as transport,

@@ -56,6 +56,16 @@ def test_it_is_replaced_once_only(driver: str) -> None:
 
 
 @each_driver
+@pytest.mark.parametrize("phase", ["rcpt", "data", "eod"])
+def test_a_connection_is_not_used_again_after_421(phase: str, driver: str) -> None:
+    """Whatever the server then does with it: it has said that it is closing it (RFC 5321, 3.8)."""
+    with SmtpServer({phase: ["421 4.3.2 closing"]}) as server, transport_to(server, connections=1) as transport:
+        outcomes = deliver(transport, driver, [envelope(1), envelope(2)])
+    assert (outcomes[1].decision, outcomes[2].decision) == (Decision.THROTTLE, Decision.ACCEPTED)
+    assert [mail.session for mail in server.accepted] == [2]
+
+
+@each_driver
 def test_a_connection_that_the_server_closed_while_idle_is_not_used(driver: str) -> None:
     with SmtpServer({"eod": [("250 Ok", "DROP")]}) as server, transport_to(server) as transport:
         deliver_one(transport, driver, envelope(1))
@@ -174,6 +184,7 @@ def test_threads_have_a_connection_each() -> None:
     assert Counter(mail.rcpt_to for mail in server.accepted) == {(f"user{n}@example.com",): 10 for n in range(4)}
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_opens_its_own_and_leaves_its_parents_alone() -> None:
     with SmtpServer() as server, transport_to(server) as transport:
         assert transport.send(envelope(1)).decision is Decision.ACCEPTED
