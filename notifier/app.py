@@ -1,5 +1,6 @@
 """create_app(): the only place where the parts meet."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from notifier.delivery.probe import probe_mail_server
 from notifier.delivery.render import Renderer
 from notifier.delivery.sweep import Sweep
 from notifier.delivery.transport import Transport
+from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
 from notifier.tasks import beat, celery_app, jobs
@@ -36,16 +38,20 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMITER_TIMEOUT = 0.1
 
 
-def create_app(settings: Settings | None = None, *, publish: Publish | None = None) -> Flask:
-    """A wired application. `publish` replaces the broker (tests).
+def create_app(
+    settings: Settings | None = None,
+    *,
+    publish: Publish | None = None,
+    kinds: Mapping[str, EmailKind] = KINDS,
+    templates: Path = ROOT / "templates",
+) -> Flask:
+    """A wired application. `publish` replaces the broker; `kinds` and `templates` replace what it sends.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
     settings = settings or load_settings()
     # The blueprints bring their static files; Flask's own /static would stand in front of them.
-    app = Flask(
-        "notifier", root_path=str(ROOT / "notifier"), template_folder=str(ROOT / "templates"), static_folder=None
-    )
+    app = Flask("notifier", root_path=str(ROOT / "notifier"), template_folder=str(templates), static_folder=None)
     app.config.from_mapping(_flask_config(settings))
     if settings.notifier_env != "test":
         logs.configure()
@@ -55,7 +61,7 @@ def create_app(settings: Settings | None = None, *, publish: Publish | None = No
     # First, so that it sees a form before anything else reads it.
     security.init_app(app, https=settings.public_url.startswith("https://"))
     _bind_extensions(app, settings)
-    _wire(app, settings, publish)
+    _wire(app, settings, publish, kinds)
     _register_doors(app)
     return app
 
@@ -127,12 +133,12 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
             sqlite.prepare(db.engine)
 
 
-def _wire(app: Flask, settings: Settings, publish: Publish | None) -> None:
+def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
-    renderer = Renderer(ROOT / "templates", auto_reload=settings.notifier_env == "development")
-    transport = Transport(settings)
+    renderer = Renderer(Path(str(app.template_folder)), auto_reload=settings.notifier_env == "development")
+    transport = Transport(settings, connections=settings.mail_connections)
     mail = Mail(transport=transport)
     mail.init_app(app)
 
@@ -147,7 +153,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None) -> None:
         "notifier.outbox": outbox,
         "notifier.accounts": Accounts(signer, grace=grace, limited=settings.ratelimit_enabled),
         "notifier.sender": Sender(
-            db.session, Composer(settings, renderer), mail, links, timedelta(seconds=settings.mail_lease)
+            db.session, Composer(settings, renderer, kinds), mail, links, timedelta(seconds=settings.mail_lease)
         ),
         "notifier.sweep": Sweep(db.session, outbox.publish),
         "notifier.probes": lambda: [probe_broker(celery), probe_mail_server(settings)],

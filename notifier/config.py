@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     mail_timeout_eod: float = Field(300, gt=0)
     mail_timeout_quit: float = Field(5, gt=0)
     mail_timeout_total: float = Field(420, gt=0)
+    #: How many connections one worker process may use at once for bulk mail.
+    mail_connections: int = Field(10, ge=1, le=500)
     #: How long a claim holds. Must outlast mail_timeout_total.
     mail_lease: float = Field(480, gt=0)
 

@@ -1,6 +1,7 @@
 """From an owed notification to a Message: the kind's context, the templates, the headers."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -8,7 +9,7 @@ from notifier import clock
 from notifier.config import Settings
 from notifier.delivery.message import Message, verp_sender
 from notifier.delivery.render import Renderer
-from notifier.emails import KINDS, Owed
+from notifier.emails import EmailKind, Owed
 from notifier.models import Notification
 
 PRODUCT = "Notifier"
@@ -25,10 +26,11 @@ class Composed:
 class Composer:
     """Builds messages; touches neither database nor network."""
 
-    def __init__(self, settings: Settings, renderer: Renderer) -> None:
+    def __init__(self, settings: Settings, renderer: Renderer, kinds: Mapping[str, EmailKind]) -> None:
         """`settings` decide the sender, the bounce domain and the base of all links."""
         self._settings = settings
         self._renderer = renderer
+        self.kinds = kinds
         self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
         self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
         self._bounce_domain = settings.mail_bounce_domain or settings.sender_domain
@@ -41,7 +43,7 @@ class Composer:
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises."""
         row = owed.notification
-        kind = KINDS[row.kind]
+        kind = self.kinds[row.kind]
         rendered = self._renderer.render(kind.name, self._common(owed) | kind.context(owed))
         message = Message(
             sender_name=self._sender_name,
@@ -66,7 +68,7 @@ class Composer:
             "recipient_name": owed.user.display_name,
             "locale": owed.user.locale,
             "postal_address": self._settings.postal_address,
-            "category_reason": KINDS[owed.notification.kind].because,
+            "category_reason": self.kinds[owed.notification.kind].because,
             "unsubscribe_url": None,
             "preferences_url": None,
         }

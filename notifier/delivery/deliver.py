@@ -18,7 +18,7 @@ from notifier.delivery import retry
 from notifier.delivery.compose import Composed, Composer
 from notifier.delivery.message import Message
 from notifier.delivery.outcome import Decision, Outcome
-from notifier.emails import KINDS, Owed
+from notifier.emails import Owed
 from notifier.ledger import Reply
 from notifier.links import Links
 from notifier.models import Notification, OnUnknown, Status, SuppressionReason
@@ -117,7 +117,7 @@ class Sender:
         suppression = suppressions.find(session, row.user.identity_key)
         if suppression is not None:
             return Status.suppressed, f"suppressed: {suppression.reason}"
-        reason = KINDS[row.kind].unwanted(Owed(row, row.user, self._links))
+        reason = self._composer.kinds[row.kind].unwanted(Owed(row, row.user, self._links))
         return None if reason is None else (Status.skipped, reason)
 
     def _compose(self, job: Job) -> Composed | None:

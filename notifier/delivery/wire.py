@@ -3,31 +3,22 @@
 `Wire.run` drives it alone and blocks; `loop.py` drives many of them.
 """
 
-import errno
 import math
 import select
 import socket
 from collections.abc import Callable
-from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
 from typing import Any, TypeVar
 
-from notifier.delivery.channel import Channel, wire_error
+from notifier.delivery.channel import Channel
+from notifier.delivery.dial import Dial, check
 from notifier.delivery.ops import Connect, Conversation, Op, Read, StartTls, Write
 from notifier.delivery.outcome import Failure, Phase, Reply
 from notifier.delivery.replies import ReplyReader, WireError
 from notifier.delivery.session import Endpoint, Session
 
 T = TypeVar("T")
-#: A batch opens many connections at once and asks for the name once: seconds that an answer holds.
-_NAME_HOLDS = 30
-
-
-@lru_cache(maxsize=8)
-def _resolve(host: str, port: int, period: int) -> list[tuple[Any, ...]]:
-    """The addresses of a name. `period` makes an answer old; errors are not kept."""
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 class Wire:
@@ -50,7 +41,7 @@ class Wire:
         self._phase = Phase.CONNECT
         self._timeouts = endpoint.timeouts
         self._reader = ReplyReader()
-        self._addresses: list[tuple[Any, ...]] = []
+        self._dial: Dial | None = None
         self._channel: Channel | None = None
         self._conversation: Conversation[Any] | None = None
         self._continue: Callable[[], None] = self._talk
@@ -205,46 +196,22 @@ class Wire:
     def _connect(self) -> None:
         self._phase = Phase.CONNECT
         self._continue = self._connected
-        try:
-            found = _resolve(self.endpoint.host, self.endpoint.port, int(monotonic() / _NAME_HOLDS))
-        except (socket.gaierror, UnicodeError) as error:
-            raise WireError(Failure.DNS, str(error)) from error
-        self._addresses = list(found)
         self._total = min(self._deadline, monotonic() + self.endpoint.total)
+        self._dial = Dial(self.endpoint.host, self.endpoint.port, self._timeouts[Phase.CONNECT])
         self._connect_next(WireError(Failure.DNS, "the name has no address"))
 
     def _connect_next(self, last: WireError) -> None:
-        """Try the next address; raises `last` or a later error where none is left."""
-        # A black hole among the addresses must not use up the time of the others.
-        patience = self._timeouts[Phase.CONNECT] / max(1, len(self._addresses))
-        while self._addresses:
-            family, kind, protocol, _, address = self._addresses.pop(0)
-            try:
-                self.socket = socket.socket(family, kind, protocol)
-                self._dial(self.socket, address)
-            except OSError as error:
-                last = wire_error(error)
-                self._hang_up()
-            else:
-                self.waits_for = EVENT_WRITE
-                self.due = min(self._total, monotonic() + patience)
-                return
-        raise last
-
-    @staticmethod
-    def _dial(sock: socket.socket, address: Any) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        code = sock.connect_ex(address)
-        if code not in {0, errno.EINPROGRESS}:
-            raise OSError(code, errno.errorcode.get(code, "connect"))
+        assert self._dial is not None
+        self.socket = self._dial.next(last)
+        self.waits_for = EVENT_WRITE
+        self.due = min(self._total, monotonic() + self._dial.patience)
 
     def _connected(self) -> None:
         assert self.socket is not None
-        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._connect_failed(wire_error(OSError(code, errno.errorcode.get(code, "connect"))))
+        try:
+            check(self.socket)
+        except WireError as error:
+            self._connect_failed(error)
         else:
             self._channel = Channel(self.socket)
             self._advance(None)

@@ -1,11 +1,9 @@
 """./run without the network: syntax, messages, and that a warm start costs next to nothing."""
 
-import os
 import shutil
 import stat
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -173,21 +171,3 @@ def test_lock_of_a_killed_run_is_taken_over(checkout: Path, path: Path) -> None:
     installing.mkdir(parents=True)
     (installing / "pid").write_text(f"{gone.pid}\n")
     assert run(checkout, path, "seed").returncode == 0
-
-
-def test_warm_start_costs_little(checkout: Path, path: Path) -> None:
-    """Against the same Python without ./run; the best of several, for other work runs beside us."""
-    fake_uv(path)
-    run(checkout, path, "seed")
-    python = checkout / ".venv" / "bin" / "python"
-    env = {**os.environ, "PYTHONPATH": str(checkout), "NOTIFIER_DATA_DIR": "x"}
-
-    def best(command: list[str | Path]) -> float:
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            subprocess.run(command, env=env, check=True, capture_output=True)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert best([checkout / "run", "seed"]) - best([python, "-P", "-m", "notifier", "seed"]) < 0.05

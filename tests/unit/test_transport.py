@@ -148,7 +148,7 @@ def test_a_batch_ends_with_its_budget() -> None:
     """What is under way ends by its phase, what had no turn is untried: nobody is sent after the lease."""
     with SmtpServer({"eod": "HANG"}) as server, transport_to(server, connections=2) as transport:
         start = time.monotonic()
-        outcomes = dict(transport.send_batch([envelope(key) for key in range(20)], budget=0.3))
+        outcomes = dict(transport.send_batch([envelope(key) for key in range(20)], budget=0.6))
         assert time.monotonic() - start < 3
     decisions = Counter(outcome.decision for outcome in outcomes.values())
     assert decisions == {Decision.UNKNOWN: 2, Decision.THROTTLE: 18}
