@@ -13,17 +13,24 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from notifier import logs, sqlite
 from notifier.accounts import Accounts
 from notifier.config import Settings, load_settings
+from notifier.delivery.breaker import Breaker
 from notifier.delivery.compose import Composer
 from notifier.delivery.deliver import Sender
+from notifier.delivery.gate import Gate
+from notifier.delivery.journal import Journal
 from notifier.delivery.mailer import Mail
+from notifier.delivery.pace import Pace
 from notifier.delivery.probe import probe_mail_server
 from notifier.delivery.render import Renderer
+from notifier.delivery.session import Endpoint
+from notifier.delivery.staging import Staging
 from notifier.delivery.sweep import Sweep
 from notifier.delivery.transport import Transport
+from notifier.delivery.transports import Transports, transport_configs
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
-from notifier.tasks import beat, celery_app, jobs
+from notifier.tasks import beat, celery_app, jobs, lifecycle
 from notifier.tasks.outbox import Outbox, Publish, watch
 from notifier.tasks.probe import probe_broker
 from notifier.tasks.publisher import Publisher
@@ -138,9 +145,22 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
     renderer = Renderer(Path(str(app.template_folder)), auto_reload=settings.notifier_env == "development")
-    transport = Transport(settings, connections=settings.mail_connections)
-    mail = Mail(transport=transport)
+    journal = Journal(settings.notifier_data_dir / "journal")
+    transports = Transports(
+        transport_configs(settings),
+        lambda config: Transport(
+            Endpoint.from_config(config, settings),
+            connections=settings.mail_connections,
+            sign=config.signer.sign if config.signer else None,
+            on_begin=journal.begin,
+            on_reply=journal.replied,
+        ),
+    )
+    staging = Staging.from_settings(settings)
+    mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
+    breaker, pace = Breaker(db.session), Pace(db.session)
+    gate = Gate(db.session, breaker, pace, transports=transports.names, choose=transports.choose)
 
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
@@ -149,16 +169,26 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     app.extensions |= {
         "celery": celery,
         "notifier.settings": settings,
-        "notifier.transport": transport,
+        "notifier.transport": transports.primary,
+        "notifier.transports": transports,
         "notifier.outbox": outbox,
         "notifier.accounts": Accounts(signer, grace=grace, limited=settings.ratelimit_enabled),
+        "notifier.journals": journal.folder,
         "notifier.sender": Sender(
-            db.session, Composer(settings, renderer, kinds), mail, links, timedelta(seconds=settings.mail_lease)
+            db.session,
+            Composer(settings, renderer, kinds),
+            lambda messages, name: mail.deliver_all(messages, via=transports.transport(name)),
+            links,
+            gate=gate,
+            journal=journal,
+            lease=timedelta(seconds=settings.mail_lease),
+            staging=staging,
         ),
-        "notifier.sweep": Sweep(db.session, outbox.publish),
+        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
         "notifier.probes": lambda: [probe_broker(celery), probe_mail_server(settings)],
     }
     assert jobs.deliver_notification.name in celery.tasks
+    assert lifecycle.tell_ready
 
 
 def _register_doors(app: Flask) -> None:

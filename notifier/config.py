@@ -63,6 +63,15 @@ class Settings(BaseSettings):
     mail_bounce_domain: str | None = None
     #: A private certificate authority for the mail server, PEM.
     mail_ca_file: Path | None = None
+    #: More ways out, a TOML file: docs/transports.md.
+    mail_transports: Path | None = None
+    #: DKIM signatures on what leaves by MAIL_SERVER: all three or none.
+    mail_dkim_domain: str | None = None
+    mail_dkim_selector: str | None = None
+    mail_dkim_key_file: Path | None = None
+    #: Staging: every mail goes to this address / only these addresses and domains are mailed.
+    mail_redirect_to: str | None = None
+    mail_allow: str | None = None
     #: Accept addresses with a local part outside ASCII (RFC 6531).
     mail_smtputf8: bool = True
     mail_timeout_connect: float = Field(10, gt=0)
@@ -73,6 +82,11 @@ class Settings(BaseSettings):
     mail_timeout_total: float = Field(420, gt=0)
     #: How many connections one worker process may use at once for bulk mail.
     mail_connections: int = Field(10, ge=1, le=500)
+    #: Mails a second over all workers: in all, and to one recipient domain. None: no limit.
+    mail_rate: float | None = Field(None, gt=0)
+    mail_rate_per_domain: float | None = Field(None, gt=0)
+    #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
+    mail_concurrency_per_domain: int | None = Field(None, gt=0)
     #: How long a claim holds. Must outlast mail_timeout_total.
     mail_lease: float = Field(480, gt=0)
 
@@ -126,6 +140,10 @@ class Settings(BaseSettings):
             problems.append("MAIL_LEASE: must be longer than MAIL_TIMEOUT_TOTAL, or two workers may hold one mail")
         if bool(self.mail_username) != bool(self.mail_password):
             problems.append("MAIL_USERNAME and MAIL_PASSWORD: set both or neither")
+        if not self.redis_url:
+            limits = ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain")
+            counted = [name.upper() for name in limits if getattr(self, name) is not None]
+            problems += [f"{name} needs REDIS_URL: all workers count there together" for name in counted]
         return problems
 
     def _mistakes_in_production(self) -> list[str]:

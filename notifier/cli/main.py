@@ -7,6 +7,7 @@ import click
 from flask import Flask
 
 from notifier.cli.data import database, health, operator, outbox, seed
+from notifier.cli.dns import check_dns
 from notifier.cli.up import up
 
 
@@ -19,6 +20,6 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
         """Email and lifecycle notifications: every mail is a ledger row first."""
         context.obj = cache(create_app)
 
-    for command in (up, database, operator, seed, outbox, health):
+    for command in (up, database, operator, seed, outbox, health, check_dns):
         cli.add_command(command)
     return cli

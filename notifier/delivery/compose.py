@@ -10,7 +10,7 @@ from notifier.config import Settings
 from notifier.delivery.message import Message, verp_sender
 from notifier.delivery.render import Renderer
 from notifier.emails import EmailKind, Owed
-from notifier.models import Notification
+from notifier.ledger import Claimed
 
 PRODUCT = "Notifier"
 
@@ -35,7 +35,7 @@ class Composer:
         self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
         self._bounce_domain = settings.mail_bounce_domain or settings.sender_domain
 
-    def message_id(self, row: Notification) -> str:
+    def message_id(self, row: Claimed) -> str:
         """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
         digest = hashlib.sha256(row.dedupe_key.encode()).hexdigest()[:16]
         return f"<n{row.id}.{digest}@{self._settings.sender_domain}>"
@@ -53,7 +53,7 @@ class Composer:
             subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,
-            message_id=row.message_id or self.message_id(row),
+            message_id=self.message_id(row),
             date=clock.now(),
             reply_to=self._reply_to or None,
             reply_to_name=self._reply_to_name,

@@ -1,224 +1,171 @@
 """The spine: claim -> still wanted and not suppressed -> render -> send -> settle.
 
-Two short transactions of its own (claim, settle) and none while a mail server is spoken to.
+It owns its short transactions, and none is open while a mail server is spoken to. A single mail and a
+batch go the same way.
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from notifier import clock, ledger, suppressions
-from notifier.delivery import retry
+from notifier import clock, ledger
 from notifier.delivery.compose import Composed, Composer
+from notifier.delivery.gate import Deferred, Gate, Portion
+from notifier.delivery.journal import Journal
 from notifier.delivery.message import Message
 from notifier.delivery.outcome import Decision, Outcome
+from notifier.delivery.settler import Settler
+from notifier.delivery.staging import EVERYBODY, Staging, Withhold
+from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
 from notifier.emails import Owed
-from notifier.ledger import Reply
+from notifier.ledger import Claimed
 from notifier.links import Links
-from notifier.models import Notification, OnUnknown, Status, SuppressionReason
+from notifier.models import Status
 
 log = structlog.get_logger(__name__)
 
-#: Our own faults (a template that does not render) are tried so often before the row fails.
-RENDER_TRIES = 5
-
-#: Seconds between tries to store what a mail server already said.
-SETTLE_PAUSES = (0.1, 0.5, 2.0, 5.0)
+#: Rows claimed in one statement: what a lost host may leave unsettled.
+CHUNK = 250
 
 
 class TransientDelivery(Exception):
     """The mail server was away or busy; the row waits, nothing is burnt. Worth a quick second try."""
 
 
-class Sends(Protocol):
-    """What the spine needs of a mailer."""
-
-    def deliver(self, message: Message, *, key: int) -> Outcome:
-        """Hand over one message; every end that SMTP knows is an Outcome."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A claimed row, as plain values: it outlives the session that claimed it."""
-
-    owed: Owed
-    claim: int
-    attempts: int
-
-    @property
-    def pk(self) -> int:
-        """The row's primary key."""
-        return self.owed.notification.id
+#: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome.
+HandOver = Callable[[Iterable[tuple[int, Message]], str], Iterator[tuple[int, Outcome]]]
 
 
 class Sender:
-    """Sends notifications one by one. One instance serves all threads of a process."""
+    """Sends notifications. One instance serves all threads of a process."""
 
     def __init__(
-        self, session: Callable[[], Session], composer: Composer, mailer: Sends, links: Links, lease: timedelta
+        self,
+        session: Callable[[], Session],
+        composer: Composer,
+        hand_over: HandOver,
+        links: Links,
+        *,
+        gate: Gate,
+        journal: Journal,
+        lease: timedelta,
+        staging: Staging = EVERYBODY,
     ) -> None:
         """`session` gives the current session; `lease` must outlast the mailer's total deadline."""
-        self._session = session
-        self._composer = composer
-        self._mailer = mailer
-        self._links = links
-        self._lease = lease
+        self.session = session
+        self.composer = composer
+        self.hand_over = hand_over
+        self.links = links
+        self.gate = gate
+        self.journal = journal
+        self.lease = lease
+        self.staging = staging
 
-    def deliver(self, pk: int, *, quick_tries_left: int = 0) -> Decision | None:
-        """Try to send the notification `pk` once; None where there is nothing (more) to do.
+    def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0) -> Counter[Decision]:
+        """Try to send these notifications once each; what is not due or not ours is left alone.
 
-        Raises TransientDelivery where a quick second try makes sense and one is left.
+        Returns how many tries came to which decision. Raises TransientDelivery where a quick second try
+        of a single mail makes sense and one is left.
         """
-        job = self._claim(pk)
-        if job is None:
-            return None
-        composed = self._compose(job)
-        if composed is None:
-            return None
-        outcome = self._mailer.deliver(composed.message, key=job.pk)
-        quick = outcome.decision is Decision.THROTTLE and quick_tries_left > 0
-        self._settle(job, outcome, composed.template_version, quick=quick)
-        if quick:
-            raise TransientDelivery(f"{outcome.phase}: {outcome.code or 'no reply'}")
-        return outcome.decision
+        decisions: Counter[Decision] = Counter()
+        quick = len(pks) == 1 and quick_tries_left > 0
+        for portion in self.gate.portions(pks):
+            if isinstance(portion, Deferred):
+                decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
+                continue
+            with self.journal.writing() as owner:
+                decisions += _Batch(self, portion, owner, quick=quick).run()
+        if quick and decisions[Decision.THROTTLE]:
+            raise TransientDelivery
+        return decisions
 
-    def _claim(self, pk: int) -> Job | None:
-        """Claim the row and take the last look at it, in one transaction."""
-        session = self._session()
-        now = clock.now()
-        row = ledger.claim(session, pk, now=now, lease=self._lease)
-        if row is None:
-            session.rollback()
-            return None
-        ending = self._refusal(session, row)
-        if ending is not None:
-            to, reason = ending
-            ledger.settle(session, pk, row.claims, to, now=now, reason=reason)
-            session.commit()
-            log.info("deliver.not_sent", notification=pk, status=to, reason=reason)
-            return None
-        if row.message_id is None:
-            ledger.note(session, pk, row.claims, message_id=self._composer.message_id(row))
-        session.expunge_all()  # from here on they are plain values: no session, no transaction
-        session.commit()
-        assert row.user is not None  # or it would have been refused
-        return Job(Owed(row, row.user, self._links), row.claims, row.attempts)
 
-    def _refusal(self, session: Session, row: Notification) -> tuple[Status, str] | None:
-        """Whoever verified, was suppressed or went away since the mail was owed gets nothing."""
+class _Batch:
+    """One portion on its way through one transport."""
+
+    def __init__(self, sender: Sender, portion: Portion, owner: str, *, quick: bool) -> None:
+        self._sender = sender
+        self._portion = portion
+        self._owner = owner
+        self._quick = quick
+        self._settler = Settler(sender.session)
+        self._decisions: Counter[Decision] = Counter()
+        #: What is between claim and outcome.
+        self._under_way: dict[int, tuple[Claimed, Composed]] = {}
+
+    def run(self) -> Counter[Decision]:
+        """The spine."""
+        messages = self._composed(self._wanted(self._claimed()))
+        for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
+            self._settle(pk, outcome)
+        self._settler.flush()
+        if self._settler.statuses:
+            log.info("deliver.settled", transport=self._portion.transport, **self._settler.statuses)
+        return self._decisions
+
+    def _claimed(self) -> Iterator[Claimed]:
+        """Rows that are ours, a chunk at a time, for as long as the way is open."""
+        session, pks = self._sender.session, self._portion.pks
+        for start in range(0, len(pks), CHUNK):
+            if self._portion.stopped:
+                return
+            rows = ledger.claim(
+                session(),
+                pks[start : start + CHUNK],
+                now=clock.now(),
+                lease=self._sender.lease,
+                owner=self._owner,
+            )
+            session().commit()
+            yield from rows
+
+    def _wanted(self, rows: Iterable[Claimed]) -> Iterator[Owed]:
+        """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""
+        for row in rows:
+            refusal = self._refusal(row)
+            if refusal is not None:
+                self._settler.add(not_sent(row, *refusal))
+            elif self._portion.stopped:
+                self._settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
+            elif row.user is not None:
+                yield Owed(row, row.user, self._sender.links)
+
+    def _refusal(self, row: Claimed) -> tuple[Status, str] | None:
         if row.user is None:
             return Status.skipped, "the account is gone"
-        suppression = suppressions.find(session, row.user.identity_key)
-        if suppression is not None:
-            return Status.suppressed, f"suppressed: {suppression.reason}"
-        reason = self._composer.kinds[row.kind].unwanted(Owed(row, row.user, self._links))
+        staged = self._sender.staging.route(row.recipient)
+        if isinstance(staged, Withhold):
+            return Status.skipped, staged.reason
+        if row.user.suppressed is not None:
+            return Status.suppressed, f"suppressed: {row.user.suppressed}"
+        reason = self._sender.composer.kinds[row.kind].unwanted(Owed(row, row.user, self._sender.links))
         return None if reason is None else (Status.skipped, reason)
 
-    def _compose(self, job: Job) -> Composed | None:
-        try:
-            return self._composer.compose(job.owed)
-        except Exception as error:
-            # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
-            log.exception("deliver.compose_failed", notification=job.pk, kind=job.owed.notification.kind)
-            self._compose_failed(job, error)
-            return None
-
-    def _compose_failed(self, job: Job, error: Exception) -> None:
-        tries = job.attempts + 1
-        reason = f"could not be rendered: {type(error).__name__}"
-        if tries >= RENDER_TRIES:
-            self._end(job.pk, job.claim, Status.failed, reason=reason, attempts=tries)
-            return
-        due = retry.next_attempt(tries, clock.now())
-        self._end(job.pk, job.claim, Status.pending, reason=reason, attempts=tries, next_attempt_at=due, ring_at=due)
-
-    def _settle(self, job: Job, outcome: Outcome, template_version: str, *, quick: bool) -> None:
-        """Store the outcome, whatever it takes: what a mail server said cannot be asked again."""
-        now = clock.now()
-        to, values = _verdict(job, outcome, now, quick=quick)
-        values["template_version"] = template_version
-        reply = Reply(outcome.decision, outcome.phase, outcome.code, outcome.enhanced, outcome.text)
-        for pause in (*SETTLE_PAUSES, None):
+    def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message]]:
+        for owed in all_owed:
+            row = owed.notification
             try:
-                self._store(job, to, outcome, reply, now, values)
-            except DBAPIError as error:
-                self._session().rollback()
-                log.error("deliver.settle_failed", notification=job.pk, error=type(error).__name__)
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            else:
-                return
+                composed = self._sender.composer.compose(owed)
+            except Exception as error:
+                # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
+                log.exception("deliver.compose_failed", notification=row.id, kind=row.kind)
+                self._settler.add(compose_failed(row, error, clock.now()))
+                continue
+            self._under_way[row.id] = (row, composed)
+            yield row.id, composed.message
 
-    def _store(
-        self, job: Job, to: Status, outcome: Outcome, reply: Reply, now: datetime, values: dict[str, Any]
-    ) -> None:
-        session = self._session()
-        if not ledger.settle(session, job.pk, job.claim, to, now=now, reply=reply, **values):
-            log.error("deliver.claim_lost", notification=job.pk, claim=job.claim, decision=outcome.decision)
+    def _settle(self, pk: int, outcome: Outcome) -> None:
+        row, composed = self._under_way.pop(pk)
+        self._decisions[outcome.decision] += 1
+        self._portion.report(row.recipient, outcome)
         if outcome.decision is Decision.BOUNCE:
-            evidence = f"{outcome.code or ''} {outcome.text}".strip()
-            suppressions.add(
-                session,
-                job.owed.user.identity_key,
-                reason=SuppressionReason.hard_bounce,
-                source="smtp",
-                evidence=evidence,
+            self._settler.bounced(row, outcome)
+        if outcome.decision is not Decision.ACCEPTED:
+            log.info(
+                "deliver.refused", notification=pk, decision=outcome.decision, phase=outcome.phase, code=outcome.code
             )
-        session.commit()
-        log.info(
-            "deliver.settled",
-            notification=job.pk,
-            kind=job.owed.notification.kind,
-            decision=outcome.decision,
-            phase=outcome.phase,
-            code=outcome.code,
-            status=to,
-        )
-
-    def _end(self, pk: int, claim: int, to: Status, **values: Any) -> None:
-        session = self._session()
-        ledger.settle(session, pk, claim, to, now=clock.now(), **values)
-        session.commit()
-        log.info("deliver.not_sent", notification=pk, status=to, reason=values.get("reason"))
-
-
-def _verdict(job: Job, outcome: Outcome, now: datetime, *, quick: bool) -> tuple[Status, dict[str, Any]]:
-    """The status that an outcome leads to, and what else the row learns."""
-    row = job.owed.notification
-    counted = {"attempts": job.attempts + 1}
-    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
-    match outcome.decision:
-        case Decision.ACCEPTED:
-            return Status.sent, counted | {"sent_at": now, "reason": None}
-        case Decision.FAIL | Decision.BOUNCE:
-            return Status.failed, counted | {"reason": said}
-        case Decision.UNKNOWN if row.on_unknown != OnUnknown.resend:
-            reason = "nobody can know whether it arrived"
-            return Status.unknown, counted | {"unknowns": row.unknowns + 1, "reason": reason}
-        case Decision.UNKNOWN:
-            due = retry.next_attempt(job.attempts + 1, now)
-            return Status.pending, counted | _waiting(row, due, said) | {"unknowns": row.unknowns + 1}
-        case Decision.RETRY:
-            due = retry.next_attempt(job.attempts + 1, now, at_least=timedelta(seconds=outcome.min_delay))
-            return Status.pending, counted | _waiting(row, due, said)
-        case Decision.HOLD:
-            return Status.pending, _waiting(row, now + retry.jittered(retry.HOLD), said)
-        case Decision.THROTTLE:
-            # While Celery still tries by itself the row stays due; the sweep is the safety net.
-            rest = now + retry.jittered(retry.REST)
-            return Status.pending, _waiting(row, rest, said) | ({"next_attempt_at": now} if quick else {})
-    raise AssertionError(outcome.decision)
-
-
-def _waiting(row: Notification, due: datetime, reason: str) -> dict[str, Any]:
-    # Never later than the deadline: there the sweep brings the row to rest, visibly.
-    if row.deadline is not None:
-        due = min(due, row.deadline)
-    return {"next_attempt_at": due, "ring_at": due, "reason": reason}
+        facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
+        self._settler.add(verdict(row, outcome, clock.now(), quick=self._quick, facts=facts))

@@ -15,6 +15,7 @@ from notifier import clock
 from notifier.addresses import Address, parse_address
 from notifier.delivery.message import rfc5322_date
 from notifier.delivery.mime import base64_part, boundary_for, multipart, text_part
+from notifier.delivery.staging import EVERYBODY, Staging, Withhold
 from notifier.header_check import ALLOWED, verify_header_block
 from notifier.header_fields import UnsafeHeader, encode_header_text, encode_mailbox, verbatim_field
 from notifier.header_text import clean_text
@@ -38,7 +39,7 @@ _TEXT_LIMIT, _FILENAME_LIMIT = 900, 150
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A message that is ready: one copy of `data` for each recipient."""
+    """A message that is ready: one copy of `data` for each recipient. None of them: all were withheld (staging)."""
 
     mail_from: str
     recipients: tuple[Address, ...]
@@ -55,8 +56,10 @@ class _Mailbox:
         return encode_mailbox(self.name, self.address.envelope)
 
 
-def foreign_mail(message: flask_mail.Message, envelope_from: Mailbox | None = None) -> Foreign:
-    """The bytes and the envelope of a Flask-Mail message.
+def foreign_mail(
+    message: flask_mail.Message, envelope_from: Mailbox | None = None, staging: Staging = EVERYBODY
+) -> Foreign:
+    """The bytes and the envelope of a Flask-Mail message, as `staging` lets it leave.
 
     Raises ValueError (AddressError, UnsafeHeader) for whatever cannot be sent safely.
     """
@@ -69,6 +72,9 @@ def foreign_mail(message: flask_mail.Message, envelope_from: Mailbox | None = No
     everyone = {box.address.identity_key: box.address for box in (*to, *cc, *bcc)}
     if not everyone:
         raise ValueError("the message has no recipients")
+    if staging.active:
+        to, cc, bcc = (_staged(group, staging) for group in (to, cc, bcc))
+        everyone = {box.address.identity_key: box.address for box in (*to, *cc, *bcc)}
     reply_to = _mailbox(message.reply_to) if message.reply_to else None
     shown = [sender, *to, *cc, *([reply_to] if reply_to else [])]
     smtputf8 = any(box.address.smtputf8 for box in shown)
@@ -91,6 +97,17 @@ def foreign_mail(message: flask_mail.Message, envelope_from: Mailbox | None = No
     verify_header_block(head, smtputf8=smtputf8, also=_ALSO | extensions)
     bounces_to = _mailbox(envelope_from) if envelope_from else sender
     return Foreign(bounces_to.address.envelope, tuple(everyone.values()), b"%s\r\n%s" % (head, body), smtputf8)
+
+
+def _staged(boxes: list[_Mailbox], staging: Staging) -> list[_Mailbox]:
+    """Those who may be mailed, and those who get the mail of the others."""
+    staged = []
+    for box in boxes:
+        way = staging.route(box.address.envelope)
+        if isinstance(way, Withhold):
+            continue
+        staged.append(box if way.shown is None else _Mailbox(way.shown, parse_address(way.address)))
+    return staged
 
 
 def _mailbox(given: Mailbox) -> _Mailbox:

@@ -8,6 +8,7 @@ One difference, on purpose: the signal fires after a mail was accepted (or suppr
 before it is tried, because a listener that counts or records mails must not be told of one that was refused.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -15,10 +16,11 @@ import flask_mail
 import structlog
 from flask import Flask
 
-from notifier.delivery.foreign import Foreign, foreign_mail
+from notifier.delivery.foreign import Mailbox, foreign_mail
 from notifier.delivery.message import Message, build
 from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.smtp import Envelope
+from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +47,17 @@ class Sends(Protocol):
     def send(self, envelope: Envelope) -> Outcome:
         """Every end that SMTP knows is an Outcome."""
 
+    def send_batch(self, envelopes: Iterable[Envelope]) -> Iterator[tuple[int, Outcome]]:
+        """Many mails; (key, outcome) as they come."""
+
 
 class Mail(flask_mail.Mail):
     """Flask-Mail's surface over a transport of ours."""
 
-    def __init__(self, app: Flask | None = None, *, transport: Sends) -> None:
-        """`transport` sends; this object builds, suppresses and signals."""
+    def __init__(self, app: Flask | None = None, *, transport: Sends, staging: Staging = EVERYBODY) -> None:
+        """`transport` sends; this object builds, suppresses and signals. `staging`: who may be mailed at all."""
         self._transport = transport
+        self._staging = staging
         self._bound: Flask | None = None
         super().__init__(app)
 
@@ -68,24 +74,29 @@ class Mail(flask_mail.Mail):
 
         A mail that cannot be built safely is a FAIL with the reason in its text, not an exception.
         """
-        try:
-            data = build(message)
-        except ValueError as error:
-            # A mistake in a template or a setting. Other mails must go on, and trying again changes nothing.
-            log.error("mail.not_built", notification=key, error=type(error).__name__, reason=str(error))
-            return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {error}")
-        outcome = self._hand_over(
-            Envelope(
-                key=key,
-                mail_from=message.envelope_sender,
-                rcpt_to=message.recipient,
-                data=data,
-                smtputf8=message.smtputf8,
-            )
-        )
+        envelope = _envelope(message, key, self._staging)
+        if isinstance(envelope, Outcome):
+            return envelope
+        outcome = self._hand_over(envelope)
         if outcome.decision is Decision.ACCEPTED and flask_mail.email_dispatched.receivers:
-            self._signal(DispatchedMessage.of(message, data))
+            self._signal(DispatchedMessage.of(message, envelope.data))
         return outcome
+
+    def deliver_all(self, messages: Iterable[tuple[int, Message]], *, via: Sends) -> Iterator[tuple[int, Outcome]]:
+        """Send many mails of ours by `via`; yields (key, outcome) as they come, exactly one for each mail.
+
+        Messages are taken as there is room for them. Those that cannot be built safely are a FAIL.
+        """
+        if self._app().extensions["mail"].suppress:
+            yield from ((key, self.deliver(message, key=key)) for key, message in messages)
+            return
+        unbuilt: list[tuple[int, Outcome]] = []
+        listeners = _Kept(self._signal) if flask_mail.email_dispatched.receivers else None
+        for key, outcome in via.send_batch(_envelopes(messages, self._staging, unbuilt, listeners)):
+            if listeners is not None:
+                listeners.settled(key, outcome)
+            yield key, outcome
+        yield from unbuilt
 
     def send(self, message: flask_mail.Message) -> None:
         """Send a Flask-Mail message: one transaction for each recipient, Bcc only in the envelope.
@@ -93,14 +104,17 @@ class Mail(flask_mail.Mail):
         Raises ValueError before anything is sent where an address or a header cannot be sent safely,
         RecipientsRefused after all were tried where some were not accepted.
         """
-        self._send_foreign(foreign_mail(message))
-        self._signal(message)
+        self._send_foreign(message)
 
     def connect(self) -> "_Connection":
         """Flask-Mail's bulk API. Connections are kept by the transport, so nothing opens or closes here."""
         return _Connection(self)
 
-    def _send_foreign(self, mail: Foreign) -> None:
+    def _send_foreign(self, message: flask_mail.Message, envelope_from: Mailbox | None = None) -> None:
+        mail = foreign_mail(message, envelope_from, self._staging)
+        if not mail.recipients:
+            log.info("mail.withheld", notification=NO_KEY, reason=NOT_ALLOWED.reason)
+            return
         refused: dict[str, Outcome] = {}
         for recipient in mail.recipients:
             envelope = Envelope(
@@ -115,6 +129,7 @@ class Mail(flask_mail.Mail):
                 refused[recipient.envelope] = outcome
         if refused:
             raise RecipientsRefused(refused)
+        self._signal(message)
 
     def _hand_over(self, envelope: Envelope) -> Outcome:
         if self._app().extensions["mail"].suppress:
@@ -197,5 +212,59 @@ class _Connection(flask_mail.Connection):
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         mail: Any = self.mail
-        mail._send_foreign(foreign_mail(message, envelope_from))
-        mail._signal(message)
+        mail._send_foreign(message, envelope_from)
+
+
+def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcome:
+    """The mail as it goes out, or the FAIL of one that cannot be built safely or must not leave at all."""
+    staged = stage(message, staging)
+    if isinstance(staged, Withhold):
+        # The spine asks before it claims; whoever forgets to ask ends here.
+        log.info("mail.withheld", notification=key, reason=staged.reason)
+        return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=staged.reason)
+    message = staged
+    try:
+        data = build(message)
+    except ValueError as error:
+        # A mistake in a template or a setting. Other mails must go on, and trying again changes nothing.
+        log.error("mail.not_built", notification=key, error=type(error).__name__, reason=str(error))
+        return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {error}")
+    return Envelope(
+        key=key,
+        mail_from=message.envelope_sender,
+        rcpt_to=message.recipient,
+        data=data,
+        smtputf8=message.smtputf8,
+    )
+
+
+class _Kept:
+    """Mails under way whose listeners want to be told of their acceptance."""
+
+    def __init__(self, signal: Callable[[flask_mail.Message], None]) -> None:
+        self._signal = signal
+        self._mails: dict[int, tuple[Message, bytes]] = {}
+
+    def add(self, message: Message, envelope: Envelope) -> None:
+        self._mails[envelope.key] = (message, envelope.data)
+
+    def settled(self, key: int, outcome: Outcome) -> None:
+        message, data = self._mails.pop(key)
+        if outcome.decision is Decision.ACCEPTED:
+            self._signal(DispatchedMessage.of(message, data))
+
+
+def _envelopes(
+    messages: Iterable[tuple[int, Message]],
+    staging: Staging,
+    unbuilt: list[tuple[int, Outcome]],
+    listeners: _Kept | None,
+) -> Iterator[Envelope]:
+    for key, message in messages:
+        built = _envelope(message, key, staging)
+        if isinstance(built, Outcome):
+            unbuilt.append((key, built))
+            continue
+        if listeners is not None:
+            listeners.add(message, built)
+        yield built

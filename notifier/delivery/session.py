@@ -3,7 +3,7 @@
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
-from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 from notifier.config import Settings
@@ -11,17 +11,10 @@ from notifier.delivery.classify import classify, classify_failure
 from notifier.delivery.ops import READ, Connect, Conversation, StartTls, Write
 from notifier.delivery.outcome import Decision, Outcome, Phase, Reply, Scope
 from notifier.delivery.replies import WireError
+from notifier.delivery.transport_config import Tls, TransportConfig, primary_config
 
 #: Replies to EHLO that only mean: too old for it (RFC 5321, section 3.2).
 _NO_EHLO = (500, 502, 504)
-
-
-class Tls(StrEnum):
-    """How the connection is protected. It is never lowered because a server does not offer it."""
-
-    IMPLICIT = "implicit"
-    REQUIRED = "required"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +35,29 @@ class Endpoint:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The MAIL_* settings. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read."""
-        tls = Tls.IMPLICIT if settings.mail_use_ssl else Tls.REQUIRED if settings.mail_use_tls else Tls.NONE
+        return cls.from_config(primary_config(settings), settings)
+
+    @classmethod
+    def from_config(cls, config: TransportConfig, settings: Settings) -> Self:
+        """One of several transports; `settings` have the times and the name that we greet with.
+
+        Raises OSError or ssl.SSLError where its `ca_file` cannot be read.
+        """
         timeouts = dict.fromkeys(Phase, settings.mail_timeout_command)
         timeouts[Phase.CONNECT] = settings.mail_timeout_connect
         timeouts[Phase.BODY] = settings.mail_timeout_body
         timeouts[Phase.EOD] = settings.mail_timeout_eod
         timeouts[Phase.QUIT] = settings.mail_timeout_quit
         return cls(
-            host=settings.mail_server,
-            port=settings.mail_port,
-            tls=tls,
+            host=config.server,
+            port=config.port,
+            tls=config.security,
             ehlo_name=_ascii_domain(settings.sender_domain),
             timeouts=timeouts,
             total=settings.mail_timeout_total,
-            context=None if tls is Tls.NONE else _tls_context(settings),
-            username=settings.mail_username,
-            password=settings.mail_password,
+            context=None if config.security is Tls.NONE else _tls_context(config.ca_file),
+            username=config.username,
+            password=config.password,
         )
 
 
@@ -194,9 +194,9 @@ def _hold(phase: Phase, text: str) -> _Refused:
     return _Refused(Outcome(Decision.HOLD, phase, Scope.TRANSPORT, text=text))
 
 
-def _tls_context(settings: Settings) -> ssl.SSLContext:
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Certificate and host name are verified, by the private authority alone where one is set."""
-    context = ssl.create_default_context(cafile=settings.mail_ca_file)
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

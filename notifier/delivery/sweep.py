@@ -1,21 +1,23 @@
-"""The sweep: whatever the broker lost, a killed worker held or time has overtaken is found in the rows."""
+"""The sweep: whatever the broker lost, a killed worker held or time has overtaken is found."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock, heartbeats, ledger
+from notifier.delivery.replay import replay
 
 log = structlog.get_logger(__name__)
 
 #: Rows looked at in one go: short transactions, and a long backlog cannot hold a worker.
 CHUNK = 1000
 
-#: A bell that was rung is given so long before it is rung again.
-RING_AGAIN = timedelta(seconds=60)
+#: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
+RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,15 @@ class Swept:
 class Sweep:
     """Owns its short transactions."""
 
-    def __init__(self, session: Callable[[], Session], publish: Callable[..., bool]) -> None:
-        """`session` gives the current session; `publish(keys, bulk=...)` is the outbox's."""
+    def __init__(self, session: Callable[[], Session], publish: Callable[..., bool], journals: Path) -> None:
+        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals."""
         self._session = session
         self._publish = publish
+        self._journals = journals
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort."""
+        replay(self._session, self._journals)
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
@@ -65,6 +69,6 @@ class Sweep:
         if not self._publish(keys, bulk=bulk):
             return False
         session = self._session()
-        ledger.rung(session, keys, again_at=clock.now() + RING_AGAIN)
+        ledger.rung(session, keys, again_at=clock.now() + RING_AGAIN[bulk])
         session.commit()
         return True

@@ -4,6 +4,7 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
 from time import monotonic
 
@@ -23,7 +24,7 @@ def _ignore(*_: object) -> None:
 
 
 class Transport:
-    """Connections to the mail server of `settings`, shared by the threads of one process.
+    """Connections to one mail server, shared by the threads of one process.
 
     `on_begin(key)` runs right before a body's first byte goes out; an OSError of it stops that mail
     (RETRY). `on_reply(key, outcome)` runs as soon as an outcome is known; an OSError of it is logged,
@@ -32,23 +33,26 @@ class Transport:
 
     def __init__(
         self,
-        settings: Settings,
+        to: Settings | Endpoint,
         *,
         connections: int = 10,
         max_idle: float = 30.0,
         max_mails: int = 1000,
+        sign: Callable[[bytes], bytes] | None = None,
         on_begin: Callable[[int], None] = _ignore,
         on_reply: Callable[[int, Outcome], None] = _ignore,
     ) -> None:
         """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
 
+        to: the server, or the settings that describe one. sign: what adds a signature to a mail's bytes.
         connections: how many a batch may use, and how many are kept. max_idle: seconds that an unused
         one is kept. max_mails: transactions after which one is replaced.
         """
-        self.endpoint = Endpoint.from_settings(settings)
+        self.endpoint = to if isinstance(to, Endpoint) else Endpoint.from_settings(to)
         self.connections = connections
         self._max_idle = max_idle
         self._max_mails = max_mails
+        self._sign = sign
         self._on_begin = on_begin
         self._on_reply = on_reply
         self._idle: list[Wire] = []
@@ -59,7 +63,7 @@ class Transport:
     def send(self, envelope: Envelope) -> Outcome:
         """Hand over one mail; blocks for MAIL_TIMEOUT_TOTAL at most. Never raises for what a server does."""
         deadline = monotonic() + self.endpoint.total
-        work = _One(self, envelope)
+        work = _One(self, self._signed(envelope))
         if (kept := self.take()) is not None:
             self._converse(kept, work, deadline)
         if work.outcome is None:
@@ -80,6 +84,8 @@ class Transport:
 
         See `loop.send_all`. `budget` (seconds, default MAIL_TIMEOUT_TOTAL): when all must have ended.
         """
+        if self._sign is not None:
+            envelopes = map(self._signed, envelopes)
         return send_all(self, envelopes, self.endpoint.total if budget is None else budget)
 
     def close(self) -> None:
@@ -132,6 +138,10 @@ class Transport:
             self._on_reply(envelope.key, outcome)
         except OSError:
             log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
+
+    def _signed(self, envelope: Envelope) -> Envelope:
+        # Here and not where mails are built: only now it is known which way they take.
+        return envelope if self._sign is None else replace(envelope, data=self._sign(envelope.data))
 
     # --- one connection --------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from notifier.ledger import Claimed, Recipient
 from notifier.links import Links
-from notifier.models import Notification, User
 
 
 class Category(enum.StrEnum):
@@ -24,8 +24,8 @@ class Category(enum.StrEnum):
 class Owed:
     """A claimed notification with all that a kind may look at."""
 
-    notification: Notification
-    user: User
+    notification: Claimed
+    user: Recipient
     links: Links
 
 

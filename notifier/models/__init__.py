@@ -5,6 +5,7 @@ from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, Role
 from notifier.models.suppression import Suppression, SuppressionReason
+from notifier.models.transport import Pace, TransportState
 from notifier.models.user import User
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "Notification",
     "OnUnknown",
     "Operator",
+    "Pace",
     "Role",
     "Status",
     "Suppression",
     "SuppressionReason",
+    "TransportState",
     "User",
 ]

@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
@@ -78,6 +78,8 @@ class Notification(Base):
     #: Bulk mail has a queue of its own, so that nobody waits for their verification behind it.
     bulk: Mapped[bool] = mapped_column(Boolean, default=False)
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.resend.value)
+    #: The campaign that it belongs to; None where a person's own action caused it.
+    campaign_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
     #: Why it is not sent: "verified meanwhile", "suppressed: hard_bounce", ...
@@ -93,6 +95,8 @@ class Notification(Base):
     #: When the sweep enqueues it again if nobody has picked it up.
     ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The sending process that made the newest claim: its journal knows how far the mail came.
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
     #: After this moment the mail is of no use to anybody.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -5,11 +5,9 @@ Celery the bell, so messages are acknowledged early, carry primary keys only, an
 for long (docs/adr/0003-celery-is-the-bell.md).
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
-from celery import Celery, Task, signals
+from celery import Celery, Task
 from flask import Flask
 
 from notifier.config import Settings
@@ -75,19 +73,3 @@ def worker_transport_options(broker_url: str) -> dict[str, Any]:
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
     }
-
-
-@signals.worker_init.connect(weak=False)
-def _refuse_root(**_: Any) -> None:
-    """A worker unpickles nothing, but it renders and connects: never as root outside development."""
-    app: Flask = celery_app.flask_app
-    if app.config["NOTIFIER_ENV"] == "production" and os.geteuid() == 0:
-        raise SystemExit("the worker refuses to run as root in production: give it a user of its own")
-
-
-@signals.worker_ready.connect(weak=False)
-def _tell_ready(**_: Any) -> None:
-    """Tell a supervisor that asked for it that this worker consumes."""
-    path = os.environ.get("NOTIFIER_READY_FILE")
-    if path:
-        Path(path).touch()

@@ -2,7 +2,6 @@
 
 from typing import cast
 
-import structlog
 from celery import Task
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
@@ -13,8 +12,6 @@ from notifier.delivery.purge import purge_attempts
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.tasks.celery_app import celery_app
-
-log = structlog.get_logger(__name__)
 
 #: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
 QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True, "max_retries": 3}
@@ -29,19 +26,13 @@ QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True
 )
 def deliver_notification(self: Task, pk: int) -> None:
     """Send one notification. Running it twice equals running it once."""
-    sender().deliver(pk, quick_tries_left=self.max_retries - self.request.retries)
+    sender().deliver([pk], quick_tries_left=self.max_retries - self.request.retries)
 
 
-@celery_app.task(name="notifier.deliver_batch")
+@celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
-    for pk in pks:
-        try:
-            sender().deliver(pk)
-        except DBAPIError as error:
-            # This row is found by the sweep, by its lease or its due time; the others go on.
-            db.session.rollback()
-            log.error("batch.row_failed", notification=pk, error=type(error).__name__)
+    sender().deliver(pks)
 
 
 @celery_app.task(name="notifier.sweep")

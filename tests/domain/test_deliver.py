@@ -1,6 +1,6 @@
 """The spine: what each outcome does to the row, and who gets nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from notifier import ledger, suppressions
 from notifier.delivery import retry
-from notifier.delivery.deliver import RENDER_TRIES, Sender, TransientDelivery
+from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.message import Message
 from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User
 from tests.conftest import NOON, make_user
@@ -32,13 +33,16 @@ class Mailer:
 
     def __init__(self) -> None:
         self.answer = ACCEPTED
+        #: What comes before `answer`.
+        self.answers: list[Outcome] = []
         self.sent: list[Message] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def deliver(self, message: Message, *, key: int) -> Outcome:
-        self.meanwhile()
-        self.sent.append(message)
-        return self.answer
+    def __call__(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+        for key, message in messages:
+            self.meanwhile()
+            self.sent.append(message)
+            yield key, self.answers.pop(0) if self.answers else self.answer
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def mailer() -> Mailer:
 @pytest.fixture
 def sender(context: Flask, mailer: Mailer) -> Sender:
     wired: Sender = context.extensions["notifier.sender"]
-    wired._mailer = mailer
+    wired.hand_over = mailer
     return wired
 
 
@@ -79,8 +83,8 @@ def row_of(pk: int) -> Notification:
 
 
 def test_an_accepted_mail_is_sent_once_whatever_happens(sender: Sender, mailer: Mailer, pk: int) -> None:
-    assert sender.deliver(pk) is Decision.ACCEPTED
-    assert sender.deliver(pk) is None
+    assert sender.deliver([pk]) == {Decision.ACCEPTED: 1}
+    assert sender.deliver([pk]) == {}
     row = row_of(pk)
     assert (row.status, row.attempts, row.claims, row.sent_at) == ("sent", 1, 1, NOON)
     assert [message.recipient for message in mailer.sent] == ["ada@example.com"]
@@ -91,7 +95,7 @@ def test_an_accepted_mail_is_sent_once_whatever_happens(sender: Sender, mailer: 
 def test_no_transaction_is_open_while_the_mail_is_on_the_wire(sender: Sender, mailer: Mailer, pk: int) -> None:
     seen: list[bool] = []
     mailer.meanwhile = lambda: seen.append(db.session().in_transaction())
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert seen == [False]
 
 
@@ -116,7 +120,7 @@ def test_every_outcome_has_its_effect(
     minutes: tuple[float, float] | None,
 ) -> None:
     mailer.answer = outcome(decision)
-    assert sender.deliver(pk) is decision
+    assert sender.deliver([pk]) == {decision: 1}
     row = row_of(pk)
     assert (row.status, row.attempts, row.last_code, row.last_text) == (status, attempts, 450, "said so")
     if minutes:
@@ -128,7 +132,7 @@ def test_every_outcome_has_its_effect(
 
 def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> None:
     mailer.answer = outcome(Decision.BOUNCE, code=550)
-    sender.deliver(pk)
+    sender.deliver([pk])
     suppression = db.session.scalars(select(Suppression)).one()
     assert (suppression.identity_key, suppression.reason, suppression.evidence) == (
         "ada@example.com",
@@ -139,7 +143,7 @@ def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> No
 
 def test_a_refusal_of_this_mail_does_not_suppress(sender: Sender, mailer: Mailer, pk: int) -> None:
     mailer.answer = outcome(Decision.FAIL, code=554)
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert db.session.scalars(select(Suppression)).all() == []
 
 
@@ -147,7 +151,7 @@ def test_an_unknown_end_is_left_alone_where_the_policy_says_never(sender: Sender
     row_of(pk).on_unknown = OnUnknown.never
     db.session.commit()
     mailer.answer = outcome(Decision.UNKNOWN, code=None)
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert (row_of(pk).status, row_of(pk).unknowns) == ("unknown", 1)
 
 
@@ -155,10 +159,10 @@ def test_every_try_has_the_same_message_id_and_link(
     sender: Sender, mailer: Mailer, pk: int, frozen: time_machine.Traveller
 ) -> None:
     mailer.answer = outcome(Decision.UNKNOWN, code=None)
-    sender.deliver(pk)
+    sender.deliver([pk])
     frozen.shift(timedelta(minutes=2))
     mailer.answer = ACCEPTED
-    sender.deliver(pk)
+    sender.deliver([pk])
     first, second = mailer.sent
     assert first.message_id == second.message_id
     assert first.text == second.text
@@ -168,7 +172,7 @@ def test_every_try_has_the_same_message_id_and_link(
 def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(sender: Sender, mailer: Mailer, pk: int) -> None:
     mailer.answer = outcome(Decision.THROTTLE, code=421)
     with pytest.raises(TransientDelivery):
-        sender.deliver(pk, quick_tries_left=1)
+        sender.deliver([pk], quick_tries_left=1)
     row = row_of(pk)
     assert (row.status, row.attempts, row.next_attempt_at) == ("pending", 0, NOON)
     assert row.ring_at > NOON
@@ -176,7 +180,7 @@ def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(sender: Sender,
 
 def test_greylisting_waits_at_least_as_long_as_asked(sender: Sender, mailer: Mailer, pk: int) -> None:
     mailer.answer = outcome(Decision.RETRY, min_delay=300)
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert row_of(pk).next_attempt_at == NOON + timedelta(minutes=5)
 
 
@@ -184,14 +188,14 @@ def test_no_try_is_planned_after_the_deadline(sender: Sender, mailer: Mailer, pk
     row_of(pk).deadline = NOON + timedelta(seconds=10)
     db.session.commit()
     mailer.answer = outcome(Decision.RETRY)
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert row_of(pk).next_attempt_at == NOON + timedelta(seconds=10)
 
 
 def test_who_verified_meanwhile_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
     user.verified_at = NOON
     db.session.commit()
-    assert sender.deliver(pk) is None
+    assert sender.deliver([pk]) == {}
     assert (row_of(pk).status, row_of(pk).reason) == ("skipped", "verified meanwhile")
     assert mailer.sent == []
 
@@ -199,7 +203,7 @@ def test_who_verified_meanwhile_gets_nothing(sender: Sender, mailer: Mailer, pk:
 def test_who_is_suppressed_gets_nothing(sender: Sender, mailer: Mailer, pk: int) -> None:
     suppressions.add(db.session(), "ada@example.com", reason=SuppressionReason.complaint, source="report", evidence="")
     db.session.commit()
-    assert sender.deliver(pk) is None
+    assert sender.deliver([pk]) == {}
     assert (row_of(pk).status, row_of(pk).reason) == ("suppressed", "suppressed: complaint")
     assert mailer.sent == []
 
@@ -207,7 +211,7 @@ def test_who_is_suppressed_gets_nothing(sender: Sender, mailer: Mailer, pk: int)
 def test_who_is_gone_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
     db.session.delete(user)
     db.session.commit()
-    assert sender.deliver(pk) is None
+    assert sender.deliver([pk]) == {}
     assert (row_of(pk).status, row_of(pk).reason) == ("skipped", "the account is gone")
     assert mailer.sent == []
 
@@ -218,10 +222,10 @@ def test_a_mail_that_cannot_be_rendered_fails_after_some_tries_and_blocks_nobody
     def broken(owed: object) -> None:
         raise KeyError("a template that names what is not there")
 
-    monkeypatch.setattr(sender._composer, "compose", broken)
-    for _ in range(RENDER_TRIES):
+    monkeypatch.setattr(sender.composer, "compose", broken)
+    for _ in range(COMPOSE_TRIES):
         assert row_of(pk).status == "pending"
-        sender.deliver(pk)
+        sender.deliver([pk])
         frozen.shift(timedelta(hours=1))
     assert (row_of(pk).status, row_of(pk).reason) == ("failed", "could not be rendered: KeyError")
     assert mailer.sent == []
@@ -235,11 +239,11 @@ def test_a_worker_whose_claim_lapsed_cannot_settle_over_the_next_one(
         frozen.shift(timedelta(hours=1))
         ledger.lapse(db.session(), now=NOON + timedelta(hours=1), limit=10)
         db.session.commit()
-        ledger.claim(db.session(), pk, now=NOON + timedelta(hours=1), lease=timedelta(minutes=8))
+        ledger.claim(db.session(), [pk], now=NOON + timedelta(hours=1), lease=timedelta(minutes=8), owner="another")
         db.session.commit()
 
     mailer.meanwhile = lapse_and_take_over
-    sender.deliver(pk)
+    sender.deliver([pk])
     assert (row_of(pk).status, row_of(pk).claims) == ("sending", 2)
 
 

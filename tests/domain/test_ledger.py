@@ -1,7 +1,7 @@
 """The ledger: every edge, every non-edge, one winner."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from notifier import ledger
 from notifier.extensions import db
-from notifier.ledger import EDGES, ForbiddenMove, Reply
+from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
 from notifier.models import Attempt, Notification, Status
 from tests.conftest import NOON, make_user
 
@@ -59,13 +59,23 @@ def status_of(pk: int) -> str:
     return db.session.scalars(select(Notification.status).where(Notification.id == pk)).one()
 
 
+def claim(pk: int, now: datetime = NOON) -> Claimed | None:
+    rows = ledger.claim(db.session(), [pk], now=now, lease=LEASE, owner="a worker")
+    return rows[0] if rows else None
+
+
+def settle(pk: int, number: int, to: Status, reply: Reply | None = None) -> int:
+    end = Settlement(pk=pk, claim=number, to=to, attempts=1, unknowns=0, reply=reply)
+    return ledger.settle(db.session(), [end], now=NOON)
+
+
 def go(pk: int, source: Status, to: Status) -> object:
     """Make the move by the one function that is for it."""
     session = db.session()
     if to is Status.sending:
-        moved: object = ledger.claim(session, pk, now=NOON, lease=LEASE)
+        moved: object = claim(pk)
     elif source is Status.sending:
-        moved = ledger.settle(session, pk, 1, to, now=NOON)
+        moved = settle(pk, 1, to)
     else:
         moved = ledger.move(session, pk, source, to, now=NOON)
     session.commit()
@@ -105,16 +115,18 @@ def test_a_move_from_a_status_that_the_row_has_left_changes_nothing(context: Fla
 
 def test_a_settle_under_an_older_claim_changes_nothing(context: Flask) -> None:
     pk = in_status(Status.sending)
-    assert not ledger.settle(db.session(), pk, 0, Status.sent, now=NOON)
+    assert not settle(pk, 0, Status.sent)
     assert status_of(pk) == "sending"
 
 
 def test_a_claim_counts_up_and_holds_until_its_lease_ends(context: Flask) -> None:
     pk = owed()
-    row = ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
-    assert row is not None
-    assert (row.claims, row.lease_until, row.status) == (1, NOON + LEASE, "sending")
-    assert ledger.claim(db.session(), pk, now=NOON, lease=LEASE) is None
+    claimed = claim(pk)
+    assert claimed is not None
+    assert claimed.claim == 1
+    row = db.session.get_one(Notification, pk)
+    assert (row.claims, row.lease_until, row.status, row.claimed_by) == (1, NOON + LEASE, "sending", "a worker")
+    assert claim(pk) is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +136,7 @@ def test_a_claim_counts_up_and_holds_until_its_lease_ends(context: Flask) -> Non
 )
 def test_a_row_that_is_not_due_cannot_be_claimed(context: Flask, values: dict[str, object]) -> None:
     pk = owed(**values)
-    assert ledger.claim(db.session(), pk, now=NOON, lease=LEASE) is None
+    assert claim(pk) is None
 
 
 def test_of_racing_claims_one_wins(app: Flask) -> None:
@@ -136,9 +148,9 @@ def test_of_racing_claims_one_wins(app: Flask) -> None:
     def race(number: int) -> None:
         with app.app_context():
             start.wait()
-            row = ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
+            won = claim(pk)
             db.session.commit()
-            if row is not None:
+            if won is not None:
                 winners.append(number)
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
@@ -154,7 +166,7 @@ def test_of_racing_claims_one_wins(app: Flask) -> None:
 def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: Flask) -> None:
     pk = in_status(Status.sending)
     reply = Reply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
-    ledger.settle(db.session(), pk, 1, Status.pending, now=NOON, reply=reply)
+    settle(pk, 1, Status.pending, reply)
     db.session.commit()
     attempt = db.session.scalars(select(Attempt)).one()
     assert (attempt.notification_id, attempt.claim, attempt.decision, attempt.code) == (pk, 1, "RETRY", 450)
@@ -165,7 +177,7 @@ def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: F
 @pytest.mark.parametrize(("policy", "status"), [("resend", "pending"), ("never", "unknown"), ("ask", "unknown")])
 def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, policy: str, status: str) -> None:
     pk = owed(on_unknown=policy)
-    ledger.claim(db.session(), pk, now=NOON, lease=LEASE)
+    claim(pk)
     db.session.commit()
     assert ledger.lapse(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
     assert ledger.lapse(db.session(), now=NOON + LEASE, limit=10) == 1
@@ -192,3 +204,82 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
     ledger.rung(db.session(), [first, second], again_at=NOON + timedelta(minutes=1))
     db.session.commit()
     assert ledger.overdue(db.session(), now=NOON, limit=10) == []
+
+
+def test_a_batch_is_claimed_in_the_order_it_was_asked_for(context: Flask) -> None:
+    pks = [owed(number) for number in range(5)]
+    wanted = [pks[3], pks[0], 999, pks[4]]
+    rows = ledger.claim(db.session(), wanted, now=NOON, lease=LEASE, owner="a worker")
+    assert [row.id for row in rows] == [pks[3], pks[0], pks[4]]
+    assert [row.user.identity_key for row in rows if row.user] == [
+        "user3@example.com", "user0@example.com", "user4@example.com",
+    ]  # fmt: skip
+    db.session.commit()
+    assert [status_of(pk) for pk in pks] == ["sending", "pending", "pending", "sending", "sending"]
+
+
+def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
+    pks = [owed(number) for number in range(4)]
+    ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
+    ends = [
+        Settlement(
+            pk=pks[0],
+            claim=1,
+            to=Status.sent,
+            attempts=1,
+            unknowns=0,
+            sent_at=NOON,
+            reply=Reply("ACCEPTED", "eod", 250),
+        ),
+        Settlement(pk=pks[1], claim=1, to=Status.failed, attempts=1, unknowns=0, reply=Reply("FAIL", "rcpt", 550)),
+        Settlement(pk=pks[2], claim=1, to=Status.pending, attempts=1, unknowns=0, due=NOON + LEASE),
+        Settlement(pk=pks[3], claim=0, to=Status.sent, attempts=1, unknowns=0),
+    ]
+    assert ledger.settle(db.session(), ends, now=NOON) == 3
+    db.session.commit()
+    assert [status_of(pk) for pk in pks] == ["sent", "failed", "pending", "sending"]
+    rows = [db.session.get_one(Notification, pk) for pk in pks]
+    assert [row.last_code for row in rows] == [250, 550, None, None]
+    assert [row.settled_at for row in rows] == [NOON, NOON, None, None]
+    assert rows[2].next_attempt_at == rows[2].ring_at == NOON + LEASE
+    assert rows[0].claimed_by is None
+    assert db.session.scalars(select(Attempt.decision)).all() == ["FAIL"]
+
+
+def test_what_the_server_said_last_stays_while_it_is_not_asked_again(context: Flask) -> None:
+    pk = in_status(Status.sending)
+    settle(pk, 1, Status.pending, Reply("RETRY", "rcpt", 450, "4.2.0", "later"))
+    claim(pk)
+    settle(pk, 2, Status.skipped)
+    db.session.commit()
+    assert db.session.get_one(Notification, pk).last_text == "later"
+
+
+def test_racing_batches_share_the_rows(app: Flask) -> None:
+    with app.app_context():
+        pks = [owed(number) for number in range(40)]
+    start = threading.Barrier(4)
+    taken: list[int] = []
+
+    def race() -> None:
+        with app.app_context():
+            start.wait()
+            rows = ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
+            db.session.commit()
+            taken.extend(row.id for row in rows)
+
+    threads = [threading.Thread(target=race) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == pks
+
+
+def test_deferring_moves_only_what_waits(context: Flask) -> None:
+    waiting, held = owed(1), in_status(Status.sending, 2)
+    later = NOON + timedelta(hours=1)
+    assert ledger.defer(db.session(), [waiting, held], until=later, reason="a limit") == 1
+    db.session.commit()
+    row = db.session.get_one(Notification, waiting)
+    assert (row.next_attempt_at, row.ring_at, row.reason) == (later, later, "a limit")

@@ -22,10 +22,3 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     assert [pid for pid in family if is_alive(pid)] == []
     assert not (running.data / "up.env").exists()
     assert list((running.data / "run").iterdir()) == []
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of the stack go to one worker: there is one stack."""
-    for item in items:
-        if "up" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("up"))

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import chromium, page, picture, scrolls_sideways
 from tests.support.up import Up
 
-pytestmark = pytest.mark.timeout(240)
+# One worker runs all tests of the stack: there is one stack.
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("up")]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from tests.support.family import member, members
 from tests.support.up import Up, mails_to, sign_up
 
 #: Five Pythons import the whole application; a busy machine takes its time.
-pytestmark = pytest.mark.timeout(240)
+# One worker runs all tests of the stack: there is one stack.
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("up")]
 
 
 def someone() -> str:

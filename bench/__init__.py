@@ -1,0 +1,1 @@
+"""Measures notifier beside other ways of sending: `./run bench` (docs/performance.md)."""

@@ -1,0 +1,122 @@
+"""Processes that the bench starts: none outlives it, each has an end."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.mails import ROOT
+from notifier.embedded.ports import wait_until
+from notifier.embedded.process import die_with_parent
+
+#: Settings of whoever runs the bench are not settings of what is measured.
+_FOREIGN = ("MAIL_", "NOTIFIER_", "CELERY_", "BENCH_", "DJANGO_", "RATELIMIT_", "DATABASE_", "REDIS_", "TEST_")
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+class ChildError(RuntimeError):
+    """A child did not do what it was asked for. The text ends with the end of its log."""
+
+
+def clean_env(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child: ours without what would change what is measured."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return env | {"PYTHONPATH": str(ROOT)} | dict(extra)
+
+
+class Child:
+    """One process in a group of its own, its standard error in a log."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], folder: Path) -> None:
+        """Starts it at once. `folder` is its working folder and holds its log."""
+        self.name = name
+        self._log = folder / f"{name}.log"
+        self._buffer = b""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(argv), env=dict(env), cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                start_new_session=True, preexec_fn=die_with_parent,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def hear(self, word: str, seconds: float) -> str:
+        """The rest of its next line that starts with `word`. Raises ChildError when it does not come in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            line, end, rest = self._buffer.partition(b"\n")
+            if end:
+                self._buffer = rest
+                if line.startswith(word.encode()):
+                    return line[len(word) :].decode().strip()
+                continue
+            self._read(deadline, word)
+
+    def heard(self, word: str) -> str | None:
+        """The same without waiting: None where the line has not come yet. Raises ChildError if it ended."""
+        try:
+            return self.hear(word, 0)
+        except TimeoutError:
+            return None
+
+    def _read(self, deadline: float, word: str) -> None:
+        assert self._process.stdout is not None
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([self._process.stdout], [], [], left)[0]:
+            raise TimeoutError(f"{self.name} did not say {word!r} in time")
+        data = os.read(self._process.stdout.fileno(), 65536)
+        if not data:
+            raise self.error("ended")
+        self._buffer += data
+
+    def wait_for(self, path: Path, seconds: float = READY_SECONDS) -> None:
+        """Wait until it has made the file `path`."""
+        wait_until(lambda: path.exists() or self._process.poll() is not None, seconds)
+        if not path.exists():
+            raise self.error("was not ready")
+
+    def error(self, what: str) -> ChildError:
+        """An error that shows the end of the log."""
+        tail = self._log.read_text(errors="replace")[-3000:]
+        return ChildError(f"{self.name} {what} (exit status {self._process.poll()})\n{tail}")
+
+    def stop(self) -> None:
+        """Ask it to end by the end of its input and SIGTERM; then end its whole group."""
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it is gone already
+            self._process.stdin.close()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        # Whoever is left of its group: its own children too.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()

@@ -1,0 +1,212 @@
+"""The contenders: how each is prepared, which processes it needs, when it is done."""
+
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import psycopg
+
+from bench.children import Child
+from bench.servers import SECRET, Stage
+
+#: Worker processes of every contender.
+PROCESSES = 2
+
+_WORKER = ["--concurrency", str(PROCESSES), "--pool", "prefork", "--without-gossip", "--without-mingle"]
+_QUIET = ["--loglevel", "WARNING"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run: so many mails to a sink at `smtp_port` that answers after `delay_ms`."""
+
+    stage: Stage
+    folder: Path
+    smtp_port: int
+    delay_ms: float
+    mails: int
+
+    def env(self, **extra: str) -> dict[str, str]:
+        """What the processes of this run find in their environment."""
+        own = {"BENCH_MAILS": str(self.mails), "BENCH_SMTP_PORT": str(self.smtp_port)}
+        return self.stage.env() | own | extra
+
+    def start(self, stack: ExitStack, name: str, argv: list[str], env: Mapping[str, str]) -> Child:
+        """Start a process that ends with `stack`."""
+        return stack.enter_context(Child(name, argv, env, self.folder))
+
+
+class Contender(ABC):
+    """One way of sending."""
+
+    name: ClassVar[str]
+    #: One line for the table's legend.
+    how: ClassVar[str]
+    #: Replies that one mail waits for; decides how many mails a run with slow replies can have.
+    round_trips: ClassVar[float]
+    #: Below this delay in milliseconds it does not take part.
+    least_delay: ClassVar[float] = 0.0
+
+    def connections(self, delay_ms: float) -> int:
+        """Connections of all its processes together."""
+        return PROCESSES
+
+    def prepare(self, stage: Stage) -> None:  # noqa: B027  # most need nothing
+        """Once, before the first run."""
+
+    def reset(self, stage: Stage) -> None:
+        """Before each run: leave nothing of the one before."""
+        stage.forget()
+
+    @contextmanager
+    def processes(self, setting: Setting) -> Iterator[list[Child]]:
+        """Its processes, ready; the first one is told to "go"."""
+        with ExitStack() as stack:
+            yield self._start(stack, setting)
+
+    @abstractmethod
+    def _start(self, stack: ExitStack, setting: Setting) -> list[Child]: ...
+
+    def settled(self, stage: Stage) -> bool:
+        """Has it also written down what became of its mails?"""
+        return True
+
+
+class Smtplib(Contender):
+    """The limit of what people compare with."""
+
+    name = "smtplib"
+    how = "smtplib, one connection in each process, bytes made beforehand; no ledger, no queue"
+    round_trips = 4
+
+    def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
+        return [setting.start(stack, "send", [sys.executable, "-m", "bench.programs.smtplib_send"], setting.env())]
+
+
+class Tutorial(Contender):
+    """What one finds when one looks for it."""
+
+    name = "tutorial"
+    how = "Flask-Mail `send()` in one Celery task for each mail, a new connection each; no ledger"
+    round_trips = 7
+
+    def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
+        ready = setting.folder / "worker.ready"
+        env = setting.env(NOTIFIER_READY_FILE=str(ready))
+        argv = [sys.executable, "-m", "celery", "-A", "bench.programs.tutorial:celery_app", "worker", *_WORKER, *_QUIET]
+        worker = setting.start(stack, "worker", argv, env)
+        sender = setting.start(stack, "send", [sys.executable, "-m", "bench.programs.tutorial_send"], env)
+        worker.wait_for(ready)
+        return [sender, worker]
+
+
+class PostOffice(Contender):
+    """The best known ledger for Django."""
+
+    name = "post_office"
+    how = "django-post_office, `send_many`, then `send_queued_mail --processes 2`, connections kept"
+    round_trips = 4
+    threads: ClassVar[int] = 1
+    batch: ClassVar[int] = 5000
+
+    def connections(self, delay_ms: float) -> int:
+        """One for each thread."""
+        return PROCESSES * self.threads
+
+    def prepare(self, stage: Stage) -> None:
+        """Its tables, beside ours."""
+        env = stage.env() | {"BENCH_MAILS": "0", "BENCH_SMTP_PORT": "0", "BENCH_THREADS": "1", "BENCH_BATCH_SIZE": "1"}
+        argv = [stage.other_python, "-m", "bench.programs.post_office_send", "--migrate"]
+        subprocess.run(argv, env=env, cwd=stage.folder, check=True, timeout=60)
+
+    def reset(self, stage: Stage) -> None:
+        """No mail, and nothing left to write for Postgres."""
+        stage.execute("TRUNCATE post_office_email CASCADE", "CHECKPOINT")
+
+    def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
+        env = setting.env(BENCH_THREADS=str(self.threads), BENCH_BATCH_SIZE=str(self.batch))
+        argv = [setting.stage.other_python, "-m", "bench.programs.post_office_send"]
+        return [setting.start(stack, "send", argv, env)]
+
+
+class PostOfficeThreads(PostOffice):
+    """The same where replies are slow."""
+
+    name = "post_office_50"
+    how = "the same with 50 threads in each process"
+    threads = 50
+    least_delay = 1.0
+
+
+class Notifier(Contender):
+    """Ours, all of it."""
+
+    name = "notifier"
+    how = "rows by INSERT … SELECT, the outbox, a Celery worker for the queue bulk; the whole ledger kept"
+    round_trips = 2
+
+    def connections(self, delay_ms: float) -> int:
+        """Ten in each process, a hundred where replies are slow."""
+        return PROCESSES * (100 if delay_ms > 0 else 10)
+
+    def reset(self, stage: Stage) -> None:
+        """No notification, an empty broker, and nothing left to write for Postgres."""
+        stage.forget()
+        stage.execute("TRUNCATE notifications CASCADE", "CHECKPOINT")
+
+    def env(self, setting: Setting) -> dict[str, str]:
+        """The settings of notifier as anybody would make them."""
+        return setting.env(
+            NOTIFIER_ENV="test",  # production refuses root and a server without TLS; see bench/worker.py
+            NOTIFIER_DATA_DIR=str(setting.folder),
+            SECRET_KEYS=SECRET,
+            DATABASE_URL=setting.stage.dsn,
+            REDIS_URL=setting.stage.valkey.url,
+            MAIL_SERVER="127.0.0.1",
+            MAIL_PORT=str(setting.smtp_port),
+            MAIL_SUPPRESS_SEND="0",
+            MAIL_CONNECTIONS=str(self.connections(setting.delay_ms) // PROCESSES),
+            RATELIMIT_ENABLED="0",
+        )
+
+    def start_worker(
+        self, stack: ExitStack, setting: Setting, name: str, queues: str, pool: list[str]
+    ) -> tuple[Child, Path]:
+        """A worker and the file that it makes when it consumes."""
+        ready = setting.folder / f"{name}.ready"
+        argv = [sys.executable, "-m", "celery", "-A", "bench.worker:celery_app", "worker", "-n", f"{name}@%h"]
+        env = self.env(setting) | {"NOTIFIER_READY_FILE": str(ready)}
+        return setting.start(stack, name, [*argv, "-Q", queues, *pool, *_QUIET], env), ready
+
+    def start_sender(self, stack: ExitStack, setting: Setting, *options: str) -> Child:
+        """The program that owes and rings."""
+        argv = [sys.executable, "-m", "bench.programs.notifier_send", *options]
+        return setting.start(stack, "send", argv, self.env(setting))
+
+    def start_bulk_worker(self, stack: ExitStack, setting: Setting) -> tuple[Child, Path]:
+        """As the README says."""
+        return self.start_worker(stack, setting, "bulk", "bulk", _WORKER)
+
+    def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
+        worker, ready = self.start_bulk_worker(stack, setting)
+        sender = self.start_sender(stack, setting)
+        worker.wait_for(ready)
+        return [sender, worker]
+
+    def settled(self, stage: Stage) -> bool:
+        """No row is under way."""
+        query = b"SELECT NOT EXISTS (SELECT FROM notifications WHERE status IN ('pending', 'sending'))"
+        with psycopg.connect(stage.dsn) as connection:
+            row = connection.execute(query).fetchone()
+        return bool(row and row[0])
+
+
+CONTENDERS: dict[str, Contender] = {
+    contender.name: contender
+    for contender in (Smtplib(), Tutorial(), PostOffice(), PostOfficeThreads(), Notifier())
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""The mail of the race: our own kind, and the same words as a flat template for the other contenders.
+
+They get their template with the layout joined and the styles inlined beforehand, which is more than a
+tutorial would do: what is compared is sending, not how well somebody prepared a template.
+"""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.personal import personal_values
+from notifier.delivery.render import Renderer
+from notifier.emails import KINDS, Category, EmailKind, Owed
+
+ROOT = Path(__file__).parents[1]
+TEMPLATES = Path(__file__).parent / "templates"
+
+_COMMON = {
+    "product": "Notifier",
+    "public_url": "http://127.0.0.1:8000",
+    "locale": "en",
+    "postal_address": "Notifier, 1 Example Street, Example Town",
+    "unsubscribe_url": None,
+    "preferences_url": None,
+}
+
+
+class Bench(EmailKind):
+    """A monthly report of about 8 kB, nobody's mail but the bench's."""
+
+    name: ClassVar[str] = "bench"
+    category: ClassVar[Category] = Category.report
+    lifetime: ClassVar[timedelta] = timedelta(hours=72)
+    because: ClassVar[str] = "You get this mail because it is measured how fast it comes."
+
+    def unwanted(self, owed: Owed) -> str | None:
+        """Always wanted."""
+        return None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """The values of this user."""
+        return dict(personal_values(owed.user.id))
+
+
+BENCH_KINDS: dict[str, EmailKind] = {**KINDS, Bench.name: Bench()}
+
+
+def merge_templates(folder: Path) -> Path:
+    """Copy the project's templates and the bench's into one new folder below `folder`."""
+    merged = folder / "templates"
+    shutil.copytree(ROOT / "templates", merged)
+    shutil.copytree(TEMPLATES, merged, dirs_exist_ok=True)
+    return merged
+
+
+def flatten_templates(merged: Path, folder: Path) -> Path:
+    """Write subject.txt, body.txt and body.html with nothing but `{{ name }}` in them (Jinja2)."""
+    names = ["recipient_name", *personal_values(1)]
+    marks = {name: f"Zq{name}qZ" for name in names}
+    rendered = Renderer(merged).render(Bench.name, _COMMON | {"category_reason": Bench.because} | marks)
+    flat = folder / "flat"
+    flat.mkdir()
+    for file, text in (("subject.txt", rendered.subject), ("body.txt", rendered.text), ("body.html", rendered.html)):
+        for name, mark in marks.items():
+            text = text.replace(mark, "{{ " + name + " }}")
+        (flat / file).write_text(text, encoding="utf-8")
+    return flat

@@ -1,0 +1,128 @@
+"""`./run bench`: the race, and the other figures of docs/performance.md."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.children import ChildError
+from bench.contenders import CONTENDERS, PostOffice
+from bench.hook import measure_hook
+from bench.latency import measure_latency
+from bench.machine import describe
+from bench.mails import ROOT
+from bench.million import measure_fanout
+from bench.plot import picture
+from bench.race import Plan, Run, race
+from bench.report import markdown, show
+from bench.servers import Stage, open_stage
+from notifier import clock
+
+FIGURES = ("latency", "hook", "fanout")
+DOCUMENT = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "images" / "bench.svg"
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+
+#: The console of what goes on meanwhile.
+told = Console(stderr=True)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line. Exits with a message where it is wrong."""
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("--mails", type=int, default=10_000, help="for each run; slow contenders get fewer")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--delays", type=_numbers, default=[0.0, 5.0, 20.0], help="ms per reply, with commas")
+    parser.add_argument("--only", type=_names, default=[*CONTENDERS, *FIGURES], help=", ".join([*CONTENDERS, *FIGURES]))
+    parser.add_argument("--quick", action="store_true", help="a minute: does it work? Its figures say little")
+    parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
+    parser.add_argument("--docs", action="store_true", help="write figures and picture to docs/performance.md")
+    options = parser.parse_args(arguments)
+    options.signups, options.commits, options.users = 200, 500, 1_000_000
+    if options.quick:
+        options.mails, options.rounds, options.delays = 500, 1, [0.0, 20.0]
+        options.signups, options.commits, options.users = 30, 50, 50_000
+    return options
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - {*CONTENDERS, *FIGURES}:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return names
+
+
+def measure(options: argparse.Namespace, other_python: str) -> dict[str, Any]:
+    """Everything that was asked for, as it goes to JSON."""
+    contenders = [CONTENDERS[name] for name in CONTENDERS if name in options.only]
+    if any(isinstance(one, PostOffice) for one in contenders) and not Path(other_python).exists():
+        raise SystemExit("bench: .venv-bench is missing: start it with ./run bench")
+    plan = Plan(options.mails, options.rounds, options.delays, contenders)
+    with open_stage(options.mails, other_python) as stage:
+        machine = describe(other_python, stage.folder)
+        runs = race(stage, plan, _tell) if contenders else []
+        figures = {name: figure() for name, figure in _figures(stage, options) if name in options.only}
+    return {
+        "command": shlex.join(["./run", "bench", *sys.argv[1:]]),
+        "measured_at": clock.now().isoformat(timespec="seconds"),
+        "machine": machine,
+        "plan": {"mails": options.mails, "rounds": options.rounds, "delays_ms": options.delays},
+        "runs": [run.as_dict() for run in runs],
+        "figures": figures,
+    }
+
+
+def _figures(stage: Stage, options: argparse.Namespace) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+    return [
+        ("latency", lambda: measure_latency(stage, options.signups, options.mails)),
+        ("hook", lambda: measure_hook(stage, options.commits)),
+        ("fanout", lambda: measure_fanout(stage, options.users)),
+    ]
+
+
+def _tell(run: Run) -> None:
+    told.print(
+        f"{run.delay_ms:g} ms, round {run.round}: {run.contender} {run.mails_per_second:,.0f} mails/s, "
+        f"{run.cpu_per_1000:.2f} CPU s per 1,000, lost {run.lost}, doubled {run.duplicates}",
+        highlight=False,
+    )
+
+
+def write_docs(result: dict[str, Any]) -> None:
+    """Put the figures between the two marks of docs/performance.md, and draw the picture."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    DOCUMENT.write_text(f"{before}\n{markdown(result)}\n{after}", encoding="utf-8")
+    if result["runs"]:
+        PICTURE.write_text(picture(result), encoding="utf-8")
+
+
+def main() -> None:
+    """The command line; exit 1 where a process failed or a mail of ours was lost."""
+    options = parse(sys.argv[1:])
+    other_python = os.environ.get("BENCH_PYTHON", str(ROOT / ".venv-bench" / "bin" / "python"))
+    try:
+        result = measure(options, other_python)
+    except ChildError as error:
+        sys.exit(f"bench: {error}")
+    show(result, Console())
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.docs:
+        write_docs(result)
+    if any(run["lost"] for run in result["runs"] if run["contender"] == "notifier"):
+        sys.exit("bench: notifier lost mails")
+
+
+if __name__ == "__main__":
+    main()

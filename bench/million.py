@@ -1,0 +1,60 @@
+"""The fan-out to a million users: rows/s, memory of the process, the longest transaction (bench/fanout.py)."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.children import READY_SECONDS, Child
+from bench.contenders import Notifier, Setting
+from bench.servers import Stage
+
+DATABASE = "bench_fanout"
+LIMIT = 600.0
+
+#: Users by the database alone: a million of them should not take longer than what is measured.
+_USERS = """
+INSERT INTO users (email, identity_key, display_name, locale, timezone, link_nonce, created_at, verified_at)
+SELECT 'u' || n || '@example.com', 'u' || n || '@example.com', 'User ' || n, 'en', 'UTC',
+       substr(md5(n::text), 1, 22), now(), now()
+FROM generate_series(1, %s) AS n
+"""
+
+
+def measure_fanout(stage: Stage, users: int) -> dict[str, Any]:
+    """In a database of its own, copied from the race's and dropped at the end."""
+    stage.execute("TRUNCATE notifications CASCADE")
+    stage.postgres.create_database(DATABASE, template="bench")
+    try:
+        _populate(stage.postgres.dsn(DATABASE), users)
+        with tempfile.TemporaryDirectory(dir=stage.folder) as folder:
+            return _expand(stage, Path(folder))
+    finally:
+        stage.postgres.drop_database(DATABASE)
+
+
+def _populate(dsn: str, users: int) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("TRUNCATE users CASCADE")
+        connection.execute(_USERS, (users,))
+        connection.execute("VACUUM ANALYZE users")
+        connection.execute("CHECKPOINT")
+
+
+def _expand(stage: Stage, folder: Path) -> dict[str, Any]:
+    env = Notifier().env(Setting(stage, folder, 25, 0, 0)) | {"DATABASE_URL": stage.postgres.dsn(DATABASE)}
+    with Child("fanout", [sys.executable, "-m", "bench.fanout"], env, folder) as child:
+        child.hear("ready", READY_SECONDS)
+        child.say("go")
+        facts: dict[str, Any] = json.loads(child.hear("done", LIMIT))
+    return {
+        "rows": facts["rows"],
+        "seconds": facts["seconds"],
+        "rows_per_second": facts["rows"] / facts["seconds"],
+        "longest_transaction_seconds": facts["longest"],
+        "memory_before_mb": facts["rss_before"] / 1e6,
+        "peak_mb": facts["rss_peak"] / 1e6,
+    }

@@ -1,0 +1,73 @@
+"""smtplib alone: two processes, a connection each, the bytes made before the clock runs. No ledger, no queue.
+
+The limit of what people compare with: it cannot tell what was sent, nor go on after a crash.
+"""
+
+import multiprocessing
+import smtplib
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import make_msgid
+from multiprocessing.synchronize import Barrier
+
+import psycopg
+from jinja2 import Environment, FileSystemLoader
+
+from bench.driver import Facts, dsn, flat_templates, people_sql, serve, smtp_port
+from bench.personal import personal_values
+
+PROCESSES = 2
+SENDER = "hello@notifier.example"
+
+Person = tuple[int, str, str]
+
+
+def made_before(people: list[Person]) -> list[tuple[str, bytes]]:
+    """Recipient and bytes of each mail."""
+    templates = Environment(loader=FileSystemLoader(flat_templates()), autoescape=True)
+    subject, text, html = (templates.get_template(name) for name in ("subject.txt", "body.txt", "body.html"))
+    mails = []
+    for pk, address, name in people:
+        values = {"recipient_name": name, **personal_values(pk)}
+        message = EmailMessage(policy=SMTP)
+        message["Subject"], message["From"], message["To"] = subject.render(values), SENDER, address
+        message["Message-ID"] = make_msgid(domain="notifier.example")
+        message.set_content(text.render(values))
+        message.add_alternative(html.render(values), subtype="html")
+        mails.append((address, message.as_bytes()))
+    return mails
+
+
+def send(people: list[Person], gate: Barrier) -> None:
+    """One process: one connection for all of its mails."""
+    mails = made_before(people)
+    gate.wait()  # made
+    gate.wait()  # go
+    with smtplib.SMTP("127.0.0.1", smtp_port(), local_hostname="bench.example") as server:
+        for address, data in mails:
+            server.sendmail(SENDER, [address], data)
+
+
+def main() -> None:
+    """Make everything, then wait for the start."""
+    with psycopg.connect(dsn()) as connection:
+        people: list[Person] = connection.execute(people_sql().encode()).fetchall()
+    gate = multiprocessing.Barrier(PROCESSES + 1)
+    senders = [
+        multiprocessing.Process(target=send, args=(people[number::PROCESSES], gate)) for number in range(PROCESSES)
+    ]
+    for sender in senders:
+        sender.start()
+    gate.wait()
+
+    def work() -> Facts:
+        gate.wait()
+        for sender in senders:
+            sender.join()
+        return {}
+
+    serve(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The race: the same work for each contender, in turns, with all that is measured about it."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.arithmetic import affordable, tally
+from bench.children import READY_SECONDS, Child
+from bench.contenders import Contender, Setting
+from bench.servers import Sink, Stage, open_sink
+from bench.usage import PeakMemory, usage_of
+
+#: Seconds that one run with slow replies should take at least and at most.
+SLOW_RUN = 12.0
+LIMIT = 180.0
+#: Seconds without any mail after which a run is given up: what has not come by then is lost.
+SILENCE = 20.0
+#: Seconds for late copies to come in.
+GRACE = 0.3
+LOOK_EVERY = 0.02
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure. `delays` in milliseconds."""
+
+    mails: int
+    rounds: int
+    delays: Sequence[float]
+    contenders: Sequence[Contender]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run gave. Seconds, megabytes (10^6 bytes), milliseconds for `delay_ms`."""
+
+    contender: str
+    delay_ms: float
+    round: int
+    mails: int
+    #: From the start of enqueueing to the last acceptance.
+    seconds: float
+    mails_per_second: float
+    #: User and system, of all processes of the contender, until everything was written down.
+    cpu_per_1000: float
+    peak_mb: float
+    lost: int
+    duplicates: int
+    #: From the start until everything was written down.
+    settled_seconds: float
+    postgres_cpu_per_1000: float
+    valkey_cpu_per_1000: float
+    sink_cpu_per_1000: float
+    facts: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def race(stage: Stage, plan: Plan, tell: Callable[[Run], None]) -> list[Run]:
+    """All runs: for each delay A B C D, A B C D, …"""
+    for contender in plan.contenders:
+        contender.prepare(stage)
+    stage.execute("ANALYZE users")
+    runs = []
+    for delay, number, contender in _order(plan):
+        mails = affordable(
+            plan.mails,
+            delay_ms=delay,
+            round_trips=contender.round_trips,
+            connections=contender.connections(delay),
+            seconds=SLOW_RUN,
+        )
+        run = run_once(stage, contender, delay_ms=delay, mails=mails, number=number)
+        tell(run)
+        runs.append(run)
+    return runs
+
+
+def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:
+    for delay in plan.delays:
+        for number in range(1, plan.rounds + 1):
+            for contender in plan.contenders:
+                if delay >= contender.least_delay:
+                    yield delay, number, contender
+
+
+def run_once(stage: Stage, contender: Contender, *, delay_ms: float, mails: int, number: int) -> Run:
+    """One run in a folder and with a sink of its own. Raises ChildError where a process fails."""
+    contender.reset(stage)
+    with (
+        tempfile.TemporaryDirectory(dir=stage.folder) as folder,
+        open_sink(Path(folder), delay_ms) as sink,
+        contender.processes(Setting(stage, Path(folder), sink.port, delay_ms, mails)) as children,
+    ):
+        children[0].hear("ready", READY_SECONDS * 2)
+        return _Measurement(stage, contender, sink, children, mails).run(delay_ms, number)
+
+
+class _Measurement:
+    """The clock, the meters, and the question whether it is over."""
+
+    def __init__(self, stage: Stage, contender: Contender, sink: Sink, children: list[Child], mails: int) -> None:
+        self._stage, self._contender, self._sink, self._children = stage, contender, sink, children
+        self._mails = mails
+        self._intended = set(stage.recipients(mails))
+        self._meters = {
+            "own": [child.pid for child in children],
+            "postgres": [stage.postgres.pid],
+            "valkey": [stage.valkey.pid],
+            "sink": [sink.pid],
+        }
+
+    def run(self, delay_ms: float, number: int) -> Run:
+        before = {name: usage_of(pids).cpu for name, pids in self._meters.items()}
+        with PeakMemory(self._meters["own"]) as memory:
+            start = time.time()
+            self._children[0].say("go")
+            facts, settled = self._watch(start)
+            spent = {name: usage_of(pids).cpu - before[name] for name, pids in self._meters.items()}
+        time.sleep(GRACE)
+        self._sink.look()
+        accepted = self._sink.accepted
+        counted = tally(self._intended, accepted)
+        seconds = max((mail.at for mail in accepted), default=time.time()) - start
+        thousands = max(1, self._mails - counted.lost) / 1000
+        return Run(
+            contender=self._contender.name,
+            delay_ms=delay_ms,
+            round=number,
+            mails=self._mails,
+            seconds=seconds,
+            mails_per_second=thousands * 1000 / seconds,
+            cpu_per_1000=spent["own"] / thousands,
+            peak_mb=memory.peak / 1e6,
+            lost=counted.lost,
+            duplicates=counted.duplicates + counted.strangers,
+            settled_seconds=settled - start,
+            postgres_cpu_per_1000=spent["postgres"] / thousands,
+            valkey_cpu_per_1000=spent["valkey"] / thousands,
+            sink_cpu_per_1000=spent["sink"] / thousands,
+            facts=facts,
+        )
+
+    def _watch(self, start: float) -> tuple[dict[str, Any], float]:
+        """Until all is accepted and written down, or nothing happens any more. The facts, and when it was over."""
+        seen: set[str] = set()
+        done: str | None = None
+        last = time.time()
+        while True:
+            new = self._sink.look()
+            seen.update(mail.recipient for mail in new)
+            now = time.time()
+            last = now if new else last
+            done = self._children[0].heard("done") if done is None else done
+            complete = len(seen) >= len(self._intended) and done is not None
+            if complete and self._contender.settled(self._stage):
+                break
+            if now - start > LIMIT or now - last > SILENCE:
+                break
+            time.sleep(LOOK_EVERY)
+        return json_facts(done), time.time()
+
+
+def json_facts(line: str | None) -> dict[str, Any]:
+    """What the program said about its run; `unfinished` where it had not come to its end."""
+    return {"unfinished": True} if line is None else dict(json.loads(line))

@@ -1,0 +1,140 @@
+"""What was measured, for people: a table for each delay, and the same as Markdown."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.arithmetic import Spread, ratio, spread
+from bench.contenders import CONTENDERS
+
+OURS = "notifier"
+HEADINGS = ("contender", "mails", "mails/s", "notifier is", "CPU s per 1,000", "peak MB", "lost", "doubled")
+
+#: As it is written to JSON: what Run.as_dict gives.
+RunDict = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All rounds of one contender at one delay."""
+
+    contender: str
+    mails: int
+    rate: Spread
+    cpu: Spread
+    memory: Spread
+    lost: int
+    duplicates: int
+    #: How many times faster notifier is, by medians; NaN where it did not take part.
+    slower: float
+
+    def cells(self) -> tuple[str, ...]:
+        """For a table."""
+        return (
+            self.contender,
+            f"{self.mails:,}",
+            f"{self.rate.median:,.0f} ({self.rate.least:,.0f} to {self.rate.most:,.0f})",
+            times(self.slower) if self.contender != OURS else "",
+            f"{self.cpu.median:.2f} ({self.cpu.least:.2f} to {self.cpu.most:.2f})",
+            f"{self.memory.median:,.0f}",
+            f"{self.lost:,}",
+            f"{self.duplicates:,}",
+        )
+
+
+def times(value: float) -> str:
+    """A ratio as people read it."""
+    return "" if math.isnan(value) else f"{value:.1f} x" if value >= 1.95 else f"{value:.2f} x"
+
+
+def delays_of(runs: Iterable[RunDict]) -> list[float]:
+    """The delays in the order of the runs."""
+    return list(dict.fromkeys(run["delay_ms"] for run in runs))
+
+
+def rows_of(runs: Sequence[RunDict], delay_ms: float) -> list[Row]:
+    """One row for each contender at this delay."""
+    groups: dict[str, list[RunDict]] = {}
+    for run in runs:
+        if run["delay_ms"] == delay_ms:
+            groups.setdefault(run["contender"], []).append(run)
+    rates = {name: spread([run["mails_per_second"] for run in group]) for name, group in groups.items()}
+    ours = rates[OURS].median if OURS in rates else math.nan
+    return [
+        Row(
+            contender=name,
+            mails=group[0]["mails"],
+            rate=rates[name],
+            cpu=spread([run["cpu_per_1000"] for run in group]),
+            memory=spread([run["peak_mb"] for run in group]),
+            lost=sum(run["lost"] for run in group),
+            duplicates=sum(run["duplicates"] for run in group),
+            slower=ratio(ours, rates[name].median),
+        )
+        for name, group in groups.items()
+    ]
+
+
+def title_of(delay_ms: float) -> str:
+    """What the delay is."""
+    return f"{delay_ms:g} ms per reply" if delay_ms else "replies at once"
+
+
+def figures_of(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The other figures, as pairs of what and how much."""
+    figures, lines = result["figures"], []
+    if latency := figures.get("latency"):
+        for phase, name in (("idle", "idle"), ("busy", f"during bulk mail ({latency['bulk_per_second']:,.0f}/s)")):
+            part = latency[phase]
+            lines.append((f"signup to accepted, {name}", f"p50 {part['p50_ms']:.0f} ms, p99 {part['p99_ms']:.0f} ms"))
+    if hook := figures.get("hook"):
+        commit = f"commit without it {hook['without_us'] / 1000:.2f} ms, with it {hook['with_us'] / 1000:.2f} ms"
+        lines.append(("what the outbox adds to a commit", f"{hook['hook_us'] / 1000:.2f} ms ({commit})"))
+    if fanout := figures.get("fanout"):
+        rate = f"{fanout['seconds']:.1f} s, {fanout['rows_per_second']:,.0f} rows/s"
+        lines += [
+            (f"fan-out of {fanout['rows']:,} notifications", rate),
+            ("its longest transaction", f"{fanout['longest_transaction_seconds']:.2f} s"),
+            ("its memory", f"{fanout['peak_mb']:.0f} MB at most, {fanout['memory_before_mb']:.0f} MB before"),
+        ]
+    return lines
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """Print everything."""
+    for delay in delays_of(result["runs"]):
+        table = Table(title=title_of(delay), title_justify="left")
+        for heading in HEADINGS:
+            table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+        for row in rows_of(result["runs"], delay):
+            table.add_row(*row.cells(), style="bold" if row.contender == OURS else None)
+        console.print(table)
+    for name, text in figures_of(result):
+        console.print(f"{name}: [bold]{text}[/]")
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The part of docs/performance.md that holds figures."""
+    lines = [f"Command: `{result['command']}`, {result['measured_at'][:10]}.", ""]
+    lines += [f"{name}: {text}  " for name, text in result["machine"].items()]
+    for delay in delays_of(result["runs"]):
+        lines += ["", f"### {title_of(delay).capitalize()}", "", _line(HEADINGS), _line(_rules())]
+        lines += [_line(row.cells()) for row in rows_of(result["runs"], delay)]
+    if figures := figures_of(result):
+        lines += ["", "### Other figures", "", _line(("figure", "measured")), _line(("---", "---"))]
+        lines += [_line(pair) for pair in figures]
+    names = dict.fromkeys(run["contender"] for run in result["runs"])
+    lines += ["", *(f"* **{name}**: {CONTENDERS[name].how}" for name in names)]
+    return "\n".join(lines) + "\n"
+
+
+def _rules() -> tuple[str, ...]:
+    return ("---", *("---:" for _ in HEADINGS[1:]))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,153 @@
+"""What all contenders share: one Postgres, one Valkey, one folder; and a fresh sink for each run."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import flask_migrate
+import psycopg
+import redis
+
+from bench.arithmetic import Accepted, parse_log
+from bench.children import READY_SECONDS, Child, clean_env
+from bench.mails import flatten_templates, merge_templates
+from notifier import clock
+from notifier.app import create_app
+from notifier.config import Settings
+from notifier.extensions import db
+from notifier.seeds import seed
+from tests.support.postgres import PostgresServer
+from tests.support.servers import ValkeyServer
+
+SECRET = "bench-key-that-is-long-enough-for-everything"
+
+
+class DurablePostgres(PostgresServer):
+    """Postgres as it is in production: what was committed is on the disk. Never a server of somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.external = None
+
+    def _argv(self, port: int) -> list[str]:
+        # Of two values for one setting, Postgres takes the later one.
+        durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
+        return [*super()._argv(port), *(f"--{name}={value}" for name, value in durable.items())]
+
+
+class OwnValkey(ValkeyServer):
+    """A broker as `./run up` starts it. Never a server of somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.external = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where every contender performs."""
+
+    postgres: DurablePostgres
+    valkey: OwnValkey
+    #: Removed at the end.
+    folder: Path
+    #: Templates of the project and the bench / flat ones for the others.
+    templates: Path
+    flat: Path
+    #: The interpreter of the contenders' own environment.
+    other_python: str
+
+    @property
+    def dsn(self) -> str:
+        """The database of the race, for psycopg."""
+        return self.postgres.dsn("bench")
+
+    def env(self) -> dict[str, str]:
+        """What each program of ours finds in its environment."""
+        own = {
+            "BENCH_DSN": self.dsn,
+            "BENCH_REDIS": self.valkey.url,
+            "BENCH_TEMPLATES": str(self.templates),
+            "BENCH_FLAT": str(self.flat),
+        }
+        return clean_env(own)
+
+    def recipients(self, mails: int) -> list[str]:
+        """The addresses that a run is meant for."""
+        with psycopg.connect(self.dsn) as connection:
+            return [row[0] for row in connection.execute("SELECT email FROM users ORDER BY id LIMIT %s", (mails,))]
+
+    def forget(self) -> None:
+        """Empty the broker."""
+        with redis.Redis.from_url(self.valkey.url) as client:
+            client.flushall()
+
+    def execute(self, *statements: str) -> None:
+        """Run statements in the database of the race, each in a transaction of its own."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+
+@contextmanager
+def open_stage(users: int, other_python: str) -> Iterator[Stage]:
+    """Start the servers, migrate and seed `users` verified users; remove everything at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="notifier-bench-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = stack.enter_context(DurablePostgres())
+        valkey = stack.enter_context(OwnValkey())
+        templates = merge_templates(folder)
+        stage = Stage(postgres, valkey, folder, templates, flatten_templates(templates, folder), other_python)
+        _populate(postgres.create_database("bench"), users)
+        yield stage
+
+
+def _populate(url: str, users: int) -> None:
+    app = create_app(Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET]))
+    with app.app_context():
+        flask_migrate.upgrade()
+        for _ in seed(db.session(), users=users, verified=1.0, activities=0, now=clock.now()):
+            pass
+        db.session.remove()
+        db.engine.dispose()
+
+
+class Sink:
+    """A mail server that accepts everything, with a log of its own (tests/support/sink.py)."""
+
+    def __init__(self, child: Child, port: int, log: Path) -> None:
+        self.pid = child.pid
+        self.port = port
+        self._log = log
+        self._read = 0
+        self._rest = ""
+        #: Everything that was accepted so far, as of the last `look`.
+        self.accepted: list[Accepted] = []
+
+    def look(self) -> list[Accepted]:
+        """Read what is new in the log; only that is returned."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            data = log.read()
+        self._read += len(data)
+        text = self._rest + data.decode()
+        end = text.rfind("\n") + 1
+        self._rest = text[end:]
+        new = parse_log(text[:end])
+        self.accepted += new
+        return new
+
+
+@contextmanager
+def open_sink(folder: Path, delay_ms: float) -> Iterator[Sink]:
+    """Start a sink whose replies take `delay_ms`, with a new log in `folder`."""
+    log = folder / "accepted.log"
+    log.write_bytes(b"")
+    argv = [sys.executable, "-m", "tests.support.sink", "--delay-ms", str(delay_ms), "--log", str(log)]
+    with Child("sink", argv, clean_env({}), folder) as child:
+        yield Sink(child, int(child.hear("listening on", READY_SECONDS)), log)

@@ -1,0 +1,17 @@
+"""The real notifier with one kind of mail more: `celery -A bench.worker:celery_app`, `gunicorn bench.worker:app`."""
+
+import os
+from pathlib import Path
+
+from bench import driver
+from bench.mails import BENCH_KINDS
+from notifier import logs
+from notifier.app import create_app
+
+# Imported for what it does to forks: none of them outlives its parent.
+assert driver
+
+app = create_app(kinds=BENCH_KINDS, templates=Path(os.environ["BENCH_TEMPLATES"]))
+# As in production. Production itself wants TLS and no root, which a bench on loopback does not have.
+logs.configure()
+celery_app = app.extensions["celery"]

@@ -1,0 +1,83 @@
+"""`notifier check-dns`: would receivers believe our mail?"""
+
+import json
+import sys
+from ipaddress import ip_address
+
+import click
+from flask import Flask
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from notifier.addresses import AddressError, parse_address
+from notifier.cli.context import with_app
+from notifier.config import Settings
+from notifier.delivery.transports import Transports
+from notifier.dnscheck import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
+
+_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
+
+
+@click.command("check-dns")
+@click.option("--domain", help="Another domain than that of MAIL_DEFAULT_SENDER.")
+@click.option("--ip", help="The address from which receivers get the mail, for PTR.")
+@click.option("--selector", "selectors", multiple=True, help="Of a signature that the mail server adds. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@with_app
+def check_dns(app: Flask, domain: str | None, ip: str | None, selectors: tuple[str, ...], as_json: bool) -> None:
+    """SPF, DKIM, DMARC, MX and PTR of the sender's domain. Exit 1 where something is wrong."""
+    subject = _subject(app, domain, ip, selectors)
+    try:
+        lines = examine(subject, _resolver(app))
+    except Unreachable as error:
+        raise click.ClickException(str(error)) from None
+    _show(lines, as_json)
+    if any(line.level is Level.WRONG for line in lines):
+        sys.exit(1)
+
+
+def _resolver(app: Flask) -> Resolver:
+    """Tests bring their own."""
+    given: Resolver | None = app.extensions.get("notifier.resolver")
+    return given or DnsResolver()
+
+
+def _subject(app: Flask, domain: str | None, ip: str | None, selectors: tuple[str, ...]) -> Subject:
+    settings: Settings = app.extensions["notifier.settings"]
+    transports: Transports = app.extensions["notifier.transports"]
+    sender = _domain(domain or settings.sender_domain)
+    # Another domain's bounces come back to that domain, unless the settings say otherwise for all.
+    bounces = _domain(settings.mail_bounce_domain) if settings.mail_bounce_domain else sender
+    signers = {
+        (config.signer.domain, config.signer.selector): config.signer for config in transports.configs if config.signer
+    }
+    signings = [Signing(each.domain.lower(), each.selector, each.key.public) for each in signers.values()]
+    signings += [Signing(sender, selector) for selector in selectors]
+    return Subject(sender, bounces, tuple(signings), settings.mail_server, _ip(ip))
+
+
+def _domain(text: str) -> str:
+    try:
+        return parse_address(f"x@{text}").domain
+    except AddressError as error:
+        raise click.ClickException(f"{text}: {error}") from None
+
+
+def _ip(text: str | None) -> str | None:
+    try:
+        return None if text is None else str(ip_address(text))
+    except ValueError:
+        raise click.BadParameter("not an IP address", param_hint="--ip") from None
+
+
+def _show(lines: list[Line], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([{"level": line.level, "name": line.name, "detail": line.detail} for line in lines]))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "check", "detail"):
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        table.add_row(f"[{_COLOURS[line.level]}]{line.level}[/]", escape(line.name), escape(line.detail))
+    Console().print(table)

@@ -1,0 +1,153 @@
+"""The journal: what this process put on the wire, so that a kill -9 says so little that is uncertain.
+
+Settling many mails at once is fast, but a process that is killed in between has sent mails of which the
+ledger knows nothing. So each sending process appends two short records for each mail to a file of its own:
+before the body goes out, and when the reply is read. No fsync: the kernel keeps what a killed process
+wrote. A lock on the file ends with its process; whoever gets the lock may replay the file.
+"""
+
+import fcntl
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+
+SUFFIX = ".journal"
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a journal tells of its process."""
+
+    #: Mails whose body may have been on the wire.
+    begun: set[int] = field(default_factory=set)
+    #: Mails whose end is known.
+    replied: dict[int, Outcome] = field(default_factory=dict)
+
+
+class _File:
+    """One journal file, locked for as long as it is open."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pid = os.getpid()
+        self.owner = f"{socket.gethostname()[:32]}-{self.pid}-{secrets.token_hex(6)}"
+        path = folder / (self.owner + SUFFIX)
+        self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        self.writers = 0
+        self.failed = False
+
+
+class Journal:
+    """The journal of this process: opened when first needed, anew after a fork, shared by its threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` must be writable and belong to this host alone."""
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._current: _File | None = None
+        self._mine = threading.local()
+
+    @contextmanager
+    def writing(self) -> Iterator[str]:
+        """Records stay while a batch is under way; gives the owner's name for its claims (64 characters at most).
+
+        Where the batch fails, its records are kept: the file is given up, unlocked, for a replay.
+        """
+        file = self._mine.file = self._join()
+        try:
+            yield file.owner
+        except BaseException:
+            file.failed = True
+            raise
+        finally:
+            self._mine.file = None
+            self._leave(file)
+
+    def begin(self, pk: int) -> None:
+        """The body of this mail goes out next. Raises OSError: then it must not go out."""
+        self._write(b"B %d\n" % pk)
+
+    def replied(self, pk: int, outcome: Outcome) -> None:
+        """The end of this mail is known."""
+        parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
+        text = outcome.text.replace("\n", " ")
+        line = f"R {pk} {' '.join(map(str, parts))} {text}\n"
+        self._write(line.encode("utf-8", "replace"))
+
+    def _write(self, line: bytes) -> None:
+        file: _File | None = getattr(self._mine, "file", None)
+        if file is not None:  # mail that has no row in the ledger needs no record
+            os.write(file.fd, line)
+
+    def _join(self) -> _File:
+        with self._lock:
+            file = self._current
+            if file is None or file.pid != os.getpid() or file.failed:
+                file = self._current = _File(self.folder)
+            file.writers += 1
+            return file
+
+    def _leave(self, file: _File) -> None:
+        with self._lock:
+            file.writers -= 1
+            if file.writers:
+                return
+            if file.failed:
+                os.close(file.fd)
+            else:
+                os.ftruncate(file.fd, 0)
+
+
+@contextmanager
+def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
+    """(path, owner) of the journals in `folder` whose process is gone, locked against other readers."""
+    held: list[int] = []
+    found: list[tuple[Path, str]] = []
+    for path in sorted(folder.glob("*" + SUFFIX)):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # somebody else has replayed it just now
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        held.append(fd)
+        if path.exists():
+            found.append((path, path.name.removesuffix(SUFFIX)))
+    try:
+        yield found
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def read(path: Path) -> Trace:
+    """What the journal tells. A last line that was cut off tells nothing."""
+    trace = Trace()
+    text = path.read_bytes().decode("utf-8", "replace")
+    for line in text[: text.rfind("\n") + 1].split("\n"):
+        parts = line.split(" ", 7)
+        if parts[0] == "B":
+            trace.begun.add(int(parts[1]))
+            trace.replied.pop(int(parts[1]), None)
+        elif parts[0] == "R":
+            decision, phase, scope, code, enhanced, said = parts[2:]
+            trace.replied[int(parts[1])] = Outcome(
+                Decision(decision),
+                Phase(phase),
+                Scope(scope),
+                int(code) or None,
+                None if enhanced == "-" else enhanced,
+                said,
+            )
+    return trace

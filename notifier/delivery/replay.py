@@ -1,0 +1,71 @@
+"""Replays the journals of processes that are gone: what they sent is settled, the rest waits again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger
+from notifier.delivery import journal
+from notifier.delivery.outcome import Decision
+from notifier.delivery.settler import Settler
+from notifier.delivery.verdict import not_sent, verdict
+from notifier.ledger import Claimed, Reply, unknown
+from notifier.models import Status
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the journals of lost processes told: mails settled, in doubt, never begun."""
+
+    settled: int = 0
+    unknown: int = 0
+    waiting: int = 0
+
+
+def replay(session: Callable[[], Session], folder: Path) -> Replayed:
+    """Settle what lost processes of this host left behind. Safe to run at any time and in any process."""
+    settled = doubtful = waiting = 0
+    with journal.orphans(folder) as lost:
+        for path, owner in lost:
+            done = _replay_one(session, path, owner)
+            settled, doubtful, waiting = settled + done.settled, doubtful + done.unknown, waiting + done.waiting
+            path.unlink()
+            if done != Replayed():
+                log.warning(
+                    "replay.done", owner=owner, settled=done.settled, unknown=done.unknown, waiting=done.waiting
+                )
+    return Replayed(settled, doubtful, waiting)
+
+
+def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Replayed:
+    trace = journal.read(path)
+    rows = ledger.held_by(session(), owner)
+    session().rollback()
+    now = clock.now()
+    settler = Settler(session)
+    settled = doubtful = waiting = 0
+    for row in rows:
+        outcome = trace.replied.get(row.id)
+        if outcome is not None:
+            settled += 1
+            settler.add(verdict(row, outcome, now))
+            if outcome.decision is Decision.BOUNCE:
+                settler.bounced(row, outcome)
+        elif row.id in trace.begun:
+            doubtful += 1
+            settler.add(_in_doubt(row))
+        else:
+            waiting += 1
+            settler.add(not_sent(row, Status.pending, "its worker was lost before it was sent", due=now))
+    settler.flush()
+    return Replayed(settled, doubtful, waiting)
+
+
+def _in_doubt(row: Claimed) -> ledger.Settlement:
+    reply = Reply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
+    return unknown(row.id, row.claim, row.attempts + 1, row.unknowns, row.on_unknown, now=clock.now(), reply=reply)

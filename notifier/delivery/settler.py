@@ -1,0 +1,80 @@
+"""Stores how tries ended, whatever it takes: what a mail server said cannot be asked again."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger, suppressions
+from notifier.delivery.outcome import Outcome
+from notifier.ledger import Claimed, Settlement
+from notifier.models import SuppressionReason
+
+log = structlog.get_logger(__name__)
+
+#: Ends kept until they are stored together. More would save little, and lose more sight of what is going on.
+TOGETHER = 50
+
+#: Seconds after which they are stored in any case, so that people see a slow batch move.
+AT_MOST = 1.0
+
+#: Seconds between tries where the database is away.
+PAUSES = (0.1, 0.5, 2.0, 5.0)
+
+
+class Settler:
+    """Collects the ends of one batch and stores them in few statements."""
+
+    def __init__(self, session: Callable[[], Session]) -> None:
+        """`session` gives the current session; each flush is a transaction of its own."""
+        self._session = session
+        self._ends: list[Settlement] = []
+        self._bounced: list[tuple[str, str]] = []
+        self._since = time.monotonic()
+        self.statuses: Counter[str] = Counter()
+
+    def add(self, end: Settlement) -> None:
+        """Take note of an end; it is stored now or soon."""
+        self._ends.append(end)
+        if len(self._ends) >= TOGETHER or time.monotonic() - self._since > AT_MOST:
+            self.flush()
+
+    def bounced(self, row: Claimed, outcome: Outcome) -> None:
+        """The address of this row does not exist: no more mail to it."""
+        if row.user is not None:
+            self._bounced.append((row.user.identity_key, f"{outcome.code or ''} {outcome.text}".strip()))
+
+    def flush(self) -> None:
+        """Store what is waiting. Raises DBAPIError where the database stays away."""
+        ends, self._ends = self._ends, []
+        bounced, self._bounced = self._bounced, []
+        self._since = time.monotonic()
+        for pause in (*PAUSES, None):
+            try:
+                self._store(ends, bounced)
+            except DBAPIError as error:
+                self._session().rollback()
+                log.error("settle.failed", rows=len(ends), error=type(error).__name__)
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+    def _store(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
+        if not ends:
+            return
+        session = self._session()
+        settled = ledger.settle(session, ends, now=clock.now())
+        for identity_key, evidence in bounced:
+            suppressions.add(
+                session, identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=evidence
+            )
+        session.commit()
+        self.statuses.update(end.to.value for end in ends)
+        if settled < len(ends):
+            # Their leases ran out while they were sent: whoever holds them now decides.
+            log.error("settle.claims_lost", lost=len(ends) - settled, rows=len(ends))

@@ -1,0 +1,103 @@
+"""From an outcome to the end of a try: where the row goes, and when it is due again. Pure."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from notifier.delivery import retry
+from notifier.delivery.outcome import Decision, Outcome
+from notifier.ledger import Claimed, Reply, Settlement, unknown
+from notifier.models import Status
+
+#: The reason of every row that waits for a transport to work again; what wakes them looks for these words.
+HELD = "the mail server is held"
+
+#: Our own faults (a template that does not render) are tried so often before the row fails.
+COMPOSE_TRIES = 5
+
+
+class Facts(NamedTuple):
+    """What a row learns about the mail that was tried."""
+
+    message_id: str | None = None
+    template_version: str | None = None
+    transport: str | None = None
+
+
+NO_FACTS = Facts()
+
+
+def reply_of(outcome: Outcome) -> Reply:
+    """What the row keeps of an outcome."""
+    return Reply(outcome.decision, outcome.phase, outcome.code, outcome.enhanced, outcome.text)
+
+
+def verdict(
+    row: Claimed, outcome: Outcome, now: datetime, *, quick: bool = False, facts: Facts = NO_FACTS
+) -> Settlement:
+    """How this try ends.
+
+    `quick`: somebody tries again in a moment by himself, so the row stays due with the sweep behind it.
+    """
+    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
+    reply = reply_of(outcome)
+
+    def end(to: Status, *, attempts: int = row.attempts, reason: str | None = said, **when: Any) -> Settlement:
+        return Settlement(
+            pk=row.id,
+            claim=row.claim,
+            to=to,
+            attempts=attempts,
+            unknowns=row.unknowns,
+            reason=reason,
+            reply=reply,
+            **facts._asdict(),
+            **when,
+        )
+
+    counted = row.attempts + 1
+    match outcome.decision:
+        case Decision.ACCEPTED:
+            return end(Status.sent, attempts=counted, reason=None, sent_at=now)
+        case Decision.FAIL | Decision.BOUNCE:
+            return end(Status.failed, attempts=counted)
+        case Decision.UNKNOWN:
+            due = in_time(row, retry.next_attempt(counted, now))
+            return unknown(
+                row.id, row.claim, counted, row.unknowns, row.on_unknown, now=due, reply=reply, **facts._asdict()
+            )
+        case Decision.RETRY:
+            due = retry.next_attempt(counted, now, at_least=timedelta(seconds=outcome.min_delay))
+            return end(Status.pending, attempts=counted, due=in_time(row, due))
+        case Decision.HOLD:
+            return end(Status.pending, reason=HELD, due=in_time(row, now + retry.jittered(retry.HOLD)))
+        case Decision.THROTTLE:
+            due = in_time(row, now + retry.jittered(retry.REST))
+            return end(Status.pending, due=now if quick else due, ring_at=due)
+    raise AssertionError(outcome.decision)
+
+
+def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
+    """How a try ends whose mail could not even be made: a deploy may mend it, but it must not go on for ever."""
+    tries = row.attempts + 1
+    over = tries >= COMPOSE_TRIES
+    return Settlement(
+        pk=row.id,
+        claim=row.claim,
+        to=Status.failed if over else Status.pending,
+        attempts=tries,
+        unknowns=row.unknowns,
+        reason=f"could not be rendered: {type(error).__name__}",
+        due=None if over else in_time(row, retry.next_attempt(tries, now)),
+    )
+
+
+def not_sent(row: Claimed, to: Status, reason: str | None, *, due: datetime | None = None) -> Settlement:
+    """How a try ends that never came to sending."""
+    return Settlement(
+        pk=row.id, claim=row.claim, to=to, attempts=row.attempts, unknowns=row.unknowns, reason=reason, due=due
+    )
+
+
+def in_time(row: Claimed, due: datetime) -> datetime:
+    """Never later than the deadline: there the sweep brings the row to rest, visibly."""
+    return due if row.deadline is None else min(due, row.deadline)

@@ -1,0 +1,161 @@
+"""Rows outside of a try: owed, moved, expired, given back, rung for.
+
+Every move is a compare-and-set: it names the status that it leaves. Who comes second changes nothing
+and is told so.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Update, case, select, update
+from sqlalchemy.orm import Session
+
+from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
+from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.models import Notification, OnUnknown, Status, User
+
+_N = Notification
+
+
+def owe(
+    session: Session,
+    *,
+    kind: str,
+    user: User,
+    dedupe_key: str,
+    now: datetime,
+    grace: timedelta,
+    deadline: datetime | None = None,
+    params: dict[str, Any] | None = None,
+) -> Notification:
+    """Add the row of a mail that we owe `user` from now on. The caller commits.
+
+    `grace` is how long the outbox has before the sweep rings as well. A second row with the same
+    `dedupe_key` fails at flush with IntegrityError.
+    """
+    notification = Notification(
+        kind=kind,
+        user=user,
+        recipient=user.email,
+        dedupe_key=dedupe_key,
+        params=params or {},
+        created_at=now,
+        next_attempt_at=now,
+        ring_at=now + grace,
+        deadline=deadline,
+    )
+    session.add(notification)
+    return notification
+
+
+def move(session: Session, pk: int, source: Status, to: Status, *, now: datetime, reason: str | None = None) -> bool:
+    """Move a row that no worker holds. False where it is no longer in `source`."""
+    if source is Status.sending:
+        raise ForbiddenMove("a row that a worker holds is settled by its claim, not moved")
+    check_edge(source, to)
+    values: dict[str, Any] = {"status": to, "reason": reason}
+    if to in AT_REST:
+        values["settled_at"] = now
+    else:
+        values |= {"next_attempt_at": now, "ring_at": now, "settled_at": None}
+    statement = update(Notification).where(Notification.id == pk, Notification.status == source).values(**values)
+    return bool(_changed(session, statement))
+
+
+def expire(session: Session, *, now: datetime, limit: int) -> int:
+    """Bring to rest the pending rows whose deadline is past. Returns how many."""
+    late = (
+        select(Notification.id)
+        .where(Notification.status == Status.pending, Notification.ring_at <= now, Notification.deadline <= now)
+        .order_by(Notification.ring_at)
+        .limit(limit)
+    )
+    statement = (
+        update(Notification)
+        .where(Notification.id.in_(late), Notification.status == Status.pending)
+        .values(status=Status.expired, settled_at=now, reason="its deadline passed before it could be sent")
+    )
+    return _changed(session, statement)
+
+
+def lapse(session: Session, *, now: datetime, limit: int) -> int:
+    """Give back the claims whose lease ran out: their worker is gone. Returns how many.
+
+    Nobody can know how far it came, so the try counts as unknown: rows whose policy is `resend` wait
+    again, the others come to rest as unknown.
+    """
+    query = (
+        select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown)
+        .where(_N.status == Status.sending, _N.lease_until <= now)
+        .order_by(_N.lease_until)
+        .limit(limit)
+    )
+    reply = Reply("LEASE_EXPIRED", text="the worker that held it did not come back")
+    return settle(session, [unknown(*row, now=now, reply=reply) for row in session.execute(query)], now=now)
+
+
+def unknown(
+    pk: int, claim: int, attempts: int, unknowns: int, policy: str, *, now: datetime, reply: Reply, **facts: Any
+) -> Settlement:
+    """How a try ends of which nobody can know whether it sent the mail: as the row's policy says."""
+    again = policy == OnUnknown.resend
+    return Settlement(
+        pk=pk,
+        claim=claim,
+        to=Status.pending if again else Status.unknown,
+        attempts=attempts,
+        unknowns=unknowns + 1,
+        due=now if again else None,
+        reason="nobody can know whether it arrived",
+        reply=reply,
+        **facts,
+    )
+
+
+def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, bool]]:
+    """(primary key, bulk) of pending rows that nobody picked up in time, the most overdue first."""
+    query = (
+        select(Notification.id, Notification.bulk)
+        .where(Notification.status == Status.pending, Notification.ring_at <= now)
+        .order_by(Notification.ring_at)
+        .limit(limit)
+    )
+    return [(pk, bulk) for pk, bulk in session.execute(query)]
+
+
+def rung(session: Session, pks: Collection[int], *, again_at: datetime) -> None:
+    """Remember that the bell was rung for these rows, and when to ring again."""
+    waiting = (Notification.id.in_(pks), Notification.status == Status.pending)
+    later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
+    session.execute(
+        update(Notification).where(*waiting).values(ring_at=later).execution_options(synchronize_session=False)
+    )
+
+
+def _changed(session: Session, statement: Update) -> int:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def defer(session: Session, pks: Collection[int], *, until: datetime, reason: str) -> int:
+    """Let these waiting rows wait until `until`: a limit or a pause does not let them go before.
+
+    Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
+    """
+    statement = (
+        update(_N)
+        .where(_N.id.in_(pks), _N.status == Status.pending, _N.next_attempt_at < until)
+        .values(next_attempt_at=until, ring_at=until, reason=reason)
+    )
+    return _changed(session, statement)
+
+
+def wake(session: Session, *, reason: str, now: datetime) -> int:
+    """Make due what was deferred for `reason` (the very words). Returns how many. The caller commits."""
+    statement = (
+        update(_N)
+        .where(_N.status == Status.pending, _N.reason == reason, _N.next_attempt_at > now)
+        .values(next_attempt_at=now, ring_at=now)
+    )
+    return _changed(session, statement)

@@ -1,0 +1,58 @@
+"""What a worker does when it starts and when it ends."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+from flask import Flask
+
+from notifier.delivery.replay import replay
+from notifier.extensions import db
+from notifier.tasks.celery_app import celery_app
+
+
+def _app() -> Flask:
+    app: Flask = celery_app.flask_app
+    return app
+
+
+@signals.worker_init.connect(weak=False)
+def refuse_root(**_: Any) -> None:
+    """A worker unpickles nothing, but it renders and connects: never as root in production."""
+    if _app().config["NOTIFIER_ENV"] == "production" and os.geteuid() == 0:
+        raise SystemExit("the worker refuses to run as root in production: give it a user of its own")
+
+
+@signals.worker_init.connect(weak=False)
+def need_journal(**_: Any) -> None:
+    """Without a place for its journal a worker must not send: a kill would leave too much unknown."""
+    folder: Path = _app().extensions["notifier.journals"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"NOTIFIER_DATA_DIR: the journal's folder {folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SystemExit(f"NOTIFIER_DATA_DIR: the journal's folder {folder} is not writable")
+
+
+@signals.worker_ready.connect(weak=False)
+def settle_what_lost_workers_left(**_: Any) -> None:
+    """Workers of this host that were killed: their journals tell what they sent."""
+    with _app().app_context():
+        replay(db.session, _app().extensions["notifier.journals"])
+
+
+@signals.worker_ready.connect(weak=False)
+def tell_ready(**_: Any) -> None:
+    """Tell a supervisor that asked for it that this worker consumes."""
+    path = os.environ.get("NOTIFIER_READY_FILE")
+    if path:
+        Path(path).touch()
+
+
+@signals.worker_process_shutdown.connect(weak=False)
+@signals.worker_shutdown.connect(weak=False)
+def say_goodbye(**_: Any) -> None:
+    """Close the kept connections in order."""
+    _app().extensions["notifier.transport"].close()

@@ -1,0 +1,184 @@
+"""The journal: what a killed process sent is settled, what it had begun is unknown, the rest waits again."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from notifier import ledger
+from notifier.delivery import journal
+from notifier.delivery.journal import Journal
+from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.replay import Replayed, replay
+from notifier.extensions import db
+from notifier.models import Attempt, Notification, Suppression
+from tests.conftest import NOON, make_user
+
+pytestmark = pytest.mark.usefixtures("frozen")
+
+ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok: queued as\nX 1")
+BOUNCE = Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user")
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.journal"))
+
+
+def in_a_process_that_dies(work: Callable[[], None]) -> None:
+    """Run `work` in a forked process that is killed right after it."""
+
+    def run() -> None:
+        work()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(20)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def owed(number: int, **values: object) -> int:
+    user = make_user(f"user{number}@example.com")
+    row = ledger.owe(
+        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
+    )
+    for name, value in values.items():
+        setattr(row, name, value)
+    db.session.commit()
+    return row.id
+
+
+def hold(pks: list[int], owner: str) -> None:
+    ledger.claim(db.session(), pks, now=NOON, lease=timedelta(minutes=8), owner=owner)
+    db.session.commit()
+
+
+def row_of(pk: int) -> Notification:
+    db.session.rollback()
+    return db.session.get_one(Notification, pk, populate_existing=True)
+
+
+def lost_process(folder: Path, write: Callable[[Journal], None]) -> str:
+    """The owner's name of a process that wrote to its journal and was killed."""
+
+    def work() -> None:
+        book = Journal(folder)
+        with book.writing():
+            write(book)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    in_a_process_that_dies(work)
+    (path,) = files(folder)
+    return path.stem
+
+
+def test_a_living_process_keeps_its_journal(context: Flask, tmp_path: Path) -> None:
+    book = Journal(tmp_path)
+    with book.writing() as owner:
+        book.begin(1)
+        with journal.orphans(tmp_path) as lost:
+            assert lost == []
+    assert files(tmp_path)[0].stem == owner
+
+
+def test_what_is_settled_leaves_no_record(tmp_path: Path) -> None:
+    book = Journal(tmp_path)
+    other_is_done = threading.Event()
+
+    def other() -> None:
+        with book.writing():
+            book.begin(2)
+        other_is_done.set()
+
+    with book.writing():
+        book.begin(1)
+        threading.Thread(target=other).start()
+        assert other_is_done.wait(5)
+        assert journal.read(files(tmp_path)[0]).begun == {1, 2}
+    assert files(tmp_path)[0].stat().st_size == 0
+
+
+def test_a_batch_that_failed_gives_its_journal_up(tmp_path: Path) -> None:
+    book = Journal(tmp_path)
+    failing = book.writing()
+    owner = failing.__enter__()
+    book.begin(7)
+    error = RuntimeError("the database is away")
+    assert not failing.__exit__(RuntimeError, error, None)
+    with journal.orphans(tmp_path) as lost:
+        assert [name for _, name in lost] == [owner]
+        assert journal.read(lost[0][0]).begun == {7}
+    with book.writing() as fresh:
+        assert fresh != owner
+
+
+def test_a_forked_child_has_its_own(tmp_path: Path) -> None:
+    book = Journal(tmp_path)
+    with book.writing():
+        pass
+
+    def child() -> None:
+        with book.writing():
+            book.begin(5)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    in_a_process_that_dies(child)
+    assert len(files(tmp_path)) == 2
+    with journal.orphans(tmp_path) as lost:
+        assert [journal.read(path).begun for path, _ in lost] == [{5}]
+
+
+def test_a_record_that_was_cut_off_tells_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    path.write_bytes(b"B 1\nB 2\nR 1 ACCEPTED eod message 250 2.0.0 Ok\nR 2 ACCEP")
+    trace = journal.read(path)
+    assert trace.begun == {1, 2}
+    assert list(trace.replied) == [1]
+
+
+def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) -> None:
+    pks = [owed(number) for number in range(1, 6)]
+    sent, bounced, doubtful, _waiting, of_somebody_else = pks
+
+    def write(book: Journal) -> None:
+        for pk in (sent, bounced, doubtful):
+            book.begin(pk)
+        book.replied(sent, ACCEPTED)
+        book.replied(bounced, BOUNCE)
+
+    owner = lost_process(tmp_path, write)
+    hold(pks[:4], owner)
+    hold([of_somebody_else], "another worker")
+
+    assert replay(db.session, tmp_path) == Replayed(settled=2, unknown=1, waiting=1)
+    assert [row_of(pk).status for pk in pks] == ["sent", "failed", "pending", "pending", "sending"]
+    assert (row_of(sent).sent_at, row_of(sent).last_text) == (NOON, "Ok: queued as X 1")
+    assert [row_of(pk).attempts for pk in pks] == [1, 1, 1, 0, 0]
+    assert [row_of(pk).unknowns for pk in pks] == [0, 0, 1, 0, 0]
+    assert db.session.scalars(select(Suppression.identity_key)).all() == ["user2@example.com"]
+    assert set(db.session.scalars(select(Attempt.decision))) == {"BOUNCE", "UNKNOWN"}
+    assert files(tmp_path) == []
+
+
+def test_replay_leaves_a_doubt_where_the_policy_says_never(context: Flask, tmp_path: Path) -> None:
+    pk = owed(1, on_unknown="never")
+    owner = lost_process(tmp_path, lambda book: book.begin(pk))
+    hold([pk], owner)
+    replay(db.session, tmp_path)
+    assert (row_of(pk).status, row_of(pk).reason) == ("unknown", "nobody can know whether it arrived")
+
+
+def test_replay_twice_changes_nothing_more(context: Flask, tmp_path: Path) -> None:
+    pk = owed(1)
+    owner = lost_process(tmp_path, lambda book: book.begin(pk))
+    hold([pk], owner)
+    replay(db.session, tmp_path)
+    assert replay(db.session, tmp_path) == Replayed()
+    assert row_of(pk).unknowns == 1
