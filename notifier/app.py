@@ -18,6 +18,7 @@ from notifier.delivery.compose import Composer
 from notifier.delivery.deliver import Sender
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
+from notifier.delivery.limits import Limits
 from notifier.delivery.mailer import Mail
 from notifier.delivery.pace import Pace
 from notifier.delivery.probe import probe_mail_server
@@ -160,7 +161,14 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
     breaker, pace = Breaker(db.session), Pace(db.session)
-    gate = Gate(db.session, breaker, pace, transports=transports.names, choose=transports.choose)
+    gate = Gate(
+        db.session,
+        breaker,
+        pace,
+        transports=transports.names,
+        choose=transports.choose,
+        limits=Limits.from_settings(settings),
+    )
 
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)

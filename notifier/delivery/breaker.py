@@ -218,7 +218,7 @@ def _is_unwell(outcome: Outcome) -> bool:
 def _why(outcome: Outcome) -> dict[str, Any]:
     """The reason of a hold. Servers like to quote addresses, and this goes into logs."""
     text = _ADDRESS.sub("<address>", outcome.text)[:MAX_TEXT]
-    return {"phase": outcome.phase, "code": outcome.code, "text": text}
+    return {"phase": outcome.phase.value, "code": outcome.code, "text": text}
 
 
 def _read(session: Session, name: str) -> Any:

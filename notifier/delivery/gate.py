@@ -3,6 +3,7 @@
 What must not go now is deferred in its row, so a worker never sleeps with a claim that it cannot use.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
+from notifier.delivery.limits import Limits, Request
 from notifier.delivery.outcome import Decision, Outcome, Scope
 from notifier.delivery.pace import Pace, domain_key, transport_key
 from notifier.delivery.verdict import HELD
@@ -19,6 +21,11 @@ from notifier.models import Notification
 
 SLOWED = "the mail server asked us to slow down"
 SLOWED_DOMAIN = "the recipient's domain asked us to slow down"
+
+LIMITED = "a rate limit is in force"
+
+#: Mails whose moments lie so close together, in seconds, go together.
+TOGETHER = 0.1
 
 #: While one mail finds out whether a held transport works again, the others look again so soon.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -56,7 +63,7 @@ class Deferred:
 
 
 class Gate:
-    """Breaker and pauses in one place. While nothing is wrong it costs nothing."""
+    """Breaker, pauses and limits in one place. While nothing is wrong and no limit set it costs nothing."""
 
     def __init__(
         self,
@@ -66,13 +73,18 @@ class Gate:
         *,
         transports: Sequence[str],
         choose: Callable[[Sequence[str]], str],
+        limits: Limits | None = None,
     ) -> None:
-        """`transports` are all names; `choose` picks one of those that are not held."""
+        """`transports` are all names; `choose` picks one of those that are not held.
+
+        `limits` is None where none is set.
+        """
         self._session = session
         self._breaker = breaker
         self._pace = pace
         self._transports = transports
         self._choose = choose
+        self._limits = limits
 
     def portions(self, pks: Sequence[int]) -> Iterator[Portion | Deferred]:
         """The rows in the portions in which they may go, and those that must wait."""
@@ -89,12 +101,15 @@ class Gate:
         if probe is not None:
             self._defer(ready[1:], now + LOOK_AGAIN, HELD)
             ready = ready[:1]
-        if not ready:
-            self._give_back(probe, now)
-            return
-        portion = Portion(name, ready, self._reported, probe)
-        yield portion
-        self._give_back(portion.probe, clock.now())
+        going = 0
+        for group in self._granted(ready, now):
+            portion = Portion(name, group, self._reported, probe)
+            going += len(group)
+            yield portion
+            probe = portion.probe
+        self._give_back(probe, clock.now())
+        if going < len(ready):
+            yield Deferred(ready[going:], briefly=True)
 
     def _give_back(self, probe: Probe | None, now: datetime) -> None:
         """No mail was sent for it: the next one who asks gets it."""
@@ -135,6 +150,29 @@ class Gate:
         for until, group in waiting.items():
             self._defer(group, until, SLOWED_DOMAIN)
         return ready
+
+    def _granted(self, pks: Sequence[int], now: datetime) -> Iterator[Sequence[int]]:
+        """Those for whom the limits have room soon, in groups, each at its moment; the others are deferred.
+
+        It sleeps between the groups, before anything is claimed.
+        """
+        if self._limits is None or not pks:
+            yield from [pks] if pks else []
+            return
+        requests = {pk: Request(pk, domain) for pk, domain in self._domains(pks).items()}
+        groups: dict[int, list[int]] = {}
+        for grant in self._limits.reserve(list(requests.values())):
+            if grant.delay is None:
+                self._defer([grant.pk], now + timedelta(seconds=grant.retry_in or 1.0), LIMITED)
+            else:
+                groups.setdefault(int(grant.delay / TOGETHER), []).append(grant.pk)
+        started = time.monotonic()
+        for moment, group in sorted(groups.items()):
+            time.sleep(max(0.0, started + moment * TOGETHER - time.monotonic()))
+            try:
+                yield group
+            finally:
+                self._limits.release([requests[pk] for pk in group])
 
     def _domains(self, pks: Sequence[int]) -> dict[int, str]:
         query = select(Notification.id, Notification.recipient).where(Notification.id.in_(pks))

@@ -178,6 +178,17 @@ def test_a_slow_domain_does_not_hold_back_the_others(make: Make) -> None:
     assert max(delays[pk] or 0 for pk in range(100, 200)) < 1.1
 
 
+def test_a_moment_is_free_in_each_of_the_limits_of_a_mail(make: Make, client: redis.Redis) -> None:
+    ours = make(rate=10, domain_rate=4)
+    for number in range(3):
+        ours.reserve(ask(range(10), f"d{number}.example"))
+    keys: Any = client.keys("*:domain:*")
+    for key, slot in [(ALL, 100_000), *((key, 250_000) for key in keys)]:
+        taken = [round(moment * 1_000_000) // slot for moment in moments(client, key)]
+        assert len(taken) == len(set(taken)), key
+        assert len(taken) > 3, key
+
+
 def test_rates_below_one_a_second(make: Make) -> None:
     grants = make(rate=0.2).reserve(ask(range(3)))
     assert granted(grants)[:1] == [0]
@@ -216,6 +227,7 @@ def test_a_mail_takes_one_place_however_often_it_asks(make: Make) -> None:
     for _ in range(3):
         assert granted(ours.reserve(ask([1]))) == [1]
     assert granted(ours.reserve(ask([2, 3]))) == [2]
+    assert granted(ours.reserve(ask([3, 2, 1]))) == [2, 1]
 
 
 def test_a_refused_place_takes_no_moment(make: Make, client: redis.Redis) -> None:
