@@ -29,6 +29,9 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "images" / "bench.svg"
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
+#: Columns of the tables where no terminal says how wide it is.
+WIDTH = 130
+
 #: The console of what goes on meanwhile.
 told = Console(stderr=True)
 
@@ -115,7 +118,7 @@ def main() -> None:
         result = measure(options, other_python)
     except ChildError as error:
         sys.exit(f"bench: {error}")
-    show(result, Console())
+    show(result, Console() if sys.stdout.isatty() else Console(width=WIDTH))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.docs:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from bench.arithmetic import Spread, ratio, spread
 from bench.contenders import CONTENDERS
 
 OURS = "notifier"
-HEADINGS = ("contender", "mails", "mails/s", "notifier is", "CPU s per 1,000", "peak MB", "lost", "doubled")
+HEADINGS = ("contender", "mails", "mails/s", "notifier is faster", "CPU s per 1,000", "peak MB", "lost", "doubled")
 
 #: As it is written to JSON: what Run.as_dict gives.
 RunDict = dict[str, Any]
@@ -107,9 +108,9 @@ def figures_of(result: dict[str, Any]) -> list[tuple[str, str]]:
 def show(result: dict[str, Any], console: Console) -> None:
     """Print everything."""
     for delay in delays_of(result["runs"]):
-        table = Table(title=title_of(delay), title_justify="left")
+        table = Table(title=title_of(delay), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in HEADINGS:
-            table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+            table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True)
         for row in rows_of(result["runs"], delay):
             table.add_row(*row.cells(), style="bold" if row.contender == OURS else None)
         console.print(table)

@@ -208,7 +208,9 @@ def _with_signer(
         problems.append(f"{missing[0]}: missing; DKIM needs domain, selector and key file together")
         return config
     if len(domain) > _MAX_NAME or not _DOMAIN.match(domain):
-        problems.append(f"{names[0]}: not a domain name of {_MAX_NAME} characters at most (an international one as xn--...)")
+        problems.append(
+            f"{names[0]}: not a domain name of {_MAX_NAME} characters at most (an international one as xn--...)"
+        )
     if len(selector) > _MAX_NAME or not _SELECTOR.match(selector):
         problems.append(f"{names[1]}: not a selector: letters, digits, hyphens and dots, {_MAX_NAME} at most")
     try:

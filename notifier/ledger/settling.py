@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Update, bindparam, case, func, insert, update
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from notifier.ledger.edges import AT_REST, check_edge
-from notifier.models import Attempt, Notification, Status
+from notifier.ledger.edges import check_edge
+from notifier.ledger.statements import end_tries
+from notifier.models import Attempt, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,6 @@ class Settlement:
     reply: Reply | None = None
 
 
-_N = Notification
-#: Columns that a settle replaces only where it knows something.
-_FACTS = ("message_id", "template_version", "transport")
-
-
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
     """End these tries; a claim that is no longer its row's changes nothing. Returns how many were ended.
 
@@ -58,69 +54,35 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
         check_edge(Status.sending, end.to)
     ended = 0
     for waiting in (False, True):
-        group = [end for end in ends if (end.to is Status.pending) is waiting]
-        if group:
-            statement = _WAIT if waiting else _REST
-            result = session.connection().execute(statement, [_row(end, now) for end in group])
-            ended += cast("CursorResult[Any]", result).rowcount
+        rows = [_row(end, now) for end in ends if (end.to is Status.pending) is waiting]
+        if rows:
+            ended += end_tries(session.connection(), rows, waiting=waiting)
     _keep_attempts(session, ends, now)
     return ended
 
 
-def _statement(**extra: Any) -> Update:
-    values: dict[str, Any] = {
-        "status": bindparam("b_to"),
-        "lease_until": None,
-        "claimed_by": None,
-        "attempts": bindparam("b_attempts"),
-        "unknowns": bindparam("b_unknowns"),
-        "reason": bindparam("b_reason"),
-        "sent_at": bindparam("b_sent_at"),
-    } | {f"last_{name}": _said(name) for name in ("phase", "code", "enhanced", "text")}
-    return (
-        update(_N.__table__)  # type: ignore[arg-type]
-        .where(_N.id == bindparam("b_pk"), _N.status == Status.sending, _N.claims == bindparam("b_claim"))
-        .values(values | {name: _known(name) for name in _FACTS} | extra)
-    )
-
-
-def _known(name: str) -> Any:
-    """The new value where there is one, else what the row has."""
-    column = _N.__table__.c[name]
-    return func.coalesce(bindparam(f"b_{name}", type_=column.type), column)
-
-
-def _said(name: str) -> Any:
-    """What the server said in this try; where it was not asked, what it said last stays."""
-    column = _N.__table__.c[f"last_{name}"]
-    asked = bindparam("b_phase", type_=_N.__table__.c.last_phase.type).is_not(None)
-    return case((asked, bindparam(f"b_{name}", type_=column.type)), else_=column)
-
-
-_REST = _statement(settled_at=bindparam("b_now"))
-_WAIT = _statement(next_attempt_at=bindparam("b_due"), ring_at=bindparam("b_ring_at"))
-
-
 def _row(end: Settlement, now: datetime) -> dict[str, Any]:
     reply = end.reply or _SILENCE
-    row = {
-        "b_pk": end.pk,
-        "b_claim": end.claim,
-        "b_to": end.to.value,
-        "b_attempts": end.attempts,
-        "b_unknowns": end.unknowns,
-        "b_reason": end.reason,
-        "b_sent_at": end.sent_at,
-        "b_phase": reply.phase,
-        "b_code": reply.code,
-        "b_enhanced": reply.enhanced,
-        "b_text": reply.text,
+    due = end.due or now
+    return {
+        "pk": end.pk,
+        "claim": end.claim,
+        "to": end.to.value,
+        "attempts": end.attempts,
+        "unknowns": end.unknowns,
+        "reason": end.reason,
+        "sent_at": end.sent_at,
+        "phase": reply.phase,
+        "code": reply.code,
+        "enhanced": reply.enhanced,
+        "text": reply.text,
+        "message_id": end.message_id,
+        "template_version": end.template_version,
+        "transport": end.transport,
+        "settled_at": now,
+        "due": due,
+        "ring_at": end.ring_at or due,
     }
-    for name in _FACTS:
-        row[f"b_{name}"] = getattr(end, name)
-    if end.to in AT_REST:
-        return row | {"b_now": now}
-    return row | {"b_due": end.due or now, "b_ring_at": end.ring_at or end.due or now}
 
 
 _SILENCE = Reply("")

@@ -1,0 +1,143 @@
+"""The checker: compares what the mail server saw with what the ledger claims. Pure.
+
+The invariants I1 to I12 are those of docs/faults.md.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bench.faults.history import Kill, Mail, Row, Seen
+
+#: Where a row may end; anything else is under way.
+AT_REST = frozenset({"sent", "failed", "suppressed", "skipped", "unknown", "cancelled", "expired", "bounced"})
+#: Ends that say: this person got nothing.
+NOTHING = frozenset({"failed", "suppressed", "skipped", "cancelled", "expired"})
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The sums of one run, and everything that is wrong."""
+
+    rows: int
+    statuses: Counter[str]
+    copies: int
+    #: Copies beyond the first.
+    extra: int
+    #: Tries in doubt, over all rows.
+    unknowns: int
+    #: Rows that nobody got and that do not say so.
+    lost: int
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def doubled_or_unknown(self) -> int:
+        """What a bound applies to: copies beyond the first, and rows that rest as unknown."""
+        return self.extra + self.statuses["unknown"]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Where the mails of killed processes were. The classes share no mail."""
+
+    #: Body begun, reply not yet sent when the process was gone: the server's own count.
+    on_wire: int = 0
+    #: In doubt although the reply had been sent: the process was killed before it read or noted it.
+    unread: int = 0
+    #: In doubt although nothing arrived: killed between the note in the journal and the first byte.
+    unborn: int = 0
+    #: Rows in doubt, by the journals.
+    in_doubt: int = 0
+
+    @property
+    def bound(self) -> int:
+        """The most that may be doubled or unknown."""
+        return self.on_wire + self.unread + self.unborn
+
+
+def tally(rows: Sequence[Row], seen: Seen) -> Tally:
+    """Compare. `problems` has one line for each broken promise, beginning with its invariant."""
+    by_recipient = seen.copies()
+    problems: list[str] = []
+    extra = lost = 0
+    for row in rows:
+        mine = by_recipient.get(row.recipient, [])
+        extra += max(0, len(mine) - 1)
+        lost += _is_lost(row, mine)
+        problems += _problems(row, mine)
+    meant = {row.recipient for row in rows}
+    phantoms = [name for name in by_recipient if name not in meant]
+    if phantoms:
+        problems.append(f"I3: {len(phantoms)} recipients have a copy and no row")
+    return Tally(
+        rows=len(rows),
+        statuses=Counter(row.status for row in rows),
+        copies=sum(map(len, by_recipient.values())),
+        extra=extra,
+        unknowns=sum(row.unknowns for row in rows),
+        lost=lost,
+        problems=problems,
+    )
+
+
+def _is_lost(row: Row, copies: Sequence[Mail]) -> bool:
+    """Nobody got it, and the ledger does not say that this may be so."""
+    return not copies and row.status not in NOTHING | {"unknown"}
+
+
+def _problems(row: Row, copies: Sequence[Mail]) -> Iterable[str]:
+    if row.status not in AT_REST:
+        yield f"I1 I8: row {row.pk} has not ended: {row.status}"
+    elif _is_lost(row, copies):
+        yield f"I1: row {row.pk} is {row.status} and was never accepted"
+    if len(copies) - 1 > row.unknowns:
+        yield f"I2: row {row.pk} has {len(copies)} copies and {row.unknowns} unknown tries"
+    if len({mail.message_id for mail in copies}) > 1:
+        yield f"I2: the copies of row {row.pk} have different Message-IDs"
+    if copies and row.message_id not in {None, copies[0].message_id}:
+        yield f"I2: row {row.pk} names another Message-ID than its mail has"
+    if copies and row.status in NOTHING and not row.unknowns:
+        yield f"I4: row {row.pk} is {row.status} and was accepted"
+    if row.on_unknown == "never" and row.unknowns > 1:
+        yield f"I4: row {row.pk} was tried again although its policy is never"
+    if len(copies) > row.attempts + row.unknowns:
+        yield f"I7: row {row.pk} has {len(copies)} copies in {row.attempts} attempts"
+    if row.overdue:
+        yield f"I8: row {row.pk} is in sending and its lease is over"
+
+
+def wire_at(seen: Seen, rows: Sequence[Row], kills: Sequence[Kill]) -> Wire:
+    """Where the mails of the killed processes were, summed over the kills.
+
+    A session that ends without QUIT after one kill and before the next was the killed process's. All
+    bytes that came in on it, however late they were read, were on the wire when it was killed.
+    """
+    recipients = {row.pk: row.recipient for row in rows}
+    total = Wire()
+    for number, kill in enumerate(kills):
+        until = kills[number + 1].at if number + 1 < len(kills) else float("inf")
+        cut = {pk for pk, item in seen.sessions.items() if item.cut and kill.at <= (item.ended or 0) < until}
+        mails = [mail for mail in seen.mails.values() if mail.session in cut]
+        on_wire = [mail for mail in mails if mail.replied is None or mail.replied > kill.gone]
+        doubtful = {recipients[pk] for pk in kill.in_doubt if pk in recipients}
+        left = doubtful - {mail.recipient for mail in on_wire}
+        unread = left & {mail.recipient for mail in mails}
+        total = Wire(
+            total.on_wire + len(on_wire),
+            total.unread + len(unread),
+            total.unborn + len(left - unread),
+            total.in_doubt + len(doubtful),
+        )
+    return total
+
+
+def judge_kills(found: Tally, wire: Wire, counted: Collection[int]) -> list[str]:
+    """What is wrong with the bound. `counted`: mails on the wire in all sessions, by the server, at each kill."""
+    problems = []
+    if found.doubled_or_unknown > wire.bound:
+        problems.append(f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.bound} were on the wire")
+    if counted and found.doubled_or_unknown > sum(counted):
+        problems.append(f"I2: {found.doubled_or_unknown} doubled or unknown, the server counted {sum(counted)}")
+    if found.unknowns != wire.in_doubt:
+        problems.append(f"I4: {found.unknowns} unknown tries in the ledger, {wire.in_doubt} in the journals")
+    return problems

@@ -1,0 +1,126 @@
+"""Two histories of one run: what the mail server saw, and what the ledger claims. Plain values."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A notification as the ledger has it at the end."""
+
+    pk: int
+    recipient: str
+    status: str
+    attempts: int = 1
+    unknowns: int = 0
+    message_id: str | None = None
+    on_unknown: str = "resend"
+    #: Its lease ran out and it is still in `sending`.
+    overdue: bool = False
+
+
+@dataclass(slots=True)
+class Mail:
+    """A body that came in. Times in seconds of the monotonic clock; None: it did not happen."""
+
+    session: int
+    recipient: str
+    begun: float
+    accepted: float | None = None
+    replied: float | None = None
+    message_id: str = "-"
+
+
+@dataclass(slots=True)
+class Session:
+    """A connection as the mail server saw it."""
+
+    opened: float
+    ended: float | None = None
+    #: It ended without QUIT.
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill -9. Times in seconds of the monotonic clock."""
+
+    #: Right before the signal, and when the process was seen to be gone.
+    at: float
+    gone: float
+    #: Rows of which its journal cannot say whether they arrived: begun, no reply noted.
+    in_doubt: frozenset[int] = frozenset()
+    #: "child", or "all": the parent with its children.
+    whom: str = "child"
+
+
+@dataclass
+class Seen:
+    """What the mail server saw; grows line by line (bench/faults/sink.py has the format)."""
+
+    mails: dict[int, Mail] = field(default_factory=dict)
+    sessions: dict[int, Session] = field(default_factory=dict)
+    #: Recipient -> how often it was refused.
+    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: Mails on the wire each time somebody asked.
+    counts: list[int] = field(default_factory=list)
+    accepted: int = 0
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Take note of these events."""
+        for line in lines:
+            kind, *rest = line.split()
+            getattr(self, f"_on_{kind}")(*rest)
+
+    def copies(self) -> dict[str, list[Mail]]:
+        """Recipient -> the accepted mails."""
+        found: dict[str, list[Mail]] = defaultdict(list)
+        for mail in self.mails.values():
+            if mail.accepted is not None:
+                found[mail.recipient].append(mail)
+        return found
+
+    def _on_S(self, session: str, at: str) -> None:
+        self.sessions[int(session)] = Session(float(at))
+
+    def _on_B(self, mail: str, session: str, recipient: str, at: str) -> None:
+        self.mails[int(mail)] = Mail(int(session), recipient, float(at))
+
+    def _on_A(self, mail: str, session: str, message_id: str, recipient: str, at: str) -> None:
+        self.mails[int(mail)].accepted = float(at)
+        self.mails[int(mail)].message_id = message_id
+        self.accepted += 1
+
+    def _on_R(self, mail: str, at: str) -> None:
+        self.mails[int(mail)].replied = float(at)
+
+    def _on_X(self, session: str, recipient: str, code: str, at: str) -> None:
+        self.refused[recipient] += 1
+
+    def _on_E(self, session: str, how: str, at: str) -> None:
+        self.sessions[int(session)].ended = float(at)
+        self.sessions[int(session)].cut = how == "cut"
+
+    def _on_K(self, count: str, at: str) -> None:
+        self.counts.append(int(count))
+
+
+class Log:
+    """A sink's log, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._seen = Seen()
+
+    def look(self) -> Seen:
+        """Everything so far; a last line that is still being written is left for later."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        self._read += end
+        self._seen.add(data[:end].decode().splitlines())
+        return self._seen
