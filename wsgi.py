@@ -1,6 +1,16 @@
 """What servers import: `app` for gunicorn, `celery_app` for celery."""
 
-from notifier.app import create_app
+import sys
 
-app = create_app()
+from notifier.app import create_app
+from notifier.config import ConfigError
+
+#: gunicorn ends, instead of starting the worker again for ever, when a worker exits with this code.
+CANNOT_BOOT = 3
+
+try:
+    app = create_app()
+except ConfigError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(CANNOT_BOOT)
 celery_app = app.extensions["celery"]

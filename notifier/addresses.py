@@ -120,6 +120,9 @@ def _check_local(local: str, allow_smtputf8: bool) -> str:
     breaker = _ATEXT_BREAKERS.search(local)
     if breaker:
         raise AddressError(f"The character {breaker.group()} is not possible before the @.")
+    if "=?" in local:
+        # Legal, but readers of mail may take it for an encoded word (RFC 2047), so no header of ours holds it.
+        raise AddressError("The characters =? are not possible before the @.")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise AddressError("Before the @, a dot cannot come first, last or twice in a row.")
     if unicodedata.category(local[0])[0] == "M":

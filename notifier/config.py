@@ -5,6 +5,7 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise.
 """
 
 import os
+import re
 from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,6 +29,14 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _port_is_right(url: str) -> bool:
+    """False where what stands in the place of a port is none."""
+    try:
+        return urlsplit(url).port != 0
     except ValueError:
         return False
 
@@ -110,9 +119,39 @@ class Settings(BaseSettings):
         if not value:
             return value
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        whole = parts.hostname and not (parts.query or parts.fragment or parts.username or parts.password)
+        if parts.scheme not in {"http", "https"} or not whole or not _port_is_right(value):
             raise ValueError("must be an absolute http(s) address such as https://app.example.com")
         return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        known = ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:///")
+        if value and not (value.startswith(known) and (value.startswith("sqlite") or _port_is_right(value))):
+            raise ValueError("must be postgresql://user:password@host/name or sqlite:////path/to/file")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis(cls, value: str) -> str:
+        if value and not (value.startswith(("redis://", "rediss://")) and _port_is_right(value)):
+            raise ValueError("must be redis://:password@host:6379/0, or rediss:// for TLS")
+        return value
+
+    @field_validator("mail_bounce_domain")
+    @classmethod
+    def _check_domain(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
+            raise ValueError("must be a domain such as bounces.example.com")
+        return value
+
+    @field_validator("mail_ca_file")
+    @classmethod
+    def _check_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
 
     @field_validator("mail_default_sender", "mail_reply_to")
     @classmethod

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -31,7 +31,18 @@ def examine(session: Session, now: datetime) -> list[Finding]:
     try:
         return [_ledger(session, now), *_held(session, now), *_chores(session, now)]
     except SQLAlchemyError as error:
-        return [Finding("database", ok=False, detail=f"does not answer: {type(error).__name__}")]
+        session.rollback()
+        return [Finding("database", ok=False, detail=_why_not(session, error))]
+
+
+def _why_not(session: Session, error: SQLAlchemyError) -> str:
+    try:
+        tables = inspect(session.connection()).get_table_names()
+    except SQLAlchemyError:
+        return f"does not answer: {type(error).__name__}"
+    if Notification.__tablename__ not in tables:
+        return "answers, but its tables are missing: run notifier db upgrade"
+    return f"answers, but not as it should: {type(error).__name__}"
 
 
 def _ledger(session: Session, now: datetime) -> Finding:

@@ -40,7 +40,7 @@ class Tally:
 class Wire:
     """Where the mails of killed processes were. The classes share no mail."""
 
-    #: Body begun, reply not yet sent when the process was gone: the server's own count.
+    #: Body begun, reply not yet sent when the process was killed: the server's own count.
     on_wire: int = 0
     #: In doubt although the reply had been sent: the process was killed before it read or noted it.
     unread: int = 0
@@ -115,10 +115,10 @@ def wire_at(seen: Seen, rows: Sequence[Row], kills: Sequence[Kill]) -> Wire:
     recipients = {row.pk: row.recipient for row in rows}
     total = Wire()
     for number, kill in enumerate(kills):
-        until = kills[number + 1].at if number + 1 < len(kills) else float("inf")
-        cut = {pk for pk, item in seen.sessions.items() if item.cut and kill.at <= (item.ended or 0) < until}
+        until = kills[number + 1].before if number + 1 < len(kills) else float("inf")
+        cut = {pk for pk, item in seen.sessions.items() if item.cut and kill.before <= (item.ended or 0) < until}
         mails = [mail for mail in seen.mails.values() if mail.session in cut]
-        on_wire = [mail for mail in mails if mail.replied is None or mail.replied > kill.gone]
+        on_wire = [mail for mail in mails if mail.replied is None or mail.replied > kill.killed]
         doubtful = {recipients[pk] for pk in kill.in_doubt if pk in recipients}
         left = doubtful - {mail.recipient for mail in on_wire}
         unread = left & {mail.recipient for mail in mails}

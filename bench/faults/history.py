@@ -47,9 +47,9 @@ class Session:
 class Kill:
     """One kill -9. Times in seconds of the monotonic clock."""
 
-    #: Right before the signal, and when the process was seen to be gone.
-    at: float
-    gone: float
+    #: Right before the signal, and when the process ran no more.
+    before: float
+    killed: float
     #: Rows of which its journal cannot say whether they arrived: begun, no reply noted.
     in_doubt: frozenset[int] = frozenset()
     #: "child", or "all": the parent with its children.

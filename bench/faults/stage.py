@@ -17,6 +17,7 @@ from typing import Any
 import flask_migrate
 import psycopg
 import redis
+import structlog
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
@@ -85,19 +86,22 @@ class Stage:
 
     def forget(self) -> None:
         """Leave nothing of the fault before."""
-        self.execute("TRUNCATE notifications, attempts, suppressions, transports RESTART IDENTITY CASCADE")
+        self.execute("TRUNCATE notifications, attempts, suppressions, transports, paces RESTART IDENTITY CASCADE")
         with self.redis() as client:
             client.flushall()
         shutil.rmtree(self.folder / "journal", ignore_errors=True)
 
 
 @contextmanager
-def open_stage(users: int) -> Iterator[Stage]:
-    """Start the servers, migrate, seed `users` unverified users; remove everything at the end."""
+def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
+    """Start the servers, migrate, seed `users` unverified users; end all of it, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
     sweep.RING_AGAIN[True] = RING_AGAIN
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        if not keep:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        log = stack.enter_context((folder / "driver.log").open("a", buffering=1))
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
         postgres = stack.enter_context(CommittedPostgres())
         valkey = stack.enter_context(OwnValkey())
         app = create_app(
@@ -279,7 +283,7 @@ class Scene:
 
     def skip_time(self) -> None:
         """What waits for a later moment is due now: stands for the passing of time."""
-        self.stage.execute("DELETE FROM transports")
+        self.stage.execute("TRUNCATE transports, paces")
         self.stage.execute("UPDATE notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'")
 
     def rows(self) -> list[Row]:

@@ -18,7 +18,7 @@ from notifier.delivery.journal import Journal
 from notifier.delivery.message import Message
 from notifier.delivery.outcome import Decision, Outcome
 from notifier.delivery.settler import Settler
-from notifier.delivery.staging import EVERYBODY, Staging, Withhold
+from notifier.delivery.staging import EVERYBODY, Deliver, Staging, Withhold
 from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed
@@ -144,6 +144,11 @@ class _Batch:
         reason = self._sender.composer.kinds[row.kind].unwanted(Owed(row, row.user, self._sender.links))
         return None if reason is None else (Status.skipped, reason)
 
+    def _redirected(self, row: Claimed) -> bool:
+        """Somebody else's address was tried: what it met says nothing about this one."""
+        route = self._sender.staging.route(row.recipient)
+        return isinstance(route, Deliver) and route.redirected
+
     def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message]]:
         for owed in all_owed:
             row = owed.notification
@@ -161,7 +166,7 @@ class _Batch:
         row, composed = self._under_way.pop(pk)
         self._decisions[outcome.decision] += 1
         self._portion.report(row.recipient, outcome)
-        if outcome.decision is Decision.BOUNCE:
+        if outcome.decision is Decision.BOUNCE and not self._redirected(row):
             self._settler.bounced(row, outcome)
         if outcome.decision is not Decision.ACCEPTED:
             log.info(

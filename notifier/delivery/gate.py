@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ SLOWED_DOMAIN = "the recipient's domain asked us to slow down"
 LIMITED = "a rate limit is in force"
 
 #: Mails whose moments lie so close together, in seconds, go together.
-TOGETHER = 0.1
+TOGETHER = 0.02
 
 #: While one mail finds out whether a held transport works again, the others look again so soon.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -101,15 +102,15 @@ class Gate:
         if probe is not None:
             self._defer(ready[1:], now + LOOK_AGAIN, HELD)
             ready = ready[:1]
-        going = 0
+        waiting = set(ready)
         for group in self._granted(ready, now):
             portion = Portion(name, group, self._reported, probe)
-            going += len(group)
+            waiting.difference_update(group)
             yield portion
             probe = portion.probe
         self._give_back(probe, clock.now())
-        if going < len(ready):
-            yield Deferred(ready[going:], briefly=True)
+        if waiting:
+            yield Deferred(sorted(waiting), briefly=True)
 
     def _give_back(self, probe: Probe | None, now: datetime) -> None:
         """No mail was sent for it: the next one who asks gets it."""
@@ -160,19 +161,25 @@ class Gate:
             yield from [pks] if pks else []
             return
         requests = {pk: Request(pk, domain) for pk, domain in self._domains(pks).items()}
+        started = time.monotonic()
         groups: dict[int, list[int]] = {}
+        later: dict[int, list[int]] = {}
         for grant in self._limits.reserve(list(requests.values())):
             if grant.delay is None:
-                self._defer([grant.pk], now + timedelta(seconds=grant.retry_in or 1.0), LIMITED)
+                later.setdefault(ceil(grant.retry_in or 1.0), []).append(grant.pk)
             else:
-                groups.setdefault(int(grant.delay / TOGETHER), []).append(grant.pk)
-        started = time.monotonic()
-        for moment, group in sorted(groups.items()):
-            time.sleep(max(0.0, started + moment * TOGETHER - time.monotonic()))
-            try:
+                groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
+        for seconds, group in later.items():
+            self._defer(group, now + timedelta(seconds=seconds), LIMITED)
+        held = {pk for group in groups.values() for pk in group}
+        try:
+            for moment, group in sorted(groups.items()):
+                time.sleep(max(0.0, started + moment * TOGETHER - time.monotonic()))
                 yield group
-            finally:
                 self._limits.release([requests[pk] for pk in group])
+                held.difference_update(group)
+        finally:
+            self._limits.release([requests[pk] for pk in held])
 
     def _domains(self, pks: Sequence[int]) -> dict[int, str]:
         query = select(Notification.id, Notification.recipient).where(Notification.id.in_(pks))

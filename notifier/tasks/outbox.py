@@ -122,3 +122,8 @@ def _release(session: Session, transaction: SessionTransaction) -> None:
     for bulk in (False, True):
         outbox: Outbox = current_app.extensions["notifier.outbox"]
         outbox.publish([key for key, is_bulk in committed if is_bulk is bulk], bulk=bulk)
+
+
+def never(_keys: Sequence[int], _bulk: bool) -> None:
+    """Publishes nothing: what a process without a broker does. The sweep of one that has a broker finds the rows."""
+    raise ConnectionError("no broker is configured")

@@ -20,8 +20,11 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
     if code < 400 or isinstance(error, SecurityError):
         # A redirect of the router is no error; and for a host that is not ours no page can be built.
         return response
-    page = render_template("web/error.html", code=code, retry_after=_retry_after(code))
+    retry_after = _retry_after(code)
+    page = render_template("web/error.html", code=code, retry_after=retry_after)
     response.set_data(page)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
     response.content_type = "text/html; charset=utf-8"
     return response
 

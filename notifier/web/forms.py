@@ -1,6 +1,7 @@
 """What people type, checked before anything else sees it."""
 
 import re
+import unicodedata
 from zoneinfo import available_timezones
 
 from flask import current_app
@@ -15,7 +16,10 @@ from notifier.header_text import HeaderTextError, display_name
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
 #: A name that looks like a link turns our mail to a stranger into somebody's advertisement.
-_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+_LINK = re.compile(
+    r"://|\bwww\.|\w\.\w{2,}/|\.(app|biz|click|club|cn|co|com|dev|info|io|link|me|net|online|org|ru|shop|site|top|xyz)\b",
+    re.IGNORECASE,
+)
 
 
 class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
@@ -49,7 +53,8 @@ class SignupForm(AddressForm):
             field.data = display_name(field.data or "")
         except HeaderTextError as error:
             raise ValidationError(str(error)) from error
-        if _LINK.search(field.data):
+        # An address is a name that some people give, and harmless; fullwidth letters are letters.
+        if "@" not in field.data and _LINK.search(unicodedata.normalize("NFKC", field.data)):
             raise ValidationError("A name cannot contain a web address.")
 
     def applicant(self) -> Applicant:

@@ -39,6 +39,8 @@ def _start_clock() -> None:
 
 
 def _refuse_undecodable_forms() -> None:
+    if request.mimetype == "multipart/form-data" and request.files:
+        abort(400)  # no form of ours has a file, and a text field that is one cannot be checked as text
     # Werkzeug keeps bytes that are no UTF-8 as their percent escapes, which are legal in an address:
     # what would be stored is then not what was typed.
     if request.mimetype == "application/x-www-form-urlencoded":

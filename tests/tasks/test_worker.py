@@ -102,6 +102,17 @@ def test_a_signup_becomes_one_mail(live_app: Flask, smtp: SmtpServer) -> None:
     assert [mail.rcpt_to for mail in smtp.accepted] == [("ada@example.com",)]
 
 
+def test_a_burst_of_signups_does_not_queue_up(live_app: Flask, smtp: SmtpServer) -> None:
+    for number in range(60):
+        sign_up_quietly(live_app, number)
+    with live_app.app_context():
+        keys = list(db.session.scalars(select(Notification.id)))
+    with working(live_app):
+        live_app.extensions["notifier.outbox"].publish(keys)
+        eventually(lambda: set(statuses(live_app)) == {"sent"}, "60 mails are sent")
+    assert len(smtp.accepted) == 60
+
+
 def test_the_broker_sees_primary_keys_only(live_app: Flask, broker: redis.Redis) -> None:
     Visitor(live_app).sign_up("canary@example.com", "Canary Name")
     (message,) = broker.lrange(TRANSACTIONAL, 0, -1)

@@ -163,3 +163,9 @@ def test_any_text_is_an_address_or_an_address_error() -> None:
         assert parse_address(address.envelope) == address
         assert parse_address(address.identity_key).identity_key == address.identity_key
     assert accepted > 100
+
+
+@pytest.mark.parametrize("local", ["a=?b", "=?utf-8?q?x?=", "a=?utf-8?q?a=40b?="])
+def test_what_looks_like_an_encoded_word_is_refused_at_the_form(local: str) -> None:
+    with pytest.raises(AddressError, match=r"=\?"):
+        parse_address(f"{local}@example.com")

@@ -1,6 +1,7 @@
 """Headers of every answer, hosts that are not ours, health, errors."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def test_a_fault_of_ours_shows_nothing_of_the_inside(
     assert answer.status_code == 500
     assert b"secret detail" not in answer.data
     assert b"<h1>" in answer.data
+
+
+@pytest.mark.parametrize("name", ["email", "display_name"])
+def test_a_file_in_the_place_of_a_text_is_refused(visitor: Visitor, name: str) -> None:
+    fields = {"csrf_token": visitor.token("/signup"), "email": "ada@example.com", name: (BytesIO(b"x"), "x.txt")}
+    assert visitor.post("/signup", fields, content_type="multipart/form-data").status_code == 400
 
 
 def test_bytes_that_are_no_text_are_refused(visitor: Visitor) -> None:

@@ -1,0 +1,63 @@
+"""`./run faults`: see docs/faults.md."""
+
+import argparse
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+from bench.faults.catalogue import catalogue
+from bench.faults.stage import open_stage
+
+
+def main() -> int:
+    """Run the faults; 1 where one of them broke a promise."""
+    options = _parse()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    mails, kills = (2000, 10) if options.quick else (options.mails, options.kills)
+    faults = catalogue(mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick)
+    chosen = [fault for fault in faults if not options.only or fault.name in options.only]
+    if options.only and len({fault.name for fault in chosen}) < len(options.only):
+        raise SystemExit(f"the faults are: {', '.join(dict.fromkeys(fault.name for fault in faults))}")
+    _say(f"seed {seed}, {mails} mails, {kills} kills")
+    results = []
+    start = time.monotonic()
+    with open_stage(max(mails, 5000), keep=options.keep) as stage:
+        if options.keep:
+            _say(f"logs: {stage.folder}")
+        for fault in chosen:
+            begun = time.monotonic()
+            result = fault.run(stage)
+            result.seconds = time.monotonic() - begun
+            results.append(result)
+            for line in result.lines():
+                _say(line)
+    failed = [result.name for result in results if not result.passed]
+    _say(f"{len(results) - len(failed)} of {len(results)} passed in {time.monotonic() - start:.0f} s, seed {seed}")
+    if options.json:
+        report = {"seed": seed, "mails": mails, "kills": kills, "faults": [result.as_json() for result in results]}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 1 if failed else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run faults", description="Kill, hang and flood it, and count the mails.")
+    parser.add_argument("--mails", type=int, default=20_000, help="of kill9 and of the backlog (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=60, help="of kill9 (default: %(default)s)")
+    parser.add_argument("--policy", choices=("resend", "never", "both"), default="both", help="of kill9")
+    parser.add_argument("--seed", type=int, help="of the random choices; printed where it is not given")
+    parser.add_argument("--quick", action="store_true", help="2,000 mails and 10 kills")
+    parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of faults, with commas")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and journals")
+    return parser.parse_args()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""A real worker in this process, on a real broker, with a ledger that a test can fill, look at and empty.
+
+    with Live(app) as live:
+        live.speak_with(server)
+        (row,) = live.deliver(live.owe("ada@example.com"))
+        assert row.status == "sent"
+
+All parts are the application's own; only the address and the patience of its mail server change between tests.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from celery import signals
+from celery.contrib.testing.worker import start_worker
+from flask import Flask
+from sqlalchemy import delete, insert, select, update
+
+from notifier import clock
+from notifier.config import Settings
+from notifier.delivery.outcome import Phase
+from notifier.delivery.session import Endpoint
+from notifier.delivery.transport import Transport
+from notifier.emails import Category, EmailKind, Owed
+from notifier.extensions import db
+from notifier.models import Attempt, Notification, Pace, Suppression, TransportState, User
+from notifier.tasks import jobs
+from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from tests.support.smtp_server import SmtpServer
+
+#: Seconds until a test gives up on a worker.
+PATIENCE = 30.0
+
+
+class Letter(EmailKind):
+    """A mail that says what its row says: `text`, so many `times`."""
+
+    name = "letter"
+    category = Category.account
+    lifetime = timedelta(hours=24)
+    because = "You get this mail because a test wants you to."
+
+    def unwanted(self, owed: Owed) -> str | None:
+        """Always wanted."""
+        return None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """The text."""
+        params = owed.notification.params
+        return {"text": params.get("text", "Hello.\n") * params.get("times", 1)}
+
+
+LETTERS: Mapping[str, EmailKind] = {Letter.name: Letter()}
+
+
+def letter_templates(folder: Path) -> Path:
+    """Write the templates of `Letter` into `folder`."""
+    kind = folder / "emails" / Letter.name
+    kind.mkdir(parents=True)
+    (kind / "subject.txt").write_text("A letter")
+    (kind / "body.txt").write_text("{{ text }}")
+    (kind / "body.html").write_text("<p>A letter</p>")
+    return folder
+
+
+class Live:
+    """The worker of `app`; a context manager. Messages go by its `smtp` transport."""
+
+    def __init__(self, app: Flask, *, threads: int = 4) -> None:
+        """`app` sends LETTERS. Nothing that the breaker and the pace read is remembered beyond a moment."""
+        self.app = app
+        self.transport: Transport = app.extensions["notifier.transport"]
+        self._settings: Settings = app.extensions["notifier.settings"]
+        gate = app.extensions["notifier.sender"].gate
+        # Tests empty the tables behind their backs: every look must be at the rows.
+        gate._breaker._fresh = gate._pace._fresh = 0
+        self._threads = threads
+        self._numbers = count(1)
+        self._under_way = 0
+        self._failed: list[str] = []
+        self._changed = threading.Condition()
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        # One process, many applications: forget the connections to the broker of the one before.
+        self.app.extensions["celery"]._after_fork()
+        signals.before_task_publish.connect(self._published)
+        signals.task_postrun.connect(self._ran)
+        self._exit.callback(signals.before_task_publish.disconnect, self._published)
+        self._exit.callback(signals.task_postrun.disconnect, self._ran)
+        self._exit.enter_context(
+            start_worker(
+                self.app.extensions["celery"],
+                pool="threads",
+                concurrency=self._threads,
+                queues=[TRANSACTIONAL, BULK, CONTROL],
+                perform_ping_check=False,
+                shutdown_timeout=20,
+            )
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    # --- the mail server ---------------------------------------------------------------------------
+
+    def speak_with(
+        self,
+        server: SmtpServer,
+        *,
+        timeouts: Mapping[Phase, float] | None = None,
+        total: float = 30.0,
+        connections: int = 10,
+        max_mails: int = 1000,
+        **settings: Any,
+    ) -> None:
+        """From now on mail goes to `server`. `settings`: MAIL_*; `timeouts`: those that must be short."""
+        self.transport.close()
+        values = {"mail_server": server.host, "mail_port": server.port} | settings
+        endpoint = Endpoint.from_settings(self._settings.model_copy(update=values))
+        patient = dict.fromkeys(Phase, 10.0) | {Phase.QUIT: 1.0}
+        self.transport.endpoint = replace(endpoint, timeouts=patient | dict(timeouts or {}), total=total)
+        self.transport.connections = connections
+        self.transport._max_mails = max_mails
+
+    # --- the ledger --------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Empty the ledger, and all that was learnt of mail servers."""
+        self.transport.close()
+        with self.app.app_context():
+            for table in (Attempt, Notification, Suppression, TransportState, Pace, User):
+                db.session.execute(delete(table))
+            db.session.commit()
+
+    def owe(self, *recipients: str, **values: Any) -> list[int]:
+        """Rows that are due, one for each recipient; nobody rings for them. `values`: columns of all."""
+        now = clock.now()
+        people = [{"email": address, "identity_key": address.lower()} for address in recipients]
+        with self.app.app_context():
+            ids = db.session.scalars(insert(User).returning(User.id, sort_by_parameter_order=True), people).all()
+            rows = [
+                {
+                    "kind": Letter.name,
+                    "user_id": user,
+                    "recipient": address,
+                    "dedupe_key": f"letter:{next(self._numbers)}",
+                    "next_attempt_at": now,
+                    "ring_at": now,
+                    "deadline": now + timedelta(hours=24),
+                }
+                | values
+                for user, address in zip(ids, recipients, strict=True)
+            ]
+            made = insert(Notification).returning(Notification.id, sort_by_parameter_order=True)
+            pks = db.session.scalars(made, rows).all()
+            db.session.commit()
+        return list(pks)
+
+    def make_due(self) -> None:
+        """Let the time pass that the waiting rows wait for."""
+        with self.app.app_context():
+            waiting = update(Notification).where(Notification.status == "pending")
+            db.session.execute(waiting.values(next_attempt_at=clock.now(), ring_at=clock.now()))
+            for pause in (Pace, TransportState):
+                db.session.execute(delete(pause))
+            db.session.commit()
+
+    def rows(self) -> list[Notification]:
+        """The whole ledger, in order."""
+        return self._all(select(Notification).order_by(Notification.id))
+
+    def attempts(self) -> list[Attempt]:
+        """The tries that did not simply succeed, in order."""
+        return self._all(select(Attempt).order_by(Attempt.id))
+
+    def suppressions(self) -> list[Suppression]:
+        """The addresses that get no more mail."""
+        return self._all(select(Suppression).order_by(Suppression.identity_key))
+
+    def held(self) -> list[TransportState]:
+        """The transports that are held."""
+        return self._all(select(TransportState).where(TransportState.held_since.is_not(None)))
+
+    def paused(self) -> dict[str, datetime]:
+        """What has been asked to slow down, and until when."""
+        return {pace.key: pace.until for pace in self._all(select(Pace))}
+
+    def _all(self, query: Any) -> list[Any]:
+        with self.app.app_context():
+            return list(db.session.scalars(query))
+
+    # --- the worker --------------------------------------------------------------------------------
+
+    def deliver(self, pks: Sequence[int], *, batch: int = 1000) -> list[Notification]:
+        """Let the worker try these rows once each, as bulk mail goes. All rows, as they are then."""
+        for start in range(0, len(pks), batch):
+            jobs.deliver_batch.apply_async((list(pks[start : start + batch]),), queue=BULK)
+        self.wait()
+        return self.rows()
+
+    def deliver_alone(self, pks: Iterable[int]) -> list[Notification]:
+        """Let the worker try these rows once each, every one in a task of its own. All rows, as they are then.
+
+        The quick tries of a task (three, seconds apart) are used up: the try is the last one, for which the row
+        itself says when to go on.
+        """
+        for pk in pks:
+            jobs.deliver_notification.apply_async((pk,), retries=jobs.deliver_notification.max_retries)
+        self.wait()
+        return self.rows()
+
+    def sweep(self) -> None:
+        """One sweep, and all that it rings for."""
+        jobs.sweep.apply_async()
+        self.wait()
+
+    def wait(self) -> None:
+        """Until every task that was published has run. Fails where one of them raised."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._under_way <= 0, PATIENCE), "the worker is still busy"
+            failed, self._failed = self._failed, []
+        assert not failed, failed
+
+    def _published(self, **_: Any) -> None:
+        with self._changed:
+            self._under_way += 1
+
+    def _ran(self, state: str | None = None, retval: Any = None, **_: Any) -> None:
+        with self._changed:
+            self._under_way -= 1
+            if state == "FAILURE":
+                self._failed.append(repr(retval))
+            self._changed.notify_all()

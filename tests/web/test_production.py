@@ -1,0 +1,117 @@
+"""What production adds: cookies, HSTS, hosts, proxies, a broker that must be named."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from notifier import logs
+from notifier.app import create_app
+from notifier.extensions import db
+from tests.conftest import make_settings
+from tests.support.browse import Visitor
+
+BASE = {
+    "notifier_env": "production",
+    "public_url": "https://app.example.com",
+    "database_url": "",
+    "redis_url": "redis://127.0.0.1:1/0",
+    "mail_server": "127.0.0.1",
+    "ratelimit_enabled": True,
+}
+
+
+@pytest.fixture
+def production(
+    tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Flask]]:
+    monkeypatch.setattr(logs, "configure", lambda: None)  # it is for the whole process, other tests included
+    apps: list[Flask] = []
+
+    def make(**values: object) -> Flask:
+        path = tmp_path / "notifier.db"
+        path.write_bytes(migrated_sqlite.read_bytes())
+        settings = make_settings(**BASE | {"database_url": f"sqlite:///{path}"} | values)
+        apps.append(create_app(settings, publish=lambda keys, bulk: None))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def test_the_cookie_is_bound_to_https_and_to_this_host(production: Callable[..., Flask]) -> None:
+    answer = production().test_client().get("/signup", base_url="https://app.example.com")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-notifier=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+
+
+def test_browsers_are_told_to_stay_on_https(production: Callable[..., Flask]) -> None:
+    answer = production().test_client().get("/", base_url="https://app.example.com")
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_a_host_that_is_not_ours_is_refused(production: Callable[..., Flask]) -> None:
+    assert production().test_client().get("/", base_url="https://evil.example").status_code == 400
+
+
+@pytest.mark.parametrize(("proxies", "limited"), [(0, True), (1, False)])
+def test_clients_behind_a_proxy_are_told_apart_only_if_it_is_trusted(
+    production: Callable[..., Flask], proxies: int, limited: bool
+) -> None:
+    client = production(trusted_proxies=proxies).test_client()
+    https = {"base_url": "https://app.example.com"}
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/signup", **https).text)
+    assert token
+    codes = {
+        client.post(
+            "/signup",
+            data={"csrf_token": token.group(1)},
+            headers={"X-Forwarded-For": f"203.0.{number}.1"},
+            **https,
+        ).status_code
+        for number in range(62)
+    }
+    assert (429 in codes) is limited
+
+
+def codes_of(app: Flask, path: str, requests: list[tuple[str, str]]) -> list[int]:
+    """The answers to (client, typed address), all with one session."""
+    visitor = Visitor(app)
+    token = visitor.token("/signup")
+    codes = []
+    for client, email in requests:
+        visitor.environ["REMOTE_ADDR"] = client
+        codes.append(visitor.post(path, {"csrf_token": token, "email": email}).status_code)
+    return codes
+
+
+def limited_app(production: Callable[..., Flask]) -> Flask:
+    return production(notifier_env="test", public_url="http://notifier.test", redis_url="")
+
+
+def test_one_network_is_limited_as_a_whole(production: Callable[..., Flask]) -> None:
+    requests = [(f"203.0.113.{number % 250}", f"not an address {number}") for number in range(301)]
+    assert codes_of(limited_app(production), "/resend", requests).index(429) == 300
+
+
+def test_one_address_is_limited_whoever_asks(production: Callable[..., Flask]) -> None:
+    requests = [(f"203.{number}.113.1", f"a.da+{number}@example.com") for number in range(11)]
+    assert codes_of(limited_app(production), "/resend", requests).index(429) == 10
+
+
+def test_a_process_without_a_broker_leaves_its_mail_to_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    app = create_app(make_settings(notifier_env="development", database_url=f"sqlite:///{tmp_path / 'x.db'}"))
+    assert not app.extensions["notifier.outbox"].publish([1])
+    assert app.extensions["notifier.outbox"].left_to_sweep == 1
+    findings = {finding.name: finding.ok for finding in app.extensions["notifier.probes"]()}
+    assert findings["broker"] is False
