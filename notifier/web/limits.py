@@ -32,7 +32,7 @@ def typed_address() -> str:
     try:
         key = abuse_key(parse_address(text))
     except AddressError:
-        key = text
+        key = f"{get_remote_address()} {text}"  # what is no address is nobody else's
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
 
 
