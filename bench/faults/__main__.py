@@ -16,7 +16,7 @@ def main() -> int:
     options = _parse()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     mails, kills = (2000, 10) if options.quick else (options.mails, options.kills)
-    faults = catalogue(mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick)
+    faults = catalogue(mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick, delay_ms=options.delay_ms)
     chosen = [fault for fault in faults if not options.only or fault.name in options.only]
     if options.only and len({fault.name for fault in chosen}) < len(options.only):
         raise SystemExit(f"the faults are: {', '.join(dict.fromkeys(fault.name for fault in faults))}")
@@ -50,6 +50,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="2,000 mails and 10 kills")
     parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of faults, with commas")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--delay-ms", type=float, default=4.0, help="of each reply, in kill9 (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and journals")
     return parser.parse_args()
 

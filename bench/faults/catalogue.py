@@ -17,9 +17,9 @@ class Fault:
     run: Callable[[Stage], Result]
 
 
-def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool) -> list[Fault]:
+def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, delay_ms: float) -> list[Fault]:
     """`mails` and `kills` are those of kill9."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
-        *(Fault("kill9", partial(kill9, mails=mails, kills=kills, policy=each, seed=seed)) for each in policies),
+        *(Fault("kill9", partial(kill9, mails=mails, kills=kills, policy=each, seed=seed, delay_ms=delay_ms)) for each in policies),
     ]

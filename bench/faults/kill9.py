@@ -33,11 +33,11 @@ LATER = 0.08
 _OWNER = re.compile(r"-(\d+)-[0-9a-f]+$")
 
 
-def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int) -> Result:
+def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay_ms: float = 4.0) -> Result:
     """Lost 0; doubled or unknown at most what was on the wire at the kills."""
     result = Result(f"kill9 ({policy})", "I1 I2 I3 I4 I7 I8")
     with ExitStack() as stack:
-        scene = Scene(stage, stack)
+        scene = Scene(stage, stack, delay_ms=delay_ms)
         massacre = _Massacre(scene, scene.worker(), scene.owe(mails, policy=policy), random.Random(seed))
         start = time.monotonic()
         done = massacre.run(kills)

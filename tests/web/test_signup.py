@@ -104,6 +104,7 @@ def test_the_answer_does_not_tell_whether_an_address_is_known(make_app: Callable
     assert answers[0] == answers[1]
 
 
+@pytest.mark.usefixtures("frozen")  # a window that ends in the middle would let more in
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(make_app: Callable[..., Flask]) -> None:
     visitor = Visitor(make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True))
     token = visitor.token("/signup")
@@ -124,6 +125,7 @@ def test_one_address_gets_few_mails_however_many_clients_ask(make_app: Callable[
         assert len(db.session.scalars(select(Notification)).all()) == 1
 
 
+@pytest.mark.usefixtures("frozen")  # a window that ends in the middle would let more in
 def test_the_limits_hold_without_redis(make_app: Callable[..., Flask]) -> None:
     app = make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True, redis_url="redis://127.0.0.1:1/0")
     visitor = Visitor(app)
