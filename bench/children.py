@@ -67,28 +67,33 @@ class Child:
 
     def hear(self, word: str, seconds: float) -> str:
         """The rest of its next line that starts with `word`. Raises ChildError when it does not come in time."""
-        deadline = time.monotonic() + seconds
-        while True:
-            line, end, rest = self._buffer.partition(b"\n")
-            if end:
-                self._buffer = rest
-                if line.startswith(word.encode()):
-                    return line[len(word) :].decode().strip()
-                continue
-            self._read(deadline, word)
+        try:
+            return self._line(word, time.monotonic() + seconds)
+        except TimeoutError as error:
+            raise self.error(f"did not say {word!r} within {seconds:.0f} s") from error
 
     def heard(self, word: str) -> str | None:
         """The same without waiting: None where the line has not come yet. Raises ChildError if it ended."""
         try:
-            return self.hear(word, 0)
+            return self._line(word, time.monotonic())
         except TimeoutError:
             return None
 
-    def _read(self, deadline: float, word: str) -> None:
+    def _line(self, word: str, deadline: float) -> str:
+        while True:
+            line, end, rest = self._buffer.partition(b"\n")
+            if not end:
+                self._read(deadline)
+                continue
+            self._buffer = rest
+            if line.startswith(word.encode()):
+                return line[len(word) :].decode().strip()
+
+    def _read(self, deadline: float) -> None:
         assert self._process.stdout is not None
         left = max(0.0, deadline - time.monotonic())
         if not select.select([self._process.stdout], [], [], left)[0]:
-            raise TimeoutError(f"{self.name} did not say {word!r} in time")
+            raise TimeoutError
         data = os.read(self._process.stdout.fileno(), 65536)
         if not data:
             raise self.error("ended")

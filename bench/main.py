@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,18 +72,32 @@ def measure(options: argparse.Namespace, other_python: str) -> dict[str, Any]:
     if any(isinstance(one, PostOffice) for one in contenders) and not Path(other_python).exists():
         raise SystemExit("bench: .venv-bench is missing: start it with ./run bench")
     plan = Plan(options.mails, options.rounds, options.delays, contenders)
-    with open_stage(options.mails, other_python) as stage:
-        machine = describe(other_python, stage.folder)
-        runs = race(stage, plan, _tell) if contenders else []
-        figures = {name: figure() for name, figure in _figures(stage, options) if name in options.only}
-    return {
+    result = {
         "command": shlex.join(["./run", "bench", *sys.argv[1:]]),
         "measured_at": clock.now().isoformat(timespec="seconds"),
-        "machine": machine,
         "plan": {"mails": options.mails, "rounds": options.rounds, "delays_ms": options.delays},
-        "runs": [run.as_dict() for run in runs],
-        "figures": figures,
+        "runs": [],
+        "figures": {},
+        "error": None,
     }
+    with open_stage(options.mails, other_python) as stage:
+        result["machine"] = describe(other_python, stage.folder)
+        try:
+            _measure_into(result, stage, plan, options)
+        except ChildError as error:
+            # What was measured until then is not thrown away.
+            result["error"] = str(error)
+    return result
+
+
+def _measure_into(result: dict[str, Any], stage: Stage, plan: Plan, options: argparse.Namespace) -> None:
+    for run in race(stage, plan) if plan.contenders else ():
+        _tell(run)
+        result["runs"].append(run.as_dict())
+    for name, figure in _figures(stage, options):
+        if name in options.only:
+            told.print(f"{name} …")
+            result["figures"][name] = figure()
 
 
 def _figures(stage: Stage, options: argparse.Namespace) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -113,14 +128,15 @@ def write_docs(result: dict[str, Any]) -> None:
 def main() -> None:
     """The command line; exit 1 where a process failed or a mail of ours was lost."""
     options = parse(sys.argv[1:])
+    # As with Ctrl-C: children are ended and folders removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     other_python = os.environ.get("BENCH_PYTHON", str(ROOT / ".venv-bench" / "bin" / "python"))
-    try:
-        result = measure(options, other_python)
-    except ChildError as error:
-        sys.exit(f"bench: {error}")
+    result = measure(options, other_python)
     show(result, Console() if sys.stdout.isatty() else Console(width=WIDTH))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if result["error"]:
+        sys.exit(f"bench: {result['error']}")
     if options.docs:
         write_docs(result)
     if any(run["lost"] for run in result["runs"] if run["contender"] == "notifier"):

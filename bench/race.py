@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from bench.contenders import Contender, Setting
 from bench.servers import Sink, Stage, open_sink
 from bench.usage import PeakMemory, usage_of
 
-#: Seconds that one run with slow replies should take at least and at most.
+#: Seconds that one run with slow replies should take.
 SLOW_RUN = 12.0
+#: Seconds after which any run is given up; what has not come by then is lost.
 LIMIT = 180.0
-#: Seconds without any mail after which a run is given up: what has not come by then is lost.
+#: Seconds without any mail after which it is given up, too.
 SILENCE = 20.0
 #: Seconds for late copies to come in.
 GRACE = 0.3
@@ -62,12 +63,11 @@ class Run:
         return asdict(self)
 
 
-def race(stage: Stage, plan: Plan, tell: Callable[[Run], None]) -> list[Run]:
-    """All runs: for each delay A B C D, A B C D, …"""
+def race(stage: Stage, plan: Plan) -> Iterator[Run]:
+    """All runs, as they end: for each delay A B C D, A B C D, …"""
     for contender in plan.contenders:
         contender.prepare(stage)
     stage.execute("ANALYZE users")
-    runs = []
     for delay, number, contender in _order(plan):
         mails = affordable(
             plan.mails,
@@ -76,10 +76,7 @@ def race(stage: Stage, plan: Plan, tell: Callable[[Run], None]) -> list[Run]:
             connections=contender.connections(delay),
             seconds=SLOW_RUN,
         )
-        run = run_once(stage, contender, delay_ms=delay, mails=mails, number=number)
-        tell(run)
-        runs.append(run)
-    return runs
+        yield run_once(stage, contender, delay_ms=delay, mails=mails, number=number)
 
 
 def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:

@@ -1,26 +1,27 @@
 """Keys of DKIM: the private one in a PEM file, the public one in a TXT record (RFC 6376 3.6.1, RFC 8463)."""
 
-import binascii
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from dkim.asn1 import ASN1FormatError
-from dkim.crypto import UnparsableKeyError, parse_pem_private_key, parse_public_key
+from dkim.crypto import UnparsableKeyError, parse_public_key
 from dkim.util import InvalidTagValueList, parse_tag_value
-from nacl.signing import SigningKey
 
 #: Bits. RFC 8301 3.2: verifiers refuse fewer than 1024, signers should use 2048 or more.
 MIN_RSA, GOOD_RSA = 1024, 2048
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\n(.+?)\n-----END \1-----", re.DOTALL)
-#: What stands before the 32 octets of an Ed25519 key in its PKCS #8 form (RFC 8410, section 7).
-_ED25519_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
-#: AlgorithmIdentifier of rsaEncryption (RFC 3279 2.3.1).
-_RSA_ALGORITHM = bytes.fromhex("300d06092a864886f70d0101010500")
-#: Everything that the parsers raise for something that is no key.
+#: Everything that dkimpy's parser raises for something that is no key.
 _RUBBISH = (UnparsableKeyError, ASN1FormatError, ValueError, IndexError, TypeError, KeyError, AssertionError)
 
 
@@ -44,8 +45,17 @@ class PublicKey:
     @property
     def record(self) -> str:
         """The TXT record to publish at `<selector>._domainkey.<domain>`."""
-        data = _rsa_der(*self.numbers) if self.kind == "rsa" else self.numbers[0].to_bytes(32, "big")
+        data = self._der() if self.kind == "rsa" else self.numbers[0].to_bytes(32, "big")
         return f"v=DKIM1; k={self.kind}; p={b64encode(data).decode()}"
+
+    def _der(self) -> bytes:
+        """SubjectPublicKeyInfo (RFC 5280 4.1), the form that every verifier reads."""
+        modulus, exponent = self.numbers
+        return (
+            RSAPublicNumbers(exponent, modulus)
+            .public_key()
+            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
 
     @classmethod
     def from_record(cls, text: str) -> Self:
@@ -81,15 +91,21 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key. `material` is what dkimpy takes: PEM for RSA, base64 of the seed for Ed25519."""
+    """A private key, checked and held by OpenSSL. Threads may share it; it cannot be copied out or pickled."""
 
     public: PublicKey
-    material: bytes = field(repr=False)
+    _secret: RSAPrivateKey | Ed25519PrivateKey = field(repr=False, compare=False)
 
     @property
     def algorithm(self) -> bytes:
         """The a= of its signatures."""
         return f"{self.public.kind}-sha256".encode()
+
+    def sign(self, digest: bytes) -> bytes:
+        """The b= for a SHA-256 digest: RFC 8017 8.2 with RSA; with Ed25519 the digest is the message (RFC 8463 3)."""
+        if isinstance(self._secret, RSAPrivateKey):
+            return self._secret.sign(digest, PKCS1v15(), Prehashed(SHA256()))
+        return self._secret.sign(digest)
 
 
 def load_private_key(path: Path) -> PrivateKey:
@@ -101,43 +117,25 @@ def load_private_key(path: Path) -> PrivateKey:
     pem = _PEM.search(text)
     if pem is None:
         raise KeyProblem(f"{path} holds no private key in PEM form")
-    label, body = pem.groups()
+    label = pem[1]
     if b"ENCRYPTED" in text:
         raise KeyProblem(f"{path} is encrypted; the service starts without anybody who could type its password")
     if b"PRIVATE KEY" not in label:
         raise KeyProblem(f"{path} holds something else than a private key: {label.decode().lower()}")
     try:
-        key = _private_key(b64decode(body), pem.group())
-    except (*_RUBBISH, binascii.Error):
-        raise KeyProblem(f"{path} holds no RSA or Ed25519 key that can be read") from None
+        secret = load_pem_private_key(pem[0], password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        secret = None
+    if not isinstance(secret, RSAPrivateKey | Ed25519PrivateKey):
+        raise KeyProblem(f"{path} holds no RSA or Ed25519 key that can be read")
+    key = PrivateKey(_public(secret), secret)
     if key.public.bits < (MIN_RSA if key.public.kind == "rsa" else 0):
         raise KeyProblem(f"{path} holds an RSA key of {key.public.bits} bits; receivers ignore fewer than {MIN_RSA}")
     return key
 
 
-def _private_key(der: bytes, pem: bytes) -> PrivateKey:
-    if der.startswith(_ED25519_PREFIX):
-        seed = der.removeprefix(_ED25519_PREFIX)
-        public = int.from_bytes(bytes(SigningKey(seed).verify_key), "big")
-        return PrivateKey(PublicKey("ed25519", (public,)), b64encode(seed))
-    numbers: Any = parse_pem_private_key(pem)
-    return PrivateKey(PublicKey("rsa", (numbers["modulus"], numbers["publicExponent"])), pem)
-
-
-def _rsa_der(modulus: int, exponent: int) -> bytes:
-    """SubjectPublicKeyInfo (RFC 5280 4.1), the form that every verifier reads."""
-    key = _der(0x30, _integer(modulus) + _integer(exponent))
-    return _der(0x30, _RSA_ALGORITHM + _der(0x03, b"\0" + key))
-
-
-def _integer(number: int) -> bytes:
-    # One octet more where the first bit is set: DER's integers have a sign.
-    return _der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + content
+def _public(secret: RSAPrivateKey | Ed25519PrivateKey) -> PublicKey:
+    if isinstance(secret, RSAPrivateKey):
+        numbers = secret.public_key().public_numbers()
+        return PublicKey("rsa", (numbers.n, numbers.e))
+    return PublicKey("ed25519", (int.from_bytes(secret.public_key().public_bytes_raw(), "big"),))

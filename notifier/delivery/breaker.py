@@ -95,6 +95,12 @@ class Breaker:
             self._open.pop(name, None)
         return answer
 
+    def is_held(self, name: str) -> bool:
+        """Whether it is held at this very moment. Hands out no probe."""
+        with self._transaction() as session:
+            row = _read(session, name)
+        return row is not None and row.held_since is not None
+
     def report(self, name: str, outcome: Outcome, now: datetime, *, probe: Probe | None = None) -> Change | None:
         """Tell what a mail met; `probe` is what `ask` gave for it, if it was one.
 

@@ -93,6 +93,9 @@ class Gate:
         way = self._way(now)
         if isinstance(way, Wait):
             self._defer(pks, way.until, HELD)
+            # A hold that ended meanwhile has woken only what waited already.
+            if not all(map(self._breaker.is_held, self._transports)):
+                self._wake(clock.now())
             yield Deferred(pks)
             return
         name, probe = way
@@ -119,10 +122,12 @@ class Gate:
 
     def _way(self, now: datetime) -> tuple[str, Probe | None] | Wait:
         """A transport and, where it is held, the probe that is due; or until when all of them are held."""
-        answers = {name: self._breaker.ask(name, now) for name in self._transports}
-        for name, answer in answers.items():
+        answers: dict[str, Go | Wait] = {}
+        for name in self._transports:
+            answer = self._breaker.ask(name, now)
             if isinstance(answer, Probe):
-                return name, answer
+                return name, answer  # the others are not asked: a probe that nobody uses is lost for minutes
+            answers[name] = answer
         open_ = [name for name, answer in answers.items() if isinstance(answer, Go)]
         if open_:
             return self._choose(open_), None

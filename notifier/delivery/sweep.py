@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -54,7 +54,7 @@ class Sweep:
         for bulk in (False, True):
             keys = [key for key, is_bulk in waiting if is_bulk is bulk]
             # Rows whose bell nobody heard keep their place: the next sweep finds them again.
-            if self._ring(keys, bulk):
+            if self._ring(keys, bulk, now):
                 rung += len(keys)
             else:
                 refused += len(keys)
@@ -63,12 +63,12 @@ class Sweep:
             log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
         return swept
 
-    def _ring(self, keys: Sequence[int], bulk: bool) -> bool:
+    def _ring(self, keys: Sequence[int], bulk: bool, seen: datetime) -> bool:
         if not keys:
             return True
         if not self._publish(keys, bulk=bulk):
             return False
         session = self._session()
-        ledger.rung(session, keys, again_at=clock.now() + RING_AGAIN[bulk])
+        ledger.rung(session, keys, seen=seen, again_at=clock.now() + RING_AGAIN[bulk])
         session.commit()
         return True

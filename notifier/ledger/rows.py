@@ -124,9 +124,12 @@ def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, b
     return [(pk, bulk) for pk, bulk in session.execute(query)]
 
 
-def rung(session: Session, pks: Collection[int], *, again_at: datetime) -> None:
-    """Remember that the bell was rung for these rows, and when to ring again."""
-    waiting = (Notification.id.in_(pks), Notification.status == Status.pending)
+def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> None:
+    """Remember that the bell was rung for these rows, which were overdue at `seen`, and when to ring again.
+
+    Whoever was quick has tried them already: then the end of that try says when.
+    """
+    waiting = (Notification.id.in_(pks), Notification.status == Status.pending, Notification.ring_at <= seen)
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
     session.execute(
         update(Notification).where(*waiting).values(ring_at=later).execution_options(synchronize_session=False)

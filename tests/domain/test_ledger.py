@@ -201,7 +201,7 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
     first = owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
     owed(3, ring_at=NOON + timedelta(seconds=1))
     assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
-    ledger.rung(db.session(), [first, second], again_at=NOON + timedelta(minutes=1))
+    ledger.rung(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
     db.session.commit()
     assert ledger.overdue(db.session(), now=NOON, limit=10) == []
 

@@ -23,12 +23,17 @@ import pytest
 import redis
 import time_machine
 from flask import Flask
+from sqlalchemy import update
 
-from notifier import clock
+from notifier import clock, ledger
 from notifier.app import create_app
-from notifier.delivery.outcome import Phase
+from notifier.delivery.breaker import Breaker
+from notifier.delivery.gate import Gate, Portion
+from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.pace import Pace
+from notifier.delivery.verdict import HELD
 from notifier.extensions import db
-from notifier.models import Notification
+from notifier.models import Notification, TransportState
 from tests.conftest import NOON, make_settings
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates
@@ -423,21 +428,29 @@ def test_in_a_batch_every_row_has_its_own_outcome(live: Live, offers: tuple[str,
     assert live.held() == []
 
 
-@pytest.mark.parametrize(("replies", "decisions"), [("mail", {"RETRY"}), ("eod", {"RETRY"}), ("data", {"RETRY"})])
-def test_a_refusal_now_and_then_concerns_its_own_mail_only(live: Live, replies: str, decisions: set[str]) -> None:
-    refused = [None, None, "451 4.3.0 Not now"] * 16
-    with SmtpServer({replies: refused}) as server:
+@pytest.mark.parametrize("phase", ["mail", "data", "eod"])
+def test_a_refusal_now_and_then_concerns_its_own_mail_only(live: Live, phase: str) -> None:
+    refused: list[Action] = [None, None, "451 4.3.0 Not now"] * 16
+    with SmtpServer({phase: refused}) as server:
         live.speak_with(server, connections=4)
         rows = live.deliver(live.owe(*people(48)))
     assert Counter(row.status for row in rows) == {"sent": 32, "pending": 16}
     assert copies(server) == {row.recipient: 1 for row in rows if row.status == "sent"}
-    assert {attempt.decision for attempt in live.attempts()} == decisions
+    assert {attempt.decision for attempt in live.attempts()} == {"RETRY"}
     assert {(row.status, row.attempts) for row in rows} == {("sent", 1), ("pending", 1)}
 
 
 # --- trouble of our own ----------------------------------------------------------------------------
 
-STEP = timedelta(seconds=5)
+#: From one sweep to the next, by the clock of the test.
+STEP = timedelta(seconds=10)
+
+SECURE = {"mail_use_tls": True, "mail_username": "ada", "mail_password": "secret"}
+
+
+def harmless(line: str) -> bool:
+    """Whether a command may be sent to anybody, in clear."""
+    return line.split(" ")[0] in {"EHLO", "HELO", "STARTTLS", "QUIT"}
 
 
 def test_refused_credentials_hold_the_mail_for_as_long_as_they_are_refused_and_no_longer(
@@ -450,18 +463,12 @@ def test_refused_credentials_hold_the_mail_for_as_long_as_they_are_refused_and_n
         logins.append(clock.now())
         return None if clock.now() >= works_again else "535 5.7.8 Authentication credentials invalid"
 
-    users = {"ada": "secret"}
     with (
-        time_machine.travel(NOON, tick=False) as traveller,
-        SmtpServer({"auth": login}, tls=certificates().good, users=users) as server,
+        # It ticks as well: a sweep and what it rings for are not at the very same moment.
+        time_machine.travel(NOON) as traveller,
+        SmtpServer({"auth": login}, tls=certificates().good, users={"ada": "secret"}) as server,
     ):
-        live.speak_with(
-            server,
-            mail_use_tls=True,
-            mail_ca_file=certificates().authority,
-            mail_username="ada",
-            mail_password="secret",
-        )
+        live.speak_with(server, mail_ca_file=certificates().authority, **SECURE)
         live.deliver(live.owe(*people(20), bulk=True))
         live.deliver_alone(live.owe(ADA))
         while clock.now() < works_again:
@@ -475,29 +482,88 @@ def test_refused_credentials_hold_the_mail_for_as_long_as_they_are_refused_and_n
             traveller.shift(STEP)
         ended = clock.now()
 
-    rows = live.rows()
-    assert {(row.status, row.attempts) for row in rows} == {("sent", 1)}
+    assert {(row.status, row.attempts) for row in live.rows()} == {("sent", 1)}
     assert copies(server) == dict.fromkeys([*people(20), ADA], 1)
     assert ended - works_again <= timedelta(minutes=5) + 2 * STEP
     assert len(alerts(caplog)) == 1
     assert live.held() == []
-    tries = sorted(set(logins))
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(tries)]
-    assert gaps[:4] == [60, 120, 240, 300]
-    # Only the batch that found out tried more than once, on the connections that it opened at the same time.
-    assert all(logins.count(probe) == 1 for probe in tries[1:4])
-    assert secrets_in_the_clear(server) == []
+    # The batch that found out tried on a few connections at once; after it, one mail at a time.
+    first = [moment for moment in logins if moment < NOON + timedelta(seconds=30)]
+    probes = [moment for moment in logins if NOON + timedelta(seconds=30) < moment][:4]
+    assert len(first) <= 10
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise([first[-1], *probes])]
+    assert [int(wait // 10 * 10) for wait in waits] == [60, 120, 240, 300]
+    assert all(harmless(command.line) or command.tls for command in server.commands)
 
 
-def secrets_in_the_clear(server: SmtpServer) -> list[str]:
-    return [command.line for command in server.commands if not command.tls and not harmless(command.line)]
+def test_of_two_servers_that_refuse_us_each_is_probed_in_its_turn(live: Live) -> None:
+    """Both are due for a probe at the same moment; one mail can find out about one of them only."""
+    refused = Outcome(Decision.HOLD, Phase.AUTH, Scope.TRANSPORT, 535)
+    with time_machine.travel(NOON, tick=False) as traveller, live.app.app_context():
+        breaker = Breaker(db.session, fresh=0)
+        gate = Gate(db.session, breaker, Pace(db.session), transports=("one", "two"), choose=min)
+        for name in ("one", "two"):
+            breaker.report(name, refused, clock.now())
+        traveller.shift(timedelta(minutes=1))
+        pks = live.owe(ADA)
+        probed = []
+        for _ in range(2):
+            for portion in gate.portions(pks):
+                assert isinstance(portion, Portion)
+                probed.append(portion.transport)
+                portion.report(ADA, refused)
+    assert probed == ["one", "two"]
 
 
-def harmless(line: str) -> bool:
-    return line.split(" ")[0] in {"EHLO", "HELO", "STARTTLS", "QUIT"}
+def test_a_hold_that_ends_while_a_row_is_put_off_does_not_keep_that_row(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker sees the hold; before it has put its rows off, another one's probe gets through."""
+    with SmtpServer({"mail": ["530 5.7.0 Authentication required"]}) as server:
+        live.speak_with(server)
+        live.deliver(live.owe(ADA))
+        gate = live.app.extensions["notifier.sender"].gate
+        look, ended = gate._breaker.ask, threading.Event()
+
+        def look_and_be_slow(name: str, now: datetime) -> Any:
+            answer = look(name, now)
+            if not ended.is_set():
+                ended.set()
+                with live.app.app_context():
+                    db.session.execute(update(TransportState).values(held_since=None))
+                    db.session.commit()
+                    ledger.wake(db.session(), reason=HELD, now=clock.now())
+                    db.session.commit()
+            return answer
+
+        monkeypatch.setattr(gate._breaker, "ask", look_and_be_slow)
+        late = live.owe("late@example.com")
+        live.deliver(late)
+        live.deliver(late)
+    assert ended.is_set()
+    assert copies(server) == {"late@example.com": 1}
 
 
-SECURE = {"mail_use_tls": True, "mail_username": "ada", "mail_password": "secret"}
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_try_that_ends_before_the_sweep_has_noted_its_ringing_keeps_its_next_moment(
+    live: Live, monkeypatch: pytest.MonkeyPatch, bulk: bool
+) -> None:
+    sweep = live.app.extensions["notifier.sweep"]
+    ring = sweep._publish
+
+    def ring_and_be_slow(keys: list[int], *, bulk: bool) -> bool:
+        taken = ring(keys, bulk=bulk)
+        live.wait()
+        return bool(taken)
+
+    monkeypatch.setattr(sweep, "_publish", ring_and_be_slow)
+    with SmtpServer({"rcpt": "450 4.1.1 Unverified address"}) as server, live.app.app_context():
+        live.speak_with(server)
+        live.owe(ADA, bulk=bulk)
+        sweep.run()
+    (row,) = live.rows()
+    assert row.attempts == 1
+    assert row.ring_at == row.next_attempt_at
 
 
 @pytest.mark.parametrize(
