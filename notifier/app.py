@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import logs, sqlite
 from notifier.accounts import Accounts
-from notifier.config import Settings, load_settings
+from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.compose import Composer
 from notifier.delivery.deliver import Sender
@@ -131,7 +131,11 @@ def _limiter_options(settings: Settings) -> dict[str, object]:
 
 def _bind_extensions(app: Flask, settings: Settings) -> None:
     if settings.sqlalchemy_url.startswith("sqlite:///"):
-        Path(settings.sqlalchemy_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(settings.sqlalchemy_url.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"DATABASE_URL: the folder {folder} cannot be made: {error.strerror}") from None
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     csrf.init_app(app)

@@ -10,20 +10,25 @@ from pathlib import Path
 from bench.faults.catalogue import catalogue
 from bench.faults.stage import open_stage
 
+#: Users beyond those of the largest fault.
+SPARE = 500
+
 
 def main() -> int:
     """Run the faults; 1 where one of them broke a promise."""
     options = _parse()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     mails, kills = (2000, 10) if options.quick else (options.mails, options.kills)
-    faults = catalogue(mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick, delay_ms=options.delay_ms)
+    faults = catalogue(
+        mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick, delay_ms=options.delay_ms
+    )
     chosen = [fault for fault in faults if not options.only or fault.name in options.only]
     if options.only and len({fault.name for fault in chosen}) < len(options.only):
         raise SystemExit(f"the faults are: {', '.join(dict.fromkeys(fault.name for fault in faults))}")
     _say(f"seed {seed}, {mails} mails, {kills} kills")
     results = []
     start = time.monotonic()
-    with open_stage(max(mails, 5000), keep=options.keep) as stage:
+    with open_stage(max(mails, 5000) + SPARE, keep=options.keep) as stage:
         if options.keep:
             _say(f"logs: {stage.folder}")
         for fault in chosen:

@@ -6,7 +6,10 @@ from functools import partial
 
 from bench.faults.kill9 import kill9
 from bench.faults.result import Result
+from bench.faults.servers import hang, refuse_one, storm
 from bench.faults.stage import Stage
+from bench.faults.stores import flush_broker, poison, restart_database
+from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, two_sweeps
 
 
 @dataclass(frozen=True)
@@ -21,5 +24,19 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
     """`mails` and `kills` are those of kill9."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
-        *(Fault("kill9", partial(kill9, mails=mails, kills=kills, policy=each, seed=seed, delay_ms=delay_ms)) for each in policies),
+        *(
+            Fault("kill9", partial(kill9, mails=mails, kills=kills, policy=each, seed=seed, delay_ms=delay_ms))
+            for each in policies
+        ),
+        Fault("worker_kill9_after_dot", kill_after_dot),
+        Fault("worker_sigterm_midsend", sigterm_midsend),
+        Fault("broker_flushall", flush_broker),
+        Fault("db_restart", restart_database),
+        Fault("poison_message", poison),
+        Fault("two_sweeps", two_sweeps),
+        Fault("smtp_4xx_storm", storm),
+        Fault("smtp_5xx_one", refuse_one),
+        Fault("smtp_half_open", partial(hang, name="smtp_half_open", conduct='{"silent": true}')),
+        Fault("smtp_drip", partial(hang, name="smtp_drip", conduct='{"drip": 1.0}')),
+        Fault("transactional_under_bulk", partial(people_first, backlog=mails)),
     ]

@@ -252,7 +252,9 @@ class Scene:
             }
         )
 
-    def owe(self, count: int, *, policy: str = "resend", bulk: bool = True, grace: float = 8.0, skip: int = 0) -> list[int]:
+    def owe(
+        self, count: int, *, policy: str = "resend", bulk: bool = True, grace: float = 8.0, skip: int = 0
+    ) -> list[int]:
         """Owe a verification mail to `count` users after the first `skip`; their keys, committed, not enqueued.
 
         `grace`: seconds before the sweep rings for them.

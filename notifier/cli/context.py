@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,6 +23,13 @@ def with_app(command: Callable[..., R]) -> Callable[..., R]:
         # On a terminal, what a command prints is the answer; routine events are not.
         logging.getLogger().setLevel(logging.WARNING)
         with app.app_context():
-            return command(app, *args, **kwargs)
+            try:
+                return command(app, *args, **kwargs)
+            except DBAPIError as error:
+                # Without the statement: it holds what people typed.
+                raise click.ClickException(
+                    f"The database refused ({type(error.orig).__name__}). Does it answer, and is its schema the newest? "
+                    "Try: notifier db upgrade"
+                ) from error
 
     return wrapped

@@ -50,3 +50,5 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
             run_up(load_settings(), Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
     except (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from None

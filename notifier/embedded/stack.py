@@ -41,6 +41,8 @@ def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
     if with_inbox:
         chosen["inbox"] = _choose("inbox", wishes.host, wishes.inbox_port)
         chosen["smtp"] = _choose("smtp", "127.0.0.1", wishes.smtp_port)
+    if len(set(chosen.values())) < len(chosen):
+        raise PortTakenError("Web, inbox and smtp need a port each: " + ", ".join(FLAGS.values()))
     return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
 
 

@@ -1,6 +1,9 @@
 """The notifier command on rows."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,3 +158,39 @@ def test_upgrade_from_nothing_and_again(tmp_path: Path, make_app: Callable[..., 
     for _ in range(2):
         result = CliRunner().invoke(command, ["db", "upgrade"])
         assert result.exit_code == 0, result.output
+
+
+def test_a_command_before_the_schema_says_what_to_do_and_shows_no_statement(
+    tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    app = make_app(database_url=f"sqlite:///{tmp_path / 'empty.db'}")
+    for words in (["seed", "--users", "1"], ["operator", "create", "boss@example.com"], ["outbox", "sweep"]):
+        result = CliRunner().invoke(build(lambda: app), words)
+        assert result.exit_code == 1
+        assert "notifier db upgrade" in result.output
+        assert "INSERT" not in result.output
+    app.extensions["notifier.probes"] = lambda: []
+    result = CliRunner().invoke(build(lambda: app), ["health"])
+    assert result.exit_code == 1
+    assert "tables are missing" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [("MAIL_PORT=x", "MAIL_PORT: "), ("NOTIFIER_ENV=production", "PUBLIC_URL: "), ("REDIS_URL=foo", "REDIS_URL: ")],
+)
+def test_servers_end_at_once_with_a_wrong_setting(tmp_path: Path, setting: str, line: str) -> None:
+    """Exit code 3 is what tells gunicorn not to start its worker again for ever."""
+    name, _, value = setting.partition("=")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", "import wsgi"],
+        env={**os.environ, "NOTIFIER_DATA_DIR": str(tmp_path), name: value},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert [text for text in done.stderr.splitlines() if text.startswith(line)], done.stderr
+    assert "Traceback" not in done.stderr

@@ -45,7 +45,7 @@ def stopped(pid: int) -> Iterator[None]:
 def test_signup_to_inbox(up: Up) -> None:
     address = someone()
     sign_up(up.address("web"), address)
-    assert_arrives_once(up, address, 20)
+    assert_arrives_once(up, address, 15)
     (mail,) = mails_to(up.address("inbox"), address)
     assert f"{up.address('web')}/verify/" in mail["Raw"]["Data"].replace("=\r\n", "").replace("=3D", "=")
 
@@ -67,7 +67,7 @@ def test_a_broker_that_hangs_slows_no_signup_and_costs_no_mail(up: Up) -> None:
         for address in addresses:
             sign_up(up.address("web"), address)
     for address in addresses:
-        assert_arrives_once(up, address, 20)
+        assert_arrives_once(up, address, 15)
 
 
 def test_a_broker_that_is_killed_costs_no_mail(up: Up) -> None:
@@ -76,7 +76,7 @@ def test_a_broker_that_is_killed_costs_no_mail(up: Up) -> None:
     for address in addresses:
         sign_up(up.address("web"), address)
     for address in addresses:
-        assert_arrives_once(up, address, 30)
+        assert_arrives_once(up, address, 15)
 
 
 def test_a_worker_killed_between_claim_and_send_costs_time_and_makes_no_copy(up: Up) -> None:

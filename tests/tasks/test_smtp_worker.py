@@ -445,7 +445,7 @@ def test_a_refusal_now_and_then_concerns_its_own_mail_only(live: Live, phase: st
 #: From one sweep to the next, by the clock of the test.
 STEP = timedelta(seconds=10)
 
-SECURE = {"mail_use_tls": True, "mail_username": "ada", "mail_password": "secret"}
+SECURE: dict[str, Any] = {"mail_use_tls": True, "mail_username": "ada", "mail_password": "secret"}
 
 
 def harmless(line: str) -> bool:

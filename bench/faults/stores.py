@@ -1,0 +1,85 @@
+"""Faults of the broker and the database: emptied, poisoned, restarted."""
+
+import time
+from contextlib import ExitStack
+
+from bench.faults.checker import tally
+from bench.faults.result import Result
+from bench.faults.stage import Scene, Stage
+from notifier.delivery.verdict import COMPOSE_TRIES
+from notifier.embedded.ports import wait_until
+
+#: Payloads that no worker understands, as they might lie in the queue after an accident.
+GARBAGE = (b"not json at all", b"{}", b'{"body": "###", "headers": {}, "properties": {}}', b"\xff\xfe\x00")
+
+
+def flush_broker(stage: Stage) -> Result:
+    """fault-007: FLUSHALL while 1,000 are queued: the ledger, not the broker, is the truth."""
+    result = Result("broker_flushall", "I1 I2 I3 I8")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        scene.ring(scene.owe(1000, grace=3))
+        with stage.redis() as client:
+            result.figures["messages lost"] = client.llen("bulk")
+            client.flushall()
+        result.expect(bool(result.figures["messages lost"]), "nothing was queued")
+        scene.worker()
+        result.expect(scene.settle(60), "I8: rows are under way after 60 s")
+        found = tally(scene.rows(), scene.sink.look())
+        result.add(found)
+        result.expect(not found.extra, "I2: copies although nothing was killed")
+    return result
+
+
+def restart_database(stage: Stage) -> Result:
+    """fault-012: Postgres is restarted in the middle of a batch, in order and then by kill -9."""
+    result = Result("db_restart", "I1 I2 I3 I4 I7 I8")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        scene.worker()
+        scene.ring(scene.owe(4000, grace=8))
+        for number, restart in enumerate((stage.postgres.restart_in_order, stage.postgres.restart), 1):
+            goal = 1000 * number
+            result.expect(wait_until(lambda: scene.sink.look().accepted > goal, 60), "the mails did not go out")  # noqa: B023  # called at once
+            with scene.sweeper.lock:
+                restart()
+        result.expect(scene.settle(90), "I8: rows are under way after 90 s")
+        seen = scene.sink.look()
+        found = tally(scene.rows(), seen)
+        result.add(found)
+        # A batch that fails closes its connections; each of them had one mail under way at most.
+        cut = sum(session.cut for session in seen.sessions.values())
+        result.figures |= {"connections given up": cut, "sweeps that failed": scene.sweeper.failed}
+        result.expect(found.doubled_or_unknown <= cut, f"I2: {found.doubled_or_unknown} doubled or unknown, {cut} cut")
+    return result
+
+
+def poison(stage: Stage) -> Result:
+    """fault-027: undecodable payloads and rows that cannot be made; the others go out, the worker lives."""
+    result = Result("poison_message", "I1 I2 I8 I11")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        worker = scene.worker()
+        good = scene.owe(200, grace=3)
+        poisoned = {good[0]: "no_such_kind", good[100]: "no_such_kind"}
+        for pk, kind in poisoned.items():
+            stage.execute("UPDATE notifications SET kind = %s WHERE id = %s", kind, pk)
+        with stage.redis() as client:
+            for payload in GARBAGE:
+                client.lpush("bulk", payload)
+        pids = [worker.process.pid, *worker.children()]
+        scene.ring(good)
+        others = len(good) - len(poisoned)
+        came = wait_until(lambda: scene.sink.look().accepted >= others, 30)
+        result.expect(came, f"I11: {scene.sink.look().accepted} of {others} others came within 30 s")
+        for _ in range(COMPOSE_TRIES):
+            time.sleep(2.5)
+            scene.skip_time()
+        result.expect(scene.settle(20), f"I11: {scene.under_way()} rows never end")
+        found = tally(scene.rows(), scene.sink.look())
+        result.add(found)
+        result.expect(found.statuses["failed"] == len(poisoned), "I11: the poisoned rows did not end as failed")
+        result.expect([worker.process.pid, *worker.children()] == pids, "I11: a process of the worker died of it")
+        with stage.redis() as client:
+            result.expect(not client.llen("bulk"), "I11: the queue is not empty")
+    return result

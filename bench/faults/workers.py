@@ -1,0 +1,108 @@
+"""Faults of workers and sweeps: killed or stopped behind the dot, two sweeps at once, bulk in front of people."""
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+
+from bench.arithmetic import percentile
+from bench.faults.checker import tally
+from bench.faults.result import Result
+from bench.faults.stage import Scene, Stage, Sweeper
+from notifier.embedded.ports import wait_until
+
+#: Seconds that the server keeps its reply to a final dot.
+BEHIND_THE_DOT = 2.0
+
+
+def kill_after_dot(stage: Stage) -> Result:
+    """fault-002: killed between the final dot and its reply; five rows may be sent again, five must not."""
+    result = Result("worker_kill9_after_dot", "I1 I2 I3 I4 I7 I8")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        scene.sink.behave(f'{{"eod_delay": {BEHIND_THE_DOT}}}')
+        worker = scene.worker(concurrency=1)
+        keys = scene.owe(5, policy="resend") + scene.owe(5, policy="never", skip=5)
+        scene.ring(keys)
+        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the mails did not go out")
+        os.kill(worker.children()[0], signal.SIGKILL)
+        scene.sink.behave()
+        result.expect(scene.settle(60), "I8: rows are under way after 60 s")
+        rows = scene.rows()
+        found = tally(rows, scene.sink.look())
+        result.add(found)
+        ends = {
+            policy: sorted({row.status for row in rows if row.on_unknown == policy}) for policy in ("resend", "never")
+        }
+        result.expect(ends["resend"] == ["sent"], f"I4: with resend they end as {ends['resend']}")
+        result.expect(ends["never"] == ["unknown"], f"I4: with never they end as {ends['never']}")
+        result.expect(found.extra == 5, f"I2: {found.extra} copies beyond the first instead of 5")
+    return result
+
+
+def sigterm_midsend(stage: Stage) -> Result:
+    """fault-004: SIGTERM while the server keeps its reply; the worker reads it, settles and goes."""
+    result = Result("worker_sigterm_midsend", "I1 I2 I4 I7 I8")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        scene.sink.behave(f'{{"eod_delay": {BEHIND_THE_DOT}}}')
+        worker = scene.worker()
+        scene.ring(scene.owe(10, grace=60))
+        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the mails did not go out")
+        start = time.monotonic()
+        os.kill(worker.process.pid, signal.SIGTERM)
+        ended = wait_until(lambda: not os.path.exists(f"/proc/{worker.process.pid}/fd/0"), 20)
+        result.figures["seconds to end"] = round(time.monotonic() - start, 1)
+        result.expect(ended, "the worker did not end within 20 s")
+        found = tally(scene.rows(), scene.sink.look())
+        result.add(found)
+        result.expect(not found.extra and not found.unknowns, "I2: a polite stop doubled mail or left it in doubt")
+    return result
+
+
+def two_sweeps(stage: Stage) -> Result:
+    """Three sweeps at once over rows that nobody rang for, and every row owed twice: each goes out once."""
+    result = Result("two_sweeps", "I1 I2 I3 I5 I8")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack, sweep_every=0.05)
+        for _ in range(2):
+            stack.callback(Sweeper(stage.app, 0.05).stop)
+        scene.worker()
+        owed, again = scene.owe(2000, grace=0), scene.owe(2000, grace=0)
+        result.expect(not again, f"I5: {len(again)} rows for a reason that had one")
+        result.expect(scene.settle(60), "I8: rows are under way after 60 s")
+        found = tally(scene.rows(), scene.sink.look())
+        result.add(found)
+        result.expect(found.rows == len(owed) and not found.extra, "I2: copies although nothing failed")
+    return result
+
+
+def people_first(stage: Stage, *, backlog: int, people: int = 100) -> Result:
+    """A backlog of bulk mail waits; verification mails go out beside it."""
+    result = Result("transactional_under_bulk", "I10")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        keys = scene.owe(backlog, grace=600)
+        scene.ring(keys)
+        scene.worker()
+        scene.worker("transactional", pool="threads", concurrency=4)
+        result.expect(wait_until(lambda: scene.sink.look().accepted > 100, 30), "the bulk run did not start")
+        owed: dict[str, float] = {}
+        for number in range(people):
+            [(address,)] = stage.execute("SELECT email FROM users ORDER BY id LIMIT 1 OFFSET %s", backlog + number)
+            owed[address] = time.monotonic()
+            scene.ring(scene.owe(1, bulk=False, skip=backlog + number), bulk=False)
+            time.sleep(0.02)
+        waiting = scene.under_way()
+        result.expect(
+            wait_until(lambda: owed.keys() <= scene.sink.look().copies().keys(), 60), "I10: some did not come"
+        )
+        came = scene.sink.look().copies()
+        taken = [(came[address][0].accepted or 0) - at for address, at in owed.items() if address in came]
+        result.figures |= {"people": people, "bulk waiting at the last one": waiting}
+        result.expect(waiting > people, "the backlog was gone before the last one: no proof")
+        if taken:
+            p95 = percentile(taken, 0.95)
+            result.figures |= {"p50 s": percentile(taken, 0.5), "p95 s": p95, "longest s": max(taken)}
+            result.expect(p95 < 5, f"I10: p95 is {p95:.1f} s")
+    return result
