@@ -146,13 +146,6 @@ class Settings(BaseSettings):
             raise ValueError("must be a domain such as bounces.example.com")
         return value
 
-    @field_validator("mail_ca_file")
-    @classmethod
-    def _check_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
-        return value
-
     @field_validator("mail_default_sender", "mail_reply_to")
     @classmethod
     def _check_mailbox(cls, value: str | None) -> str | None:

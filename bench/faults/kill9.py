@@ -86,7 +86,8 @@ class _Massacre:
             whole = self.rng.random() < WHOLE
             # No sweep meanwhile: the journals of the dead are read here first.
             with self.scene.sweeper.lock:
-                done.append(self._kill(self.worker.children() if whole else [victim], whole))
+                alive = [pid for pid in self.worker.children() if not _is_gone(pid)]
+                done.append(self._kill(alive if whole else [victim], whole))
             if whole:
                 self.worker.stop()
                 self.worker.start()

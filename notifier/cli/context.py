@@ -28,8 +28,8 @@ def with_app(command: Callable[..., R]) -> Callable[..., R]:
             except DBAPIError as error:
                 # Without the statement: it holds what people typed.
                 raise click.ClickException(
-                    f"The database refused ({type(error.orig).__name__}). Does it answer, and is its schema the newest? "
-                    "Try: notifier db upgrade"
+                    f"The database refused ({type(error.orig).__name__}). Does it answer, and is its schema "
+                    "the newest? Try: notifier db upgrade"
                 ) from error
 
     return wrapped

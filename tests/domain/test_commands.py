@@ -164,13 +164,14 @@ def test_a_command_before_the_schema_says_what_to_do_and_shows_no_statement(
     tmp_path: Path, make_app: Callable[..., Flask]
 ) -> None:
     app = make_app(database_url=f"sqlite:///{tmp_path / 'empty.db'}")
+    command = build(lambda: app)
     for words in (["seed", "--users", "1"], ["operator", "create", "boss@example.com"], ["outbox", "sweep"]):
-        result = CliRunner().invoke(build(lambda: app), words)
+        result = CliRunner().invoke(command, words)
         assert result.exit_code == 1
         assert "notifier db upgrade" in result.output
         assert "INSERT" not in result.output
-    app.extensions["notifier.probes"] = lambda: []
-    result = CliRunner().invoke(build(lambda: app), ["health"])
+    app.extensions["notifier.probes"] = list
+    result = CliRunner().invoke(command, ["health"])
     assert result.exit_code == 1
     assert "tables are missing" in " ".join(result.output.split())
 

@@ -272,6 +272,8 @@ def explained(live: Live, row: Notification, case: dict[str, Any]) -> None:
     said = case["reply"][4:].split(" ", 1)[-1] if code else ""
     assert said in (row.last_text or "")
     assert row.last_text == attempt.text
+    reason = {"HOLD": HELD, "UNKNOWN": "nobody can know whether it arrived"}.get(case["expect"], said)
+    assert reason in (row.reason or "")
     for held in live.held():
         assert (held.name, held.phase, held.code) == ("smtp", attempt.phase, code)
         assert said in (held.text or "")
