@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import text
 
+from notifier import ledger
 from notifier.app import create_app
 from notifier.config import Settings
 from notifier.extensions import db
@@ -174,3 +175,15 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     app.extensions["notifier.transport"].close()
     with app.app_context():
         db.engine.dispose()
+
+
+def make_owed(number: int = 1, **values: object) -> int:
+    """The key of a stored notification to user<number>@example.com, due at NOON. Needs an application context."""
+    user = make_user(f"user{number}@example.com")
+    row = ledger.owe(
+        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
+    )
+    for name, value in values.items():
+        setattr(row, name, value)
+    db.session.commit()
+    return row.id

@@ -8,7 +8,7 @@ from bench.faults.kill9 import kill9
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
 from bench.faults.stage import Stage
-from bench.faults.stores import flush_broker, poison, restart_database
+from bench.faults.stores import flush_broker, garbage, poison, restart_database
 from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, two_sweeps
 
 
@@ -33,6 +33,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("broker_flushall", flush_broker),
         Fault("db_restart", restart_database),
         Fault("poison_message", poison),
+        Fault("poison_garbage", garbage),
         Fault("two_sweeps", two_sweeps),
         Fault("smtp_4xx_storm", storm),
         Fault("smtp_5xx_one", refuse_one),

@@ -47,13 +47,14 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
         rows, seen = scene.rows(), scene.sink.look()
         found, wire = tally(rows, seen), wire_at(seen, rows, done)
         result.add(found)
-        result.problems += judge_kills(found, wire, seen.counts)
+        result.problems += judge_kills(found, wire)
         result.expect(len(done) == kills, f"only {len(done)} of {kills} kills were made")
         result.figures |= {
             "kills": dict(Counter(kill.whom for kill in done)),
             "on the wire (server, all sessions)": sum(seen.counts),
             "on the wire (sessions killed)": wire.on_wire,
             "replied but unread": wire.unread,
+            "longest unread ms": round(wire.longest_unread * 1000, 1),
             "noted but not begun": wire.unborn,
             "in doubt by the journals": wire.in_doubt,
             "bound": wire.bound,

@@ -180,6 +180,10 @@ class Worker:
             return []
         return [int(pid) for pid in text.split()]
 
+    def is_alive(self) -> bool:
+        """Whether its first process runs."""
+        return bool(self.children())
+
     def kill_all(self) -> None:
         """kill -9 of the whole process group at once."""
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -1,16 +1,45 @@
 """Faults of the broker and the database: emptied, poisoned, restarted."""
 
+import base64
+import json
 import time
 from contextlib import ExitStack
 
 from bench.faults.checker import tally
 from bench.faults.result import Result
 from bench.faults.stage import Scene, Stage
+from notifier.delivery.settler import PAUSES
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.embedded.ports import wait_until
 
-#: Payloads that no worker understands, as they might lie in the queue after an accident.
-GARBAGE = (b"not json at all", b"{}", b'{"body": "###", "headers": {}, "properties": {}}', b"\xff\xfe\x00")
+#: Seconds without a database: more than those who must store an outcome wait for it.
+AWAY = sum(PAUSES) + 3
+
+#: Raw entries of the queue that are no messages at all, as they might lie there after an accident.
+GARBAGE = (b"not json at all", b"{}", b"\xff\xfe\x00")
+
+
+def _envelope(body: str, task: str, content_type: str = "application/json") -> bytes:
+    """A message as kombu stores it in Redis."""
+    properties = {
+        "body_encoding": "base64",
+        "delivery_tag": task,
+        "delivery_info": {"routing_key": "bulk", "exchange": ""},
+    }
+    headers = {"lang": "py", "task": task, "id": task, "argsrepr": "", "kwargsrepr": ""}
+    encoded = base64.b64encode(body.encode()).decode()
+    message = {"body": encoded, "content-encoding": "utf-8", "content-type": content_type}
+    return json.dumps(message | {"headers": headers, "properties": properties}).encode()
+
+
+#: Messages that no worker understands: a broken body, a foreign type, an unknown task, wrong arguments.
+POISON = (
+    _envelope("{{{", "notifier.deliver_batch"),
+    _envelope("x", "notifier.deliver_batch", "application/x-python-serialize"),
+    _envelope("[[], {}, {}]", "notifier.no_such_task"),
+    _envelope('[["a", "b", "c"], {}, {}]', "notifier.deliver_batch"),
+    _envelope('[[["x"]], {}, {}]', "notifier.deliver_batch"),
+)
 
 
 def flush_broker(stage: Stage) -> Result:
@@ -32,17 +61,20 @@ def flush_broker(stage: Stage) -> Result:
 
 
 def restart_database(stage: Stage) -> Result:
-    """fault-012: Postgres is restarted in the middle of a batch, in order and then by kill -9."""
+    """fault-012: in the middle of a batch Postgres is restarted, then away for longer than a settle waits."""
     result = Result("db_restart", "I1 I2 I3 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         scene.worker()
         scene.ring(scene.owe(4000, grace=8))
-        for number, restart in enumerate((stage.postgres.restart_in_order, stage.postgres.restart), 1):
-            goal = 1000 * number
-            result.expect(wait_until(lambda: scene.sink.look().accepted > goal, 60), "the mails did not go out")  # noqa: B023  # called at once
-            with scene.sweeper.lock:
-                restart()
+        _wait_for_mails(scene, result, 1000)
+        with scene.sweeper.lock:
+            stage.postgres.restart_in_order()
+        _wait_for_mails(scene, result, 2000)
+        with scene.sweeper.lock:
+            stage.postgres.kill()
+            time.sleep(AWAY)
+            stage.postgres.start()
         result.expect(scene.settle(90), "I8: rows are under way after 90 s")
         seen = scene.sink.look()
         found = tally(scene.rows(), seen)
@@ -52,6 +84,11 @@ def restart_database(stage: Stage) -> Result:
         result.figures |= {"connections given up": cut, "sweeps that failed": scene.sweeper.failed}
         result.expect(found.doubled_or_unknown <= cut, f"I2: {found.doubled_or_unknown} doubled or unknown, {cut} cut")
     return result
+
+
+def _wait_for_mails(scene: Scene, result: Result, count: int) -> None:
+    came = wait_until(lambda: scene.sink.look().accepted > count, 60)
+    result.expect(came, f"{count} mails did not go out within 60 s")
 
 
 def poison(stage: Stage) -> Result:
@@ -65,7 +102,7 @@ def poison(stage: Stage) -> Result:
         for pk, kind in poisoned.items():
             stage.execute("UPDATE notifications SET kind = %s WHERE id = %s", kind, pk)
         with stage.redis() as client:
-            for payload in GARBAGE:
+            for payload in POISON:
                 client.lpush("bulk", payload)
         pids = [worker.process.pid, *worker.children()]
         scene.ring(good)
@@ -82,4 +119,29 @@ def poison(stage: Stage) -> Result:
         result.expect([worker.process.pid, *worker.children()] == pids, "I11: a process of the worker died of it")
         with stage.redis() as client:
             result.expect(not client.llen("bulk"), "I11: the queue is not empty")
+    return result
+
+
+def garbage(stage: Stage) -> Result:
+    """The queue holds entries that are no messages: nothing is lost, and the worker lives."""
+    result = Result("poison_garbage", "I1 I2 I8 I11")
+    with ExitStack() as stack:
+        scene = Scene(stage, stack)
+        worker = scene.worker()
+        keys = scene.owe(200, grace=3)
+        with stage.redis() as client:
+            for payload in GARBAGE:
+                client.lpush("bulk", payload)
+        scene.ring(keys)
+        exits = 0
+        while not scene.settle(4) and exits < len(GARBAGE) + 1:
+            # What a supervisor does: `./run up`, compose and systemd start it again.
+            if not worker.is_alive():
+                exits += 1
+                worker.stop()
+                worker.start()
+        found = tally(scene.rows(), scene.sink.look())
+        result.add(found)
+        result.figures["exits of the worker"] = exits
+        result.expect(not exits, f"I11: the worker ended {exits} times and had to be started again")
     return result

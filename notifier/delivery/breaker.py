@@ -6,8 +6,7 @@ Each call owns a short transaction and commits it: call neither with unfinished 
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from notifier.delivery.outcome import MAX_TEXT, Decision, Outcome, Scope
 from notifier.models import TransportState
+from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Breaker:
 
     def is_held(self, name: str) -> bool:
         """Whether it is held at this very moment. Hands out no probe."""
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             row = _read(session, name)
         return row is not None and row.held_since is not None
 
@@ -121,11 +121,11 @@ class Breaker:
 
     def unused(self, probe: Probe, now: datetime) -> None:
         """Give back a probe that no mail was sent for: the next one who asks gets it."""
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             _changed(session, _still(probe).values(next_probe_at=now))
 
     def _look(self, name: str, now: datetime) -> Go | Probe | Wait:
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             row = _read(session, name)
             if row is None or row.held_since is None:
                 return Go()
@@ -150,11 +150,11 @@ class Breaker:
             self.unused(probe, now)
             return None
         if _is_unwell(outcome):
-            with self._transaction() as session:
+            with transaction(self._session) as session:
                 values = {"next_probe_at": now + _interval(probe.number)} | _why(outcome)
                 _changed(session, _still(probe).values(**values))
             return None
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             accepted = {"last_accepted_at": now} if outcome.decision is Decision.ACCEPTED else {}
             resumed = _changed(
                 session,
@@ -179,23 +179,13 @@ class Breaker:
         }
         if name in self._accepted:
             values["last_accepted_at"] = self._accepted[name]
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             opened = _open_hold(session, name, values)
         if not opened:
             return None
         # Once for each hold: only one caller, in whichever process, opens it.
         log.error("transport.held", transport=name, enhanced=outcome.enhanced, **_why(outcome))
         return Change.held
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        session = self._session()
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
 
 
 _NOT_HELD: dict[str, Any] = {

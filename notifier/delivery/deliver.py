@@ -125,7 +125,12 @@ class _Batch:
     def _wanted(self, rows: Iterable[Claimed]) -> Iterator[Owed]:
         """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""
         for row in rows:
-            refusal = self._refusal(row)
+            try:
+                refusal = self._refusal(row)
+            except Exception as error:
+                # A kind that this version does not know, or that fails: its row must not block the others.
+                self._not_made(row, error)
+                continue
             if refusal is not None:
                 self._settler.add(not_sent(row, *refusal))
             elif self._portion.stopped:
@@ -156,11 +161,14 @@ class _Batch:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
                 # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
-                log.exception("deliver.compose_failed", notification=row.id, kind=row.kind)
-                self._settler.add(compose_failed(row, error, clock.now()))
+                self._not_made(row, error)
                 continue
             self._under_way[row.id] = (row, composed)
             yield row.id, composed.message
+
+    def _not_made(self, row: Claimed, error: Exception) -> None:
+        log.exception("deliver.compose_failed", notification=row.id, kind=row.kind)
+        self._settler.add(compose_failed(row, error, clock.now()))
 
     def _settle(self, pk: int, outcome: Outcome) -> None:
         row, composed = self._under_way.pop(pk)

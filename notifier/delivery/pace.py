@@ -6,8 +6,7 @@ call none with unfinished work in the session.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, cast
@@ -18,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import models
+from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
@@ -61,9 +61,9 @@ class Pace:
 
         Calls during a pause change nothing: they come from mails that were under way when it began.
         """
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             _change(session, delete(models.Pace).where(models.Pace.until < now - FORGET))
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             until, level = _slowed(session, key, now)
         self._rows[key] = (until, level)
         return until
@@ -88,7 +88,7 @@ class Pace:
     def _ease(self, key: str, row: tuple[datetime, int], now: datetime) -> None:
         until, level = row
         seen = (models.Pace.key == key, models.Pace.until == until, models.Pace.level == level)
-        with self._transaction() as session:
+        with transaction(self._session) as session:
             if level > 1:
                 _change(session, update(models.Pace).where(*seen).values(level=level - 1, until=now))
             else:
@@ -107,22 +107,12 @@ class Pace:
             return
         try:
             if time.monotonic() - self._read_at >= self._fresh:
-                with self._transaction() as session:
+                with transaction(self._session) as session:
                     rows = session.execute(select(models.Pace.key, models.Pace.until, models.Pace.level)).all()
                 self._rows = {key: (until, level) for key, until, level in rows}
                 self._read_at = time.monotonic()
         finally:
             self._lock.release()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        session = self._session()
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
 
 
 def _pause(level: int) -> timedelta:

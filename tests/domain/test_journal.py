@@ -19,7 +19,7 @@ from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Suppression
-from tests.conftest import NOON, make_user
+from tests.conftest import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
@@ -42,17 +42,6 @@ def in_a_process_that_dies(work: Callable[[], None]) -> None:
     process.start()
     process.join(20)
     assert process.exitcode == -signal.SIGKILL
-
-
-def owed(number: int, **values: object) -> int:
-    user = make_user(f"user{number}@example.com")
-    row = ledger.owe(
-        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
-    )
-    for name, value in values.items():
-        setattr(row, name, value)
-    db.session.commit()
-    return row.id
 
 
 def hold(pks: list[int], owner: str) -> None:
@@ -144,7 +133,7 @@ def test_a_record_that_was_cut_off_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) -> None:
-    pks = [owed(number) for number in range(1, 6)]
+    pks = [make_owed(number) for number in range(1, 6)]
     sent, bounced, doubtful, _waiting, of_somebody_else = pks
 
     def write(book: Journal) -> None:
@@ -168,7 +157,7 @@ def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) ->
 
 
 def test_replay_leaves_a_doubt_where_the_policy_says_never(context: Flask, tmp_path: Path) -> None:
-    pk = owed(1, on_unknown="never")
+    pk = make_owed(1, on_unknown="never")
     owner = lost_process(tmp_path, lambda book: book.begin(pk))
     hold([pk], owner)
     replay(db.session, tmp_path)
@@ -176,7 +165,7 @@ def test_replay_leaves_a_doubt_where_the_policy_says_never(context: Flask, tmp_p
 
 
 def test_replay_twice_changes_nothing_more(context: Flask, tmp_path: Path) -> None:
-    pk = owed(1)
+    pk = make_owed(1)
     owner = lost_process(tmp_path, lambda book: book.begin(pk))
     hold([pk], owner)
     replay(db.session, tmp_path)

@@ -12,7 +12,7 @@ from notifier import ledger
 from notifier.extensions import db
 from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
 from notifier.models import Attempt, Notification, Status
-from tests.conftest import NOON, make_user
+from tests.conftest import NOON, make_owed
 
 LEASE = timedelta(minutes=8)
 
@@ -34,20 +34,9 @@ DRAWN = {
 }
 
 
-def owed(number: int = 1, **values: object) -> int:
-    user = make_user(f"user{number}@example.com")
-    row = ledger.owe(
-        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
-    )
-    for name, value in values.items():
-        setattr(row, name, value)
-    db.session.commit()
-    return row.id
-
-
 def in_status(status: Status, number: int = 1) -> int:
     """A row put into `status` behind the ledger's back."""
-    pk = owed(number)
+    pk = make_owed(number)
     values = {"status": status, "claims": 1, "lease_until": NOON + LEASE if status is Status.sending else None}
     db.session.execute(update(Notification).where(Notification.id == pk).values(**values))
     db.session.commit()
@@ -120,7 +109,7 @@ def test_a_settle_under_an_older_claim_changes_nothing(context: Flask) -> None:
 
 
 def test_a_claim_counts_up_and_holds_until_its_lease_ends(context: Flask) -> None:
-    pk = owed()
+    pk = make_owed()
     claimed = claim(pk)
     assert claimed is not None
     assert claimed.claim == 1
@@ -135,13 +124,13 @@ def test_a_claim_counts_up_and_holds_until_its_lease_ends(context: Flask) -> Non
     ids=["not due yet", "past its deadline"],
 )
 def test_a_row_that_is_not_due_cannot_be_claimed(context: Flask, values: dict[str, object]) -> None:
-    pk = owed(**values)
+    pk = make_owed(**values)
     assert claim(pk) is None
 
 
 def test_of_racing_claims_one_wins(app: Flask) -> None:
     with app.app_context():
-        pk = owed()
+        pk = make_owed()
     start = threading.Barrier(8)
     winners: list[int] = []
 
@@ -176,7 +165,7 @@ def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: F
 
 @pytest.mark.parametrize(("policy", "status"), [("resend", "pending"), ("never", "unknown"), ("ask", "unknown")])
 def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, policy: str, status: str) -> None:
-    pk = owed(on_unknown=policy)
+    pk = make_owed(on_unknown=policy)
     claim(pk)
     db.session.commit()
     assert ledger.lapse(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
@@ -188,18 +177,18 @@ def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, p
 
 
 def test_expire_takes_what_is_late_and_nothing_else(context: Flask) -> None:
-    late = owed(1, deadline=NOON)
-    in_time = owed(2, deadline=NOON + timedelta(seconds=1))
-    timeless = owed(3)
+    late = make_owed(1, deadline=NOON)
+    in_time = make_owed(2, deadline=NOON + timedelta(seconds=1))
+    timeless = make_owed(3)
     assert ledger.expire(db.session(), now=NOON, limit=10) == 1
     db.session.commit()
     assert [status_of(pk) for pk in (late, in_time, timeless)] == ["expired", "pending", "pending"]
 
 
 def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: Flask) -> None:
-    second = owed(1, ring_at=NOON - timedelta(seconds=1))
-    first = owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
-    owed(3, ring_at=NOON + timedelta(seconds=1))
+    second = make_owed(1, ring_at=NOON - timedelta(seconds=1))
+    first = make_owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
+    make_owed(3, ring_at=NOON + timedelta(seconds=1))
     assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
     ledger.rung(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
     db.session.commit()
@@ -207,7 +196,7 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
 
 
 def test_a_batch_is_claimed_in_the_order_it_was_asked_for(context: Flask) -> None:
-    pks = [owed(number) for number in range(5)]
+    pks = [make_owed(number) for number in range(5)]
     wanted = [pks[3], pks[0], 999, pks[4]]
     rows = ledger.claim(db.session(), wanted, now=NOON, lease=LEASE, owner="a worker")
     assert [row.id for row in rows] == [pks[3], pks[0], pks[4]]
@@ -219,7 +208,7 @@ def test_a_batch_is_claimed_in_the_order_it_was_asked_for(context: Flask) -> Non
 
 
 def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
-    pks = [owed(number) for number in range(4)]
+    pks = [make_owed(number) for number in range(4)]
     ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
     ends = [
         Settlement(
@@ -257,7 +246,7 @@ def test_what_the_server_said_last_stays_while_it_is_not_asked_again(context: Fl
 
 def test_racing_batches_share_the_rows(app: Flask) -> None:
     with app.app_context():
-        pks = [owed(number) for number in range(40)]
+        pks = [make_owed(number) for number in range(40)]
     start = threading.Barrier(4)
     taken: list[int] = []
 
@@ -277,7 +266,7 @@ def test_racing_batches_share_the_rows(app: Flask) -> None:
 
 
 def test_deferring_moves_only_what_waits(context: Flask) -> None:
-    waiting, held = owed(1), in_status(Status.sending, 2)
+    waiting, held = make_owed(1), in_status(Status.sending, 2)
     later = NOON + timedelta(hours=1)
     assert ledger.defer(db.session(), [waiting, held], until=later, reason="a limit") == 1
     db.session.commit()
