@@ -15,6 +15,8 @@ CSP = (
     "img-src 'self'; script-src 'self'; style-src 'self'"
 )
 
+ROUTINE = frozenset({"health.healthz", "web.static"})
+
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -62,7 +64,9 @@ def _record(response: Response) -> Response:
     # The rule, not the path: a path may hold a token.
     rule = request.url_rule.rule if request.url_rule else "(none)"
     started = g.get("request_started", time.perf_counter())
-    log.info(
+    # What machines ask all the time would hide what people do.
+    note = log.debug if request.endpoint in ROUTINE else log.info
+    note(
         "request",
         method=request.method,
         rule=rule,
