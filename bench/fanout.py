@@ -46,7 +46,8 @@ def expand(session: Session, label: str, *, chunk: int = CHUNK, users: int | Non
 
 def _boundary(session: Session, after: int, size: int) -> int | None:
     page = select(User.id).where(User.id > after).order_by(User.id).limit(size).subquery()
-    return session.scalar(select(func.max(page.c.id)))
+    last: int | None = session.scalar(select(func.max(page.c.id)))
+    return last
 
 
 def _insert(session: Session, label: str, now: datetime, whom: ColumnElement[bool]) -> list[int]:

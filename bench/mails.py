@@ -16,7 +16,7 @@ from notifier.emails import KINDS, Category, EmailKind, Owed
 ROOT = Path(__file__).parents[1]
 TEMPLATES = Path(__file__).parent / "templates"
 
-_COMMON = {
+_COMMON: dict[str, str | None] = {
     "product": "Notifier",
     "public_url": "http://127.0.0.1:8000",
     "locale": "en",
@@ -58,7 +58,8 @@ def flatten_templates(merged: Path, folder: Path) -> Path:
     """Write subject.txt, body.txt and body.html with nothing but `{{ name }}` in them (Jinja2)."""
     names = ["recipient_name", *personal_values(1)]
     marks = {name: f"Zq{name}qZ" for name in names}
-    rendered = Renderer(merged).render(Bench.name, _COMMON | {"category_reason": Bench.because} | marks)
+    values: dict[str, object] = {**_COMMON, "category_reason": Bench.because, **marks}
+    rendered = Renderer(merged).render(Bench.name, values)
     flat = folder / "flat"
     flat.mkdir()
     for file, text in (("subject.txt", rendered.subject), ("body.txt", rendered.text), ("body.html", rendered.html)):

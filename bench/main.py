@@ -55,6 +55,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+def command_of(options: argparse.Namespace) -> str:
+    """What gives the same figures again; where they were written to is nobody's business."""
+    delays = ",".join(f"{delay:g}" for delay in options.delays)
+    words = ["./run", "bench", "--mails", str(options.mails), "--rounds", str(options.rounds), "--delays", delays]
+    if options.quick:
+        words = ["./run", "bench", "--quick"]
+    if set(options.only) != {*CONTENDERS, *FIGURES}:
+        words += ["--only", ",".join(options.only)]
+    return shlex.join(words)
+
+
 def _numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
 
@@ -72,8 +83,8 @@ def measure(options: argparse.Namespace, other_python: str) -> dict[str, Any]:
     if any(isinstance(one, PostOffice) for one in contenders) and not Path(other_python).exists():
         raise SystemExit("bench: .venv-bench is missing: start it with ./run bench")
     plan = Plan(options.mails, options.rounds, options.delays, contenders)
-    result = {
-        "command": shlex.join(["./run", "bench", *sys.argv[1:]]),
+    result: dict[str, Any] = {
+        "command": command_of(options),
         "measured_at": clock.now().isoformat(timespec="seconds"),
         "plan": {"mails": options.mails, "rounds": options.rounds, "delays_ms": options.delays},
         "runs": [],

@@ -7,8 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from bench.faults.catalogue import catalogue
-from bench.faults.stage import open_stage
+from bench.faults.catalogue import BACKLOG, Fault, catalogue
+from bench.faults.result import Result
+from bench.faults.stage import Stage, open_stage
 
 #: Users beyond those of the largest fault.
 SPARE = 500
@@ -28,13 +29,11 @@ def main() -> int:
     _say(f"seed {seed}, {mails} mails, {kills} kills")
     results = []
     start = time.monotonic()
-    with open_stage(max(mails, 5000) + SPARE, keep=options.keep) as stage:
+    with open_stage(max(mails, BACKLOG) + SPARE, keep=options.keep) as stage:
         if options.keep:
             _say(f"logs: {stage.folder}")
         for fault in chosen:
-            begun = time.monotonic()
-            result = fault.run(stage)
-            result.seconds = time.monotonic() - begun
+            result = _run(fault, stage)
             results.append(result)
             for line in result.lines():
                 _say(line)
@@ -44,6 +43,17 @@ def main() -> int:
         report = {"seed": seed, "mails": mails, "kills": kills, "faults": [result.as_json() for result in results]}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 1 if failed else 0
+
+
+def _run(fault: Fault, stage: Stage) -> Result:
+    """One fault; what it stumbles over is a failure of its own and does not stop the others."""
+    begun = time.monotonic()
+    try:
+        result = fault.run(stage)
+    except Exception as error:
+        result = Result(fault.name, "", problems=[f"it did not come to its end: {type(error).__name__}: {error}"])
+    result.seconds = time.monotonic() - begun
+    return result
 
 
 def _parse() -> argparse.Namespace:

@@ -11,6 +11,9 @@ from bench.faults.stage import Stage
 from bench.faults.stores import flush_broker, garbage, poison, restart_database
 from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, two_sweeps
 
+#: Bulk mails that wait in front of people, at least: fewer would be gone too soon.
+BACKLOG = 8000
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -39,5 +42,5 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("smtp_5xx_one", refuse_one),
         Fault("smtp_half_open", partial(hang, name="smtp_half_open", conduct='{"silent": true}')),
         Fault("smtp_drip", partial(hang, name="smtp_drip", conduct='{"drip": 1.0}')),
-        Fault("transactional_under_bulk", partial(people_first, backlog=mails)),
+        Fault("transactional_under_bulk", partial(people_first, backlog=max(mails, BACKLOG))),
     ]

@@ -13,7 +13,8 @@ from pathlib import Path
 from bench.faults.checker import judge_kills, tally, wire_at
 from bench.faults.history import Kill
 from bench.faults.result import Result
-from bench.faults.stage import Scene, Stage, Worker
+from bench.faults.scene import Scene, Worker
+from bench.faults.stage import Stage
 from notifier.delivery import journal
 from notifier.embedded.ports import wait_until
 

@@ -8,7 +8,8 @@ from statistics import pstdev
 
 from bench.faults.checker import tally
 from bench.faults.result import Result
-from bench.faults.stage import Scene, Stage, Worker
+from bench.faults.scene import Scene, Worker
+from bench.faults.stage import Stage
 from notifier.delivery import retry
 from notifier.embedded.ports import wait_until
 

@@ -1,14 +1,9 @@
-"""Where every fault happens: one Postgres, one Valkey, one seeded database; workers, a sink and a sweeper."""
+"""What all faults share: one Postgres, one Valkey, one seeded database."""
 
-import os
 import shutil
-import signal
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,15 +14,11 @@ import psycopg
 import redis
 import structlog
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 
-from bench.children import READY_SECONDS, Child, clean_env
-from bench.faults.history import Log, Row, Seen
 from notifier import clock
 from notifier.app import create_app
 from notifier.config import Settings
 from notifier.delivery import sweep
-from notifier.embedded.ports import wait_until
 from notifier.extensions import db
 from notifier.seeds import seed
 from tests.support.postgres import PostgresServer
@@ -123,179 +114,3 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
         yield Stage(postgres, valkey, folder, app)
         with app.app_context():
             db.engine.dispose()
-
-
-class Sweeper:
-    """Sweeps in the driver, as beat and a control worker would, until it is stopped."""
-
-    def __init__(self, app: Flask, interval: float) -> None:
-        """`interval`: seconds between two sweeps."""
-        #: Held while it sweeps: whoever reads the journals of the dead must come first.
-        self.lock = threading.Lock()
-        #: Sweeps that the database did not let through, and the longest one in seconds.
-        self.failed, self.longest = 0, 0.0
-        self._app, self._interval = app, interval
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval):
-            with self.lock, self._app.app_context():
-                start = time.monotonic()
-                try:
-                    self._app.extensions["notifier.sweep"].run()
-                except DBAPIError:
-                    self.failed += 1
-                finally:
-                    self.longest = max(self.longest, time.monotonic() - start)
-                    with suppress(DBAPIError):
-                        db.session.remove()
-
-    def stop(self) -> None:
-        """End after the present sweep."""
-        self._stop.set()
-        self._thread.join(30)
-
-
-class Worker:
-    """A Celery worker with its prefork children, in a session of its own; it can be started again."""
-
-    def __init__(self, name: str, argv: Sequence[str], env: dict[str, str], folder: Path) -> None:
-        self._name, self._argv, self._env, self._folder = name, argv, env, folder
-        self.start()
-
-    def start(self) -> None:
-        """Start and wait until it consumes."""
-        ready = self._folder / f"{self._name}.ready"
-        ready.unlink(missing_ok=True)
-        self.process = Child(self._name, self._argv, self._env | {"NOTIFIER_READY_FILE": str(ready)}, self._folder)
-        self.process.wait_for(ready)
-
-    def children(self) -> list[int]:
-        """Process ids of the prefork children."""
-        try:
-            text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(pid) for pid in text.split()]
-
-    def is_alive(self) -> bool:
-        """Whether its first process runs."""
-        return bool(self.children())
-
-    def kill_all(self) -> None:
-        """kill -9 of the whole process group at once."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it, whoever is left of it."""
-        self.process.stop()
-
-
-class Sink:
-    """The recording mail server (bench/faults/sink.py)."""
-
-    def __init__(self, stack: ExitStack, folder: Path, delay_ms: float) -> None:
-        path = folder / "seen.log"
-        path.write_bytes(b"")
-        argv = [sys.executable, "-m", "bench.faults.sink", "--log", str(path), "--delay-ms", str(delay_ms)]
-        self._child = stack.enter_context(Child("sink", argv, clean_env({}), folder))
-        self.port = int(self._child.hear("listening on", READY_SECONDS))
-        self._log = Log(path)
-
-    def behave(self, conduct: str = "{}") -> None:
-        """Change its conduct: the JSON of bench/faults/sink.py; nothing: accept everything."""
-        self._child.say(conduct)
-        self._child.hear("ok", READY_SECONDS)
-
-    def count(self) -> None:
-        """Let it note how many mails are on the wire now."""
-        os.kill(self._child.pid, signal.SIGUSR1)
-
-    def look(self) -> Seen:
-        """Everything that it has seen so far."""
-        return self._log.look()
-
-
-class Scene:
-    """One fault: a fresh ledger, a fresh sink, workers as needed."""
-
-    def __init__(self, stage: Stage, stack: ExitStack, *, delay_ms: float = 4.0, sweep_every: float = 1.0) -> None:
-        """`delay_ms`: of each reply of the sink; `sweep_every`: seconds."""
-        stage.forget()
-        self.stage = stage
-        self._stack = stack
-        self.folder = Path(tempfile.mkdtemp(dir=stage.folder))
-        self.sink = Sink(stack, self.folder, delay_ms)
-        self.sweeper = Sweeper(stage.app, sweep_every)
-        stack.callback(self.sweeper.stop)
-
-    def worker(self, queues: str = "bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:
-        """Start a worker that ends with the scene. `env`: settings that differ."""
-        argv = [
-            sys.executable, "-m", "celery", "-A", "bench.faults.worker:celery_app", "worker", "-Q", queues,
-            "--pool", pool, "--concurrency", str(concurrency), "-n", f"{queues}@%h",
-            "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
-        ]  # fmt: skip
-        worker = Worker(queues, argv, self._env() | env, self.folder)
-        self._stack.callback(worker.stop)
-        return worker
-
-    def _env(self) -> dict[str, str]:
-        return clean_env(
-            {
-                "NOTIFIER_ENV": "test",  # production wants TLS and no root, which loopback does not have
-                "NOTIFIER_DATA_DIR": str(self.stage.folder),
-                "SECRET_KEYS": SECRET,
-                "DATABASE_URL": self.stage.postgres.url("faults"),
-                "REDIS_URL": self.stage.valkey.url,
-                "MAIL_SERVER": "127.0.0.1",
-                "MAIL_PORT": str(self.sink.port),
-                "MAIL_SUPPRESS_SEND": "0",
-            }
-        )
-
-    def owe(
-        self, count: int, *, policy: str = "resend", bulk: bool = True, grace: float = 8.0, skip: int = 0
-    ) -> list[int]:
-        """Owe a verification mail to `count` users after the first `skip`; their keys, committed, not enqueued.
-
-        `grace`: seconds before the sweep rings for them.
-        """
-        query = """
-            INSERT INTO notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, claims,
-                attempts, unknowns, next_attempt_at, ring_at, deadline, created_at)
-            SELECT 'verification', id, email, 'fault:' || id, '{}', %s, %s, 'pending', 0, 0, 0, now(),
-                now() + %s * interval '1 second', now() + interval '1 day', now()
-            FROM (SELECT id, email FROM users ORDER BY id LIMIT %s OFFSET %s) AS chosen
-            ON CONFLICT (dedupe_key) DO NOTHING RETURNING id"""
-        return sorted(row[0] for row in self.stage.execute(query, bulk, policy, grace, count, skip))
-
-    def ring(self, keys: Sequence[int], *, bulk: bool = True) -> bool:
-        """Hand keys to the broker. The sweep finds what it does not take."""
-        with self.stage.app.app_context():
-            taken: bool = self.stage.app.extensions["notifier.outbox"].publish(keys, bulk=bulk)
-        return taken
-
-    def under_way(self) -> int:
-        """Rows that have not ended."""
-        query = "SELECT count(*) FROM notifications WHERE status IN ('pending', 'sending')"
-        return int(self.stage.execute(query)[0][0])
-
-    def settle(self, seconds: float) -> bool:
-        """Wait until every row has ended."""
-        return wait_until(lambda: not self.under_way(), seconds, pause=0.2)
-
-    def skip_time(self) -> None:
-        """What waits for a later moment is due now: stands for the passing of time."""
-        self.stage.execute("TRUNCATE transports, paces")
-        self.stage.execute("UPDATE notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'")
-
-    def rows(self) -> list[Row]:
-        """The ledger."""
-        query = """
-            SELECT id, recipient, status, attempts, unknowns, message_id, on_unknown,
-                status = 'sending' AND lease_until < now()
-            FROM notifications ORDER BY id"""
-        return [Row(*row) for row in self.stage.execute(query)]

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 from bench.faults.checker import tally
 from bench.faults.result import Result
-from bench.faults.stage import Scene, Stage
+from bench.faults.scene import Scene
+from bench.faults.stage import Stage
 from notifier.delivery.settler import PAUSES
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.embedded.ports import wait_until

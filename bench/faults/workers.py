@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from bench.arithmetic import percentile
 from bench.faults.checker import tally
 from bench.faults.result import Result
-from bench.faults.stage import Scene, Stage, Sweeper
+from bench.faults.scene import Scene, Sweeper
+from bench.faults.stage import Stage
 from notifier.embedded.ports import wait_until
 
 #: Seconds that the server keeps its reply to a final dot.

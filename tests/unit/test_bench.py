@@ -183,6 +183,18 @@ def test_the_command_line_knows_its_names(capsys: pytest.CaptureFixture[str]) ->
     assert "unknown: sendmail" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (["--json", "/home/ada/out.json", "--docs"], "./run bench --mails 10000 --rounds 3 --delays 0,5,20"),
+        (["--only", "smtplib", "--delays", "2.5"], "./run bench --mails 10000 --rounds 3 --delays 2.5 --only smtplib"),
+        (["--quick"], "./run bench --quick"),
+    ],
+)
+def test_the_page_shows_a_command_without_anybodys_paths(typed: list[str], shown: str) -> None:
+    assert command.command_of(command.parse(typed)) == shown
+
+
 # --- the mail -------------------------------------------------------------------------------------
 
 
