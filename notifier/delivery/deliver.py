@@ -167,7 +167,7 @@ class _Batch:
             yield row.id, composed.message
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
-        log.exception("deliver.compose_failed", notification=row.id, kind=row.kind)
+        log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self._settler.add(compose_failed(row, error, clock.now()))
 
     def _settle(self, pk: int, outcome: Outcome) -> None:
