@@ -48,6 +48,8 @@ class Wire:
     unborn: int = 0
     #: Rows in doubt, by the journals.
     in_doubt: int = 0
+    #: Connections of the killed processes that had carried a body: each can leave one mail in doubt, not more.
+    connections: int = 0
     #: The longest time for which an unread reply had been on its way, seconds.
     longest_unread: float = 0.0
 
@@ -127,6 +129,7 @@ def wire_at(seen: Seen, rows: Sequence[Row], kills: Sequence[Kill]) -> Wire:
             total.unread + len(unread),
             total.unborn + len(left) - len(unread),
             total.in_doubt + len(doubtful),
+            total.connections + len({mail.session for mail in mails}),
             max([total.longest_unread, *ages]),
         )
     return total
@@ -137,6 +140,9 @@ def judge_kills(found: Tally, wire: Wire) -> list[str]:
     problems = []
     if found.doubled_or_unknown > wire.bound:
         problems.append(f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.bound} were on the wire")
+    # The bound above takes the journals' word for what was unread; this one is the server's evidence alone.
+    if wire.in_doubt - wire.unborn > wire.connections:
+        problems.append(f"I2: {wire.in_doubt} in doubt on {wire.connections} connections")
     if found.unknowns != wire.in_doubt:
         problems.append(f"I4: {found.unknowns} unknown tries in the ledger, {wire.in_doubt} in the journals")
     return problems

@@ -59,6 +59,9 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
             "noted but not begun": wire.unborn,
             "in doubt by the journals": wire.in_doubt,
             "bound": wire.bound,
+            "connections killed": wire.connections,
+            # The strict reading: not a verdict here, because a reply that was sent may still be unread.
+            "within the server's own count": "yes" if found.doubled_or_unknown <= sum(seen.counts) else "NO",
             "seconds of killing": round(killing, 1),
             "mails/s": round(mails / total),
         }

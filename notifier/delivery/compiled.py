@@ -5,9 +5,10 @@ templates test are true, and what those are that the templates look into. Each n
 compiled, filled in and compared. What cannot be compiled, or does not fit, is rendered as ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 import structlog
 from jinja2 import Environment, Template, TemplateError, nodes
@@ -67,22 +68,23 @@ class CompiledKind:
         self._watched = sorted(given & (reading.watched | settled))
         self._tested = sorted(given.intersection(reading.tested).difference(self._watched))
         self._free = self._tested + sorted(given.difference(self._watched, self._tested))
+        self._get_free, self._get_watched = _getter(self._free), _getter(self._watched)
         self._templates = _Probes(environment, kind)
         self._shapes: dict[_Key, _Shape | None] = {}
 
     def fill(self, context: Values) -> Filled | None:
         """The mail; None where it has to be rendered."""
         try:
-            shape = self._shapes.get(self._key(context))
-            return None if shape is None else shape.fill(self._texts(context))
+            key, values = self._seen(context)
+            shape = self._shapes.get(key)
+            return None if shape is None else shape.fill(values)
         except (Unfit, UnicodeEncodeError):
             return None
 
-    def learn(self, context: Values, rendered: Filled | Any) -> None:
-        """Compile the shape of this mail, unless it is known. `rendered` is what it has to be."""
+    def learn(self, context: Values, rendered: tuple[str, str, str]) -> None:
+        """Compile the shape of this mail, unless it is known. `rendered`: subject, text and HTML as they must be."""
         try:
-            key = self._key(context)
-            values = self._texts(context)
+            key, values = self._seen(context)
         except Unfit:
             return
         if key in self._shapes or len(self._shapes) >= MAX_SHAPES:
@@ -99,25 +101,22 @@ class CompiledKind:
         else:
             log.error("render.compiled_differs", kind=self._templates.kind)
 
-    def _key(self, context: Values) -> _Key:
-        """The shape of these values. Raises Unfit where they have none."""
+    def _seen(self, context: Values) -> tuple[_Key, list[str]]:
+        """The shape of these values, and the texts for its holes. Raises Unfit where they have none."""
         try:
-            free = [context[name] for name in self._free]
-            watched = [context[name] for name in self._watched]
+            free, watched = self._get_free(context), self._get_watched(context)
         except KeyError as error:
             raise Unfit("a name is missing, which may be an error") from error
-        watched += [context.get(name) for name in self._perhaps]
+        for name in self._perhaps:
+            watched += (name in context, context.get(name))
         types = tuple(map(type, watched))
         if not (_PLAIN.issuperset(map(type, free)) and _COMPARABLE.issuperset(types)):
             raise Unfit("a value that is not plain")
-        truths = tuple([bool(value) or type(value) for value in free[: len(self._tested)]])
-        return truths, types, *watched
-
-    def _texts(self, context: Values) -> list[str]:
-        texts = [str(context[name]) for name in self._free]
+        texts = list(map(str, free))
         if "\r" in "".join(texts):
             raise Unfit("a carriage return may be half of a line end")
-        return texts
+        truths = tuple([bool(value) or type(value) for value in free[: len(self._tested)]])
+        return (truths, types, watched), texts
 
     def _compile(self, context: Values) -> _Shape:
         known: dict[str, object] = {name: context[name] for name in self._watched}
@@ -134,6 +133,12 @@ class CompiledKind:
         known["subject"] = Mark(len(self._free))
         html = Segments.of(self._templates.html(known), escaped=True)
         return _Shape(subject, text_form(self._templates.text(known)), html)
+
+
+def _getter(names: list[str]) -> Callable[[Values], tuple[object, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)  # in C
+    return lambda context: tuple([context[name] for name in names])
 
 
 def _read(environment: Environment, kind: str) -> Reading:

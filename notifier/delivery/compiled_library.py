@@ -43,7 +43,11 @@ def _constant(node: nodes.Node) -> str:
 def _imports(templates: Iterable[nodes.Template]) -> Imports:
     found: Imports = {}
     for template in templates:
-        for node in [*template.find_all(nodes.Import), *template.find_all(nodes.FromImport)]:
+        every: list[nodes.Import | nodes.FromImport] = [
+            *template.find_all(nodes.Import),
+            *template.find_all(nodes.FromImport),
+        ]
+        for node in every:
             source = _constant(node.template)
             for alias, macro in _imported(node):
                 if node.with_context or found.setdefault(alias, (source, macro)) != (source, macro):

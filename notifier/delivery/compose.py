@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from notifier import clock
 from notifier.config import Settings
 from notifier.delivery.message import Message, verp_sender
+from notifier.delivery.mime import as_given
 from notifier.delivery.render import Renderer
 from notifier.emails import EmailKind, Owed
 from notifier.ledger import Claimed
@@ -33,12 +34,13 @@ class Composer:
         self.kinds = kinds
         self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
         self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
-        self._bounce_domain = settings.mail_bounce_domain or settings.sender_domain
+        self._sender_domain = settings.sender_domain
+        self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
 
     def message_id(self, row: Claimed) -> str:
         """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
         digest = hashlib.sha256(row.dedupe_key.encode()).hexdigest()[:16]
-        return f"<n{row.id}.{digest}@{self._settings.sender_domain}>"
+        return f"<n{row.id}.{digest}@{self._sender_domain}>"
 
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises."""
@@ -51,8 +53,8 @@ class Composer:
             recipient=row.recipient,
             recipient_name=owed.user.display_name,
             subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
+            text=as_given(rendered, "text"),
+            html=as_given(rendered, "html"),
             message_id=self.message_id(row),
             date=clock.now(),
             reply_to=self._reply_to or None,

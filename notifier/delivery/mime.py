@@ -1,7 +1,8 @@
 """The body of a mail: parts in quoted-printable and base64, joined by a boundary that is known beforehand."""
 
 from base64 import encodebytes
-from binascii import b2a_qp
+from binascii import a2b_qp, b2a_qp
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
@@ -33,9 +34,43 @@ _kept_line = lru_cache(maxsize=4096)(_quoted_line)
 _KEPT_LENGTH = 2000
 
 
-def text_part(subtype: str, text: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class EncodedBody:
+    """A text in quoted-printable already, with CRLF line ends. It is not blank."""
+
+    data: bytes
+
+    def text(self) -> str:
+        """What a reader of the mail gets."""
+        return a2b_qp(self.data).decode().replace("\r\n", "\n")
+
+
+class Body:
+    """A field of a dataclass that may be given encoded, and is a text to everybody who reads it."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, holder: object | None, owner: type) -> str:
+        if holder is None:
+            raise AttributeError(self._name)  # or else dataclasses would take this for a default
+        given = as_given(holder, self._name)
+        return given if isinstance(given, str) else given.text()
+
+    def __set__(self, holder: object, given: str | EncodedBody) -> None:
+        holder.__dict__[self._name] = given
+
+
+def as_given(holder: object, name: str) -> str | EncodedBody:
+    """The Body `name` of `holder`, not decoded."""
+    given: str | EncodedBody = holder.__dict__[name]
+    return given
+
+
+def text_part(subtype: str, body: str | EncodedBody) -> bytes:
     """A whole part, `text/<subtype>`: fields, empty line, content."""
-    return _TEXT_FIELDS % subtype.encode("ascii") + quoted_printable(text)
+    content = quoted_printable(body) if isinstance(body, str) else body.data
+    return _TEXT_FIELDS % subtype.encode("ascii") + content
 
 
 _TEXT_FIELDS = b"Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"

@@ -1,7 +1,8 @@
 """Mails from `templates/emails/<kind>/{subject.txt,body.txt,body.html}` and the layouts in `_layout/`.
 
 Text is never escaped and HTML always is; data is never taken for a template; a name that the context
-does not have is an error. Everything slow (reading, inlining styles, compiling) happens once.
+does not have is an error. Everything slow (reading, inlining styles, compiling) happens once, and where the templates
+are plain enough, so does rendering: see `compiled`.
 """
 
 import re
@@ -11,22 +12,30 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import structlog
 from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 
+from notifier.delivery.compiled import CompiledKind
+from notifier.delivery.compiled_reading import NotFlat
 from notifier.delivery.inline import inline_fragment, inline_page
+from notifier.delivery.mime import Body
 from notifier.delivery.wrap import wordwrap
 
+log = structlog.get_logger(__name__)
+
 LAYOUT = "_layout/base.html"
+#: Values that the Composer gives to all mails of a kind alike, or nearly so.
+SETTLED = frozenset({"product", "public_url", "locale", "postal_address", "category_reason"})
 _KIND = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Rendered:
     """The words of one mail, and the version of the templates that they come from."""
 
     subject: str
-    text: str
-    html: str
+    text: Body = Body()  # noqa: RUF009 - a descriptor, no default
+    html: Body = Body()  # noqa: RUF009 - a descriptor, no default
     template_version: str
 
 
@@ -36,6 +45,8 @@ class _Compiled:
     text: Template
     html: Template
     version: str
+    #: None where the templates are not plain enough.
+    quick: CompiledKind | None
 
 
 class Renderer:
@@ -58,9 +69,16 @@ class Renderer:
         have, and TemplateSyntaxError for a template that cannot be compiled or inlined.
         """
         templates = self._templates(kind)
+        quick, version = templates.quick, templates.version
+        filled = quick.fill(context) if quick else None
+        if filled is not None:
+            return Rendered(subject=filled.subject, text=filled.text, html=filled.html, template_version=version)
         known = {**self._environment.globals, **context}
         known["subject"] = subject = " ".join(_text(templates.subject, known).split())
-        return Rendered(subject, _text(templates.text, known), _text(templates.html, known), templates.version)
+        text, html = _text(templates.text, known), _text(templates.html, known)
+        if quick is not None:
+            quick.learn(context, (subject, text, html))
+        return Rendered(subject=subject, text=text, html=html, template_version=version)
 
     def version(self, kind: str) -> str:
         """A short hash of all files that a mail of this kind is made from."""
@@ -87,7 +105,15 @@ class Renderer:
             text=get(f"{kind}/body.txt"),
             html=get(f"{kind}/body.html"),
             version=_version(self._folder, kind),
+            quick=self._quick(kind),
         )
+
+    def _quick(self, kind: str) -> CompiledKind | None:
+        try:
+            return CompiledKind(self._environment, kind, SETTLED)
+        except NotFlat as error:
+            log.debug("render.not_compiled", kind=kind, reason=str(error))
+            return None
 
 
 def _text(template: Template, known: dict[str, Any]) -> str:
@@ -102,8 +128,14 @@ class _MailLoader(BaseLoader):
         self._files = FileSystemLoader(folder)
         # Reads tags exactly as they are written; never renders.
         self._lexer = Environment(autoescape=True, keep_trailing_newline=True)
+        self._known: dict[str, tuple[str, str | None, None]] = {}
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
+        if template not in self._known:
+            self._known[template] = self._source(environment, template)
+        return self._known[template]
+
+    def _source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
         def read(name: str) -> str:
             return self._files.get_source(environment, name)[0]
 

@@ -8,20 +8,25 @@ def wordwrap(text: str, width: int = 79, break_long_words: bool = False, break_o
     """
     if break_long_words or break_on_hyphens:
         raise ValueError("words of a mail are never broken: a link would be")
-    return "\n".join(
-        line.rstrip() if len(line) <= width else "\n".join(_wrapped(line, width)) for line in text.splitlines()
-    )
+    wrapped: list[str] = []
+    for line in text.splitlines():
+        if len(line) <= width:
+            wrapped.append(line.rstrip())
+        else:
+            _wrap(line.rstrip(), width, wrapped)
+    return "\n".join(wrapped)
 
 
-def _wrapped(line: str, width: int) -> list[str]:
-    lines: list[str] = []
-    rest = line.rstrip()
-    while len(rest) > width:
-        cut = rest.rfind(" ", 0, width + 1)
-        if cut <= 0 or not rest[:cut].strip():
-            cut = rest.find(" ", width)
+def _wrap(line: str, width: int, wrapped: list[str]) -> None:
+    start, end = 0, len(line)
+    while end - start > width:
+        cut = line.rfind(" ", start, start + width + 1)
+        if cut <= start or line[start:cut].isspace():
+            cut = line.find(" ", start + width)
             if cut < 0:
                 break
-        lines.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*lines, rest]
+        wrapped.append(line[start:cut].rstrip())
+        start = cut + 1
+        if line[start].isspace():
+            start = end - len(line[start:].lstrip())
+    wrapped.append(line[start:])

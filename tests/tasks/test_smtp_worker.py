@@ -50,7 +50,6 @@ SHORT = 0.1
 
 pytestmark = [
     # One worker for all of them.
-    pytest.mark.xdist_group("smtp_worker"),
     # The worker's own loop warns of what is none of ours.
     pytest.mark.filterwarnings(
         "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"

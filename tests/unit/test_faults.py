@@ -107,6 +107,7 @@ def test_where_the_mails_of_a_killed_process_were() -> None:
     rows = [row(pk) for pk in range(1, 7)]
     wire = wire_at(history, rows, [Kill(5.0, 5.0, frozenset({2, 3, 4, 6}))])
     assert (wire.on_wire, wire.unread, wire.unborn, wire.in_doubt, wire.bound) == (2, 1, 1, 4, 4)
+    assert wire.connections == 4
     assert wire.longest_unread == pytest.approx(0.1)
 
 
@@ -120,12 +121,20 @@ def test_a_session_belongs_to_the_kill_before_its_end() -> None:
 def test_more_doubt_than_the_wire_held_is_found() -> None:
     rows = [row(1, unknowns=1, attempts=2), row(2, "unknown", unknowns=1)]
     tallied = tally(rows, seen(*copy(1), *copy(2)))
-    assert judge_kills(tallied, Wire(on_wire=2, in_doubt=2)) == []
-    assert judge_kills(tallied, Wire(on_wire=1, in_doubt=2)) == ["I2: 2 doubled or unknown, 1 were on the wire"]
+    assert judge_kills(tallied, Wire(on_wire=2, in_doubt=2, connections=2)) == []
+    assert judge_kills(tallied, Wire(on_wire=1, in_doubt=2, connections=2)) == [
+        "I2: 2 doubled or unknown, 1 were on the wire"
+    ]
+
+
+def test_more_than_one_mail_in_doubt_on_a_connection_is_found() -> None:
+    rows = [row(1, "unknown", unknowns=1), row(2, "unknown", unknowns=1)]
+    wire = Wire(unread=2, in_doubt=2, connections=1)
+    assert judge_kills(tally(rows, seen()), wire) == ["I2: 2 in doubt on 1 connections"]
 
 
 def test_doubt_that_the_ledger_does_not_show_is_found() -> None:
-    problems = judge_kills(tally([row(1)], seen(*copy(1))), Wire(on_wire=1, in_doubt=1))
+    problems = judge_kills(tally([row(1)], seen(*copy(1))), Wire(on_wire=1, in_doubt=1, connections=1))
     assert problems == ["I4: 0 unknown tries in the ledger, 1 in the journals"]
 
 
