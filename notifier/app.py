@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -145,11 +146,17 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
             sqlite.prepare(db.engine)
 
 
+@cache
+def _renderer(templates: Path, auto_reload: bool) -> Renderer:
+    """Compiled templates belong to the process, however many applications it makes."""
+    return Renderer(templates, auto_reload=auto_reload)
+
+
 def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
-    renderer = Renderer(Path(str(app.template_folder)), auto_reload=settings.notifier_env == "development")
+    renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
     journal = Journal(settings.notifier_data_dir / "journal")
     transports = Transports(
         transport_configs(settings),

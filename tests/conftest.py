@@ -12,7 +12,8 @@ import pytest
 import structlog
 import time_machine
 from flask import Flask
-from sqlalchemy import text
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import create_engine
 
 from notifier import ledger
 from notifier.app import create_app
@@ -25,6 +26,22 @@ from tests.support.servers import ValkeyServer
 #: A Friday noon without any meaning.
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
+
+class _Memory(BytecodeCache):
+    """Compiled pages, kept for all applications of this process."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._pages:
+            bucket.bytecode_from_string(self._pages[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._pages[bucket.key] = bucket.bytecode_to_string()
+
+
+PAGES = _Memory()
 
 # Events go through logging, where pytest captures them and shows them for failures only.
 structlog.configure(
@@ -100,17 +117,29 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite:///{path}"
         return
+    empty = request.getfixturevalue("empty_postgres")
     yield request.getfixturevalue("migrated_postgres")
-    _empty(request.getfixturevalue("migrated_postgres"))
+    empty()
 
 
-def _empty(url: str) -> None:
-    app = create_app(make_settings(database_url=url))
-    with app.app_context():
-        tables = ", ".join(table.name for table in db.metadata.sorted_tables)
-        db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-        db.session.commit()
-        db.engine.dispose()
+@pytest.fixture(scope="session")
+def empty_postgres(migrated_postgres: str) -> Iterator[Callable[[], None]]:
+    """Empties the database. For a few rows DELETE takes a tenth of the time of TRUNCATE."""
+    names = [table.name for table in reversed(db.metadata.sorted_tables)]
+    counted = [table.name for table in db.metadata.sorted_tables if "id" in table.columns]
+    script = "".join(f"DELETE FROM {name};" for name in names) + "".join(
+        f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), 1, false);" for name in counted
+    )
+    # Several statements in one text cannot be prepared, which psycopg does to what comes often.
+    options = {"prepare_threshold": None}
+    engine = create_engine(migrated_postgres, isolation_level="AUTOCOMMIT", connect_args=options)
+
+    def empty() -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(script)
+
+    yield empty
+    engine.dispose()
 
 
 @pytest.fixture
@@ -120,6 +149,7 @@ def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
 
     def make(publish: Any = None, **values: Any) -> Flask:
         app = create_app(make_settings(**{"database_url": database_url} | values), publish=publish)
+        app.jinja_env.bytecode_cache = PAGES
         apps.append(app)
         return app
 
@@ -171,6 +201,7 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     path = tmp_path / "notifier.db"
     shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
     app = create_app(make_settings(database_url=f"sqlite:///{path}"), publish=lambda keys, bulk: None)
+    app.jinja_env.bytecode_cache = PAGES
     yield app
     app.extensions["notifier.transport"].close()
     with app.app_context():

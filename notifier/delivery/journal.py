@@ -37,10 +37,14 @@ class _File:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
-        self.owner = f"{socket.gethostname()[:32]}-{self.pid}-{secrets.token_hex(6)}"
-        path = folder / (self.owner + SUFFIX)
-        self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        while True:
+            self.owner = f"{socket.gethostname()[:32]}-{self.pid}-{secrets.token_hex(6)}"
+            path = folder / (self.owner + SUFFIX)
+            self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            if path.exists():
+                break
+            os.close(self.fd)  # between the two calls somebody took it for an orphan and removed it
         self.writers = 0
         self.failed = False
 

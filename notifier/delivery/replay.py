@@ -18,6 +18,11 @@ from notifier.models import Status
 log = structlog.get_logger(__name__)
 
 
+#: Seconds. A database may still carry out the last commit of a process that is gone: its journal is kept for so
+#: long, and looked at again.
+LINGER = 60.0
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What the journals of lost processes told: mails settled, in doubt, never begun."""
@@ -34,7 +39,8 @@ def replay(session: Callable[[], Session], folder: Path) -> Replayed:
         for path, owner in lost:
             done = _replay_one(session, path, owner)
             settled, doubtful, waiting = settled + done.settled, doubtful + done.unknown, waiting + done.waiting
-            path.unlink()
+            if done == Replayed() and clock.now().timestamp() - path.stat().st_mtime > LINGER:
+                path.unlink()
             if done != Replayed():
                 log.warning(
                     "replay.done", owner=owner, settled=done.settled, unknown=done.unknown, waiting=done.waiting

@@ -153,6 +153,21 @@ def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) ->
     assert [row_of(pk).unknowns for pk in pks] == [0, 0, 1, 0, 0]
     assert db.session.scalars(select(Suppression.identity_key)).all() == ["user2@example.com"]
     assert set(db.session.scalars(select(Attempt.decision))) == {"BOUNCE", "UNKNOWN"}
+
+
+def test_a_claim_whose_commit_came_late_is_found_too(context: Flask, tmp_path: Path) -> None:
+    pk = make_owed(1)
+    owner = lost_process(tmp_path, lambda book: None)
+    assert replay(db.session, tmp_path) == Replayed()
+    hold([pk], owner)
+    assert replay(db.session, tmp_path) == Replayed(waiting=1)
+
+
+def test_an_old_journal_that_nobody_needs_goes(context: Flask, tmp_path: Path) -> None:
+    lost_process(tmp_path, lambda book: None)
+    (path,) = files(tmp_path)
+    os.utime(path, times=(NOON.timestamp() - 61,) * 2)
+    replay(db.session, tmp_path)
     assert files(tmp_path) == []
 
 
