@@ -33,13 +33,8 @@ Values = Mapping[str, object]
 _Key = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """The words of one mail, its parts encoded."""
-
-    subject: str
-    text: EncodedBody
-    html: EncodedBody
+#: Subject, text and HTML.
+Filled = tuple[str, EncodedBody, EncodedBody]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class _Shape:
         if not subject:
             raise Unfit("templates may test for a subject")
         known = [*values, subject]
-        return Filled(subject, EncodedBody(self.text.fill(known)), EncodedBody(self.html.fill(known)))
+        return subject, EncodedBody(self.text.fill(known)), EncodedBody(self.html.fill(known))
 
 
 class CompiledKind:
@@ -92,11 +87,14 @@ class CompiledKind:
         self._shapes[key] = None
         try:
             shape = self._compile(context)
-            filled = shape.fill(values)
-        except (NotFlat, Unfit, UnicodeEncodeError, TemplateError, TypeError) as error:
+            subject, text, html = shape.fill(values)
+        except (Unfit, UnicodeEncodeError):
+            del self._shapes[key]  # it is these values that do not fit; others may
+            return
+        except (NotFlat, TemplateError, TypeError) as error:
             log.debug("render.not_compiled", reason=str(error))
             return
-        if (filled.subject, filled.text.text(), filled.html.text()) == rendered:
+        if (subject, text.text(), html.text()) == rendered:
             self._shapes[key] = shape
         else:
             log.error("render.compiled_differs", kind=self._templates.kind)

@@ -4,14 +4,13 @@ A soft line break stands before and after each hole, so that neither side needs 
 is (RFC 2045 6.7): what is decoded is the same, and no line gets longer than 76 characters.
 """
 
-from binascii import b2a_qp
 from dataclasses import dataclass
 
 from markupsafe import escape
 
 from notifier.delivery.compiled_marks import split, split_wrapped
 from notifier.delivery.compiled_reading import NotFlat
-from notifier.delivery.mime import EncodedBody, quoted_printable
+from notifier.delivery.mime import EncodedBody, quoted_lines, quoted_printable
 from notifier.delivery.wrap import wordwrap
 
 _SOFT = b"=\r\n"
@@ -19,7 +18,7 @@ _SOFT = b"=\r\n"
 #: as they are, and it keeps room for the `=` of a soft line break.
 _GUARD = "~"
 #: A line of its own between runs of lines that are wrapped and encoded together.
-_FENCE, _ENCODED_FENCE = "\0\n", b"\r\n=00\r\n"
+_FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
 
 
 class Unfit(Exception):
@@ -32,9 +31,10 @@ def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
     joined = between.join([*values, ""])
     if escaped:
         joined = escape(joined)
-    # One call of the C encoder for all: it costs little more than encoding one of them.
-    encoded = b2a_qp(joined.encode()).split(between.encode())
-    if len(encoded) != len(values) + 1:
+    # All at once: that costs little more than encoding one of them.
+    encoded = quoted_lines(joined.encode()).split(between.encode())
+    encoded.pop()  # what follows the last guard
+    if len(encoded) != len(values):
         raise Unfit("a value looks like several")
     return encoded
 
@@ -116,9 +116,9 @@ class Wrapped:
             raise NotFlat("what follows the wrapped text is not constant lines")
         if not all(run.endswith("\n") for run in runs[1::2]):
             raise NotFlat("the wrapped text ends with a value, which may be empty")
-        first, *others = [f"{wordwrap(run, width)}\n" if run else "" for run in runs[::2]]
-        constants = [first, *[f"\n{run}" for run in others]]
-        constants[-1] = constants[-1].removesuffix("\n") + after
+        constants = [f"{wordwrap(run, width)}\n" if run else "" for run in runs[::2]]
+        # Wrapped text ends without a line end. A run with values has one, which is the first of `after`.
+        constants[-1] = constants[-1][:-1] + after if constants[-1] else after[1:]
         parts = [quoted_printable(constant) for constant in constants]
         return cls(_with_room(parts), Line.of(_FENCE.join([*runs[1::2], ""])), width)
 
@@ -126,7 +126,7 @@ class Wrapped:
         """The part."""
         parts = self.parts.copy()
         text = wordwrap(self.lines.fill(values), self.width).replace("\n", "\r\n")
-        runs = b2a_qp(text.encode() + b"\r\n").split(_ENCODED_FENCE)
+        runs = quoted_lines(text.encode() + b"\r\n").split(_ENCODED_FENCE)
         if len(runs) != len(parts) // 2 + 1:
             raise Unfit("a value looks like a fence")
         parts[1::2] = runs[:-1]

@@ -1,5 +1,6 @@
 """The body of a mail: parts in quoted-printable and base64, joined by a boundary that is known beforehand."""
 
+import re
 from base64 import encodebytes
 from binascii import a2b_qp, b2a_qp
 from dataclasses import dataclass
@@ -25,13 +26,38 @@ def quoted_printable(text: str) -> bytes:
 
 
 def _quoted_line(line: str) -> bytes:
-    # The C encoder takes the line end of its soft breaks from the first newline of its input.
-    return b2a_qp(line.encode("utf-8", "replace") + b"\r\n")[:-2]
+    return _encode(line.encode("utf-8", "replace") + b"\r\n")[:-2]
+
+
+def _encode(data: bytes) -> bytes:
+    """`data` has CRLF line ends, and at least one: from the first the C encoder takes those of its soft breaks."""
+    encoded = b2a_qp(data)
+    if b"=20\r\n" in encoded or b"=09\r\n" in encoded:
+        # For a blank at the end of a line it does not look at the length.
+        encoded = _OVERLONG.sub(rb"\1=\r\n\2", encoded)
+    return encoded
+
+
+_OVERLONG = re.compile(rb"(?m)^([^\r\n]{74,75})(=(?:20|09)\r)")
 
 
 #: Most lines of a mail are those of the mail before: encoding them again is half of the work.
 _kept_line = lru_cache(maxsize=4096)(_quoted_line)
 _KEPT_LENGTH = 2000
+
+
+def quoted_lines(data: bytes) -> bytes:
+    """Lines with CRLF, none of which ends with a blank, in quoted-printable. Most need nothing but a look."""
+    if len(data) < _WORTH_A_LOOK or data.translate(None, _VERBATIM):
+        return _encode(data)
+    lines = data.split(b"\r\n")
+    if max(map(len, lines)) <= _LINE:
+        return data
+    return b"\r\n".join([line if len(line) <= _LINE else _encode(line + b"\r\n")[:-2] for line in lines])
+
+
+_LINE, _WORTH_A_LOOK = 76, 400
+_VERBATIM = bytes(code for code in range(0x20, 0x7F) if code != ord("=")) + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,13 +72,14 @@ class Renderer:
         quick, version = templates.quick, templates.version
         filled = quick.fill(context) if quick else None
         if filled is not None:
-            return Rendered(subject=filled.subject, text=filled.text, html=filled.html, template_version=version)
+            subject, text, html = filled
+            return Rendered(subject=subject, text=text, html=html, template_version=version)
         known = {**self._environment.globals, **context}
-        known["subject"] = subject = " ".join(_text(templates.subject, known).split())
-        text, html = _text(templates.text, known), _text(templates.html, known)
+        known["subject"] = title = " ".join(_text(templates.subject, known).split())
+        plain, page = _text(templates.text, known), _text(templates.html, known)
         if quick is not None:
-            quick.learn(context, (subject, text, html))
-        return Rendered(subject=subject, text=text, html=html, template_version=version)
+            quick.learn(context, (title, plain, page))
+        return Rendered(subject=title, text=plain, html=page, template_version=version)
 
     def version(self, kind: str) -> str:
         """A short hash of all files that a mail of this kind is made from."""

@@ -136,7 +136,8 @@ def test_body_corpus(case: dict[str, Any]) -> None:
     ["x", "x\n", "\nx", "x\n\n\n", "x ", "x \n", "x\t\n y", ".", ".\n", "\n.\n..\n", "From me\nFrom you", "--\n-- \n-",
      "=\n==\n=3D", "a" * 75, "a" * 76, "a" * 77, "é" * 12, "é" * 13 + "\n", ("a" * 74 + "=") * 3,
      "x" * 20_000, "\x00\x0b\x0c\x1f\x7f",
-     "日本語" * 500, "\U0001f600\u2028\u0085\ufeff", "=_", "a  " * 60, "\t" * 100],
+     "日本語" * 500, "\U0001f600\u2028\u0085\ufeff", "=_", "a  " * 60, "\t" * 100,
+     *["a" * length + blank + "\nb " for length in range(70, 80) for blank in (" ", "\t", "é ", "= ")]],
 )  # fmt: skip
 def test_a_body_comes_back_as_it_went_in(body: str) -> None:
     if body.strip():
