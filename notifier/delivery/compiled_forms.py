@@ -112,9 +112,9 @@ class Wrapped:
     def of(cls, wrapped: str, width: int, after: str) -> "Wrapped":
         """From text with marks, and the constant text that follows it."""
         runs = _runs(wrapped)
-        if split(after, escaped=False)[1] or not after.startswith("\n"):
-            raise NotFlat("what follows the wrapped text is not constant lines")
-        if not all(run.endswith("\n") for run in runs[1::2]):
+        if split(after, escaped=False)[1]:
+            raise NotFlat("what follows the wrapped text is not constant")
+        if not all(run.endswith("\n") for run in runs[1::2]) or not (runs[-1] or after.startswith("\n")):
             raise NotFlat("the wrapped text ends with a value, which may be empty")
         constants = [f"{wordwrap(run, width)}\n" if run else "" for run in runs[::2]]
         # Wrapped text ends without a line end. A run with values has one, which is the first of `after`.

@@ -4,6 +4,7 @@ import random
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,36 @@ def test_a_value_that_is_looked_into_is_part_of_the_shape(tmp_path: Path, conten
     assert filled
 
 
+TEXTS = {
+    "no wrapping": ("Dear {{ name }},\n{{ url }}\nbye", True),
+    "only values": ("{{ name }}\n{{ url }}\n", False),
+    "a value at the end": ("Dear {{ name }}", False),
+    "a value at the end of what is wrapped": ("{% filter wordwrap(20) %}a\n{{ name }}{% endfilter %}{{ '\n' }}", False),
+    "a last wrapped line with a value": ("{% filter wordwrap(20) %}a\n{{ name }}\n{% endfilter %}", False),
+    "lines behind what is wrapped": ("{% filter wordwrap(20) %}{{ name }}\n{% endfilter %}{{ '\n' }}x", True),
+    "a value behind what is wrapped": ("{% filter wordwrap(20) %}a\n{{ name }}\n{% endfilter %}\n{{ url }}\n", False),
+    "text before what is wrapped": ("Dear{% filter wordwrap(20) %}a\n{{ name }}\n{% endfilter %}\n", False),
+    "nothing wrapped": ("{% filter wordwrap(20) %}a b{% endfilter %}\n", True),
+    "a wrapped value": ("Dear {{ name|wordwrap(9) }}\n", False),
+    "broken words": ("{% filter wordwrap(20, true) %}a{{ name }}\n{% endfilter %}\n", None),
+}
+
+
+@pytest.mark.parametrize(("text", "compiles"), TEXTS.values(), ids=TEXTS)
+def test_shapes_of_text_parts(tmp_path: Path, text: str, compiles: bool | None) -> None:
+    folder = folder_with(tmp_path, **{"news/body.txt": text})
+    renderer, slow = Renderer(folder), uncompiled(folder)
+    for name in ("Ada", "Ada", "a\n\n", "\n", " ", "word " * 9, "~~~\n~~~", "\x0c"):
+        context = CONTEXT | {"name": name}
+        if compiles is None:
+            with pytest.raises(ValueError, match="never broken"):
+                renderer.render("news", context)
+            continue
+        mine = renderer.render("news", context)
+        assert words(mine) == words(slow.render("news", context))
+    assert compiles is None or is_filled(renderer.render("news", CONTEXT)) is compiles
+
+
 def test_a_missing_name_is_an_error_in_a_known_shape_too(folder: Path) -> None:
     renderer = Renderer(folder)
     for _ in range(2):
@@ -283,6 +314,15 @@ def test_a_missing_name_is_an_error_in_a_known_shape_too(folder: Path) -> None:
     for missing in CONTEXT:
         with pytest.raises(UndefinedError):
             renderer.render("news", {name: value for name, value in CONTEXT.items() if name != missing})
+
+
+def test_a_name_that_the_template_sets_at_times_is_missing_at_times(tmp_path: Path) -> None:
+    content = "{% if note %}{% set w = note %}{% endif %}{{ w }}"
+    renderer = Renderer(folder_with(tmp_path, **{"news/body.html": BODY.replace("<b>{{ count }}</b>", content)}))
+    for _ in range(2):
+        assert "None" in renderer.render("news", CONTEXT | {"w": None}).html
+    with pytest.raises(UndefinedError):
+        renderer.render("news", CONTEXT)
 
 
 def test_there_are_not_too_many_shapes(folder: Path) -> None:
@@ -383,5 +423,13 @@ def test_the_short_way_through_the_header_check_is_no_wider() -> None:
             verify_header_block(broken)
             passed += 1
     assert passed > 500
+
+
+def test_encoded_words_always_go_through_the_whole_header_check() -> None:
+    with mock.patch.object(message, "verify_header_block") as verify:
+        message.build(replace(PLAIN, recipient_name="Ada"))
+        assert verify.call_count == 0
+        message.build(replace(PLAIN, recipient_name="Zoë"))
+        assert verify.call_count == 1
     with pytest.raises(UnsafeHeader):
-        message.build(message.Message(**{**vars(PLAIN), "headers": (("Bcc", "b@example.com"),)}))
+        message.build(replace(PLAIN, headers=(("Bcc", "b@example.com"),)))
