@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import flask_migrate
 import pytest
@@ -13,6 +14,7 @@ from flask import Flask
 from sqlalchemy import event, inspect, select
 
 from notifier import clock, healthcheck
+from notifier.delivery import breaker as breaker_module
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
 from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
@@ -84,12 +86,17 @@ def test_the_hot_path_costs_no_query(context: Flask, frozen: time_machine.Travel
     assert statements == []
 
 
-def test_open_is_remembered_for_a_second_only(context: Flask, frozen: time_machine.Traveller) -> None:
-    ours = Breaker(db.session, fresh=0.05)
+def test_open_is_remembered_for_a_second_only(
+    context: Flask, frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = [1000.0]
+    monkeypatch.setattr(breaker_module, "time", SimpleNamespace(monotonic=lambda: moment[0]))
+    ours = Breaker(db.session)
     assert ours.ask("smtp", clock.now()) == Go()
     report(HOLD)
+    moment[0] += 0.9
     assert ours.ask("smtp", clock.now()) == Go()
-    threading.Event().wait(0.06)
+    moment[0] += 0.2
     assert isinstance(ours.ask("smtp", clock.now()), Wait)
 
 
