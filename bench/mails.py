@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.personal import personal_values
-from notifier.delivery.render import Renderer
+from notifier.delivery.mail.render import Renderer
 from notifier.emails import KINDS, Category, EmailKind, Owed
 
 ROOT = Path(__file__).parents[1]

@@ -15,20 +15,20 @@ from notifier import logs, sqlite
 from notifier.accounts import Accounts
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
-from notifier.delivery.compose import Composer
 from notifier.delivery.deliver import Sender
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
 from notifier.delivery.limits import Limits
+from notifier.delivery.mail.compose import Composer
+from notifier.delivery.mail.render import Renderer
+from notifier.delivery.mail.staging import Staging
 from notifier.delivery.mailer import Mail
 from notifier.delivery.pace import Pace
 from notifier.delivery.probe import probe_mail_server
-from notifier.delivery.render import Renderer
-from notifier.delivery.session import Endpoint
-from notifier.delivery.staging import Staging
+from notifier.delivery.smtp.session import Endpoint
+from notifier.delivery.smtp.transport import Transport
+from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
-from notifier.delivery.transport import Transport
-from notifier.delivery.transports import Transports, transport_configs
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links

@@ -13,7 +13,7 @@ from rich.table import Table
 from notifier.addresses import AddressError, parse_address
 from notifier.cli.context import with_app
 from notifier.config import Settings
-from notifier.delivery.transports import Transports
+from notifier.delivery.smtp.transports import Transports
 from notifier.dnscheck import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}

@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, Update, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier.delivery.outcome import MAX_TEXT, Decision, Outcome, Scope
+from notifier.delivery.smtp.outcome import MAX_TEXT, Decision, Outcome, Scope
 from notifier.models import TransportState
 from notifier.transaction import transaction
 

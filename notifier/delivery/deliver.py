@@ -12,13 +12,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.compose import Composed, Composer
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.journal import Journal
-from notifier.delivery.message import Message
-from notifier.delivery.outcome import Decision, Outcome
+from notifier.delivery.mail.compose import Composed, Composer
+from notifier.delivery.mail.message import Message
+from notifier.delivery.mail.staging import EVERYBODY, Deliver, Staging, Withhold
 from notifier.delivery.settler import Settler
-from notifier.delivery.staging import EVERYBODY, Deliver, Staging, Withhold
+from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed

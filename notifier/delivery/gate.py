@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
 from notifier.delivery.limits import Limits, Request
-from notifier.delivery.outcome import Decision, Outcome, Scope
 from notifier.delivery.pace import Pace, domain_key, transport_key
+from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
 from notifier.delivery.verdict import HELD
 from notifier.models import Notification
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 
 SUFFIX = ".journal"
 

@@ -16,11 +16,11 @@ import flask_mail
 import structlog
 from flask import Flask
 
-from notifier.delivery.foreign import Mailbox, foreign_mail
-from notifier.delivery.message import Message, build
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.smtp import Envelope
-from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
+from notifier.delivery.mail.foreign import Mailbox, foreign_mail
+from notifier.delivery.mail.message import Message, build
+from notifier.delivery.mail.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
+from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class RecipientsRefused(Exception):
 
 
 class Sends(Protocol):
-    """What hands over one mail; notifier.delivery.transport.Transport in production."""
+    """What hands over one mail; notifier.delivery.smtp.transport.Transport in production."""
 
     def send(self, envelope: Envelope) -> Outcome:
         """Every end that SMTP knows is an Outcome."""

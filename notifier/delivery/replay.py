@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery import journal
-from notifier.delivery.outcome import Decision
 from notifier.delivery.settler import Settler
+from notifier.delivery.smtp.outcome import Decision
 from notifier.delivery.verdict import not_sent, verdict
 from notifier.ledger import Claimed, Reply, unknown
 from notifier.models import Status

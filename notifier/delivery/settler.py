@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, suppressions
-from notifier.delivery.outcome import Outcome
+from notifier.delivery.smtp.outcome import Outcome
 from notifier.ledger import Claimed, Settlement
 from notifier.models import SuppressionReason
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from notifier.delivery import retry
-from notifier.delivery.outcome import Decision, Outcome
+from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.ledger import Claimed, Reply, Settlement, unknown
 from notifier.models import Status
 

@@ -16,7 +16,7 @@ from sqlalchemy import event, inspect, select
 from notifier import clock, healthcheck
 from notifier.delivery import breaker as breaker_module
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
 from notifier.models import TransportState
 from tests.conftest import NOON

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from notifier import ledger, suppressions
 from notifier.delivery import retry
 from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.message import Message
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.mail.message import Message
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User

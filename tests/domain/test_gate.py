@@ -13,9 +13,9 @@ from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.gate import LIMITED, SLOWED, SLOWED_DOMAIN, Gate
 from notifier.delivery.limits import Grant, Request
-from notifier.delivery.message import Message
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.mail.message import Message
 from notifier.delivery.pace import Pace
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import HELD
 from notifier.extensions import db
 from notifier.models import Notification

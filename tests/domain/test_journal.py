@@ -15,8 +15,8 @@ from sqlalchemy import select
 from notifier import ledger
 from notifier.delivery import journal
 from notifier.delivery.journal import Journal
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.replay import Replayed, replay
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Suppression
 from tests.conftest import NOON, make_owed

@@ -25,9 +25,9 @@ from sqlalchemy import delete, insert, select, update
 
 from notifier import clock
 from notifier.config import Settings
-from notifier.delivery.outcome import Phase
-from notifier.delivery.session import Endpoint
-from notifier.delivery.transport import Transport
+from notifier.delivery.smtp.outcome import Phase
+from notifier.delivery.smtp.session import Endpoint
+from notifier.delivery.smtp.transport import Transport
 from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Pace, Suppression, TransportState, User

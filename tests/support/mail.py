@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from notifier.config import Settings
-from notifier.delivery.outcome import Outcome, Phase
-from notifier.delivery.smtp import Envelope
-from notifier.delivery.transport import Transport
+from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.outcome import Outcome, Phase
+from notifier.delivery.smtp.transport import Transport
 
 #: `one`: blocking, mail by mail. `loop`: all at once, deep-pipelined where the server can.
 DRIVERS = ("one", "loop")

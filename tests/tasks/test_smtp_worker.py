@@ -29,8 +29,8 @@ from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.gate import Gate, Portion
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.pace import Pace
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import HELD
 from notifier.extensions import db
 from notifier.models import Notification, TransportState

@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.delivery.classify import classify, classify_failure
-from notifier.delivery.outcome import MAX_TEXT, Decision, Failure, Phase, Scope
-from notifier.delivery.replies import parse_reply
+from notifier.delivery.smtp.classify import classify, classify_failure
+from notifier.delivery.smtp.outcome import MAX_TEXT, Decision, Failure, Phase, Scope
+from notifier.delivery.smtp.replies import parse_reply
 
 REPLIES = r"""
 banner | 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org | HOLD | transport

@@ -15,13 +15,13 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from bench.mails import merge_templates
-from notifier.delivery import compiled, message, render
-from notifier.delivery.compiled import MAX_SHAPES, CompiledKind
-from notifier.delivery.compiled_forms import Segments, Unfit, encode_values
-from notifier.delivery.compiled_marks import Mark
-from notifier.delivery.compiled_reading import NotFlat
-from notifier.delivery.mime import EncodedBody, as_given, quoted_lines
-from notifier.delivery.render import Rendered, Renderer
+from notifier.delivery.mail import compiled, message, render
+from notifier.delivery.mail.compiled import MAX_SHAPES, CompiledKind
+from notifier.delivery.mail.compiled_forms import Segments, Unfit, encode_values
+from notifier.delivery.mail.compiled_marks import Mark
+from notifier.delivery.mail.compiled_reading import NotFlat
+from notifier.delivery.mail.mime import EncodedBody, as_given, quoted_lines
+from notifier.delivery.mail.render import Rendered, Renderer
 from notifier.header_check import verify_header_block
 from notifier.header_fields import UnsafeHeader
 from tests.unit.test_message import PLAIN

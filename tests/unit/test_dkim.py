@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from dkim.canonicalization import Relaxed
 
-from notifier.delivery.dkim import SIGNED, Signer, SigningError, relaxed_body
-from notifier.delivery.message import build, subscription_headers
+from notifier.delivery.mail.message import build, subscription_headers
+from notifier.delivery.smtp.dkim import SIGNED, Signer, SigningError, relaxed_body
 from notifier.dkim_keys import KeyProblem, PublicKey, load_private_key
 from tests.support.keys import FORMS, key_file
 from tests.support.mail import envelope, transport_to

@@ -16,10 +16,10 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from notifier.addresses import AddressError
-from notifier.delivery.foreign import text_of
+from notifier.delivery.mail.foreign import text_of
 from notifier.delivery.mailer import SUPPRESSED, Mail, RecipientsRefused
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.smtp import Envelope
+from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.unit.test_message import PLAIN
 
 DATA = Path(__file__).resolve().parent.parent / "data"

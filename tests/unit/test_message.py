@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from notifier.delivery.message import (
+from notifier.delivery.mail.message import (
     Message,
     MessageError,
     build,
@@ -21,7 +21,7 @@ from notifier.delivery.message import (
     subscription_headers,
     verp_sender,
 )
-from notifier.delivery.mime import quoted_printable
+from notifier.delivery.mail.mime import quoted_printable
 from notifier.header_fields import UnsafeHeader
 from notifier.header_text import clean_text
 

@@ -18,9 +18,9 @@ from jinja2 import (
 )
 from jinja2.filters import do_wordwrap
 
-from notifier.delivery import inline
-from notifier.delivery.render import Renderer
-from notifier.delivery.wrap import wordwrap
+from notifier.delivery.mail import inline
+from notifier.delivery.mail.render import Renderer
+from notifier.delivery.mail.wrap import wordwrap
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAYOUT = """{# Layout #}<!doctype html>

@@ -2,8 +2,8 @@
 
 import pytest
 
-from notifier.delivery.outcome import Failure, Reply
-from notifier.delivery.replies import MAX_LINE, MAX_REPLY, ReplyReader, WireError
+from notifier.delivery.smtp.outcome import Failure, Reply
+from notifier.delivery.smtp.replies import MAX_LINE, MAX_REPLY, ReplyReader, WireError
 
 GOOD = {
     b"250 Ok\r\n": (250, None, "Ok"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.delivery.outcome import Decision
+from notifier.delivery.smtp.outcome import Decision
 from tests.support.mail import deliver, envelope, transport_to
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from notifier.delivery.outcome import Outcome, Phase
+from notifier.delivery.smtp.outcome import Outcome, Phase
 from tests.support.certificates import certificates
 from tests.support.mail import BIG, BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, SmtpServer

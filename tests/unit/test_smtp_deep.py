@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from notifier.delivery.outcome import Decision, Outcome, Phase
-from notifier.delivery.smtp import Envelope
+from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase
 from tests.support.mail import deliver, envelope, transport_to
 from tests.support.smtp_server import Session, SmtpServer
 

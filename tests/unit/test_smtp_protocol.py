@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.mail import BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 

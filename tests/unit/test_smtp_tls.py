@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notifier.delivery.outcome import Decision, Phase
+from notifier.delivery.smtp.outcome import Decision, Phase
 from tests.support.certificates import certificates
 from tests.support.mail import BIG, DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, SmtpServer

@@ -8,9 +8,9 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from notifier.config import ConfigError
+from notifier.delivery.mail.staging import EVERYBODY, NOT_ALLOWED, Deliver, Staging, stage
 from notifier.delivery.mailer import Mail
-from notifier.delivery.outcome import Decision
-from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Deliver, Staging, stage
+from notifier.delivery.smtp.outcome import Decision
 from tests.conftest import make_settings
 from tests.unit.test_mailer import FakeTransport
 from tests.unit.test_message import PLAIN

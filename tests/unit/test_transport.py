@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from notifier.delivery.outcome import Decision, Phase
-from notifier.delivery.smtp import Envelope
+from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.outcome import Decision, Phase
 from tests.support.mail import BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 

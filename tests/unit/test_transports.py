@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from notifier.config import ConfigError, Settings
-from notifier.delivery.session import Endpoint
-from notifier.delivery.transport import Transport
-from notifier.delivery.transports import PRIMARY, Tls, TransportConfig, Transports, transport_configs
+from notifier.delivery.smtp.session import Endpoint
+from notifier.delivery.smtp.transport import Transport
+from notifier.delivery.smtp.transports import PRIMARY, Tls, TransportConfig, Transports, transport_configs
 from tests.conftest import make_settings
 from tests.support.certificates import certificates
 from tests.support.keys import key_file

@@ -7,9 +7,9 @@ from email.utils import parseaddr
 
 from notifier import clock
 from notifier.config import Settings
-from notifier.delivery.message import Message, verp_sender
-from notifier.delivery.mime import as_given
-from notifier.delivery.render import Renderer
+from notifier.delivery.mail.message import Message, verp_sender
+from notifier.delivery.mail.mime import as_given
+from notifier.delivery.mail.render import Renderer
 from notifier.emails import EmailKind, Owed
 from notifier.ledger import Claimed
 

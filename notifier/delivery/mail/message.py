@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from notifier.delivery.mime import Body, as_given, boundary_for, multipart, text_part
+from notifier.delivery.mail.mime import Body, as_given, boundary_for, multipart, text_part
 from notifier.header_check import verify_header_block
 from notifier.header_fields import cached_mailbox, encode_header_text, encode_mailbox, verbatim_field
 

@@ -7,12 +7,12 @@ one mail decides another.
 
 from typing import Protocol
 
-from notifier.delivery.classify import WANTED, classify, classify_failure
-from notifier.delivery.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
-from notifier.delivery.ops import READ, Conversation, Write
-from notifier.delivery.outcome import Decision, Failure, Outcome, Phase
-from notifier.delivery.replies import WireError
-from notifier.delivery.session import Session
+from notifier.delivery.smtp.classify import WANTED, classify, classify_failure
+from notifier.delivery.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
+from notifier.delivery.smtp.ops import READ, Conversation, Write
+from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase
+from notifier.delivery.smtp.replies import WireError
+from notifier.delivery.smtp.session import Session
 
 __all__ = ["Envelope", "Work", "converse"]
 

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from notifier.delivery.outcome import Failure, Reply, clean
+from notifier.delivery.smtp.outcome import Failure, Reply, clean
 
 #: Four times what RFC 5321 (4.5.3.1.5) allows a line to be; real servers overrun the 512.
 MAX_LINE = 4 * 512

@@ -7,9 +7,9 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any
 
-from notifier.delivery.channel import wire_error
-from notifier.delivery.outcome import Failure
-from notifier.delivery.replies import WireError
+from notifier.delivery.smtp.channel import wire_error
+from notifier.delivery.smtp.outcome import Failure
+from notifier.delivery.smtp.replies import WireError
 
 #: A batch opens many connections at once and asks for the name once: seconds that an answer holds.
 _NAME_HOLDS = 30

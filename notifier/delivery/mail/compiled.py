@@ -13,11 +13,11 @@ from typing import Final
 import structlog
 from jinja2 import Environment, Template, TemplateError, nodes
 
-from notifier.delivery.compiled_forms import Line, Segments, Unfit, Wrapped, text_form
-from notifier.delivery.compiled_library import read_template
-from notifier.delivery.compiled_marks import Mark, mark_wrapped
-from notifier.delivery.compiled_reading import WRAP, NotFlat, Reading
-from notifier.delivery.mime import EncodedBody
+from notifier.delivery.mail.compiled_forms import Line, Segments, Unfit, Wrapped, text_form
+from notifier.delivery.mail.compiled_library import read_template
+from notifier.delivery.mail.compiled_marks import Mark, mark_wrapped
+from notifier.delivery.mail.compiled_reading import WRAP, NotFlat, Reading
+from notifier.delivery.mail.mime import EncodedBody
 
 log = structlog.get_logger(__name__)
 

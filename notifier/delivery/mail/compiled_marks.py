@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from notifier.delivery.compiled_reading import NotFlat
+from notifier.delivery.mail.compiled_reading import NotFlat
 
 #: Constant text and, between each two, the number of the value that goes there.
 Split = tuple[list[str], list[int]]

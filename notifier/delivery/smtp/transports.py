@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable, Collection, Sequence
 
-from notifier.delivery.transport import Transport
-from notifier.delivery.transport_config import PRIMARY, Tls, TransportConfig, transport_configs
+from notifier.delivery.smtp.transport import Transport
+from notifier.delivery.smtp.transport_config import PRIMARY, Tls, TransportConfig, transport_configs
 
 __all__ = ["PRIMARY", "Tls", "TransportConfig", "Transports", "transport_configs"]
 

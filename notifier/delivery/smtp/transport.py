@@ -9,11 +9,11 @@ from threading import Lock
 from time import monotonic
 
 from notifier.config import Settings
-from notifier.delivery.loop import send_all
-from notifier.delivery.outcome import Outcome, Phase
-from notifier.delivery.session import Endpoint, Session, close_session, open_session
-from notifier.delivery.smtp import Envelope, converse
-from notifier.delivery.wire import Wire
+from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.loop import send_all
+from notifier.delivery.smtp.outcome import Outcome, Phase
+from notifier.delivery.smtp.session import Endpoint, Session, close_session, open_session
+from notifier.delivery.smtp.wire import Wire
 
 log = logging.getLogger(__name__)
 _transports: "weakref.WeakSet[Transport]" = weakref.WeakSet()

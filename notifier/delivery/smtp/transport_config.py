@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from notifier.config import ConfigError, Settings, is_loopback
-from notifier.delivery.dkim import Signer
+from notifier.delivery.smtp.dkim import Signer
 from notifier.dkim_keys import KeyProblem, load_private_key
 
 #: The transport that MAIL_SERVER and its kin describe.

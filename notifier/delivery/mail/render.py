@@ -15,11 +15,11 @@ from typing import Any
 import structlog
 from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 
-from notifier.delivery.compiled import CompiledKind
-from notifier.delivery.compiled_reading import NotFlat
-from notifier.delivery.inline import inline_fragment, inline_page
-from notifier.delivery.mime import Body
-from notifier.delivery.wrap import wordwrap
+from notifier.delivery.mail.compiled import CompiledKind
+from notifier.delivery.mail.compiled_reading import NotFlat
+from notifier.delivery.mail.inline import inline_fragment, inline_page
+from notifier.delivery.mail.mime import Body
+from notifier.delivery.mail.wrap import wordwrap
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import css_inline
 from jinja2 import Environment, TemplateSyntaxError
 
-from notifier.delivery.flatten import Piece, flatten, pieces_of
+from notifier.delivery.mail.flatten import Piece, flatten, pieces_of
 
 _MARK = re.compile(r"<!--zqj(\d+)jqz-->|zqj(\d+)jqz")
 _MARK_WORD = re.compile(r"zqj\d+jqz")

@@ -11,7 +11,7 @@ from typing import Self
 
 from notifier.addresses import AddressError, parse_address
 from notifier.config import ConfigError, Settings
-from notifier.delivery.message import Message
+from notifier.delivery.mail.message import Message
 
 
 @dataclass(frozen=True, slots=True)

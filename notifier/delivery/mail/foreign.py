@@ -13,9 +13,9 @@ import flask_mail
 
 from notifier import clock
 from notifier.addresses import Address, parse_address
-from notifier.delivery.message import rfc5322_date
-from notifier.delivery.mime import base64_part, boundary_for, multipart, text_part
-from notifier.delivery.staging import EVERYBODY, Staging, Withhold
+from notifier.delivery.mail.message import rfc5322_date
+from notifier.delivery.mail.mime import base64_part, boundary_for, multipart, text_part
+from notifier.delivery.mail.staging import EVERYBODY, Staging, Withhold
 from notifier.header_check import ALLOWED, verify_header_block
 from notifier.header_fields import UnsafeHeader, encode_header_text, encode_mailbox, verbatim_field
 from notifier.header_text import clean_text

@@ -1,7 +1,7 @@
 """One reply or one failure, in one phase -> one Outcome. The tables are in `rules.py`."""
 
-from notifier.delivery.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
-from notifier.delivery.rules import REFUSALS
+from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
+from notifier.delivery.smtp.rules import REFUSALS
 
 #: What a phase wants to read before the next one: the first digit (RFC 5321, section 4.2.1).
 WANTED = {

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from io import IncrementalNewlineDecoder
 
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.session import Session
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.smtp.session import Session
 
 #: What would end the command, or the address in it.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Protocol
 
-from notifier.delivery.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.session import Session, close_session, open_session
-from notifier.delivery.smtp import Envelope, converse
-from notifier.delivery.wire import Wire
+from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.smtp.session import Session, close_session, open_session
+from notifier.delivery.smtp.wire import Wire
 
 #: How often the clock is looked at, seconds: the grain of all timeouts here.
 _TICK = 0.05

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-from notifier.delivery.compiled_marks import split, split_wrapped
-from notifier.delivery.compiled_reading import NotFlat
-from notifier.delivery.mime import EncodedBody, quoted_lines, quoted_printable
-from notifier.delivery.wrap import wordwrap
+from notifier.delivery.mail.compiled_marks import split, split_wrapped
+from notifier.delivery.mail.compiled_reading import NotFlat
+from notifier.delivery.mail.mime import EncodedBody, quoted_lines, quoted_printable
+from notifier.delivery.mail.wrap import wordwrap
 
 _SOFT = b"=\r\n"
 #: Ends each value while it is encoded: what comes before it is never the end of a line, so blanks stay

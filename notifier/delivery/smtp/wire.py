@@ -11,12 +11,12 @@ from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
 from typing import Any, TypeVar
 
-from notifier.delivery.channel import Channel
-from notifier.delivery.dial import Dial, check
-from notifier.delivery.ops import Connect, Conversation, Op, Read, StartTls, Write
-from notifier.delivery.outcome import Failure, Phase, Reply
-from notifier.delivery.replies import ReplyReader, WireError
-from notifier.delivery.session import Endpoint, Session
+from notifier.delivery.smtp.channel import Channel
+from notifier.delivery.smtp.dial import Dial, check
+from notifier.delivery.smtp.ops import Connect, Conversation, Op, Read, StartTls, Write
+from notifier.delivery.smtp.outcome import Failure, Phase, Reply
+from notifier.delivery.smtp.replies import ReplyReader, WireError
+from notifier.delivery.smtp.session import Endpoint, Session
 
 T = TypeVar("T")
 

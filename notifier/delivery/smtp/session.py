@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from notifier.config import Settings
-from notifier.delivery.classify import classify, classify_failure
-from notifier.delivery.ops import READ, Connect, Conversation, StartTls, Write
-from notifier.delivery.outcome import Decision, Outcome, Phase, Reply, Scope
-from notifier.delivery.replies import WireError
-from notifier.delivery.transport_config import Tls, TransportConfig, primary_config
+from notifier.delivery.smtp.classify import classify, classify_failure
+from notifier.delivery.smtp.ops import READ, Connect, Conversation, StartTls, Write
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Reply, Scope
+from notifier.delivery.smtp.replies import WireError
+from notifier.delivery.smtp.transport_config import Tls, TransportConfig, primary_config
 
 #: Replies to EHLO that only mean: too old for it (RFC 5321, section 3.2).
 _NO_EHLO = (500, 502, 504)

@@ -8,8 +8,8 @@ import errno
 import socket
 import ssl
 
-from notifier.delivery.outcome import Failure, Phase
-from notifier.delivery.replies import WireError
+from notifier.delivery.smtp.outcome import Failure, Phase
+from notifier.delivery.smtp.replies import WireError
 
 _CHUNK = 65536
 #: What the network does to us, by error number; all else is our own trouble.

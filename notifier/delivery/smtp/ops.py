@@ -8,7 +8,7 @@ writes until the next `Read`, so that all that can share a packet does.
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar
 
-from notifier.delivery.outcome import Phase, Reply
+from notifier.delivery.smtp.outcome import Phase, Reply
 
 
 class Connect:

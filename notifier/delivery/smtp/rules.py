@@ -9,7 +9,7 @@ Nothing but a refusal that is about the address itself may end in BOUNCE: it sup
 import re
 from dataclasses import dataclass
 
-from notifier.delivery.outcome import Decision, Phase, Scope
+from notifier.delivery.smtp.outcome import Decision, Phase, Scope
 
 #: Greylisting servers forget a first try that comes back too soon; most want five minutes.
 GREYLIST_DELAY = 300.0

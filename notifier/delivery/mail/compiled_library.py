@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from notifier.delivery.compiled_reading import Imports, NotFlat, Reader, Reading
+from notifier.delivery.mail.compiled_reading import Imports, NotFlat, Reader, Reading
 
 #: Gives the syntax tree of the template of this name.
 Parse = Callable[[str], nodes.Template]

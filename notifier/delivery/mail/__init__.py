@@ -1,0 +1,1 @@
+"""From a row to bytes: compose, render, encode. No network, no database."""

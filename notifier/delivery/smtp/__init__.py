@@ -1,0 +1,1 @@
+"""From bytes to an outcome: connections, SMTP phase by phase, what replies mean. No rows."""
