@@ -27,6 +27,8 @@ class Owed:
     notification: Claimed
     user: Recipient
     links: Links
+    #: What the kind's `load` found for this row.
+    data: Any = None
 
 
 class EmailKind(ABC):

@@ -64,6 +64,14 @@ class Notification(Base):
         Index("ix_notifications_user_id_kind_id", "user_id", "kind", "id"),
         # Lists by status, newest first.
         Index("ix_notifications_status_id", "status", "id"),
+        # What became of a run, and what of it still waits.
+        Index(
+            "ix_notifications_run_id_status",
+            "run_id",
+            "status",
+            postgresql_where=text("run_id IS NOT NULL"),
+            sqlite_where=text("run_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -80,6 +88,8 @@ class Notification(Base):
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.resend.value)
     #: The campaign that it belongs to; None where a person's own action caused it.
     campaign_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The run that planned it. Never part of the key: another run for the same period owes nothing twice.
+    run_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
     #: Why it is not sent: "verified meanwhile", "suppressed: hard_bounce", ...
