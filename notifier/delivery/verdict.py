@@ -38,8 +38,13 @@ def verdict(
 
     `quick`: somebody tries again in a moment by himself, so the row stays due with the sweep behind it.
     """
-    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
     reply = reply_of(outcome)
+    counted = row.attempts + 1
+    if outcome.decision is Decision.ACCEPTED:
+        return Settlement(
+            row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, now, *facts, reply=reply
+        )
+    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
 
     def end(to: Status, *, attempts: int = row.attempts, reason: str | None = said, **when: Any) -> Settlement:
         return Settlement(
@@ -54,10 +59,7 @@ def verdict(
             **when,
         )
 
-    counted = row.attempts + 1
     match outcome.decision:
-        case Decision.ACCEPTED:
-            return end(Status.sent, attempts=counted, reason=None, sent_at=now)
         case Decision.FAIL | Decision.BOUNCE:
             return end(Status.failed, attempts=counted)
         case Decision.UNKNOWN:

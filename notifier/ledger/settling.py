@@ -1,20 +1,18 @@
 """Settling: how tries end. A batch is settled in few statements, each row by its own outcome."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import check_edge
-from notifier.ledger.statements import end_tries
+from notifier.ledger.statements import Ended, end_tries
 from notifier.models import Attempt, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a mail server (or its silence) said, as the row keeps it."""
 
     decision: str
@@ -24,8 +22,7 @@ class Reply:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of one try: where the row goes, and what it learns."""
 
     pk: int
@@ -50,39 +47,39 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
 
     The caller commits.
     """
-    for end in ends:
-        check_edge(Status.sending, end.to)
+    for to in {end.to for end in ends}:
+        check_edge(Status.sending, to)
     ended = 0
     for waiting in (False, True):
-        rows = [_row(end, now) for end in ends if (end.to is Status.pending) is waiting]
-        if rows:
-            ended += end_tries(session.connection(), rows, waiting=waiting)
+        some = [end for end in ends if (end.to is Status.pending) is waiting]
+        if some:
+            ended += end_tries(session.connection(), [_row(end, now) for end in some], waiting=waiting)
     _keep_attempts(session, ends, now)
     return ended
 
 
-def _row(end: Settlement, now: datetime) -> dict[str, Any]:
+def _row(end: Settlement, now: datetime) -> Ended:
     reply = end.reply or _SILENCE
     due = end.due or now
-    return {
-        "pk": end.pk,
-        "claim": end.claim,
-        "to": end.to.value,
-        "attempts": end.attempts,
-        "unknowns": end.unknowns,
-        "reason": end.reason,
-        "sent_at": end.sent_at,
-        "phase": reply.phase,
-        "code": reply.code,
-        "enhanced": reply.enhanced,
-        "text": reply.text,
-        "message_id": end.message_id,
-        "template_version": end.template_version,
-        "transport": end.transport,
-        "settled_at": now,
-        "due": due,
-        "ring_at": end.ring_at or due,
-    }
+    return Ended(
+        end.pk,
+        end.claim,
+        end.to.value,
+        end.attempts,
+        end.unknowns,
+        end.reason,
+        end.sent_at,
+        reply.phase,
+        reply.code,
+        reply.enhanced,
+        reply.text,
+        end.message_id,
+        end.template_version,
+        end.transport,
+        now,
+        due,
+        end.ring_at or due,
+    )
 
 
 _SILENCE = Reply("")
@@ -91,10 +88,9 @@ _SILENCE = Reply("")
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:
     """A try that did not simply succeed is kept, so that the row can be explained."""
     rows = [
-        {"notification_id": end.pk, "claim": end.claim, "at": now}
-        | {item.name: getattr(end.reply, item.name) for item in fields(Reply)}
+        {"notification_id": end.pk, "claim": end.claim, "at": now} | end.reply._asdict()
         for end in ends
-        if end.reply is not None and end.to is not Status.sent
+        if end.to is not Status.sent and end.reply is not None
     ]
     if rows:
         session.execute(insert(Attempt), rows)

@@ -1,73 +1,113 @@
 """The UPDATE that settles: one statement for a batch on Postgres, one for each row on SQLite.
 
-On Postgres the rows travel as arrays: the text of the statement never changes, so it is planned once, and a
-batch is one round trip. SQLite is in this process, where a round trip costs nothing.
+On Postgres the rows travel as one JSON text, which takes a tenth of the time of arrays to write, and the text of
+the statement never changes, so it is planned once. SQLite is in this process, where a round trip costs nothing.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Update, bindparam, case, column, func, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Integer,
+    String,
+    Text,
+    Update,
+    bindparam,
+    case,
+    column,
+    func,
+    literal_column,
+    type_coerce,
+    update,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from notifier.models import Notification, Status
 
 _TABLE = cast("Any", Notification.__table__)
 
-#: What a settle brings for each row, and the column whose type it has.
-_BRINGS = {
+
+class Ended(NamedTuple):
+    """What a settle brings for each row."""
+
+    pk: int
+    claim: int
+    to: str
+    attempts: int
+    unknowns: int
+    reason: str | None
+    sent_at: datetime | None
+    phase: str | None
+    code: int | None
+    enhanced: str | None
+    text: str | None
+    message_id: str | None
+    template_version: str | None
+    transport: str | None
+    settled_at: datetime
+    due: datetime
+    ring_at: datetime
+
+
+#: The column whose type each of them has.
+_COLUMNS = {
     "pk": "id",
     "claim": "claims",
     "to": "status",
-    "attempts": "attempts",
-    "unknowns": "unknowns",
-    "reason": "reason",
-    "sent_at": "sent_at",
     "phase": "last_phase",
     "code": "last_code",
     "enhanced": "last_enhanced",
     "text": "last_text",
-    "message_id": "message_id",
-    "template_version": "template_version",
-    "transport": "transport",
-    "settled_at": "settled_at",
     "due": "next_attempt_at",
-    "ring_at": "ring_at",
 }
 
 #: Gives the expression of one of the names above.
 _Value = Callable[[str], ColumnElement[Any]]
 
 
-def end_tries(connection: Connection, rows: Sequence[dict[str, Any]], *, waiting: bool) -> int:
+def end_tries(connection: Connection, rows: Sequence[Ended], *, waiting: bool) -> int:
     """Write these rows where the claim still holds. Returns how many it did.
 
     `waiting`: they go back to wait, and `due` and `ring_at` count; else they come to rest.
     """
     if connection.dialect.name == "postgresql":
-        arrays = {f"b_{name}": [row[name] for row in rows] for name in _BRINGS}
-        result = connection.execute(_AT_ONCE[waiting], arrays)
+        # Arrays of values, not objects: half the text. NUL is the one character that a server may say and
+        # Postgres cannot keep; `clean` in delivery has taken it out.
+        text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
+        result = connection.execute(_AT_ONCE[waiting], {"b_rows": text})
     else:
-        result = connection.execute(
-            _ONE_BY_ONE[waiting], [{f"b_{name}": row[name] for name in _BRINGS} for row in rows]
-        )
+        each = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
+        result = connection.execute(_ONE_BY_ONE[waiting], each)
     return cast("CursorResult[Any]", result).rowcount
 
 
 def _type(name: str) -> TypeEngine[Any]:
-    return cast("TypeEngine[Any]", _TABLE.c[_BRINGS[name]].type)
+    return cast("TypeEngine[Any]", _TABLE.c[_COLUMNS.get(name, name)].type)
 
 
 def _parameter(name: str) -> ColumnElement[Any]:
     return bindparam(f"b_{name}", type_=_type(name))
 
 
-def _unnested() -> _Value:
-    arrays = (bindparam(f"b_{name}", type_=ARRAY(_type(name))) for name in _BRINGS)
-    rows = func.unnest(*arrays).table_valued(*(column(name, _type(name)) for name in _BRINGS), name="ended")
-    derived = rows.render_derived()
-    return lambda name: derived.c[name]
+def _listed() -> _Value:
+    """The values of one row: fields of an array in the JSON text."""
+    elements = func.jsonb_array_elements(sql_cast(bindparam("b_rows", type_=Text()), JSONB()))
+    row = elements.table_valued(column("values", JSONB()), name="ended").render_derived().c["values"]
+
+    def value(name: str) -> ColumnElement[Any]:
+        text = row.op("->>", return_type=Text())(literal_column(str(Ended._fields.index(name)), Integer()))
+        wanted = _type(name)
+        # To cut a text that is too long would hide a mistake: only other types are converted.
+        return type_coerce(text, wanted) if isinstance(wanted, String) else sql_cast(text, wanted)
+
+    return value
 
 
 def _statement(value: _Value, *, waiting: bool) -> Update:
@@ -103,4 +143,4 @@ def _said(name: str, value: _Value) -> ColumnElement[Any]:
 
 
 _ONE_BY_ONE = {waiting: _statement(_parameter, waiting=waiting) for waiting in (False, True)}
-_AT_ONCE = {waiting: _statement(_unnested(), waiting=waiting) for waiting in (False, True)}
+_AT_ONCE = {waiting: _statement(_listed(), waiting=waiting) for waiting in (False, True)}
