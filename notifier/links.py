@@ -18,6 +18,18 @@ class Links:
         token = self.signer.issue_verification(user_id, identity_key, nonce, issued_at)
         return f"{self.base}/verify/{token}"
 
+    def unsubscribe(
+        self, *, user_id: int, identity_key: str, category: str, notification_id: int | None, issued_at: datetime
+    ) -> str:
+        """Ends one category of mail; for List-Unsubscribe too. The same arguments give the same link."""
+        token = self.signer.issue_unsubscribe(user_id, identity_key, category, notification_id, issued_at)
+        return f"{self.base}/u/{token}"
+
+    def preferences(self, *, user_id: int, identity_key: str, notification_id: int | None, issued_at: datetime) -> str:
+        """Where people choose which mails they get. The same arguments give the same link."""
+        token = self.signer.issue_preferences(user_id, identity_key, notification_id, issued_at)
+        return f"{self.base}/preferences/{token}"
+
     def home(self) -> str:
         """The front page."""
         return f"{self.base}/"

@@ -1,1 +1,1 @@
-"""The public pages: signup, verification, health."""
+"""The public pages: signup, verification, consent, health."""

@@ -21,7 +21,8 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
         # A redirect of the router is no error; and for a host that is not ours no page can be built.
         return response
     retry_after = _retry_after(code)
-    page = render_template("web/error.html", code=code, retry_after=retry_after)
+    explanation = getattr(error, "for_people", None)
+    page = render_template(_template(), code=code, retry_after=retry_after, explanation=explanation)
     response.set_data(page)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
@@ -41,7 +42,12 @@ def handle_crash(error: InternalServerError) -> tuple[str, int]:
     db.session.rollback()
     original = getattr(error, "original_exception", None)
     log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
-    return render_template("web/error.html", code=500, retry_after=None), 500
+    return render_template(_template(), code=500, retry_after=None, explanation=None), 500
+
+
+def _template() -> str:
+    """Operators stay in the surroundings that they know."""
+    return "admin/error.html" if request.path.startswith("/admin") else "web/error.html"
 
 
 def init_app(app: Flask) -> None:

@@ -6,12 +6,13 @@ from zoneinfo import available_timezones
 
 from flask import current_app
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, StringField, ValidationError
+from wtforms import BooleanField, HiddenField, RadioField, StringField, SubmitField, ValidationError
 from wtforms.validators import Optional
 
 from notifier.accounts import Applicant
 from notifier.addresses import Address, AddressError, parse_address
 from notifier.header_text import HeaderTextError, display_name
+from notifier.models import Frequency
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
@@ -66,3 +67,31 @@ class SignupForm(AddressForm):
             locale=locale if _LOCALE.fullmatch(locale) else "en",
             timezone=zone if zone in _ZONES else "UTC",
         )
+
+
+#: As people choose them, from the most to the least.
+FREQUENCIES = {
+    Frequency.immediate: "As soon as something happens",
+    Frequency.daily: "Once a day",
+    Frequency.weekly: "Once a week",
+    Frequency.monthly: "Once a month",
+    Frequency.never: "Never",
+}
+
+
+class PreferencesForm(FlaskForm):  # type: ignore[misc]
+    """What people want to get. The names are those of the categories."""
+
+    report = BooleanField("Monthly report")
+    digest = RadioField(
+        "Activity digest",
+        choices={name.value: words for name, words in FREQUENCIES.items()},
+        validate_choice=False,
+    )
+    news = BooleanField("News")
+    stop = SubmitField("Stop all of these")
+
+    def validate_digest(self, field: RadioField) -> None:
+        """One of the choices."""
+        if field.data not in FREQUENCIES:
+            raise ValidationError("Choose how often you want the digest.")

@@ -16,6 +16,7 @@ PER_CLIENT = "60 per minute; 600 per hour"
 PER_NETWORK = "300 per minute"
 PER_ADDRESS = "10 per minute; 40 per hour"
 IN_ALL = "3000 per minute"
+PER_LINK = "20 per minute; 200 per day"
 
 
 def network() -> str:
@@ -36,9 +37,25 @@ def typed_address() -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
 
 
+def link() -> str:
+    """A digest of the token in the address; tokens never reach Redis."""
+    token = str((request.view_args or {}).get("token", ""))
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:24]
+
+
 form_limits = [
     limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
     limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=network, methods=["POST"]),
     limiter.shared_limit(PER_ADDRESS, scope="forms-address", key_func=typed_address, methods=["POST"]),
+    limiter.shared_limit(IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"]),
+]
+
+#: For what people decide on the pages behind a link in a mail. Unsubscribing has no limit at all: thousands of
+#: one-click posts come from a few machines of one mail provider. What they can store is bounded all the same,
+#: because a second one changes nothing until somebody undoes the first.
+link_limits = [
+    limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
+    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=network, methods=["POST"]),
+    limiter.shared_limit(PER_LINK, scope="forms-link", key_func=link, methods=["POST"]),
     limiter.shared_limit(IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"]),
 ]

@@ -15,7 +15,7 @@ CSP = (
     "img-src 'self'; script-src 'self'; style-src 'self'"
 )
 
-ROUTINE = frozenset({"health.healthz", "web.static"})
+ROUTINE = frozenset({"health.healthz", "web.static", "admin_assets.static"})
 
 HEADERS = {
     "Content-Security-Policy": CSP,

@@ -1,6 +1,7 @@
 """Tokens: bound to a purpose, a person, an address, a key and a time."""
 
 import base64
+import hashlib
 import random
 import string
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import pytest
 import time_machine
 from itsdangerous import URLSafeTimedSerializer
 
-from notifier.tokens import BadToken, ExpiredToken, Signer, fingerprint
+from notifier.links import Links
+from notifier.tokens import BadToken, ConsentClaim, ExpiredToken, Signer, fingerprint
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 OLD, NEW, OTHER = "old-key-" * 5, "new-key-" * 5, "other-key-" * 5
@@ -161,3 +163,82 @@ def test_keys_and_times_are_checked() -> None:
         Signer([])
     with pytest.raises(ValueError, match="aware"):
         Signer([NEW]).issue_verification(1, "a@example.com", "n", datetime(2026, 1, 1))  # noqa: DTZ001 - that is the test
+
+
+@pytest.mark.parametrize("payload", [[1, "x"], {"a": 1}, "\u00fc\u2028", None, 1.5, ["y" * 500, None, True]])
+def test_what_is_signed_is_what_the_library_signs(payload: Any) -> None:
+    library = URLSafeTimedSerializer(
+        [OLD, NEW],
+        salt="notifier.any",
+        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )
+    token = Signer([OLD, NEW]).issue("any", payload, NOW)
+    assert library.loads(token, return_timestamp=True) == (payload, NOW)
+    assert Signer([OLD, NEW]).read("any", token) == payload
+    if len(str(payload)) < 100:  # the library compresses what is long
+        assert library.dumps(payload) == token
+
+
+def unsubscribe(signer: Signer, **values: Any) -> str:
+    given = {"user_id": 42, "identity_key": "user@example.com", "category": "news", "notification_id": 7} | values
+    return signer.issue_unsubscribe(**given, issued_at=NOW)
+
+
+def preferences(signer: Signer) -> str:
+    return signer.issue_preferences(42, "user@example.com", 7, NOW)
+
+
+def test_an_unsubscribe_token_says_who_what_and_which_mail(signer: Signer) -> None:
+    claim = signer.read_unsubscribe(unsubscribe(signer))
+    assert claim == ConsentClaim(42, fingerprint("", "user@example.com"), "news", 7, NOW)
+    assert claim.matches("user@example.com")
+    assert not claim.matches("other@example.com")
+    assert signer.read_unsubscribe(unsubscribe(signer, notification_id=None)).notification_id is None
+
+
+def test_a_preferences_token_is_for_all_categories(signer: Signer) -> None:
+    claim = signer.read_preferences(preferences(signer))
+    assert claim == ConsentClaim(42, fingerprint("", "user@example.com"), "", 7, NOW)
+
+
+def test_tokens_of_consent_open_no_other_door(signer: Signer, token: str) -> None:
+    for read, others in [
+        (signer.read_unsubscribe, [token, preferences(signer)]),
+        (signer.read_preferences, [token, unsubscribe(signer)]),
+        (lambda text: signer.read_verification(text, DAY), [preferences(signer), unsubscribe(signer)]),
+    ]:
+        for other in others:
+            with pytest.raises(BadToken):
+                read(other)
+
+
+def test_tokens_of_consent_never_expire_and_stay_the_same(signer: Signer) -> None:
+    issued = [unsubscribe(signer), preferences(signer)]
+    with time_machine.travel(NOW + timedelta(days=3650), tick=False):
+        assert [unsubscribe(signer), preferences(signer)] == issued
+        assert signer.read_unsubscribe(issued[0]).user_id == signer.read_preferences(issued[1]).user_id == 42
+        old = [unsubscribe(Signer([OLD])), preferences(Signer([OLD]))]
+        assert signer.read_unsubscribe(old[0]).user_id == signer.read_preferences(old[1]).user_id == 42
+
+
+def test_each_argument_makes_another_token(signer: Signer) -> None:
+    others = [{"user_id": 43}, {"identity_key": "x@example.com"}, {"category": "digest"}, {"notification_id": 8}]
+    assert len({unsubscribe(signer), *(unsubscribe(signer, **other) for other in others)}) == 5
+
+
+def test_a_genuine_payload_of_another_shape_is_not_of_consent(signer: Signer) -> None:
+    for payload in ([1], [1, "x", "news"], [1, "x", "news", "7"], ["1", "x", "news", 7], [1, "x", None, 7], None):
+        with pytest.raises(BadToken):
+            signer.read_unsubscribe(signer.issue("unsubscribe", payload, NOW))
+
+
+def test_links_of_consent(signer: Signer) -> None:
+    links = Links("https://app.example.com", signer)
+    who: dict[str, Any] = {
+        "user_id": 42,
+        "identity_key": "user@example.com",
+        "notification_id": 7,
+        "issued_at": NOW,
+    }
+    assert links.unsubscribe(**who, category="news") == f"https://app.example.com/u/{unsubscribe(signer)}"
+    assert links.preferences(**who) == f"https://app.example.com/preferences/{preferences(signer)}"

@@ -1,0 +1,221 @@
+"""Unsubscribe and preferences: pages behind the links in mails, for whoever holds the link.
+
+Looking changes nothing. One post unsubscribes without anything but its body (RFC 8058); everything else
+needs the CSRF token of its page. A link that is of no use always gets the same page, whatever is wrong with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask_wtf.csrf import validate_csrf
+from werkzeug.wrappers import Response as WerkzeugResponse
+from wtforms import ValidationError
+
+from notifier import preferences
+from notifier.extensions import csrf, db
+from notifier.links import Links
+from notifier.models import User
+from notifier.preferences import DIGEST, REFUSABLE, How, Wish
+from notifier.tokens import BadToken, ConsentClaim
+from notifier.web.forms import FREQUENCIES, PreferencesForm
+from notifier.web.limits import link_limits
+
+consent = Blueprint("consent", __name__)
+
+Answer = WerkzeugResponse
+View = Callable[[str], Answer]
+
+#: What a category is called in a sentence.
+NAMES = {"report": "monthly reports", "digest": "activity digests", "news": "news"}
+_ONE_CLICK = ("List-Unsubscribe", "One-Click")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whoever holds a link, and what the link is for. Plain values: an account may go at any moment."""
+
+    claim: ConsentClaim
+    email: str
+    identity_key: str
+
+
+def limited(view: View) -> View:
+    """Put the limits of these pages on a view."""
+    for limit in link_limits:
+        view = limit(view)
+    return view
+
+
+@consent.get("/u/<token>")
+def look(token: str) -> Answer:
+    """A page with a button. Looking at it changes nothing: scanners look too."""
+    reader = _unsubscriber(token)
+    if reader is None:
+        return _useless()
+    wish = preferences.of(db.session(), reader.claim.user_id)[reader.claim.category]
+    return _shown("web/unsubscribe.html" if wish.wanted else "web/unsubscribed.html", reader, token)
+
+
+@consent.post("/u/<token>")
+def unsubscribe(token: str) -> Answer:
+    """The button, of the page or of a mail program: no more of this category. Twice is as good as once."""
+    reader = _unsubscriber(token)
+    if reader is None:
+        return _useless()
+    how = _how()
+    if how is None:
+        return _shown("web/unsubscribe.html", reader, token, status=400)
+    _decide(reader, wanted=False, how=how)
+    return _shown("web/unsubscribed.html", reader, token)
+
+
+csrf.exempt(unsubscribe)  # it looks by itself, see _how
+
+
+@consent.post("/u/<token>/undo")
+@limited
+def undo(token: str) -> Answer:
+    """This category again, as it was before."""
+    reader = _unsubscriber(token)
+    if reader is None:
+        return _useless()
+    _decide(reader, wanted=True, how=How.undo)
+    return _shown("web/subscribed.html", reader, token)
+
+
+@consent.get("/preferences/<token>")
+def choose(token: str) -> Answer:
+    """What this person gets, as a form."""
+    reader = _chooser(token)
+    if reader is None:
+        return _useless()
+    wishes = preferences.of(db.session(), reader.claim.user_id)
+    values = {category: wish.wanted for category, wish in wishes.items()} | {DIGEST: wishes[DIGEST].frequency}
+    return _shown("web/preferences.html", reader, token, form=PreferencesForm(formdata=None, data=values))
+
+
+@consent.post("/preferences/<token>")
+@limited
+def save(token: str) -> Answer:
+    """Keep what was chosen, and show it."""
+    reader = _chooser(token)
+    if reader is None:
+        return _useless()
+    form = PreferencesForm()
+    if not form.stop.data and not form.validate():
+        return _shown("web/preferences.html", reader, token, form=form, status=400)
+    words = _keep(reader.claim, form)
+    db.session.commit()
+    flash(words)
+    return _no_store(redirect(url_for("consent.choose", token=token), 303))
+
+
+def _links() -> Links:
+    return cast("Links", current_app.extensions["notifier.links"])
+
+
+def _unsubscriber(token: str) -> Reader | None:
+    reader = _reader(_links().signer.read_unsubscribe, token)
+    return reader if reader and reader.claim.category in REFUSABLE else None
+
+
+def _chooser(token: str) -> Reader | None:
+    return _reader(_links().signer.read_preferences, token)
+
+
+def _reader(read: Callable[[str], ConsentClaim], token: str) -> Reader | None:
+    """None where the link is not ours, or its account is gone or has another address now."""
+    try:
+        claim = read(token)
+    except BadToken:
+        return None
+    user = db.session().get(User, claim.user_id)
+    if user is None or not claim.matches(user.identity_key):
+        return None
+    return Reader(claim, user.email, user.identity_key)
+
+
+def _how() -> How | None:
+    """By which button this post came; None where it came by none of ours."""
+    try:
+        if request.form.get("csrf_token"):
+            validate_csrf(request.form["csrf_token"])
+            return How.page
+    except ValidationError:
+        pass
+    name, value = _ONE_CLICK
+    return How.one_click if request.form.get(name, "").strip() == value else None
+
+
+def _decide(reader: Reader, *, wanted: bool, how: How) -> None:
+    claim = reader.claim
+    preferences.decide(
+        db.session(), claim.user_id, claim.category, wanted, how=how, notification_id=claim.notification_id
+    )
+    db.session.commit()
+
+
+def _keep(claim: ConsentClaim, form: PreferencesForm) -> str:
+    """Decide as the form says. What this person gets from now on, in words."""
+    session, mail = db.session(), claim.notification_id
+    if form.stop.data:
+        preferences.decide_all(session, claim.user_id, False, how=How.page, notification_id=mail)
+    else:
+        for category in REFUSABLE:
+            wanted, often = bool(form[category].data), form.digest.data if category == DIGEST else None
+            preferences.decide(session, claim.user_id, category, wanted, often, how=How.page, notification_id=mail)
+    return _in_words(preferences.of(session, claim.user_id))
+
+
+def _in_words(wishes: dict[str, Wish]) -> str:
+    often = FREQUENCIES[wishes[DIGEST].frequency or preferences.DEFAULT_FREQUENCY]
+    wanted = [
+        f"{NAMES[category]} ({often.lower()})" if category == DIGEST else NAMES[category]
+        for category in REFUSABLE
+        if wishes[category].wanted
+    ]
+    if not wanted:
+        return "Saved. You get none of these mails any more."
+    return f"Saved. You get {', '.join(wanted)}."
+
+
+def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **values: object) -> Answer:
+    page = render_template(
+        template,
+        token=token,
+        name=NAMES.get(reader.claim.category),
+        email=_masked(reader.email),
+        preferences_url=_preferences_path(reader),
+        **values,
+    )
+    db.session.rollback()
+    return _no_store(Response(page, status))
+
+
+def _preferences_path(reader: Reader) -> str:
+    """That of the same mail: a link to the preferences is for whoever may unsubscribe."""
+    claim = reader.claim
+    token = _links().signer.issue_preferences(
+        claim.user_id, reader.identity_key, claim.notification_id, claim.issued_at
+    )
+    return url_for("consent.choose", token=token)
+
+
+def _masked(email: str) -> str:
+    """Enough for its owner to know it by: a forwarded mail must not show the address to others."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[0] if len(local) > 1 else ''}•••@{domain}"
+
+
+def _useless() -> Answer:
+    """Whatever is wrong with a link: the page says nothing about accounts."""
+    db.session.rollback()
+    return _no_store(Response(render_template("web/link_failed.html"), 404))
+
+
+def _no_store(answer: WerkzeugResponse) -> WerkzeugResponse:
+    """A page whose address holds a token stays out of every cache."""
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
