@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Executable, Select
+from sqlalchemy import ColumnElement, Executable, Select, SQLColumnExpression
 from sqlalchemy.orm import Session
 
 from notifier.emails.kind import EmailKind
 from notifier.ledger import Claimed
+from notifier.words import Words
 
 
 class NoSettings(BaseModel):
@@ -64,7 +65,7 @@ class Exclusion:
     words: str
     where: ColumnElement[bool]
     #: The values that it was judged by, by a name for people.
-    values: Mapping[str, ColumnElement[Any]]
+    values: Mapping[str, SQLColumnExpression[Any]]
     #: Asked again right before sending. False for what the expansion itself changes, such as "not yet due".
     lasting: bool = True
 
@@ -74,6 +75,15 @@ class CampaignKind(EmailKind):
 
     #: Checks and completes `Campaign.settings`.
     Settings: ClassVar[type[BaseModel]] = NoSettings
+    #: What of its context edited words may name, each with an example of its value: see `wording.offered`.
+    offers: ClassVar[Mapping[str, Any]] = {}
+    #: It has something of its own to show, the block `data` of its templates: it stands where edited words say
+    #: {content}.
+    content: ClassVar[bool] = False
+
+    def words(self, settings: Any) -> Words:
+        """What operators begin with when they edit the words: as its template files say them."""
+        return Words("", "", "")
 
     def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """[since, until) of what the mail is about, for readers of `zone`. The slot alone where it is about nothing."""
@@ -99,7 +109,7 @@ class CampaignKind(EmailKind):
         """
         return {}
 
-    def after_expansion(self, occasion: Occasion, people: Select[tuple[int]]) -> Sequence[Executable]:
+    def after_expansion(self, occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
         """Statements of the expansion's own transaction, for the chunk of `people` (their ids) that was judged."""
         return ()
 

@@ -1,0 +1,159 @@
+"""activity_digest: what happened around a user since the last digest, as often as they want to know."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, Executable, Select, exists, select
+from sqlalchemy.orm import Session
+
+from notifier.emails import activity_words, windows
+from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
+from notifier.emails.digest_window import boundary_of, earlier, key_part, mark_of, moves, until_of
+from notifier.emails.kind import Category, Owed
+from notifier.emails.wording import GREETING
+from notifier.ledger import Claimed
+from notifier.models import Activity, Frequency, User
+from notifier.periods import wall, zone_of
+from notifier.preferences import frequency_of
+from notifier.words import Words
+
+
+class DigestSettings(BaseModel):
+    """What a campaign of digests decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Lines in one mail; the rest is a number.
+    max_items: int = Field(
+        10, ge=1, le=50, title="Lines in one mail", description="What is beyond them is told as a number."
+    )
+
+
+class ActivityDigest(CampaignKind):
+    """Due where the user's day, week or month is over and something happened in it that was not told yet."""
+
+    name: ClassVar[str] = "activity_digest"
+    category: ClassVar[Category] = Category.digest
+    lifetime: ClassVar[timedelta] = timedelta(days=3)
+    because: ClassVar[str] = "You get this mail because digests are switched on for your account."
+    Settings: ClassVar[type[BaseModel]] = DigestSettings
+    content: ClassVar[bool] = True
+    offers: ClassVar[Mapping[str, Any]] = {
+        "since": "Monday, 16 November",
+        "summary": "4 likes and a comment",
+        "headline": "Ada liked “Night train”",
+        "rest": "4",
+        "more": "2",
+        "home_url": "https://example.com/",
+    }
+
+    def words(self, settings: DigestSettings) -> Words:
+        """As in templates/emails/activity_digest."""
+        return Words(
+            "{{ headline }}{% if rest %}, and {{ rest }} more{% endif %}",
+            "What happened since {{ since }}",
+            f"{GREETING}\n\nAltogether: {{{{ summary }}}}.\n\n{{content}}\n\n"
+            "{button: See everything | {{ home_url }}}",
+        )
+
+    def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
+        """Who wants none, who is not due, and who has nothing to be told.
+
+        What happened after the end of the user's day, week or month does not make a digest due by itself: else a
+        week without news would make the weekly digest come on any day.
+        """
+        since, boundary = mark_of(occasion), earlier(boundary_of(occasion), until_of(occasion, columns))
+        inside = (Activity.occurred_at >= since, Activity.occurred_at < boundary)
+        any_activity = select(Activity.id).where(Activity.user_id == User.id, *inside).correlate_except(Activity)
+        values: dict[str, ColumnElement[Any]] = {
+            "how often": frequency_of(),
+            "told up to": since,
+            "due from": boundary_of(occasion),
+        }
+        return [
+            Exclusion(
+                "no_digest_wanted",
+                "they chose to get no digest",
+                frequency_of() == Frequency.never.value,
+                {"how often": frequency_of()},
+            ),
+            Exclusion("not_due", "the next digest is not due yet", since >= boundary, values, lasting=False),
+            Exclusion("nothing_new", "nothing new has happened", ~exists(any_activity), values, lasting=False),
+        ]
+
+    def period(self, occasion: Occasion, columns: Columns) -> str:
+        """The slot, in UTC: 20261120T080000Z."""
+        return key_part(occasion)
+
+    def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
+        """The window (`windows.number`), the zones in which its days may be named, and how long it may be."""
+        return {
+            "since": windows.NumberOf(mark_of(occasion)),
+            "until": windows.NumberOf(until_of(occasion, columns)),
+            "zone": User.timezone.expression,
+            "home": occasion.zone.key,
+            "lines": occasion.settings.max_items,
+        }
+
+    def after_expansion(self, occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
+        """The marks of those who are owed this very mail move to the end of its window."""
+        return moves(occasion, people)
+
+    def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Digest]:
+        """The digests."""
+        return digests_of(session, [_wanted(row, row.user.id) for row in rows if row.user])
+
+    def unwanted(self, owed: Owed) -> str | None:
+        """An empty digest is no mail."""
+        nothing = isinstance(owed.data, Digest) and not owed.data.counts
+        return "nothing to tell any more" if nothing else None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """Everything as it is shown: see templates/emails/activity_digest."""
+        digest: Digest = owed.data
+        params = owed.notification.params
+        zone, _ = zone_of(params["zone"], params["home"])
+        first = digest.lines[0]
+        rest = digest.counts.total() - first.count
+        return {
+            "since": _since(wall(digest.since, zone), wall(digest.until, zone)),
+            "summary": activity_words.tally(digest.counts),
+            "headline": " ".join(filter(None, _sentence(first, title_limit=40))),
+            "rest": f"{rest:,}" if rest else "",
+            "lines": [(*_sentence(line), _note(line, wall(digest.until, zone), zone)) for line in digest.lines],
+            "more": f"{digest.more:,}" if digest.more else "",
+            "home_url": owed.links.home(),
+        }
+
+
+def _wanted(row: Claimed, user_id: int) -> Wanted:
+    params = row.params
+    return Wanted(row.id, user_id, windows.moment(params["since"]), windows.moment(params["until"]), params["lines"])
+
+
+def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
+    """Who did what with which thing."""
+    words = activity_words.words_of(line.kind)
+    who = activity_words.people([activity_words.name(name) for name in line.names], line.people)
+    did = words.they_did if line.people > 1 and words.they_did else words.did
+    return who, did, "" if words.personal else activity_words.quoted(activity_words.title(line.title, title_limit))
+
+
+def _note(line: Line, until: datetime, zone: ZoneInfo) -> str:
+    """When it happened last, and how often where that is not plain from the people."""
+    words, newest = activity_words.words_of(line.kind), wall(line.newest, zone)
+    often = activity_words.counted(line.count, words.one, words.many) if line.count > line.people else ""
+    return " · ".join(filter(None, [often, _date(newest, until)]))
+
+
+def _since(since: datetime, until: datetime) -> str:
+    """Where the window begins, as its reader says it: the time of day too where it is short."""
+    return f"{since:%A}, {since:%H:%M}" if until - since < timedelta(days=1) else _date(since, until)
+
+
+def _date(moment: datetime, until: datetime) -> str:
+    return activity_words.weekday(moment.date(), year=moment.year != until.year)

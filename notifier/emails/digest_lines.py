@@ -1,0 +1,136 @@
+"""The lines of a digest: what happened in each reader's window, grouped by thing, what matters most first."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from notifier.emails import activity_words, windows
+from notifier.models import Activity
+from notifier.models.types import BigId, UtcDateTime
+
+_A = Activity
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The lines of one row: of activities in [since, until)."""
+
+    key: int
+    user_id: int
+    since: datetime
+    until: datetime
+    #: At most so many lines.
+    lines: int
+
+
+@dataclass(slots=True)
+class Line:
+    """What people did with one thing, or of one kind."""
+
+    kind: str
+    title: str
+    #: How often, and by how many people.
+    count: int
+    people: int
+    newest: datetime
+    #: The newest people first; not all of them.
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Digest:
+    """What there is to tell one reader."""
+
+    since: datetime
+    until: datetime
+    #: What matters most first.
+    lines: list[Line] = field(default_factory=list)
+    #: All activities of the window, by kind.
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def more(self) -> int:
+        """Activities that are in no line."""
+        return self.counts.total() - sum(line.count for line in self.lines)
+
+
+def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
+    """The digests by key. Two statements, however many are wanted."""
+    found = {one.key: Digest(one.since, one.until) for one in wanted}
+    if not wanted:
+        return found
+    table = _table(session, wanted)
+    for key, kind, count in session.execute(_by_kind(table)):
+        found[key].counts[kind] = count
+    for row in session.execute(_by_line(table)):
+        lines = found[row.key].lines
+        if row.place > len(lines):
+            lines.append(Line(row.kind, row.title, int(row.times), row.people, row.newest))
+        lines[-1].names.append(row.actor)
+    return found
+
+
+def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+    rows: list[dict[str, int | datetime]] = [
+        {"key": one.key, "user_id": one.user_id, "since": one.since, "until": one.until, "lines": one.lines}
+        for one in wanted
+    ]
+    moment = UtcDateTime()
+    return windows.table(session, rows, key=BigInteger(), user_id=BigId, since=moment, until=moment, lines=BigInteger())
+
+
+def _mine(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    w = table.c
+    return _A.user_id == w.user_id, _A.occurred_at >= w.since, _A.occurred_at < w.until
+
+
+def _by_kind(table: FromClause) -> Select[Any]:
+    """(key, kind, count)."""
+    return select(table.c.key, _A.kind, func.count()).where(*_mine(table)).group_by(table.c.key, _A.kind)
+
+
+def _by_line(table: FromClause) -> Select[Any]:
+    """One row for each person that a line may name: the lines in their order, the newest person first."""
+    w = table.c
+    thing = case((_A.kind.in_(activity_words.PERSONAL), literal("")), else_=_A.object_key).label("thing")
+    by_person = (
+        select(w.key, w.lines, _A.kind, thing, _A.actor)
+        .add_columns(func.count().label("times"), func.max(_A.object_title).label("title"))
+        .add_columns(func.max(_A.occurred_at).label("at"), func.max(_A.id).label("last"))
+        .where(*_mine(table))
+        .group_by(w.key, w.lines, _A.kind, thing, _A.actor)
+        .subquery()
+    )
+    p = by_person.c
+    line = (p.key, p.kind, p.thing)
+    newest_person = (p.at.desc(), p.last.desc())
+    by_line = select(
+        p.key,
+        p.lines,
+        p.kind,
+        p.thing,
+        p.actor,
+        func.sum(p.times).over(partition_by=line).label("times"),
+        func.max(p.title).over(partition_by=line).label("title"),
+        func.count().over(partition_by=line).label("people"),
+        func.max(p.at).over(partition_by=line).label("newest"),
+        func.max(p.last).over(partition_by=line).label("last"),
+        func.row_number().over(partition_by=line, order_by=newest_person).label("nth"),
+    ).subquery()
+    b = by_line.c
+    order = (_rank(b.kind), b.newest.desc(), b.last.desc())
+    place = func.dense_rank().over(partition_by=b.key, order_by=order).label("place")
+    ranked = select(by_line, place).subquery()
+    r = ranked.c
+    shown = (r.place <= r.lines, r.nth <= activity_words.NAMED)
+    return select(ranked).where(*shown).order_by(r.key, r.place, r.nth)
+
+
+def _rank(kind: ColumnElement[str]) -> ColumnElement[int]:
+    known = {words.kind: place for place, words in enumerate(activity_words.WORDS)}
+    return case(known, value=kind, else_=len(known))

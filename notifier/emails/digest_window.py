@@ -1,0 +1,122 @@
+"""The windows of digests: they tile the time of a user.
+
+Each begins where the one before ended (the mark) and ends at its slot. The mark moves in the transaction that owes
+the mail, to what the mail's own row says, and never back. Whoever is owed nothing keeps their mark.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import cast as typed
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Select,
+    SQLColumnExpression,
+    String,
+    Table,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+
+from notifier.emails import windows
+from notifier.emails.campaign_kind import Columns, Occasion
+from notifier.models import DigestMark, Frequency, Notification, User
+from notifier.models.types import BigId, UtcDateTime
+from notifier.periods import month_before, start_of_day, start_of_month, start_of_week
+from notifier.preferences import frequency_of
+
+_INSTANT = timedelta(microseconds=1)
+_MARKS = typed("Table", DigestMark.__table__)
+
+
+def key_part(occasion: Occasion) -> str:
+    """The slot, in UTC: 20261120T080000Z."""
+    fraction = f".{occasion.slot:%f}" if occasion.slot.microsecond else ""
+    return f"{occasion.slot:%Y%m%dT%H%M%S}{fraction}Z"
+
+
+def _boundaries(moment: datetime, zone: ZoneInfo) -> dict[str, datetime]:
+    """By frequency, where the last day, week or month ended before `moment`."""
+    return {
+        Frequency.immediate.value: moment,
+        Frequency.daily.value: start_of_day(moment, zone),
+        Frequency.weekly.value: start_of_week(moment, zone),
+        Frequency.monthly.value: start_of_month(moment, zone),
+    }
+
+
+def _beginnings(occasion: Occasion) -> dict[str, datetime]:
+    """By frequency, from when on things are told: the full day, week or month before the campaign was made.
+
+    It does not move with the slots, so whoever was told nothing yet loses nothing when a slot is missed.
+    """
+    ends = _boundaries(occasion.since, occasion.zone)
+    day = ends[Frequency.daily.value]
+    return {
+        Frequency.immediate.value: start_of_day(day - _INSTANT, occasion.zone),
+        Frequency.daily.value: start_of_day(day - _INSTANT, occasion.zone),
+        Frequency.weekly.value: start_of_week(ends[Frequency.weekly.value] - _INSTANT, occasion.zone),
+        Frequency.monthly.value: month_before(occasion.since, occasion.zone)[0],
+    }
+
+
+def _by_frequency(moments: Mapping[str, datetime]) -> ColumnElement[datetime]:
+    """The moment for the user's frequency; the latest where they want none."""
+    choices = {frequency: _literal(moment) for frequency, moment in moments.items()}
+    return case(choices, value=frequency_of(), else_=_literal(max(moments.values())))
+
+
+def boundary_of(occasion: Occasion) -> ColumnElement[datetime]:
+    """Where the user's last day, week or month ended, on the campaign's clock."""
+    return _by_frequency(_boundaries(occasion.slot, occasion.zone))
+
+
+def mark_of(occasion: Occasion) -> ColumnElement[datetime]:
+    """Up to where the user was told."""
+    mark = select(DigestMark.until).where(DigestMark.campaign_id == occasion.campaign_id, DigestMark.user_id == User.id)
+    begin = _by_frequency(_beginnings(occasion))
+    first = case((User.created_at > begin, User.created_at), else_=begin)
+    return func.coalesce(mark.correlate_except(DigestMark).scalar_subquery(), first)
+
+
+def until_of(occasion: Occasion, columns: Columns) -> ColumnElement[datetime]:
+    """The slot, or when the mail goes where that is earlier: nothing may happen between a mail and its end."""
+    return earlier(columns.send_at, _literal(occasion.slot))
+
+
+def earlier(one: ColumnElement[datetime], other: ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """The earlier of two moments."""
+    return case((one < other, one), else_=other)
+
+
+def _literal(moment: datetime) -> ColumnElement[datetime]:
+    return literal(moment, UtcDateTime())
+
+
+def moves(occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
+    """The statement that moves the marks of those of `people` who are owed the mail of this occasion.
+
+    Driven by the people: an UPDATE would be planned by what is known of the marks, and that is little while
+    an expansion fills them. Both databases spell this upsert alike.
+    """
+    prefix = f"c{occasion.campaign_id}:{key_part(occasion)}:"
+
+    def end(user_id: SQLColumnExpression[int]) -> Select[datetime]:
+        until = cast(Notification.params["until"].as_string(), BigInteger)
+        mine = Notification.dedupe_key == literal(prefix) + cast(user_id, String)
+        return select(windows.MomentOf(until)).where(mine).correlate_except(Notification)
+
+    ends = select(literal(occasion.campaign_id, BigId), User.id, end(User.id).scalar_subquery()).where(
+        User.id.in_(people), end(User.id).scalar_subquery().is_not(None)
+    )
+    insert = postgresql.insert(_MARKS).from_select(["campaign_id", "user_id", "until"], ends)
+    later = {"until": insert.excluded.until}
+    keys = [_MARKS.c.campaign_id, _MARKS.c.user_id]
+    return [insert.on_conflict_do_update(index_elements=keys, set_=later, where=_MARKS.c.until < insert.excluded.until)]

@@ -1,0 +1,198 @@
+"""monthly_report: what happened around a user in a calendar month."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
+
+from notifier.emails import activity_words, windows
+from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.kind import Category, Owed
+from notifier.emails.report_figures import WEEKS, Figures, Wanted, figures_of, month_of, month_starting
+from notifier.emails.wording import GREETING
+from notifier.ledger import Claimed
+from notifier.models import Activity, User
+from notifier.periods import month_before, wall
+from notifier.words import Words
+
+#: Characters of the longest bar of a text.
+_MARKS = 20
+
+
+class ReportSettings(BaseModel):
+    """What a campaign of reports decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Whose midnight begins and ends the month. `user` needs recipient-local time: without it, nobody's zone
+    #: but the campaign's counts.
+    month_of: Literal["campaign", "user"] = Field(
+        "campaign",
+        title="Whose midnight begins the month",
+        description="The campaign\u2019s, or each reader\u2019s: that needs \u201cWhere the reader is\u201d above.",
+    )
+    #: Things with the most activities.
+    top: int = Field(
+        3, ge=0, le=10, title="Things shown", description="Those around which most happened; 0 shows none."
+    )
+
+
+class MonthlyReport(CampaignKind):
+    """Totals, change, a chart and the things around which most happened, of the month before the slot's."""
+
+    name: ClassVar[str] = "monthly_report"
+    category: ClassVar[Category] = Category.report
+    lifetime: ClassVar[timedelta] = timedelta(days=3)
+    because: ClassVar[str] = "You get this mail once a month because reports are switched on for your account."
+    Settings: ClassVar[type[BaseModel]] = ReportSettings
+    content: ClassVar[bool] = True
+    offers: ClassVar[Mapping[str, Any]] = {
+        "month": "October",
+        "year": 2026,
+        "total": "1,204",
+        "activities": "activities",
+        "change": "8 more than in September",
+        "joined": "3 October",
+        "summary": "800 likes and 404 comments",
+        "home_url": "https://example.com/",
+    }
+
+    def words(self, settings: ReportSettings) -> Words:
+        """As in templates/emails/monthly_report."""
+        return Words(
+            "Your {{ month }} {{ year }} in numbers",
+            "Your {{ month }} {{ year }}",
+            f"{GREETING}\n\n"
+            "{% if joined %}\nYou joined on {{ joined }}. This is how your first month went.\n{% else %}\n"
+            "This is how your month went.\n{% endif %}\n\n"
+            "{content}\n\n"
+            "{button: Open {{ product }} | {{ home_url }}}",
+        )
+
+    def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """The month before the slot's month on the campaign's calendar, from midnight to midnight in the zone that
+        counts: all readers of one slot get the report of the same month.
+        """
+        own = occasion.settings.month_of == "user"
+        return month_starting(_month(occasion), zone if own else occasion.zone)
+
+    def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
+        """Whoever has nothing to be told."""
+        inside = (Activity.occurred_at >= columns.since, Activity.occurred_at < columns.until)
+        any_activity = select(Activity.id).where(Activity.user_id == User.id, *inside).correlate_except(Activity)
+        return [
+            Exclusion(
+                "nothing_happened",
+                f"nothing happened in {_month(occasion):%B %Y}",
+                ~exists(any_activity),
+                {"from": columns.since, "to": columns.until},
+            )
+        ]
+
+    def period(self, occasion: Occasion, columns: Columns) -> str:
+        """The month: 2026-10."""
+        return f"{_month(occasion):%Y-%m}"
+
+    def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
+        """The month, where it begins and ends (`windows.number`), and the zones by which that may be read."""
+        return {
+            "month": _month(occasion).isoformat(),
+            "since": windows.NumberOf(columns.since),
+            "until": windows.NumberOf(columns.until),
+            "home": occasion.zone.key,
+            "top": occasion.settings.top,
+        } | ({"zone": User.timezone.expression} if occasion.settings.month_of == "user" else {})
+
+    def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Figures]:
+        """The figures."""
+        return figures_of(session, [_wanted(row, row.user.id) for row in rows if row.user])
+
+    def unwanted(self, owed: Owed) -> str | None:
+        """An empty report is no mail."""
+        nothing = isinstance(owed.data, Figures) and not owed.data.counts
+        return "nothing to report any more" if nothing else None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """Everything as it is shown: see templates/emails/monthly_report."""
+        figures: Figures = owed.data
+        first, total = figures.month.first, figures.counts.total()
+        earlier = f"{first - timedelta(days=1):%B}"
+        change = "" if figures.joined else _change(total, figures.before.total(), earlier)
+        return {
+            "month": f"{first:%B}",
+            "year": first.year,
+            "total": f"{total:,}",
+            "activities": "activity" if total == 1 else "activities",
+            "change": change,
+            "joined": activity_words.day(figures.joined) if figures.joined else "",
+            "summary": activity_words.tally(figures.counts),
+            "kinds": _kinds(figures, earlier),
+            "weeks": _weeks(figures),
+            "things": [(title, activity_words.tally(counts)) for title, counts in _things(figures)],
+            "home_url": owed.links.home(),
+        }
+
+
+def _month(occasion: Occasion) -> date:
+    """The first day of the month that the reports of this slot are about."""
+    since, _ = month_before(occasion.slot, occasion.zone)
+    return wall(since, occasion.zone).date().replace(day=1)
+
+
+def _wanted(row: Claimed, user_id: int) -> Wanted:
+    params = row.params
+    first = date.fromisoformat(params["month"])
+    month = month_of(first, params["since"], params["until"], (params.get("zone"), params["home"]))
+    return Wanted(row.id, user_id, month, params["top"])
+
+
+def _change(now: int, before: int, earlier: str) -> str:
+    if before == 0:
+        return f"none in {earlier}"
+    if now == before:
+        return f"the same as in {earlier}"
+    return f"{abs(now - before):,} {'more' if now > before else 'fewer'} than in {earlier}"
+
+
+def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
+    """(heading, count, change) of each kind that there was in either month."""
+    now, before = activity_words.by_words(figures.counts), activity_words.by_words(figures.before)
+    return [
+        (
+            words.heading,
+            f"{now[words]:,}",
+            "" if figures.joined else _change(now[words], before[words], earlier),
+        )
+        for words in activity_words.WORDS
+        if now[words] or (before[words] and not figures.joined)
+    ]
+
+
+def _weeks(figures: Figures) -> list[tuple[str, str, int, str]]:
+    """(days, count, percent of the best week, the whole row as text) of each week."""
+    month = figures.month
+    best = max(figures.weeks.values(), default=1)
+    rows = []
+    for week, days in enumerate(_days(month.first, month.last)):
+        count = figures.weeks[week]
+        # The smallest of counts is still seen.
+        percent, marks = -(-100 * count // best), -(-_MARKS * count // best)
+        rows.append((days, f"{count:,}", percent, f"{days:<9} {'#' * marks:.<{_MARKS}} {count:,}"))
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _days(first: date, last: date) -> tuple[str, ...]:
+    """The days of each week: 1-7 Oct, with a dash as printers make it."""
+    ends = [*(start - 1 for start in WEEKS[1:] if start <= last.day), last.day]
+    pairs = zip(WEEKS, ends, strict=False)
+    return tuple(f"{start}\u2013{end} {first:%b}" if start < end else f"{start} {first:%b}" for start, end in pairs)
+
+
+def _things(figures: Figures) -> list[tuple[str, dict[str, int]]]:
+    return [(activity_words.title(title) or "Something without a title", counts) for title, counts in figures.things]

@@ -1,0 +1,183 @@
+"""The figures of a monthly report: what happened in a month, week by week, in the month before, and around what."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, FromClause, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from notifier.emails import activity_words, windows
+from notifier.models import Activity, User
+from notifier.models.types import BigId, UtcDateTime
+from notifier.periods import resolve, wall, zone_of
+
+_A = Activity
+#: The weeks of a report begin on these days of the month: the last one is short.
+WEEKS = (1, 8, 15, 22, 29)
+#: The bucket of the month before.
+_BEFORE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month in the zone that counts for its reader."""
+
+    first: date
+    zone: ZoneInfo
+    #: Where the month before begins.
+    before: datetime
+    #: Where each week begins.
+    weeks: tuple[datetime, ...]
+    until: datetime
+
+    @property
+    def since(self) -> datetime:
+        """Where it begins."""
+        return self.weeks[0]
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return _next(self.first) - timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What there is to report to one reader."""
+
+    month: Month
+    #: By kind, the kinds in no order.
+    counts: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    #: By week, from 0.
+    weeks: Counter[int] = field(default_factory=Counter)
+    #: Title and counts by kind of the things around which most happened, the first first.
+    things: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+    #: The day in this month on which the reader joined.
+    joined: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The figures of one row."""
+
+    key: int
+    user_id: int
+    month: Month
+    #: How many things.
+    things: int
+
+
+def month_starting(first: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """[since, until) of the month of which this is the first day."""
+    return _midnight(first, zone), _midnight(_next(first), zone)
+
+
+@lru_cache(maxsize=1024)
+def month_of(first: date, since: int, until: int, zones: tuple[str | None, ...]) -> Month:
+    """The month with this first day, in the first of the zones in which it is [since, until) (`windows.number`)."""
+    for name in zones:
+        zone, _ = zone_of(name)
+        begin, end = month_starting(first, zone)
+        if (windows.number(begin), windows.number(end)) == (since, until):
+            break
+    # Rules of zones change: where none fits any more, the row still says where the month begins and ends.
+    begin, end = windows.moment(since), windows.moment(until)
+    days = (_next(first) - first).days
+    weeks = [_midnight(first.replace(day=day), zone) for day in WEEKS if 1 < day <= days]
+    before = _midnight((first - timedelta(days=1)).replace(day=1), zone)
+    return Month(first, zone, before, (begin, *weeks), end)
+
+
+def figures_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Figures]:
+    """The figures by key. Three statements, however many are wanted."""
+    found = {one.key: Figures(one.month) for one in wanted}
+    if not wanted:
+        return found
+    table = _table(session, wanted)
+    for key, kind, week, count in session.execute(_by_week(table)):
+        figures = found[key]
+        if week == _BEFORE:
+            figures.before[kind] += count
+        else:
+            figures.counts[kind] += count
+            figures.weeks[week] += count
+    things: defaultdict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    titles: dict[tuple[int, int], str] = {}
+    for key, place, kind, count, title in session.execute(_by_thing(table)):
+        things[key, place][kind] = count
+        titles[key, place] = title
+    for key, place in sorted(things):
+        found[key].things.append((titles[key, place], things[key, place]))
+    _note_who_joined(session, wanted, found)
+    return found
+
+
+def _note_who_joined(session: Session, wanted: Sequence[Wanted], found: Mapping[int, Figures]) -> None:
+    query = select(User.id, User.created_at).where(User.id.in_({one.user_id for one in wanted}))
+    created = {row.id: row.created_at for row in session.execute(query)}
+    for one in wanted:
+        joined = created.get(one.user_id)
+        if joined is not None and one.month.since <= joined < one.month.until:
+            found[one.key].joined = wall(joined, one.month.zone).date()
+
+
+def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+    moments = ("before", *(f"week{number}" for number in range(len(WEEKS))), "until")
+    rows: list[dict[str, int | datetime]] = []
+    for one in wanted:
+        month = one.month
+        # In a month of four weeks the fifth begins when it is over.
+        ends = (month.before, *month.weeks, *[month.until] * (len(WEEKS) - len(month.weeks)), month.until)
+        row: dict[str, int | datetime] = {"key": one.key, "user_id": one.user_id, "things": one.things}
+        rows.append(row | dict(zip(moments, ends, strict=True)))
+    numbers = {"key": BigInteger(), "user_id": BigId, "things": BigInteger()}
+    return windows.table(session, rows, **numbers, **dict.fromkeys(moments, UtcDateTime()))
+
+
+def _by_week(table: FromClause) -> Select[Any]:
+    """(key, kind, week, count)."""
+    w = table.c
+    ends = [(_A.occurred_at < w.week0, _BEFORE)]
+    ends += [(_A.occurred_at < w[f"week{number + 1}"], number) for number in range(len(WEEKS) - 1)]
+    week = case(*ends, else_=len(WEEKS) - 1).label("week")
+    mine = (_A.user_id == w.user_id, _A.occurred_at >= w.before, _A.occurred_at < w.until)
+    return select(w.key, _A.kind, week, func.count()).where(*mine).group_by(w.key, _A.kind, week)
+
+
+def _by_thing(table: FromClause) -> Select[Any]:
+    """(key, place from 1, kind, count, title) of the things around which most happened."""
+    w = table.c
+    mine = (_A.user_id == w.user_id, _A.occurred_at >= w.week0, _A.occurred_at < w.until)
+    things = (_A.object_key != "", _A.kind.not_in(activity_words.PERSONAL))
+    each = (
+        select(w.key, w.things, _A.object_key, _A.kind, func.count().label("times"))
+        .add_columns(func.max(_A.object_title).label("title"))
+        .where(*mine, *things)
+        .group_by(w.key, w.things, _A.object_key, _A.kind)
+        .subquery()
+    )
+    thing = (each.c.key, each.c.object_key)
+    summed = select(
+        each,
+        func.sum(each.c.times).over(partition_by=thing).label("total"),
+        func.max(each.c.title).over(partition_by=thing).label("name"),
+    ).subquery()
+    s = summed.c
+    place = func.dense_rank().over(partition_by=s.key, order_by=(s.total.desc(), s.object_key)).label("place")
+    ranked = select(summed, place).subquery()
+    r = ranked.c
+    return select(r.key, r.place, r.kind, r.times, r.name).where(r.place <= r.things)
+
+
+def _next(first: date) -> date:
+    return (first + timedelta(days=31)).replace(day=1)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return resolve(datetime.combine(day, time()), zone).astimezone(UTC)

@@ -1,0 +1,125 @@
+"""verification_reminder: asks again, a few times, those who signed up and never confirmed their address."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import ColumnElement, case, literal
+
+from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.kind import Category, Owed
+from notifier.emails.verification import TOKEN_LIFE
+from notifier.emails.wording import GREETING
+from notifier.models import User
+from notifier.words import Words
+
+
+class Steps(BaseModel):
+    """When to remind, by the age of the account in days at the slot."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: One mail for each; never more than so many in all.
+    steps: tuple[int, ...] = Field(
+        (1, 3, 7),
+        min_length=1,
+        max_length=10,
+        title="Steps: days after signing up",
+        description="One mail for each, in rising order: 1, 3, 7 is one on the first, third and seventh day. "
+        "They stop the moment the account is verified.",
+    )
+    #: Older accounts are left in peace: a new campaign must not write to people who forgot us long ago.
+    not_after: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        title="Leave older accounts in peace after, days",
+        description="A new campaign must not write to people who forgot us long ago.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.steps[0] < 1 or any(later <= earlier for earlier, later in pairwise(self.steps)):
+            raise ValueError("steps must be days in rising order, the first 1 or more")
+        if self.not_after <= self.steps[-1]:
+            raise ValueError("not_after must be later than the last step")
+        return self
+
+
+class VerificationReminder(CampaignKind):
+    """One mail for each step, with a fresh link. It stops the moment they verify."""
+
+    name: ClassVar[str] = "verification_reminder"
+    category: ClassVar[Category] = Category.account
+    #: No longer than its link works.
+    lifetime: ClassVar[timedelta] = TOKEN_LIFE
+    because: ClassVar[str] = "You get this mail because this address was used to sign up and is not confirmed yet."
+    Settings: ClassVar[type[BaseModel]] = Steps
+    offers: ClassVar[Mapping[str, Any]] = {"verify_url": "https://example.com/verify/abc", "hours_valid": 24}
+
+    def words(self, settings: Steps) -> Words:
+        """As in templates/emails/verification_reminder."""
+        return Words(
+            "Reminder: confirm your email address for {{ product }}",
+            "Your address is not confirmed yet",
+            f"{GREETING}\n\n"
+            "You signed up for {{ product }}, and one step is missing: please confirm that this email address is "
+            "yours.\n\n"
+            "{button: Confirm my address | {{ verify_url }}}\n\n"
+            "The link is valid for {{ hours_valid }} {{ 'hour' if hours_valid == 1 else 'hours' }}. If it has "
+            "expired, open it anyway: the page can send you a new one.\n\n"
+            "If it wasn\u2019t you, ignore this mail. Without your confirmation the account stays closed, and these "
+            "reminders end by themselves.",
+        )
+
+    def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
+        """Whoever is verified, and accounts that are too young or too old."""
+        steps: Steps = occasion.settings
+        first, last = steps.steps[0], steps.not_after
+        young, old = User.created_at > _ago(occasion, first), User.created_at <= _ago(occasion, last)
+        verified, seen = {"verified at": User.verified_at}, {"signed up at": User.created_at}
+        return [
+            Exclusion("verified", "the account is verified", User.verified_at.is_not(None), verified),
+            Exclusion("too_young", f"the account is younger than {_days(first)}", young, seen),
+            Exclusion("too_old", f"the account is older than {_days(last)}", old, seen),
+        ]
+
+    def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str]:
+        """The newest step whose age is reached: whoever missed one does not get two at once.
+
+        By number, not by days: however the days are changed, nobody gets more mails than there are steps.
+        """
+        steps = reversed(list(enumerate(occasion.settings.steps, 1)))
+        reached = ((User.created_at <= _ago(occasion, days), literal(f"step{number}")) for number, days in steps)
+        return case(*reached, else_=literal("none"))
+
+    def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
+        """`send_at`: from then on, at the earliest, the link works."""
+        return {"send_at": columns.send_at}
+
+    def unwanted(self, owed: Owed) -> str | None:
+        """Who is verified needs no link."""
+        return "verified meanwhile" if owed.user.verified_at else None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        """`verify_url`, the same in every try; `hours_valid` as the mail says it."""
+        user, row = owed.user, owed.notification
+        # Owed ahead of time, where the reader's clock counts: the link must not be old when it comes.
+        planned = datetime.fromtimestamp(row.params["send_at"], UTC)
+        url = owed.links.verify(
+            user_id=user.id,
+            identity_key=user.identity_key,
+            nonce=user.link_nonce,
+            issued_at=max(row.created_at, planned),
+        )
+        return {"verify_url": url, "hours_valid": int(TOKEN_LIFE.total_seconds() // 3600)}
+
+
+def _ago(occasion: Occasion, days: int) -> datetime:
+    return occasion.slot - timedelta(days=days)
+
+
+def _days(number: int) -> str:
+    return "a day" if number == 1 else f"{number} days"
