@@ -30,7 +30,7 @@ class Bench(EmailKind):
     """A monthly report of about 8 kB, nobody's mail but the bench's."""
 
     name: ClassVar[str] = "bench"
-    category: ClassVar[Category] = Category.report
+    category: ClassVar[Category] = Category.account
     lifetime: ClassVar[timedelta] = timedelta(hours=72)
     because: ClassVar[str] = "You get this mail because it is measured how fast it comes."
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,8 +11,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import logs, sqlite
+from notifier import healthcheck, logs, sqlite
 from notifier.accounts import Accounts
+from notifier.admin import site as admin
+from notifier.campaigns.audit import Audit
+from notifier.campaigns.control import Follow, stop
+from notifier.campaigns.expand import Expansion
+from notifier.campaigns.plan import Planner
+from notifier.campaigns.repair import Repair
+from notifier.campaigns.tick import Tick
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
@@ -24,7 +31,10 @@ from notifier.delivery.mail.render import Renderer
 from notifier.delivery.mail.staging import Staging
 from notifier.delivery.mailer import Mail
 from notifier.delivery.pace import Pace
+from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
+from notifier.delivery.recheck import Recheck
+from notifier.delivery.refusals import Refusals
 from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
@@ -32,12 +42,15 @@ from notifier.delivery.sweep import Sweep
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
-from notifier.tasks import beat, celery_app, jobs, lifecycle
-from notifier.tasks.outbox import Outbox, Publish, never, watch
-from notifier.tasks.probe import probe_broker
+from notifier.sealing import Sealer
+from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
+from notifier.tasks.peek import peek
+from notifier.tasks.probe import probe_broker, probe_workers
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.web import errors, security
+from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.pages import pages
 
@@ -51,10 +64,12 @@ def create_app(
     settings: Settings | None = None,
     *,
     publish: Publish | None = None,
+    publish_runs: Publish | None = None,
     kinds: Mapping[str, EmailKind] = KINDS,
     templates: Path = ROOT / "templates",
 ) -> Flask:
-    """A wired application. `publish` replaces the broker; `kinds` and `templates` replace what it sends.
+    """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
+    campaign runs; `kinds` and `templates` replace what it sends.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
@@ -71,6 +86,7 @@ def create_app(
     security.init_app(app, https=settings.public_url.startswith("https://"))
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds)
+    _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
     return app
 
@@ -178,12 +194,14 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         pace,
         transports=transports.names,
         choose=transports.choose,
-        limits=Limits.from_settings(settings),
+        limits=Limits.from_settings(settings, campaigns=True),
     )
 
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
-    outbox = Outbox(publish or (Publisher(celery) if _has_broker(settings) else never))
+    publisher = Publisher(celery)
+    outbox = Outbox(publish or (publisher if _has_broker(settings) else never))
+    composer = Composer(settings, renderer, kinds)
     watch(db.session.session_factory)
     app.extensions |= {
         "celery": celery,
@@ -191,26 +209,63 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.transport": transports.primary,
         "notifier.transports": transports,
         "notifier.outbox": outbox,
-        "notifier.accounts": Accounts(signer, grace=grace, limited=settings.ratelimit_enabled),
+        "notifier.accounts": Accounts(
+            signer, grace=grace, limited=settings.ratelimit_enabled, erased_keys=settings.secret_keys
+        ),
+        "notifier.links": links,
         "notifier.journals": journal.folder,
         "notifier.sender": Sender(
             db.session,
-            Composer(settings, renderer, kinds),
+            composer,
             lambda messages, name: mail.deliver_all(messages, via=transports.transport(name)),
             links,
             gate=gate,
             journal=journal,
+            recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week),
+            refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
             lease=timedelta(seconds=settings.mail_lease),
             staging=staging,
+            context=app.app_context,
         ),
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
-        "notifier.probes": lambda: [
-            probe_broker(celery, configured=_has_broker(settings)),
-            probe_mail_server(settings),
-        ],
+        "notifier.probes": lambda: healthcheck.ask(
+            {
+                "broker": lambda: probe_broker(celery, configured=_has_broker(settings)),
+                "workers": lambda: probe_workers(celery, configured=bool(settings.broker_url)),
+                "mail server": lambda: probe_mail_server(settings),
+            }
+        ),
+        "notifier.sealer": Sealer(settings.secret_keys),
+        "notifier.previews": Previews(composer, settings.link_base),
+        "notifier.queues": lambda: peek(celery),
+        "notifier.run_now": publisher.run_now,
+        "notifier.publisher": publisher,
+        "notifier.kinds": kinds,
+        "notifier.schedule": {name: entry["schedule"] for name, entry in celery.conf.beat_schedule.items()},
     }
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
+    assert results.queued
+
+
+def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
+    outbox: Outbox = app.extensions["notifier.outbox"]
+    publisher: Publisher = app.extensions["notifier.publisher"]
+    runs = Outbox(publish or (publisher.expand if _has_broker(settings) else never))
+    sender: Sender = app.extensions["notifier.sender"]
+    previews: Previews = app.extensions["notifier.previews"]
+    renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
+    audit = Audit(db.session, sender.composer.message_id_of)
+    app.extensions |= {
+        "notifier.tick": Tick(db.session, runs.publish, kinds),
+        "notifier.expansion": Expansion(db.session, outbox.publish, kinds),
+        "notifier.follow": Follow(db.session, runs.publish),
+        "notifier.planner": Planner(
+            db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate
+        ),
+        "notifier.audit": audit,
+        "notifier.repair": Repair(db.session, outbox.publish, kinds, audit),
+    }
 
 
 def _has_broker(settings: Settings) -> bool:
@@ -221,4 +276,6 @@ def _has_broker(settings: Settings) -> bool:
 def _register_doors(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(pages)
+    app.register_blueprint(consent)
     app.register_blueprint(health)
+    admin.init_app(app)

@@ -94,8 +94,12 @@ class Settings(BaseSettings):
     #: Mails a second over all workers: in all, and to one recipient domain. None: no limit.
     mail_rate: float | None = Field(None, gt=0)
     mail_rate_per_domain: float | None = Field(None, gt=0)
+    #: The share of a campaign's mails whose content may be refused (of 50 at least) before it is paused.
+    mail_content_refusals: float = Field(0.05, gt=0, le=1)
     #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
     mail_concurrency_per_domain: int | None = Field(None, gt=0)
+    #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.
+    mail_cap_per_week: int | None = Field(None, ge=1)
     #: How long a claim holds. Must outlast mail_timeout_total.
     mail_lease: float = Field(480, gt=0)
 

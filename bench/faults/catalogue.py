@@ -13,6 +13,8 @@ from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, 
 
 #: Bulk mails that wait in front of people, at least: fewer would be gone too soon.
 BACKLOG = 8000
+#: Rows that wait for a later try beside it.
+DEFERRED = 50_000
 
 
 @dataclass(frozen=True)
@@ -42,5 +44,8 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("smtp_5xx_one", refuse_one),
         Fault("smtp_half_open", partial(hang, name="smtp_half_open", conduct='{"silent": true}')),
         Fault("smtp_drip", partial(hang, name="smtp_drip", conduct='{"drip": 1.0}')),
-        Fault("transactional_under_bulk", partial(people_first, backlog=max(mails, BACKLOG))),
+        Fault(
+            "transactional_under_bulk",
+            partial(people_first, backlog=max(mails, BACKLOG), deferred=2000 if quick else DEFERRED),
+        ),
     ]

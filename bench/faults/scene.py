@@ -167,6 +167,19 @@ class Scene:
             ON CONFLICT (dedupe_key) DO NOTHING RETURNING id"""
         return sorted(row[0] for row in self.stage.execute(query, bulk, policy, grace, count, skip))
 
+    def defer(self, count: int) -> None:
+        """`count` rows of bulk mail that were tried once and come due one after the other in the next minute."""
+        query = """
+            INSERT INTO notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, claims,
+                attempts, unknowns, next_attempt_at, ring_at, deadline, created_at, reason)
+            SELECT 'verification', u.id, u.email, 'deferred:' || n, '{}', true, 'resend', 'pending', 1, 1, 0,
+                now() + n %% 60 * interval '1 second', now() + n %% 60 * interval '1 second',
+                now() + interval '1 day', now(), '451 4.3.0 try again later'
+            FROM generate_series(1, %s) AS n
+            JOIN users AS u ON u.id = (SELECT min(id) FROM users) + n %% (SELECT count(*) FROM users)"""
+        if count:
+            self.stage.execute(query, count)
+
     def ring(self, keys: Sequence[int], *, bulk: bool = True) -> bool:
         """Hand keys to the broker. The sweep finds what it does not take."""
         with self.stage.app.app_context():

@@ -80,12 +80,13 @@ def two_sweeps(stage: Stage) -> Result:
     return result
 
 
-def people_first(stage: Stage, *, backlog: int, people: int = 100) -> Result:
-    """A backlog of bulk mail waits; verification mails go out beside it."""
+def people_first(stage: Stage, *, backlog: int, deferred: int, people: int = 100) -> Result:
+    """A backlog of bulk mail waits, and `deferred` rows come due meanwhile; verification mails go out beside it."""
     result = Result("transactional_under_bulk", "I10")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         keys = scene.owe(backlog, grace=600)
+        scene.defer(deferred)
         scene.ring(keys)
         scene.worker()
         scene.worker("transactional", pool="threads", concurrency=4)
@@ -102,7 +103,7 @@ def people_first(stage: Stage, *, backlog: int, people: int = 100) -> Result:
         )
         came = scene.sink.look().copies()
         taken = [(came[address][0].accepted or 0) - at for address, at in owed.items() if address in came]
-        result.figures |= {"people": people, "bulk waiting at the last one": waiting}
+        result.figures |= {"people": people, "deferred rows": deferred, "bulk waiting at the last one": waiting}
         result.expect(waiting > people, "the backlog was gone before the last one: no proof")
         if taken:
             p95 = percentile(taken, 0.95)

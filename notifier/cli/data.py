@@ -1,7 +1,6 @@
-"""Commands about rows: the schema, seeds, operators, the sweep, health."""
+"""Commands about rows: the schema, seeds, the sweep, health."""
 
 import json
-import secrets
 import sys
 from typing import cast
 
@@ -11,13 +10,15 @@ from flask_migrate import upgrade as migrate_upgrade
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sqlalchemy import func, select
 
-from notifier import clock, healthcheck, operators
-from notifier.addresses import AddressError
+from notifier import clock, healthcheck
+from notifier.campaigns.load import load
 from notifier.cli.context import with_app
+from notifier.cli.operators import make_first_operator
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
-from notifier.models import Role
+from notifier.models import Campaign
 from notifier.seeds import seed as plant
 
 console = Console()
@@ -29,33 +30,29 @@ def database() -> None:
 
 
 @database.command("upgrade")
+@click.option("--first-operator", is_flag=True, hidden=True, help="For `up`: somebody who can sign in.")
 @with_app
-def upgrade(app: Flask) -> None:
-    """Bring the schema to the newest version. Safe to run again."""
+def upgrade(app: Flask, first_operator: bool) -> None:
+    """Bring the schema to the newest version. Safe to run again.
+
+    A new database gets the default campaigns: active, but paused in production, where somebody looks at them first.
+    """
     migrate_upgrade()
+    _load_into_new(app)
     click.echo("The database is up to date.")
+    if first_operator:
+        make_first_operator(app)
 
 
-@click.group()
-def operator() -> None:
-    """The people who may sign in to the admin."""
-
-
-@operator.command("create")
-@click.argument("email")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.admin.value, show_default=True)
-@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
-@with_app
-def create_operator(app: Flask, email: str, role: str, password: str | None) -> None:
-    """Add an operator with the address EMAIL."""
-    made_up = password is None
-    password = password or secrets.token_urlsafe(18)
-    try:
-        operators.create(db.session(), email=email, password=password, role=Role(role))
-    except (operators.OperatorError, AddressError) as error:
-        raise click.ClickException(str(error)) from error
-    db.session.commit()
-    click.echo(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
+def _load_into_new(app: Flask) -> None:
+    session = db.session()
+    if session.scalar(select(func.count()).select_from(Campaign)):
+        return
+    look_first = (
+        "new: look at it, then notifier campaign resume" if app.config["NOTIFIER_ENV"] == "production" else None
+    )
+    load(session, app.extensions["notifier.kinds"], now=clock.now(), paused_reason=look_first)
+    session.commit()
 
 
 @click.command()

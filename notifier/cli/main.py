@@ -6,8 +6,13 @@ from functools import cache
 import click
 from flask import Flask
 
-from notifier.cli.data import database, health, operator, outbox, seed
+from notifier.cli.audit import audit_, repair_
+from notifier.cli.campaign import campaign
+from notifier.cli.campaign_runs import tick
+from notifier.cli.data import database, health, outbox, seed
 from notifier.cli.dns import check_dns
+from notifier.cli.explain import plan_, simulate_, why_
+from notifier.cli.operators import operator
 from notifier.cli.up import up
 
 
@@ -20,6 +25,7 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
         """Email and lifecycle notifications: every mail is a ledger row first."""
         context.obj = cache(create_app)
 
-    for command in (up, database, operator, seed, outbox, health, check_dns):
+    explaining = (plan_, why_, simulate_, audit_, repair_)
+    for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, check_dns):
         cli.add_command(command)
     return cli

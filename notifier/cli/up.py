@@ -20,8 +20,8 @@ PORT = click.IntRange(0, 65535)
 
 
 def migrate(env: Mapping[str, str]) -> None:
-    """Bring the database up to date, in a process of its own: this one only supervises."""
-    command = [sys.executable, "-m", "notifier", "db", "upgrade"]
+    """Bring the database up to date, and let somebody sign in; in a process of its own: this one only supervises."""
+    command = [sys.executable, "-m", "notifier", "db", "upgrade", "--first-operator"]
     done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, check=False)
     if done.returncode != 0:
         raise click.ClickException("The database could not be brought up to date; the reason is above.")

@@ -6,17 +6,22 @@ batch go the same way.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
-from notifier import clock, ledger
+from notifier import clock
+from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.gate import Deferred, Gate, Portion
+from notifier.delivery.intake import Intake
 from notifier.delivery.journal import Journal
 from notifier.delivery.mail.compose import Composed, Composer
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import EVERYBODY, Deliver, Staging, Withhold
+from notifier.delivery.recheck import Halt, Look, Recheck
+from notifier.delivery.refusals import Refusals
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
@@ -27,8 +32,10 @@ from notifier.models import Status
 
 log = structlog.get_logger(__name__)
 
-#: Rows claimed in one statement: what a lost host may leave unsettled.
-CHUNK = 250
+REFUSED = "its content is refused: the campaign is paused"
+
+#: From so many on a portion is worth a thread of its own for its statements.
+WORTH_A_THREAD = 20
 
 
 class TransientDelivery(Exception):
@@ -51,54 +58,69 @@ class Sender:
         *,
         gate: Gate,
         journal: Journal,
+        recheck: Recheck,
+        refusals: Refusals,
         lease: timedelta,
         staging: Staging = EVERYBODY,
+        context: Context | None = None,
     ) -> None:
-        """`session` gives the current session; `lease` must outlast the mailer's total deadline."""
+        """`session` gives the current session; `lease` must outlast the mailer's total deadline.
+
+        `context` is what `session` needs in another thread; without it there is no other.
+        """
         self.session = session
         self.composer = composer
         self.hand_over = hand_over
         self.links = links
         self.gate = gate
         self.journal = journal
+        self.recheck = recheck
+        self.refusals = refusals
         self.lease = lease
         self.staging = staging
+        self.context = context
 
-    def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0) -> Counter[Decision]:
+    def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
 
+        `bulk`: they are of campaigns, whose runs may be paused.
         Returns how many tries came to which decision. Raises TransientDelivery where a quick second try
         of a single mail makes sense and one is left.
         """
         decisions: Counter[Decision] = Counter()
         quick = len(pks) == 1 and quick_tries_left > 0
-        for portion in self.gate.portions(pks):
+        for portion in self.gate.portions(pks, bulk=bulk):
             if isinstance(portion, Deferred):
                 decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 continue
-            with self.journal.writing() as owner:
-                decisions += _Batch(self, portion, owner, quick=quick).run()
+            with self.journal.writing() as owner, self._aside(portion) as aside:
+                decisions += _Batch(self, portion, owner, aside, quick=quick).run()
         if quick and decisions[Decision.THROTTLE]:
             raise TransientDelivery
         return decisions
+
+    def _aside(self, portion: Portion) -> AbstractContextManager[Aside]:
+        if self.context is None or len(portion.pks) < WORTH_A_THREAD:
+            return nullcontext(at_once)
+        return beside(self.context)
 
 
 class _Batch:
     """One portion on its way through one transport."""
 
-    def __init__(self, sender: Sender, portion: Portion, owner: str, *, quick: bool) -> None:
+    def __init__(self, sender: Sender, portion: Portion, owner: str, aside: Aside, *, quick: bool) -> None:
         self._sender = sender
         self._portion = portion
-        self._owner = owner
         self._quick = quick
-        self._settler = Settler(sender.session)
+        self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=owner)
+        self._settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome.
         self._under_way: dict[int, tuple[Claimed, Composed]] = {}
 
     def run(self) -> Counter[Decision]:
         """The spine."""
-        messages = self._composed(self._wanted(self._claimed()))
+        messages = self._composed(self._wanted())
         for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
             self._settle(pk, outcome)
         self._settler.flush()
@@ -106,48 +128,37 @@ class _Batch:
             log.info("deliver.settled", transport=self._portion.transport, **self._settler.statuses)
         return self._decisions
 
-    def _claimed(self) -> Iterator[Claimed]:
-        """Rows that are ours, a chunk at a time, for as long as the way is open."""
-        session, pks = self._sender.session, self._portion.pks
-        for start in range(0, len(pks), CHUNK):
-            if self._portion.stopped:
-                return
-            rows = ledger.claim(
-                session(),
-                pks[start : start + CHUNK],
-                now=clock.now(),
-                lease=self._sender.lease,
-                owner=self._owner,
-            )
-            session().commit()
-            yield from rows
-
-    def _wanted(self, rows: Iterable[Claimed]) -> Iterator[Owed]:
+    def _wanted(self) -> Iterator[Owed]:
         """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""
-        for row in rows:
+        for row, look in self._intake.rows(self._portion.pks, lambda: not self._portion.stopped):
             try:
-                refusal = self._refusal(row)
+                if look.fault is not None and row.run_id is not None:
+                    raise look.fault
+                refusal = self._refusal(row, look)
             except Exception as error:
                 # A kind that this version does not know, or that fails: its row must not block the others.
                 self._not_made(row, error)
                 continue
             if refusal is not None:
-                self._settler.add(not_sent(row, *refusal))
+                self._settler.add(not_sent(row, refusal.to, refusal.reason, due=refusal.due))
             elif self._portion.stopped:
                 self._settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
             elif row.user is not None:
-                yield Owed(row, row.user, self._sender.links)
+                yield Owed(row, row.user, self._sender.links, look.data.get(row.id))
 
-    def _refusal(self, row: Claimed) -> tuple[Status, str] | None:
+    def _refusal(self, row: Claimed, look: Look) -> Halt | None:
         if row.user is None:
-            return Status.skipped, "the account is gone"
+            return Halt(Status.skipped, "the account is gone")
         staged = self._sender.staging.route(row.recipient)
         if isinstance(staged, Withhold):
-            return Status.skipped, staged.reason
+            return Halt(Status.skipped, staged.reason)
         if row.user.suppressed is not None:
-            return Status.suppressed, f"suppressed: {row.user.suppressed}"
-        reason = self._sender.composer.kinds[row.kind].unwanted(Owed(row, row.user, self._sender.links))
-        return None if reason is None else (Status.skipped, reason)
+            return Halt(Status.suppressed, f"suppressed: {row.user.suppressed}")
+        if row.id in look.halts:
+            return look.halts[row.id]
+        owed = Owed(row, row.user, self._sender.links, look.data.get(row.id))
+        reason = self._sender.composer.kinds[row.kind].unwanted(owed)
+        return None if reason is None else Halt(Status.skipped, reason)
 
     def _redirected(self, row: Claimed) -> bool:
         """Somebody else's address was tried: what it met says nothing about this one."""
@@ -174,6 +185,8 @@ class _Batch:
         row, composed = self._under_way.pop(pk)
         self._decisions[outcome.decision] += 1
         self._portion.report(row.recipient, outcome)
+        if row.campaign_id is not None and self._sender.refusals.too_many(row.campaign_id, outcome):
+            self._portion.stopped = REFUSED
         if outcome.decision is Decision.BOUNCE and not self._redirected(row):
             self._settler.bounced(row, outcome)
         if outcome.decision is not Decision.ACCEPTED:

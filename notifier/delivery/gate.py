@@ -3,38 +3,26 @@
 What must not go now is deferred in its row, so a worker never sleeps with a claim that it cannot use.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import ceil
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
-from notifier.delivery.limits import Limits, Request
+from notifier.delivery.limits import Limits
 from notifier.delivery.pace import Pace, domain_key, transport_key
+from notifier.delivery.recheck import PAUSE
 from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
+from notifier.delivery.turns import Turns, domain_of, domains
 from notifier.delivery.verdict import HELD
-from notifier.models import Notification
 
 SLOWED = "the mail server asked us to slow down"
 SLOWED_DOMAIN = "the recipient's domain asked us to slow down"
 
-LIMITED = "a rate limit is in force"
-
-#: Mails whose moments lie so close together, in seconds, go together.
-TOGETHER = 0.02
-
 #: While one mail finds out whether a held transport works again, the others look again so soon.
 LOOK_AGAIN = timedelta(seconds=5)
-
-
-def domain_of(address: str) -> str:
-    """The recipient domain, as limits and pauses know it."""
-    return address.rpartition("@")[2].lower()
 
 
 @dataclass(slots=True)
@@ -85,20 +73,29 @@ class Gate:
         self._pace = pace
         self._transports = transports
         self._choose = choose
-        self._limits = limits
+        self._turns = None if limits is None else Turns(session, limits)
 
-    def portions(self, pks: Sequence[int]) -> Iterator[Portion | Deferred]:
-        """The rows in the portions in which they may go, and those that must wait."""
+    def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Iterator[Portion | Deferred]:
+        """The rows in the portions in which they may go, and those that must wait.
+
+        `bulk`: they are of campaigns, whose runs may be paused.
+        """
         now = clock.now()
-        way = self._way(now)
+        held = self._of_paused_runs(pks, now) if bulk else set()
+        if held:
+            yield Deferred(sorted(held))
+            pks = [pk for pk in pks if pk not in held]
+        way = self._way(now) if pks else None
         if isinstance(way, Wait):
-            self._defer(pks, way.until, HELD)
-            # A hold that ended meanwhile has woken only what waited already.
-            if not all(map(self._breaker.is_held, self._transports)):
-                self._wake(clock.now())
+            self._hold(pks, way)
             yield Deferred(pks)
-            return
-        name, probe = way
+        elif way is not None:
+            yield from self._by(*way, pks, now, bulk=bulk)
+
+    def _by(
+        self, name: str, probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
+    ) -> Iterator[Portion | Deferred]:
+        """The portions of one transport."""
         ready = self._unpaused(name, pks, now)
         if len(ready) < len(pks):
             yield Deferred(sorted(set(pks) - set(ready)), briefly=True)
@@ -106,7 +103,7 @@ class Gate:
             self._defer(ready[1:], now + LOOK_AGAIN, HELD)
             ready = ready[:1]
         waiting = set(ready)
-        for group in self._granted(ready, now):
+        for group in self._granted(ready, now, bulk=bulk):
             portion = Portion(name, group, self._reported, probe)
             waiting.difference_update(group)
             yield portion
@@ -114,6 +111,20 @@ class Gate:
         self._give_back(probe, clock.now())
         if waiting:
             yield Deferred(sorted(waiting), briefly=True)
+
+    def _granted(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
+        """Those for whom the limits have room soon, in groups, each at its moment; the others are deferred."""
+        if self._turns is not None and pks:
+            yield from self._turns.groups(pks, now, bulk=bulk)
+        elif pks:
+            yield pks
+
+    def _hold(self, pks: Sequence[int], way: Wait) -> None:
+        """No transport is open."""
+        self._defer(pks, way.until, HELD)
+        # A hold that ended meanwhile has woken only what waited already.
+        if not all(map(self._breaker.is_held, self._transports)):
+            self._wake(clock.now())
 
     def _give_back(self, probe: Probe | None, now: datetime) -> None:
         """No mail was sent for it: the next one who asks gets it."""
@@ -133,6 +144,12 @@ class Gate:
             return self._choose(open_), None
         return min((answer for answer in answers.values() if isinstance(answer, Wait)), key=lambda wait: wait.until)
 
+    def _of_paused_runs(self, pks: Sequence[int], now: datetime) -> set[int]:
+        """Those that wait because their run is paused: neither a probe nor a limit is spent on them."""
+        held = ledger.hold_paused(self._session(), pks, until=now + PAUSE)
+        self._session().commit()
+        return held
+
     def _unpaused(self, transport: str, pks: Sequence[int], now: datetime) -> Sequence[int]:
         """Those whose transport and domain are not asked to slow down; the others are deferred."""
         paused = self._pace.paused(now)
@@ -147,7 +164,7 @@ class Gate:
     def _in_open_domains(self, pks: Sequence[int], paused: Mapping[str, datetime]) -> Sequence[int]:
         ready: list[int] = []
         waiting: dict[datetime, list[int]] = {}
-        for pk, domain in self._domains(pks).items():
+        for pk, domain in domains(self._session(), pks).items():
             until = paused.get(domain_key(domain))
             if until is None:
                 ready.append(pk)
@@ -156,41 +173,6 @@ class Gate:
         for until, group in waiting.items():
             self._defer(group, until, SLOWED_DOMAIN)
         return ready
-
-    def _granted(self, pks: Sequence[int], now: datetime) -> Iterator[Sequence[int]]:
-        """Those for whom the limits have room soon, in groups, each at its moment; the others are deferred.
-
-        It sleeps between the groups, before anything is claimed.
-        """
-        if self._limits is None or not pks:
-            yield from [pks] if pks else []
-            return
-        requests = {pk: Request(pk, domain) for pk, domain in self._domains(pks).items()}
-        started = time.monotonic()
-        groups: dict[int, list[int]] = {}
-        later: dict[int, list[int]] = {}
-        for grant in self._limits.reserve(list(requests.values())):
-            if grant.delay is None:
-                later.setdefault(ceil(grant.retry_in or 1.0), []).append(grant.pk)
-            else:
-                groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
-        for seconds, group in later.items():
-            self._defer(group, now + timedelta(seconds=seconds), LIMITED)
-        held = {pk for group in groups.values() for pk in group}
-        try:
-            for moment, group in sorted(groups.items()):
-                time.sleep(max(0.0, started + moment * TOGETHER - time.monotonic()))
-                yield group
-                self._limits.release([requests[pk] for pk in group])
-                held.difference_update(group)
-        finally:
-            self._limits.release([requests[pk] for pk in held])
-
-    def _domains(self, pks: Sequence[int]) -> dict[int, str]:
-        query = select(Notification.id, Notification.recipient).where(Notification.id.in_(pks))
-        found = {pk: domain_of(recipient) for pk, recipient in self._session().execute(query)}
-        self._session().rollback()
-        return {pk: found[pk] for pk in pks if pk in found}
 
     def _defer(self, pks: Sequence[int], until: datetime, reason: str) -> None:
         if pks:

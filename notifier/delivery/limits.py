@@ -77,6 +77,8 @@ class Limits:
         self._domain_rate = domain_rate
         self._domain_concurrency = domain_concurrency
         self._lease = lease
+        #: Whether they are about every mail, and not only about those of campaigns with a rate.
+        self.always = any((rate, domain_rate, domain_concurrency))
         self._away_until = 0.0
 
     @classmethod

@@ -1,36 +1,61 @@
-"""Retention: the details of old attempts go, the ledger rows stay."""
+"""Retention: the details of old attempts go, and old entries about the admin; the ledger rows stay."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
 from sqlalchemy import CursorResult, delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from notifier import clock
-from notifier.models import Attempt
+from notifier import audit_log, clock
+from notifier.models import Attempt, AuditEntry, OperatorSession, TaskResult
 
 log = structlog.get_logger(__name__)
 
 #: How long the server's replies of single tries are kept.
 KEEP_ATTEMPTS = timedelta(days=90)
+#: How long what became of control tasks is kept.
+KEEP_TASK_RESULTS = timedelta(days=7)
+#: A session of the admin is over long before.
+KEEP_SESSIONS = timedelta(days=2)
 
 #: Rows deleted in one transaction.
 CHUNK = 5000
 
 
+def purge(session: Callable[[], Session]) -> dict[str, int]:
+    """Delete whatever is older than its retention, in short transactions. Returns how many, by what they are."""
+    done = {
+        "attempts": purge_attempts(session),
+        "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
+        "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
+        "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
+    }
+    if any(done.values()):
+        log.info("purge.done", **done)
+    return done
+
+
 def purge_attempts(session: Callable[[], Session]) -> int:
     """Delete attempts older than KEEP_ATTEMPTS, in short transactions. Returns how many."""
-    before = clock.now() - KEEP_ATTEMPTS
+    return _older(session, Attempt.id, Attempt.at, KEEP_ATTEMPTS)
+
+
+def _older(
+    session: Callable[[], Session],
+    key: InstrumentedAttribute[int],
+    moment: InstrumentedAttribute[datetime],
+    keep: timedelta,
+) -> int:
+    before = clock.now() - keep
     total = 0
     while True:
-        old = select(Attempt.id).where(Attempt.at < before).order_by(Attempt.id).limit(CHUNK)
-        result = cast("CursorResult[Any]", session().execute(delete(Attempt).where(Attempt.id.in_(old))))
+        old = select(key).where(moment < before).order_by(key).limit(CHUNK)
+        # By statement, not by object: rows of the audit log refuse to be deleted by any other code.
+        statement = delete(key.class_).where(key.in_(old)).execution_options(synchronize_session=False)
+        result = cast("CursorResult[Any]", session().execute(statement))
         session().commit()
         total += result.rowcount
         if result.rowcount < CHUNK:
-            break
-    if total:
-        log.info("purge.done", attempts=total)
-    return total
+            return total

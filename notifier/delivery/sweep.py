@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 #: Rows looked at in one go: short transactions, and a long backlog cannot hold a worker.
 CHUNK = 1000
 
+#: Rings of so many rows in one sweep: a whole zone's mail of a campaign is due at the same moment.
+ROUNDS = 20
+
 #: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
 RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
@@ -40,28 +43,37 @@ class Sweep:
         self._journals = journals
 
     def run(self) -> Swept:
-        """Sweep once, oldest first, at most CHUNK rows of each sort."""
+        """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
         replay(self._session, self._journals)
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
         lapsed = ledger.lapse(session, now=now, limit=CHUNK)
         expired = ledger.expire(session, now=now, limit=CHUNK)
-        waiting = ledger.overdue(session, now=now, limit=CHUNK)
         session.commit()
 
         rung = refused = 0
-        for bulk in (False, True):
-            keys = [key for key, is_bulk in waiting if is_bulk is bulk]
-            # Rows whose bell nobody heard keep their place: the next sweep finds them again.
-            if self._ring(keys, bulk, now):
-                rung += len(keys)
-            else:
-                refused += len(keys)
+        for _ in range(ROUNDS):
+            waiting = self._overdue(now)
+            for bulk in (False, True):
+                keys = [key for key, is_bulk in waiting if is_bulk is bulk]
+                # Rows whose bell nobody heard keep their place: the next sweep finds them again.
+                if self._ring(keys, bulk, now):
+                    rung += len(keys)
+                else:
+                    refused += len(keys)
+            if refused or len(waiting) < CHUNK:
+                break
         swept = Swept(lapsed, expired, rung, refused)
-        if lapsed or expired or waiting:
+        if lapsed or expired or rung or refused:
             log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
         return swept
+
+    def _overdue(self, now: datetime) -> list[tuple[int, bool]]:
+        session = self._session()
+        waiting = ledger.overdue(session, now=now, limit=CHUNK)
+        session.commit()
+        return waiting
 
     def _ring(self, keys: Sequence[int], bulk: bool, seen: datetime) -> bool:
         if not keys:

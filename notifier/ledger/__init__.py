@@ -4,7 +4,20 @@ Every move is a compare-and-set: it names the status that it leaves and, where a
 the claim under which it acts.
 """
 
-from notifier.ledger.claims import Claimed, Recipient, claim, held_by
+from notifier.ledger.bulk import (
+    PAUSED,
+    RING_AGAIN,
+    Debt,
+    Made,
+    cancel_run,
+    hold_paused,
+    is_over,
+    newest_of,
+    owe_many,
+    standing,
+    wake_run,
+)
+from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake
 from notifier.ledger.settling import Reply, Settlement, settle
@@ -12,21 +25,33 @@ from notifier.ledger.settling import Reply, Settlement, settle
 __all__ = [
     "AT_REST",
     "EDGES",
+    "PAUSED",
+    "RING_AGAIN",
     "Claimed",
+    "Debt",
     "ForbiddenMove",
+    "Made",
     "Recipient",
     "Reply",
     "Settlement",
+    "cancel_run",
     "claim",
     "defer",
     "expire",
     "held_by",
+    "hold_paused",
+    "is_over",
     "lapse",
+    "look",
     "move",
+    "newest_of",
     "overdue",
     "owe",
+    "owe_many",
     "rung",
     "settle",
+    "standing",
     "unknown",
     "wake",
+    "wake_run",
 ]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from notifier.models import Notification, Status, Suppression, User
+from notifier.models import CampaignRun, Notification, RunState, Status, Suppression, User
 
 
 class Recipient(NamedTuple):
@@ -46,8 +46,12 @@ class Claimed(NamedTuple):
     deadline: datetime | None
     created_at: datetime
     campaign_id: int | None
+    #: The campaign's run that planned it; None for mail that somebody's own action caused.
+    run_id: int | None
     #: None where the account is gone.
     user: Recipient | None
+    #: The words that it says (CampaignWords); None: the files of its kind.
+    words_id: int | None = None
 
     def __repr__(self) -> str:
         # Neither the address nor what the mail is about: this may stand in a log.
@@ -56,8 +60,12 @@ class Claimed(NamedTuple):
 
 _N = cast("Any", Notification.__table__).c
 _U = cast("Any", User.__table__).c
+_R = cast("Any", CampaignRun.__table__).c
+#: Rows of runs in these states must not go now.
+_HALTED = (RunState.paused.value, RunState.cancelled.value)
 _CLAIMED = (
     _N.user_id,
+    _N.words_id,
     _N.id,
     _N.claims,
     _N.kind,
@@ -70,6 +78,7 @@ _CLAIMED = (
     _N.deadline,
     _N.created_at,
     _N.campaign_id,
+    _N.run_id,
 )
 _USER = (_U.id, _U.identity_key, _U.display_name, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
 
@@ -77,13 +86,13 @@ _USER = (_U.id, _U.identity_key, _U.display_name, _U.locale, _U.timezone, _U.ver
 def claim(session: Session, pks: Sequence[int], *, now: datetime, lease: timedelta, owner: str) -> list[Claimed]:
     """Take these rows for one try each, in the order of `pks`.
 
-    Left out: what is not due, taken, at rest, past its deadline, or gone. Of any number of callers one
-    wins each row; nobody waits for another. The caller commits.
+    Left out: what is not due, taken, at rest, past its deadline, gone, or of a run that is paused or cancelled.
+    Of any number of callers one wins each row; nobody waits for another. The caller commits.
     """
     connection = session.connection()
     values = {"b_now": now, "b_lease": now + lease, "b_owner": owner}
     won = connection.execute(_CLAIM[_postgres(connection)], values | _keys(connection, pks)).all()
-    claimed = {row[1]: row for row in won}
+    claimed = {row[2]: row for row in won}
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
@@ -94,11 +103,18 @@ def held_by(session: Session, owner: str) -> list[Claimed]:
     return _complete(connection, connection.execute(held).all())
 
 
+def look(session: Session, pks: Sequence[int]) -> list[Claimed]:
+    """These rows as plain values, whoever holds them: to show, never to settle."""
+    rows = select(*_CLAIMED).where(_N.id.in_(pks))
+    connection = session.connection()
+    return _complete(connection, connection.execute(rows).all())
+
+
 def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
     ids = {row[0] for row in rows} - {None}
     found = connection.execute(_RECIPIENTS[_postgres(connection)], _keys(connection, list(ids))) if ids else ()
     users = {row[0]: Recipient._make(row) for row in found}
-    return [Claimed._make((*row[1:], users.get(row[0]))) for row in rows]
+    return [Claimed._make((*row[2:], users.get(row[0]), row[1])) for row in rows]
 
 
 # The statements are made once, and on Postgres keys travel as one array: the text never changes, so nobody
@@ -126,6 +142,7 @@ def _claiming(*, postgres: bool) -> Any:
         _N.status == Status.pending.value,
         _N.next_attempt_at <= moment,
         (_N.deadline.is_(None)) | (_N.deadline > moment),
+        _N.run_id.is_(None) | ~exists().where(_N.run_id == _R.id, _R.state.in_(_HALTED)),
     )
     # On SQLite the transaction holds the only write lock there is, and the clause is left out.
     due = due.with_for_update(skip_locked=True)

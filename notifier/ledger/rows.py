@@ -60,7 +60,7 @@ def move(session: Session, pk: int, source: Status, to: Status, *, now: datetime
     else:
         values |= {"next_attempt_at": now, "ring_at": now, "settled_at": None}
     statement = update(Notification).where(Notification.id == pk, Notification.status == source).values(**values)
-    return bool(_changed(session, statement))
+    return bool(changed(session, statement))
 
 
 def expire(session: Session, *, now: datetime, limit: int) -> int:
@@ -76,7 +76,7 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
         .where(Notification.id.in_(late), Notification.status == Status.pending)
         .values(status=Status.expired, settled_at=now, reason="its deadline passed before it could be sent")
     )
-    return _changed(session, statement)
+    return changed(session, statement)
 
 
 def lapse(session: Session, *, now: datetime, limit: int) -> int:
@@ -136,7 +136,8 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
     )
 
 
-def _changed(session: Session, statement: Update) -> int:
+def changed(session: Session, statement: Update) -> int:
+    """Execute it. Returns how many rows it changed."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
@@ -144,14 +145,16 @@ def _changed(session: Session, statement: Update) -> int:
 def defer(session: Session, pks: Collection[int], *, until: datetime, reason: str) -> int:
     """Let these waiting rows wait until `until`: a limit or a pause does not let them go before.
 
+    At its deadline it waits no longer: there the sweep brings it to rest, visibly.
     Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
     """
+    due = case((_N.deadline < until, _N.deadline), else_=until)
     statement = (
         update(_N)
-        .where(_N.id.in_(pks), _N.status == Status.pending, _N.next_attempt_at < until)
-        .values(next_attempt_at=until, ring_at=until, reason=reason)
+        .where(_N.id.in_(pks), _N.status == Status.pending, _N.next_attempt_at < due)
+        .values(next_attempt_at=due, ring_at=due, reason=reason)
     )
-    return _changed(session, statement)
+    return changed(session, statement)
 
 
 def wake(session: Session, *, reason: str, now: datetime) -> int:
@@ -161,4 +164,4 @@ def wake(session: Session, *, reason: str, now: datetime) -> int:
         .where(_N.status == Status.pending, _N.reason == reason, _N.next_attempt_at > now)
         .values(next_attempt_at=now, ring_at=now)
     )
-    return _changed(session, statement)
+    return changed(session, statement)

@@ -118,6 +118,9 @@ class Campaign(Base):
     audience: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     #: What the kind wants to know: see its Settings.
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    #: What its mails say from the next run on (CampaignWords). None: the files of its kind. No foreign key: each would
+    #: need the other first.
+    words_id: Mapped[int | None] = mapped_column(BigInteger)
     #: Mails a second over all workers. None: no limit of its own.
     rate: Mapped[float | None] = mapped_column(Float)
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.never.value)
@@ -162,6 +165,8 @@ class CampaignRun(Base):
     #: Where a paused run goes on.
     resume_to: Mapped[str | None] = mapped_column(String(16))
 
+    #: What all its mails say, whatever is edited after the expansion began.
+    words_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The last user that the expansion has looked at.
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
     #: Notifications that the expansion made.

@@ -37,6 +37,9 @@ class OnUnknown(enum.StrEnum):
     ask = "ask"
 
 
+#: What went wrong, in the very words of a partial index: a query that is to use it must repeat them.
+FAILED = "status IN ('failed', 'bounced', 'complained')"
+
 _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 
 
@@ -64,11 +67,26 @@ class Notification(Base):
         Index("ix_notifications_user_id_kind_id", "user_id", "kind", "id"),
         # Lists by status, newest first.
         Index("ix_notifications_status_id", "status", "id"),
-        # What became of a run, and what of it still waits.
+        # What came to rest lately: the daily totals.
         Index(
-            "ix_notifications_run_id_status",
+            "ix_notifications_settled_at",
+            "settled_at",
+            postgresql_where=text("settled_at IS NOT NULL"),
+            sqlite_where=text("settled_at IS NOT NULL"),
+        ),
+        # What failed lately; mails that do not fail cost it nothing.
+        Index(
+            "ix_notifications_failed_settled_at",
+            "settled_at",
+            postgresql_where=text(FAILED),
+            sqlite_where=text(FAILED),
+        ),
+        # What became of a run, what of it still waits, and its mails in each status, newest first.
+        Index(
+            "ix_notifications_run_id_status_id",
             "run_id",
             "status",
+            "id",
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
@@ -90,6 +108,8 @@ class Notification(Base):
     campaign_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The run that planned it. Never part of the key: another run for the same period owes nothing twice.
     run_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The words that it says (CampaignWords), as they were when it was planned. None: the files of its kind.
+    words_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
     #: Why it is not sent: "verified meanwhile", "suppressed: hard_bounce", ...

@@ -1,9 +1,9 @@
-"""Operator: a person who signs in to the admin."""
+"""Operator: a person who signs in to the admin. Their sessions and recovery codes."""
 
 import enum
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, String
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -35,4 +35,37 @@ class Operator(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(16), default=Role.viewer.value)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    #: The secret of the second factor, sealed (notifier.sealing). None: a password is enough.
+    totp_secret: Mapped[str | None] = mapped_column(String(300))
+    #: The time step of the last code that was accepted: it and those before it are used up (RFC 6238 5.2).
+    totp_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+class OperatorSession(Base):
+    """One browser that is signed in. Without its row the cookie is worth nothing."""
+
+    __tablename__ = "operator_sessions"
+    __table_args__ = (Index("ix_operator_sessions_operator_id", "operator_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("operators.id", ondelete="CASCADE"))
+    #: SHA-256 of what the cookie holds, in hexadecimal.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: The last request that a person made, to the minute; what a page fetches by itself does not count.
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+class RecoveryCode(Base):
+    """Stands in for the second factor, once."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (UniqueConstraint("operator_id", "code_hash"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("operators.id", ondelete="CASCADE"))
+    #: SHA-256, in hexadecimal: the codes have 80 random bits.
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -15,6 +15,10 @@ from notifier.config import Settings
 TRANSACTIONAL = "transactional"
 BULK = "bulk"
 CONTROL = "control"
+#: Runs on their way to becoming rows: for the workers of bulk mail, so that nobody's verification waits for one.
+EXPANSION = "expansion"
+
+REDIS = "notifier.tasks.redis_transport:Transport"
 
 
 class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -36,6 +40,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
     celery_app.flask_app = app
     celery_app.conf.update(
         broker_url=settings.broker_url or "memory://",
+        broker_transport=REDIS if settings.broker_url.startswith(("redis", "rediss")) else None,
         broker_transport_options=worker_transport_options(settings.broker_url),
         broker_connection_timeout=1,
         broker_pool_acquire_timeout=1,
@@ -53,7 +58,10 @@ def configure(app: Flask, settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_default_queue=TRANSACTIONAL,
-        task_routes={f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge")},
+        task_routes={
+            **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge")},
+            "notifier.expand_run": {"queue": EXPANSION},
+        },
         task_always_eager=False,
         timezone="UTC",
         enable_utc=True,

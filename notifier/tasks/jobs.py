@@ -1,5 +1,6 @@
-"""The tasks: thin doors to the use cases. They take primary keys and return nothing."""
+"""The tasks: thin doors to the use cases. They take primary keys; those of the control queue return numbers."""
 
+from dataclasses import asdict
 from typing import cast
 
 from celery import Task
@@ -7,10 +8,13 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, heartbeats
+from notifier.campaigns.expand import Expansion
+from notifier.campaigns.tick import Tick
+from notifier.delivery import purge as retention
 from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.purge import purge_attempts
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
+from notifier.overview import totals
 from notifier.tasks.celery_app import celery_app
 
 #: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
@@ -32,28 +36,36 @@ def deliver_notification(self: Task, pk: int) -> None:
 @celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
-    sender().deliver(pks)
+    sender().deliver(pks, bulk=True)
 
 
 @celery_app.task(name="notifier.sweep")
-def sweep() -> None:
+def sweep() -> dict[str, int]:
     """Ring for what nobody picked up; give back what a lost worker held."""
-    cast("Sweep", current_app.extensions["notifier.sweep"]).run()
+    return asdict(cast("Sweep", current_app.extensions["notifier.sweep"]).run())
 
 
 @celery_app.task(name="notifier.tick")
-def tick() -> None:
-    """The scheduler's sign of life: `notifier health` shows its age."""
-    heartbeats.beat(db.session(), "tick", clock.now())
-    db.session.commit()
+def tick() -> dict[str, int]:
+    """Make runs of the slots that are due, and see after those that are not over."""
+    ticked = cast("Tick", current_app.extensions["notifier.tick"]).run()
+    totals.roll_up(db.session, clock.now())
+    return {name: len(getattr(ticked, name)) for name in ("started", "resumed", "finished", "failed")}
+
+
+@celery_app.task(name="notifier.expand_run", autoretry_for=(DBAPIError,), **QUICK_TRIES)
+def expand_run(pk: int) -> dict[str, int]:
+    """Make the notifications of a run. Running it twice, or twice at once, equals running it once."""
+    over = cast("Expansion", current_app.extensions["notifier.expansion"]).run(pk)
+    return {"run": pk, "expanded": int(over)}
 
 
 @celery_app.task(name="notifier.purge")
-def purge() -> None:
+def purge() -> dict[str, int]:
     """Forget what is older than its retention."""
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
-    purge_attempts(db.session)
+    return retention.purge(db.session)
 
 
 def sender() -> Sender:

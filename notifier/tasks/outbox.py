@@ -127,3 +127,7 @@ def _release(session: Session, transaction: SessionTransaction) -> None:
 def never(_keys: Sequence[int], _bulk: bool) -> None:
     """Publishes nothing: what a process without a broker does. The sweep of one that has a broker finds the rows."""
     raise ConnectionError("no broker is configured")
+
+
+def nobody(_keys: Sequence[int], _bulk: bool) -> None:
+    """Rings for nobody, and is content: for tests that replace the broker."""

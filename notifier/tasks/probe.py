@@ -16,3 +16,17 @@ def probe_broker(celery: Celery, *, configured: bool) -> Finding:
     except (OperationalError, OSError) as error:
         return Finding("broker", ok=False, detail=f"does not answer: {type(error).__name__}; mail waits for the sweep")
     return Finding("broker", ok=True, detail="answers")
+
+
+def probe_workers(celery: Celery, *, configured: bool) -> Finding:
+    """Ask the workers to answer, for half a second."""
+    if not configured:
+        return Finding("workers", ok=False, detail="without a broker nobody can reach them")
+    try:
+        answers = celery.control.ping(timeout=0.5)
+    except (OperationalError, OSError) as error:
+        return Finding("workers", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}")
+    names = sorted(name for answer in answers or [] for name in answer)
+    if not names:
+        return Finding("workers", ok=False, detail="none answers: start one, or ./run up")
+    return Finding("workers", ok=True, detail=", ".join(names))

@@ -6,11 +6,14 @@ from typing import Any
 from celery import Celery
 from kombu import pools
 
-from notifier.tasks.celery_app import BULK, TRANSACTIONAL
+from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
 
 #: Keys in one message: many enough that Celery costs little and connections stay busy. They are claimed in
 #: smaller chunks.
 BATCH = 1000
+
+#: Whoever asked for a chore to run now has stopped waiting after so long, in seconds.
+RUN_NOW_EXPIRES = 300
 
 #: A request waits so long for a broker that hangs, in seconds; a worker's own connection waits longer.
 PUBLISH_TIMEOUT = 0.1
@@ -30,6 +33,26 @@ class Publisher:
             return
         with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
             self._send(keys, bulk, producer)
+
+    def expand(self, run_ids: Sequence[int], _bulk: bool = True) -> None:
+        """Call for the expansion of these runs. Raises as sending keys does."""
+        task = self._celery.tasks["notifier.expand_run"]
+        if self._celery.conf.task_always_eager:
+            for run_id in run_ids:
+                task.apply_async((run_id,))
+            return
+        with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
+            for run_id in run_ids:
+                task.apply_async((run_id,), producer=producer, retry=False, queue=EXPANSION)
+
+    def run_now(self, chore: str) -> None:
+        """Trigger one of the periodic chores ("sweep") besides its schedule. Raises as sending keys does."""
+        task = self._celery.tasks[f"notifier.{chore}"]
+        if self._celery.conf.task_always_eager:
+            task.apply_async()
+            return
+        with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
+            task.apply_async(producer=producer, retry=False, queue=CONTROL, expires=RUN_NOW_EXPIRES)
 
     def _send(self, keys: Sequence[int], bulk: bool, producer: Any) -> None:
         options = {"producer": producer, "retry": False, "queue": BULK if bulk else TRANSACTIONAL}

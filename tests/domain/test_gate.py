@@ -11,11 +11,12 @@ from sqlalchemy import select
 from notifier import ledger
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.gate import LIMITED, SLOWED, SLOWED_DOMAIN, Gate
+from notifier.delivery.gate import SLOWED, SLOWED_DOMAIN, Gate
 from notifier.delivery.limits import Grant, Request
 from notifier.delivery.mail.message import Message
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.turns import LIMITED
 from notifier.delivery.verdict import HELD
 from notifier.extensions import db
 from notifier.models import Notification
@@ -186,6 +187,8 @@ def test_a_slow_domain_slows_nobody_else(make_sender: Make, servers: Servers) ->
 
 class OneAtATime:
     """Limits with room for one mail."""
+
+    always = True
 
     def __init__(self) -> None:
         self.in_flight = 0

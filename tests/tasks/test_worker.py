@@ -164,10 +164,15 @@ def test_what_a_killed_worker_held_comes_back_after_its_lease(live_app: Flask, s
     assert len(smtp.accepted) == 1
 
 
-def test_a_payload_that_nobody_can_decode_does_not_stop_the_worker(
-    live_app: Flask, broker: redis.Redis, smtp: SmtpServer
+@pytest.mark.parametrize(
+    "entry",
+    [b'{"body": "!!!", "headers": {}, "properties": {}}', b"not json at all", b"{}", b"[]", b"\xff\xfe\x00"],
+    ids=["no body", "no json", "no message", "a list", "no text"],
+)
+def test_an_entry_that_nobody_can_read_does_not_stop_the_worker(
+    entry: bytes, live_app: Flask, broker: redis.Redis, smtp: SmtpServer
 ) -> None:
-    broker.lpush(TRANSACTIONAL, b'{"body": "!!!", "headers": {}, "properties": {}}')
+    broker.lpush(TRANSACTIONAL, entry)
     with working(live_app):
         Visitor(live_app).sign_up("ada@example.com")
         eventually(lambda: statuses(live_app) == ["sent"], "the row is sent")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 
-from notifier import clock
+from notifier import clock, preferences
 from notifier.config import Settings
-from notifier.delivery.mail.message import Message, verp_sender
+from notifier.delivery.mail.message import Message, subscription_headers, verp_sender
 from notifier.delivery.mail.mime import as_given
 from notifier.delivery.mail.render import Renderer
 from notifier.emails import EmailKind, Owed
@@ -36,17 +36,24 @@ class Composer:
         self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
+        #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
+        self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
 
     def message_id(self, row: Claimed) -> str:
         """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
-        digest = hashlib.sha256(row.dedupe_key.encode()).hexdigest()[:16]
-        return f"<n{row.id}.{digest}@{self._sender_domain}>"
+        return self.message_id_of(row.id, row.dedupe_key)
+
+    def message_id_of(self, pk: int, dedupe_key: str) -> str:
+        """The same of a row that is known by its keys."""
+        digest = hashlib.sha256(dedupe_key.encode()).hexdigest()[:16]
+        return f"<n{pk}.{digest}@{self._sender_domain}>"
 
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises."""
         row = owed.notification
         kind = self.kinds[row.kind]
-        rendered = self._renderer.render(kind.name, self._common(owed) | kind.context(owed))
+        common = self._common(owed)
+        rendered = self._renderer.render(kind.name, common | kind.context(owed))
         message = Message(
             sender_name=self._sender_name,
             sender_address=self._sender_address,
@@ -60,17 +67,45 @@ class Composer:
             reply_to=self._reply_to or None,
             reply_to_name=self._reply_to_name,
             envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
+            headers=self._headers(row, common["unsubscribe_url"]),
         )
         return Composed(message, rendered.template_version)
 
-    def _common(self, owed: Owed) -> dict[str, object]:
+    def _common(self, owed: Owed) -> dict[str, str | None]:
+        kind = self.kinds[owed.notification.kind]
+        unsubscribe_url, preferences_url = _consent_links(owed, kind.category)
         return {
             "product": PRODUCT,
             "public_url": owed.links.base,
             "recipient_name": owed.user.display_name,
             "locale": owed.user.locale,
             "postal_address": self._settings.postal_address,
-            "category_reason": self.kinds[owed.notification.kind].because,
-            "unsubscribe_url": None,
-            "preferences_url": None,
+            "category_reason": kind.because,
+            "unsubscribe_url": unsubscribe_url,
+            "preferences_url": preferences_url,
         }
+
+    def _headers(self, row: Claimed, unsubscribe_url: str | None) -> tuple[tuple[str, str], ...]:
+        """Those of subscription mail; none where there is nothing to unsubscribe from."""
+        if unsubscribe_url is None:
+            return ()
+        campaign = row.campaign_id or 0
+        list_id = f"{row.kind.replace('_', '-')}-{campaign}.{self._sender_domain}"
+        return subscription_headers(unsubscribe_url, list_id, f"{campaign}:{row.kind}:notifier:{self._sender_id}")
+
+
+def _consent_links(owed: Owed, category: str) -> tuple[str, str] | tuple[None, None]:
+    """Unsubscribe and preferences, the same in every try; none in mail that nobody can refuse."""
+    if category not in preferences.REFUSABLE:
+        return None, None
+    row, user, links = owed.notification, owed.user, owed.links
+    unsubscribe = links.unsubscribe(
+        user_id=user.id,
+        identity_key=user.identity_key,
+        category=category,
+        notification_id=row.id,
+        issued_at=row.created_at,
+    )
+    return unsubscribe, links.preferences(
+        user_id=user.id, identity_key=user.identity_key, notification_id=row.id, issued_at=row.created_at
+    )

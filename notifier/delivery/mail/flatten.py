@@ -36,6 +36,27 @@ def flatten(name: str, source: Callable[[str], str], lexer: Environment) -> list
     return list(_without_blocks(_resolve(name, source, lexer, depth=0)))
 
 
+def own_block(name: str, source: Callable[[str], str], lexer: Environment, block: str) -> tuple[str, str] | None:
+    """What the file `name` imports, and what stands in its block of this name; None where it has none.
+
+    Raises TemplateSyntaxError where other blocks stand in that one.
+    """
+    tree = _nest(iter(pieces_of(source(name), name, lexer)), name)
+    found = next((piece for piece in _every(tree) if piece.block == block), None)
+    if found is None:
+        return None
+    if any(piece.block is not None for piece in found.inner):
+        raise TemplateSyntaxError(f"block {block} cannot hold other blocks", found.line, name)
+    imports = "".join(piece.text for piece in tree if piece.keyword in _PREAMBLE)
+    return imports, "".join(piece.text for piece in found.inner)
+
+
+def _every(pieces: list[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        yield piece
+        yield from _every(piece.inner)
+
+
 def pieces_of(text: str, name: str, lexer: Environment) -> list[Piece]:
     """HTML and Jinja tags of one file, in order. Joined they are the source again."""
     pieces: list[Piece] = []

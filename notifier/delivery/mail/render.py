@@ -19,7 +19,9 @@ from notifier.delivery.mail.compiled import CompiledKind
 from notifier.delivery.mail.compiled_reading import NotFlat
 from notifier.delivery.mail.inline import inline_fragment, inline_page
 from notifier.delivery.mail.mime import Body
+from notifier.delivery.mail.worded import FOLDER, is_made, made
 from notifier.delivery.mail.wrap import wordwrap
+from notifier.words import Filled
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +83,20 @@ class Renderer:
             quick.learn(context, (title, plain, page))
         return Rendered(subject=title, text=plain, html=page, template_version=version)
 
+    def render_worded(self, kind: str, words: Filled, context: Mapping[str, object], placeholder: str = "") -> Rendered:
+        """The mail of this kind with other words. `context` is as for `render`.
+
+        `placeholder`: there is no such context; this stands where the kind would show something of its own.
+        """
+        template_version = self.version(kind)
+        folder, part = (FOLDER, "body") if placeholder else (kind, "words")
+        known = {**self._environment.globals, **context, "words": words, "placeholder": placeholder}
+        known["subject"] = words.subject
+        plain, page = (
+            _text(self._environment.get_template(f"{folder}/{part}.{end}"), known) for end in ("txt", "html")
+        )
+        return Rendered(subject=words.subject, text=plain, html=page, template_version=template_version)
+
     def version(self, kind: str) -> str:
         """A short hash of all files that a mail of this kind is made from."""
         return self._templates(kind).version
@@ -137,11 +153,17 @@ class _MailLoader(BaseLoader):
         return self._known[template]
 
     def _source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
-        def read(name: str) -> str:
+        def file(name: str) -> str:
             return self._files.get_source(environment, name)[0]
 
-        source, filename, _ = self._files.get_source(environment, template)
-        if template.endswith("/body.html"):
+        def read(name: str) -> str:
+            return made(name, file, self._lexer) if is_made(name) else file(name)
+
+        if is_made(template):
+            source, filename = read(template), None
+        else:
+            source, filename, _ = self._files.get_source(environment, template)
+        if template.endswith(("/body.html", "/words.html")):
             source = inline_page(template, read, self._lexer)
         elif template.endswith(".html"):
             source = inline_fragment(template, read, self._lexer, LAYOUT)

@@ -1,0 +1,100 @@
+"""One campaign at one slot, with everything checked that people wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier.audience.settings import Audience, lines_of
+from notifier.emails.campaign_kind import CampaignKind, Occasion
+from notifier.emails.kind import EmailKind
+from notifier.models import Campaign, CampaignRun
+from notifier.periods import Fallback, zone_of
+
+M = TypeVar("M", bound=BaseModel)
+
+#: The registry of kinds, by name.
+Kinds = Mapping[str, EmailKind]
+
+
+class AudienceError(ValueError):
+    """What a campaign says about its audience or kind cannot be; one line for each mistake."""
+
+
+class UnknownKind(AudienceError):
+    """The registry has no such kind of campaign mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignOccasion(Occasion):
+    """An occasion with the campaign's own policies."""
+
+    #: Whose `zone` is: the campaign's, or UTC where its name is of no use.
+    zone_is: Fallback
+    kind_of: CampaignKind
+    audience: Audience
+    #: The wall clock of the slot is meant where the reader is.
+    recipient_local: bool
+    #: HH:MM on the reader's clock; between them nothing is sent.
+    quiet_from: str | None
+    quiet_to: str | None
+    #: After this time since the slot a mail is of no use; None: as the kind says.
+    lifetime: timedelta | None
+    on_unknown: str
+    capped: bool
+
+    @property
+    def life(self) -> timedelta:
+        """How long after the slot a mail is of use."""
+        return self.kind_of.lifetime_of(self) if self.lifetime is None else self.lifetime
+
+
+def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
+    """The kind of campaign mail with this name. Raises UnknownKind."""
+    kind = kinds.get(name)
+    if not isinstance(kind, CampaignKind):
+        known = ", ".join(sorted(key for key, value in kinds.items() if isinstance(value, CampaignKind)))
+        raise UnknownKind(f"kind: there is no campaign mail of the kind {name!r}; there are {known}")
+    return kind
+
+
+def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOccasion:
+    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read."""
+    kind = campaign_kind(kinds, campaign.kind)
+    zone, whose = zone_of(None, campaign.zone)
+    return CampaignOccasion(
+        campaign_id=campaign.id,
+        name=campaign.name,
+        kind=campaign.kind,
+        slot=slot.astimezone(UTC),
+        zone=zone,
+        settings=_read(kind.Settings, campaign.settings, "settings"),
+        since=campaign.created_at,
+        zone_is=whose,
+        kind_of=kind,
+        audience=_read(Audience, campaign.audience, "audience"),
+        recipient_local=campaign.recipient_local,
+        quiet_from=campaign.quiet_from,
+        quiet_to=campaign.quiet_to,
+        lifetime=None if campaign.lifetime is None else timedelta(seconds=campaign.lifetime),
+        on_unknown=campaign.on_unknown,
+        capped=campaign.capped,
+    )
+
+
+def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int, tuple[CampaignRun, CampaignOccasion]]:
+    """The runs with these keys and their occasions, in one query. A run that is gone is left out."""
+    query = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
+    found = session.execute(query.where(CampaignRun.id.in_(run_ids)))
+    return {run.id: (run, occasion_of(campaign, run.slot, kinds)) for run, campaign in found}
+
+
+def _read(model: type[M], values: Any, name: str) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise AudienceError("\n".join(lines_of(error, name))) from None

@@ -1,0 +1,111 @@
+"""The rule: one SELECT that says of each user what they get at an occasion, or why nothing."""
+
+from collections.abc import Collection
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, String, case, inspect, literal, select
+
+from notifier import preferences
+from notifier.audience.occasions import CampaignOccasion
+from notifier.audience.sql import facts, key
+from notifier.audience.zones import zone_columns
+from notifier.emails.campaign_kind import Exclusion
+from notifier.models import Notification, Suppression, User
+
+#: The rule as a statement: see Rule.select.
+People = Select[*tuple[Any, ...]]
+
+SUPPRESSED = "suppressed"
+OPTED_OUT = "opted_out"
+#: This very mail is in the ledger already, from this run or another one.
+ALREADY = "already"
+
+
+class Rule:
+    """Who gets the mail of an occasion, as columns of one SELECT over users."""
+
+    def __init__(
+        self, occasion: CampaignOccasion, zones: Collection[str], now: datetime, *, lasting_only: bool = False
+    ) -> None:
+        """`zones` are the time zone names of the people who will be asked about.
+
+        `lasting_only` leaves out what the expansion itself changes: it is for those who have a row already.
+        """
+        self.occasion = occasion
+        self._zones = zone_columns(occasion, zones, now)
+        self._lasting_only = lasting_only
+
+    @cached_property
+    def exclusions(self) -> tuple[Exclusion, ...]:
+        """Every reason to be left out, in the order in which they count."""
+        occasion = self.occasion
+        own = occasion.kind_of.exclusions(occasion, self._zones.kinds)
+        everything = [_suppressed(), *_opted_out(occasion), *occasion.audience.exclusions(), *own, self._already()]
+        codes = [exclusion.code for exclusion in everything]
+        assert len(set(codes)) == len(codes), codes
+        return tuple(each for each in everything if each.lasting or not self._lasting_only)
+
+    @property
+    def code(self) -> ColumnElement[str | None]:
+        """The first reason that holds; NULL for whoever gets the mail."""
+        return case(*((each.where, literal(each.code)) for each in self.exclusions), else_=literal(None, String))
+
+    @cached_property
+    def key(self) -> ColumnElement[str]:
+        """The key of each user's mail."""
+        period = self.occasion.kind_of.period(self.occasion, self._zones.kinds)
+        return key(self.occasion.campaign_id, period, User.id)
+
+    def brief(self) -> Select[int, str | None, datetime]:
+        """user_id, code and due alone: half of the time that `select` takes to compile."""
+        statement = select(User.id.label("user_id"), self.code.label("code"), self._zones.due.label("due"))
+        return statement.select_from(self._users())
+
+    def select(self, *more: ColumnElement[Any]) -> People:
+        """For each user: user_id, recipient, code, fallback, send_at, since, until, due, deadline, reason,
+        dedupe_key, params, and `more`. The caller says which users.
+        """
+        zones, occasion = self._zones, self.occasion
+        params = dict(occasion.kind_of.params(occasion, zones.kinds))
+        statement = select(
+            User.id.label("user_id"),
+            User.email.label("recipient"),
+            self.code.label("code"),
+            zones.fallback.label("fallback"),
+            zones.kinds.send_at.label("send_at"),
+            zones.kinds.since.label("since"),
+            zones.kinds.until.label("until"),
+            zones.due.label("due"),
+            zones.deadline.label("deadline"),
+            zones.reason.label("reason"),
+            self.key.label("dedupe_key"),
+            facts(params).label("params"),
+            *more,
+        )
+        return statement.select_from(self._users())
+
+    def _users(self) -> FromClause:
+        users, zones = inspect(User).selectable, self._zones.table
+        return users if zones is None else users.outerjoin(zones, zones.c.timezone == User.timezone)
+
+    def _already(self) -> Exclusion:
+        # No EXISTS: the planner may answer that by reading the whole ledger, which it takes to be small while it grows.
+        row = select(Notification.id).where(Notification.dedupe_key == self.key).correlate_except(Notification)
+        there = row.scalar_subquery().is_not(None)
+        return Exclusion(ALREADY, "this very mail is in the ledger already", there, {"key": self.key}, lasting=False)
+
+
+def _suppressed() -> Exclusion:
+    found = select(Suppression.reason).where(Suppression.identity_key == User.identity_key).correlate(User)
+    values = {"suppressed": found.scalar_subquery()}
+    return Exclusion(SUPPRESSED, "the address is suppressed", found.exists(), values)
+
+
+def _opted_out(occasion: CampaignOccasion) -> list[Exclusion]:
+    category = occasion.kind_of.category
+    if category in preferences.ALWAYS:
+        return []
+    refused = preferences.refused(category)
+    return [Exclusion(OPTED_OUT, f"they do not want mail of the category {category}", refused, {})]

@@ -1,0 +1,108 @@
+"""The table of the recipients' time zones: when it is due there, and what it is about.
+
+Every zone name that the people of a query have gets a row of a VALUES list, joined to them; whoever's zone is of
+no use has no row, and gets the campaign's values. So kinds never think about zones, and nobody is dropped.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import CTE, ColumnElement, String, case, column, func, literal, values
+
+from notifier.audience.occasions import CampaignOccasion
+from notifier.audience.sql import moment
+from notifier.emails.campaign_kind import Columns
+from notifier.models.types import UtcDateTime
+from notifier.periods import leave_quiet, resolve, wall, zone_of
+
+#: Why a mail waits for the end of the quiet hours.
+QUIET = "quiet hours where the reader is"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What one zone says about an occasion."""
+
+    send_at: datetime
+    #: When it may go: not before now, not in quiet hours.
+    due: datetime
+    deadline: datetime
+    since: datetime
+    until: datetime
+    reason: str | None
+
+
+def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Times:
+    """The times of this occasion for readers of this zone."""
+    counts = reader if occasion.recipient_local else occasion.zone
+    send_at = resolve(wall(occasion.slot, occasion.zone), counts) if occasion.recipient_local else occasion.slot
+    earliest = max(send_at, now)
+    due = leave_quiet(earliest, reader, occasion.quiet_from, occasion.quiet_to)
+    since, until = occasion.kind_of.window(occasion, counts)
+    return Times(send_at, due, send_at + occasion.life, since, until, QUIET if due > earliest else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneColumns:
+    """The columns of the joined table, or constants where all readers are alike."""
+
+    #: None where nothing depends on the reader's zone.
+    table: CTE | None
+    kinds: Columns
+    due: ColumnElement[datetime]
+    deadline: ColumnElement[datetime]
+    reason: ColumnElement[str | None]
+    #: '' where the reader's own zone counts; else whose it became.
+    fallback: ColumnElement[str]
+
+
+def needs_zones(occasion: CampaignOccasion) -> bool:
+    """True where the same slot is another moment for other readers."""
+    return occasion.recipient_local or bool(occasion.quiet_from and occasion.quiet_to)
+
+
+def zone_columns(occasion: CampaignOccasion, names: Collection[str], now: datetime) -> ZoneColumns:
+    """The table for people whose zones have these names (all of them, or they count as useless)."""
+    default, whose = times_of(occasion, occasion.zone, now), occasion.zone_is
+    if not needs_zones(occasion):
+        return _constants(default)
+    rows = [
+        (name, times.send_at, times.due, times.deadline, times.since, times.until, times.reason)
+        for name in sorted(names)
+        if not (found := zone_of(name))[1]
+        for times in (times_of(occasion, found[0], now),)
+    ]
+    if not rows:
+        return _constants(default, whose)
+    table = _table(rows)
+
+    def either(name: str, other: datetime) -> ColumnElement[datetime]:
+        return func.coalesce(table.c[name], moment(other))
+
+    missing = table.c.timezone.is_(None)
+    return ZoneColumns(
+        table,
+        Columns(either("send_at", default.send_at), either("since", default.since), either("until", default.until)),
+        either("due", default.due),
+        either("deadline", default.deadline),
+        case((missing, literal(default.reason, String)), else_=table.c.reason),
+        case((missing, literal(whose)), else_=literal("")),
+    )
+
+
+def _constants(times: Times, fallback: str = "") -> ZoneColumns:
+    return ZoneColumns(
+        None,
+        Columns(moment(times.send_at), moment(times.since), moment(times.until)),
+        moment(times.due),
+        moment(times.deadline),
+        literal(times.reason, String),
+        literal(fallback),
+    )
+
+
+def _table(rows: list[tuple[str, datetime, datetime, datetime, datetime, datetime, str | None]]) -> CTE:
+    moments = (column(name, UtcDateTime) for name in ("send_at", "due", "deadline", "since", "until"))
+    return values(column("timezone", String), *moments, column("reason", String), name="zones").data(rows).cte("zones")

@@ -1,0 +1,144 @@
+"""What `why` says of one person and one campaign, and how a row of the ledger says it."""
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from notifier.models import CampaignRun, Notification, OnUnknown, RunState, Status
+
+
+class Outcome(enum.StrEnum):
+    """The three answers that there are."""
+
+    got = "got it"
+    will = "will get it"
+    wont = "not"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Exactly one for each person and campaign."""
+
+    campaign: str
+    user_id: int
+    outcome: Outcome
+    #: The reason, stable: a status of the ledger, a code of the rule, or a state of the campaign.
+    code: str
+    #: The reason, for people.
+    words: str
+    #: When they got it or will; of a mail that was not sent, when that was settled. None: nobody knows.
+    at: datetime | None
+    #: What it was judged by, or facts of the row, by names for people.
+    values: dict[str, Any] = field(default_factory=dict)
+    #: What the mail server said last.
+    reply: str | None = None
+    #: The run that owed it.
+    run_id: int | None = None
+    #: The slot that was judged, the same for everybody, and what the rule says there: None where it chooses them.
+    slot: datetime | None = None
+    judged: str | None = None
+
+
+class Row(NamedTuple):
+    """What is asked of a row of the ledger."""
+
+    id: int
+    user_id: int
+    run_id: int | None
+    dedupe_key: str
+    status: str
+    reason: str | None
+    next_attempt_at: datetime
+    deadline: datetime | None
+    sent_at: datetime | None
+    settled_at: datetime | None
+    code: int | None
+    enhanced: str | None
+    text: str | None
+    on_unknown: str
+
+
+_N = Notification
+ROW = (
+    _N.id,
+    _N.user_id,
+    _N.run_id,
+    _N.dedupe_key,
+    _N.status,
+    _N.reason,
+    _N.next_attempt_at,
+    _N.deadline,
+    _N.sent_at,
+    _N.settled_at,
+    _N.last_code,
+    _N.last_enhanced,
+    _N.last_text,
+    _N.on_unknown,
+)
+
+#: Statuses in which a mail server took the mail.
+TAKEN = frozenset({Status.sent, Status.bounced, Status.complained})
+
+_TAKEN_WORDS = {
+    Status.sent: "the mail server took it",
+    Status.complained: "the mail server took it; the reader complained about it",
+}
+
+_ENDS = {
+    Status.bounced: "the mail server took it, but it came back",
+    Status.failed: "it could not be sent",
+    Status.suppressed: "the address is suppressed",
+    Status.skipped: "it was no longer wanted when it was to be sent",
+    Status.cancelled: "it was cancelled",
+    Status.expired: "its deadline passed before it could be sent",
+}
+
+
+class Verdict(NamedTuple):
+    """A row in words."""
+
+    outcome: Outcome
+    code: str
+    words: str
+    at: datetime | None
+
+
+def verdict(row: Row, run: CampaignRun | None, now: datetime) -> Verdict:
+    """What became of this row, or will. `run` is the one that owed it, as long as it is there."""
+    status = Status(row.status)
+    if status in _TAKEN_WORDS:
+        return Verdict(Outcome.got, status, _TAKEN_WORDS[status], row.sent_at or row.settled_at)
+    if status is Status.unknown:
+        return Verdict(Outcome.wont, status, _in_doubt(row), row.settled_at)
+    if status in _ENDS:
+        words = _ENDS[status] + (f": {row.reason}" if row.reason and row.reason != _ENDS[status] else "")
+        return Verdict(Outcome.wont, status, words, row.settled_at)
+    return _under_way(row, status, run, now)
+
+
+def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime) -> Verdict:
+    if status is Status.sending:
+        return Verdict(Outcome.will, status, "a worker is sending it right now", now)
+    if run is not None and run.state == RunState.cancelled:
+        return Verdict(Outcome.wont, Status.cancelled, f"its run is cancelled: {run.reason}", None)
+    due = max(row.next_attempt_at, now)
+    if row.deadline is not None and row.deadline <= due:
+        return Verdict(Outcome.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
+    if run is not None and run.state == RunState.paused:
+        return Verdict(Outcome.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
+    waits = f": {row.reason}" if row.reason else ""
+    words = f"it waits{waits}" if row.next_attempt_at > now else f"it is due, and waits for a worker{waits}"
+    return Verdict(Outcome.will, status, words, due)
+
+
+def _in_doubt(row: Row) -> str:
+    said = row.reason or "nobody can know whether it arrived"
+    asks = "; somebody has to decide: notifier repair" if row.on_unknown == OnUnknown.ask else ""
+    return f"{said}; it is not sent again{asks}"
+
+
+def reply_of(row: Row) -> str | None:
+    """The last reply of a mail server."""
+    parts = [str(part) for part in (row.code, row.enhanced, row.text) if part]
+    return " ".join(parts) or None

@@ -1,0 +1,192 @@
+"""Pause, resume, cancel and start. The door commits, then calls `Follow` for the rows, which takes longer.
+
+Whoever forgets to call it, or is killed there, loses nothing: paused rows are refused at the claim, the tick cancels
+what waits of a cancelled run, and rows that waited for a pause look again within an hour.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger
+from notifier.audience import Kinds
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.runs import Planned, add_runs, run_of
+from notifier.campaigns.tick import CHUNK, cancel_rows, close
+from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState
+from notifier.scheduling.misfires import backlog
+from notifier.scheduling.schedule import Schedule
+from notifier.transaction import transaction
+
+#: Why a run is paused that goes on together with its campaign.
+WITH_CAMPAIGN = "its campaign is paused"
+
+
+def find(session: Session, name: str) -> Campaign:
+    """The campaign of this name, locked until the transaction ends. Raises CampaignError."""
+    query = select(Campaign).where(Campaign.name == name).with_for_update()
+    campaign = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if campaign is None:
+        raise CampaignError(f"there is no campaign {name!r}: `notifier campaign list` shows all")
+    return campaign
+
+
+def find_run(session: Session, run_id: int) -> CampaignRun:
+    """The run, locked until the transaction ends. Raises CampaignError."""
+    query = select(CampaignRun).where(CampaignRun.id == run_id).with_for_update()
+    run = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if run is None:
+        raise CampaignError(f"there is no run {run_id}")
+    return run
+
+
+def open_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
+    """Its runs that are not over, locked, oldest first."""
+    query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.state.in_(OPEN))
+    query = query.order_by(CampaignRun.slot).with_for_update()
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def pause_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
+    """Stop this run within one batch. False where it is paused or over already. The caller commits."""
+    if run.state not in OPEN or run.state == RunState.paused:
+        return False
+    run.resume_to, run.state, run.reason = run.state, RunState.paused.value, reason[:200]
+    session.flush()
+    return True
+
+
+def resume_run(session: Session, run: CampaignRun) -> bool:
+    """Let this run go on where it was. False where it is not paused. The caller commits and calls Follow.resumed."""
+    if run.state != RunState.paused:
+        return False
+    run.state, run.resume_to, run.reason = run.resume_to or RunState.due.value, None, None
+    session.flush()
+    return True
+
+
+def cancel_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
+    """End this run: what is not sent yet never is. False where it is over.
+
+    The caller commits and calls Follow.cancelled.
+    """
+    if run.state not in OPEN:
+        return False
+    run.state, run.reason = RunState.cancelled.value, reason[:200]
+    session.flush()
+    return True
+
+
+def pause(session: Session, campaign: Campaign, *, reason: str) -> list[int]:
+    """Stop its schedule and its open runs. Returns the keys of the runs. The caller commits."""
+    _not_archived(campaign)
+    campaign.state, campaign.paused_reason = CampaignState.paused.value, reason[:200] or None
+    runs = [run.id for run in open_runs(session, campaign) if pause_run(session, run, reason=WITH_CAMPAIGN)]
+    session.flush()
+    return runs
+
+
+def stop(session: Callable[[], Session], campaign_id: int, reason: str) -> None:
+    """Pause this campaign because sending it does harm. Owns its transaction: it is called from the sending."""
+    with transaction(session) as current:
+        campaign = current.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
+        if campaign is not None and campaign.state == CampaignState.active:
+            pause(current, campaign, reason=reason)
+
+
+def resume(session: Session, campaign: Campaign) -> list[int]:
+    """Let schedule and runs go on; the next tick judges slots that were missed meanwhile by the misfire policy.
+
+    Runs that were paused by themselves stay so. Returns the keys of the others; the caller commits and calls
+    Follow.resumed.
+    """
+    _not_archived(campaign)
+    campaign.state, campaign.paused_reason = CampaignState.active.value, None
+    waiting = [run for run in open_runs(session, campaign) if run.reason == WITH_CAMPAIGN]
+    runs = [run.id for run in waiting if resume_run(session, run)]
+    session.flush()
+    return runs
+
+
+def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool = False) -> list[int]:
+    """Cancel its open runs; `archive` ends the campaign for good. The caller commits and calls Follow.cancelled."""
+    runs = [run.id for run in open_runs(session, campaign) if cancel_run(session, run, reason=reason)]
+    if archive:
+        campaign.state, campaign.next_slot, campaign.next_run_at = CampaignState.archived.value, None, None
+    session.flush()
+    return runs
+
+
+def run_now(session: Session, campaign: Campaign, kinds: Kinds, *, slot: datetime | None = None) -> int:
+    """Make a run because somebody says so, for this moment unless `slot` says another. Returns its key.
+
+    The caller commits and calls Follow.started. Raises CampaignError where the slot has a run, or where the campaign
+    is not active.
+    """
+    if campaign.state != CampaignState.active:
+        raise CampaignError(f"{campaign.name} is {campaign.state}: resume it first")
+    now = clock.now()
+    slot = slot or now.replace(microsecond=0)
+    made = add_runs(session, campaign, [Planned(slot, RunState.due, trigger="manual")], kinds, now)
+    if not made:
+        raise CampaignError(_why_no_run(session, campaign, slot))
+    return made[0]
+
+
+def newest_slot(campaign: Campaign, now: datetime) -> datetime | None:
+    """The newest slot of its schedule on which a tick should have acted by now. None where it has none."""
+    schedule = Schedule.of(campaign)
+    first = schedule.next_after(campaign.created_at)
+    return None if first is None else backlog(schedule, first.slot, now, portion=1).newest
+
+
+def _why_no_run(session: Session, campaign: Campaign, slot: datetime) -> str:
+    query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.slot == slot)
+    run = session.scalars(query).one()
+    why = f" ({run.reason})" if run.reason else ""
+    return f"{campaign.name} has a run for {slot:%Y-%m-%d %H:%M:%S} UTC: run {run.id} is {run.state}{why}"
+
+
+def _not_archived(campaign: Campaign) -> None:
+    if campaign.state == CampaignState.archived:
+        raise CampaignError(f"{campaign.name} is archived: it stays so")
+
+
+class Follow:
+    """What a change of state means for the rows: in short transactions, after the door's commit."""
+
+    def __init__(self, session: Callable[[], Session], ring: Callable[[Sequence[int]], bool]) -> None:
+        """`ring(run_ids)` calls for expansions."""
+        self._session = session
+        self._ring = ring
+
+    def started(self, run_ids: Sequence[int]) -> bool:
+        """Call for the expansions. False where the broker is away: the tick calls again."""
+        return not run_ids or self._ring(run_ids)
+
+    def resumed(self, run_ids: Sequence[int]) -> int:
+        """Wake what waited for these runs, and go on expanding. Returns how many mails were woken."""
+        self.started(run_ids)
+        return sum(self._woken(run_id) for run_id in run_ids)
+
+    def cancelled(self, run_ids: Sequence[int]) -> int:
+        """Cancel what waits of these runs, and close them where nothing is under way. Returns how many mails."""
+        total = 0
+        for run_id in run_ids:
+            total += cancel_rows(self._session, run_id)
+            close(self._session, run_id, clock.now())
+        return total
+
+    def _woken(self, run_id: int) -> int:
+        total = 0
+        while True:
+            with transaction(self._session) as session:
+                run = run_of(session, run_id)
+                if run is None or run.state == RunState.paused:
+                    return total  # paused again
+                woken = ledger.wake_run(session, run_id, now=clock.now(), limit=CHUNK)
+            total += woken
+            if woken < CHUNK:
+                return total

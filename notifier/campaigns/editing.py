@@ -1,0 +1,213 @@
+"""Creating and editing campaigns: everything is checked before anything is stored."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier import periods
+from notifier.audience import Audience, AudienceError, Kinds, lines_of
+from notifier.audience.occasions import campaign_kind
+from notifier.campaigns.errors import Changed, Invalid
+from notifier.campaigns.runs import Planned, add_runs, changed
+from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
+from notifier.scheduling.errors import ScheduleError
+from notifier.scheduling.schedule import Firing, Schedule, check
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+
+#: What decides when it is due.
+SCHEDULE = ("cron", "every", "once_at", "zone", "recipient_local", "start_at", "end_at")
+
+
+def _slug(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError("write lower-case letters, digits and single hyphens, beginning with a letter")
+    return name
+
+
+def _hours(text: str) -> str:
+    periods.hours(text)
+    return text
+
+
+class Draft(BaseModel):
+    """What people may write. The names are those of the columns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
+    title: str = Field("", max_length=200)
+    kind: str
+    cron: str | None = None
+    every: int | None = None
+    once_at: AwareDatetime | None = None
+    zone: str = "UTC"
+    recipient_local: bool = False
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    misfire: Misfire = Misfire.run_late
+    #: Seconds.
+    misfire_within: int | None = Field(None, ge=1)
+    coalesce: bool = True
+    audience: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    rate: float | None = Field(None, gt=0)
+    on_unknown: OnUnknown = OnUnknown.never
+    #: Seconds.
+    lifetime: int | None = Field(None, ge=60)
+    quiet_from: Annotated[str, AfterValidator(_hours)] | None = None
+    quiet_to: Annotated[str, AfterValidator(_hours)] | None = None
+    capped: bool = True
+
+
+FIELDS = frozenset(Draft.model_fields)
+
+
+def create(
+    session: Session,
+    values: Mapping[str, Any],
+    kinds: Kinds,
+    *,
+    now: datetime,
+    state: CampaignState = CampaignState.active,
+    paused_reason: str | None = None,
+) -> Campaign:
+    """Add a campaign; its first slot is after `now`. The caller commits. Raises Invalid."""
+    columns = _checked(values, kinds, now)
+    campaign = Campaign(**columns, state=state.value, paused_reason=paused_reason, created_at=now, updated_at=now)
+    _wait_for(campaign, _next(Schedule.of(campaign), columns, now))
+    try:
+        with session.begin_nested():
+            session.add(campaign)
+    except IntegrityError:
+        raise Invalid([("name", f"there is a campaign {columns['name']!r} already")]) from None
+    return campaign
+
+
+def edit(
+    session: Session, name: str, values: Mapping[str, Any], kinds: Kinds, *, version: int | None, now: datetime
+) -> Campaign:
+    """Change what `values` names; it acts at the next tick. The caller commits.
+
+    `version` is the one that the person saw; None: whatever is there. Raises Changed where somebody else was first,
+    and Invalid.
+    """
+    campaign = session.scalars(
+        select(Campaign).where(Campaign.name == name).execution_options(populate_existing=True)
+    ).one_or_none()
+    if campaign is None:
+        raise Invalid([("name", f"there is no campaign {name!r}")])
+    seen = campaign.version if version is None else version
+    columns = _checked(written(campaign) | dict(values), kinds, now, created_at=campaign.created_at)
+    if any(columns[field] != getattr(campaign, field) for field in SCHEDULE):
+        _keep_overdue(session, campaign, kinds, now)
+        following = _next(check(**{f: columns[f] for f in SCHEDULE}, anchor=campaign.created_at), columns, now)
+        columns |= {"next_slot": following and following.slot, "next_run_at": following and following.run_at}
+    ours = (Campaign.id == campaign.id, Campaign.version == seen)
+    columns |= {"version": seen + 1, "updated_at": now}
+    if changed(session, update(Campaign).where(*ours).values(**columns)) != 1:
+        session.refresh(campaign)
+        raise Changed(
+            f"{name} was changed by somebody else meanwhile: you saw version {seen}, now it is {campaign.version} "
+            f"of {campaign.updated_at:%Y-%m-%d %H:%M} UTC. Look at it again, then change it."
+        )
+    session.refresh(campaign)
+    return campaign
+
+
+def draft(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campaign | None = None) -> Campaign:
+    """What these values would make of a new campaign, or of `like`: for counting and looking, never stored.
+
+    Raises Invalid.
+    """
+    created_at = now if like is None else like.created_at
+    columns = _checked(values, kinds, now, created_at=created_at)
+    return Campaign(**columns, id=0 if like is None else like.id, created_at=created_at)
+
+
+def written(campaign: Campaign) -> dict[str, Any]:
+    """What people wrote of it, by the names that `create` and `edit` take."""
+    return {field: getattr(campaign, field) for field in FIELDS}
+
+
+def _checked(
+    values: Mapping[str, Any], kinds: Kinds, now: datetime, *, created_at: datetime | None = None
+) -> dict[str, Any]:
+    """The columns. Raises Invalid with everything that is wrong."""
+    try:
+        draft = Draft.model_validate(dict(values))
+    except ValidationError as error:
+        raise Invalid([_problem(line) for line in lines_of(error)]) from None
+    problems = [*_kind_problems(draft, kinds), *_policy_problems(draft)]
+    columns = draft.model_dump(mode="python")
+    try:
+        schedule = check(**{field: columns[field] for field in SCHEDULE}, anchor=created_at or now)
+        columns["cron"] = schedule.cron
+    except ScheduleError as error:
+        problems.append((error.field, str(error)))
+    if problems:
+        raise Invalid(problems)
+    return columns | {
+        "title": draft.title or draft.name,
+        "misfire": draft.misfire.value,
+        "on_unknown": draft.on_unknown.value,
+        "audience": Audience.model_validate(draft.audience).model_dump(mode="json", exclude_defaults=True),
+        "settings": campaign_kind(kinds, draft.kind)
+        .Settings.model_validate(draft.settings)
+        .model_dump(mode="json", exclude_unset=True),
+    }
+
+
+def _kind_problems(draft: Draft, kinds: Kinds) -> list[tuple[str, str]]:
+    problems = []
+    try:
+        kind = campaign_kind(kinds, draft.kind)
+    except AudienceError as error:
+        return [_problem(str(error))]
+    for field, model in (("audience", Audience), ("settings", kind.Settings)):
+        try:
+            model.model_validate(getattr(draft, field))
+        except ValidationError as error:
+            problems += [_problem(line) for line in lines_of(error, field)]
+    return problems
+
+
+def _policy_problems(draft: Draft) -> list[tuple[str, str]]:
+    problems = []
+    if (draft.misfire is Misfire.within) is not (draft.misfire_within is not None):
+        problems.append(("misfire_within", "is needed with the policy 'within', and with that one only"))
+    if (draft.quiet_from is None) is not (draft.quiet_to is None):
+        problems.append(("quiet_to", "quiet hours need both, quiet_from and quiet_to"))
+    return problems
+
+
+def _problem(line: str) -> tuple[str, str]:
+    field, _, words = line.partition(": ")
+    return field, words
+
+
+def _next(schedule: Schedule, columns: Mapping[str, Any], now: datetime) -> Firing | None:
+    """The first slot on which a tick can still act in time."""
+    following = next((firing for firing in schedule.firings(now) if firing.run_at > now), None)
+    if following is None and (columns["cron"] or columns["every"] or columns["once_at"]):
+        field = "once_at" if columns["once_at"] else "end_at"
+        raise Invalid([(field, "nothing is due any more: all of it is past")])
+    return following
+
+
+def _wait_for(campaign: Campaign, following: Firing | None) -> None:
+    campaign.next_slot = following.slot if following else None
+    campaign.next_run_at = following.run_at if following else None
+
+
+def _keep_overdue(session: Session, campaign: Campaign, kinds: Kinds, now: datetime) -> None:
+    """A slot that is due, and that no tick has seen before the schedule was changed, is a row too."""
+    if campaign.next_slot and campaign.next_run_at and campaign.next_run_at <= now:
+        missed = Planned(campaign.next_slot, RunState.missed, "the schedule was changed before it ran")
+        add_runs(session, campaign, [missed], kinds, now)

@@ -1,0 +1,168 @@
+"""Expansion: a run becomes notifications, a chunk of users at a time.
+
+Each chunk is one transaction: its rows, its counters and the cursor that says how far it came. So a killed
+expansion goes on where it was, and whoever pauses or cancels the run waits for one chunk at most.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import and_, func, select, text
+from sqlalchemy.orm import Session
+
+from notifier import audience, clock, ledger
+from notifier.audience import AudienceError, CampaignOccasion, Kinds
+from notifier.campaigns.runs import USELESS
+from notifier.ledger import Debt, Made
+from notifier.models import Campaign, CampaignRun, RunState, User
+from notifier.transaction import transaction
+
+log = structlog.get_logger(__name__)
+
+#: Users in one transaction: at most, at first, and where transactions take long.
+CHUNK, FIRST, LEAST = 10_000, 2_500, 500
+
+#: A transaction should take so many seconds: whoever pauses the run waits for it, and so does who writes to SQLite.
+QUICK, SLOW = 0.25, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one chunk did: the keys to ring for, and whether it was the last."""
+
+    keys: list[int]
+    over: bool
+
+
+class Expansion:
+    """Owns its short transactions. Any number may work on one run: they take turns, and nobody is owed twice."""
+
+    def __init__(
+        self, session: Callable[[], Session], publish: Callable[..., bool], kinds: Kinds, *, chunk: int = CHUNK
+    ) -> None:
+        """`publish(keys, bulk=...)` is the outbox's."""
+        self._session = session
+        self._publish = publish
+        self._kinds = kinds
+        self._chunk = chunk
+
+    def run(self, run_id: int) -> bool:
+        """Expand this run to its end. False where somebody else is at it, or it is paused, cancelled or expanded."""
+        size, first = min(FIRST, self._chunk), True
+        while True:
+            started = time.monotonic()
+            with transaction(self._session) as session:
+                step = self._step(session, run_id, size, first=first)
+            size = self._next_size(size, time.monotonic() - started)
+            if step is None:
+                return False
+            self._ring(step.keys)
+            if step.over:
+                return True
+            first = False
+
+    def _next_size(self, size: int, took: float) -> int:
+        """Users of the next chunk, by the seconds that this one took."""
+        if took < QUICK:
+            return min(size * 2, self._chunk)
+        return max(size // 2, min(LEAST, self._chunk)) if took > SLOW else size
+
+    def _step(self, session: Session, run_id: int, size: int, *, first: bool) -> _Step | None:
+        query = select(CampaignRun).where(
+            CampaignRun.id == run_id, CampaignRun.state.in_((RunState.due, RunState.expanding))
+        )
+        query = query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
+        run = session.scalars(query).one_or_none()
+        if run is None:
+            return None
+        run.touched_at = now = clock.now()
+        try:
+            # Locked: two runs of one campaign at a time would tell a reader of a digest the same things twice.
+            lock = {"key_share": True}
+            campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
+            occasion = audience.occasion_of(campaign, run.slot, self._kinds)
+        except AudienceError as error:
+            _halted(run, error)
+            return None
+        # Whoever was here before may have been killed between a commit and the bell.
+        taken_over = first and run.state == RunState.expanding
+        untold = ledger.newest_of(session, run.id, now=now, limit=self._chunk) if taken_over else []
+        if run.state == RunState.due:
+            run.words_id = campaign.words_id
+        run.state = RunState.expanding.value
+        if run.deadline is not None and run.deadline <= now:
+            run.reason = USELESS
+            return _finished(run, now, untold)
+        upper = _upper(session, run.cursor, size)
+        if upper is None:
+            return _finished(run, now, untold)
+        return _Step(untold + _expand(session, run, occasion, upper, now), over=False)
+
+    def _ring(self, keys: list[int]) -> None:
+        """Hand over what is due. Where the broker does not take it, the sweep rings soon."""
+        if keys and not self._publish(keys, bulk=True):
+            with transaction(self._session) as session:
+                now = clock.now()
+                ledger.rung(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
+
+
+def _expand(session: Session, run: CampaignRun, occasion: CampaignOccasion, upper: int, now: datetime) -> list[int]:
+    """Owe the mails of the users after the cursor, up to `upper`. Returns the keys of those that are due."""
+    made = owe_between(session, run, occasion, run.cursor, upper, now)
+    run.cursor = upper
+    run.planned += made.planned
+    run.excluded = dict(Counter(run.excluded) + Counter(made.excluded))
+    run.zone_fallbacks += made.fallbacks
+    return made.due
+
+
+def owe_between(
+    session: Session, run: CampaignRun, occasion: CampaignOccasion, after: int, upper: int, now: datetime
+) -> Made:
+    """Owe the mails of this run to the users with `after` < key <= `upper`. The caller counts and commits."""
+    if session.get_bind().dialect.name == "postgresql":
+        # The tables that this fills may look empty to the planner; then it reads all of them for each user.
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+    among = and_(User.id > after, User.id <= upper)
+    made = ledger.owe_many(
+        session,
+        audience.chosen(session, occasion, among, now=now),
+        Debt(
+            kind=occasion.kind,
+            campaign_id=run.campaign_id,
+            run_id=run.id,
+            on_unknown=occasion.on_unknown,
+            words_id=run.words_id,
+        ),
+        already=audience.ALREADY,
+        now=now,
+    )
+    for statement in occasion.kind_of.after_expansion(occasion, select(User.id).where(among)):
+        session.execute(statement)
+    return made
+
+
+def _upper(session: Session, cursor: int, chunk: int) -> int | None:
+    """The last user of the next chunk. None where there are no more."""
+    ids = select(User.id).where(User.id > cursor).order_by(User.id).limit(chunk).subquery()
+    last: int | None = session.scalar(select(func.max(ids.c.id)))
+    return last
+
+
+def _finished(run: CampaignRun, now: datetime, keys: list[int]) -> _Step:
+    run.state = RunState.sending.value
+    run.expanded_at = now
+    log.info("expand.done", run=run.id, planned=run.planned, excluded=run.excluded)
+    return _Step(keys, over=True)
+
+
+def _halted(run: CampaignRun, error: AudienceError) -> None:
+    """What the campaign's row says cannot be: a person has to mend it, and sees why."""
+    log.error("expand.halted", run=run.id, error=str(error))
+    run.resume_to = run.state
+    run.state = RunState.paused.value
+    run.reason = f"cannot be read: {error}"[:200]

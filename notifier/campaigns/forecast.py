@@ -1,0 +1,58 @@
+"""The forecast: every slot of every schedule, with what is special about it."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.campaigns.finding import unreadable
+from notifier.models import Campaign, CampaignState
+from notifier.periods import Mark
+from notifier.scheduling import Schedule, ScheduleError, simulate
+
+_WORDS: dict[Mark, str] = {
+    "": "",
+    "gap": "gap: the clocks skip that time, so it comes right after",
+    "fold": "fold: the clocks show that time twice",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fired:
+    """A slot of a campaign, in the order of time."""
+
+    slot: datetime
+    campaign: str
+    #: When the tick acts on it.
+    run_at: datetime
+    #: What the clocks of the campaign's zone show, with their offset.
+    local: datetime
+    zone: str
+    mark: Mark
+
+    @property
+    def words(self) -> str:
+        """What is special about it."""
+        return _WORDS[self.mark]
+
+
+def forecast(campaigns: Iterable[Campaign], since: datetime, days: float) -> Iterator[Fired]:
+    """What fires with `since` <= slot < `since` + `days` times 24 hours. Archived campaigns fire no more.
+
+    Paused ones are shown as if they were resumed. Raises CampaignError for a schedule that cannot be used.
+    """
+    active = [campaign for campaign in campaigns if campaign.state != CampaignState.archived]
+    return heapq.merge(*[_firings(campaign.name, _schedule(campaign), since, days) for campaign in active])
+
+
+def _schedule(campaign: Campaign) -> Schedule:
+    try:
+        return Schedule.of(campaign)
+    except ScheduleError as error:
+        raise unreadable(campaign, error) from None
+
+
+def _firings(name: str, schedule: Schedule, since: datetime, days: float) -> Iterator[Fired]:
+    for firing in simulate(schedule, since, days):
+        local = firing.slot.astimezone(schedule.zone)
+        yield Fired(firing.slot, name, firing.run_at, local, schedule.zone.key, firing.mark)

@@ -1,0 +1,68 @@
+"""Campaigns and runs as plain values, for tables and programs."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from notifier import ledger
+from notifier.models import Campaign, CampaignRun
+from notifier.scheduling.errors import ScheduleError
+from notifier.scheduling.schedule import Schedule
+from notifier.scheduling.wording import words
+
+#: Runs shown with a campaign.
+NEWEST = 10
+
+
+def overview(session: Session) -> list[dict[str, Any]]:
+    """All campaigns by name, each with its newest run."""
+    newest = select(func.max(CampaignRun.id)).group_by(CampaignRun.campaign_id)
+    last = {run.campaign_id: run for run in session.scalars(select(CampaignRun).where(CampaignRun.id.in_(newest)))}
+    return [
+        {
+            "name": campaign.name,
+            "title": campaign.title,
+            "kind": campaign.kind,
+            "state": campaign.state,
+            "schedule": in_words(campaign),
+            "next_slot": campaign.next_slot,
+            "last_run": _brief(last[campaign.id]) if campaign.id in last else None,
+        }
+        for campaign in session.scalars(select(Campaign).order_by(Campaign.name))
+    ]
+
+
+def details(session: Session, campaign: Campaign) -> dict[str, Any]:
+    """Everything about one campaign, with its newest runs."""
+    columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
+    runs = session.scalars(
+        select(CampaignRun).where(CampaignRun.campaign_id == campaign.id).order_by(CampaignRun.id.desc()).limit(NEWEST)
+    )
+    return {
+        "campaign": columns | {"schedule": in_words(campaign)},
+        "runs": [_brief(run) | _numbers(session, run) for run in runs],
+    }
+
+
+def in_words(campaign: Campaign) -> str:
+    """Its schedule, for people."""
+    try:
+        return words(Schedule.of(campaign))
+    except ScheduleError as error:
+        return f"cannot be used: {error}"
+
+
+def _brief(run: CampaignRun) -> dict[str, Any]:
+    return {"id": run.id, "slot": run.slot, "trigger": run.trigger, "state": run.state, "reason": run.reason}
+
+
+def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
+    mails = ledger.standing(session, run.id) if run.totals is None else run.totals
+    return {
+        "planned": run.planned,
+        "mails": mails,
+        "excluded": run.excluded,
+        "zone_fallbacks": run.zone_fallbacks,
+        "finished_at": run.finished_at,
+    }

@@ -1,0 +1,208 @@
+"""The plan: what a run would do, by the rule of the run, in a transaction that cannot write."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from notifier import audience, clock
+from notifier.audience import CampaignOccasion, Kinds
+from notifier.audience.answers import rule_for
+from notifier.campaigns.finding import Moment, Which, campaign_named, moment_of, occasion_at
+from notifier.campaigns.fingerprint import BOXES, Fingerprint, box_of, config_of
+from notifier.campaigns.planned import LeftOut, Plan, Rendered, Somebody
+from notifier.campaigns.runs import USELESS, deadline_of
+from notifier.campaigns.throughput import throughput
+from notifier.ledger import Claimed, Recipient
+from notifier.models import Campaign, CampaignState, User
+from notifier.transaction import reading
+
+#: People shown for each reason.
+SHOWN = 5
+
+#: Renders a row that is not in the ledger yet. Raises ValueError with words where it cannot.
+Render = Callable[[Session, Claimed], Rendered]
+
+
+class _Group(NamedTuple):
+    """People whom the rule tells the same and who share a box of the fingerprint."""
+
+    code: str | None
+    box: int
+    people: int
+    fallbacks: int
+    first: datetime
+    last: datetime
+    user_id: int
+
+
+class Planner:
+    """Owns its transactions; each sees one moment, and can write nothing."""
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        kinds: Kinds,
+        *,
+        version_of: Callable[[str], str],
+        render: Render,
+        limit: float | None = None,
+    ) -> None:
+        """`version_of` gives the version of a kind's templates; `limit` is that of all mail, in mails a second."""
+        self._session = session
+        self._kinds = kinds
+        self._version_of = version_of
+        self._render = render
+        self._limit = limit
+
+    def plan(self, name: str, which: Which = "next", *, slot: datetime | None = None, details: bool = True) -> Plan:
+        """The plan of this campaign for a slot: that of `which`, unless `slot` says one.
+
+        Without `details` it names nobody and renders nothing. Reads all users once: seconds for a million.
+        Raises CampaignError for a campaign that does not exist or cannot be read.
+        """
+        with reading(self._session) as session:
+            now = clock.now()
+            campaign = campaign_named(session, name)
+            moment = moment_of(campaign, which, now) if slot is None else Moment(slot, at_once=False)
+            occasion = occasion_at(campaign, moment.slot, self._kinds)
+            return self._made(session, campaign, moment, occasion, now, details=details)
+
+    def _made(
+        self,
+        session: Session,
+        campaign: Campaign,
+        moment: Moment,
+        occasion: CampaignOccasion,
+        now: datetime,
+        *,
+        details: bool,
+    ) -> Plan:
+        groups, words = _grouped(session, occasion, now)
+        chosen = [group for group in groups if group.code is None]
+        boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
+        count = sum(boxes)
+        speed = throughput(session, now, campaign_limit=campaign.rate, limit=self._limit)
+        notes = _notes(campaign, moment, self._kinds, now)
+        sample = self._sample(session, occasion, chosen, now, notes) if details else None
+        named = _named(session, occasion, groups, now) if details else {}
+        return Plan(
+            campaign=campaign.name,
+            version=campaign.version,
+            slot=moment.slot,
+            at_once=moment.at_once,
+            count=count,
+            people=named.get(None, []),
+            left_out=_left_out(groups, words, named),
+            zone_fallbacks=sum(group.fallbacks for group in chosen),
+            first=min((group.first for group in chosen), default=None),
+            last=max((group.last for group in chosen), default=None),
+            throughput=speed,
+            seconds=speed.seconds(count),
+            sample=sample,
+            fingerprint=Fingerprint(self._config(campaign, moment), boxes),
+            notes=notes,
+        )
+
+    def _config(self, campaign: Campaign, moment: Moment) -> str:
+        slot = "now" if moment.at_once else moment.slot.isoformat()
+        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience)
+        return config_of(*rows, self._version_of(campaign.kind), slot)
+
+    def _sample(
+        self, session: Session, occasion: CampaignOccasion, chosen: list[_Group], now: datetime, notes: list[str]
+    ) -> Rendered | None:
+        if not chosen:
+            return None
+        row = _as_claimed(session, occasion, min(group.user_id for group in chosen), now)
+        try:
+            return self._render(session, row)
+        except ValueError as error:
+            notes.append(f"There is no sample. {error}")
+            return None
+
+
+def _grouped(session: Session, occasion: CampaignOccasion, now: datetime) -> tuple[list[_Group], dict[str, str]]:
+    """Everybody in few groups, and the words of the codes. One look at the users gives all numbers."""
+    rule = rule_for(session, occasion, now=now)
+    people = rule.select(box_of(User.id).label("box")).subquery()
+    person = people.c
+    query = select(
+        person.code,
+        person.box,
+        func.count(),
+        func.count().filter(person.fallback != ""),
+        func.min(person.due),
+        func.max(person.due),
+        func.min(person.user_id),
+    ).group_by(person.code, person.box)
+    return [_Group(*row) for row in session.execute(query)], {each.code: each.words for each in rule.exclusions}
+
+
+def _named(
+    session: Session, occasion: CampaignOccasion, groups: Iterable[_Group], now: datetime
+) -> dict[str | None, list[Somebody]]:
+    """Some people for each code, with what they were judged by."""
+    firsts: dict[str | None, list[int]] = defaultdict(list)
+    for group in groups:
+        firsts[group.code].append(group.user_id)
+    chosen = {pk: code for code, ids in firsts.items() for pk in sorted(ids)[:SHOWN]}
+    people = session.execute(select(User.id, User.email).where(User.id.in_(chosen)))
+    addresses = {row.id: row.email for row in people}
+    judged = audience.judge(session, occasion, list(chosen), now=now)
+    named: dict[str | None, list[Somebody]] = defaultdict(list)
+    for pk, code in chosen.items():
+        # To those who get it every value applies, which says nothing.
+        named[code].append(Somebody(pk, addresses[pk], judged[pk].values if code else {}))
+    return named
+
+
+def _left_out(
+    groups: Iterable[_Group], words: dict[str, str], named: dict[str | None, list[Somebody]]
+) -> list[LeftOut]:
+    numbers: dict[str, int] = defaultdict(int)
+    for group in groups:
+        if group.code is not None:
+            numbers[group.code] += group.people
+    found = [LeftOut(code, words[code], number, named.get(code, [])) for code, number in numbers.items()]
+    return sorted(found, key=lambda each: (-each.count, each.code))
+
+
+def _as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: datetime) -> Claimed:
+    """The row that this person would get, as a worker would have it."""
+    among = User.id == user_id
+    row = session.execute(audience.chosen(session, occasion, among, now=now)).one()
+    user = session.get_one(User, user_id)
+    recipient = Recipient(
+        user.id, user.identity_key, user.display_name, user.locale, user.timezone, user.verified_at, user.link_nonce
+    )
+    return Claimed(
+        id=0,
+        claim=0,
+        kind=occasion.kind,
+        recipient=row.recipient,
+        dedupe_key=row.dedupe_key,
+        params=row.params,
+        on_unknown=occasion.on_unknown,
+        attempts=0,
+        unknowns=0,
+        deadline=row.deadline,
+        created_at=now,
+        campaign_id=occasion.campaign_id,
+        run_id=None,
+        user=recipient,
+    )
+
+
+def _notes(campaign: Campaign, moment: Moment, kinds: Kinds, now: datetime) -> list[str]:
+    notes = []
+    if campaign.state != CampaignState.active:
+        why = f": {campaign.paused_reason}" if campaign.paused_reason else ""
+        notes.append(f"The campaign is {campaign.state}{why}. Nothing goes while it is.")
+    deadline = deadline_of(campaign, moment.slot, kinds)
+    if deadline is not None and deadline <= now:
+        notes.append(f"Nothing would go: {USELESS} (since {deadline:%Y-%m-%d %H:%M} UTC).")
+    return notes

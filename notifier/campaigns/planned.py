@@ -1,0 +1,80 @@
+"""What a plan says, as plain values."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from notifier.campaigns.fingerprint import Fingerprint, Token
+from notifier.campaigns.throughput import Throughput
+
+
+class Rendered(Protocol):
+    """A mail to look at."""
+
+    @property
+    def subject(self) -> str:
+        """As the reader sees it."""
+
+    @property
+    def text(self) -> str:
+        """As the reader sees it."""
+
+    @property
+    def html(self) -> str:
+        """As the reader sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """One of those whom a reason is about, with what they were judged by."""
+
+    user_id: int
+    email: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A reason, and whom it is about."""
+
+    code: str
+    words: str
+    count: int
+    people: list[Somebody]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do."""
+
+    campaign: str
+    version: int
+    slot: datetime
+    #: It is not of the schedule: the slot is the moment of the plan.
+    at_once: bool
+    count: int
+    people: list[Somebody]
+    left_out: list[LeftOut]
+    #: Of those who get it: whose own time zone is of no use.
+    zone_fallbacks: int
+    #: When the first and the last mail is due.
+    first: datetime | None
+    last: datetime | None
+    throughput: Throughput
+    #: How long it takes to send them all; None where nobody can know.
+    seconds: float | None
+    #: To whom the sample would go, and the mail.
+    sample: Rendered | None
+    fingerprint: Fingerprint
+    #: What somebody who runs it should know.
+    notes: list[str]
+
+    @property
+    def token(self) -> Token:
+        """What `campaign run --plan` takes."""
+        return self.fingerprint.token
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many are left out, by code."""
+        return {each.code: each.count for each in self.left_out}

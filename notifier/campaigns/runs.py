@@ -1,0 +1,87 @@
+"""Runs as rows: made once for a slot, and found again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import CursorResult, Update, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from notifier.audience import AudienceError, Kinds, occasion_of
+from notifier.models import Campaign, CampaignRun, RunState
+
+log = structlog.get_logger(__name__)
+
+#: Where readers' clocks count, the last of them shows a wall time so long after UTC's: UTC-12.
+LATEST = timedelta(hours=12)
+
+#: Why a slot does not run although its policy would let it.
+USELESS = "its mails would be of no use any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run to make."""
+
+    slot: datetime
+    state: RunState
+    reason: str = ""
+    trigger: str = "schedule"
+
+
+def add_runs(
+    session: Session, campaign: Campaign, planned: Sequence[Planned], kinds: Kinds, now: datetime
+) -> list[int]:
+    """Make these runs, except where the slot has one. Returns the keys of those that are due. The caller commits."""
+    if not planned:
+        return []
+    rows = [_row(campaign, each, kinds, now) for each in planned]
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(CampaignRun).on_conflict_do_nothing(index_elements=["campaign_id", "slot"])
+    made = session.execute(statement.values(rows).returning(CampaignRun.id, CampaignRun.state))
+    return sorted(pk for pk, state in made if state == RunState.due)
+
+
+def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> dict[str, Any]:
+    deadline = deadline_of(campaign, planned.slot, kinds)
+    state, reason = planned.state, planned.reason
+    if state is RunState.due and deadline is not None and deadline <= now:
+        state, reason = RunState.missed, USELESS
+    return {
+        "campaign_id": campaign.id,
+        "slot": planned.slot,
+        "trigger": planned.trigger,
+        "state": state.value,
+        "reason": reason or None,
+        "deadline": deadline,
+        "created_at": now,
+        "touched_at": now,
+        "finished_at": None if state is RunState.due else now,
+    }
+
+
+def deadline_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> datetime | None:
+    """After this moment no mail of the slot is of use. None where the campaign's row cannot be read."""
+    try:
+        occasion = occasion_of(campaign, slot, kinds)
+    except AudienceError:
+        return None
+    if not occasion.recipient_local:
+        return slot + occasion.life
+    offset = slot.astimezone(occasion.zone).utcoffset() or timedelta(0)
+    return slot + offset + LATEST + occasion.life
+
+
+def changed(session: Session, statement: Update) -> int:
+    """Execute it. Returns how many rows it changed."""
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def run_of(session: Session, run_id: int) -> CampaignRun | None:
+    """The run as it is in the database now."""
+    query = select(CampaignRun).where(CampaignRun.id == run_id)
+    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()

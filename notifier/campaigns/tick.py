@@ -1,0 +1,170 @@
+"""The tick: due slots become runs, exactly once each, however many ticks there are and whoever died meanwhile."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier import clock, heartbeats, ledger
+from notifier.audience import Kinds
+from notifier.campaigns.runs import Planned, add_runs, changed, run_of
+from notifier.models import Campaign, CampaignRun, CampaignState, RunState
+from notifier.scheduling.misfires import backlog, misfired
+from notifier.scheduling.schedule import Schedule
+from notifier.transaction import transaction
+
+log = structlog.get_logger(__name__)
+
+#: An expansion that nobody has touched for so long has lost its worker, or its bell.
+STALE = timedelta(seconds=60)
+
+#: Rows cancelled in one transaction.
+CHUNK = 5000
+
+
+@dataclass(slots=True)
+class Ticked:
+    """What one tick did."""
+
+    #: The keys of new runs that are due.
+    started: list[int] = field(default_factory=list)
+    #: Slots that became runs, by the state of the run.
+    slots: Counter[str] = field(default_factory=Counter)
+    #: Runs whose expansion was called for again.
+    resumed: list[int] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)
+    #: Campaigns that could not be judged: `notifier health` shows them as late.
+    failed: list[int] = field(default_factory=list)
+
+
+class Tick:
+    """Owns its short transactions."""
+
+    def __init__(self, session: Callable[[], Session], ring: Callable[[Sequence[int]], bool], kinds: Kinds) -> None:
+        """`ring(run_ids)` calls for expansions; False where the broker did not take them."""
+        self._session = session
+        self._ring = ring
+        self._kinds = kinds
+
+    def run(self, now: datetime | None = None) -> Ticked:
+        """Tick once. Edits that are committed by now count."""
+        now = now or clock.now()
+        ticked = Ticked()
+        self._beat(now)
+        for campaign_id in self._due(now):
+            try:
+                self._fire(campaign_id, now, ticked)
+            except Exception as error:
+                # One campaign must not stop the others; its slot stays due, and health says so.
+                log.error("tick.failed", campaign=campaign_id, exc_info=error)
+                ticked.failed.append(campaign_id)
+        self._ring(ticked.started)
+        self._resume(now, ticked)
+        self._finish(now, ticked)
+        if ticked.slots or ticked.resumed or ticked.finished:
+            log.info("tick.done", **ticked.slots, resumed=len(ticked.resumed), finished=len(ticked.finished))
+        return ticked
+
+    def _beat(self, now: datetime) -> None:
+        try:
+            with transaction(self._session) as session:
+                heartbeats.beat(session, "tick", now)
+        except IntegrityError:
+            log.debug("tick.first_beat_of_another")
+
+    def _due(self, now: datetime) -> Sequence[int]:
+        query = select(Campaign.id).where(Campaign.state == CampaignState.active, Campaign.next_run_at <= now)
+        with transaction(self._session) as session:
+            return session.scalars(query.order_by(Campaign.next_run_at)).all()
+
+    def _fire(self, campaign_id: int, now: datetime, ticked: Ticked) -> None:
+        with transaction(self._session) as session:
+            campaign = session.get(Campaign, campaign_id, populate_existing=True)
+            if campaign is None or not campaign.next_slot or not campaign.next_run_at or campaign.next_run_at > now:
+                return
+            planned = self._advance(session, campaign, campaign.next_slot, now)
+            if planned is None:
+                return  # another tick, or an edit, was first
+            started = add_runs(session, campaign, planned, self._kinds, now)
+        ticked.started += started
+        ticked.slots.update(each.state.value for each in planned)
+
+    def _advance(self, session: Session, campaign: Campaign, slot: datetime, now: datetime) -> list[Planned] | None:
+        """Move the campaign to its next slot; the slots up to now, judged. None where it is not ours to move."""
+        waiting = backlog(Schedule.of(campaign), slot, now)
+        within = None if campaign.misfire_within is None else timedelta(seconds=campaign.misfire_within)
+        judged = misfired(
+            [firing.slot for firing in waiting.firings],
+            now,
+            campaign.misfire,
+            within,
+            campaign.coalesce,
+            newest=waiting.newest,
+        )
+        following = waiting.following
+        as_seen = (
+            Campaign.id == campaign.id,
+            Campaign.state == CampaignState.active,
+            Campaign.version == campaign.version,
+            Campaign.next_run_at == campaign.next_run_at,
+        )
+        values = {"next_slot": following and following.slot, "next_run_at": following and following.run_at}
+        if changed(session, update(Campaign).where(*as_seen).values(**values)) != 1:
+            return None
+        return [Planned(each.slot, RunState(each.verdict), each.reason) for each in judged]
+
+    def _resume(self, now: datetime, ticked: Ticked) -> None:
+        """Call again for expansions that stand still."""
+        open_ = (CampaignRun.state.in_((RunState.due, RunState.expanding)), CampaignRun.touched_at <= now - STALE)
+        with transaction(self._session) as session:
+            stale = session.scalars(select(CampaignRun.id).where(*open_)).all()
+        if not stale or not self._ring(stale):
+            return
+        with transaction(self._session) as session:
+            changed(session, update(CampaignRun).where(CampaignRun.id.in_(stale), *open_).values(touched_at=now))
+        ticked.resumed += stale
+
+    def _finish(self, now: datetime, ticked: Ticked) -> None:
+        """Close what is over. What waits of a cancelled run is cancelled first."""
+        with transaction(self._session) as session:
+            candidates = session.execute(select(CampaignRun.id, CampaignRun.state).where(*_unfinished())).all()
+        for run_id, state in candidates:
+            if state == RunState.cancelled:
+                cancel_rows(self._session, run_id)
+            if close(self._session, run_id, now):
+                ticked.finished.append(run_id)
+
+
+def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
+    """Cancel what waits of a cancelled run, in short transactions. Returns how many mails."""
+    total = 0
+    while True:
+        with transaction(session) as current:
+            run = run_of(current, run_id)
+            if run is None or run.state != RunState.cancelled:
+                return total
+            cancelled = ledger.cancel_run(current, run_id, now=clock.now(), limit=CHUNK)
+        total += cancelled
+        if cancelled < CHUNK:
+            return total
+
+
+def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
+    """Take a run for over where all of its mails are at rest. False where they are not."""
+    with transaction(session) as current:
+        if not ledger.is_over(current, run_id):
+            return False
+        totals = ledger.standing(current, run_id)
+        state = case((CampaignRun.state == RunState.sending, RunState.done.value), else_=CampaignRun.state)
+        over = update(CampaignRun).where(CampaignRun.id == run_id, *_unfinished())
+        return bool(changed(current, over.values(state=state, totals=totals, finished_at=now)))
+
+
+def _unfinished() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Runs with nothing left to plan that nobody has closed yet."""
+    return CampaignRun.state.in_((RunState.sending, RunState.cancelled)), CampaignRun.finished_at.is_(None)

@@ -1,0 +1,174 @@
+"""`notifier audit | repair`: does it add up, and if not, send what is missing."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import click
+from flask import Flask
+
+from notifier.audit_log import COMMAND_LINE
+from notifier.campaigns.audit import Audit, Beside, Report
+from notifier.campaigns.comparison import Findings
+from notifier.campaigns.evidence import Seen, Told, from_file, from_inbox
+from notifier.campaigns.repair import Damage, Repair
+from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.context import with_app
+from notifier.cli.showing import cell, plain, progress, show, tell
+
+#: Findings that a table shows of each sort; programs get more.
+LINES = 20
+
+inbox_option = click.option("--inbox", "url", metavar="URL", help="An inbox that speaks MailHog's API.")
+accepted_option = click.option(
+    "--accepted",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='What a mail server accepted: on each line a Message-ID, alone or first, or JSON with "message_id".',
+)
+
+
+@click.command("audit")
+@click.option("--run", "run_id", type=int, help="This run only.")
+@inbox_option
+@accepted_option
+@as_json_option
+@with_app
+@plainly
+def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, as_json: bool) -> None:
+    """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
+    auditor = cast("Audit", app.extensions["notifier.audit"])
+    with progress("comparing") as told:
+        report = auditor.of(run_id, _evidence(url, path, told), told=lambda done: told(done, None))
+    if as_json:
+        tell(_as_json(report))
+    else:
+        _show(report)
+    if not report.ok:
+        sys.exit(1)
+
+
+def _evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
+    if url is not None and path is not None:
+        raise click.UsageError("Give --inbox or --accepted, not both.")
+    if url is not None:
+        return from_inbox(url, told)
+    return None if path is None else from_file(path, told)
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    beside = None
+    if report.beside is not None:
+        beside = plain(report.beside) | {"ok": report.beside.ok}
+        for name in ("missing", "extra", "strangers"):
+            found: Findings = getattr(report.beside, name)
+            beside[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
+    runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
+    return {
+        "ok": report.ok,
+        "runs": runs,
+        "duplicates": report.twice,
+        "doubled": [plain(each) for each in report.doubled],
+        "beside": beside,
+    }
+
+
+def _show(report: Report) -> None:
+    rows = [
+        (str(run.id), run.campaign, run.slot, run.state, run.planned, run.mails, run.waiting, run.difference or "ok")
+        for run in report.runs
+    ]
+    show(("run", "campaign", "slot (UTC)", "state", "planned", "mails", "of them waiting", "missing rows"), rows)
+    click.echo(f"Recipients with the same mail twice: {report.twice:,}")
+    doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
+    show(("recipient", "mail", "rows"), doubled)
+    if report.beside is not None:
+        _show_beside(report.beside)
+    click.echo("It adds up." if report.ok else "It does not add up.")
+
+
+def _show_beside(beside: Beside) -> None:
+    click.echo(
+        f"Rows compared: {beside.rows:,}; copies there: {beside.copies:,}, "
+        f"of them explained by lost connections: {beside.explained:,}; in doubt, and there: {beside.arrived:,}"
+    )
+    if beside.under_way:
+        click.echo(f"Mails under way right now: {beside.under_way:,}. Audit again when they are at rest.")
+    sorts = {
+        "sent, says the ledger, but not there": beside.missing,
+        "more copies than there can be": beside.extra,
+        "there, but the ledger does not know it": beside.strangers,
+    }
+    for what, found in sorts.items():
+        click.echo(f"{what[0].upper()}{what[1:]}: {found.count:,}")
+        rows = [
+            (each.notification_id or "", each.status, each.recipient, each.copies, each.message_id)
+            for each in found.named[:LINES]
+        ]
+        show(("mail", "status", "recipient", "copies", "Message-ID"), [tuple(map(_as_is, row)) for row in rows])
+        if found.count > LINES:
+            click.echo(f"… and {found.count - LINES:,} more")
+
+
+def _as_is(value: object) -> str:
+    """Keys without thousands separators."""
+    return str(value) if isinstance(value, int) else cell(value)
+
+
+@click.command("repair")
+@click.option("--run", "run_id", type=int, required=True)
+@inbox_option
+@accepted_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
+@as_json_option
+@with_app
+@plainly
+def repair_(
+    app: Flask, run_id: int, url: str | None, path: Path | None, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Send what is missing of a run, and nothing twice.
+
+    People whom the rule chooses, whom the run went through and who have no row are owed the mail. Mails that are due
+    are rung for. With --inbox or --accepted, mails of which nobody knew whether they arrived are taken as sent where
+    they are there; where not, they go again if the campaign says `ask`. What the ledger says was sent, failed,
+    skipped or expired is never sent again.
+    """
+    repair = cast("Repair", app.extensions["notifier.repair"])
+    with progress("looking") as told:
+        damage = repair.look(run_id, _evidence(url, path, told))
+    if not as_json:
+        _show_damage(damage)
+    if dry_run or not damage.any:
+        if as_json:
+            tell({"damage": plain(damage), "repaired": None})
+        return
+    if not yes:
+        click.confirm("Go on?", abort=True, err=True)
+    with progress("repairing") as told:
+        done = repair.mend(damage, by=COMMAND_LINE, told=told)
+    if as_json:
+        tell({"damage": plain(damage), "repaired": plain(done)})
+        return
+    click.echo(
+        f"People who are owed the mail now: {done.owed:,}; mails rung for: {done.rung:,}; "
+        f"taken as sent: {done.arrived:,}; to be sent again: {done.again:,}"
+    )
+
+
+def _show_damage(damage: Damage) -> None:
+    click.echo(f"Run {damage.run_id} of {damage.campaign}")
+    show(
+        ("", ""),
+        [
+            ("people without this mail", damage.people),
+            ("mails that are due and wait", damage.waiting),
+            ("in doubt, and there: taken as sent", len(damage.arrived)),
+            ("in doubt, and not there: sent again", len(damage.lost)),
+            ("in doubt, and not there: its campaign says never", len(damage.left)),
+            ("sent, says the ledger, but not there: left alone", damage.sent_but_missing),
+        ],
+    )
+    if not damage.any:
+        click.echo("Nothing is to be repaired.")

@@ -1,0 +1,183 @@
+"""`notifier campaign list | show | create | edit | load`: campaigns as rows that people edit."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from flask import Flask
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from notifier import clock
+from notifier.campaigns import control
+from notifier.campaigns.editing import FIELDS, create, edit
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.load import DEFAULTS, load
+from notifier.campaigns.overview import details, overview
+from notifier.cli.context import with_app
+from notifier.extensions import db
+from notifier.models import Campaign
+
+console = Console()
+CHANGEABLE = FIELDS - {"name"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """What campaigns refuse is shown as it is: it was written for people."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except CampaignError as error:
+            db.session.rollback()
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+set_option = click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="VALUE as TOML: --set cron='\"0 9 * * *\"' --set audience.verified=true. Empty takes it away. Repeatable.",
+)
+
+
+@click.group()
+def campaign() -> None:
+    """Campaigns: mail on a schedule to many."""
+
+
+@campaign.command("list")
+@as_json_option
+@with_app
+def list_(app: Flask, as_json: bool) -> None:
+    """All campaigns."""
+    rows = overview(db.session())
+    if as_json:
+        click.echo(json.dumps(rows, default=str))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "kind", "state", "schedule", "next (UTC)", "last run"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        last = f"{row['last_run']['slot']:%Y-%m-%d %H:%M} {row['last_run']['state']}" if row["last_run"] else ""
+        upcoming = f"{row['next_slot']:%Y-%m-%d %H:%M}" if row["next_slot"] else ""
+        table.add_row(row["name"], row["kind"], row["state"], escape(row["schedule"]), upcoming, last)
+    console.print(table)
+
+
+@campaign.command()
+@click.argument("name")
+@as_json_option
+@with_app
+@plainly
+def show(app: Flask, name: str, as_json: bool) -> None:
+    """One campaign, all of it, with its newest runs."""
+    found = details(db.session(), control.find(db.session(), name))
+    db.session.rollback()
+    if as_json:
+        click.echo(json.dumps(found, default=str))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for field, value in found["campaign"].items():
+        table.add_row(field, escape(_shown(value)))
+    console.print(table)
+    runs = Table(box=None, pad_edge=False, title="runs, newest first", title_justify="left")
+    for heading in ("run", "slot (UTC)", "state", "planned", "mails", "left out", "reason"):
+        runs.add_column(heading, overflow="fold")
+    for row in found["runs"]:
+        counts = (escape(_shown(row["mails"])), escape(_shown(row["excluded"])), escape(row["reason"] or ""))
+        runs.add_row(str(row["id"]), f"{row['slot']:%Y-%m-%d %H:%M}", row["state"], str(row["planned"]), *counts)
+    if found["runs"]:
+        console.print(runs)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {item}" for key, item in value.items())
+    return "" if value is None else str(value)
+
+
+@campaign.command("create")
+@click.argument("name")
+@click.option("--kind", required=True)
+@set_option
+@with_app
+@plainly
+def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
+    """Add the campaign NAME."""
+    values = {"name": name, "kind": kind, **_merged({}, pairs)}
+    made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
+    db.session.commit()
+    click.echo(f"{name} is {made.state}. {_when(made)}")
+
+
+@campaign.command("edit")
+@click.argument("name")
+@set_option
+@click.option("--version", type=int, help="The version that you saw; refused where somebody changed it since.")
+@with_app
+@plainly
+def edit_(app: Flask, name: str, pairs: tuple[str, ...], version: int | None) -> None:
+    """Change the campaign NAME; it acts at the next tick."""
+    if not pairs:
+        raise click.UsageError("Say what to change: --set FIELD=VALUE")
+    found = control.find(db.session(), name)
+    values = _merged({"audience": dict(found.audience), "settings": dict(found.settings)}, pairs)
+    changed = edit(db.session(), name, values, app.extensions["notifier.kinds"], version=version, now=clock.now())
+    db.session.commit()
+    click.echo(f"{name} is at version {changed.version}. {_when(changed)}")
+
+
+def _when(found: Campaign) -> str:
+    return f"Next: {found.next_slot:%Y-%m-%d %H:%M} UTC." if found.next_slot else "It has no slot ahead."
+
+
+def _merged(values: dict[str, Any], pairs: tuple[str, ...]) -> dict[str, Any]:
+    """The fields that `--set` names; audience and settings one key at a time."""
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        field, _, key = path.strip().partition(".")
+        if not equals or field not in CHANGEABLE:
+            raise click.UsageError(f"--set {pair}: write FIELD=VALUE; fields are {', '.join(sorted(CHANGEABLE))}")
+        value = _value(text)
+        if not key:
+            values[field] = value
+        elif value is None:
+            values.setdefault(field, {}).pop(key, None)
+        else:
+            values.setdefault(field, {})[key] = value
+    return values
+
+
+def _value(text: str) -> Any:
+    """What TOML reads; else the text as it is, so that quotes may be left out. Empty: nothing."""
+    if not text.strip():
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+@campaign.command("load")
+@click.option("--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULTS)
+@with_app
+@plainly
+def load_(app: Flask, path: Path) -> None:
+    """Add the default campaigns that are missing. What is there is never overwritten."""
+    loaded = load(db.session(), app.extensions["notifier.kinds"], now=clock.now(), path=path)
+    db.session.commit()
+    click.echo(f"Added: {', '.join(loaded.added) or 'none'}. Kept: {', '.join(loaded.kept) or 'none'}.")

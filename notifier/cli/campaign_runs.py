@@ -1,0 +1,137 @@
+"""`notifier campaign run | pause | resume | cancel` and `notifier tick`: what campaigns do."""
+
+import json
+from datetime import UTC, datetime
+from typing import cast
+
+import click
+from flask import Flask
+
+from notifier import clock
+from notifier.campaigns import control
+from notifier.campaigns.control import Follow
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.fingerprint import Token, check
+from notifier.campaigns.plan import Planner
+from notifier.campaigns.planned import Plan
+from notifier.campaigns.tick import Tick
+from notifier.cli.campaign import as_json_option, campaign, plainly
+from notifier.cli.context import with_app
+from notifier.cli.showing import progress
+from notifier.extensions import db
+
+run_option = click.option("--run", "run_id", type=int, help="This run only.")
+
+
+@campaign.command()
+@click.argument("name")
+@run_option
+@click.option("--reason", default="", help="For whoever looks at it next.")
+@with_app
+@plainly
+def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
+    """Stop NAME and its open runs within one batch. Nothing is lost."""
+    session = db.session()
+    found = control.find(session, name)
+    if run_id is None:
+        runs = control.pause(session, found, reason=reason)
+    else:
+        run = control.find_run(session, run_id)
+        runs = [run_id] if control.pause_run(session, run, reason=reason or "somebody paused it") else []
+    session.commit()
+    click.echo(f"Paused {name if run_id is None else f'run {run_id}'}; runs stopped: {len(runs)}.")
+
+
+@campaign.command()
+@click.argument("name")
+@run_option
+@with_app
+@plainly
+def resume(app: Flask, name: str, run_id: int | None) -> None:
+    """Let NAME and its runs go on where they were."""
+    session = db.session()
+    found = control.find(session, name)
+    if run_id is None:
+        runs = control.resume(session, found)
+    else:
+        runs = [run_id] if control.resume_run(session, control.find_run(session, run_id)) else []
+    session.commit()
+    woken = follow(app).resumed(runs)
+    click.echo(f"{name} goes on; runs resumed: {len(runs)}, mails woken: {woken}.")
+
+
+@campaign.command()
+@click.argument("name")
+@run_option
+@click.option("--archive", is_flag=True, help="End the campaign for good.")
+@click.option("--reason", default="somebody cancelled it", help="For whoever looks at it next.")
+@with_app
+@plainly
+def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str) -> None:
+    """Cancel the open runs of NAME: what is not sent yet never is."""
+    session = db.session()
+    found = control.find(session, name)
+    if run_id is None:
+        runs = control.cancel(session, found, reason=reason, archive=archive)
+    else:
+        runs = [run_id] if control.cancel_run(session, control.find_run(session, run_id), reason=reason) else []
+    session.commit()
+    mails = follow(app).cancelled(runs)
+    click.echo(f"Runs cancelled: {len(runs)}, mails cancelled: {mails}." + (" Archived." if archive else ""))
+
+
+@campaign.command()
+@click.argument("name")
+@click.option("--now", "at_once", is_flag=True, help="For this moment, instead of the newest slot of its schedule.")
+@click.option("--plan", "token", help="What `notifier plan` said; refused where it would be another plan by now.")
+@with_app
+@plainly
+def run(app: Flask, name: str, at_once: bool, token: str | None) -> None:
+    """Run NAME: for the newest slot of its schedule, if it has no run yet. Nobody gets the same mail twice."""
+    planned = None if token is None else _checked(app, name, token, at_once=at_once)
+    session = db.session()
+    found = control.find(session, name)
+    if planned is not None and found.version != planned.version:
+        raise CampaignError(f"{name} was changed at this very moment: plan it again.")
+    slot = None if at_once else control.newest_slot(found, clock.now())
+    run_id = control.run_now(session, found, app.extensions["notifier.kinds"], slot=slot)
+    session.commit()
+    taken = follow(app).started([run_id])
+    click.echo(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
+
+
+def _checked(app: Flask, name: str, token: str, *, at_once: bool) -> Plan:
+    """The plan as it is now, where it is still the one of the token. Raises CampaignError."""
+    known = Token.read(token)
+    planner = cast("Planner", app.extensions["notifier.planner"])
+    with progress(f"planning {name}"):
+        fresh = planner.plan(name, "now" if at_once else "newest", details=False)
+    check(known, fresh.fingerprint)
+    return fresh
+
+
+@click.command()
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="As if it were this time.")
+@as_json_option
+@with_app
+def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
+    """Do one tick in this process: what beat triggers every 30 seconds."""
+    if at is not None and app.config["NOTIFIER_ENV"] == "production":
+        raise click.ClickException("--at is for development: in production a slot is run when it is due")
+    ticked = cast("Tick", app.extensions["notifier.tick"]).run(at and at.astimezone(UTC))
+    numbers = {
+        "started": ticked.started, "slots": dict(ticked.slots), "resumed": ticked.resumed,
+        "finished": ticked.finished, "failed": ticked.failed,
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(numbers))
+        return
+    click.echo(
+        f"runs started {len(ticked.started)}, missed {ticked.slots['missed']}, coalesced {ticked.slots['coalesced']}, "
+        f"called for again {len(ticked.resumed)}, finished {len(ticked.finished)}, failed {len(ticked.failed)}"
+    )
+
+
+def follow(app: Flask) -> Follow:
+    """What comes after the commit."""
+    return cast("Follow", app.extensions["notifier.follow"])

@@ -1,0 +1,174 @@
+"""`notifier plan | why | simulate`: what will happen, and why. None of them can write."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import cast
+
+import click
+from flask import Flask
+from sqlalchemy import select
+
+from notifier import clock
+from notifier.addresses import AddressError, parse_address
+from notifier.campaigns.answers import Answer
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.finding import Which, campaigns_of
+from notifier.campaigns.forecast import Fired, forecast
+from notifier.campaigns.plan import Planner
+from notifier.campaigns.planned import Plan, Somebody
+from notifier.campaigns.throughput import Throughput
+from notifier.campaigns.why import why as answers_to
+from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.context import with_app
+from notifier.cli.showing import as_text, cell, plain, progress, show, span, tell
+from notifier.extensions import db
+from notifier.models import User
+from notifier.transaction import reading
+
+#: Lines of a table that people still read; programs get all.
+LINES = 5000
+
+_MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+@click.command("plan")
+@click.argument("name")
+@click.option("--now", "which", flag_value="now", help="As `campaign run NAME --now` would do it.")
+@click.option("--newest", "which", flag_value="newest", help="As `campaign run NAME` would do it.")
+@click.option("--sample", "text", is_flag=True, help="Show all of the sample mail, as text.")
+@as_json_option
+@with_app
+@plainly
+def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool) -> None:
+    """What the next run of NAME will do: how many, who not and why, when, how long it takes. Changes nothing."""
+    planner = cast("Planner", app.extensions["notifier.planner"])
+    with progress(f"planning {name}"):
+        plan = planner.plan(name, which or "next")
+    if as_json:
+        tell(_as_json(plan))
+        return
+    _show_plan(plan, text=text)
+    click.echo(f"\n{_what_to_do(plan, which)}")
+
+
+def _as_json(plan: Plan) -> dict[str, object]:
+    sample = plan.sample and {"subject": plan.sample.subject, "text": plan.sample.text, "html": plan.sample.html}
+    names = ("campaign", "version", "slot", "at_once", "count", "zone_fallbacks", "first", "last", "seconds", "notes")
+    facts: dict[str, object] = {name: getattr(plan, name) for name in names}
+    return facts | {
+        "token": str(plan.token),
+        "people": [plain(each) for each in plan.people],
+        "left_out": [plain(each) for each in plan.left_out],
+        "throughput": plain(plan.throughput) | {"rate": plan.throughput.rate},
+        "sample": sample,
+    }
+
+
+def _show_plan(plan: Plan, *, text: bool) -> None:
+    show(
+        ("", ""),
+        [
+            ("campaign", f"{plan.campaign}, version {plan.version}"),
+            ("slot (UTC)", f"{cell(plan.slot)}{' (now)' if plan.at_once else ''}"),
+            ("will get it", plan.count),
+            ("for example", ", ".join(each.email for each in plan.people)),
+            ("no zone of their own", plan.zone_fallbacks),
+            ("first, last mail (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),
+            ("takes", f"{span(plan.seconds)} {_speed(plan.throughput)}"),
+            ("sample", plan.sample.subject if plan.sample else ""),
+            *(("note", note) for note in plan.notes),
+        ],
+    )
+    rows = [
+        (each.count, each.code, each.words, each.people[0].email if each.people else "", _first_values(each.people))
+        for each in plan.left_out
+    ]
+    show(("left out", "code", "because", "for example", "judged by"), rows)
+    if text and plan.sample:
+        click.echo(f"\n{plan.sample.text}")
+
+
+def _speed(speed: Throughput) -> str:
+    seen = f"sent in the last hour {speed.last_hour:,}, in the last day {speed.last_day:,}"
+    return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} mails a second; {seen})"
+
+
+def _first_values(people: list[Somebody]) -> str:
+    return cell(people[0].values) if people else ""
+
+
+def _what_to_do(plan: Plan, which: Which | None) -> str:
+    if which is None and not plan.at_once:
+        return f"Plan {plan.token}. Its schedule runs it; to run it at once, plan it with --now."
+    option = " --now" if which == "now" else ""
+    return f"To run exactly this: notifier campaign run {plan.campaign}{option} --plan {plan.token}"
+
+
+@click.command("why")
+@click.argument("email")
+@click.argument("name", required=False)
+@as_json_option
+@with_app
+@plainly
+def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
+    """Why EMAIL got the mail of each campaign (or of NAME), will get it, or does not. Changes nothing."""
+    try:
+        key = parse_address(email).identity_key
+    except AddressError as error:
+        raise click.ClickException(f"{email}: {error}") from None
+    with reading(db.session) as session:
+        user_id = session.scalar(select(User.id).where(User.identity_key == key))
+        if user_id is None:
+            raise CampaignError(f"There is no account with the address {email}.")
+        answers = answers_to(session, user_id, app.extensions["notifier.kinds"], name)
+    if as_json:
+        tell([plain(answer) for answer in answers])
+        return
+    show(("campaign", "answer (UTC)", "because", "judged by"), [_row(answer) for answer in answers])
+    if not answers:
+        click.echo("There is no campaign.")
+
+
+def _row(answer: Answer) -> tuple[object, ...]:
+    when = f", {cell(answer.at)}" if answer.at else ""
+    because = ". ".join(filter(None, (f"{answer.code}: {answer.words}", answer.reply and f"It said: {answer.reply}")))
+    return answer.campaign, f"{answer.outcome}{when}", because, answer.values
+
+
+@click.command("simulate")
+@click.option("--from", "since", type=_MOMENTS, help="A day (UTC), or a moment with its offset. Now, if not given.")
+@click.option("--days", type=click.IntRange(1, 3660), default=400, show_default=True)
+@click.option("--campaign", "name", help="This one only.")
+@as_json_option
+@with_app
+@plainly
+def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, as_json: bool) -> None:
+    """Every slot of every schedule to come; marked where the clocks change. Changes nothing."""
+    start = clock.now() if since is None else since.replace(tzinfo=since.tzinfo or UTC).astimezone(UTC)
+    with reading(db.session) as session:
+        campaigns = campaigns_of(session, name)
+        fired = forecast(campaigns, start, days)
+    if as_json:
+        _stream(fired)
+        return
+    shown = list(islice(fired, LINES))
+    rows = [
+        (each.slot, each.campaign, f"{each.local:%a %Y-%m-%d %H:%M %z}", each.zone, each.run_at, each.words)
+        for each in shown
+    ]
+    show(("slot (UTC)", "campaign", "on its clocks", "zone", "starts (UTC)", ""), rows)
+    rest = sum(1 for _ in fired)
+    if rest:
+        click.echo(f"… and {rest:,} more: --json gives all of them.")
+    if not shown:
+        click.echo("Nothing is due in that time.")
+
+
+def _stream(fired: Iterator[Fired]) -> None:
+    """One list, an element on each line: it may be long."""
+    before = "[\n"
+    for each in fired:
+        click.echo(before + as_text(plain(each) | {"words": each.words}), nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[\n" else "\n]")

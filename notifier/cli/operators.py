@@ -1,0 +1,130 @@
+"""`notifier operator`: the people who may sign in to the admin."""
+
+import secrets
+
+import click
+from flask import Flask
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import select
+
+from notifier import operators
+from notifier.addresses import AddressError
+from notifier.cli.context import with_app
+from notifier.extensions import db
+from notifier.models import Operator, Role
+
+#: On a developer's machine; example domains belong to nobody (RFC 2606).
+FIRST = "operator@notifier.example"
+
+ROLES = click.Choice([role.value for role in Role])
+
+
+@click.group()
+def operator() -> None:
+    """The people who may sign in to the admin."""
+
+
+@operator.command("create")
+@click.argument("email")
+@click.option("--role", type=ROLES, default=Role.admin.value, show_default=True)
+@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
+@with_app
+def create_operator(app: Flask, email: str, role: str, password: str | None) -> None:
+    """Add an operator with the address EMAIL."""
+    made_up = password is None
+    password = password or secrets.token_urlsafe(18)
+    try:
+        operators.create(db.session(), email=email, password=password, role=Role(role))
+    except (operators.OperatorError, AddressError) as error:
+        raise click.ClickException(str(error)) from error
+    db.session.commit()
+    click.echo(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
+
+
+@operator.command("list")
+@with_app
+def list_operators(app: Flask) -> None:
+    """Who they are."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("address", "role", "second factor", ""):
+        table.add_column(heading)
+    for row in db.session.scalars(select(Operator).order_by(Operator.email)):
+        factor, state = "yes" if row.totp_secret else "no", "" if row.active else "disabled"
+        table.add_row(escape(row.email), row.role, factor, state)
+    Console().print(table)
+
+
+@operator.command("role")
+@click.argument("email")
+@click.argument("role", type=ROLES)
+@with_app
+def change_role(app: Flask, email: str, role: str) -> None:
+    """Give the operator EMAIL another ROLE; open sessions end."""
+    operators.set_role(db.session(), _find(email), Role(role))
+    db.session.commit()
+    click.echo(f"{email} is {role} now, after signing in again.")
+
+
+@operator.command("disable")
+@click.argument("email")
+@with_app
+def disable(app: Flask, email: str) -> None:
+    """Keep the operator EMAIL out, from the next request on."""
+    operators.set_active(db.session(), _find(email), False)
+    db.session.commit()
+    click.echo(f"{email} can no longer sign in.")
+
+
+@operator.command("enable")
+@click.argument("email")
+@with_app
+def enable(app: Flask, email: str) -> None:
+    """Let the operator EMAIL in again."""
+    operators.set_active(db.session(), _find(email), True)
+    db.session.commit()
+    click.echo(f"{email} may sign in again.")
+
+
+@operator.command("password")
+@click.argument("email")
+@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
+@with_app
+def new_password(app: Flask, email: str, password: str | None) -> None:
+    """Give the operator EMAIL a new password; open sessions end."""
+    made_up = password is None
+    password = password or secrets.token_urlsafe(18)
+    try:
+        operators.change_password(db.session(), _find(email), password)
+    except operators.OperatorError as error:
+        raise click.ClickException(str(error)) from error
+    db.session.commit()
+    click.echo(f"{email} has a new password." + (f"\nPassword (shown once): {password}" if made_up else ""))
+
+
+@operator.command("reset-totp")
+@click.argument("email")
+@with_app
+def reset_totp(app: Flask, email: str) -> None:
+    """Ask the operator EMAIL for no code any more: their phone is gone, and the recovery codes too."""
+    operators.reset_second_factor(db.session(), _find(email))
+    db.session.commit()
+    click.echo(f"{email} signs in with the password alone now.")
+
+
+def make_first_operator(app: Flask) -> None:
+    """Where nobody can sign in yet, make somebody and say so once. Never in production."""
+    if app.config["NOTIFIER_ENV"] == "production" or operators.any_exists(db.session()):
+        return
+    password = secrets.token_urlsafe(18)
+    operators.create(db.session(), email=FIRST, password=password, role=Role.admin)
+    db.session.commit()
+    click.echo(f"\nFor the admin, on this machine only (shown once): {FIRST}  {password}\n")
+
+
+def _find(email: str) -> Operator:
+    try:
+        return operators.find(db.session(), email)
+    except (operators.OperatorError, AddressError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,159 @@
+"""The last look at campaign mail, between its claim and the wire: by the rule that planned it.
+
+Whoever verified, opted out, was suppressed or left the audience since gets nothing; what would come in quiet hours,
+or above the weekly cap, waits. Mail that a person's own action caused is not asked about here: it costs nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from notifier import audience, clock, ledger
+from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasions_of
+from notifier.emails import Category
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.ledger import Claimed
+from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
+
+#: Rows of a paused run look again so often, should nobody wake them.
+PAUSE = timedelta(hours=1)
+
+#: A campaign that cannot be read waits so long for somebody to mend it.
+BROKEN = timedelta(minutes=15)
+
+#: What the cap counts by.
+WEEK = timedelta(days=7)
+
+
+class Halt(NamedTuple):
+    """Why a claimed row is not sent now, and where it goes."""
+
+    to: Status
+    reason: str
+    #: When it is due again, where it waits.
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found about rows, by key."""
+
+    halts: dict[int, Halt] = field(default_factory=dict)
+    #: What the kinds' `load` found.
+    data: dict[int, Any] = field(default_factory=dict)
+    #: What kept it from looking, where that is a mistake of ours.
+    fault: Exception | None = None
+
+
+class Recheck:
+    """Asks in few statements for a whole chunk; no transaction is open afterwards."""
+
+    def __init__(self, session: Callable[[], Session], kinds: Kinds, *, cap_per_week: int | None = None) -> None:
+        """`cap_per_week`: mails that one user gets from campaigns in seven days. None: no cap."""
+        self._session = session
+        self._kinds = kinds
+        self._cap = cap_per_week
+        self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
+
+    def look(self, rows: Sequence[Claimed]) -> Look:
+        """Look at the rows of campaigns among these. Raises what the database or a kind's `load` raises."""
+        planned = {row.id: row for row in rows if row.run_id is not None and row.user is not None}
+        if not planned:
+            return Look()
+        session, now, look = self._session(), clock.now(), Look()
+        try:
+            for run_id in sorted({row.run_id for row in planned.values() if row.run_id is not None}):
+                mine = [row for row in planned.values() if row.run_id == run_id]
+                look.halts.update(self._of_run(session, run_id, mine, now))
+            wanted = [row for row in planned.values() if row.id not in look.halts]
+            for name in sorted({row.kind for row in wanted}):
+                kind = self._kinds.get(name)
+                if isinstance(kind, CampaignKind):
+                    look.data.update(kind.load(session, [row for row in wanted if row.kind == name]))
+        finally:
+            session.rollback()
+        return look
+
+    def _of_run(
+        self, session: Session, run_id: int, rows: Sequence[Claimed], now: datetime
+    ) -> Iterable[tuple[int, Halt]]:
+        try:
+            found = occasions_of(session, {run_id}, self._kinds).get(run_id)
+        except AudienceError as error:
+            return [(row.id, waits(row, f"the campaign cannot be read: {error}", now + BROKEN)) for row in rows]
+        if found is None:
+            return [(row.id, Halt(Status.skipped, "the campaign is gone")) for row in rows]
+        run, occasion = found
+        stopped = _stopped(run, now)
+        if stopped is not None:
+            return [(row.id, stopped) for row in rows]
+        halts = dict(self._judged(session, occasion, rows, now))
+        if self._cap is not None and occasion.capped and occasion.kind in self._counted:
+            rest = [row for row in rows if row.id not in halts]
+            halts |= self._above_cap(session, rest, self._cap, now)
+        return halts.items()
+
+    def _judged(
+        self, session: Session, occasion: CampaignOccasion, rows: Sequence[Claimed], now: datetime
+    ) -> Iterable[tuple[int, Halt]]:
+        people = {row.user.id: row.user.timezone for row in rows if row.user}
+        zones = set(people.values())
+        answers = audience.judge(session, occasion, list(people), lasting_only=True, zones=zones, now=now)
+        for row in rows:
+            answer = answers.get(row.user.id) if row.user else None
+            if answer is None:
+                yield row.id, Halt(Status.skipped, "the account is gone")
+            elif answer.code is not None:
+                to = Status.suppressed if answer.code == audience.SUPPRESSED else Status.skipped
+                yield row.id, Halt(to, answer.words)
+            elif answer.due > now:
+                yield row.id, waits(row, audience.QUIET, answer.due)
+
+    def _above_cap(self, session: Session, rows: Sequence[Claimed], cap: int, now: datetime) -> dict[int, Halt]:
+        """Those whose user got as many mails as they may. What is under way counts for whoever comes after it."""
+        sent = self._sent(session, [row.user.id for row in rows if row.user], now)
+        halts = {}
+        for row in rows:
+            before = [at for pk, at in sent.get(row.user.id if row.user else 0, ()) if at is not None or pk < row.id]
+            moments = sorted(at or now for at in before)
+            if len(moments) >= cap:
+                reason = f"they get {cap} mail{'' if cap == 1 else 's'} a week at most"
+                halts[row.id] = waits(row, reason, moments[-cap] + WEEK)
+        return halts
+
+    def _sent(
+        self, session: Session, user_ids: Sequence[int], now: datetime
+    ) -> Mapping[int, list[tuple[int, datetime | None]]]:
+        """For each user (key, sent when) of the last seven days; None where it is under way."""
+        lately = or_(
+            Notification.sent_at > now - WEEK,
+            and_(Notification.status == Status.sending, Notification.sent_at.is_(None)),
+        )
+        query = (
+            select(Notification.user_id, Notification.id, Notification.sent_at)
+            .join(Campaign, Campaign.id == Notification.campaign_id)
+            .where(Notification.user_id.in_(user_ids), Notification.kind.in_(self._counted), Campaign.capped, lately)
+        )
+        found: dict[int, list[tuple[int, datetime | None]]] = {}
+        for user_id, pk, at in session.execute(query):
+            found.setdefault(user_id or 0, []).append((pk, at))
+        return found
+
+
+def _stopped(run: CampaignRun, now: datetime) -> Halt | None:
+    if run.state == RunState.paused:
+        return Halt(Status.pending, ledger.PAUSED, now + PAUSE)
+    if run.state == RunState.cancelled:
+        return Halt(Status.pending, "the run is cancelled", now)  # the tick cancels it
+    return None
+
+
+def waits(row: Claimed, reason: str, due: datetime) -> Halt:
+    """Later, where there is a later before its deadline."""
+    if row.deadline is not None and due >= row.deadline:
+        return Halt(Status.skipped, f"{reason}, and later it would be of no use"[:200])
+    return Halt(Status.pending, reason[:200], due)

@@ -1,0 +1,175 @@
+"""Many rows at once: owed by INSERT ... SELECT, cancelled and woken in portions."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, Select, case, func, literal, null, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import FromClause
+
+from notifier.ledger.rows import changed
+from notifier.models import CampaignRun, Notification, RunState, Status
+
+_N = Notification
+_TABLE = cast("Any", Notification.__table__)
+
+#: Why a row does not go: what wakes it looks for these words.
+PAUSED = "the run is paused"
+
+#: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
+RING_AGAIN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """What the rows of one run have in common."""
+
+    kind: str
+    campaign_id: int
+    run_id: int
+    on_unknown: str
+    #: The version of the words that they say; None: the files of the kind.
+    words_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of the people of one statement."""
+
+    #: The keys of the rows that are due now.
+    due: list[int]
+    #: How many rows were made.
+    planned: int
+    #: How many people were left out, by code.
+    excluded: dict[str, int] = field(default_factory=dict)
+    #: Of the people who were not left out: whose own time zone is of no use.
+    fallbacks: int = 0
+
+
+def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
+    """Add the rows of all these people, except whoever has a code or, by then, this very mail (code `already`).
+
+    `people` gives user_id, recipient, code, fallback, due, deadline, reason, dedupe_key, params. No row is sent
+    before it is committed, and the caller does that.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        rows = session.execute(_at_once(people, debt, now)).all()
+        made = [(pk, due) for pk, due, code, _, _ in rows if pk is not None]
+        counted = [(code, number, fallbacks) for pk, _, code, number, fallbacks in rows if pk is None]
+    else:
+        # Nobody else can write meanwhile, so two statements see the same.
+        judged = people.cte("judged")
+        counted = [(code, number, off) for code, number, off in session.execute(_counted(judged))]
+        statement = sqlite.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+        made = [(pk, due) for pk, due in session.execute(statement.returning(_N.id, _N.next_attempt_at))]
+    excluded = {code: number for code, number, _ in counted if code is not None}
+    chosen, fallbacks = next(((number, off) for code, number, off in counted if code is None), (0, 0))
+    if chosen > len(made):
+        excluded[already] = excluded.get(already, 0) + chosen - len(made)
+    return Made([pk for pk, due in made if due <= now], len(made), excluded, fallbacks)
+
+
+_NAMES = [
+    "kind", "user_id", "recipient", "dedupe_key", "params", "bulk", "on_unknown", "campaign_id", "run_id",
+    "words_id", "status", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
+]  # fmt: skip
+
+
+def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, ...]]:
+    person, columns = judged.c, _TABLE.c
+    return select(
+        literal(debt.kind),
+        person.user_id,
+        person.recipient,
+        person.dedupe_key,
+        person.params,
+        literal(True),
+        literal(debt.on_unknown),
+        literal(debt.campaign_id),
+        literal(debt.run_id),
+        literal(debt.words_id, BigInteger()),
+        literal(Status.pending.value),
+        person.reason,
+        person.due,
+        case(
+            (person.due <= literal(now, columns.ring_at.type), literal(now + RING_AGAIN, columns.ring_at.type)),
+            else_=person.due,
+        ),
+        person.deadline,
+        literal(now, columns.created_at.type),
+    ).where(person.code.is_(None))
+
+
+def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
+    off = func.count().filter(judged.c.fallback != "")
+    return select(judged.c.code, func.count(), off).group_by(judged.c.code)
+
+
+def _at_once(people: Select[*tuple[Any, ...]], debt: Debt, now: datetime) -> Any:
+    """Judging, counting and owing in one statement: they see the same people, and judge them once."""
+    judged = people.cte("judged")
+    insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+    made = insert_.returning(_TABLE.c.id, _TABLE.c.next_attempt_at).cte("made")
+    counted = _counted(judged).subquery()
+    return union_all(
+        select(made.c.id, made.c.next_attempt_at, null(), null(), null()),
+        select(null(), null(), *counted.c),
+    )
+
+
+def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> set[int]:
+    """Let those of these waiting rows wait whose run is paused. Returns their keys. The caller commits."""
+    paused = select(CampaignRun.id).where(CampaignRun.state == RunState.paused)
+    statement = (
+        update(_N)
+        .where(_N.id.in_(pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until)
+        .values(next_attempt_at=until, ring_at=until, reason=PAUSED)
+        .returning(_N.id)
+    )
+    return set(session.scalars(statement.execution_options(synchronize_session=False)))
+
+
+def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
+    """Make due what waits because its run was paused, `limit` rows at most. Returns how many. The caller commits."""
+    held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason == PAUSED)
+    statement = (
+        update(_N)
+        .where(_N.id.in_(select(_N.id).where(*held).limit(limit)), *held)
+        .values(next_attempt_at=now, ring_at=now, reason=None)
+    )
+    return changed(session, statement)
+
+
+def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
+    """Cancel rows of this run that wait, `limit` at most. Returns how many. The caller commits.
+
+    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it.
+    """
+    waiting = (_N.run_id == run_id, _N.status == Status.pending)
+    statement = (
+        update(_N)
+        .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
+        .values(status=Status.cancelled, settled_at=now, reason="the run was cancelled")
+    )
+    return changed(session, statement)
+
+
+def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
+    """The newest rows of a run that nobody has claimed yet and that are due. What a lost process may not have told."""
+    fresh = (_N.run_id == run_id, _N.status == Status.pending, _N.claims == 0, _N.next_attempt_at <= now)
+    return list(session.scalars(select(_N.id).where(*fresh).order_by(_N.id.desc()).limit(limit)))
+
+
+def standing(session: Session, run_id: int) -> dict[str, int]:
+    """How many rows of a run are in which status."""
+    query = select(_N.status, func.count()).where(_N.run_id == run_id).group_by(_N.status)
+    return dict(session.execute(query).all())
+
+
+def is_over(session: Session, run_id: int) -> bool:
+    """True where all rows of a run are at rest."""
+    live = select(_N.id).where(_N.run_id == run_id, _N.status.in_((Status.pending, Status.sending)))
+    return session.scalar(live.limit(1)) is None

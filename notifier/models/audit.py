@@ -1,0 +1,46 @@
+"""AuditEntry: who changed what, when. Rows are added and, after a year, purged; nothing else."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Index, String, event
+from sqlalchemy.orm import Mapped, Mapper, mapped_column
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+
+
+class AuditEntry(Base):
+    """One change, written in its transaction. The database refuses to update it (migration 0004)."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_at", "at"),
+        Index("ix_audit_entries_operator_id_id", "operator_id", "id"),
+        Index("ix_audit_entries_action_id", "action", "id"),
+        Index("ix_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: No foreign key: the entry outlives the operator.
+    operator_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The operator's address as it was, or "command line", or "nobody".
+    actor: Mapped[str] = mapped_column(String(320))
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    #: operator.signed_in, suppression.lifted, ...
+    action: Mapped[str] = mapped_column(String(64))
+    object_type: Mapped[str] = mapped_column(String(32), default="")
+    object_id: Mapped[str] = mapped_column(String(64), default="")
+    #: What it was and what it is, without secrets; only the fields that changed.
+    before: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    after: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+def _refuse(_mapper: Mapper[AuditEntry], _connection: object, _entry: AuditEntry) -> None:
+    raise TypeError("the audit log is only ever added to")
+
+
+event.listen(AuditEntry, "before_update", _refuse)
+event.listen(AuditEntry, "before_delete", _refuse)

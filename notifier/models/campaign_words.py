@@ -1,0 +1,39 @@
+"""CampaignWords: one version of what the mails of a campaign say. Rows are added, never changed."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueConstraint, event
+from sqlalchemy.orm import Mapped, Mapper, mapped_column
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+
+
+class CampaignWords(Base):
+    """Subject, heading and body as an operator wrote them. The database refuses to update it (migration 0005):
+    mails that are planned already name the version that they will say.
+    """
+
+    __tablename__ = "campaign_words"
+    __table_args__ = (UniqueConstraint("campaign_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"))
+    #: The version, from 1.
+    number: Mapped[int] = mapped_column(Integer)
+    subject: Mapped[str] = mapped_column(Text)
+    heading: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    #: The operator. No foreign key: the version outlives them.
+    author_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: What changed and why, for whoever comes after.
+    note: Mapped[str] = mapped_column(String(300), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+def _refuse(_mapper: Mapper[CampaignWords], _connection: object, _row: CampaignWords) -> None:
+    raise TypeError("versions of words are only ever added")
+
+
+event.listen(CampaignWords, "before_update", _refuse)

@@ -1,0 +1,53 @@
+"""TaskResult: what became of a task of the control queue."""
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+
+
+class TaskState(enum.StrEnum):
+    """Celery's own names."""
+
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    RETRY = "RETRY"
+    REVOKED = "REVOKED"
+
+
+#: Whose calls are written down.
+RECORDED = ("notifier.expand_run", "notifier.purge", "notifier.sweep", "notifier.tick")
+
+
+class TaskResult(Base):
+    """One call of tick, sweep, purge or expand. Sending has the ledger and needs no row here."""
+
+    __tablename__ = "task_results"
+    __table_args__ = (
+        Index("ix_task_results_name_id", "name", "id"),
+        Index("ix_task_results_state_id", "state", "id"),
+        Index("ix_task_results_queued_at", "queued_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: Celery's.
+    task_id: Mapped[str] = mapped_column(String(64), unique=True)
+    #: notifier.tick, ...
+    name: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default=TaskState.PENDING.value)
+    #: Numbers only.
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    #: The type of what went wrong; its words may hold what people typed, so they are in the log only.
+    error: Mapped[str | None] = mapped_column(String(200))
+    worker: Mapped[str | None] = mapped_column(String(200))
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,110 @@
+"""What becomes of the control tasks, in a table that can be asked. Sending has the ledger and is left out.
+
+A row is written when a task is handed to the broker, when it starts and when it ends, each in a transaction of
+its own. A table that is away must neither stop a task nor fail it, so trouble is logged and that is all.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import structlog
+from celery import signals
+from sqlalchemy import Connection, insert, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from notifier import clock
+from notifier.extensions import db
+from notifier.models import RECORDED, TaskResult, TaskState
+from notifier.tasks.celery_app import celery_app
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def _transaction() -> Iterator[Connection]:
+    """Not the session of whoever is at work: its transaction is none of ours."""
+    with celery_app.flask_app.app_context(), db.engine.begin() as connection:
+        yield connection
+
+
+def _careful(handler: Callable[..., None]) -> Callable[..., None]:
+    @wraps(handler)
+    def careful(*args: Any, **kwargs: Any) -> None:
+        try:
+            handler(*args, **kwargs)
+        except SQLAlchemyError as error:
+            log.warning("task_results.not_written", error=type(error).__name__)
+
+    return careful
+
+
+@signals.before_task_publish.connect(weak=False)
+@_careful
+def queued(sender: str, headers: dict[str, Any], **_: Any) -> None:
+    """It is about to be handed to the broker; a retry of it is, again."""
+    if sender in RECORDED and not headers.get("retries"):
+        _add(headers["id"], sender, TaskState.PENDING)
+
+
+@signals.task_prerun.connect(weak=False)
+@_careful
+def started(task_id: str, task: Any, **_: Any) -> None:
+    """A worker begins."""
+    if task.name not in RECORDED:
+        return
+    values = {"state": TaskState.STARTED, "started_at": clock.now(), "worker": task.request.hostname}
+    if not _change(task_id, values):
+        _add(task_id, task.name, TaskState.STARTED, started_at=clock.now(), worker=task.request.hostname)
+
+
+@signals.task_success.connect(weak=False)
+@_careful
+def succeeded(sender: Any, result: Any, **_: Any) -> None:
+    """It ended well."""
+    if sender.name in RECORDED:
+        numbers = result if isinstance(result, dict) else None
+        _change(sender.request.id, {"state": TaskState.SUCCESS, "result": numbers, "finished_at": clock.now()})
+
+
+@signals.task_failure.connect(weak=False)
+@_careful
+def failed(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
+    """It raised. What the error says may hold what people typed: only its type is kept."""
+    if sender.name in RECORDED:
+        values = {"state": TaskState.FAILURE, "error": type(exception).__name__, "finished_at": clock.now()}
+        _change(task_id, values)
+
+
+@signals.task_retry.connect(weak=False)
+@_careful
+def tries_again(sender: Any, request: Any, reason: Any, **_: Any) -> None:
+    """It asked to be run again."""
+    if sender.name in RECORDED:
+        cause = getattr(reason, "exc", None) or reason
+        _change(request.id, {"state": TaskState.RETRY, "error": type(cause).__name__, "finished_at": None})
+
+
+@signals.task_revoked.connect(weak=False)
+@_careful
+def revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
+    """A worker got it too late for it to be of use, or was told to leave it."""
+    if sender.name in RECORDED:
+        why = "it had waited for too long" if expired else "somebody revoked it"
+        _change(request.id, {"state": TaskState.REVOKED, "error": why, "finished_at": clock.now()})
+
+
+def _add(task_id: str, name: str, state: TaskState, **values: Any) -> None:
+    row = {"task_id": task_id, "name": name, "state": state.value, "queued_at": clock.now(), **values}
+    try:
+        with _transaction() as connection:
+            connection.execute(insert(TaskResult).values(row))
+    except IntegrityError:
+        return  # published twice: the first row stays
+
+
+def _change(task_id: str, values: dict[str, Any]) -> bool:
+    with _transaction() as connection:
+        done = connection.execute(update(TaskResult).where(TaskResult.task_id == task_id).values(values))
+        return bool(done.rowcount)

@@ -1,0 +1,128 @@
+"""What becomes of control tasks is written down; the broker is looked at without taking anything out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from celery.exceptions import Retry
+from flask import Flask
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from notifier.extensions import db
+from notifier.models import TaskResult
+from notifier.overview.queues import BrokerAway
+from notifier.tasks import results
+from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from notifier.tasks.peek import peek
+from notifier.tasks.publisher import Publisher
+from tests.support.servers import ValkeyServer
+
+
+@pytest.fixture
+def eager(app: Flask) -> Flask:
+    app.extensions["celery"].conf.task_always_eager = True
+    return app
+
+
+def run(app: Flask, name: str, *arguments: Any) -> None:
+    with app.app_context():
+        app.extensions["celery"].tasks[f"notifier.{name}"].apply(arguments)
+
+
+def rows(app: Flask) -> list[TaskResult]:
+    with app.app_context():
+        return list(db.session.scalars(select(TaskResult).order_by(TaskResult.id)))
+
+
+def test_a_task_that_ends_well_leaves_its_numbers(eager: Flask) -> None:
+    run(eager, "sweep")
+    (row,) = rows(eager)
+    assert (row.name, row.state, row.error) == ("notifier.sweep", "SUCCESS", None)
+    assert row.result == {"lapsed": 0, "expired": 0, "rung": 0, "refused": 0}
+    assert row.started_at is not None
+    assert row.finished_at is not None
+
+
+def test_a_task_that_fails_leaves_the_type_and_not_the_words(eager: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("ada@example.com")
+
+    monkeypatch.setattr(eager.extensions["notifier.sweep"], "run", broken)
+    run(eager, "sweep")
+    (row,) = rows(eager)
+    assert (row.state, row.error, row.result) == ("FAILURE", "RuntimeError", None)
+
+
+def test_sending_is_not_written_down(eager: Flask) -> None:
+    run(eager, "deliver_notification", 1)
+    assert rows(eager) == []
+
+
+def test_a_table_that_is_away_neither_stops_nor_fails_a_task(
+    eager: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log, without the statement: it may hold anything."""
+
+    def away() -> None:
+        raise OperationalError("INSERT", {}, ConnectionRefusedError())
+
+    monkeypatch.setattr(results, "_transaction", away)
+    with eager.app_context():
+        assert eager.extensions["celery"].tasks["notifier.sweep"].apply().state == "SUCCESS"
+    assert "task_results.not_written" in caplog.text
+    assert "INSERT" not in caplog.text
+
+
+def test_the_states_of_a_task_on_its_way(app: Flask) -> None:
+    with app.app_context():
+        task = app.extensions["celery"].tasks["notifier.purge"]
+        results.queued("notifier.purge", headers={"id": "abc"})
+        results.queued("notifier.purge", headers={"id": "abc", "retries": 1})
+        results.queued("notifier.deliver_batch", headers={"id": "other"})
+        assert [row.state for row in rows(app)] == ["PENDING"]
+        results.started("abc", task)
+        results.tries_again(task, request=_request("abc"), reason=Retry(exc=OSError()))
+        (row,) = rows(app)
+        assert (row.state, row.error) == ("RETRY", "OSError")
+        results.revoked(task, request=_request("abc"), expired=True)
+        (row,) = rows(app)
+        assert (row.state, row.error) == ("REVOKED", "it had waited for too long")
+
+
+def _request(task_id: str) -> Any:
+    return type("Request", (), {"id": task_id})()
+
+
+def test_a_look_at_the_broker_takes_nothing_out(make_app: Callable[..., Flask], valkey: ValkeyServer) -> None:
+    app = make_app(redis_url=valkey.url)
+    with Redis.from_url(valkey.url) as client:
+        client.delete(TRANSACTIONAL, BULK, CONTROL)
+    with app.app_context():
+        celery = app.extensions["celery"]
+        publisher = Publisher(celery)
+        publisher([11, 12], False)
+        publisher(list(range(1, 8)), True)
+        publisher.run_now("sweep")
+        first, second = peek(celery), peek(celery)
+    assert first == second
+    queues = {queue.name: queue for queue in first}
+    assert {name: queues[name].length for name in (TRANSACTIONAL, BULK, CONTROL)} == {
+        TRANSACTIONAL: 2,
+        BULK: 1,
+        CONTROL: 1,
+    }
+    assert [(each.task, each.about) for each in queues[TRANSACTIONAL].next] == [
+        ("notifier.deliver_notification", "#11"),
+        ("notifier.deliver_notification", "#12"),
+    ]
+    assert queues[BULK].next[0].about == "#1, #2, #3, #4, #5 and 2 more"
+    assert queues[CONTROL].next[0].task == "notifier.sweep"
+    assert [(row.name, row.state) for row in rows(app)] == [("notifier.sweep", "PENDING")]
+
+
+def test_a_broker_that_is_away_is_said_in_words(make_app: Callable[..., Flask]) -> None:
+    app = make_app(redis_url="redis://127.0.0.1:1/0")
+    with app.app_context(), pytest.raises(BrokerAway, match="The broker does not answer"):
+        peek(app.extensions["celery"])
