@@ -5,6 +5,7 @@ from the mail.
 """
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier import clock, ledger
+from notifier import clock, ledger, suppressions
 from notifier.addresses import Address
 from notifier.emails import KINDS, TOKEN_LIFE
 from notifier.models import Notification, User
@@ -48,9 +49,15 @@ class Verification(enum.Enum):
 class Accounts:
     """The use cases of an account. They flush; the door commits."""
 
-    def __init__(self, signer: Signer, *, grace: timedelta, limited: bool = True) -> None:
-        """`grace`: how long the outbox has before the sweep rings; `limited`: the per-address limits hold."""
+    def __init__(
+        self, signer: Signer, *, grace: timedelta, limited: bool = True, erased_keys: Sequence[str] = ()
+    ) -> None:
+        """`grace`: how long the outbox has before the sweep rings; `limited`: the per-address limits hold.
+
+        `erased_keys`: SECRET_KEYS, by which the suppression of an erased address is found again.
+        """
         self._signer = signer
+        self._erased_keys = erased_keys
         self._grace = grace
         self._limited = limited
 
@@ -111,6 +118,7 @@ class Accounts:
         except IntegrityError:
             # Somebody signed up with the same address a moment ago: theirs is the account.
             return session.scalars(select(User).where(User.identity_key == address.identity_key)).one()
+        suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
 
     def _owe(self, session: Session, user: User) -> None:

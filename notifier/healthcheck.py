@@ -1,20 +1,28 @@
 """What `notifier health` knows: is everything there that sending needs, and is anything stuck?"""
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from notifier import heartbeats
-from notifier.models import Notification, Status, TransportState
+from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
 
 #: Seconds after which a chore counts as late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
 
 #: A pending row that is due and still waits after so many seconds is stuck.
 STUCK = 300.0
+
+#: A slot is acted on within so long, and a run that is being expanded moves.
+LATE_SLOT = timedelta(minutes=5)
+
+#: Seconds that all probes together may take.
+PATIENCE = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +37,28 @@ class Finding:
 def examine(session: Session, now: datetime) -> list[Finding]:
     """Findings about the database and what its rows say. Never raises for a database that is away."""
     try:
-        return [_ledger(session, now), *_held(session, now), *_chores(session, now)]
+        return [_ledger(session, now), *_held(session, now), *_campaigns(session, now), *_chores(session, now)]
     except SQLAlchemyError as error:
         session.rollback()
         return [Finding("database", ok=False, detail=_why_not(session, error))]
+
+
+def ask(probes: Mapping[str, Callable[[], Finding]], *, patience: float = PATIENCE) -> list[Finding]:
+    """What these probes find, each in a thread of its own; one that is not back after `patience` seconds is wrong."""
+    pool = ThreadPoolExecutor(max_workers=max(1, len(probes)))
+    asked = {name: pool.submit(probe) for name, probe in probes.items()}
+    wait(asked.values(), timeout=patience)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return [_answer(name, future, patience) for name, future in asked.items()]
+
+
+def _answer(name: str, future: Future[Finding], patience: float) -> Finding:
+    if not future.done():
+        return Finding(name, ok=False, detail=f"did not answer within {patience:.0f} s")
+    error = future.exception()
+    if error is not None:
+        return Finding(name, ok=False, detail=f"cannot be asked: {type(error).__name__}")
+    return future.result()
 
 
 def _why_not(session: Session, error: SQLAlchemyError) -> str:
@@ -55,6 +81,25 @@ def _ledger(session: Session, now: datetime) -> Finding:
     if age > STUCK:
         return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
     return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+
+
+def _campaigns(session: Session, now: datetime) -> list[Finding]:
+    """One finding for each slot that no tick has acted on, and each run that stands still; none where all is well."""
+    waiting = select(Campaign).where(Campaign.state == CampaignState.active, Campaign.next_run_at < now - LATE_SLOT)
+    late = [
+        Finding(
+            f"campaign {campaign.name}",
+            ok=False,
+            detail=f"its slot of {campaign.next_slot:%Y-%m-%d %H:%M} UTC has no run yet: is beat running?",
+        )
+        for campaign in session.scalars(waiting.order_by(Campaign.next_run_at))
+    ]
+    expanding = CampaignRun.state.in_((RunState.due, RunState.expanding))
+    still = select(CampaignRun.id).where(expanding, CampaignRun.touched_at < now - LATE_SLOT).order_by(CampaignRun.id)
+    return late + [
+        Finding(f"run {pk}", ok=False, detail="its expansion stands still: does a worker read the queue expansion?")
+        for pk in session.scalars(still)
+    ]
 
 
 def _held(session: Session, now: datetime) -> list[Finding]:

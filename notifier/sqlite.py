@@ -7,6 +7,9 @@ from sqlalchemy import Connection, Engine, event
 #: How long a writer waits for another one.
 BUSY_TIMEOUT_MS = 30_000
 
+#: An execution option of a connection whose transaction takes no lock, because it only reads.
+READ_ONLY = "sqlite_read_only"
+
 
 def prepare(engine: Engine) -> None:
     """Set WAL, a busy timeout, foreign keys and BEGIN IMMEDIATE on every connection of `engine`.
@@ -29,4 +32,5 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

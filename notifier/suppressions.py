@@ -1,4 +1,12 @@
-"""Who must not be mailed: asked by address, right before sending."""
+"""Who must not be mailed: asked by address, right before sending.
+
+Of an erased address only a digest with a key is kept. It turns back into a plain one where the same address
+signs up again: whoever complained once is not mailed because of a new account.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -6,10 +14,44 @@ from sqlalchemy.orm import Session
 
 from notifier.models import Suppression, SuppressionReason
 
+#: What stands in the place of an erased address begins with this; no address does.
+CONCEALED = "erased:"
+
 
 def find(session: Session, identity_key: str) -> Suppression | None:
     """The suppression of this address, or None where it may be mailed."""
     return session.scalars(select(Suppression).where(Suppression.identity_key == identity_key)).one_or_none()
+
+
+def lift(session: Session, suppression: Suppression) -> None:
+    """Mail this address again. The caller commits, and writes down who wanted it and why."""
+    session.delete(suppression)
+    session.flush()
+
+
+def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
+    """Keep the suppression of this address, if there is one, without the address. The caller commits."""
+    found = find(session, identity_key)
+    if found is not None:
+        found.identity_key = _concealed(identity_key, keys[-1])
+        found.evidence = ""
+        session.flush()
+
+
+def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
+    """Let a concealed suppression count again: this address is back. `keys` as in SECRET_KEYS. The caller commits."""
+    digests = [_concealed(identity_key, key) for key in keys]
+    if not digests:
+        return
+    found = session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
+    if found is not None and find(session, identity_key) is None:
+        found.identity_key = identity_key
+        session.flush()
+
+
+def _concealed(identity_key: str, key: str) -> str:
+    digest = hmac.new(b"notifier.suppression\0" + key.encode(), identity_key.encode(), hashlib.sha256)
+    return f"{CONCEALED}{digest.hexdigest()}"
 
 
 def add(session: Session, identity_key: str, *, reason: SuppressionReason, source: str, evidence: str) -> bool:

@@ -56,7 +56,7 @@ def make_plan(
         [_inbox(ports, env)] if with_inbox else [],
         [
             _worker("worker", "mail", "transactional,control", [*THREADS, "--concurrency", "4"], env, run_dir),
-            _worker("bulk", "bulk", "bulk", [*PROCESSES, "--concurrency", "2"], env, run_dir),
+            _worker("bulk", "bulk", "bulk,expansion", [*PROCESSES, "--concurrency", "2"], env, run_dir),
             Child("beat", [*CELERY, "beat", "--pidfile=", "-S", "celery.beat:Scheduler"], env),
         ],
         [_web(ports, env)],

@@ -110,6 +110,7 @@ def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, wi
     """Where to go now."""
     rows = [
         ("web", public_url),
+        ("admin", f"{public_url}/admin/"),
         ("inbox", ports.inbox_url) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
         ("data", str(data_dir)),
         ("logs", str(data_dir / "log")),

@@ -1,0 +1,191 @@
+"""The form of a campaign: its columns as inputs, and back. Nothing that was typed is ever lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from notifier import periods
+from notifier.admin import schedule_fields, settings_fields
+from notifier.admin.fields import Fields, Problems, decimal, length, listed, moment, number, shown_length, shown_moment
+from notifier.campaigns import editing
+from notifier.campaigns.errors import Invalid
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.kind import EmailKind
+from notifier.models import Campaign
+
+#: Whom it is for, by whether they verified.
+VERIFIED = {"any": "Verified or not", "yes": "Verified accounts only", "no": "Accounts that are not verified"}
+
+MISFIRES = {
+    "run_late": ("Run it late", "However late it is, everybody gets their mail."),
+    "within": ("Run it late, but not too late", "Up to a limit that you set; after it, the slot counts as missed."),
+    "skip": ("Skip it", "The slot counts as missed. The next one runs as always."),
+}
+
+ON_UNKNOWN = {
+    "never": ("Do not send it again", "Nobody gets a mail twice; now and then somebody gets none."),
+    "resend": ("Send it again", "Nobody is left out; now and then somebody gets the same mail twice."),
+    "ask": ("Ask", "It waits on the notifications page until somebody decides."),
+}
+
+#: Inputs whose name is not that of their column.
+_PLACES = {
+    "audience.verified": "verified", "audience.signed_up_from": "signed_up_from",
+    "audience.signed_up_before": "signed_up_before", "audience.locales": "locales",
+    "audience.user_from": "user_from", "audience.user_to": "user_to", "audience.share": "share",
+    "audience": "section-audience", "misfire_within": "misfire_within-number", "lifetime": "lifetime-number",
+    "every": "every-number", "once_at": "date", "": "section-basics",
+}  # fmt: skip
+
+#: In the order of the page, for the summary of what is wrong.
+LABELS = {
+    "title": "Title", "name": "Name", "kind": "Kind", "repeat": "How often", "weekday": "Days",
+    "day": "Day of the month",
+    "date": "Date", "every-number": "Every", "cron": "Cron expression", "at": "At", "zone": "Time zone",
+    "recipient_local": "Where the reader is", "start_at": "Not before", "end_at": "Not after",
+    "verified": "Verified", "locales": "Languages", "signed_up_from": "Signed up from",
+    "signed_up_before": "Signed up before", "user_from": "Accounts from number", "user_to": "Accounts up to number",
+    "share": "Share", "rate": "Mails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",
+    "lifetime-number": "Of use for", "misfire": "A slot that nobody ran in time",
+    "misfire_within-number": "Not later than", "on_unknown": "Nobody knows whether it arrived",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Form:
+    """A form as it is shown: what stands in its inputs, and what is wrong with them."""
+
+    kind: CampaignKind
+    fields: Fields
+    #: The stored campaign; None for a new one.
+    campaign: Campaign | None = None
+    problems: Problems = field(default_factory=Problems)
+    #: What it says, by the names of the columns; where nothing is wrong, all of it.
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> list[settings_fields.Input]:
+        """Those of the kind's own settings."""
+        return settings_fields.inputs(self.kind.Settings)
+
+    @property
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(input, its label, what is wrong) in the order of the page."""
+        labels = LABELS | {each.id: each.label for each in self.inputs}
+        order = {name: place for place, name in enumerate(labels)}
+        found = sorted(self.problems.by_field.items(), key=lambda item: order.get(item[0], len(order)))
+        return [(name, labels.get(name, ""), words) for name, words in found]
+
+    def wrong(self, name: str) -> str:
+        """What is wrong with an input."""
+        return self.problems.by_field.get(name, "")
+
+
+def shown(values: Mapping[str, Any], kind: CampaignKind) -> Fields:
+    """What stands in the inputs for these columns."""
+    audience = values.get("audience") or {}
+    zone, _ = periods.zone_of(None, values.get("zone"))
+    verified = {True: "yes", False: "no"}.get(audience.get("verified", "any"), "any")
+    share = audience.get("share")
+    texts = {
+        "name": [values.get("name") or ""],
+        "title": [values.get("title") or ""],
+        "kind": [kind.name],
+        "verified": [verified],
+        "signed_up_from": [shown_moment(_moment(audience.get("signed_up_from")), zone)],
+        "signed_up_before": [shown_moment(_moment(audience.get("signed_up_before")), zone)],
+        "locales": [", ".join(audience.get("locales") or ())],
+        "user_from": [str(audience.get("user_from") or "")],
+        "user_to": [str(audience.get("user_to") or "")],
+        "share": [f"{share * 100:.10g}" if share else ""],
+        "rate": [f"{values['rate']:.10g}" if values.get("rate") else ""],
+        "quiet_from": [values.get("quiet_from") or ""],
+        "quiet_to": [values.get("quiet_to") or ""],
+        "capped": ["yes"] if values.get("capped", True) else [],
+        "misfire": [str(values.get("misfire") or "run_late")],
+        "coalesce": ["yes"] if values.get("coalesce", True) else [],
+        "on_unknown": [str(values.get("on_unknown") or "never")],
+        **shown_length("misfire_within", values.get("misfire_within")),
+        **shown_length("lifetime", values.get("lifetime"), "days"),
+        **schedule_fields.shown(values),
+        **settings_fields.shown(kind.Settings, values.get("settings") or {}),
+    }
+    return Fields(texts)
+
+
+def read(
+    fields: Fields,
+    kind: CampaignKind,
+    kinds: Mapping[str, EmailKind],
+    *,
+    now: datetime,
+    campaign: Campaign | None = None,
+) -> Form:
+    """The form with what it says, and everything that is wrong with it."""
+    form = Form(kind, fields, campaign)
+    was = {} if campaign is None else editing.written(campaign)
+    form.values = _values(fields, kind, form.problems, was)
+    try:
+        editing.draft(form.values, kinds, now=now, like=campaign)
+    except Invalid as error:
+        form.problems.add_all(place(form, path, words) for path, words in error.problems)
+    return form
+
+
+def _values(fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
+    late = fields.one("misfire")
+    return {
+        "name": was.get("name") or fields.one("name"),
+        "title": fields.one("title"),
+        "kind": kind.name,
+        **schedule_fields.read(fields, problems, was),
+        "audience": _audience(fields, problems, was),
+        "settings": settings_fields.read(kind.Settings, fields, problems, was.get("settings")),
+        "rate": decimal(fields, "rate", problems),
+        "quiet_from": fields.one("quiet_from")[:5] or None,
+        "quiet_to": fields.one("quiet_to")[:5] or None,
+        "capped": fields.on("capped"),
+        "misfire": late,
+        # What is written beside a policy that was not chosen says nothing.
+        "misfire_within": length(fields, "misfire_within", problems) if late == "within" else None,
+        "coalesce": fields.on("coalesce"),
+        "on_unknown": fields.one("on_unknown"),
+        "lifetime": length(fields, "lifetime", problems),
+    }
+
+
+def _audience(fields: Fields, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
+    zone, whose = periods.zone_of(fields.one("zone"))
+    old = (was.get("audience") or {}) if was.get("zone") == fields.one("zone") else {}
+    share = decimal(fields, "share", problems)
+
+    def signed_up(name: str) -> datetime | None:
+        return moment(fields, name, None if whose else zone, problems, was=_moment(old.get(name)))
+
+    values: dict[str, Any] = {
+        "verified": {"yes": True, "no": False}.get(fields.one("verified")),
+        "signed_up_from": signed_up("signed_up_from"),
+        "signed_up_before": signed_up("signed_up_before"),
+        "locales": listed(fields.one("locales")) or None,
+        "user_from": number(fields, "user_from", problems),
+        "user_to": number(fields, "user_to", problems),
+        "share": None if share is None else share / 100,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _moment(value: Any) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def place(form: Form, path: str, words: str) -> tuple[str, str]:
+    """The input of a mistake, and the words for people."""
+    field_, _, rest = path.partition(".")
+    if field_ == "settings":
+        return settings_fields.place(form.kind.Settings, rest, words)
+    if path == "cron":
+        repeat = form.fields.one("repeat")
+        return {"daily": "at", "weekly": "at", "monthly": "day"}.get(repeat, "cron"), words
+    found = next((place for start, place in _PLACES.items() if start and f"{path}.".startswith(f"{start}.")), field_)
+    return found or _PLACES[""], words

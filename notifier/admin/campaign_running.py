@@ -1,0 +1,145 @@
+"""Running a campaign by hand: the plan first, then the number, then one run, however often somebody clicks."""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from flask import current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from notifier import audit_log, clock
+from notifier.admin import arguments, login
+from notifier.admin.guard import Page, act, get, show
+from notifier.campaigns import control
+from notifier.campaigns.control import Follow
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.finding import Which, moment_of
+from notifier.campaigns.fingerprint import PlanChanged, Token, check
+from notifier.campaigns.plan import Planner
+from notifier.campaigns.planned import Plan
+from notifier.extensions import db
+from notifier.models import Campaign, CampaignRun, Role
+
+#: Above so many mails the number has to be typed.
+TYPED_ABOVE = 100
+
+#: A plan for "now" holds for so long.
+FRESH = timedelta(hours=1)
+
+
+class Running(Page):
+    """The plan, and the button that carries its number."""
+
+    @show("/<key:pk>/run", Role.editor)
+    def plan(self, pk: int) -> ResponseReturnValue:
+        """What a run would do, without doing it."""
+        return self._planned(pk, _which(arguments.choice("for", ("now", "newest"))))
+
+    @act("/<key:pk>/run")
+    def run(self, pk: int) -> ResponseReturnValue:
+        """Do what was planned, once. A second click lands on the run of the first."""
+        campaign: Campaign = get(Campaign, pk)
+        name, which, slot = campaign.name, _which(request.form.get("for", "")), _slot()
+        if slot is not None and (there := _run_of(pk, slot)) is not None:
+            return _to(there, "This run was started already: here it is.")
+        try:
+            token = Token.read(arguments.field("plan", 60))
+            # It opens a transaction of its own, which cannot write.
+            db.session.rollback()
+            fresh = _planner().plan(name, which, details=False)
+            _check(token, fresh, slot)
+        except CampaignError as error:
+            db.session.rollback()
+            return self._planned(pk, which, changed=str(error))
+        if token.count > TYPED_ABOVE and _typed() != token.count:
+            wrong = f"This is not the number of mails. Type {token.count:,}, or leave it."
+            return self._planned(pk, which, wrong=wrong)
+        return self._start(pk, name, slot or fresh.slot, token)
+
+    def _start(self, pk: int, name: str, slot: datetime, token: Token) -> ResponseReturnValue:
+        session, by = db.session(), login.actor()
+        try:
+            found = control.find(session, name)
+            run_id = control.run_now(session, found, current_app.extensions["notifier.kinds"], slot=slot)
+        except CampaignError as error:
+            session.rollback()
+            if (there := _run_of(pk, slot)) is not None:
+                return _to(there, "This run was started already: here it is.")
+            flash(str(error), "error")
+            return redirect(url_for(".campaign", pk=pk), 303)
+        audit_log.record(
+            session, by, "run.started", object_type="run", object_id=run_id,
+            after={"campaign": name, "slot": slot.isoformat(), "planned": token.count},
+        )  # fmt: skip
+        session.commit()
+        taken = cast("Follow", current_app.extensions["notifier.follow"]).started([run_id])
+        return _to(run_id, "It is on its way." if taken else "It waits for the broker, and goes by itself then.")
+
+    def _planned(self, pk: int, which: Which, *, changed: str = "", wrong: str = "") -> ResponseReturnValue:
+        campaign: Campaign = get(Campaign, pk)
+        name = campaign.name
+        try:
+            missed = moment_of(campaign, "newest", clock.now())
+            missed_slot = None if missed.at_once or _run_of(pk, missed.slot) else missed.slot
+            db.session.rollback()
+            plan = _planner().plan(name, which)
+        except CampaignError as error:
+            flash(str(error), "error")
+            return redirect(url_for(".edit", pk=pk), 303)
+        page: str = self.render(
+            "admin/campaign_run.html",
+            campaign=get(Campaign, pk),
+            plan=plan,
+            which=which,
+            missed=missed_slot,
+            everybody=plan.count + sum(plan.excluded.values()),
+            typed_above=TYPED_ABOVE,
+            changed=changed,
+            wrong=wrong,
+        )
+        return page, 409 if changed else 400 if wrong else 200
+
+
+def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
+    """Raise CampaignError where what was looked at is not what would run."""
+    now = clock.now()
+    stale = slot is None or not now - FRESH <= slot <= now if fresh.at_once else slot != fresh.slot
+    if stale:
+        raise PlanChanged("The plan is too old. Look at this one.")
+    check(token, fresh.fingerprint)
+    if fresh.count == 0:
+        raise PlanChanged("Nobody would get it any more.")
+
+
+def _planner() -> Planner:
+    return cast("Planner", current_app.extensions["notifier.planner"])
+
+
+def _which(text: str) -> Which:
+    return "newest" if text == "newest" else "now"
+
+
+def _slot() -> datetime | None:
+    """The slot that the plan was for."""
+    try:
+        slot = datetime.fromisoformat(request.form.get("slot", ""))
+    except ValueError:
+        return None
+    return slot if slot.tzinfo is not None else None
+
+
+def _typed() -> int | None:
+    """The number that was typed, with or without separators."""
+    text = "".join(letter for letter in arguments.field("count", 30) if letter not in ",. '\u202f\u00a0")
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _run_of(pk: int, slot: datetime) -> int | None:
+    query = select(CampaignRun.id).where(CampaignRun.campaign_id == pk, CampaignRun.slot == slot)
+    found: int | None = db.session.scalar(query)
+    return found
+
+
+def _to(run_id: int, words: str) -> ResponseReturnValue:
+    flash(words, "success")
+    return redirect(url_for("admin_runs.run", pk=run_id), 303)

@@ -1,0 +1,60 @@
+"""How pages write numbers, moments and names."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from notifier import clock
+
+NEVER = Markup('<span class="muted">never</span>')
+
+
+def number(value: float | None) -> str:
+    """1,234,567"""
+    return "\u2013" if value is None else f"{value:,}"
+
+
+def moment(value: datetime | None) -> Markup:
+    """A moment in UTC; scripts add the reader's own time to the tooltip."""
+    if value is None:
+        return NEVER
+    utc = value.astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}")
+
+
+def ago(value: datetime | None) -> Markup:
+    """How long ago, with the moment in the tooltip."""
+    if value is None:
+        return NEVER
+    utc = value.astimezone(UTC)
+    seconds = (clock.now() - utc).total_seconds()
+    words = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}", words
+    )
+
+
+def span(seconds: float | None) -> str:
+    """12 s, 5 min, 3 h, 4 days: as precise as people want it."""
+    if seconds is None:
+        return "\u2013"
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def words(value: object) -> str:
+    """A name of the code as people write it: verification_reminder -> verification reminder."""
+    return str(value).replace("_", " ")
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "moment": moment,
+    "ago": ago,
+    "span": span,
+    "words": words,
+}

@@ -1,0 +1,26 @@
+"""Health: everything that sending needs, each asked with a timeout."""
+
+from flask import current_app
+from flask.typing import ResponseReturnValue
+
+from notifier import clock, healthcheck
+from notifier.admin.guard import Page, show
+from notifier.extensions import db
+
+
+class HealthPage(Page):
+    """The same findings as those of `notifier health`."""
+
+    title = "Health"
+    section = "System"
+    slug = "health"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """One line for each."""
+        findings = [
+            *healthcheck.examine(db.session(), clock.now()),
+            *current_app.extensions["notifier.probes"](),
+        ]
+        page: str = self.render("admin/health.html", findings=findings, well=all(each.ok for each in findings))
+        return page

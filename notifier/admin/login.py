@@ -1,0 +1,116 @@
+"""Who is signed in. The cookie holds a token; the row of its session says what it is worth."""
+
+from flask import Flask, g, has_request_context, request, session
+from flask_login import LoginManager, current_user, login_user
+
+from notifier import clock
+from notifier.audit_log import Actor
+from notifier.extensions import db
+from notifier.models import Operator, Role
+from notifier.operators import sessions
+
+#: Where Flask-Login keeps what `get_id` gives.
+_COOKIE_KEY = "_user_id"
+
+#: What a page fetches by itself says so: it is no sign of a person.
+POLL_HEADER = "X-Poll"
+
+_RANKS = {role.value: rank for rank, role in enumerate((Role.viewer, Role.editor, Role.admin))}
+
+
+class SignedIn:
+    """An operator with a live session, as Flask-Login wants to see it."""
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def __init__(self, operator: Operator, token: str) -> None:
+        self.operator = operator
+        self.token = token
+
+    def get_id(self) -> str:
+        """What goes into the cookie: the token, never the key of an operator."""
+        return self.token
+
+
+def init_app(app: Flask) -> None:
+    """Let Flask-Login ask here who is signed in."""
+    manager = LoginManager()
+    # Sessions are rows here; Flask-Login's own protection would only bind them to addresses that change.
+    manager.session_protection = None
+    manager.user_loader(_resume)
+    manager.init_app(app, add_context_processor=False)
+
+
+def _resume(token: str) -> SignedIn | None:
+    found = sessions.resume(db.session(), token, now=clock.now(), touch=not is_poll())
+    if found is None:
+        return None
+    operator, wrote = found
+    if wrote:
+        db.session.commit()
+    return SignedIn(operator, token)
+
+
+def is_poll() -> bool:
+    """Whether a page asks by itself."""
+    return POLL_HEADER in request.headers
+
+
+def current() -> Operator | None:
+    """The operator who is signed in; None for anybody else."""
+    if not has_request_context() or not current_user.is_authenticated:
+        return None
+    operator: Operator = current_user.operator
+    return operator
+
+
+def token() -> str:
+    """The token of this session. Only for those who are signed in."""
+    held: str = current_user.token
+    return held
+
+
+def was_signed_in() -> bool:
+    """The cookie claims a session; whether there is one is another question."""
+    return _COOKIE_KEY in session
+
+
+def may(role: Role) -> bool:
+    """Whether whoever asks is signed in with this role or a higher one."""
+    operator = current()
+    return operator is not None and _RANKS.get(operator.role, -1) >= _RANKS[role.value]
+
+
+def actor() -> Actor:
+    """Whoever asks, for the audit log."""
+    operator = current()
+    if operator is None:
+        return Actor("nobody", ip=request.remote_addr or "")
+    return Actor(operator.email, operator.id, request.remote_addr or "")
+
+
+def sign_in(operator: Operator, how: str) -> None:
+    """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
+    by = Actor(operator.email, operator.id, request.remote_addr or "")
+    held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
+    db.session.commit()
+    forget()
+    login_user(SignedIn(operator, held))
+
+
+def sign_out() -> None:
+    """End this session, here and on the server."""
+    if current() is not None:
+        sessions.end(db.session(), token(), by=actor())
+        db.session.commit()
+    forget()
+
+
+def forget() -> None:
+    """Begin with an empty cookie."""
+    session.clear()
+    for name in ("csrf_token", "_login_user"):
+        if name in g:
+            g.pop(name)

@@ -1,0 +1,26 @@
+"""Where to go after signing in: to a page of ours, or to the dashboard. Nothing else is ever a target."""
+
+import re
+
+HOME = "/admin/"
+
+#: A path as we write paths: no scheme, no host, nothing that a browser reads as one (backslash, //, tab, line
+#: break), nothing escaped, no way up.
+_PATH = r"/(?:[A-Za-z0-9._~-]+/)*[A-Za-z0-9._~-]*"
+_QUERY = r"\?[A-Za-z0-9._~!$'()*+,;:@/?&=%-]*"
+_LOCAL = re.compile(rf"({_PATH})({_QUERY})?", re.ASCII)
+_QUERY_ONLY = re.compile(_QUERY, re.ASCII)
+
+MAX_LENGTH = 2000
+
+
+def local(target: str | None) -> str:
+    """`target` where it is a path (with a query) on this very origin, else the dashboard."""
+    if not target or len(target) > MAX_LENGTH:
+        return HOME
+    if _QUERY_ONLY.fullmatch(target):
+        return HOME + target
+    found = _LOCAL.fullmatch(target)
+    if found is None or any(part in {".", ".."} for part in found.group(1).split("/")):
+        return HOME
+    return target

@@ -1,0 +1,178 @@
+"""Runs: what became of each, while it happens and afterwards."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from flask import current_app, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from notifier import audit_log, clock
+from notifier.admin import arguments, login
+from notifier.admin.guard import Page, act, get, show
+from notifier.admin.listing import by_key
+from notifier.campaigns import control
+from notifier.campaigns.control import Follow
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.progress import progress, words_of
+from notifier.campaigns.repair import Repair
+from notifier.extensions import db
+from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState
+from notifier.overview.failures import failures
+
+#: Statuses in the order of the page; others have no place there unless they have mails.
+SHOWN = ("sent", "failed", "bounced", "complained", "suppressed", "skipped", "unknown", "cancelled", "expired")
+
+
+class Runs(Page):
+    """Every run of every campaign."""
+
+    title = "Runs"
+    section = "Send"
+    slug = "runs"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest that the filters leave."""
+        state, query = arguments.choice("state", [str(state) for state in RunState]), select(CampaignRun)
+        campaign = arguments.key("campaign")
+        if state:
+            query = query.where(CampaignRun.state == state)
+        if campaign is not None:
+            query = query.where(CampaignRun.campaign_id == campaign)
+        campaigns = dict(db.session.execute(select(Campaign.id, Campaign.title)).tuples().all())
+        page: str = self.render(
+            "admin/runs.html",
+            listing=by_key(query, CampaignRun.id),
+            titles=campaigns,
+            campaigns=sorted(campaigns.items(), key=lambda item: item[1].casefold()),
+            campaign=campaign or "",
+            state=state,
+            states=[str(state) for state in RunState],
+        )
+        return page
+
+    @show("/<key:pk>/")
+    def run(self, pk: int) -> ResponseReturnValue:
+        """One run."""
+        page: str = self.render("admin/run.html", **_facts(get(CampaignRun, pk)))
+        return page
+
+    @show("/<key:pk>/progress")
+    def progress(self, pk: int) -> ResponseReturnValue:
+        """All of it that changes, for the page to fetch."""
+        return render_template("admin/_run.html", **_facts(get(CampaignRun, pk)))
+
+    @act("/<key:pk>/pause")
+    def pause(self, pk: int) -> ResponseReturnValue:
+        """Stop it within one batch."""
+
+        def stop(run: CampaignRun) -> bool:
+            return control.pause_run(db.session(), run, reason=f"{login.actor().name} paused it")
+
+        return self._switch(pk, "run.paused", stop, "Paused. What is on the wire this moment still goes.")
+
+    @act("/<key:pk>/resume")
+    def resume(self, pk: int) -> ResponseReturnValue:
+        """Let it go on where it was."""
+
+        def go(run: CampaignRun) -> bool:
+            return control.resume_run(db.session(), run)
+
+        return self._switch(pk, "run.resumed", go, "It goes on.", lambda: _follow().resumed([pk]))
+
+    @show("/<key:pk>/cancel", Role.editor)
+    def ask_cancel(self, pk: int) -> ResponseReturnValue:
+        """What cancelling means."""
+        page: str = self.render("admin/run_cancel.html", **_facts(get(CampaignRun, pk)))
+        return page
+
+    @act("/<key:pk>/cancel")
+    def cancel(self, pk: int) -> ResponseReturnValue:
+        """What is not sent yet never is."""
+
+        def end(run: CampaignRun) -> bool:
+            return control.cancel_run(db.session(), run, reason=f"{login.actor().name} cancelled it")
+
+        words = "Cancelled. What was not sent yet never is."
+        return self._switch(pk, "run.cancelled", end, words, lambda: _follow().cancelled([pk]))
+
+    @show("/<key:pk>/repair", Role.editor)
+    def ask_repair(self, pk: int) -> ResponseReturnValue:
+        """What is missing of it."""
+        get(CampaignRun, pk)
+        db.session.rollback()
+        try:
+            damage = _repair().look(pk)
+        except CampaignError as error:
+            flash(str(error), "warning")
+            return redirect(url_for(".run", pk=pk), 303)
+        page: str = self.render("admin/run_repair.html", damage=damage, **_facts(get(CampaignRun, pk)))
+        return page
+
+    @act("/<key:pk>/repair")
+    def repair(self, pk: int) -> ResponseReturnValue:
+        """Owe what is missing, ring for what waits. Nobody gets anything twice."""
+        get(CampaignRun, pk)
+        by = login.actor()
+        db.session.rollback()
+        try:
+            done = _repair().mend(_repair().look(pk), by=by)
+        except CampaignError as error:
+            flash(str(error), "error")
+        else:
+            flash(f"Repaired: {done.owed:,} mails are owed that were missing, {done.rung:,} were rung for.", "success")
+        return redirect(url_for(".run", pk=pk), 303)
+
+    def _switch(
+        self,
+        pk: int,
+        action: str,
+        change: Callable[[CampaignRun], bool],
+        words: str,
+        after: Callable[[], Any] | None = None,
+    ) -> ResponseReturnValue:
+        """Change the state of a run, with its entry in the audit log; then what that means for its mails."""
+        get(CampaignRun, pk)
+        session = db.session()
+        run = control.find_run(session, pk)
+        before = {"state": run.state, "reason": run.reason}
+        moved = change(run)
+        if moved:
+            audit_log.record(
+                session, login.actor(), action, object_type="run", object_id=pk, before=before,
+                after={"state": run.state, "reason": run.reason},
+            )  # fmt: skip
+        session.commit()
+        if moved and after is not None:
+            after()
+        flash(words if moved else f"Nothing to do: the run is {run.state}.", "success" if moved else "warning")
+        return redirect(url_for(".run", pk=pk), 303)
+
+
+def _facts(run: CampaignRun) -> dict[str, Any]:
+    session, now = db.session(), clock.now()
+    campaign = session.get_one(Campaign, run.campaign_id)
+    words = words_of(campaign, run, current_app.extensions["notifier.kinds"])
+    far = progress(session, run, now)
+    waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
+    return {
+        "run": run,
+        "campaign": campaign,
+        "progress": far,
+        "shown": [(name, far.mails.get(name, 0)) for name in SHOWN if far.mails.get(name) or name in SHOWN[:2]],
+        "waiting": waiting,
+        "left_out": sorted(((number, words.get(code, code.replace("_", " "))) for code, number in run.excluded.items()),
+                           reverse=True),
+        "failures": failures(session, run_id=run.id) if any(far.mails.get(name) for name in SHOWN[1:4]) else None,
+        "is_open": run.state in OPEN,
+        "now": now,
+    }  # fmt: skip
+
+
+def _follow() -> Follow:
+    return cast("Follow", current_app.extensions["notifier.follow"])
+
+
+def _repair() -> Repair:
+    return cast("Repair", current_app.extensions["notifier.repair"])

@@ -1,0 +1,142 @@
+"""The way in and the way out. What is wrong is never said more precisely than it must be."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+import structlog
+from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from notifier import audit_log, clock
+from notifier.admin import arguments, limits, login, returning
+from notifier.audit_log import Actor
+from notifier.extensions import db
+from notifier.models import Operator
+from notifier.operators import roster, second_factor
+from notifier.sealing import Sealer
+
+log = structlog.get_logger(__name__)
+
+sign_in = Blueprint("sign_in", __name__, url_prefix="/admin")
+
+#: Between password and code.
+HALF_WAY_LIFE = timedelta(minutes=5)
+
+WRONG = "The address or the password is not right."
+WRONG_CODE = "This code is not right, or was used already. Wait for the next one."
+
+View = Callable[..., ResponseReturnValue]
+
+
+def limited(by: Sequence[Any]) -> Callable[[View], View]:
+    """Put these limits on a view."""
+
+    def wrap(view: View) -> View:
+        for limit in by:
+            view = limit(view)
+        return view
+
+    return wrap
+
+
+def sealer() -> Sealer:
+    """Opens the secrets of second factors."""
+    return cast("Sealer", current_app.extensions["notifier.sealer"])
+
+
+@sign_in.get("/sign-in")
+def form() -> ResponseReturnValue:
+    """Address and password."""
+    target = request.args.get("next", "")
+    if login.current() is not None:
+        return redirect(returning.local(target))
+    return _form(target)
+
+
+@sign_in.post("/sign-in")
+@limited(limits.password_limits)
+def check() -> ResponseReturnValue:
+    """Right: on to the page that was asked for, or to the second factor."""
+    target, email = request.form.get("next", ""), request.form.get("email", "")[:1000]
+    operator = roster.authenticate(db.session(), email, arguments.password("password"))
+    if operator is None:
+        _failed("password", email)
+        return _form(target, email=email, wrong=WRONG), 401
+    db.session.commit()
+    if operator.totp_secret is None:
+        login.sign_in(operator, "password")
+        return redirect(returning.local(target), 303)
+    pk = operator.id
+    login.forget()
+    session[limits.HALF_WAY] = [pk, int(clock.now().timestamp()), returning.local(target)]
+    return redirect(url_for("sign_in.code_form"), 303)
+
+
+@sign_in.get("/sign-in/code")
+def code_form() -> ResponseReturnValue:
+    """The second factor."""
+    if _half_way() is None:
+        return redirect(url_for("sign_in.form"))
+    return render_template("admin/sign_in_code.html", wrong="")
+
+
+@sign_in.post("/sign-in/code")
+@limited(limits.code_limits)
+def check_code() -> ResponseReturnValue:
+    """A code of the app, or a recovery code."""
+    half = _half_way()
+    if half is None:
+        flash("That took too long. Sign in again.", "warning")
+        return redirect(url_for("sign_in.form"), 303)
+    operator, target = half
+    typed, now, current = arguments.field("code", 100), clock.now(), db.session()
+    if second_factor.accept_code(current, operator, typed, sealer=sealer(), now=now):
+        login.sign_in(operator, "password and code")
+    elif second_factor.accept_recovery_code(current, operator, typed, now=now):
+        left = second_factor.recovery_codes_left(current, operator)
+        login.sign_in(operator, "password and recovery code")
+        flash(f"You used a recovery code; {left} are left. Make new ones on your account page.", "warning")
+    else:
+        _failed("code", operator.email)
+        return render_template("admin/sign_in_code.html", wrong=WRONG_CODE), 401
+    return redirect(returning.local(target), 303)
+
+
+@sign_in.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """End the session, also for copies of the cookie."""
+    login.sign_out()
+    flash("You are signed out.", "success")
+    return redirect(url_for("sign_in.form"), 303)
+
+
+def _form(target: str, *, email: str = "", wrong: str = "") -> str:
+    return render_template("admin/sign_in.html", next=target, email=email, wrong=wrong, over=False)
+
+
+def _half_way() -> tuple[Operator, str] | None:
+    """Whose password was right a moment ago, and where they want to go."""
+    match session.get(limits.HALF_WAY):
+        case [int(pk), int(at), str(target)] if clock.now().timestamp() - at <= HALF_WAY_LIFE.total_seconds():
+            operator = db.session.get(Operator, pk)
+            if operator is not None and operator.active and operator.totp_secret is not None:
+                return operator, target
+    return None
+
+
+def _failed(what: str, email: str) -> None:
+    """Write it down; of an address that is nobody's only that it was tried, for it may be a password."""
+    db.session.rollback()
+    try:
+        known = roster.by_address(db.session(), email)
+    except ValueError:
+        known = None
+    ip = request.remote_addr or ""
+    by = Actor(known.email, known.id, ip) if known else Actor("nobody", ip=ip)
+    audit_log.record(
+        db.session(), by, "operator.sign_in_failed", object_type="operator", object_id=known.id if known else "",
+        after={"wrong": what},
+    )  # fmt: skip
+    db.session.commit()
+    log.warning("admin.sign_in_failed", operator=known.id if known else None, wrong=what)

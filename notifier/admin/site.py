@@ -1,0 +1,92 @@
+"""The admin as a whole: its pages, its menu, its files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask, request, url_for
+from flask_admin import Admin
+from flask_admin.theme import Bootstrap4Theme
+
+from notifier.admin import arguments, formats, login, moments
+from notifier.admin.account import Account
+from notifier.admin.audit import AuditLog
+from notifier.admin.campaigns import Campaigns
+from notifier.admin.dashboard import Dashboard
+from notifier.admin.failures import FailuresPage
+from notifier.admin.guard import Page
+from notifier.admin.health import HealthPage
+from notifier.admin.jobs import Jobs
+from notifier.admin.notifications import Notifications
+from notifier.admin.people import People
+from notifier.admin.queue import QueuePage
+from notifier.admin.runs import Runs
+from notifier.admin.sign_in import sign_in
+from notifier.admin.suppressed import Suppressions
+from notifier.admin.tasks import Tasks
+from notifier.models import Role
+
+#: Every page, in the order of the menu. A new one is a class and a line here.
+PAGES: Sequence[type[Page]] = (
+    Dashboard,
+    Campaigns,
+    Runs,
+    Notifications,
+    People,
+    Suppressions,
+    FailuresPage,
+    QueuePage,
+    Tasks,
+    Jobs,
+    HealthPage,
+    AuditLog,
+    Account,
+)
+
+#: The sections of the menu; pages without one come first.
+SECTIONS = ("", "Send", "Find", "System")
+
+#: Style and scripts: open to everybody, the way in needs them too.
+assets = Blueprint("admin_assets", __name__, static_folder="static", static_url_path="/static/admin", url_prefix=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu."""
+
+    title: str
+    url: str
+    here: bool
+
+
+def init_app(app: Flask) -> None:
+    """Put the admin at /admin."""
+    app.url_map.converters["key"] = arguments.KeyConverter
+    login.init_app(app)
+    pages = [page() for page in PAGES]
+    admin = Admin(
+        app,
+        name="Notifier",
+        index_view=pages[0],
+        url="/admin",
+        endpoint="admin",
+        theme=Bootstrap4Theme(base_template="admin/base.html"),
+    )
+    admin.add_views(*pages[1:])
+    app.register_blueprint(assets)
+    app.register_blueprint(sign_in)
+    app.jinja_env.filters |= formats.FILTERS | moments.FILTERS
+    app.jinja_env.globals |= {
+        "admin_operator": login.current,
+        "admin_menu": lambda: _menu(pages),
+        "admin_may": lambda role: login.may(Role(role)),
+    }
+
+
+def _menu(pages: Sequence[Page]) -> list[tuple[str, list[Entry]]]:
+    """Sections with their entries, for whoever is signed in."""
+    by_section: dict[str, list[Entry]] = {name: [] for name in SECTIONS}
+    for page in pages:
+        if page.in_menu:
+            here = (request.endpoint or "").partition(".")[0] == page.endpoint
+            by_section[page.section].append(Entry(page.title, url_for(f"{page.endpoint}.index"), here))
+    return [(name, entries) for name, entries in by_section.items() if entries]

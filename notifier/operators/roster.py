@@ -1,0 +1,137 @@
+"""Who is an operator, with which role and password. Every change is in the audit log and ends open sessions."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier import audit_log, clock
+from notifier.addresses import AddressError, parse_address
+from notifier.audit_log import COMMAND_LINE, Actor
+from notifier.models import Operator, Role
+from notifier.operators import sessions
+
+#: Length is what makes a password hold (ASVS 6.2.1). Longer than the upper bound is not hashed at all.
+MIN_PASSWORD, MAX_PASSWORD = 15, 1000
+
+#: argon2id with the library's defaults, which follow RFC 9106.
+_hasher = PasswordHasher()
+
+
+class OperatorError(ValueError):
+    """That cannot be done to an operator; the message says why."""
+
+
+def create(session: Session, *, email: str, password: str, role: Role, by: Actor = COMMAND_LINE) -> Operator:
+    """Add an operator. The caller commits. Raises OperatorError or AddressError."""
+    address = parse_address(email)
+    _check_new(password)
+    if session.scalars(select(Operator).where(Operator.identity_key == address.identity_key)).one_or_none():
+        raise OperatorError("there is an operator with this address already")
+    operator = Operator(
+        email=address.envelope,
+        identity_key=address.identity_key,
+        password_hash=_hasher.hash(password),
+        role=role.value,
+        created_at=clock.now(),
+    )
+    session.add(operator)
+    session.flush()
+    _record(session, by, "operator.created", operator, after={"email": operator.email, "role": operator.role})
+    return operator
+
+
+def find(session: Session, email: str) -> Operator:
+    """The operator with this address. Raises OperatorError or AddressError."""
+    operator = by_address(session, email)
+    if operator is None:
+        raise OperatorError("there is no operator with this address")
+    return operator
+
+
+def by_address(session: Session, email: str) -> Operator | None:
+    """The operator with this address; None where there is none. Raises AddressError."""
+    key = parse_address(email).identity_key
+    return session.scalars(select(Operator).where(Operator.identity_key == key)).one_or_none()
+
+
+def any_exists(session: Session) -> bool:
+    """True where somebody can sign in already."""
+    return session.scalar(select(Operator.id).limit(1)) is not None
+
+
+def set_role(session: Session, operator: Operator, role: Role, *, by: Actor = COMMAND_LINE) -> None:
+    """Give another role. The caller commits."""
+    before = {"role": operator.role}
+    operator.role = role.value
+    sessions.end_all(session, operator.id)
+    _record(session, by, "operator.role_changed", operator, before=before, after={"role": operator.role})
+
+
+def set_active(session: Session, operator: Operator, active: bool, *, by: Actor = COMMAND_LINE) -> None:
+    """Let in, or keep out from the next request on. The caller commits."""
+    before = {"active": operator.active}
+    operator.active = active
+    sessions.end_all(session, operator.id)
+    action = "operator.enabled" if active else "operator.disabled"
+    _record(session, by, action, operator, before=before, after={"active": active})
+
+
+def change_password(
+    session: Session, operator: Operator, password: str, *, by: Actor = COMMAND_LINE, keep: str | None = None
+) -> None:
+    """Set a new password and end all sessions but that of the token `keep`. The caller commits."""
+    _check_new(password)
+    operator.password_hash = _hasher.hash(password)
+    sessions.end_all(session, operator.id, keep=keep)
+    _record(session, by, "operator.password_changed", operator)
+
+
+def authenticate(session: Session, email: str, password: str) -> Operator | None:
+    """The operator who has this address and password, if there is one and it is active.
+
+    It takes as long for an unknown address as for a known one. The caller commits: the hash may be renewed.
+    """
+    try:
+        operator = by_address(session, email)
+    except AddressError:
+        operator = None
+    right = check_password(operator, password)
+    if operator is None or not right or not operator.active:
+        return None
+    if _hasher.check_needs_rehash(operator.password_hash):
+        operator.password_hash = _hasher.hash(password)
+    return operator
+
+
+def check_password(operator: Operator | None, password: str) -> bool:
+    """Whether this is the operator's password. Nobody has none, and that takes as long to find out."""
+    nobody = _nobody()
+    if len(password) > MAX_PASSWORD:
+        password = ""
+    try:
+        _hasher.verify(operator.password_hash if operator else nobody, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return operator is not None
+
+
+@cache
+def _nobody() -> str:
+    """The hash of nobody's password: an unknown address must take as long as a known one."""
+    return _hasher.hash("an address that is no operator's")
+
+
+def _check_new(password: str) -> None:
+    if len(password) < MIN_PASSWORD:
+        raise OperatorError(f"the password needs {MIN_PASSWORD} characters or more")
+    if len(password) > MAX_PASSWORD:
+        raise OperatorError(f"the password may have {MAX_PASSWORD} characters at most")
+
+
+def _record(session: Session, by: Actor, action: str, operator: Operator, **values: Mapping[str, Any]) -> None:
+    audit_log.record(session, by, action, object_type="operator", object_id=operator.id, **values)

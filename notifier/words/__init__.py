@@ -1,0 +1,27 @@
+"""The words of mails that operators write: read, refused with the line, filled in, laid out.
+
+A source is parsed and held against a list of what is allowed, never compiled to find out. What is allowed
+looks names up, chooses, and repeats over one list; it calls nothing, computes nothing and reaches nothing
+that was not handed in as plain values.
+"""
+
+from notifier.words.aside import draw_aside
+from notifier.words.errors import WordsError
+from notifier.words.layout import Filled, lay_out
+from notifier.words.reading import parse
+from notifier.words.shapes import Sample, shape_of
+from notifier.words.texts import FIELDS, Checked, Drawn, Words
+
+__all__ = [
+    "FIELDS",
+    "Checked",
+    "Drawn",
+    "Filled",
+    "Sample",
+    "Words",
+    "WordsError",
+    "draw_aside",
+    "lay_out",
+    "parse",
+    "shape_of",
+]

@@ -1,0 +1,41 @@
+"""Words that nobody has seen yet are filled in by another process, which may neither take long nor much."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from notifier.words.errors import WordsError
+from notifier.words.texts import Drawn, Words
+
+#: Seconds until it is killed, whatever it does. It limits its own computing time far below: see `child`.
+PATIENCE = 4.0
+
+_ROOT = Path(__file__).resolve().parents[2]
+_TOO_MUCH = "This takes too long, or too much memory. Write it simpler."
+
+
+def draw_aside(words: Words, offered: Mapping[str, Any], context: Mapping[str, Any], *, content: bool = False) -> Drawn:
+    """What `Checked(words, offered).draw(context)` gives, from a process of its own.
+
+    `offered` and `context` are plain values. Raises WordsError as that does, and where the process had to be ended.
+    """
+    asked = json.dumps({"words": asdict(words), "offered": offered, "context": context, "content": content})
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "notifier.words.child"],
+            input=asked.encode(), capture_output=True, timeout=PATIENCE, cwd=_ROOT, check=False,
+            # Nothing of ours: no key, no address of a database.
+            env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise WordsError(_TOO_MUCH) from None
+    if ended.returncode != 0:
+        raise WordsError(_TOO_MUCH)
+    answer = json.loads(ended.stdout)
+    if "error" in answer:
+        raise WordsError(**answer["error"])
+    return Drawn(**answer["drawn"])

@@ -1,0 +1,45 @@
+"""`python -m notifier.words.child`: fills words in, within limits that the kernel holds. JSON in, JSON out."""
+
+import json
+import resource
+import sys
+from typing import Any
+
+from notifier.words.errors import WordsError
+from notifier.words.texts import Checked, Words
+
+#: Seconds of computing, and bytes of memory in all.
+CPU, MEMORY = 2, 256 * 1024 * 1024
+
+
+def _limit() -> None:
+    """Nothing that comes later can lift it. Files cannot be written, and no process can be begun."""
+    for what, most in (
+        (resource.RLIMIT_CPU, CPU),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    """What `notifier.words.aside` asks for."""
+    try:
+        checked = Checked(Words(**asked["words"]), asked["offered"], content=asked["content"])
+        drawn = checked.draw(asked["context"])
+    except WordsError as error:
+        return {"error": {"message": error.message, "line": error.line, "field": error.field}}
+    return {"drawn": {"subject": drawn.subject, "heading": drawn.heading, "body": drawn.body}}
+
+
+def main() -> None:
+    """Answer one question."""
+    _limit()
+    asked = json.loads(sys.stdin.buffer.read())
+    sys.stdout.write(json.dumps(answer(asked)))
+
+
+if __name__ == "__main__":
+    main()
