@@ -202,6 +202,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             journal=journal,
             lease=timedelta(seconds=settings.mail_lease),
             staging=staging,
+            context=app.app_context,
         ),
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
         "notifier.probes": lambda: [

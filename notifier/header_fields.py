@@ -41,7 +41,10 @@ def encode_header_text(name: str, text: str, *, limit: int = SUBJECT_LIMIT) -> b
     head = _field_head(name)
     if not clean:
         return head.encode("ascii") + b"\r\n"
-    words = clean.split(" ") if _PLAIN_WORDS.match(clean) else None
+    plain = _PLAIN_WORDS.match(clean)
+    if plain and len(head) + len(clean) <= SOFT_LINE:
+        return f"{head}{clean}\r\n".encode("ascii")
+    words = clean.split(" ") if plain else None
     if words is None or max(map(len, words)) >= SOFT_LINE - len(head):
         words = _encoded_words(clean, len(head))
     return (head + _fold(words, len(head)) + "\r\n").encode("ascii")

@@ -6,12 +6,14 @@ batch go the same way.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
+from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.journal import Journal
 from notifier.delivery.mail.compose import Composed, Composer
@@ -27,8 +29,11 @@ from notifier.models import Status
 
 log = structlog.get_logger(__name__)
 
-#: Rows claimed in one statement: what a lost host may leave unsettled.
+#: Rows claimed in one statement: twice as many are what a lost host may leave unsettled.
 CHUNK = 250
+
+#: From so many on a portion is worth a thread of its own for its statements.
+WORTH_A_THREAD = 20
 
 
 class TransientDelivery(Exception):
@@ -53,8 +58,12 @@ class Sender:
         journal: Journal,
         lease: timedelta,
         staging: Staging = EVERYBODY,
+        context: Context | None = None,
     ) -> None:
-        """`session` gives the current session; `lease` must outlast the mailer's total deadline."""
+        """`session` gives the current session; `lease` must outlast the mailer's total deadline.
+
+        `context` is what `session` needs in another thread; without it there is no other.
+        """
         self.session = session
         self.composer = composer
         self.hand_over = hand_over
@@ -63,6 +72,7 @@ class Sender:
         self.journal = journal
         self.lease = lease
         self.staging = staging
+        self.context = context
 
     def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
@@ -76,22 +86,28 @@ class Sender:
             if isinstance(portion, Deferred):
                 decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 continue
-            with self.journal.writing() as owner:
-                decisions += _Batch(self, portion, owner, quick=quick).run()
+            with self.journal.writing() as owner, self._aside(portion) as aside:
+                decisions += _Batch(self, portion, owner, aside, quick=quick).run()
         if quick and decisions[Decision.THROTTLE]:
             raise TransientDelivery
         return decisions
+
+    def _aside(self, portion: Portion) -> AbstractContextManager[Aside]:
+        if self.context is None or len(portion.pks) < WORTH_A_THREAD:
+            return nullcontext(at_once)
+        return beside(self.context)
 
 
 class _Batch:
     """One portion on its way through one transport."""
 
-    def __init__(self, sender: Sender, portion: Portion, owner: str, *, quick: bool) -> None:
+    def __init__(self, sender: Sender, portion: Portion, owner: str, aside: Aside, *, quick: bool) -> None:
         self._sender = sender
         self._portion = portion
         self._owner = owner
         self._quick = quick
-        self._settler = Settler(sender.session)
+        self._aside = aside
+        self._settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome.
         self._under_way: dict[int, tuple[Claimed, Composed]] = {}
@@ -107,20 +123,28 @@ class _Batch:
         return self._decisions
 
     def _claimed(self) -> Iterator[Claimed]:
-        """Rows that are ours, a chunk at a time, for as long as the way is open."""
-        session, pks = self._sender.session, self._portion.pks
-        for start in range(0, len(pks), CHUNK):
-            if self._portion.stopped:
+        """Rows that are ours, a chunk at a time, for as long as the way is open.
+
+        The next chunk is claimed while half of this one is still to go.
+        """
+        pks = self._portion.pks
+        coming = self._aside(self._claim, pks[:CHUNK])
+        for start in range(CHUNK, len(pks) + CHUNK, CHUNK):
+            rows = coming.result()
+            yield from rows[: CHUNK // 2]
+            following = pks[start : start + CHUNK]
+            if following and not self._portion.stopped:
+                coming = self._aside(self._claim, following)
+                yield from rows[CHUNK // 2 :]
+            else:
+                yield from rows[CHUNK // 2 :]
                 return
-            rows = ledger.claim(
-                session(),
-                pks[start : start + CHUNK],
-                now=clock.now(),
-                lease=self._sender.lease,
-                owner=self._owner,
-            )
-            session().commit()
-            yield from rows
+
+    def _claim(self, pks: Sequence[int]) -> list[Claimed]:
+        session = self._sender.session()
+        rows = ledger.claim(session, pks, now=clock.now(), lease=self._sender.lease, owner=self._owner)
+        session.commit()
+        return rows
 
     def _wanted(self, rows: Iterable[Claimed]) -> Iterator[Owed]:
         """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""

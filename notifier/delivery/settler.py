@@ -1,14 +1,16 @@
 """Stores how tries ended, whatever it takes: what a mail server said cannot be asked again."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, suppressions
+from notifier.delivery.aside import Aside, at_once
 from notifier.delivery.smtp.outcome import Outcome
 from notifier.ledger import Claimed, Settlement
 from notifier.models import SuppressionReason
@@ -21,6 +23,9 @@ TOGETHER = 50
 #: Seconds after which they are stored in any case, so that people see a slow batch move.
 AT_MOST = 1.0
 
+#: Stores that may be under way beside the sending: where the database is slow, sending waits for it.
+UNDER_WAY = 4
+
 #: Seconds between tries where the database is away.
 PAUSES = (0.1, 0.5, 2.0, 5.0)
 
@@ -28,19 +33,23 @@ PAUSES = (0.1, 0.5, 2.0, 5.0)
 class Settler:
     """Collects the ends of one batch and stores them in few statements."""
 
-    def __init__(self, session: Callable[[], Session]) -> None:
-        """`session` gives the current session; each flush is a transaction of its own."""
+    def __init__(self, session: Callable[[], Session], aside: Aside = at_once) -> None:
+        """`session` gives the current session; each store is a transaction of its own, made by `aside`."""
         self._session = session
+        self._aside = aside
         self._ends: list[Settlement] = []
         self._bounced: list[tuple[str, str]] = []
         self._since = time.monotonic()
+        self._stores: deque[Future[None]] = deque()
         self.statuses: Counter[str] = Counter()
 
     def add(self, end: Settlement) -> None:
-        """Take note of an end; it is stored now or soon."""
+        """Take note of an end; it is stored now or soon. Raises what an earlier store met."""
         self._ends.append(end)
         if len(self._ends) >= TOGETHER or time.monotonic() - self._since > AT_MOST:
-            self.flush()
+            self._hand_over()
+            while self._stores and (self._stores[0].done() or len(self._stores) > UNDER_WAY):
+                self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
         """The address of this row does not exist: no more mail to it."""
@@ -49,9 +58,18 @@ class Settler:
 
     def flush(self) -> None:
         """Store what is waiting. Raises DBAPIError where the database stays away."""
+        self._hand_over()
+        while self._stores:
+            self._stores.popleft().result()
+
+    def _hand_over(self) -> None:
         ends, self._ends = self._ends, []
         bounced, self._bounced = self._bounced, []
         self._since = time.monotonic()
+        if ends:
+            self._stores.append(self._aside(self._insist, ends, bounced))
+
+    def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
         for pause in (*PAUSES, None):
             try:
                 self._store(ends, bounced)
@@ -65,8 +83,6 @@ class Settler:
                 return
 
     def _store(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
-        if not ends:
-            return
         session = self._session()
         settled = ledger.settle(session, ends, now=clock.now())
         for identity_key, evidence in bounced:

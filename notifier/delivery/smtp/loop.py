@@ -84,6 +84,8 @@ class _Batch:
         self._opening: set[Wire] = set()
         self._talking: set[Wire] = set()
         self._leaving: set[Wire] = set()
+        #: Those that gave way, in the order in which they did.
+        self._paused: deque[Wire] = deque()
         self._opened = 0
         #: As many connections as the server has let us open.
         self._limit = lender.connections
@@ -131,15 +133,27 @@ class _Batch:
         waiting = self._grow() if self._verdict is None else self._give_up(self._verdict)
         if not self._opening and not self._talking:
             return waiting
-        for key, _ in self._selector.select(0 if waiting and self._verdict else _TICK):
+        for key, _ in self._selector.select(0 if self._paused or (waiting and self._verdict) else _TICK):
             wire: Wire = key.data
-            wire.on_ready()
-            if wire.socket is not key.fileobj or wire.waits_for != key.events:
-                self._watch(wire, key)
+            if not wire.paused:
+                wire.on_ready()
+                self._follow(wire, key)
+        if self._paused:
+            wire = self._paused.popleft()
+            assert wire.socket is not None
+            key = self._selector.get_key(wire.socket)
+            wire.resume()
+            self._follow(wire, key)
         now = monotonic()
         if now >= self._next_check:
             self._check_clock(now)
         return True
+
+    def _follow(self, wire: Wire, key: selectors.SelectorKey) -> None:
+        if wire.paused:
+            self._paused.append(wire)
+        if wire.socket is not key.fileobj or wire.waits_for != key.events:
+            self._watch(wire, key)
 
     def close(self) -> None:
         """Close what is still at work; the idle connections are the lender's."""

@@ -46,10 +46,17 @@ class Read:
         self.phase = phase
 
 
-Op: TypeAlias = Connect | StartTls | Write | Read
+class Yield:
+    """Let the other conversations of this thread read their replies first: what follows takes its time."""
+
+    __slots__ = ()
+
+
+Op: TypeAlias = Connect | StartTls | Write | Read | Yield
 T = TypeVar("T")
 #: A Read is answered with a Reply; what the others are answered with nobody looks at.
 Conversation: TypeAlias = Generator[Op, Reply, T]
 
 #: One for each phase, made once: they carry nothing else.
 READ = {phase: Read(phase) for phase in Phase}
+YIELD = Yield()

@@ -31,47 +31,60 @@ class WireError(Exception):
 class ReplyReader:
     """Collects bytes and hands out whole replies, in order."""
 
-    __slots__ = ("_buffer", "_position")
+    __slots__ = ("_buffer", "_lines")
 
     def __init__(self) -> None:
+        #: What belongs to no whole line yet, and behind it nothing.
         self._buffer = b""
-        self._position = 0
+        #: Whole lines that belong to no reply handed out so far, the newest first.
+        self._lines: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
         """Add what came in."""
-        if self._position == len(self._buffer):
-            self._buffer = data
-        else:
-            self._buffer = self._buffer[self._position :] + data
-        self._position = 0
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        if self._lines:
+            lines = self._lines[::-1] + lines
+        lines.reverse()
+        self._lines = lines
 
     @property
     def pending(self) -> bool:
         """Whether bytes wait that belong to no reply handed out so far."""
-        return self._position < len(self._buffer)
+        return bool(self._lines or self._buffer)
 
     def take(self) -> Reply | None:
         """The next reply, None where it is not whole yet. Raises WireError (garbage)."""
-        buffer, start = self._buffer, self._position
-        position = start
-        while (end := buffer.find(b"\n", position)) >= 0:
-            if end - start > MAX_LINE:
-                _check_size(end - position, end - start)
-            # 45 is "-": more lines of this reply follow.
-            if end - position < 4 or buffer[position + 3] != 45:
-                self._position = end + 1
-                return parse_reply(buffer[start:end])
-            position = end + 1
-        _check_size(len(buffer) - position, len(buffer) - start)
+        lines = self._lines
+        # 45 is "-": more lines of this reply follow.
+        if lines and (len(lines[-1]) < 4 or lines[-1][3] != 45):
+            line = lines.pop()
+            if len(line) > MAX_LINE:
+                raise _endless()
+            return parse_reply(line)
+        return self._take_long()
+
+    def _take_long(self) -> Reply | None:
+        """A reply of several lines, or of one that is not whole yet."""
+        lines, size = self._lines, 0
+        for number in range(len(lines) - 1, -1, -1):
+            line = lines[number]
+            size += len(line) + 1
+            if len(line) > MAX_LINE or size > MAX_REPLY:
+                raise _endless()
+            if len(line) < 4 or line[3] != 45:
+                whole = lines[number:]
+                del lines[number:]
+                return parse_reply(b"\n".join(reversed(whole)))
+        if len(self._buffer) > MAX_LINE or size + len(self._buffer) > MAX_REPLY:
+            raise _endless()
         # What cannot become a reply need not be waited for.
-        if len(buffer) - position > 3:
-            _split(buffer[position:].rstrip(b"\r"))
+        if len(self._buffer) > 3:
+            _split(self._buffer.rstrip(b"\r"))
         return None
 
 
-def _check_size(line: int, reply: int) -> None:
-    if line > MAX_LINE or reply > MAX_REPLY:
-        raise WireError(Failure.GARBAGE, "a reply without end")
+def _endless() -> WireError:
+    return WireError(Failure.GARBAGE, "a reply without end")
 
 
 def _split(line: bytes) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from notifier.delivery.smtp.channel import Channel
 from notifier.delivery.smtp.dial import Dial, check
-from notifier.delivery.smtp.ops import Connect, Conversation, Op, Read, StartTls, Write
+from notifier.delivery.smtp.ops import Connect, Conversation, Op, Read, StartTls, Write, Yield
 from notifier.delivery.smtp.outcome import Failure, Phase, Reply
 from notifier.delivery.smtp.replies import ReplyReader, WireError
 from notifier.delivery.smtp.session import Endpoint, Session
@@ -34,6 +34,8 @@ class Wire:
         self.socket: socket.socket | None = None
         self.waits_for = 0
         self.due = math.inf
+        #: The conversation gives way: `resume` when the others have had their turn.
+        self.paused = False
         self.result: Any = None
         #: When the last conversation ended, monotonic seconds.
         self.idle_since = monotonic()
@@ -50,6 +52,9 @@ class Wire:
         """Drive one conversation to its end and return its result. Blocks until `deadline` at most."""
         self.start(conversation, deadline)
         while self.waits_for:
+            if self.paused:
+                self.resume()
+                continue
             assert self.socket is not None
             poller = select.poll()
             poller.register(self.socket, select.POLLIN if self.waits_for == EVENT_READ else select.POLLOUT)
@@ -70,10 +75,17 @@ class Wire:
 
     def on_ready(self) -> None:
         """The socket has become what `waits_for` said."""
+        if self.paused:
+            return
         try:
             self._continue()
         except WireError as error:
             self._advance(None, error)
+
+    def resume(self) -> None:
+        """Let a conversation that gave way go on."""
+        self.paused = False
+        self._advance(None)
 
     def expire(self) -> None:
         """`due` has passed."""
@@ -94,7 +106,7 @@ class Wire:
     def close(self) -> None:
         """Close the socket and give up the conversation, if one runs. Nothing is said to the server."""
         conversation, self._conversation = self._conversation, None
-        self.waits_for = 0
+        self.waits_for, self.paused = 0, False
         if conversation is not None:
             conversation.close()
         self._hang_up()
@@ -102,7 +114,7 @@ class Wire:
     def abandon(self) -> None:
         """In a forked child: close our copy of the socket. The parent's conversation goes on untouched."""
         self._conversation = None
-        self.waits_for = 0
+        self.waits_for, self.paused = 0, False
         self._hang_up()
 
     # --- the conversation ------------------------------------------------------------------------
@@ -123,6 +135,9 @@ class Wire:
                     elif type(op) is Write:
                         value = None
                         self._write(op)
+                    elif type(op) is Yield:
+                        self.paused, self.waits_for, self.due = True, EVENT_READ, math.inf
+                        return
                     else:
                         self._begin(op)
                         return
