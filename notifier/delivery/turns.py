@@ -25,7 +25,7 @@ def domain_of(address: str) -> str:
 
 def domains(session: Session, pks: Sequence[int]) -> dict[int, str]:
     """The recipient domain of each of these rows, in their order."""
-    query = select(Notification.id, Notification.recipient).where(Notification.id.in_(pks))
+    query = select(Notification.id, Notification.recipient).where(ledger.among(session, Notification.id, pks))
     found = {pk: domain_of(recipient) for pk, recipient in session.execute(query)}
     session.rollback()
     return {pk: found[pk] for pk in pks if pk in found}
@@ -81,14 +81,14 @@ class Turns:
         """What each of these rows asks for. Empty where no limit is about any of them."""
         if not (bulk or self._limits.always):
             return {}
+        session = self._session()
         query = (
             select(Notification.id, Notification.recipient, Notification.campaign_id, Campaign.rate)
             .outerjoin(Campaign, Campaign.id == Notification.campaign_id)
-            .where(Notification.id.in_(pks))
+            .where(ledger.among(session, Notification.id, pks))
         )
         if not self._limits.always:
             query = query.where(Campaign.rate.is_not(None))
-        session = self._session()
         found = {row[0]: Request(row[0], domain_of(row[1]), *row[2:]) for row in session.execute(query)}
         session.rollback()
         return {pk: found[pk] for pk in pks if pk in found}

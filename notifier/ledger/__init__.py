@@ -19,6 +19,7 @@ from notifier.ledger.bulk import (
 )
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
+from notifier.ledger.keys import among
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake
 from notifier.ledger.settling import Reply, Settlement, settle
 
@@ -34,6 +35,7 @@ __all__ = [
     "Recipient",
     "Reply",
     "Settlement",
+    "among",
     "cancel_run",
     "claim",
     "defer",

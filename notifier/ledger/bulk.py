@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
+from notifier.ledger.keys import among
 from notifier.ledger.rows import changed
 from notifier.models import CampaignRun, Notification, RunState, Status
 
@@ -125,7 +126,9 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
     paused = select(CampaignRun.id).where(CampaignRun.state == RunState.paused)
     statement = (
         update(_N)
-        .where(_N.id.in_(pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until)
+        .where(
+            among(session, _N.id, pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until
+        )
         .values(next_attempt_at=until, ring_at=until, reason=PAUSED)
         .returning(_N.id)
     )

@@ -12,6 +12,7 @@ from sqlalchemy import CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
+from notifier.ledger.keys import among
 from notifier.ledger.settling import Reply, Settlement, settle
 from notifier.models import Notification, OnUnknown, Status, User
 
@@ -129,7 +130,11 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
 
     Whoever was quick has tried them already: then the end of that try says when.
     """
-    waiting = (Notification.id.in_(pks), Notification.status == Status.pending, Notification.ring_at <= seen)
+    waiting = (
+        among(session, Notification.id, pks),
+        Notification.status == Status.pending,
+        Notification.ring_at <= seen,
+    )
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
     session.execute(
         update(Notification).where(*waiting).values(ring_at=later).execution_options(synchronize_session=False)
@@ -151,7 +156,7 @@ def defer(session: Session, pks: Collection[int], *, until: datetime, reason: st
     due = case((_N.deadline < until, _N.deadline), else_=until)
     statement = (
         update(_N)
-        .where(_N.id.in_(pks), _N.status == Status.pending, _N.next_attempt_at < due)
+        .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at < due)
         .values(next_attempt_at=due, ring_at=due, reason=reason)
     )
     return changed(session, statement)

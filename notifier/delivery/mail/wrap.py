@@ -12,9 +12,25 @@ def wordwrap(text: str, width: int = 79, break_long_words: bool = False, break_o
     for line in text.splitlines():
         if len(line) <= width:
             wrapped.append(line.rstrip())
-        else:
+        elif "  " in line or not line.isprintable():
             _wrap(line.rstrip(), width, wrapped)
+        else:
+            _wrap_plain(line.rstrip(), width, wrapped)
     return "\n".join(wrapped)
+
+
+def _wrap_plain(line: str, width: int, wrapped: list[str]) -> None:
+    """A line with one blank between its words, as nearly all are."""
+    start, end = 0, len(line)
+    while end - start > width:
+        cut = line.rfind(" ", start + 1, start + width + 1)
+        if cut < 0:
+            cut = line.find(" ", start + width)
+            if cut < 0:
+                break
+        wrapped.append(line[start:cut])
+        start = cut + 1
+    wrapped.append(line[start:])
 
 
 def _wrap(line: str, width: int, wrapped: list[str]) -> None:
