@@ -23,13 +23,14 @@ from notifier.campaigns.tick import Tick
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
+from notifier.delivery.drafts import Drafts
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
 from notifier.delivery.limits import Limits
 from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.render import Renderer
 from notifier.delivery.mail.staging import Staging
-from notifier.delivery.mailer import Mail
+from notifier.delivery.mailer import NO_KEY, Mail
 from notifier.delivery.pace import Pace
 from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
@@ -221,7 +222,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             links,
             gate=gate,
             journal=journal,
-            recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week),
+            recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
             lease=timedelta(seconds=settings.mail_lease),
             staging=staging,
@@ -237,6 +238,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         ),
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
+        "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
         "notifier.queues": lambda: peek(celery),
         "notifier.run_now": publisher.run_now,
         "notifier.publisher": publisher,

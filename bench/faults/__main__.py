@@ -58,9 +58,11 @@ def _run(fault: Fault, stage: Stage) -> Result:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run faults", description="Kill, hang and flood it, and count the mails.")
-    parser.add_argument("--mails", type=int, default=20_000, help="of kill9 and of the backlog (default: %(default)s)")
+    parser.add_argument(
+        "--mails", type=int, default=20_000, help="of kill9, campaign_kill9 and the backlog (default: %(default)s)"
+    )
     parser.add_argument("--kills", type=int, default=60, help="of kill9 (default: %(default)s)")
-    parser.add_argument("--policy", choices=("resend", "never", "both"), default="both", help="of kill9")
+    parser.add_argument("--policy", choices=("resend", "never", "both"), default="both", help="of the two")
     parser.add_argument("--seed", type=int, help="of the random choices; printed where it is not given")
     parser.add_argument("--quick", action="store_true", help="2,000 mails and 10 kills")
     parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of faults, with commas")

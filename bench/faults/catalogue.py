@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bench.faults.campaign import campaign_kill9
 from bench.faults.kill9 import kill9
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
@@ -26,11 +27,15 @@ class Fault:
 
 
 def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, delay_ms: float) -> list[Fault]:
-    """`mails` and `kills` are those of kill9."""
+    """`mails` and `kills` are those of kill9; campaign_kill9 has as many mails."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
         *(
             Fault("kill9", partial(kill9, mails=mails, kills=kills, policy=each, seed=seed, delay_ms=delay_ms))
+            for each in policies
+        ),
+        *(
+            Fault("campaign_kill9", partial(campaign_kill9, users=mails, policy=each, seed=seed, delay_ms=delay_ms))
             for each in policies
         ),
         Fault("worker_kill9_after_dot", kill_after_dot),

@@ -1,22 +1,17 @@
 """kill -9 of sending processes, again and again, while batches go out."""
 
-import os
 import random
-import re
-import signal
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.faults.checker import judge_kills, tally, wire_at
 from bench.faults.history import Kill
+from bench.faults.killer import Killer
 from bench.faults.result import Result
-from bench.faults.scene import Scene, Worker
+from bench.faults.scene import Scene
 from bench.faults.stage import Stage
-from notifier.delivery import journal
-from notifier.embedded.ports import wait_until
 
 #: Of all kills, so many hit the whole worker: the parent and its children at once.
 WHOLE = 0.15
@@ -24,14 +19,8 @@ WHOLE = 0.15
 AHEAD = 2500
 #: Keys that are handed over at once: the size of the publisher's messages.
 SLICE = 1000
-#: Seconds that a kill waits at most for a process that has mails under way.
-PATIENCE = 30.0
 #: After the last kill: two rings of the sweep and their mails.
 DRAIN = 120.0
-#: A kill comes a random moment after a process was seen to be sending, up to so many seconds.
-LATER = 0.08
-
-_OWNER = re.compile(r"-(\d+)-[0-9a-f]+$")
 
 
 def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay_ms: float = 4.0) -> Result:
@@ -39,7 +28,8 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
     result = Result(f"kill9 ({policy})", "I1 I2 I3 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack, delay_ms=delay_ms)
-        massacre = _Massacre(scene, scene.worker(), scene.owe(mails, policy=policy), random.Random(seed))
+        killer = Killer(scene, scene.worker(), random.Random(seed))
+        massacre = _Massacre(killer, scene.owe(mails, policy=policy))
         start = time.monotonic()
         done = massacre.run(kills)
         killing = time.monotonic() - start
@@ -73,10 +63,8 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
 class _Massacre:
     """Kills at random moments, spread evenly over the mails."""
 
-    scene: Scene
-    worker: Worker
+    killer: Killer
     keys: list[int]
-    rng: random.Random
     published: int = 0
 
     def run(self, kills: int) -> list[Kill]:
@@ -84,68 +72,14 @@ class _Massacre:
         done: list[Kill] = []
         for number in range(kills):
             self._publish(upto=(number + 1) * len(self.keys) // (kills + 1) + AHEAD)
-            victim = self._victim()
-            if victim is None:
+            kill = self.killer.strike(WHOLE)
+            if kill is None:
                 break
-            time.sleep(self.rng.uniform(0, LATER))
-            whole = self.rng.random() < WHOLE
-            # No sweep meanwhile: the journals of the dead are read here first.
-            with self.scene.sweeper.lock:
-                alive = [pid for pid in self.worker.children() if not _is_gone(pid)]
-                done.append(self._kill(alive if whole else [victim], whole))
-            if whole:
-                self.worker.stop()
-                self.worker.start()
+            done.append(kill)
         self._publish(upto=len(self.keys))
         return done
 
     def _publish(self, upto: int) -> None:
         while self.published < min(upto, len(self.keys)):
-            self.scene.ring(self.keys[self.published : self.published + SLICE])
+            self.killer.scene.ring(self.keys[self.published : self.published + SLICE])
             self.published += SLICE
-
-    def _victim(self) -> int | None:
-        """A child with mails under way: its journal is not empty."""
-        busy: list[int] = []
-
-        def found() -> bool:
-            sending = {pid for pid, path in self._journals() if _size(path)}
-            # One that was just killed is a child until its parent has noticed.
-            busy[:] = [pid for pid in self.worker.children() if pid in sending and not _is_gone(pid)]
-            return bool(busy)
-
-        return self.rng.choice(sorted(busy)) if wait_until(found, PATIENCE, pause=0.005) else None
-
-    def _kill(self, pids: list[int], whole: bool) -> Kill:
-        self.scene.sink.count()
-        before = time.monotonic()
-        if whole:
-            self.worker.kill_all()
-        else:
-            os.kill(pids[0], signal.SIGKILL)
-        # From here on it runs no more; to be gone altogether takes it some milliseconds.
-        killed = time.monotonic()
-        wait_until(lambda: all(map(_is_gone, pids)), 10, pause=0.001)
-        traces = [journal.read(path) for pid, path in self._journals() if pid in pids]
-        doubtful = frozenset(pk for trace in traces for pk in trace.begun - trace.replied.keys())
-        return Kill(before, killed, doubtful, "all" if whole else "child")
-
-    def _journals(self) -> list[tuple[int, Path]]:
-        """(process id, journal) of everybody, also of the dead."""
-        paths = (self.scene.stage.folder / "journal").glob("*" + journal.SUFFIX)
-        owners = [(_OWNER.search(path.stem), path) for path in paths]
-        return [(int(match[1]), path) for match, path in owners if match]
-
-
-def _size(path: Path) -> int:
-    with suppress(FileNotFoundError):
-        return path.stat().st_size
-    return 0
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"

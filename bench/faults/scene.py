@@ -16,20 +16,26 @@ from sqlalchemy.exc import DBAPIError
 from bench.children import READY_SECONDS, Child, clean_env
 from bench.faults.history import Log, Row, Seen
 from bench.faults.stage import SECRET, Stage
+from notifier.campaigns.tick import Ticked
 from notifier.embedded.ports import wait_until
 from notifier.extensions import db
+
+#: The chore that every fault has; "notifier.tick" is the other one.
+SWEEP = ("notifier.sweep",)
 
 
 class Sweeper:
     """Sweeps in the driver, as beat and a control worker would, until it is stopped."""
 
-    def __init__(self, app: Flask, interval: float) -> None:
-        """`interval`: seconds between two sweeps."""
+    def __init__(self, app: Flask, interval: float, chores: Sequence[str] = SWEEP) -> None:
+        """`interval`: seconds between two sweeps. `chores`: extensions of the application that are run each time."""
         #: Held while it sweeps: whoever reads the journals of the dead must come first.
         self.lock = threading.Lock()
         #: Sweeps that the database did not let through, and the longest one in seconds.
         self.failed, self.longest = 0, 0.0
-        self._app, self._interval = app, interval
+        #: Expansions that ticks called for again.
+        self.resumed = 0
+        self._app, self._interval, self._chores = app, interval, chores
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._thread.start()
@@ -39,7 +45,9 @@ class Sweeper:
             with self.lock, self._app.app_context():
                 start = time.monotonic()
                 try:
-                    self._app.extensions["notifier.sweep"].run()
+                    for chore in self._chores:
+                        did = self._app.extensions[chore].run()
+                        self.resumed += len(did.resumed) if isinstance(did, Ticked) else 0
                 except DBAPIError:
                     self.failed += 1
                 finally:
@@ -116,14 +124,15 @@ class Sink:
 class Scene:
     """One fault: a fresh ledger, a fresh sink, workers as needed."""
 
-    def __init__(self, stage: Stage, stack: ExitStack, *, delay_ms: float = 4.0, sweep_every: float = 1.0) -> None:
-        """`delay_ms`: of each reply of the sink; `sweep_every`: seconds."""
+    def __init__(self, stage: Stage, stack: ExitStack, *, delay_ms: float = 4.0, sweep_every: float = 1.0,
+                 chores: Sequence[str] = SWEEP) -> None:  # fmt: skip
+        """`delay_ms`: of each reply of the sink; `sweep_every`: seconds; `chores`: see Sweeper."""
         stage.forget()
         self.stage = stage
         self._stack = stack
         self.folder = Path(tempfile.mkdtemp(dir=stage.folder))
         self.sink = Sink(stack, self.folder, delay_ms)
-        self.sweeper = Sweeper(stage.app, sweep_every)
+        self.sweeper = Sweeper(stage.app, sweep_every, chores)
         stack.callback(self.sweeper.stop)
 
     def worker(self, queues: str = "bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:

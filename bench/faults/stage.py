@@ -17,6 +17,7 @@ from flask import Flask
 
 from notifier import clock
 from notifier.app import create_app
+from notifier.campaigns import tick
 from notifier.config import Settings
 from notifier.delivery import sweep
 from notifier.extensions import db
@@ -28,6 +29,11 @@ SECRET = "faults-key-that-is-long-enough-for-everything"
 
 #: The sweep rings again for bulk mail after ten minutes; a fault run has not so much time.
 RING_AGAIN = timedelta(seconds=8)
+
+#: In production an expansion that nobody touched for a minute is called for again.
+STALE = timedelta(seconds=2)
+
+_TABLES = "notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns"
 
 
 class CommittedPostgres(PostgresServer):
@@ -77,7 +83,7 @@ class Stage:
 
     def forget(self) -> None:
         """Leave nothing of the fault before."""
-        self.execute("TRUNCATE notifications, attempts, suppressions, transports, paces RESTART IDENTITY CASCADE")
+        self.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY CASCADE")
         with self.redis() as client:
             client.flushall()
         shutil.rmtree(self.folder / "journal", ignore_errors=True)
@@ -87,7 +93,7 @@ class Stage:
 def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
     """Start the servers, migrate, seed `users` unverified users; end all of it, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
-    sweep.RING_AGAIN[True] = RING_AGAIN
+    sweep.RING_AGAIN[True], tick.STALE = RING_AGAIN, STALE
     with ExitStack() as stack:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)

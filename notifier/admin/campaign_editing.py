@@ -21,7 +21,7 @@ from notifier.campaigns import editing
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.config import Settings
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.kind import EmailKind
+from notifier.emails.kind import Category, EmailKind
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignState, Role, User
 
@@ -49,7 +49,9 @@ class Editing(Page):
         if kind is None:
             page: str = self.render("admin/campaign_new.html", kinds=_campaign_kinds())
             return page
-        values = {"cron": "0 9 * * 1", "title": kind.replace("_", " ").capitalize(), "name": kind.replace("_", "-")}
+        # News go when somebody sends them; everything else begins as a suggestion.
+        cron = None if _kind(kind).category is Category.news else "0 9 * * 1"
+        values = {"cron": cron, "title": kind.replace("_", " ").capitalize(), "name": kind.replace("_", "-")}
         return self._page(Form(_kind(kind), campaign_form.shown(values, _kind(kind))))
 
     @act("/new")

@@ -184,6 +184,10 @@ def place(form: Form, path: str, words: str) -> tuple[str, str]:
     field_, _, rest = path.partition(".")
     if field_ == "settings":
         return settings_fields.place(form.kind.Settings, rest, words)
+    first = words.partition(" ")[0]
+    if path == "audience" and first in LABELS:
+        # A mistake of two inputs together, told by the names that the code has for them.
+        return first, " ".join(f"\u201c{LABELS[word]}\u201d" if word in LABELS else word for word in words.split())
     if path == "cron":
         repeat = form.fields.one("repeat")
         return {"daily": "at", "weekly": "at", "monthly": "day"}.get(repeat, "cron"), words

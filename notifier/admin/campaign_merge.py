@@ -55,10 +55,12 @@ def conflict(
     """Compare what is stored now with `yours`, by what it was when the form was opened (`seen`)."""
     theirs = _flat(_plain(written(campaign)))
     mine = _flat(_plain(_normal(yours, kinds, campaign)))
-    base = _flat(_opened(opened) or {})
+    was = _opened(opened)
+    # Where nobody can know what was there, everything that differs is told.
+    base = _flat(was or {})
     merged, differences = dict(theirs), []
     for name in sorted(theirs.keys() | mine.keys() | base.keys()):
-        their, my, old = theirs.get(name), mine.get(name), base.get(name, ...)
+        their, my, old = theirs.get(name), mine.get(name), ... if was is None else base.get(name)
         if their == my:
             continue
         by_them, by_me = their != old, my != old

@@ -85,7 +85,7 @@ class Running(Page):
             plan = _planner().plan(name, which)
         except CampaignError as error:
             flash(str(error), "error")
-            return redirect(url_for(".edit", pk=pk), 303)
+            return redirect(url_for(".edit", pk=pk), 302 if request.method == "GET" else 303)
         page: str = self.render(
             "admin/campaign_run.html",
             campaign=get(Campaign, pk),

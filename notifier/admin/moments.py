@@ -23,13 +23,20 @@ def in_zone(value: datetime | None, zone: str = "UTC") -> Markup:
 
 
 def here(value: datetime | None) -> Markup:
-    """The same moment in UTC; scripts write it on the clocks of whoever looks."""
+    """A moment in UTC; scripts write it on the clocks of whoever looks."""
     if value is None:
         return Markup("")
     utc = value.astimezone(UTC)
-    return Markup('<time datetime="{}" data-here>{} UTC</time>').format(
-        utc.isoformat(), f"{utc:%a} {utc.day} {utc:%b %Y, %H:%M}"
-    )
+    words = f"{utc:%a} {utc.day} {utc:%b}, {utc:%H:%M}"
+    return Markup('<time datetime="{}" data-here>{} UTC</time>').format(utc.isoformat(), words)
+
+
+def also_here(value: datetime | None, zone: str) -> Markup:
+    """What `here` says, beside a moment in `zone`; left out where that is the same clock."""
+    if value is None:
+        return Markup("")
+    hidden = Markup(" hidden") if zone == "UTC" else ""
+    return Markup('<span class="also" data-zone="{}"{}>{}</span>').format(zone, hidden, here(value))
 
 
 def until(value: datetime | None) -> str:
@@ -46,7 +53,7 @@ def until(value: datetime | None) -> str:
 
 
 def takes(seconds: float | None) -> str:
-    """About how long something takes: 40 s, 12 min, 3 h 20 min."""
+    """About how long something takes: 40 s, 12 min, 3 h 20 min, 3 days."""
     if seconds is None:
         return ""
     minutes = round(seconds / 60)
@@ -54,6 +61,8 @@ def takes(seconds: float | None) -> str:
         return f"{max(seconds, 1):.0f} s"
     if minutes < 120:
         return f"{minutes} min"
+    if minutes >= 2 * 1440 and not minutes % 1440:
+        return f"{minutes // 1440} days"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
@@ -70,6 +79,7 @@ def capitalize_first(text: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "in_zone": in_zone,
     "here": here,
+    "also_here": also_here,
     "until": until,
     "takes": takes,
     "capitalize_first": capitalize_first,

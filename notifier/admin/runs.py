@@ -40,7 +40,7 @@ class Runs(Page):
             query = query.where(CampaignRun.state == state)
         if campaign is not None:
             query = query.where(CampaignRun.campaign_id == campaign)
-        campaigns = dict(db.session.execute(select(Campaign.id, Campaign.title)).tuples().all())
+        campaigns = dict(db.session.execute(select(Campaign.id, Campaign.title)).all())
         page: str = self.render(
             "admin/runs.html",
             listing=by_key(query, CampaignRun.id),
@@ -106,7 +106,7 @@ class Runs(Page):
             damage = _repair().look(pk)
         except CampaignError as error:
             flash(str(error), "warning")
-            return redirect(url_for(".run", pk=pk), 303)
+            return redirect(url_for(".run", pk=pk))
         page: str = self.render("admin/run_repair.html", damage=damage, **_facts(get(CampaignRun, pk)))
         return page
 

@@ -23,6 +23,7 @@ from notifier.admin.runs import Runs
 from notifier.admin.sign_in import sign_in
 from notifier.admin.suppressed import Suppressions
 from notifier.admin.tasks import Tasks
+from notifier.admin.words import Templates
 from notifier.models import Role
 
 #: Every page, in the order of the menu. A new one is a class and a line here.
@@ -30,6 +31,7 @@ PAGES: Sequence[type[Page]] = (
     Dashboard,
     Campaigns,
     Runs,
+    Templates,
     Notifications,
     People,
     Suppressions,

@@ -46,6 +46,8 @@ class CampaignOccasion(Occasion):
     lifetime: timedelta | None
     on_unknown: str
     capped: bool
+    #: What its mails say (CampaignWords); None: the files of its kind.
+    words_id: int | None = None
 
     @property
     def life(self) -> timedelta:
@@ -72,7 +74,7 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOcc
         kind=campaign.kind,
         slot=slot.astimezone(UTC),
         zone=zone,
-        settings=_read(kind.Settings, campaign.settings, "settings"),
+        settings=settings_of(campaign, kind),
         since=campaign.created_at,
         zone_is=whose,
         kind_of=kind,
@@ -83,6 +85,7 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOcc
         lifetime=None if campaign.lifetime is None else timedelta(seconds=campaign.lifetime),
         on_unknown=campaign.on_unknown,
         capped=campaign.capped,
+        words_id=campaign.words_id,
     )
 
 
@@ -91,6 +94,11 @@ def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int,
     query = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     found = session.execute(query.where(CampaignRun.id.in_(run_ids)))
     return {run.id: (run, occasion_of(campaign, run.slot, kinds)) for run, campaign in found}
+
+
+def settings_of(campaign: Campaign, kind: CampaignKind) -> Any:
+    """What the campaign says to its kind, an instance of its Settings. Raises AudienceError."""
+    return _read(kind.Settings, campaign.settings, "settings")
 
 
 def _read(model: type[M], values: Any, name: str) -> M:

@@ -143,8 +143,12 @@ def _checked(
     try:
         draft = Draft.model_validate(dict(values))
     except ValidationError as error:
-        raise Invalid([_problem(line) for line in lines_of(error)]) from None
-    problems = [*_kind_problems(draft, kinds), *_policy_problems(draft)]
+        found = [_problem(line) for line in lines_of(error)]
+        told = {field.partition(".")[0] for field, _ in found}
+        # All mistakes at once: what is wrong elsewhere does not hide these.
+        found += [each for each in _kind_problems(values, kinds) if each[0].partition(".")[0] not in told]
+        raise Invalid(found) from None
+    problems = [*_kind_problems(draft.model_dump(), kinds), *_policy_problems(draft)]
     columns = draft.model_dump(mode="python")
     try:
         schedule = check(**{field: columns[field] for field in SCHEDULE}, anchor=created_at or now)
@@ -164,15 +168,15 @@ def _checked(
     }
 
 
-def _kind_problems(draft: Draft, kinds: Kinds) -> list[tuple[str, str]]:
+def _kind_problems(values: Mapping[str, Any], kinds: Kinds) -> list[tuple[str, str]]:
     problems = []
     try:
-        kind = campaign_kind(kinds, draft.kind)
+        kind = campaign_kind(kinds, str(values.get("kind")))
     except AudienceError as error:
         return [_problem(str(error))]
     for field, model in (("audience", Audience), ("settings", kind.Settings)):
         try:
-            model.model_validate(getattr(draft, field))
+            model.model_validate(values.get(field) or {})
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
     return problems

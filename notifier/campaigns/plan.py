@@ -109,7 +109,7 @@ class Planner:
 
     def _config(self, campaign: Campaign, moment: Moment) -> str:
         slot = "now" if moment.at_once else moment.slot.isoformat()
-        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience)
+        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience, campaign.words_id)
         return config_of(*rows, self._version_of(campaign.kind), slot)
 
     def _sample(
@@ -117,7 +117,7 @@ class Planner:
     ) -> Rendered | None:
         if not chosen:
             return None
-        row = _as_claimed(session, occasion, min(group.user_id for group in chosen), now)
+        row = as_claimed(session, occasion, min(group.user_id for group in chosen), now)
         try:
             return self._render(session, row)
         except ValueError as error:
@@ -171,7 +171,7 @@ def _left_out(
     return sorted(found, key=lambda each: (-each.count, each.code))
 
 
-def _as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: datetime) -> Claimed:
+def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: datetime) -> Claimed:
     """The row that this person would get, as a worker would have it."""
     among = User.id == user_id
     row = session.execute(audience.chosen(session, occasion, among, now=now)).one()
@@ -194,6 +194,7 @@ def _as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now:
         campaign_id=occasion.campaign_id,
         run_id=None,
         user=recipient,
+        words_id=occasion.words_id,
     )
 
 

@@ -63,7 +63,7 @@ class Plan:
     throughput: Throughput
     #: How long it takes to send them all; None where nobody can know.
     seconds: float | None
-    #: To whom the sample would go, and the mail.
+    #: The mail that the first of them would get; None where there is nobody, or where a note says why.
     sample: Rendered | None
     fingerprint: Fingerprint
     #: What somebody who runs it should know.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, heartbeats, ledger
 from notifier.audience import Kinds
 from notifier.campaigns.runs import Planned, add_runs, changed, run_of
-from notifier.models import Campaign, CampaignRun, CampaignState, RunState
+from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState
 from notifier.scheduling.misfires import backlog, misfired
 from notifier.scheduling.schedule import Schedule
 from notifier.transaction import transaction
@@ -152,6 +152,13 @@ def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
         total += cancelled
         if cancelled < CHUNK:
             return total
+
+
+def close_after(session: Callable[[], Session], pk: int) -> bool:
+    """Close the run of this notification where that was its last mail, so that nobody waits for the next tick."""
+    with transaction(session) as current:
+        run_id = current.scalar(select(Notification.run_id).where(Notification.id == pk))
+    return run_id is not None and close(session, run_id, clock.now())
 
 
 def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:

@@ -76,4 +76,8 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on standard error that hears (done, of how many); it is gone at the end."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(what, total=None)
-        yield lambda done, total=None: bars.update(bar, completed=done, total=total)
+
+        def told(done: int, total: int | None = None) -> None:
+            bars.update(bar, completed=done, total=total)
+
+        yield told

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, heartbeats
 from notifier.campaigns.expand import Expansion
-from notifier.campaigns.tick import Tick
+from notifier.campaigns.tick import Tick, close_after
 from notifier.delivery import purge as retention
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.sweep import Sweep
@@ -37,6 +37,8 @@ def deliver_notification(self: Task, pk: int) -> None:
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
     sender().deliver(pks, bulk=True)
+    if pks:
+        close_after(db.session, pks[-1])
 
 
 @celery_app.task(name="notifier.sweep")

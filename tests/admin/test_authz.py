@@ -15,6 +15,7 @@ from notifier.admin.guard import Page
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
 from tests.conftest import make_owed
+from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import SIGN_IN, Desk
 
 DATA = Path(__file__).parent.parent / "data"
@@ -30,6 +31,11 @@ EDITORS = {
     "admin_notifications.export", "admin_notifications.ask", "admin_notifications.decide",
     "admin_people.export", "admin_suppressions.export", "admin_suppressions.add",
     "admin_suppressions.ask_lift", "admin_suppressions.lift",
+    "admin_campaigns.choose_kind", "admin_campaigns.create", "admin_campaigns.edit", "admin_campaigns.save",
+    "admin_campaigns.preview_schedule", "admin_campaigns.preview_audience", "admin_campaigns.pause",
+    "admin_campaigns.resume", "admin_campaigns.ask_archive", "admin_campaigns.archive", "admin_campaigns.plan",
+    "admin_campaigns.run", "admin_runs.pause", "admin_runs.resume", "admin_runs.ask_cancel", "admin_runs.cancel",
+    "admin_runs.ask_repair", "admin_runs.repair",
 }  # fmt: skip
 ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}
 
@@ -52,6 +58,7 @@ def world(app: Flask) -> Flask:
         )
         db.session.commit()
         assert pk == 1
+        assert start_run(make_campaign()) == 1
     return app
 
 

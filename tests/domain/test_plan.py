@@ -80,9 +80,9 @@ def people_of_all_sorts() -> list[int]:
 )
 def test_a_plan_is_what_the_run_then_does(planner: Planner, values: dict[str, Any]) -> None:
     people_of_all_sorts()
-    campaign = make_campaign(**values)
-    pk, before = campaign.id, checksum()
+    pk = make_campaign(**values).id
     db.session.rollback()
+    before = checksum()
     plan = planner.plan("news")
     assert checksum() == before
     run_id = start_run(db.session.get_one(Campaign, pk), plan.slot)
@@ -93,7 +93,8 @@ def test_a_plan_is_what_the_run_then_does(planner: Planner, values: dict[str, An
     due = db.session.scalars(select(Notification.next_attempt_at).where(Notification.run_id == run_id)).all()
     assert (plan.first, plan.last) == (min(due), max(due))
     assert all(each.words and each.people for each in plan.left_out)
-    assert planner.plan("news", slot=plan.slot).excluded["already"] == plan.count
+    db.session.rollback()
+    assert planner.plan("news", slot=plan.slot).count == 0
 
 
 def test_a_plan_shows_a_sample_and_people_with_what_they_were_judged_by(planner: Planner) -> None:
@@ -140,9 +141,8 @@ def test_nothing_can_be_written_meanwhile_and_everything_afterwards() -> None:
     make_people(1)
     with reading(db.session) as session, pytest.raises(DBAPIError):
         session.execute(delete(User))
-    with pytest.raises(RuntimeError), reading(db.session):
-        with reading(db.session):
-            pass
+    with pytest.raises(RuntimeError), reading(db.session), reading(db.session):
+        pass
     db.session.execute(delete(User))
     db.session.commit()
     assert db.session.scalars(select(User.id)).all() == []
@@ -189,7 +189,7 @@ def test_what_somebody_should_know_is_noted(planner: Planner) -> None:
 
 def test_an_unknown_or_unreadable_campaign_is_told_in_words(planner: Planner) -> None:
     make_campaign(settings={"subject": "Only this"})
-    with pytest.raises(CampaignError, match="no campaign 'nws'. There are: news"):
+    with pytest.raises(CampaignError, match=r"no campaign 'nws'\. There are: news"):
         planner.plan("nws")
     with pytest.raises(CampaignError, match=r"news cannot be read: settings\.heading"):
         planner.plan("news")

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 class Up:
     """One `up` on free ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """`settings`: more for the environment, such as another database."""
+        self.settings = settings
         self.data = folder / "data"
         self.output = folder / "output"
         with self.output.open("wb") as output:
@@ -32,7 +34,7 @@ class Up:
     def env(self) -> dict[str, str]:
         """From another folder, as `./run` does it; leases end soon, so that tests need not wait for them."""
         quick = {"MAIL_TIMEOUT_TOTAL": "4", "MAIL_LEASE": "5", "RATELIMIT_ENABLED": "0"}
-        return {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFIER_DATA_DIR": str(self.data), **quick}
+        return {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFIER_DATA_DIR": str(self.data), **quick, **self.settings}
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
@@ -44,6 +46,15 @@ class Up:
     def wait_until_up(self) -> None:
         assert wait_until(lambda: "notifier is up" in self.says() or self.process.poll() is not None, 180, 0.2)
         assert self.process.poll() is None, self.says()
+
+    def run(self, *arguments: str) -> str:
+        """The `notifier` command in a second shell, beside the running stack. What it says."""
+        command = self.command(*arguments)
+        done = subprocess.run(
+            command, env=self.env(), cwd=self.data.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def address(self, name: str) -> str:
         found = re.search(rf"(?m)^  {name} +(http://\S+)$", self.says())

@@ -1,12 +1,9 @@
 """A real worker on a real broker, over real SMTP."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 import redis
-from celery.contrib.testing.worker import start_worker
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -15,69 +12,15 @@ from notifier.addresses import parse_address
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.tasks import jobs
-from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from notifier.tasks.celery_app import TRANSACTIONAL
 from tests.support.browse import Visitor
-from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import SmtpServer
-
-SECONDS = 10.0
+from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
 )
-
-
-@pytest.fixture
-def smtp() -> Iterator[SmtpServer]:
-    with SmtpServer() as server:
-        yield server
-
-
-@pytest.fixture
-def broker(valkey: ValkeyServer) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-        yield client
-
-
-@pytest.fixture
-def live_app(make_app: Callable[..., Flask], valkey: ValkeyServer, broker: redis.Redis, smtp: SmtpServer) -> Flask:
-    app = make_app(
-        redis_url=valkey.url,
-        mail_server=smtp.host,
-        mail_port=smtp.port,
-        mail_suppress_send=False,
-        sweep_grace=0.1,
-    )
-    # One process, many applications: forget the connections to the broker of the one before.
-    app.extensions["celery"]._after_fork()
-    return app
-
-
-@contextmanager
-def working(app: Flask) -> Iterator[None]:
-    with start_worker(
-        app.extensions["celery"],
-        pool="threads",
-        concurrency=4,
-        queues=[TRANSACTIONAL, BULK, CONTROL],
-        perform_ping_check=False,
-        shutdown_timeout=20,
-    ):
-        yield
-
-
-def eventually(check: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not check():
-        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
-        time.sleep(0.02)
-
-
-def statuses(app: Flask) -> list[str]:
-    with app.app_context():
-        return list(db.session.scalars(select(Notification.status)))
 
 
 def sign_up_quietly(app: Flask, number: int = 1) -> None:

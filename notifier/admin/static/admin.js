@@ -59,12 +59,26 @@
       if (isNaN(moment) || time.dataset.local) return;
       time.dataset.local = "yes";
       if (time.hasAttribute("data-here")) {
-        time.title = time.textContent;
-        time.textContent = moment.toLocaleString(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+        here(time, moment);
         return;
       }
       time.title = (time.title ? time.title + " · " : "") + moment.toLocaleString(undefined, { timeZoneName: "short" });
     });
+  }
+  function here(time, moment) {
+    var form = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+    var beside = time.closest("[data-zone]");
+    time.title = time.textContent;
+    time.textContent = moment.toLocaleString(undefined, form);
+    if (!beside) return;
+    // Twice the same clock says nothing.
+    try {
+      form.timeZone = beside.dataset.zone;
+      delete form.timeZoneName;
+      var there = moment.toLocaleString(undefined, form);
+      delete form.timeZone;
+      beside.hidden = there === moment.toLocaleString(undefined, form);
+    } catch (unknownZone) { beside.hidden = false; }
   }
   localTimes(document);
   document.addEventListener("notifier:fragment", function (event) { localTimes(event.target); });

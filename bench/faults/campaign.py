@@ -1,0 +1,159 @@
+"""kill -9 of a campaign: while its run becomes rows, and while the rows become mails."""
+
+import random
+import time
+from collections import Counter
+from contextlib import ExitStack
+from datetime import timedelta
+
+from bench.faults.checker import judge_kills, tally, wire_at
+from bench.faults.expanding import Expanding, Standing
+from bench.faults.history import Kill, Seen
+from bench.faults.killer import Killer
+from bench.faults.result import Result
+from bench.faults.scene import SWEEP, Scene
+from bench.faults.stage import Stage
+from notifier import clock
+from notifier.campaigns import evidence
+from notifier.campaigns.audit import Audit, Report
+from notifier.campaigns.editing import create
+from notifier.embedded.ports import wait_until
+from notifier.extensions import db
+
+#: Kills in each of the two phases.
+KILLS = 5
+#: Of all kills, so many hit the whole worker: the parent and its children at once.
+WHOLE = 0.3
+#: Transactions of the expansion: so many that there is always one to hit.
+CHUNKS = 40
+#: Seconds: from the last kill to the last mail, and from there to the end of the run.
+DRAIN, CLOSE = 120.0, 30.0
+
+WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
+
+
+def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms: float) -> Result:
+    """An announcement for `users` people: nobody missing, nobody twice but for the doubt that the ledger shows."""
+    result = Result(f"campaign_kill9 ({policy})", "I1 I2 I3 I4 I5 I7 I8")
+    rng = random.Random(seed)
+    with ExitStack() as stack:
+        scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "notifier.tick"))
+        _nobody_else(stage, users, rng.random())
+        people = stage.execute("SELECT count(*) FROM users")[0][0]
+        worker = scene.worker("expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion")
+        _announce(stage, policy)
+        start = time.monotonic()
+        expanding = Expanding(scene, worker, rng, WHOLE)
+        stood = expanding.kill(KILLS)
+        expanded = expanding.over(DRAIN)
+        result.expect(expanded, "I8: the expansion does not come to its end")
+        result.figures |= _of_expansion(stood, scene, time.monotonic() - start)
+        result.expect(len(stood) == KILLS, f"only {len(stood)} of {KILLS} kills hit the expansion")
+        # Its rows are there and nobody has sent one: this is the work of the expansion alone.
+        result.problems += _owed(stage, users, people)
+
+        start = time.monotonic()
+        kills = _kill_sending(scene, Killer(scene, scene.worker("bulk"), rng), users)
+        result.expect(len(kills) == KILLS, f"only {len(kills)} of {KILLS} kills hit the sending")
+        result.expect(scene.settle(DRAIN), f"I8: {scene.under_way()} rows are under way {DRAIN:.0f} s after the kills")
+        seconds = time.monotonic() - start
+        closed = wait_until(lambda: expanding.state() == "done", CLOSE, pause=0.2)
+        result.expect(closed, f"I8: the run is {expanding.state()}, not done")
+        _judge(result, scene, kills, policy, users)
+        result.figures["mails/s"] = round(users / seconds)
+    return result
+
+
+def _nobody_else(stage: Stage, users: int, salt: float) -> None:
+    """All but `users` of the people want no news; those who do live in every chunk."""
+    query = """
+        INSERT INTO preferences (user_id, category, wanted, updated_at)
+        SELECT id, 'news', false, now() FROM (SELECT id FROM users ORDER BY md5(id || %s) OFFSET %s) AS others"""
+    stage.execute(query, f"-{salt}", users)
+
+
+def _announce(stage: Stage, policy: str) -> None:
+    """A campaign whose one slot is a moment ahead: the tick makes the run."""
+    now = clock.now()
+    values = {
+        "name": "news",
+        "kind": "announcement",
+        "once_at": now + timedelta(seconds=1),
+        "settings": WORDS,
+        "on_unknown": policy,
+    }
+    with stage.app.app_context():
+        create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)
+        db.session.commit()
+        db.session.remove()
+
+
+def _of_expansion(stood: list[Standing], scene: Scene, seconds: float) -> dict[str, object]:
+    return {
+        "kills in the expansion": dict(Counter(each.whom for each in stood)),
+        "inside a transaction": sum(each.inside for each in stood),
+        "rows at the kills": "/".join(str(each.rows) for each in stood),
+        "called again by the tick": scene.sweeper.resumed,
+        "seconds of expansion": round(seconds, 1),
+    }
+
+
+def _owed(stage: Stage, users: int, people: int) -> list[str]:
+    """What is wrong with the rows, before the first is sent."""
+    rows, persons = stage.execute("SELECT count(*), count(DISTINCT user_id) FROM notifications")[0]
+    wanting = "SELECT id FROM users WHERE NOT EXISTS (SELECT FROM preferences WHERE user_id = users.id)"
+    missing = stage.execute(f"SELECT count(*) FROM ({wanting} EXCEPT SELECT user_id FROM notifications) AS m")[0][0]
+    planned, excluded = stage.execute("SELECT planned, excluded FROM campaign_runs")[0]
+    checks = (
+        ("I1", missing == 0, f"{missing} people are missing"),
+        ("I5", rows == persons == users, f"{rows} rows for {persons} people instead of {users}"),
+        ("I8", planned == users, f"the run counted {planned} rows instead of {users}"),
+        ("I8", sum(excluded.values()) == people - users, f"the run left out {excluded} of {people - users}"),
+    )
+    return [f"{invariant}: {what}" for invariant, right, what in checks if not right]
+
+
+def _kill_sending(scene: Scene, killer: Killer, users: int) -> list[Kill]:
+    done: list[Kill] = []
+    for number in range(KILLS):
+        wait_until(lambda n=number: scene.sink.look().accepted >= users * n // (KILLS + 1), DRAIN, pause=0.005)  # type: ignore[misc]
+        kill = killer.strike(WHOLE)
+        if kill is None:
+            break
+        done.append(kill)
+        # What a dead child had taken from the queue waits for its bell: here for the next sweep, not ten minutes.
+        scene.stage.execute("UPDATE notifications SET ring_at = now() WHERE status = 'pending'")
+    return done
+
+
+def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: int) -> None:
+    """The ledger, the mail server, the journals and the audit must say the same."""
+    rows, seen = scene.rows(), scene.sink.look()
+    found, wire = tally(rows, seen), wire_at(seen, rows, kills)
+    result.add(found)
+    result.problems += judge_kills(found, wire)
+    result.expect(policy != "never" or not found.extra, "I2: copies although the policy is never")
+    totals = scene.stage.execute("SELECT totals FROM campaign_runs")[0][0]
+    result.expect(totals == dict(found.statuses), f"I8: the run says {totals}, its rows {dict(found.statuses)}")
+    result.expect(sum(found.statuses.values()) == users, f"I8: {sum(found.statuses.values())} mails ended, not {users}")
+    report = _audited(scene, seen)
+    result.expect(report.ok, f"the audit does not add up: {report}"[:400])
+    result.figures |= {
+        "kills in the sending": dict(Counter(kill.whom for kill in kills)),
+        "bound": wire.bound,
+        "in doubt by the journals": wire.in_doubt,
+        "audit": "clean" if report.ok else "NOT CLEAN",
+    }
+    if report.beside is not None:
+        result.figures["of the unknown arrived"] = report.beside.arrived
+
+
+def _audited(scene: Scene, seen: Seen) -> Report:
+    """`notifier audit --accepted` over all that the mail server took."""
+    mails = [mail for copies in seen.copies().values() for mail in copies]
+    app = scene.stage.app
+    with app.app_context():
+        auditor: Audit = app.extensions["notifier.audit"]
+        report = auditor.of(None, [evidence.Seen(evidence.bare(mail.message_id), mail.recipient) for mail in mails])
+        db.session.remove()
+    return report

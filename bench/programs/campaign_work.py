@@ -1,0 +1,110 @@
+"""The measured side of bench.campaign: one step of a campaign for each "go", each in a process of its own."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import Connection, event
+
+from bench.driver import Facts, mails, serve
+from bench.worker import app
+from notifier import clock
+from notifier.campaigns import control
+from notifier.campaigns.editing import create
+from notifier.emails import KINDS
+from notifier.extensions import db
+
+REPORT, NEWS = "bench-report", "bench-news"
+
+#: Long enough for a report to be of use whenever in the month it is measured. Seconds.
+LIFETIME = 60 * 86_400
+
+_WORDS = {
+    "subject": "News",
+    "heading": "What is new",
+    "paragraphs": ["One thing is new, and it is a good one.", "Another one is, too."],
+}
+
+
+class Transactions:
+    """How long each transaction is open, from its BEGIN to its end."""
+
+    def __init__(self) -> None:
+        self._begun: dict[int, float] = {}
+        #: Seconds.
+        self.longest = 0.0
+        event.listen(db.engine, "begin", self._begin)
+        event.listen(db.engine, "commit", self._end)
+        event.listen(db.engine, "rollback", self._end)
+
+    def _begin(self, connection: Connection) -> None:
+        self._begun[id(connection)] = time.monotonic()
+
+    def _end(self, connection: Connection) -> None:
+        begun = self._begun.pop(id(connection), None)
+        if begun is not None:
+            self.longest = max(self.longest, time.monotonic() - begun)
+
+
+def plan() -> Facts:
+    """Plan the reports of last month, with a campaign that is made for it."""
+    with app.app_context():
+        made_at = clock.now() - timedelta(days=62)
+        values = {"name": REPORT, "kind": "monthly_report", "cron": "0 9 1 * *", "recipient_local": True}
+        create(db.session(), values | {"lifetime": LIFETIME}, KINDS, now=made_at)
+        db.session.commit()
+        found = _measured(lambda: app.extensions["notifier.planner"].plan(REPORT, "newest"))
+        plan = found.pop("result")
+    return found | {"count": plan.count, "excluded": plan.excluded, "token": str(plan.token)}
+
+
+def expand() -> Facts:
+    """Expand the run of what was planned, ringing included."""
+    with app.app_context():
+        run_id = _started(REPORT)
+        found = _measured(lambda: app.extensions["notifier.expansion"].run(run_id))
+    return found | {"run": run_id, "expanded": found.pop("result")}
+
+
+def send() -> Facts:
+    """Owe an announcement to the first users; the workers do all the rest."""
+    with app.app_context():
+        values = {"name": NEWS, "kind": "announcement", "settings": _WORDS, "audience": {"user_to": mails()}}
+        create(db.session(), values, KINDS, now=clock.now())
+        db.session.commit()
+        run_id = _started(NEWS)
+        taken = app.extensions["notifier.follow"].started([run_id])
+        db.session.remove()
+    return {"run": run_id, "taken": taken}
+
+
+def _started(name: str) -> int:
+    campaign = control.find(db.session(), name)
+    slot = control.newest_slot(campaign, clock.now())
+    run_id = control.run_now(db.session(), campaign, KINDS, slot=slot)
+    db.session.commit()
+    return run_id
+
+
+def _measured(work: Callable[[], object]) -> Facts:
+    """Seconds, bytes, and what it gave."""
+    transactions = Transactions()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    start = time.monotonic()
+    result = work()
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    db.session.remove()
+    return {
+        "seconds": seconds,
+        "longest": transactions.longest,
+        "rss_before": before,
+        "rss_peak": peak,
+        "result": result,
+    }
+
+
+if __name__ == "__main__":
+    serve({"plan": plan, "expand": expand, "send": send}[sys.argv[1]])

@@ -1,0 +1,80 @@
+"""The mails that the pages of words show and send."""
+
+from typing import cast
+
+from flask import current_app
+from sqlalchemy import select
+
+from notifier import clock
+from notifier.addresses import AddressError, parse_address
+from notifier.admin import arguments
+from notifier.admin.guard import found
+from notifier.audience import Kinds
+from notifier.campaigns import wording
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.finding import moment_of, occasion_at
+from notifier.campaigns.plan import as_claimed
+from notifier.delivery.drafts import Drafts
+from notifier.delivery.mail.message import Message
+from notifier.delivery.preview import PreviewError
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.extensions import db
+from notifier.models import Campaign, CampaignWords, User
+from notifier.words import Words
+
+
+def kinds() -> Kinds:
+    """The registry."""
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
+def kind_of(campaign: Campaign) -> CampaignKind:
+    """Its kind. A page of words where there is none."""
+    try:
+        return wording.kind_of(campaign, kinds())
+    except CampaignError as error:
+        raise arguments.BadArgument(str(error)) from None
+
+
+def drafts() -> Drafts:
+    """What renders and sends them."""
+    return cast("Drafts", current_app.extensions["notifier.drafts"])
+
+
+def counting(campaign: Campaign) -> Words:
+    """What its mails say now."""
+    row = wording.current(db.session(), campaign)
+    return files_of(campaign) if row is None else wording.written(row)
+
+
+def files_of(campaign: Campaign) -> Words:
+    """What its mails say while nobody has edited them. A page of words where that cannot be told."""
+    try:
+        return wording.begin_with(campaign, kinds())
+    except CampaignError as error:
+        raise arguments.BadArgument(f"{error} Edit the campaign first.") from None
+
+
+def version(campaign: Campaign, number: int) -> Words:
+    """A version by its number, 0: the files of the mail. 404 where there is none."""
+    if number == 0:
+        return files_of(campaign)
+    row: CampaignWords = found(wording.version(db.session(), campaign, number))
+    return wording.written(row)
+
+
+def message_of(campaign: Campaign, words: Words, person: str) -> Message:
+    """The mail as this person would get it; without one, with examples."""
+    kind, session = kind_of(campaign), db.session()
+    if not person:
+        return drafts().example(kind, words)
+    try:
+        key = parse_address(person, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+    except AddressError as error:
+        raise PreviewError(str(error)) from None
+    user_id = session.scalar(select(User.id).where(User.identity_key == key))
+    if user_id is None:
+        raise PreviewError("Nobody has this address. Look for typing mistakes.")
+    now = clock.now()
+    occasion = occasion_at(campaign, moment_of(campaign, "next", now).slot, kinds())
+    return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), words)

@@ -1,0 +1,44 @@
+"""A real worker in this process, for as long as a test needs one."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from celery.contrib.testing.worker import start_worker
+from flask import Flask
+from sqlalchemy import select
+
+from notifier.extensions import db
+from notifier.models import Notification
+from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+
+#: Until a test gives up on what should happen.
+SECONDS = 10.0
+
+
+@contextmanager
+def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) -> Iterator[None]:
+    """The worker of these queues."""
+    with start_worker(
+        app.extensions["celery"],
+        pool="threads",
+        concurrency=4,
+        queues=list(queues),
+        perform_ping_check=False,
+        shutdown_timeout=20,
+    ):
+        yield
+
+
+def eventually(check: Callable[[], bool], what: str) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + SECONDS
+    while not check():
+        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+def statuses(app: Flask) -> list[str]:
+    """Of the whole ledger."""
+    with app.app_context():
+        return list(db.session.scalars(select(Notification.status)))
