@@ -52,11 +52,22 @@ class Look:
 class Recheck:
     """Asks in few statements for a whole chunk; no transaction is open afterwards."""
 
-    def __init__(self, session: Callable[[], Session], kinds: Kinds, *, cap_per_week: int | None = None) -> None:
-        """`cap_per_week`: mails that one user gets from campaigns in seven days. None: no cap."""
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        kinds: Kinds,
+        *,
+        cap_per_week: int | None = None,
+        fetch: Callable[[Session, Sequence[Claimed]], None] = lambda session, rows: None,
+    ) -> None:
+        """`cap_per_week`: mails that one user gets from campaigns in seven days. None: no cap.
+
+        `fetch` gets whatever else composing these rows needs from the database.
+        """
         self._session = session
         self._kinds = kinds
         self._cap = cap_per_week
+        self._fetch = fetch
         self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
 
     def look(self, rows: Sequence[Claimed]) -> Look:
@@ -70,6 +81,7 @@ class Recheck:
                 mine = [row for row in planned.values() if row.run_id == run_id]
                 look.halts.update(self._of_run(session, run_id, mine, now))
             wanted = [row for row in planned.values() if row.id not in look.halts]
+            self._fetch(session, wanted)
             for name in sorted({row.kind for row in wanted}):
                 kind = self._kinds.get(name)
                 if isinstance(kind, CampaignKind):

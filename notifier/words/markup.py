@@ -17,7 +17,7 @@ CONTENT = "{content}"
 #: The longest address of a link.
 MAX_URL = 2000
 
-_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(\s{0,5}([^()\s]{1,2000})\s{0,5}\)")
+_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(\s{0,5}([^()\s]{1,4000})\s{0,5}\)")
 _BUTTON = re.compile(r"\{button:([^|{}]{1,300})\|([^|{}]{1,2100})\}")
 _BUTTON_BEGINS = re.compile(r"\{\s*button\b", re.IGNORECASE)
 #: As people write it, before anything is filled in: what does not begin like this is no address of the web.

@@ -1,19 +1,29 @@
 """From an owed notification to a Message: the kind's context, the templates, the headers."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
+from typing import Any
 
 from notifier import clock, preferences
 from notifier.config import Settings
 from notifier.delivery.mail.message import Message, subscription_headers, verp_sender
 from notifier.delivery.mail.mime import as_given
-from notifier.delivery.mail.render import Renderer
+from notifier.delivery.mail.render import Rendered, Renderer
+from notifier.delivery.mail.shelf import Shelf
 from notifier.emails import EmailKind, Owed
+from notifier.emails.wording import values
 from notifier.ledger import Claimed
+from notifier.words import Filled, lay_out
 
 PRODUCT = "Notifier"
+
+#: Where a mail shows what only a real person's mail has.
+PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
+
+#: Gives words for the values of one mail. Raises WordsError.
+Fill = Callable[[Mapping[str, Any]], Filled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +37,14 @@ class Composed:
 class Composer:
     """Builds messages; touches neither database nor network."""
 
-    def __init__(self, settings: Settings, renderer: Renderer, kinds: Mapping[str, EmailKind]) -> None:
-        """`settings` decide the sender, the bounce domain and the base of all links."""
+    def __init__(
+        self, settings: Settings, renderer: Renderer, kinds: Mapping[str, EmailKind], shelf: Shelf | None = None
+    ) -> None:
+        """`settings` decide the sender, the bounce domain and the base of all links. `shelf`: edited words."""
         self._settings = settings
         self._renderer = renderer
         self.kinds = kinds
+        self.shelf = shelf or Shelf(kinds)
         self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
         self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
         self._sender_domain = settings.sender_domain
@@ -49,11 +62,35 @@ class Composer:
         return f"<n{pk}.{digest}@{self._sender_domain}>"
 
     def compose(self, owed: Owed) -> Composed:
-        """Render the mail. Raises what a broken template raises."""
+        """Render the mail. Raises what a broken template raises, and WordsError."""
         row = owed.notification
         kind = self.kinds[row.kind]
         common = self._common(owed)
-        rendered = self._renderer.render(kind.name, common | kind.context(owed))
+        known = common | kind.context(owed)
+        words = self.shelf.of(row)
+        if words is None:
+            rendered = self._renderer.render(kind.name, known)
+            return self._finished(owed, rendered, rendered.template_version, common["unsubscribe_url"])
+        filled = lay_out(words.draw(values(owed, known)))
+        rendered = self._renderer.render_worded(kind.name, filled, known)
+        digest = hashlib.sha256(f"{rendered.template_version}{words.words.digest}".encode()).hexdigest()
+        return self._finished(owed, rendered, f"w{row.words_id}-{digest[:8]}", common["unsubscribe_url"])
+
+    def draft(self, owed: Owed, fill: Fill, example: Mapping[str, Any] | None = None) -> Composed:
+        """The mail with words that are nobody's yet. `example` stands in for what the kind would know.
+
+        Raises what `fill` raises.
+        """
+        kind = self.kinds[owed.notification.kind]
+        common = self._common(owed)
+        known = common | (kind.context(owed) if example is None else dict(example))
+        filled = fill(values(owed, known))
+        placeholder = "" if example is None else PLACEHOLDER
+        rendered = self._renderer.render_worded(kind.name, filled, known, placeholder)
+        return self._finished(owed, rendered, "draft", common["unsubscribe_url"])
+
+    def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:
+        row = owed.notification
         message = Message(
             sender_name=self._sender_name,
             sender_address=self._sender_address,
@@ -67,9 +104,9 @@ class Composer:
             reply_to=self._reply_to or None,
             reply_to_name=self._reply_to_name,
             envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
-            headers=self._headers(row, common["unsubscribe_url"]),
+            headers=self._headers(row, unsubscribe_url),
         )
-        return Composed(message, rendered.template_version)
+        return Composed(message, version)
 
     def _common(self, owed: Owed) -> dict[str, str | None]:
         kind = self.kinds[owed.notification.kind]

@@ -184,7 +184,7 @@ def _environment(folder: Path) -> Environment:
 
 def _version(folder: Path, kind: str) -> str:
     digest = sha256()
-    for path in sorted([*(folder / "_layout").glob("*"), *(folder / kind).glob("*")]):
+    for path in sorted(path for name in ("_layout", FOLDER, kind) for path in (folder / name).glob("*")):
         if path.is_file():
             content = path.read_bytes()
             digest.update(f"{path.relative_to(folder)}:{len(content)}:".encode() + content)

@@ -1,0 +1,101 @@
+"""Mails whose words are still being written: to look at, and to send to whoever writes them.
+
+Nothing here touches the ledger. The words are filled in by a process of its own, and the links open nothing.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.delivery.mail.compose import Composer
+from notifier.delivery.mail.message import Message, MessageError, build
+from notifier.delivery.preview import PreviewError
+from notifier.delivery.smtp.outcome import Outcome
+from notifier.emails import Owed
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.wording import COMMON, offered
+from notifier.ledger import Claimed, Recipient
+from notifier.links import Links
+from notifier.tokens import Signer
+from notifier.words import Filled, Words, WordsError, draw_aside, lay_out
+from notifier.words.shapes import fit, shape_of
+
+log = structlog.get_logger(__name__)
+
+#: What a subject of a test begins with.
+TEST = "[Test]"
+
+
+class Drafts:
+    """Renders and sends them."""
+
+    def __init__(self, composer: Composer, base: str, hand_over: Callable[[Message], Outcome]) -> None:
+        """`base`: what links start with. They are signed with a key that nobody else has, so they open nothing."""
+        self._composer = composer
+        self._hand_over = hand_over
+        self._links = Links(base, Signer([secrets.token_hex(32)]))
+
+    def example(self, kind: CampaignKind, words: Words) -> Message:
+        """The mail to nobody in particular. Raises WordsError."""
+        user = COMMON["user"]
+        somebody = Recipient(0, user["email"], user["name"], "en", "UTC", None, "nonce")
+        row = Claimed(
+            id=0, claim=0, kind=kind.name, recipient=user["email"], dedupe_key="example", params={}, on_unknown="never",
+            attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=somebody,
+        )  # fmt: skip
+        owed = Owed(row, somebody, self._links)
+        return self._composer.draft(owed, _fill(kind, words), example=kind.offers).message
+
+    def of(self, session: Session, kind: CampaignKind, row: Claimed, words: Words) -> Message:
+        """The mail of a row that need not be in the ledger. Raises WordsError and PreviewError."""
+        if row.user is None:
+            raise PreviewError("The account is gone.")
+        try:
+            owed = Owed(row, row.user, self._links, kind.load(session, [row]).get(row.id))
+            why_not = kind.unwanted(owed)
+            if why_not is None:
+                return self._composer.draft(owed, _fill(kind, words)).message
+        except WordsError:
+            raise
+        except Exception as error:
+            # A kind that fails is what somebody who looks wants to know.
+            log.warning("draft.failed", kind=kind.name, exc_info=error)
+            raise PreviewError(
+                f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
+            ) from error
+        raise PreviewError(f"This person would get no such mail now: {why_not}. Choose somebody else.")
+
+    def send(self, message: Message, address: str) -> Outcome:
+        """Send it to this address, marked as a test. No row, no count; every end that SMTP knows is an Outcome."""
+        domain = message.message_id.rpartition("@")[2]
+        marked = replace(
+            message,
+            recipient=address,
+            recipient_name="",
+            subject=f"{TEST} {message.subject}",
+            message_id=f"<t{secrets.token_hex(12)}@{domain}",
+        )
+        return self._hand_over(marked)
+
+
+def source_of(message: Message) -> str:
+    """The mail as it would go out, before a signature. Raises PreviewError."""
+    try:
+        return build(message).decode("utf-8", "replace").replace("\r\n", "\n")
+    except MessageError as error:
+        raise PreviewError(f"The mail cannot be built: {error}.") from None
+
+
+def _fill(kind: CampaignKind, words: Words) -> Callable[[Mapping[str, Any]], Filled]:
+    names = offered(kind)
+
+    def fill(context: Mapping[str, Any]) -> Filled:
+        known = fit(shape_of(names), context)
+        return lay_out(draw_aside(words, names, known, content=kind.content), strict=True)
+
+    return fill
