@@ -30,7 +30,8 @@ from tests.support.checksum import checksum
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-USERS = 10_000
+#: People of the world in which everybody gets one reason; SQLite is there for its SQL, not for the number.
+USERS = {"postgresql": 10_000, "sqlite": 2_000}
 
 Run = Callable[..., Result]
 
@@ -194,11 +195,12 @@ def test_there_is_one_reason_for_everybody_and_the_sums_are_the_plans(
     answers = compare(app, "activity-digest", ids)
     owed = set(db.session.scalars(select(Notification.user_id).where(Notification.kind == "activity_digest")))
     assert {answer.user_id for answer in answers if answer.code == "pending"} == owed
-    assert len(owed) > 500
+    assert len(owed) > 100
 
 
 def a_world() -> None:
-    for _ in seed(db.session(), users=USERS, verified=0.7, activities=1, now=NOON):
+    users = USERS[db.session.get_bind().dialect.name]
+    for _ in seed(db.session(), users=users, verified=0.7, activities=1, now=NOON):
         pass
     load(db.session(), KINDS, now=NOON)
     ids = db.session.scalars(select(User.id).order_by(User.id)).all()

@@ -30,11 +30,11 @@ def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) 
         yield
 
 
-def eventually(check: Callable[[], bool], what: str) -> None:
+def eventually(check: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.02)
 
 

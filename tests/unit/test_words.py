@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def test_each_case_is_decided_as_it_must_be(case: dict[str, Any]) -> None:
         ("{% for item in items %}{{ loop }}{% endfor %}", 1, "Say which part"),
         ("{% for user in items %}{% endfor %}", 1, "means something else already"),
         ("{% for item in n %}{% endfor %}", 1, "is no list"),
+        ("{% for a in items %}\n{% for b in items %}{% endfor %}{% endfor %}", 2, "cannot stand in another one"),
         ("{% for item in items if item.title %}{% endfor %}", 1, "Write a loop like this"),
         ("{{ user.name > 3 }}", 1, "Only numbers are smaller or larger"),
         ("{{ items|join(', ') }}", 1, "Say which part of each"),
@@ -125,10 +127,11 @@ def test_what_is_allowed_works(source: str, output: str) -> None:
         "{% raw " + " " * 250_000,
         "{#-" + "-" * 250_000,
         "{{ 1" + "_1" * 100_000 + " }}",
+        "{{ n }}" * 30_000,
         "\n" * 5000,
         "ü" * 140_000,
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_what_is_meant_to_take_long_is_refused_quickly(source: str) -> None:
     started = time.process_time()
@@ -341,6 +344,19 @@ def test_a_process_that_takes_too_much_ends_and_nothing_else_does(
     written = tmp_path / "written"
     assert not written.exists() or written.stat().st_size == 0
     assert child.CPU == 2
+
+
+def test_the_other_process_limits_itself_before_it_reads() -> None:
+    script = (
+        "import resource, sys; from notifier.words import child\n"
+        "try: child.main()\n"
+        "except ValueError: print([resource.getrlimit(getattr(resource, name))[1] for name in sys.argv[1:]])"
+    )
+    names = ["RLIMIT_CPU", "RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_NPROC"]
+    command = [sys.executable, "-c", script, *names]
+    root = Path(aside.__file__).resolve().parents[2]
+    ended = subprocess.run(command, input=b"no json", capture_output=True, cwd=root, timeout=20, check=True)
+    assert json.loads(ended.stdout) == [child.CPU, child.MEMORY, 0, 0]
 
 
 def test_the_other_process_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
