@@ -72,13 +72,18 @@ def test_a_day_at_the_desk(office: Up, browser: Browser) -> None:
         secret = set_up_the_second_factor(desk, office.address("web"))
         sign_in(desk, office.address("web"), secret)
         make_a_weekly_reminder(desk)
+        seen = {"campaign": desk.url, "campaign-edit": f"{desk.url}edit", "plan": f"{desk.url}run"}
         edit_the_words(desk, office)
+        seen["words"] = seen["campaign"].replace("/campaigns/", "/words/")
         run_it(desk)
+        seen["run"] = desk.url
         untold = look_up_why(desk)
+        seen["person"] = desk.url
         suppress_and_lift(desk, untold)
         pause_and_resume(desk)
         office.run("tick")  # the charts count what came to rest
-        look_at_every_page(desk, office.address("web"))
+        web = office.address("web")
+        look_at_every_page(desk, seen | {name: f"{web}{path}" for name, path in PAGES.items()})
         desk.set_viewport_size({"width": 1280, "height": 800})
         desk.get_by_role("button", name="Sign out").locator("visible=true").first.click()
         desk.goto(f"{office.address('web')}/admin/", wait_until="commit")
@@ -218,12 +223,12 @@ def pause_and_resume(desk: Page) -> None:
     expect(row.get_by_role("button", name=re.compile("^Pause"))).to_be_visible()
 
 
-def look_at_every_page(desk: Page, web: str) -> None:
+def look_at_every_page(desk: Page, pages: dict[str, str]) -> None:
     """Each has one heading, fits a phone, and keeps nobody out."""
     for width, where in ((1280, "desk"), (360, "phone")):
         desk.set_viewport_size({"width": width, "height": 800})
-        for name, path in PAGES.items():
-            desk.goto(f"{web}{path}")
+        for name, address in pages.items():
+            desk.goto(address)
             expect(desk.locator("h1")).to_have_count(1)
             assert not scrolls_sideways(desk), f"{name} at {width} px"
             if width == 1280 or name in {"dashboard", "campaigns", "notifications"}:

@@ -48,7 +48,7 @@ class Stack:
                 stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, preexec_fn=die_with_parent,
             )  # fmt: skip
 
-    def wait_for(self, text: str, seconds: float = 15) -> None:
+    def wait_for(self, text: str, seconds: float = 40) -> None:
         """Wait until the output or the journal has `text`."""
         assert wait_until(lambda: text in self.said() + self.noted(), seconds), self.said() + self.noted()
 
@@ -66,13 +66,13 @@ class Stack:
         """Who noted that event."""
         return [int(line.split()[2]) for line in self.noted().splitlines() if line.split()[1] == what]
 
-    def end(self, how: signal.Signals, seconds: float = 15) -> int:
+    def end(self, how: signal.Signals, seconds: float = 40) -> int:
         """Send a signal to the supervisor and return its exit code."""
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(seconds)
 
-    def wait(self, seconds: float = 15) -> int:
+    def wait(self, seconds: float = 40) -> int:
         """Its exit code, once it ends by itself."""
         assert self.process is not None
         return self.process.wait(seconds)
