@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -175,13 +176,18 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     links = Links(settings.link_base, signer)
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
     journal = Journal(settings.notifier_data_dir / "journal")
+
+    def begin(key: int) -> None:
+        cast("Sender", app.extensions["notifier.sender"]).last_chance(key)
+        journal.begin(key)
+
     transports = Transports(
         transport_configs(settings),
         lambda config: Transport(
             Endpoint.from_config(config, settings),
             connections=settings.mail_connections,
             sign=config.signer.sign if config.signer else None,
-            on_begin=journal.begin,
+            on_begin=begin,
             on_reply=journal.replied,
         ),
     )

@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from threading import local
+from time import monotonic
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.gate import Deferred, Gate, Portion
-from notifier.delivery.intake import Intake
+from notifier.delivery.intake import FRESH, Intake
 from notifier.delivery.journal import Journal
 from notifier.delivery.mail.compose import Composed, Composer
 from notifier.delivery.mail.message import Message
@@ -36,6 +39,10 @@ REFUSED = "its content is refused: the campaign is paused"
 
 #: From so many on a portion is worth a thread of its own for its statements.
 WORTH_A_THREAD = 20
+
+
+class NoLongerWanted(OSError):
+    """Right before its body a mail turned out to be wanted no more. An OSError: the transport hangs up on it."""
 
 
 class TransientDelivery(Exception):
@@ -79,6 +86,16 @@ class Sender:
         self.lease = lease
         self.staging = staging
         self.context = context
+        self._batches = local()
+
+    def last_chance(self, pk: int) -> None:
+        """Called by the transport right before the first byte of a body, in the sending thread.
+
+        Raises OSError where the mail must not go out: its server was slow, and meanwhile it is wanted no more.
+        """
+        batch: _Batch | None = getattr(self._batches, "current", None)
+        if batch is not None:
+            batch.look_again(pk)
 
     def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
@@ -94,7 +111,11 @@ class Sender:
                 decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 continue
             with self.journal.writing() as owner, self._aside(portion) as aside:
-                decisions += _Batch(self, portion, owner, aside, quick=quick).run()
+                batch = self._batches.current = _Batch(self, portion, owner, aside, quick=quick)
+                try:
+                    decisions += batch.run()
+                finally:
+                    self._batches.current = None
         if quick and decisions[Decision.THROTTLE]:
             raise TransientDelivery
         return decisions
@@ -115,8 +136,10 @@ class _Batch:
         self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=owner)
         self._settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
-        #: What is between claim and outcome.
-        self._under_way: dict[int, tuple[Claimed, Composed]] = {}
+        #: What is between claim and outcome, and when it was made (monotonic seconds).
+        self._under_way: dict[int, tuple[Claimed, Composed, float]] = {}
+        #: What was given up right before its body.
+        self._withdrawn: dict[int, Halt] = {}
 
     def run(self) -> Counter[Decision]:
         """The spine."""
@@ -174,15 +197,32 @@ class _Batch:
                 # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
-            self._under_way[row.id] = (row, composed)
+            self._under_way[row.id] = (row, composed, monotonic())
             yield row.id, composed.message
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self._settler.add(compose_failed(row, error, clock.now()))
 
+    def look_again(self, pk: int) -> None:
+        """Where the last look at a campaign's mail is older than it may be, look once more. Raises OSError."""
+        row, _, made = self._under_way.get(pk, (None, None, 0.0))
+        if row is None or row.run_id is None or monotonic() - made <= FRESH:
+            return
+        try:
+            halt = self._sender.recheck.look([row]).halts.get(pk)
+        except DBAPIError as error:
+            raise OSError("the database is away") from error
+        if halt is not None:
+            self._withdrawn[pk] = halt
+            raise NoLongerWanted(halt.reason)
+
     def _settle(self, pk: int, outcome: Outcome) -> None:
-        row, composed = self._under_way.pop(pk)
+        row, composed, _ = self._under_way.pop(pk)
+        halt = self._withdrawn.pop(pk, None)
+        if halt is not None:
+            self._settler.add(not_sent(row, halt.to, halt.reason, due=halt.due))
+            return
         self._decisions[outcome.decision] += 1
         self._portion.report(row.recipient, outcome)
         if row.campaign_id is not None and self._sender.refusals.too_many(row.campaign_id, outcome):

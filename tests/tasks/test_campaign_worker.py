@@ -110,18 +110,9 @@ def reminders(app: Flask, count: int) -> list[int]:
     return told
 
 
-@pytest.mark.parametrize(
-    ("pipelining", "sent"),
-    [
-        # The next mail is made while the reply of this one is awaited, and its commands are on the way already: it
-        # can no longer be kept back. So it goes for one mail of each connection, and for no second one.
-        (True, [1, 2]),
-        (False, [1]),
-    ],
-    ids=["pipelining", "one by one"],
-)
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "one by one"])
 def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_reminder(
-    live_app: Flask, smtp: SmtpServer, pipelining: bool, sent: list[int]
+    live_app: Flask, smtp: SmtpServer, pipelining: bool
 ) -> None:
     smtp.ehlo = EVERYTHING if pipelining else ("8BITMIME", "SMTPUTF8")
     live_app.extensions["notifier.transport"].connections = 1
@@ -139,6 +130,6 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
         slow.go.set()
         eventually(lambda: not {"sending", "pending"} & set(statuses(live_app)), "all have ended")
     rows = ask(live_app, select(Notification).order_by(Notification.id))
-    got = [("sent", None) if number in sent else ("skipped", "the account is verified") for number in (1, 2, 3, 4)]
-    assert [(row.status, row.reason) for row in rows] == got
-    assert [mail.rcpt_to for mail in smtp.accepted] == [(f"user{number}@example.com",) for number in sent]
+    # With PIPELINING the second was made and announced already: it is given up right before its body.
+    assert [(row.status, row.reason) for row in rows] == [("sent", None)] + [("skipped", "the account is verified")] * 3
+    assert [mail.rcpt_to for mail in smtp.accepted] == [("user1@example.com",)]
