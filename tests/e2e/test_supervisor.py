@@ -21,6 +21,13 @@ ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "support" / "fake_child.py"
 
 
+def _as_from_a_terminal() -> None:
+    """Whoever runs the tests in the background or under nohup has these two ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    die_with_parent()
+
+
 class Stack:
     """A supervisor in a process of its own, with a journal that its children write."""
 
@@ -45,7 +52,7 @@ class Stack:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.supervise", str(plan)],
-                stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, preexec_fn=die_with_parent,
+                stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, preexec_fn=_as_from_a_terminal,
             )  # fmt: skip
 
     def wait_for(self, text: str, seconds: float = 40) -> None:
