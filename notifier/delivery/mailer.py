@@ -235,6 +235,7 @@ def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcom
         rcpt_to=message.recipient,
         data=data,
         smtputf8=message.smtputf8,
+        ready=True,
     )
 
 

@@ -18,7 +18,7 @@ from notifier.models import SuppressionReason
 log = structlog.get_logger(__name__)
 
 #: Ends kept until they are stored together. More would save little, and lose more sight of what is going on.
-TOGETHER = 50
+TOGETHER = 250
 
 #: Seconds after which they are stored in any case, so that people see a slow batch move.
 AT_MOST = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from notifier.delivery.mail.mime import Body, as_given, boundary_for, multipart, text_part
+from notifier.delivery.mail.mime import Body, alternative, as_given, boundary_for, quoted_printable
 from notifier.header_check import verify_header_block
 from notifier.header_fields import cached_mailbox, encode_header_text, encode_mailbox, verbatim_field
 
@@ -78,7 +78,7 @@ def subscription_headers(unsubscribe_url: str, list_id: str, feedback_id: str) -
 
 
 def build(message: Message) -> bytes:
-    """The bytes of the mail, CRLF throughout, not dot-stuffed. The same message gives the same bytes.
+    """The bytes of the mail: CRLF throughout, no line begins with a dot. The same message gives the same bytes.
 
     Raises MessageError for an empty text or a malformed Message-ID, UnsafeHeader where the finished
     header block is not what we mean to send.
@@ -90,8 +90,9 @@ def build(message: Message) -> bytes:
     head = _header_block(message, boundary)
     if not _PLAIN_HEAD.match(head) or b"=?" in head:
         verify_header_block(head, smtputf8=message.smtputf8)
-    parts = [text_part("plain", text), text_part("html", html)]
-    return b"".join((head, b"\r\n", multipart(parts, boundary)))
+    plain = quoted_printable(text) if isinstance(text, str) else text.data
+    page = quoted_printable(html) if isinstance(html, str) else html.data
+    return b"".join((head, b"\r\n", *alternative(plain, page, boundary)))
 
 
 def _header_block(message: Message, boundary: bytes) -> bytes:

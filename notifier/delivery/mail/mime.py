@@ -35,10 +35,26 @@ def _encode(data: bytes) -> bytes:
     if b"=20\r\n" in encoded or b"=09\r\n" in encoded:
         # For a blank at the end of a line it does not look at the length.
         encoded = _OVERLONG.sub(rb"\1=\r\n\2", encoded)
-    return encoded
+    return _LEADING_DOTS.sub(_hidden_dots, encoded) if _has_leading_dot(encoded) else encoded
 
 
 _OVERLONG = re.compile(rb"(?m)^([^\r\n]{74,75})(=(?:20|09)\r)")
+_LEADING_DOTS = re.compile(rb"(?m)^(\.+)([^\r\n]*)")
+
+
+def _has_leading_dot(data: bytes) -> bool:
+    return data.startswith(b".") or b"\n." in data
+
+
+def _hidden_dots(line: "re.Match[bytes]") -> bytes:
+    """No line begins with a dot: so SMTP need not double any (RFC 5321 4.5.2), and no bad gateway can lose one."""
+    dots, rest = line.groups()
+    if len(dots) + len(rest) + 2 <= _LINE:
+        return b"=2E" + dots[1:] + rest
+    # One that is too long then: each dot escaped, soft line breaks between.
+    most = _LINE // 3 - 1
+    pieces = [b"=2E" * min(most, len(dots) - start) for start in range(0, len(dots), most)]
+    return b"=\r\n".join([*pieces, rest])
 
 
 #: Most lines of a mail are those of the mail before: encoding them again is half of the work.
@@ -48,7 +64,7 @@ _KEPT_LENGTH = 2000
 
 def quoted_lines(data: bytes) -> bytes:
     """Lines with CRLF, none of which ends with a blank, in quoted-printable. Most need nothing but a look."""
-    if len(data) < _WORTH_A_LOOK or data.translate(None, _VERBATIM):
+    if len(data) < _WORTH_A_LOOK or data.translate(None, _VERBATIM) or _has_leading_dot(data):
         return _encode(data)
     lines = data.split(b"\r\n")
     if max(map(len, lines)) <= _LINE:
@@ -62,7 +78,7 @@ _VERBATIM = bytes(code for code in range(0x20, 0x7F) if code != ord("=")) + b"\r
 
 @dataclass(frozen=True, slots=True)
 class EncodedBody:
-    """A text in quoted-printable already, with CRLF line ends. It is not blank."""
+    """A text in quoted-printable already, with CRLF line ends and no dot at the beginning of one. It is not blank."""
 
     data: bytes
 
@@ -93,6 +109,12 @@ def as_given(holder: object, name: str) -> str | EncodedBody:
     return given
 
 
+def alternative(text: bytes, html: bytes, boundary: bytes) -> tuple[bytes, ...]:
+    """The pieces of a whole multipart/alternative of two encoded parts: to be joined once, with what is before it."""
+    delimiter = b"--" + boundary
+    return (delimiter, _PLAIN_FIELDS, text, b"\r\n", delimiter, _HTML_FIELDS, html, b"\r\n", delimiter, b"--\r\n")
+
+
 def text_part(subtype: str, body: str | EncodedBody) -> bytes:
     """A whole part, `text/<subtype>`: fields, empty line, content."""
     content = quoted_printable(body) if isinstance(body, str) else body.data
@@ -100,6 +122,7 @@ def text_part(subtype: str, body: str | EncodedBody) -> bytes:
 
 
 _TEXT_FIELDS = b"Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_PLAIN_FIELDS, _HTML_FIELDS = (b"\r\n" + _TEXT_FIELDS % subtype for subtype in (b"plain", b"html"))
 
 
 def base64_part(fields: bytes, content: bytes) -> bytes:

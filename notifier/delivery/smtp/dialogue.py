@@ -140,7 +140,7 @@ def _hand_over(session: Session, work: Work, envelope: Envelope) -> Conversation
         following = _next(session, work)
     try:
         _begin(work, envelope)
-        yield Write(stuff(envelope.data), Phase.BODY)
+        yield Write(stuff(envelope), Phase.BODY)
         if following is not None:
             yield Write(_group(session, following), Phase.EOD)
         reply = yield _READ_EOD

@@ -15,7 +15,8 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
 class Envelope:
     """One mail to one recipient. `data` is a whole RFC 5322 message with CRLF, dots not stuffed.
 
-    `key` is the caller's own (a primary key); it comes back with the outcome.
+    `key` is the caller's own (a primary key); it comes back with the outcome. `ready`: whoever made the
+    data warrants that CR and LF come in pairs only, it ends with one, and no line begins with a dot.
     """
 
     key: int
@@ -23,6 +24,7 @@ class Envelope:
     rcpt_to: str
     data: bytes
     smtputf8: bool = False
+    ready: bool = False
 
 
 def mail_command(session: Session, envelope: Envelope) -> bytes:
@@ -53,7 +55,7 @@ def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
         return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server takes {session.size} at most (RFC 1870)")
     if not session.eight_bit and not data.isascii():
         return _refuse(Scope.CONTENT, "8-bit content and the mail server does not offer 8BITMIME (RFC 6152)")
-    if not _has_whole_line_ends(data):
+    if not (envelope.ready or _has_whole_line_ends(data)):
         return _refuse(Scope.CONTENT, "a bare CR or LF in the message (RFC 5321, section 2.3.8)")
     return None
 
@@ -69,8 +71,11 @@ def _refuse(scope: Scope, text: str) -> Outcome:
     return Outcome(Decision.FAIL, Phase.MAIL, scope, text=text)
 
 
-def stuff(data: bytes) -> bytes:
+def stuff(envelope: Envelope) -> bytes:
     """The message as DATA wants it: leading dots doubled, the final dot on its own line (RFC 5321, 4.5.2)."""
+    data = envelope.data
+    if envelope.ready:
+        return data + b".\r\n"
     if b"\r\n." in data:
         data = data.replace(b"\r\n.", b"\r\n..")
     if data.startswith(b"."):

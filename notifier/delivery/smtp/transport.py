@@ -141,7 +141,7 @@ class Transport:
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.
-        return envelope if self._sign is None else replace(envelope, data=self._sign(envelope.data))
+        return envelope if self._sign is None else replace(envelope, data=self._sign(envelope.data), ready=False)
 
     # --- one connection --------------------------------------------------------------------------
 
