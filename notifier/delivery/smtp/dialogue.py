@@ -9,7 +9,7 @@ from typing import Protocol
 
 from notifier.delivery.smtp.classify import WANTED, classify, classify_failure
 from notifier.delivery.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
-from notifier.delivery.smtp.ops import READ, YIELD, Conversation, Write
+from notifier.delivery.smtp.ops import READ, YIELD, Conversation, Line
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase
 from notifier.delivery.smtp.replies import WireError
 from notifier.delivery.smtp.session import Session
@@ -43,35 +43,35 @@ class Work(Protocol):
         """The attempt has ended."""
 
 
-def converse(session: Session, work: Work) -> Conversation[None]:
+def converse(line: Line, session: Session, work: Work) -> Conversation[None]:
     """Send the mails of `work`, one transaction each, until there are no more or the session breaks.
 
     `session.broken` tells which. Never raises for what a server does.
     """
-    envelope = yield from _announce_next(session, work)
+    envelope = _announce_next(line, session, work)
     while envelope is not None:
-        refusal, go_on = yield from _ask_leave(session, envelope)
+        refusal, go_on = yield from _ask_leave(line, session, envelope)
         following = None
         if refusal is None:
-            following = yield from _hand_over(session, work, envelope)
+            following = yield from _hand_over(line, session, work, envelope)
         elif _is_stale(session, refusal):
             session.broken = True
             work.give_back(envelope)
         else:
             session.dirty = True
             if go_on and not session.broken:
-                yield from _end_empty(session, refusal)
+                yield from _end_empty(line, session, refusal)
             work.settle(envelope, refusal)
         if session.broken:
             return
-        envelope = following or (yield from _announce_next(session, work))
+        envelope = following or _announce_next(line, session, work)
 
 
-def _announce_next(session: Session, work: Work) -> Conversation[Envelope | None]:
+def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
     """Take the next mail; where the server can pipeline, write its commands at once."""
     envelope = _next(session, work)
     if envelope is not None and session.pipelining:
-        yield Write(_group(session, envelope), Phase.MAIL)
+        line.write(_group(session, envelope), Phase.MAIL)
     return envelope
 
 
@@ -86,17 +86,17 @@ def _next(session: Session, work: Work) -> Envelope | None:
     return None
 
 
-def _ask_leave(session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
+def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
     """MAIL, RCPT, DATA. The first refusal if there is one, and whether the server waits for a body."""
     refusal, phase = None, Phase.MAIL
     go_on = False
     try:
         if session.dirty:
-            yield from _reset(session)
+            yield from _reset(line, session)
         for phase, read, wanted in _STEPS:
             if not session.pipelining:
-                yield Write(_command(phase, session, envelope), phase)
-            reply = yield read
+                line.write(_command(phase, session, envelope), phase)
+            reply = line.take() or (yield read)
             if reply.code // 100 == wanted:
                 go_on = wanted == 3
                 continue
@@ -111,10 +111,10 @@ def _ask_leave(session: Session, envelope: Envelope) -> Conversation[tuple[Outco
     return refusal, go_on
 
 
-def _reset(session: Session) -> Conversation[None]:
+def _reset(line: Line, session: Session) -> Conversation[None]:
     if not session.pipelining:
-        yield Write(_RSET, Phase.MAIL)
-    reply = yield READ[Phase.MAIL]
+        line.write(_RSET, Phase.MAIL)
+    reply = line.take() or (yield READ[Phase.MAIL])
     if reply.code // 100 != 2:
         raise WireError(Failure.DROP, f"RSET was refused: {reply.code} {reply.text}")
     session.dirty = False
@@ -127,7 +127,7 @@ def _is_stale(session: Session, refusal: Outcome) -> bool:
     return refusal.code is None or refusal.code == 421 or refusal.enhanced == "4.5.3"
 
 
-def _hand_over(session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
+def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
     """Body, final dot and, behind it, the next mail's commands; then the verdict on this one.
 
     The next mail, if it was announced and the session lives.
@@ -140,9 +140,9 @@ def _hand_over(session: Session, work: Work, envelope: Envelope) -> Conversation
         following = _next(session, work)
     try:
         _begin(work, envelope)
-        yield Write(stuff(envelope), Phase.BODY)
+        line.write(stuff(envelope), Phase.BODY)
         if following is not None:
-            yield Write(_group(session, following), Phase.EOD)
+            line.write(_group(session, following), Phase.EOD)
         reply = yield _READ_EOD
     except WireError as error:
         session.broken = True
@@ -167,15 +167,15 @@ def _begin(work: Work, envelope: Envelope) -> None:
         raise WireError(Failure.LOCAL, str(error), unsent=Phase.BODY) from error
 
 
-def _end_empty(session: Session, refusal: Outcome) -> Conversation[None]:
+def _end_empty(line: Line, session: Session, refusal: Outcome) -> Conversation[None]:
     """354 although something was refused: end the empty mail. Its reply means nothing (RFC 2920, 3.1)."""
     if refusal.phase is Phase.MAIL:
         # The recipient stands, whoever the server thinks the sender is: an empty mail would reach it.
         session.broken = True
         return
     try:
-        yield Write(_DOT, Phase.DATA)
-        reply = yield _READ_EOD
+        line.write(_DOT, Phase.DATA)
+        reply = line.take() or (yield _READ_EOD)
     except WireError:
         session.broken = True
     else:

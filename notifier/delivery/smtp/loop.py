@@ -173,7 +173,7 @@ class _Batch:
         while self._may_grow() and self._may_open():
             wire = self._lender.new_wire()
             self._opening.add(wire)
-            wire.start(open_session(wire.endpoint), self._deadline)
+            wire.start(open_session(wire, wire.endpoint), self._deadline)
             self._watch(wire)
         return True
 
@@ -191,7 +191,7 @@ class _Batch:
     def _converse(self, wire: Wire) -> None:
         assert wire.session is not None
         self._talking.add(wire)
-        wire.start(converse(wire.session, self), self._deadline)
+        wire.start(converse(wire, wire.session, self), self._deadline)
         self._watch(wire)
 
     def _watch(self, wire: Wire, key: selectors.SelectorKey | None = None) -> None:
@@ -233,7 +233,7 @@ class _Batch:
             wire.close()
         elif not self._lender.keep(wire):
             self._leaving.add(wire)
-            wire.start(close_session())
+            wire.start(close_session(wire))
             self._watch(wire)
 
     # --- time --------------------------------------------------------------------------------------

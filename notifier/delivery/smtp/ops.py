@@ -1,12 +1,12 @@
 """What a conversation asks of its driver. The protocol speaks these and never touches a socket.
 
-A conversation is a generator: it yields operations, is sent a Reply for each `Read` and None for the
-others, and meets a WireError at its `yield` where the driver cannot go on. Drivers may delay
-writes until the next `Read`, so that all that can share a packet does.
+A conversation is a generator: it writes to its Line, yields what it waits for, is sent a Reply for each `Read` and
+None for the others, and meets a WireError at its `yield` where the driver cannot go on. What is written
+goes out when it waits, so that all that can share a packet does.
 """
 
 from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from notifier.delivery.smtp.outcome import Phase, Reply
 
@@ -21,20 +21,6 @@ class StartTls:
     """Run the TLS handshake and verify the certificate. Anything read before it is an attack."""
 
     __slots__ = ()
-
-
-class Write:
-    """Send bytes. `phase` is the phase that is lost where they cannot be handed over as a whole.
-
-    With Phase.BODY the driver must refuse (WireError, garbage) if the server has already said more
-    than was asked: it could pass for the reply to this very body.
-    """
-
-    __slots__ = ("data", "phase")
-
-    def __init__(self, data: bytes, phase: Phase) -> None:
-        self.data = data
-        self.phase = phase
 
 
 class Read:
@@ -52,7 +38,21 @@ class Yield:
     __slots__ = ()
 
 
-Op: TypeAlias = Connect | StartTls | Write | Read | Yield
+class Line(Protocol):
+    """What a conversation does without waiting."""
+
+    def write(self, data: bytes, phase: Phase) -> None:
+        """Queue bytes. `phase` is the phase that is lost where they cannot be handed over as a whole.
+
+        With Phase.BODY it refuses (WireError, garbage) if the server has already said more
+        than was asked: it could pass for the reply to this very body. Raises WireError, too, where nothing can be sent.
+        """
+
+    def take(self) -> Reply | None:
+        """The next whole reply that has come in already, None where there is none. Raises WireError (garbage)."""
+
+
+Op: TypeAlias = Connect | StartTls | Read | Yield
 T = TypeVar("T")
 #: A Read is answered with a Reply; what the others are answered with nobody looks at.
 Conversation: TypeAlias = Generator[Op, Reply, T]

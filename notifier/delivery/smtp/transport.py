@@ -148,7 +148,7 @@ class Transport:
     def _open(self, wire: Wire, deadline: float) -> Outcome | None:
         """Open a session; the outcome for all who wanted it where that is refused."""
         try:
-            result = wire.run(open_session(self.endpoint), deadline)
+            result = wire.run(open_session(wire, self.endpoint), deadline)
         except BaseException:
             wire.close()
             raise
@@ -161,7 +161,7 @@ class Transport:
     def _converse(self, wire: Wire, work: "_One", deadline: float) -> None:
         assert wire.session is not None
         try:
-            wire.run(converse(wire.session, work), deadline)
+            wire.run(converse(wire, wire.session, work), deadline)
         except BaseException:
             # A signal's exception in the middle: what the server knows is unclear, so never reuse it.
             wire.close()
@@ -173,7 +173,7 @@ class Transport:
 
     def _quit(self, wire: Wire, deadline: float) -> None:
         try:
-            wire.run(close_session(), deadline)
+            wire.run(close_session(wire), deadline)
         finally:
             wire.close()
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from notifier.delivery.smtp.channel import Channel
 from notifier.delivery.smtp.dial import Dial, check
-from notifier.delivery.smtp.ops import Connect, Conversation, Op, Read, StartTls, Write
+from notifier.delivery.smtp.ops import Connect, Conversation, Op, Read, StartTls
 from notifier.delivery.smtp.outcome import Failure, Phase, Reply
 from notifier.delivery.smtp.replies import ReplyReader, WireError
 from notifier.delivery.smtp.session import Endpoint, Session
@@ -117,6 +117,20 @@ class Wire:
         self.waits_for, self.paused = 0, False
         self._hang_up()
 
+    # --- for the conversation ----------------------------------------------------------------------
+
+    def write(self, data: bytes, phase: Phase) -> None:
+        """Queue bytes: see `ops.Line`."""
+        if self._channel is None:
+            raise WireError(Failure.DROP, "the connection is closed", phase)
+        if phase is Phase.BODY and self._reader.pending:
+            raise WireError(Failure.GARBAGE, "the server answers what was not asked", Phase.BODY)
+        self._channel.write(data, phase)
+
+    def take(self) -> Reply | None:
+        """The next reply, if it has come in: see `ops.Line`."""
+        return self._reader.take()
+
     # --- the conversation ------------------------------------------------------------------------
 
     def _advance(self, value: Reply | None, error: WireError | None = None) -> None:
@@ -132,9 +146,6 @@ class Wire:
                         if value is None:
                             self._await(op)
                             return
-                    elif type(op) is Write:
-                        value = None
-                        self._write(op)
                     else:
                         self._begin(op)
                         return
@@ -164,13 +175,6 @@ class Wire:
             self._start_tls()
         else:
             self.paused, self.waits_for, self.due = True, EVENT_READ, math.inf
-
-    def _write(self, op: Write) -> None:
-        if self._channel is None:
-            raise WireError(Failure.DROP, "the connection is closed", op.phase)
-        if op.phase is Phase.BODY and self._reader.pending:
-            raise WireError(Failure.GARBAGE, "the server answers what was not asked", Phase.BODY)
-        self._channel.write(op.data, op.phase)
 
     def _await(self, op: Read) -> None:
         """Hand over all that was written, then wait for a reply."""
