@@ -35,6 +35,7 @@ from notifier.models import Status
 
 log = structlog.get_logger(__name__)
 
+GONE = Halt(Status.skipped, "the account is gone")
 REFUSED = "its content is refused: the campaign is paused"
 
 #: From so many on a portion is worth a thread of its own for its statements.
@@ -154,10 +155,11 @@ class _Batch:
     def _wanted(self) -> Iterator[Owed]:
         """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""
         for row, look in self._intake.rows(self._portion.pks, lambda: not self._portion.stopped):
+            owed = None if row.user is None else Owed(row, row.user, self._sender.links, look.data.get(row.id))
             try:
                 if look.fault is not None and row.run_id is not None:
                     raise look.fault
-                refusal = self._refusal(row, look)
+                refusal = GONE if owed is None else self._refusal(owed, look)
             except Exception as error:
                 # A kind that this version does not know, or that fails: its row must not block the others.
                 self._not_made(row, error)
@@ -166,20 +168,17 @@ class _Batch:
                 self._settler.add(not_sent(row, refusal.to, refusal.reason, due=refusal.due))
             elif self._portion.stopped:
                 self._settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
-            elif row.user is not None:
-                yield Owed(row, row.user, self._sender.links, look.data.get(row.id))
+            elif owed is not None:
+                yield owed
 
-    def _refusal(self, row: Claimed, look: Look) -> Halt | None:
-        if row.user is None:
-            return Halt(Status.skipped, "the account is gone")
-        staged = self._sender.staging.route(row.recipient)
-        if isinstance(staged, Withhold):
+    def _refusal(self, owed: Owed, look: Look) -> Halt | None:
+        row, staging = owed.notification, self._sender.staging
+        if staging.active and isinstance(staged := staging.route(row.recipient), Withhold):
             return Halt(Status.skipped, staged.reason)
-        if row.user.suppressed is not None:
-            return Halt(Status.suppressed, f"suppressed: {row.user.suppressed}")
+        if owed.user.suppressed is not None:
+            return Halt(Status.suppressed, f"suppressed: {owed.user.suppressed}")
         if row.id in look.halts:
             return look.halts[row.id]
-        owed = Owed(row, row.user, self._sender.links, look.data.get(row.id))
         reason = self._sender.composer.kinds[row.kind].unwanted(owed)
         return None if reason is None else Halt(Status.skipped, reason)
 
@@ -223,15 +222,16 @@ class _Batch:
         if halt is not None:
             self._settler.add(not_sent(row, halt.to, halt.reason, due=halt.due))
             return
+        now = clock.now()
         self._decisions[outcome.decision] += 1
-        self._portion.report(row.recipient, outcome)
+        self._portion.report(row.recipient, outcome, now)
         if row.campaign_id is not None and self._sender.refusals.too_many(row.campaign_id, outcome):
             self._portion.stopped = REFUSED
-        if outcome.decision is Decision.BOUNCE and not self._redirected(row):
-            self._settler.bounced(row, outcome)
         if outcome.decision is not Decision.ACCEPTED:
             log.info(
                 "deliver.refused", notification=pk, decision=outcome.decision, phase=outcome.phase, code=outcome.code
             )
+            if outcome.decision is Decision.BOUNCE and not self._redirected(row):
+                self._settler.bounced(row, outcome)
         facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
-        self._settler.add(verdict(row, outcome, clock.now(), quick=self._quick, facts=facts))
+        self._settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

@@ -31,15 +31,15 @@ class Portion:
 
     transport: str
     pks: Sequence[int]
-    _report: Callable[["Portion", str, Outcome], None]
+    _report: Callable[["Portion", str, Outcome, datetime], None]
     #: Set while this portion is the one mail that finds out whether a held transport works again.
     probe: Probe | None = None
     #: Why nothing more may be sent: the way was closed meanwhile. Empty while it is open.
     stopped: str = field(default="")
 
-    def report(self, recipient: str, outcome: Outcome) -> None:
+    def report(self, recipient: str, outcome: Outcome, now: datetime) -> None:
         """Tell what a mail of this portion met: it is what the next ones would meet."""
-        self._report(self, recipient, outcome)
+        self._report(self, recipient, outcome, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +179,13 @@ class Gate:
             ledger.defer(self._session(), pks, until=until, reason=reason)
             self._session().commit()
 
-    def _reported(self, portion: Portion, recipient: str, outcome: Outcome) -> None:
-        now = clock.now()
+    def _reported(self, portion: Portion, recipient: str, outcome: Outcome, now: datetime) -> None:
         change = self._breaker.report(portion.transport, outcome, now, probe=portion.probe)
         portion.probe = None
         if change is Change.resumed:
             self._wake(now)
         match outcome.decision:
-            case Decision.ACCEPTED:
+            case Decision.ACCEPTED if self._pace.is_slowing:
                 self._pace.eased((transport_key(portion.transport), domain_key(domain_of(recipient))), now)
             case Decision.HOLD:
                 portion.stopped = HELD

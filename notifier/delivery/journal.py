@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
@@ -81,10 +82,7 @@ class Journal:
 
     def replied(self, pk: int, outcome: Outcome) -> None:
         """The end of this mail is known."""
-        parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
-        text = outcome.text.replace("\n", " ")
-        line = f"R {pk} {' '.join(map(str, parts))} {text}\n"
-        self._write(line.encode("utf-8", "replace"))
+        self._write(b"R %d %b" % (pk, _told(outcome)))
 
     def _write(self, line: bytes) -> None:
         file: _File | None = getattr(self._mine, "file", None)
@@ -108,6 +106,14 @@ class Journal:
                 os.close(file.fd)
             else:
                 os.ftruncate(file.fd, 0)
+
+
+@lru_cache(maxsize=256)
+def _told(outcome: Outcome) -> bytes:
+    """What a record says of an outcome; most mails of a batch have the same."""
+    parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
+    text = outcome.text.replace("\n", " ")
+    return f"{' '.join(map(str, parts))} {text}\n".encode("utf-8", "replace")
 
 
 @contextmanager

@@ -217,7 +217,7 @@ class _Connection(flask_mail.Connection):
 
 def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcome:
     """The mail as it goes out, or the FAIL of one that cannot be built safely or must not leave at all."""
-    staged = stage(message, staging)
+    staged = stage(message, staging) if staging.active else message
     if isinstance(staged, Withhold):
         # The spine asks before it claims; whoever forgets to ask ends here.
         log.info("mail.withheld", notification=key, reason=staged.reason)
@@ -229,14 +229,7 @@ def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcom
         # A mistake in a template or a setting. Other mails must go on, and trying again changes nothing.
         log.error("mail.not_built", notification=key, error=type(error).__name__, reason=str(error))
         return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {error}")
-    return Envelope(
-        key=key,
-        mail_from=message.envelope_sender,
-        rcpt_to=message.recipient,
-        data=data,
-        smtputf8=message.smtputf8,
-        ready=True,
-    )
+    return Envelope(key, message.envelope_sender, message.recipient, data, message.smtputf8, ready=True)
 
 
 class _Kept:

@@ -68,6 +68,11 @@ class Pace:
         self._rows[key] = (until, level)
         return until
 
+    @property
+    def is_slowing(self) -> bool:
+        """Whether anything is known to be slowed: else there is nothing to ease."""
+        return bool(self._rows)
+
     def eased(self, keys: Iterable[str], now: datetime) -> None:
         """A mail was accepted there. What went well for as long as its last pause goes down a level.
 

@@ -2,9 +2,8 @@
 
 import enum
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from notifier.ledger import Claimed, Recipient
 from notifier.links import Links
@@ -20,8 +19,7 @@ class Category(enum.StrEnum):
     news = "news"
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(NamedTuple):
     """A claimed notification with all that a kind may look at."""
 
     notification: Claimed

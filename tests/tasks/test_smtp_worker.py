@@ -513,7 +513,7 @@ def test_of_two_servers_that_refuse_us_each_is_probed_in_its_turn(live: Live) ->
             for portion in gate.portions(pks):
                 assert isinstance(portion, Portion)
                 probed.append(portion.transport)
-                portion.report(ADA, refused)
+                portion.report(ADA, refused, clock.now())
     assert probed == ["one", "two"]
 
 

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, NamedTuple
 
 from notifier import clock, preferences
 from notifier.config import Settings
@@ -26,8 +25,7 @@ PLACEHOLDER = "Here stands what differs from person to person. Choose a person t
 Fill = Callable[[Mapping[str, Any]], Filled]
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(NamedTuple):
     """A message and the version of the templates that made it."""
 
     message: Message

@@ -3,9 +3,9 @@
 import re
 from base64 import encodebytes
 from binascii import a2b_qp, b2a_qp
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 
 def boundary_for(message_id: str, level: str = "") -> bytes:
@@ -76,8 +76,7 @@ _LINE, _WORTH_A_LOOK = 76, 400
 _VERBATIM = bytes(code for code in range(0x20, 0x7F) if code != ord("=")) + b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBody:
+class EncodedBody(NamedTuple):
     """A text in quoted-printable already, with CRLF line ends and no dot at the beginning of one. It is not blank."""
 
     data: bytes

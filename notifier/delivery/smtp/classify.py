@@ -1,5 +1,7 @@
 """One reply or one failure, in one phase -> one Outcome. The tables are in `rules.py`."""
 
+from functools import lru_cache
+
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
 from notifier.delivery.smtp.rules import REFUSALS
 
@@ -41,6 +43,7 @@ def passes(phase: Phase, reply: Reply) -> bool:
     return reply.code // 100 == WANTED[phase]
 
 
+@lru_cache(maxsize=1024)
 def classify(phase: Phase, reply: Reply) -> Outcome:
     """The outcome of a mail that met `reply` in `phase`.
 

@@ -1,8 +1,8 @@
 """One mail as SMTP sees it: its commands, its stuffed bytes, and what a server cannot take of it."""
 
 import re
-from dataclasses import dataclass
 from io import IncrementalNewlineDecoder
+from typing import NamedTuple
 
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.smtp.session import Session
@@ -11,8 +11,7 @@ from notifier.delivery.smtp.session import Session
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One mail to one recipient. `data` is a whole RFC 5322 message with CRLF, dots not stuffed.
 
     `key` is the caller's own (a primary key); it comes back with the outcome. `ready`: whoever made the

@@ -3,8 +3,8 @@
 The decisions and their effects are documented in docs/promises.md; `classify.py` makes them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 #: Longest text of a server that we keep, in characters.
 MAX_TEXT = 500
@@ -46,6 +46,8 @@ class Decision(StrEnum):
     BOUNCE = "BOUNCE"
     UNKNOWN = "UNKNOWN"
 
+    __hash__ = str.__hash__
+
 
 class Scope(StrEnum):
     """What the decision is about: the next mail of the same scope would meet the same."""
@@ -56,6 +58,8 @@ class Scope(StrEnum):
     SENDER = "sender"
     CONTENT = "content"
     TRANSPORT = "transport"
+
+    __hash__ = str.__hash__
 
 
 class Failure(StrEnum):
@@ -70,9 +74,10 @@ class Failure(StrEnum):
     TLS = "tls"
     LOCAL = "local"
 
+    __hash__ = str.__hash__
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+
+class Reply(NamedTuple):
     """One whole reply of a server: its lines are joined, without codes and control characters.
 
     `enhanced` is the enhanced status code (RFC 3463) such as "5.1.1", None where there is none.
@@ -84,8 +89,7 @@ class Reply:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The end of one attempt. `min_delay` (seconds) is the soonest that a next try makes sense.
 
     `code` and `enhanced` are None where no reply decided. `text` is safe to log and to store.

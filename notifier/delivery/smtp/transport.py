@@ -4,7 +4,6 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from threading import Lock
 from time import monotonic
 
@@ -141,7 +140,7 @@ class Transport:
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.
-        return envelope if self._sign is None else replace(envelope, data=self._sign(envelope.data), ready=False)
+        return envelope if self._sign is None else envelope._replace(data=self._sign(envelope.data), ready=False)
 
     # --- one connection --------------------------------------------------------------------------
 

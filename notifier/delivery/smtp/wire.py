@@ -152,7 +152,7 @@ class Wire:
                 except WireError as fault:
                     op = self._tell(conversation, fault)
                 else:
-                    op = conversation.send(value)  # type: ignore[arg-type]
+                    op = conversation.send(value)
         except StopIteration as end:
             self._end(end.value)
 
