@@ -85,7 +85,7 @@ class _Batch:
         self._talking: set[Wire] = set()
         self._leaving: set[Wire] = set()
         #: Those that gave way, in the order in which they did.
-        self._paused: deque[Wire] = deque()
+        self._paused: deque[tuple[Wire, selectors.SelectorKey]] = deque()
         self._opened = 0
         #: As many connections as the server has let us open.
         self._limit = lender.connections
@@ -130,7 +130,11 @@ class _Batch:
 
     def step(self) -> bool:
         """Let happen what can happen now, or wait a moment for it; False when all has ended."""
-        waiting = self._grow() if self._verdict is None else self._give_up(self._verdict)
+        waiting = True
+        if self._verdict is not None:
+            waiting = self._give_up(self._verdict)
+        elif len(self._talking) + len(self._opening) < self._limit:
+            waiting = self._grow()
         if not self._opening and not self._talking:
             return waiting
         for key, _ in self._selector.select(0 if self._paused or (waiting and self._verdict) else _TICK):
@@ -139,9 +143,7 @@ class _Batch:
                 wire.on_ready()
                 self._follow(wire, key)
         if self._paused:
-            wire = self._paused.popleft()
-            assert wire.socket is not None
-            key = self._selector.get_key(wire.socket)
+            wire, key = self._paused.popleft()
             wire.resume()
             self._follow(wire, key)
         now = monotonic()
@@ -151,8 +153,8 @@ class _Batch:
 
     def _follow(self, wire: Wire, key: selectors.SelectorKey) -> None:
         if wire.paused:
-            self._paused.append(wire)
-        if wire.socket is not key.fileobj or wire.waits_for != key.events:
+            self._paused.append((wire, key))
+        elif wire.socket is not key.fileobj or wire.waits_for != key.events:
             self._watch(wire, key)
 
     def close(self) -> None:
