@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, sqlite
+from notifier import healthcheck, logs, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -134,8 +134,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _engine_options(settings: Settings) -> dict[str, object]:
     if settings.sqlalchemy_url.startswith("sqlite"):
         return {}
-    # A connection that the server closed meanwhile is replaced, not handed out.
-    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
+    return {"pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:
@@ -162,6 +161,8 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             sqlite.prepare(db.engine)
+        else:
+            postgres.prepare(db.engine)
 
 
 @cache

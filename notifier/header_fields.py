@@ -37,8 +37,10 @@ def encode_header_text(name: str, text: str, *, limit: int = SUBJECT_LIMIT) -> b
     The text is neutralised and cut at `limit` characters first; a reader that decodes the field gets
     exactly what came out of that. Raises UnsafeHeader for a name that is not a field name.
     """
-    clean = clean_text(text, limit)
     head = _field_head(name)
+    if len(head) + len(text) <= SOFT_LINE and len(text) <= limit and "=?" not in text and _PLAIN_WORDS.match(text):
+        return f"{head}{text}\r\n".encode("ascii")  # as most are: nothing to neutralise, nothing to fold
+    clean = clean_text(text, limit)
     if not clean:
         return head.encode("ascii") + b"\r\n"
     plain = _PLAIN_WORDS.match(clean)
@@ -76,7 +78,9 @@ def encode_mailbox(name: str, address: str, *, offset: int = 10) -> bytes:
     local, _, domain = address.rpartition("@")
     if not _LOCAL.match(local) or not local.isprintable() or not _DOMAIN.match(domain) or len(address) > 320:
         raise UnsafeHeader("not an address for a header")
-    phrase = _phrase(clean_text(name, NAME_LIMIT), offset)
+    short = len(name) <= min(NAME_LIMIT, SOFT_LINE - offset)
+    # A phrase of atoms has nothing in it to neutralise.
+    phrase = name if short and _ATOM_PHRASE.match(name) else _phrase(clean_text(name, NAME_LIMIT), offset)
     if not phrase:
         return address.encode("utf-8")
     last_line = phrase.rpartition("\n")[2]

@@ -53,14 +53,14 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
     for waiting in (False, True):
         some = [end for end in ends if (end.to is Status.pending) is waiting]
         if some:
-            ended += end_tries(session.connection(), [_row(end, now) for end in some], waiting=waiting)
+            ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
     _keep_attempts(session, ends, now)
     return ended
 
 
 def _row(end: Settlement, now: datetime) -> Ended:
     reply = end.reply or _SILENCE
-    due = end.due or now
+    due = (end.due or now) if end.to is Status.pending else None
     return Ended(
         end.pk,
         end.claim,
@@ -76,7 +76,6 @@ def _row(end: Settlement, now: datetime) -> Ended:
         end.message_id,
         end.template_version,
         end.transport,
-        now,
         due,
         end.ring_at or due,
     )

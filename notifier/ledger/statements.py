@@ -51,9 +51,9 @@ class Ended(NamedTuple):
     message_id: str | None
     template_version: str | None
     transport: str | None
-    settled_at: datetime
-    due: datetime
-    ring_at: datetime
+    #: Of a row that goes back to wait; of one that comes to rest nobody reads them.
+    due: datetime | None
+    ring_at: datetime | None
 
 
 #: The column whose type each of them has.
@@ -72,8 +72,8 @@ _COLUMNS = {
 _Value = Callable[[str], ColumnElement[Any]]
 
 
-def end_tries(connection: Connection, rows: Sequence[Ended], *, waiting: bool) -> int:
-    """Write these rows where the claim still holds. Returns how many it did.
+def end_tries(connection: Connection, rows: Sequence[Ended], now: datetime, *, waiting: bool) -> int:
+    """Write at `now` these rows where the claim still holds. Returns how many it did.
 
     `waiting`: they go back to wait, and `due` and `ring_at` count; else they come to rest.
     """
@@ -81,9 +81,10 @@ def end_tries(connection: Connection, rows: Sequence[Ended], *, waiting: bool) -
         # Arrays of values, not objects: half the text. NUL is the one character that a server may say and
         # Postgres cannot keep; `clean` in delivery has taken it out.
         text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-        result = connection.execute(_AT_ONCE[waiting], {"b_rows": text})
+        result = connection.execute(_AT_ONCE[waiting], {"b_rows": text, "b_settled_at": now})
     else:
-        each = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
+        named = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
+        each = [row | {"b_settled_at": now} for row in named]
         result = connection.execute(_ONE_BY_ONE[waiting], each)
     return cast("CursorResult[Any]", result).rowcount
 
@@ -118,7 +119,7 @@ def _statement(value: _Value, *, waiting: bool) -> Update:
     when = (
         {"next_attempt_at": value("due"), "ring_at": value("ring_at")}
         if waiting
-        else {"settled_at": value("settled_at")}
+        else {"settled_at": _parameter("settled_at")}
     )
     plain = {
         "status": value("to"),
