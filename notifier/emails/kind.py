@@ -18,6 +18,9 @@ class Category(enum.StrEnum):
     digest = "digest"
     news = "news"
 
+    #: Enum's own is a Python function, and this is asked for every mail.
+    __hash__ = str.__hash__
+
 
 class Owed(NamedTuple):
     """A claimed notification with all that a kind may look at."""

@@ -28,6 +28,9 @@ class Status(enum.StrEnum):
     bounced = "bounced"
     complained = "complained"
 
+    #: Enum's own is a Python function, and this is asked for every row of a batch.
+    __hash__ = str.__hash__
+
 
 class OnUnknown(enum.StrEnum):
     """What to do where nobody can know whether a mail arrived."""

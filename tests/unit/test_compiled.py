@@ -20,7 +20,7 @@ from notifier.delivery.mail.compiled import MAX_SHAPES, CompiledKind
 from notifier.delivery.mail.compiled_forms import Segments, Unfit, encode_values
 from notifier.delivery.mail.compiled_marks import Mark
 from notifier.delivery.mail.compiled_reading import NotFlat
-from notifier.delivery.mail.mime import EncodedBody, as_given, quoted_lines
+from notifier.delivery.mail.mime import EncodedBody, as_given, quoted_lines, quoted_printable
 from notifier.delivery.mail.render import Rendered, Renderer
 from notifier.header_check import verify_header_block
 from notifier.header_fields import UnsafeHeader
@@ -407,6 +407,30 @@ def test_lines_that_need_no_encoding() -> None:
         encoded = quoted_lines(data)
         assert max(map(len, encoded.split(b"\r\n"))) <= 76
         assert EncodedBody(encoded).text().encode() == data.replace(b"\r\n", b"\n")
+
+
+def test_no_line_begins_with_a_dot() -> None:
+    """SMTP doubles such dots; mail that has none goes out as it is. What a reader sees stays the same."""
+    dice = random.Random(9)
+    texts = [
+        ".",
+        "..",
+        ".\n.",
+        "." * 200,
+        "a\n" + "." * 76 + "b",
+        ".button { }",
+        "." + "x" * 80,
+        ".\u00e9" * 40,
+        "x" * 75 + ".",
+    ]
+    texts += ["".join(dice.choices([".", "..", "\n", " ", "ab", "=", "\u00e9", "x" * 70], k=40)) for _ in range(500)]
+    for text in texts:
+        encoded = quoted_printable(text)
+        assert not any(line.startswith(b".") for line in encoded.split(b"\r\n")), text
+        assert max(map(len, encoded.split(b"\r\n"))) <= 76
+        assert EncodedBody(encoded).text() == text
+        data = (text + "\n").replace("\n", "\r\n").encode()
+        assert b"\r\n." not in b"\r\n" + quoted_lines(data)
 
 
 def test_the_short_way_through_the_header_check_is_no_wider() -> None:
