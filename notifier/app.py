@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, postgres, sqlite
+from notifier import healthcheck, logs, pools, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -161,8 +161,7 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             sqlite.prepare(db.engine)
-        else:
-            postgres.prepare(db.engine)
+        pools.prepare(db.engine)
 
 
 @cache

@@ -1,5 +1,6 @@
-"""A Postgres that ended its connections costs the next transaction nothing but a new one."""
+"""The pool of database connections: a Postgres that ended them costs nothing but new ones; a fork shares none."""
 
+import os
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from notifier import postgres
+from notifier import pools
 from notifier.extensions import db
 from tests.support.postgres import PostgresServer
 
@@ -49,7 +50,7 @@ def _end_all(dsn: str) -> int:
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_connections_that_were_ended_are_replaced(pooled: tuple[Flask, str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, dsn = pooled
-    monkeypatch.setattr(postgres, "BELIEVED", 0.0)  # as if they had lain unused
+    monkeypatch.setattr(pools, "BELIEVED", 0.0)  # as if they had lain unused
     with db.engine.connect(), db.engine.connect():
         pass  # two of them lie in the pool
     assert _end_all(dsn) == 2
@@ -68,3 +69,25 @@ def test_one_that_was_just_used_is_not_asked(pooled: tuple[Flask, str]) -> None:
         _select()
     db.session.rollback()
     assert _select() is not None
+
+
+def test_a_forked_child_makes_connections_of_its_own(context: Flask) -> None:
+    """Those that lay in the pool are the parent's: on a shared one, one process would read the other's answers."""
+    with db.engine.connect() as connection:
+        before = connection.connection.dbapi_connection
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with db.engine.connect() as own:
+                told = f"{own.scalar(text('SELECT 1'))} {own.connection.dbapi_connection is before}"
+            os.write(writer, told.encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"1 False"
+    with db.engine.connect() as connection:
+        assert connection.connection.dbapi_connection is before, "the parent keeps it"
+        assert connection.scalar(text("SELECT 2")) == 2
+    os.close(reader)
+    os.close(writer)
