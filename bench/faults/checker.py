@@ -50,6 +50,10 @@ class Wire:
     in_doubt: int = 0
     #: Connections of the killed processes that had carried a body: each can leave one mail in doubt, not more.
     connections: int = 0
+    #: Of those, by the server alone: nothing unanswered, but it ended with replies that its process had not read.
+    resets: int = 0
+    #: Sending processes that were killed: each may have held one mail in its hands, read and not yet noted.
+    processes: int = 0
     #: The longest time for which an unread reply had been on its way, seconds.
     longest_unread: float = 0.0
 
@@ -57,6 +61,11 @@ class Wire:
     def bound(self) -> int:
         """The most that may be doubled or unknown."""
         return self.on_wire + self.unread + self.unborn
+
+    @property
+    def by_the_server(self) -> int:
+        """The same by what the server saw, without a word of the journals."""
+        return self.on_wire + self.resets + self.processes
 
 
 def tally(rows: Sequence[Row], seen: Seen) -> Tally:
@@ -124,13 +133,16 @@ def wire_at(seen: Seen, rows: Sequence[Row], kills: Sequence[Kill]) -> Wire:
         left = doubtful - {mail.recipient for mail in on_wire}
         unread = {mail.recipient: mail for mail in mails if mail.recipient in left}
         ages = [kill.killed - mail.replied for mail in unread.values() if mail.replied is not None]
+        carried, busy = {mail.session for mail in mails}, {mail.session for mail in on_wire}
         total = Wire(
-            total.on_wire + len(on_wire),
-            total.unread + len(unread),
-            total.unborn + len(left) - len(unread),
-            total.in_doubt + len(doubtful),
-            total.connections + len({mail.session for mail in mails}),
-            max([total.longest_unread, *ages]),
+            on_wire=total.on_wire + len(on_wire),
+            unread=total.unread + len(unread),
+            unborn=total.unborn + len(left) - len(unread),
+            in_doubt=total.in_doubt + len(doubtful),
+            connections=total.connections + len(carried),
+            resets=total.resets + sum(seen.sessions[pk].reset for pk in carried - busy),
+            processes=total.processes + kill.processes,
+            longest_unread=max([total.longest_unread, *ages]),
         )
     return total
 
@@ -141,6 +153,10 @@ def judge_kills(found: Tally, wire: Wire) -> list[str]:
     if found.doubled_or_unknown > wire.bound:
         problems.append(f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.bound} were on the wire")
     # The bound above takes the journals' word for what was unread; this one is the server's evidence alone.
+    if found.doubled_or_unknown > wire.by_the_server:
+        problems.append(
+            f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.by_the_server} by the server's count"
+        )
     if wire.in_doubt - wire.unborn > wire.connections:
         problems.append(f"I2: {wire.in_doubt} in doubt on {wire.connections} connections")
     if found.unknowns != wire.in_doubt:

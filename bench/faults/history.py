@@ -41,6 +41,8 @@ class Session:
     ended: float | None = None
     #: It ended without QUIT.
     cut: bool = False
+    #: And the other side died with replies in its socket that it had not read.
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Kill:
     in_doubt: frozenset[int] = frozenset()
     #: "child", or "all": the parent with its children.
     whom: str = "child"
+    #: How many sending processes it ended.
+    processes: int = 1
 
 
 @dataclass
@@ -101,7 +105,8 @@ class Seen:
 
     def _on_E(self, session: str, how: str, at: str) -> None:
         self.sessions[int(session)].ended = float(at)
-        self.sessions[int(session)].cut = how == "cut"
+        self.sessions[int(session)].cut = how != "quit"
+        self.sessions[int(session)].reset = how == "reset"
 
     def _on_K(self, count: str, at: str) -> None:
         self.counts.append(int(count))

@@ -47,11 +47,16 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
             "replied but unread": wire.unread,
             "longest unread ms": round(wire.longest_unread * 1000, 1),
             "noted but not begun": wire.unborn,
+            "reset with replies unread (server)": wire.resets,
+            "processes killed": wire.processes,
+            "on the wire by the server alone": wire.by_the_server,
             "in doubt by the journals": wire.in_doubt,
             "bound": wire.bound,
             "connections killed": wire.connections,
-            # The strict reading: not a verdict here, because a reply that was sent may still be unread.
-            "within the server's own count": "yes" if found.doubled_or_unknown <= sum(seen.counts) else "NO",
+            # The strictest reading: no verdict, because a reply that was sent may be on its way, or unread.
+            "within the bodies that it had not answered": "yes"
+            if found.doubled_or_unknown <= sum(seen.counts)
+            else "NO",
             "seconds of killing": round(killing, 1),
             "mails/s": round(mails / total),
         }

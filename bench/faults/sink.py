@@ -11,7 +11,7 @@ Every line of its log is one event; times are seconds of the monotonic clock, wh
     A mail session message-id recipient time    the final dot came in: the mail is accepted, whatever follows
     R mail time                                 the reply to the final dot was sent
     X session recipient code time               a recipient was refused
-    E session quit|cut time                     the connection ended
+    E session quit|cut|reset time               the connection ended; reset: the other side died with replies unread
     K count time                                so many bodies were begun and not yet answered (SIGUSR1)
 """
 
@@ -137,7 +137,9 @@ class Sink:
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            # A kernel that closes a dead process's socket says so (RST) where something lay in it unread.
+            self._close(client, "reset")
+            return
         if not data:
             self._close(client)
             return
@@ -226,10 +228,10 @@ class Sink:
             if client.quit and data.startswith(b"221"):
                 self._close(client)
 
-    def _close(self, client: Client) -> None:
+    def _close(self, client: Client, how: str = "cut") -> None:
         if client.sock.fileno() < 0:
             return
-        self._note("E", client.number, "quit" if client.quit else "cut")
+        self._note("E", client.number, "quit" if client.quit else how)
         self._selector.unregister(client.sock)
         client.sock.close()
         self._on_wire -= client.on_wire

@@ -1,5 +1,6 @@
 """The checker of `./run faults` finds what it is there to find, on histories that were made up."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,13 +102,15 @@ def test_where_the_mails_of_a_killed_process_were() -> None:
         "B 3 3 p3@example.com 4.0",  # never ended: on the wire
         *copy(4, 4, session=4, at=4.7),  # replied at 4.9, unread
         *copy(5, 5, session=5, at=4.9),  # of a process that lives
-        *(f"E {session} cut 5.2" for session in (1, 2, 3, 4)),
+        *(f"E {session} cut 5.2" for session in (1, 2)),
+        *(f"E {session} reset 5.2" for session in (3, 4)),  # 3 is on the wire anyway
         "E 5 quit 5.3",
     )
     rows = [row(pk) for pk in range(1, 7)]
     wire = wire_at(history, rows, [Kill(5.0, 5.0, frozenset({2, 3, 4, 6}))])
     assert (wire.on_wire, wire.unread, wire.unborn, wire.in_doubt, wire.bound) == (2, 1, 1, 4, 4)
     assert wire.connections == 4
+    assert (wire.resets, wire.processes, wire.by_the_server) == (1, 1, 4)
     assert wire.longest_unread == pytest.approx(0.1)
 
 
@@ -122,14 +125,23 @@ def test_more_doubt_than_the_wire_held_is_found() -> None:
     rows = [row(1, unknowns=1, attempts=2), row(2, "unknown", unknowns=1)]
     tallied = tally(rows, seen(*copy(1), *copy(2)))
     assert judge_kills(tallied, Wire(on_wire=2, in_doubt=2, connections=2)) == []
-    assert judge_kills(tallied, Wire(on_wire=1, in_doubt=2, connections=2)) == [
+    assert judge_kills(tallied, Wire(on_wire=1, in_doubt=2, connections=2, processes=1)) == [
         "I2: 2 doubled or unknown, 1 were on the wire"
     ]
 
 
+def test_more_doubt_than_the_server_saw_is_found() -> None:
+    rows = [row(1, unknowns=1, attempts=2), row(2, "unknown", unknowns=1)]
+    tallied = tally(rows, seen(*copy(1), *copy(2)))
+    believed = Wire(on_wire=1, unread=1, in_doubt=2, connections=2)
+    assert judge_kills(tallied, believed) == ["I2: 2 doubled or unknown, 1 by the server's count"]
+    assert judge_kills(tallied, replace(believed, resets=1)) == []
+    assert judge_kills(tallied, replace(believed, processes=1)) == []
+
+
 def test_more_than_one_mail_in_doubt_on_a_connection_is_found() -> None:
     rows = [row(1, "unknown", unknowns=1), row(2, "unknown", unknowns=1)]
-    wire = Wire(unread=2, in_doubt=2, connections=1)
+    wire = Wire(unread=2, in_doubt=2, connections=1, resets=2)
     assert judge_kills(tally(rows, seen()), wire) == ["I2: 2 in doubt on 1 connections"]
 
 
