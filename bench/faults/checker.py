@@ -154,9 +154,8 @@ def judge_kills(found: Tally, wire: Wire) -> list[str]:
         problems.append(f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.bound} were on the wire")
     # The bound above takes the journals' word for what was unread; this one is the server's evidence alone.
     if found.doubled_or_unknown > wire.by_the_server:
-        problems.append(
-            f"I2: {found.doubled_or_unknown} doubled or unknown, {wire.by_the_server} by the server's count"
-        )
+        doubt = f"{found.doubled_or_unknown} doubled or unknown"
+        problems.append(f"I2: {doubt}, {wire.by_the_server} by the server's count")
     if wire.in_doubt - wire.unborn > wire.connections:
         problems.append(f"I2: {wire.in_doubt} in doubt on {wire.connections} connections")
     if found.unknowns != wire.in_doubt:

@@ -54,9 +54,7 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
             "bound": wire.bound,
             "connections killed": wire.connections,
             # The strictest reading: no verdict, because a reply that was sent may be on its way, or unread.
-            "within the bodies that it had not answered": "yes"
-            if found.doubled_or_unknown <= sum(seen.counts)
-            else "NO",
+            "within the bodies not answered": "yes" if found.doubled_or_unknown <= sum(seen.counts) else "NO",
             "seconds of killing": round(killing, 1),
             "mails/s": round(mails / total),
         }

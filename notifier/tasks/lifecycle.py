@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def need_journal(**_: Any) -> None:
         raise SystemExit(f"NOTIFIER_DATA_DIR: the journal's folder {folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SystemExit(f"NOTIFIER_DATA_DIR: the journal's folder {folder} is not writable")
+
+
+#: Seconds. While the thread beside it writes to the ledger, the sending one waits so long at most for its turn to read
+#: replies: what lies unread is in doubt where the process is killed. Python's own is ten times as long.
+SWITCH = 0.0005
+
+
+@signals.worker_init.connect(weak=False)
+def take_turns(**_: Any) -> None:
+    """For this process and those that it forks."""
+    sys.setswitchinterval(SWITCH)
 
 
 @signals.worker_init.connect(weak=False)
