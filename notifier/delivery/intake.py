@@ -14,7 +14,8 @@ from notifier.delivery.aside import Aside
 from notifier.delivery.recheck import Look, Recheck
 from notifier.ledger import Claimed
 
-#: Rows claimed in one statement: twice as many are what a lost host may leave unsettled.
+#: Rows claimed in one statement. A lost host may leave three times as many unsettled: a chunk that is being sent, the
+#: next one, and ends that wait to be stored.
 CHUNK = 250
 
 #: Seconds for which a last look at campaign mail holds.
