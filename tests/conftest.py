@@ -20,6 +20,7 @@ from notifier.app import create_app
 from notifier.config import Settings
 from notifier.extensions import db
 from notifier.models import User
+from tests.support import quick
 from tests.support.postgres import PostgresServer
 from tests.support.servers import ValkeyServer
 
@@ -48,6 +49,11 @@ structlog.configure(
     processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
     logger_factory=structlog.stdlib.LoggerFactory(),
 )
+
+
+def pytest_collection_finish() -> None:
+    """All modules are loaded now."""
+    quick.install()
 
 
 @pytest.fixture(autouse=True)
