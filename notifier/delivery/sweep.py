@@ -56,12 +56,9 @@ class Sweep:
         for _ in range(ROUNDS):
             waiting = self._overdue(now)
             for bulk in (False, True):
-                keys = [key for key, is_bulk in waiting if is_bulk is bulk]
-                # Rows whose bell nobody heard keep their place: the next sweep finds them again.
-                if self._ring(keys, bulk, now):
-                    rung += len(keys)
-                else:
-                    refused += len(keys)
+                heard, unheard = self._ring([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
+                rung += heard
+                refused += unheard
             if refused or len(waiting) < CHUNK:
                 break
         swept = Swept(lapsed, expired, rung, refused)
@@ -75,12 +72,24 @@ class Sweep:
         session.commit()
         return waiting
 
-    def _ring(self, keys: Sequence[int], bulk: bool, seen: datetime) -> bool:
-        if not keys:
-            return True
-        if not self._publish(keys, bulk=bulk):
-            return False
+    def _ring(self, overdue: Sequence[int], bulk: bool, seen: datetime) -> tuple[int, int]:
+        """Returns for how many rows the bell was heard, and for how many it was not.
+
+        First it is noted and then rung: whoever heard it while the note was being written would find the row locked,
+        pass over it, and it would wait for the next bell.
+        """
+        if not overdue:
+            return 0, 0
+        again_at = clock.now() + RING_AGAIN[bulk]
+        keys = self._note(overdue, seen, again_at)
+        if self._publish(keys, bulk=bulk):
+            return len(keys), 0
+        # Nobody heard: the next sweep finds them again.
+        self._note(keys, again_at, seen)
+        return 0, len(keys)
+
+    def _note(self, keys: Sequence[int], seen: datetime, again_at: datetime) -> list[int]:
         session = self._session()
-        ledger.rung(session, keys, seen=seen, again_at=clock.now() + RING_AGAIN[bulk])
+        noted = set(ledger.rung(session, keys, seen=seen, again_at=again_at))
         session.commit()
-        return True
+        return [key for key in keys if key in noted]

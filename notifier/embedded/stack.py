@@ -37,18 +37,27 @@ class Wishes:
 
 def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
     """The ports to listen on. Raises PortTakenError with a line that says what to do."""
-    chosen = {"web": _choose("web", wishes.host, wishes.web_port)}
+    wished = {"web": (wishes.host, wishes.web_port)}
     if with_inbox:
-        chosen["inbox"] = _choose("inbox", wishes.host, wishes.inbox_port)
-        chosen["smtp"] = _choose("smtp", "127.0.0.1", wishes.smtp_port)
+        wished |= {"inbox": (wishes.host, wishes.inbox_port), "smtp": ("127.0.0.1", wishes.smtp_port)}
+    named = {what: _named(what, host, port) for what, (host, port) in wished.items() if port}
+    chosen = dict(named)
+    for what, (host, _) in wished.items():
+        if what not in named:
+            chosen[what] = _any_port(host, set(chosen.values()))
     if len(set(chosen.values())) < len(chosen):
         raise PortTakenError("Web, inbox and smtp need a port each: " + ", ".join(FLAGS.values()))
     return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
 
 
-def _choose(what: str, host: str, port: int) -> int:
-    if port == 0:
-        return free_port(host)
+def _any_port(host: str, others: set[int]) -> int:
+    """A free one that is not among the `others`: nobody listens on those yet, so the system may offer them again."""
+    while (port := free_port(host)) in others:
+        pass
+    return port
+
+
+def _named(what: str, host: str, port: int) -> int:
     if is_free(host, port):
         return port
     raise PortTakenError(

@@ -144,8 +144,9 @@ def _claiming(*, postgres: bool) -> Any:
         (_N.deadline.is_(None)) | (_N.deadline > moment),
         _N.run_id.is_(None) | ~exists().where(_N.run_id == _R.id, _R.state.in_(_HALTED)),
     )
-    # On SQLite the transaction holds the only write lock there is, and the clause is left out.
-    due = due.with_for_update(skip_locked=True)
+    # On SQLite the transaction holds the only write lock there is, and the clause is left out. Postgres: NO KEY UPDATE,
+    # for whoever adds a row that only points at this one is not in the way.
+    due = due.with_for_update(skip_locked=True, key_share=True)
     values = {
         "status": Status.sending.value,
         "claims": _N.claims + 1,

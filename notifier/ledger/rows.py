@@ -125,10 +125,11 @@ def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, b
     return [(pk, bulk) for pk, bulk in session.execute(query)]
 
 
-def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> None:
-    """Remember that the bell was rung for these rows, which were overdue at `seen`, and when to ring again.
+def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> list[int]:
+    """Note that the bell is rung for these rows, which were overdue at `seen`, and when to ring again.
 
-    Whoever was quick has tried them already: then the end of that try says when.
+    Returns those that are the caller's to ring for: whoever was quick has tried the others already, or rings for them.
+    Commit before you ring: a claim passes over rows that another transaction holds.
     """
     waiting = (
         among(session, Notification.id, pks),
@@ -136,9 +137,8 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
         Notification.ring_at <= seen,
     )
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
-    session.execute(
-        update(Notification).where(*waiting).values(ring_at=later).execution_options(synchronize_session=False)
-    )
+    noted = update(Notification).where(*waiting).values(ring_at=later).returning(Notification.id)
+    return list(session.scalars(noted.execution_options(synchronize_session=False)))
 
 
 def changed(session: Session, statement: Update) -> int:

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from notifier.cli.up import up
 from notifier.config import Settings
+from notifier.embedded import stack
 from notifier.embedded.datalock import data_lock
 from notifier.embedded.ports import PortTakenError, free_port, is_free
 from notifier.embedded.stack import (
@@ -124,6 +125,14 @@ def test_port_zero_is_any_free_one() -> None:
         choose_ports(Wishes(web_port=server.getsockname()[1]), with_inbox=False)
     ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
     assert 0 not in {ports.web, ports.inbox, ports.smtp}
+
+
+def test_a_free_port_that_is_offered_twice_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may offer it again, as long as nobody listens there."""
+    offers = iter([40_001, 40_001, 40_002, 40_001, 40_003])
+    monkeypatch.setattr(stack, "free_port", lambda host: next(offers))
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
+    assert {ports.web, ports.inbox, ports.smtp} == {40_001, 40_002, 40_003}
 
 
 def test_env_file_is_private_and_exact(tmp_path: Path) -> None:

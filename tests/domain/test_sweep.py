@@ -1,0 +1,79 @@
+"""The bell of the sweep: noted before it is rung, so that whoever hears it finds the row free."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger
+from notifier.delivery.sweep import Sweep, Swept
+from notifier.extensions import db
+from notifier.models import Attempt, Notification, Status
+from tests.conftest import NOON, make_owed
+
+pytestmark = pytest.mark.usefixtures("frozen")
+
+RUNG_BY_HAND = NOON - timedelta(seconds=1)
+
+
+def sweep(tmp_path: Path, publish: Callable[[Sequence[int]], bool]) -> Swept:
+    return Sweep(db.session, lambda keys, bulk: publish(keys), tmp_path).run()
+
+
+def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: Flask, tmp_path: Path) -> None:
+    """Rung first and noted afterwards, a quick worker met the note in the making, passed over the row as one that
+    somebody else holds, and the mail waited for the next bell: a minute, or ten for bulk mail."""
+    pk = make_owed(ring_at=RUNG_BY_HAND)
+    heard = []
+
+    def publish(keys: Sequence[int]) -> bool:
+        with Session(db.engine) as worker:
+            ring_at = worker.scalars(select(Notification.ring_at)).one()
+            claimed = ledger.claim(worker, keys, now=clock.now(), lease=timedelta(minutes=5), owner="quick")
+            heard.append((list(keys), ring_at > NOON, [row.id for row in claimed]))
+            worker.commit()
+        return True
+
+    assert sweep(tmp_path, publish) == Swept(lapsed=0, expired=0, rung=1, refused=0)
+    assert heard == [([pk], True, [pk])]
+    db.session.expire_all()
+    assert db.session.get_one(Notification, pk).status == Status.sending
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_bell_that_nobody_heard_is_rung_by_the_next_sweep(context: Flask, tmp_path: Path, bulk: bool) -> None:
+    pk = make_owed(ring_at=RUNG_BY_HAND, bulk=bulk)
+    assert sweep(tmp_path, lambda keys: False) == Swept(lapsed=0, expired=0, rung=0, refused=1)
+    heard: list[int] = []
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
+    assert heard == [pk]
+
+
+def test_of_two_sweeps_at_once_one_rings(context: Flask, tmp_path: Path) -> None:
+    pk = make_owed(ring_at=RUNG_BY_HAND)
+    heard: list[int] = []
+
+    def publish(keys: Sequence[int]) -> bool:
+        heard.extend(keys)
+        if len(heard) == 1:
+            assert sweep(tmp_path, publish).rung == 0
+        return True
+
+    sweep(tmp_path, publish)
+    assert heard == [pk]
+
+
+def test_a_row_that_something_new_points_at_is_not_passed_over(context: Flask) -> None:
+    """Whoever writes a try of the past down holds the row's key, not the row."""
+    pk = make_owed()
+    with Session(db.engine) as writer, Session(db.engine) as worker:
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("there one transaction writes at a time")
+        writer.add(Attempt(notification_id=pk, claim=1, decision="LEASE_EXPIRED"))
+        writer.flush()
+        claimed = ledger.claim(worker, [pk], now=NOON, lease=timedelta(minutes=5), owner="a worker")
+        assert [row.id for row in claimed] == [pk]
