@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,19 @@ class Smtplib(Contender):
     name = "smtplib"
     how = "smtplib, one connection in each process, bytes made beforehand; no ledger, no queue"
     round_trips = 4
+    options: ClassVar[Sequence[str]] = ()
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
-        return [setting.start(stack, "send", [sys.executable, "-m", "bench.programs.smtplib_send"], setting.env())]
+        argv = [sys.executable, "-m", "bench.programs.smtplib_send", *self.options]
+        return [setting.start(stack, "send", argv, setting.env())]
+
+
+class SmtplibWhole(Smtplib):
+    """The same work as the others, but for what makes it safe."""
+
+    name = "smtplib_whole"
+    how = "the same, but its mails are made while the clock runs, as everybody else has to"
+    options = ("--whole",)
 
 
 class Tutorial(Contender):
@@ -209,5 +219,5 @@ class Notifier(Contender):
 
 CONTENDERS: dict[str, Contender] = {
     contender.name: contender
-    for contender in (Smtplib(), Tutorial(), PostOffice(), PostOfficeThreads(), Notifier())
+    for contender in (Smtplib(), SmtplibWhole(), Tutorial(), PostOffice(), PostOfficeThreads(), Notifier())
 }  # fmt: skip
