@@ -1,5 +1,7 @@
 """Replies and failures -> decisions, beyond the cases of the corpus: what servers of the world say."""
 
+import re
+
 import pytest
 
 from notifier.delivery.smtp.classify import classify, classify_failure
@@ -152,6 +154,43 @@ def test_every_refusal_has_a_decision_and_a_bare_code_never_suppresses(phase: Ph
 @pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.EOD])
 def test_only_what_is_about_the_address_suppresses_it(phase: Phase, text: str) -> None:
     assert classify(phase, parse_reply(f"554 {text}".encode())).decision is not Decision.BOUNCE
+
+
+#: Local parts and domains that anybody may have, and that rules know as words.
+STEERING = [
+    "dkim", "spf", "dmarc", "spamhaus", "dnsbl", "rbl", "ip.blocked", "ptr", "reputation", "your-ip", "daily-quota",
+    "sender-domain", "relay-access", "log-in-first", "throttle", "rate-limit", "too-many", "greylisted",
+    "quota-exceeded", "o'dkim", "dkim/spf", "5.7.57", "#5.7.57", "5.2.2", "#4.7.28",
+]  # fmt: skip
+ECHOES = r"""
+rcpt | 554 5.7.1 {}: Recipient address rejected: Access denied | FAIL
+rcpt | 550 {}: Recipient address rejected: User unknown in virtual mailbox table | BOUNCE
+rcpt | 550 {} no such user here | BOUNCE
+rcpt | 550 5.2.1 {}: mailbox disabled | BOUNCE
+rcpt | 550 {}: Relay access denied | HOLD
+rcpt | 550 {}: rejected | FAIL
+rcpt | 450 4.1.2 {}: Recipient address rejected: Domain not found | RETRY
+rcpt | 450 {}: try again later | RETRY
+rcpt | 452 4.2.2 {} mailbox full | RETRY
+eod | 554 {}: rejected as spam | FAIL
+eod | 451 {}: try again later | RETRY
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_the_words_of_an_address_decide_nothing(echo: str) -> None:
+    """Servers repeat it, and whoever signs up has chosen it: one signup must not close the transport for all."""
+    phase, reply, decision = (part.strip() for part in echo.split("|"))
+    for word in STEERING:
+        for address in (f"{word}@example.com", f"ada@{re.sub('[^a-z0-9.-]', '', word)}.example"):
+            for written in (f"<{address}>", address, f'<"{word} {word}"@example.com>', f'"a {word}"@example.com'):
+                outcome = classify(Phase(phase), parse_reply(reply.format(written).encode()))
+                assert outcome.decision == decision, written
+
+
+def test_a_site_that_is_named_beside_an_address_still_counts() -> None:
+    reply = parse_reply(b"550 blocked, see https://www.spamhaus.org/query/ada@example.com")
+    assert classify(Phase.RCPT, reply).decision is Decision.HOLD
 
 
 def test_a_reply_that_lets_the_conversation_go_on_decides_nothing() -> None:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
+from notifier.delivery.smtp.replies import without_addresses
 from notifier.delivery.smtp.rules import REFUSALS
 
 #: What a phase wants to read before the next one: the first digit (RFC 5321, section 4.2.1).
@@ -61,7 +62,7 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
     # An enhanced code of another class contradicts its reply, and the reply decides.
     enhanced = reply.enhanced or ""
     enhanced = enhanced if enhanced.startswith(str(digit)) else ""
-    text = reply.text.lower()
+    text = without_addresses(reply.text.lower())
     rule = next(rule for rule in rules if rule.fits(reply.code, enhanced, text))
     return _outcome(rule.decision, rule.scope, phase, reply, rule.min_delay)
 
