@@ -68,7 +68,13 @@ def converse(line: Line, session: Session, work: Work) -> Conversation[None]:
 
 
 def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
-    """Take the next mail; where the server can pipeline, write its commands at once."""
+    """Take the next mail; where the server can pipeline, write its commands at once.
+
+    None, too, where the server speaks unasked: no mail is to begin here.
+    """
+    if line.pending:
+        session.broken = True
+        return None
     envelope = _next(session, work)
     if envelope is not None and session.pipelining:
         line.write(_group(session, envelope), Phase.MAIL)
@@ -95,7 +101,7 @@ def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation
             yield from _reset(line, session)
         for phase, read, wanted in _STEPS:
             if not session.pipelining:
-                line.write(_command(phase, session, envelope), phase)
+                line.ask(_command(phase, session, envelope), phase)
             reply = line.take() or (yield read)
             if reply.code // 100 == wanted:
                 go_on = wanted == 3
@@ -113,7 +119,7 @@ def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation
 
 def _reset(line: Line, session: Session) -> Conversation[None]:
     if not session.pipelining:
-        line.write(_RSET, Phase.MAIL)
+        line.ask(_RSET, Phase.MAIL)
     reply = line.take() or (yield READ[Phase.MAIL])
     if reply.code // 100 != 2:
         raise WireError(Failure.DROP, f"RSET was refused: {reply.code} {reply.text}")
@@ -174,7 +180,7 @@ def _end_empty(line: Line, session: Session, refusal: Outcome) -> Conversation[N
         session.broken = True
         return
     try:
-        line.write(_DOT, Phase.DATA)
+        line.ask(_DOT, Phase.DATA)
         reply = line.take() or (yield _READ_EOD)
     except WireError:
         session.broken = True

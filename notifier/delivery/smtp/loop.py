@@ -205,7 +205,9 @@ class _Batch:
             self._selector.unregister(key.fileobj)
         if wire.waits_for:
             assert wire.socket is not None
-            self._selector.register(wire.socket, wire.waits_for, wire)
+            registered = self._selector.register(wire.socket, wire.waits_for, wire)
+            if wire.paused:
+                self._paused.append((wire, registered))
         elif wire in self._opening:
             self._opening.remove(wire)
             self._opened_or_not(wire)

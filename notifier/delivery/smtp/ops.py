@@ -41,6 +41,15 @@ class Yield:
 class Line(Protocol):
     """What a conversation does without waiting."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether something has come in that nobody has taken. Where all was answered, nobody asked for it: it would
+        pass for the reply to whatever is asked next.
+        """
+
+    def ask(self, data: bytes, phase: Phase) -> None:
+        """Write a command on its own. Raises WireError (garbage) where something is pending."""
+
     def write(self, data: bytes, phase: Phase) -> None:
         """Queue bytes. `phase` is the phase that is lost where they cannot be handed over as a whole.
 

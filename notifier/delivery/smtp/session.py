@@ -9,7 +9,7 @@ from typing import Self
 from notifier.config import Settings
 from notifier.delivery.smtp.classify import classify, classify_failure
 from notifier.delivery.smtp.ops import READ, Connect, Conversation, Line, StartTls
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Reply, Scope
+from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope
 from notifier.delivery.smtp.replies import WireError
 from notifier.delivery.smtp.transport_config import Tls, TransportConfig, primary_config
 
@@ -120,7 +120,10 @@ def _open(line: Line, endpoint: Endpoint) -> Conversation[Session]:
         offers = yield from _greet(line, endpoint)
     if endpoint.username is not None:
         yield from _log_in(line, endpoint, offers)
-    size = offers.get("SIZE", "").split(" ", 1)[0]
+    if line.pending:
+        # Or else it would pass for the replies to the first mail.
+        raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server answers what was not asked"))
+    size = offers.get("SIZE", "").strip().split(" ", 1)[0]
     return Session(
         pipelining="PIPELINING" in offers,
         eight_bit="8BITMIME" in offers,
@@ -175,7 +178,7 @@ def _network(phase: Phase, op: Connect | StartTls) -> Conversation[None]:
 def _read(line: Line, phase: Phase, command: bytes | None = None) -> Conversation[Reply]:
     try:
         if command is not None:
-            line.write(command, phase)
+            line.ask(command, phase)
         return (yield READ[phase])
     except WireError as error:
         raise _Refused(classify_failure(phase, error.kind, error.detail)) from None

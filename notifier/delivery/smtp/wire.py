@@ -124,8 +124,19 @@ class Wire:
         if self._channel is None:
             raise WireError(Failure.DROP, "the connection is closed", phase)
         if phase is Phase.BODY and self._reader.pending:
-            raise WireError(Failure.GARBAGE, "the server answers what was not asked", Phase.BODY)
+            raise _unasked(phase)
         self._channel.write(data, phase)
+
+    def ask(self, data: bytes, phase: Phase) -> None:
+        """Queue a command on its own: see `ops.Line`."""
+        if self._reader.pending:
+            raise _unasked(phase)
+        self.write(data, phase)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has come in that nobody has taken: see `ops.Line`."""
+        return self._reader.pending
 
     def take(self) -> Reply | None:
         """The next reply, if it has come in: see `ops.Line`."""
@@ -274,3 +285,7 @@ class Wire:
             self._advance(None)
         else:
             self._send_or_wait()
+
+
+def _unasked(phase: Phase) -> WireError:
+    return WireError(Failure.GARBAGE, "the server answers what was not asked", phase)
