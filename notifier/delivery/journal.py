@@ -6,6 +6,7 @@ before the body goes out, and when the reply is read. No fsync: the kernel keeps
 wrote. A lock on the file ends with its process; whoever gets the lock may replay the file.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -21,6 +22,10 @@ from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 
 SUFFIX = ".journal"
 
+#: Ends a record that was written in part only, as on a full disk: it tells nothing, and its writer was told so. No
+#: record has this character.
+_TORN = b"\x18\n"
+
 
 @dataclass(slots=True)
 class Trace:
@@ -30,6 +35,8 @@ class Trace:
     begun: set[int] = field(default_factory=set)
     #: Mails whose end is known.
     replied: dict[int, Outcome] = field(default_factory=dict)
+    #: Records that nobody can read: of any mail that is not in `replied` the body may have been on the wire.
+    damaged: int = 0
 
 
 class _File:
@@ -48,6 +55,8 @@ class _File:
             os.close(self.fd)  # between the two calls somebody took it for an orphan and removed it
         self.writers = 0
         self.failed = False
+        #: The last record is there in part only.
+        self.torn = False
 
 
 class Journal:
@@ -86,8 +95,12 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         file: _File | None = getattr(self._mine, "file", None)
-        if file is not None:  # mail that has no row in the ledger needs no record
-            os.write(file.fd, line)
+        if file is None:  # mail that has no row in the ledger needs no record
+            return
+        record = _TORN + line if file.torn else line
+        file.torn = os.write(file.fd, record) != len(record)
+        if file.torn:
+            raise OSError(errno.ENOSPC, "the journal took a part of a record only")
 
     def _join(self) -> _File:
         with self._lock:
@@ -142,22 +155,27 @@ def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
 
 
 def read(path: Path) -> Trace:
-    """What the journal tells. A last line that was cut off tells nothing."""
+    """What the journal tells. A record that was cut off tells nothing."""
     trace = Trace()
     text = path.read_bytes().decode("utf-8", "replace")
-    for line in text[: text.rfind("\n") + 1].split("\n"):
-        parts = line.split(" ", 7)
-        if parts[0] == "B":
-            trace.begun.add(int(parts[1]))
-            trace.replied.pop(int(parts[1]), None)
-        elif parts[0] == "R":
-            decision, phase, scope, code, enhanced, said = parts[2:]
-            trace.replied[int(parts[1])] = Outcome(
-                Decision(decision),
-                Phase(phase),
-                Scope(scope),
-                int(code) or None,
-                None if enhanced == "-" else enhanced,
-                said,
-            )
+    for line in text[: text.rfind("\n") + 1].split("\n")[:-1]:
+        if not line.endswith(_TORN.decode()[0]):
+            try:
+                _add(trace, line.split(" ", 7))
+            except (ValueError, IndexError):
+                trace.damaged += 1
     return trace
+
+
+def _add(trace: Trace, parts: list[str]) -> None:
+    """Raises ValueError or IndexError where this is no record."""
+    pk = int(parts[1])
+    if parts[0] == "B" and len(parts) == 2:
+        trace.begun.add(pk)
+        trace.replied.pop(pk, None)
+        return
+    if parts[0] != "R":
+        raise ValueError(parts[0])
+    decision, phase, scope, code, enhanced, said = parts[2:]
+    known = None if enhanced == "-" else enhanced
+    trace.replied[pk] = Outcome(Decision(decision), Phase(phase), Scope(scope), int(code) or None, known, said)

@@ -50,6 +50,8 @@ def replay(session: Callable[[], Session], folder: Path) -> Replayed:
 
 def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Replayed:
     trace = journal.read(path)
+    if trace.damaged:
+        log.error("replay.journal_damaged", journal=path.name, records=trace.damaged)
     rows = ledger.held_by(session(), owner)
     session().rollback()
     now = clock.now()
@@ -62,7 +64,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
             settler.add(verdict(row, outcome, now))
             if outcome.decision is Decision.BOUNCE:
                 settler.bounced(row, outcome)
-        elif row.id in trace.begun:
+        elif row.id in trace.begun or trace.damaged:
             doubtful += 1
             settler.add(_in_doubt(row))
         else:

@@ -44,7 +44,11 @@ class Sweep:
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
-        replay(self._session, self._journals)
+        try:
+            replay(self._session, self._journals)
+        except OSError as error:
+            # What lost workers held comes back by its lease then; all else must not wait for it.
+            log.error("sweep.journals_unreadable", error=str(error))
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -130,6 +131,45 @@ def test_a_record_that_was_cut_off_tells_nothing(tmp_path: Path) -> None:
     trace = journal.read(path)
     assert trace.begun == {1, 2}
     assert list(trace.replied) == [1]
+
+
+def test_a_record_that_a_full_disk_cut_off_stops_its_mail_and_hides_no_other(tmp_path: Path) -> None:
+    """The kernel takes a part of it: without its record the body must not go out, and the next record is one again."""
+
+    def write(book: Journal) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        book.begin(1)
+        (path,) = files(tmp_path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 3, resource.RLIM_INFINITY))
+        for pk in (22, 33):
+            with pytest.raises(OSError, match=r"part of a record|File too large"):
+                book.begin(pk)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        book.begin(4)
+        book.replied(4, ACCEPTED)
+
+    lost_process(tmp_path, write)
+    (path,) = files(tmp_path)
+    trace = journal.read(path)
+    assert (trace.begun, list(trace.replied), trace.damaged) == ({1, 4}, [4], 0)
+
+
+def test_a_damaged_journal_leaves_doubt_and_stops_nobody(context: Flask, tmp_path: Path) -> None:
+    """What its damage hides may have been on the wire: shown as a doubt, never sent again in silence."""
+    sent, hidden = make_owed(1), make_owed(2)
+
+    def write(book: Journal) -> None:
+        book.begin(sent)
+        book.replied(sent, ACCEPTED)
+
+    owner = lost_process(tmp_path, write)
+    (path,) = files(tmp_path)
+    with path.open("ab") as file:
+        file.write(b"B 10B %d\nR\nR 7 what eod message 250 - Ok\n\0\0\n" % hidden)
+    hold([sent, hidden], owner)
+    assert journal.read(path).damaged == 4
+    assert replay(db.session, tmp_path) == Replayed(settled=1, unknown=1)
+    assert (row_of(sent).status, row_of(hidden).status, row_of(hidden).unknowns) == ("sent", "pending", 1)
 
 
 def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) -> None:

@@ -77,3 +77,12 @@ def test_a_row_that_something_new_points_at_is_not_passed_over(context: Flask) -
         writer.flush()
         claimed = ledger.claim(worker, [pk], now=NOON, lease=timedelta(minutes=5), owner="a worker")
         assert [row.id for row in claimed] == [pk]
+
+
+def test_journals_that_cannot_be_read_keep_nobody_waiting(context: Flask, tmp_path: Path) -> None:
+    """They are left to whoever mends the folder; what they tell comes back by its lease meanwhile."""
+    pk = make_owed(ring_at=RUNG_BY_HAND)
+    (tmp_path / "x.journal").symlink_to(tmp_path / "x.journal")
+    heard: list[int] = []
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
+    assert heard == [pk]
