@@ -33,7 +33,7 @@ def wire_error(error: OSError, unsent: Phase | None = None) -> WireError:
 class Channel:
     """Pieces of output, each marked with a phase, and input. All methods may raise WireError."""
 
-    __slots__ = ("_out", "_phases", "_tls", "_tls_in", "_tls_out", "socket")
+    __slots__ = ("_failed", "_out", "_phases", "_tls", "_tls_in", "_tls_out", "socket")
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -42,6 +42,8 @@ class Channel:
         self._tls: ssl.SSLObject | None = None
         self._tls_in: ssl.MemoryBIO | None = None
         self._tls_out: ssl.MemoryBIO | None = None
+        #: TLS is at its end: what came before counts, nothing after it does.
+        self._failed: WireError | None = None
 
     @property
     def unsent(self) -> Phase | None:
@@ -50,6 +52,8 @@ class Channel:
 
     def write(self, data: bytes, phase: Phase) -> None:
         """Queue one piece; `flush` sends it."""
+        if self._failed is not None:
+            raise WireError(self._failed.kind, self._failed.detail, phase)
         if self._tls is not None and self._tls_out is not None:
             self._tls.write(data)
             data = self._tls_out.read()
@@ -81,6 +85,8 @@ class Channel:
 
     def receive(self) -> bytes:
         """What has come in; empty where that is nothing yet. The end of the connection is an error."""
+        if self._failed is not None:
+            raise self._failed
         try:
             data = self.socket.recv(_CHUNK)
         except BlockingIOError:
@@ -140,7 +146,9 @@ class Channel:
             if not clear:
                 raise WireError(Failure.DROP, "the server closed TLS", self.unsent) from None
         except ssl.SSLError as error:
-            raise WireError(Failure.RESET, _problem(error), self.unsent) from error
+            self._failed = WireError(Failure.RESET, _problem(error), self.unsent)
+            if not clear:
+                raise self._failed from error
         return b"".join(clear)
 
 

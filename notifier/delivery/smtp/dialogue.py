@@ -76,8 +76,14 @@ def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
         session.broken = True
         return None
     envelope = _next(session, work)
-    if envelope is not None and session.pipelining:
+    if envelope is None or not session.pipelining:
+        return envelope
+    try:
         line.write(_group(session, envelope), Phase.MAIL)
+    except WireError:
+        session.broken = True
+        work.give_back(envelope)
+        return None
     return envelope
 
 
