@@ -181,6 +181,9 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         cast("Sender", app.extensions["notifier.sender"]).last_chance(key)
         journal.begin(key)
 
+    def tick() -> None:
+        cast("Sender", app.extensions["notifier.sender"]).tick()
+
     transports = Transports(
         transport_configs(settings),
         lambda config: Transport(
@@ -189,6 +192,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             sign=config.signer.sign if config.signer else None,
             on_begin=begin,
             on_reply=journal.replied,
+            on_tick=tick,
         ),
     )
     staging = Staging.from_settings(settings)

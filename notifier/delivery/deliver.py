@@ -98,6 +98,14 @@ class Sender:
         if batch is not None:
             batch.look_again(pk)
 
+    def tick(self) -> None:
+        """Called by the transport now and then, in the sending thread, also while no server says anything: what has
+        ended is stored although other mails take their time.
+        """
+        batch: _Batch | None = getattr(self._batches, "current", None)
+        if batch is not None:
+            batch.settler.tick()
+
     def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
 
@@ -135,7 +143,7 @@ class _Batch:
         self._portion = portion
         self._quick = quick
         self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=owner)
-        self._settler = Settler(sender.session, aside)
+        self.settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was made (monotonic seconds).
         self._under_way: dict[int, tuple[Claimed, Composed, float]] = {}
@@ -147,9 +155,9 @@ class _Batch:
         messages = self._composed(self._wanted())
         for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
             self._settle(pk, outcome)
-        self._settler.flush()
-        if self._settler.statuses:
-            log.info("deliver.settled", transport=self._portion.transport, **self._settler.statuses)
+        self.settler.flush()
+        if self.settler.statuses:
+            log.info("deliver.settled", transport=self._portion.transport, **self.settler.statuses)
         return self._decisions
 
     def _wanted(self) -> Iterator[Owed]:
@@ -165,9 +173,9 @@ class _Batch:
                 self._not_made(row, error)
                 continue
             if refusal is not None:
-                self._settler.add(not_sent(row, refusal.to, refusal.reason, due=refusal.due))
+                self.settler.add(not_sent(row, refusal.to, refusal.reason, due=refusal.due))
             elif self._portion.stopped:
-                self._settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
+                self.settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
             elif owed is not None:
                 yield owed
 
@@ -201,7 +209,7 @@ class _Batch:
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
-        self._settler.add(compose_failed(row, error, clock.now()))
+        self.settler.add(compose_failed(row, error, clock.now()))
 
     def look_again(self, pk: int) -> None:
         """Where the last look at a campaign's mail is older than it may be, look once more. Raises OSError."""
@@ -220,7 +228,7 @@ class _Batch:
         row, composed, _ = self._under_way.pop(pk)
         halt = self._withdrawn.pop(pk, None)
         if halt is not None:
-            self._settler.add(not_sent(row, halt.to, halt.reason, due=halt.due))
+            self.settler.add(not_sent(row, halt.to, halt.reason, due=halt.due))
             return
         now = clock.now()
         self._decisions[outcome.decision] += 1
@@ -232,6 +240,6 @@ class _Batch:
                 "deliver.refused", notification=pk, decision=outcome.decision, phase=outcome.phase, code=outcome.code
             )
             if outcome.decision is Decision.BOUNCE and not self._redirected(row):
-                self._settler.bounced(row, outcome)
+                self.settler.bounced(row, outcome)
         facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
-        self._settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))
+        self.settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

@@ -47,10 +47,20 @@ class Settler:
     def add(self, end: Settlement) -> None:
         """Take note of an end; it is stored now or soon. Raises what an earlier store met."""
         self._ends.append(end)
-        if len(self._ends) >= TOGETHER or time.monotonic() - self._since > AT_MOST:
-            self._hand_over()
-            while self._stores and (self._stores[0].done() or len(self._stores) > UNDER_WAY):
-                self._stores.popleft().result()
+        if len(self._ends) >= TOGETHER:
+            self._store_soon()
+        else:
+            self.tick()
+
+    def tick(self) -> None:
+        """Store what has waited for long. Raises what an earlier store met."""
+        if self._ends and time.monotonic() - self._since > AT_MOST:
+            self._store_soon()
+
+    def _store_soon(self) -> None:
+        self._hand_over()
+        while self._stores and (self._stores[0].done() or len(self._stores) > UNDER_WAY):
+            self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
         """The address of this row does not exist: no more mail to it."""

@@ -666,3 +666,25 @@ def test_a_server_that_stalls_keeps_no_worker_and_leaves_nothing_behind(live: Li
     threads, files = resources()
     assert threads <= before[0]
     assert files <= before[1]
+
+
+def test_what_has_ended_is_stored_while_another_mail_takes_its_time(live: Live) -> None:
+    """A server may think for five minutes after the dot: meanwhile the ledger says what became of the others."""
+    others = [f"user{number}@example.com" for number in range(6)]
+    # One of them may have been announced behind the slow one.
+    enough = len(others) - 1
+    seen: list[Counter[str]] = []
+
+    def eod(session: Session) -> None:
+        if session.rcpt_to == ["slow@example.com"]:
+            deadline = time.monotonic() + 8
+            while not seen or (seen[-1]["sent"] < enough and time.monotonic() < deadline):
+                time.sleep(0.1)
+                seen.append(Counter(row.status for row in live.rows()))
+
+    with SmtpServer({"eod": eod}) as server:
+        live.speak_with(server)
+        rows = live.deliver(live.owe("slow@example.com", *others))
+    assert seen[-1]["sent"] >= enough
+    assert seen[-1]["sending"] >= 1
+    assert {row.status for row in rows} == {"sent"}

@@ -46,6 +46,9 @@ class Lender(Protocol):
     def settled(self, envelope: Envelope, outcome: Outcome) -> None:
         """The outcome is known."""
 
+    def ticked(self) -> None:
+        """Time passes: called often, also while nothing comes in."""
+
 
 def send_all(lender: Lender, envelopes: Iterable[Envelope], budget: float) -> Iterator[tuple[int, Outcome]]:
     """Hand over `envelopes`; yields (key, outcome) as they come, one for each, in no order.
@@ -244,6 +247,7 @@ class _Batch:
 
     def _check_clock(self, now: float) -> None:
         self._next_check = now + _TICK
+        self._lender.ticked()
         keys = {key.data: key for key in self._selector.get_map().values()}
         for wire in [wire for wire in keys if wire.due <= now]:
             wire.expire()

@@ -40,6 +40,7 @@ class Transport:
         sign: Callable[[bytes], bytes] | None = None,
         on_begin: Callable[[int], None] = _ignore,
         on_reply: Callable[[int, Outcome], None] = _ignore,
+        on_tick: Callable[[], None] = _ignore,
     ) -> None:
         """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
 
@@ -54,6 +55,7 @@ class Transport:
         self._sign = sign
         self._on_begin = on_begin
         self._on_reply = on_reply
+        self._on_tick = on_tick
         self._idle: list[Wire] = []
         self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._lock = Lock()
@@ -137,6 +139,10 @@ class Transport:
             self._on_reply(envelope.key, outcome)
         except OSError:
             log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
+
+    def ticked(self) -> None:
+        """Time passes, in a batch."""
+        self._on_tick()
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.
