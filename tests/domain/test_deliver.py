@@ -12,11 +12,12 @@ from notifier import ledger, suppressions
 from notifier.delivery import retry
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.mail.message import Message
+from notifier.delivery.mail.staging import Staging
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User
-from tests.conftest import NOON, make_user
+from tests.conftest import NOON, make_settings, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
@@ -139,6 +140,15 @@ def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> No
         "hard_bounce",
         "550 said so",
     )
+
+
+def test_the_bounce_of_the_staging_box_suppresses_nobody(sender: Sender, mailer: Mailer, pk: int) -> None:
+    """It is the box that does not exist, not the person whose mail was redirected to it."""
+    sender.staging = Staging.from_settings(make_settings(mail_redirect_to="box@staging.example"))
+    mailer.answer = outcome(Decision.BOUNCE, code=550)
+    sender.deliver([pk])
+    assert db.session.get_one(Notification, pk).status == "failed"
+    assert not db.session.scalars(select(Suppression)).all()
 
 
 def test_a_refusal_of_this_mail_does_not_suppress(sender: Sender, mailer: Mailer, pk: int) -> None:

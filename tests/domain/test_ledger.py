@@ -195,6 +195,19 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
     assert ledger.overdue(db.session(), now=NOON, limit=10) == []
 
 
+def test_a_bell_that_somebody_else_rings_is_not_the_callers(context: Flask) -> None:
+    """Two sweeps see the same rows, and a try that ended meanwhile has its own moment: neither is overwritten."""
+    mine = make_owed(1, ring_at=NOON - timedelta(seconds=1))
+    theirs = make_owed(2, ring_at=NOON + timedelta(minutes=5))
+    taken = make_owed(3, ring_at=NOON - timedelta(seconds=1), status="sending")
+    keys = [mine, theirs, taken]
+    assert ledger.rung(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
+    db.session.commit()
+    moments = {row.id: row.ring_at for row in db.session.scalars(select(Notification))}
+    assert moments[mine] == NOON + timedelta(minutes=1)
+    assert moments[theirs] == NOON + timedelta(minutes=5)
+
+
 def test_a_batch_is_claimed_in_the_order_it_was_asked_for(context: Flask) -> None:
     pks = [make_owed(number) for number in range(5)]
     wanted = [pks[3], pks[0], 999, pks[4]]

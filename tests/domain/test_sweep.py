@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -65,6 +66,25 @@ def test_of_two_sweeps_at_once_one_rings(context: Flask, tmp_path: Path) -> None
 
     sweep(tmp_path, publish)
     assert heard == [pk]
+
+
+def test_a_sweep_rings_for_what_it_has_noted_alone(
+    context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look and its note another sweep was quicker."""
+    first, second = make_owed(1, ring_at=RUNG_BY_HAND), make_owed(2, ring_at=RUNG_BY_HAND)
+    look = ledger.overdue
+
+    def beaten(*arguments: Any, **values: Any) -> list[tuple[int, bool]]:
+        found = look(*arguments, **values)
+        if len(found) == 2:
+            ledger.rung(db.session(), [first], seen=NOON, again_at=NOON + timedelta(minutes=1))
+        return found
+
+    monkeypatch.setattr(ledger, "overdue", beaten)
+    heard: list[int] = []
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
+    assert heard == [second]
 
 
 def test_a_row_that_something_new_points_at_is_not_passed_over(context: Flask) -> None:

@@ -429,8 +429,10 @@ def test_no_line_begins_with_a_dot() -> None:
         assert not any(line.startswith(b".") for line in encoded.split(b"\r\n")), text
         assert max(map(len, encoded.split(b"\r\n"))) <= 76
         assert EncodedBody(encoded).text() == text
-        data = (text + "\n").replace("\n", "\r\n").encode()
-        assert b"\r\n." not in b"\r\n" + quoted_lines(data)
+        # The short way looks at long data only.
+        for padding in ("", "z" * 60 + "\n", ("z" * 60 + "\n") * 8):
+            data = (padding + text + "\n").replace("\n", "\r\n").encode()
+            assert b"\r\n." not in b"\r\n" + quoted_lines(data), (padding, text)
 
 
 def test_the_short_way_through_the_header_check_is_no_wider() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.header_check import verify_header_block
 from notifier.header_fields import UnsafeHeader, encode_header_text, encode_mailbox, verbatim_field
-from notifier.header_text import clean_text
+from notifier.header_text import NAME_LIMIT, clean_text
 
 BLOCK = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: Hi\r\nDate: Fri, 20 Nov 2026 12:00:00 +0000\r\n"
@@ -51,6 +51,13 @@ def test_a_subject_is_read_as_it_was_neutralised(text: str) -> None:
     field = encode_header_text("Subject", text)
     check_lines(field)
     assert str(decoded("Subject", field)) == clean_text(text, 200)
+
+
+def test_a_long_plain_name_is_cut_like_any_other() -> None:
+    for name in (("ab " * 30).strip(), "x" * 65, "x" * 200, *("y" * length for length in range(60, 72))):
+        field = b"To: " + encode_mailbox(name, "ada@example.com", offset=4) + b"\r\n"
+        check_lines(field)
+        assert decoded("To", field).addresses[0].display_name == clean_text(name, NAME_LIMIT)
 
 
 def test_plain_text_stays_plain() -> None:

@@ -9,6 +9,8 @@ from notifier.delivery.smtp.outcome import Failure, Reply, clean
 MAX_LINE = 4 * 512
 #: A reply as a whole. The longest that is met is the answer to EHLO, some 30 lines.
 MAX_REPLY = 128 * 512
+#: They are looked through again with each that comes in.
+MAX_LINES = 1000
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 #: Not the beginning of an address: people have such names.
@@ -85,7 +87,7 @@ class ReplyReader:
         for number in range(len(lines) - 1, -1, -1):
             line = lines[number]
             size += len(line) + 1
-            if len(line) > MAX_LINE or size > MAX_REPLY:
+            if len(line) > MAX_LINE or size > MAX_REPLY or len(lines) - number > MAX_LINES:
                 raise _endless()
             if len(line) < 4 or line[3] != 45:
                 whole = lines[number:]

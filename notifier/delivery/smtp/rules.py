@@ -60,7 +60,7 @@ _GONE = (
 
 #: The address does not exist, or will never take mail again.
 USER_UNKNOWN = _words(
-    rf"(?:no such|no known|unknown|invalid|bad|non-?existent|not an? (?:valid|known)|undeliverable) "
+    r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
     rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
     rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]+)?[: ]*(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
     rf"(?:has been |has |is |was |are |that you tried to reach |could |currently |temporarily )*{_GONE}",
