@@ -37,30 +37,38 @@ WIDTH = 130
 told = Console(stderr=True)
 
 
+#: What is not said on the command line.
+FULL: dict[str, Any] = {
+    "mails": 10_000, "rounds": 3, "delays": [0.0, 5.0, 20.0], "signups": 200, "commits": 500, "users": 1_000_000,
+}  # fmt: skip
+QUICK: dict[str, Any] = {
+    "mails": 500, "rounds": 1, "delays": [0.0, 20.0], "signups": 30, "commits": 50, "users": 50_000,
+}  # fmt: skip
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line. Exits with a message where it is wrong."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("--mails", type=int, default=10_000, help="for each run; slow contenders get fewer")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--delays", type=_numbers, default=[0.0, 5.0, 20.0], help="ms per reply, with commas")
+    parser.add_argument("--mails", type=int, help="for each run, 10,000; slow contenders get fewer")
+    parser.add_argument("--rounds", type=int, help="3")
+    parser.add_argument("--delays", type=_numbers, help="ms per reply, with commas: 0,5,20")
     parser.add_argument("--only", type=_names, default=[*CONTENDERS, *FIGURES], help=", ".join([*CONTENDERS, *FIGURES]))
     parser.add_argument("--quick", action="store_true", help="a minute: does it work? Its figures say little")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     parser.add_argument("--docs", action="store_true", help="write figures and picture to docs/performance.md")
     options = parser.parse_args(arguments)
-    options.signups, options.commits, options.users = 200, 500, 1_000_000
-    if options.quick:
-        options.mails, options.rounds, options.delays = 500, 1, [0.0, 20.0]
-        options.signups, options.commits, options.users = 30, 50, 50_000
+    size = QUICK if options.quick else FULL
+    for name, value in size.items():
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
     return options
 
 
 def command_of(options: argparse.Namespace) -> str:
     """What gives the same figures again; where they were written to is nobody's business."""
     delays = ",".join(f"{delay:g}" for delay in options.delays)
-    words = ["./run", "bench", "--mails", str(options.mails), "--rounds", str(options.rounds), "--delays", delays]
-    if options.quick:
-        words = ["./run", "bench", "--quick"]
+    words = ["./run", "bench", *["--quick"][: options.quick]]
+    words += ["--mails", str(options.mails), "--rounds", str(options.rounds), "--delays", delays]
     if set(options.only) != {*CONTENDERS, *FIGURES}:
         words += ["--only", ",".join(options.only)]
     return shlex.join(words)

@@ -20,7 +20,7 @@ _inherited: list[Pool] = []
 
 
 def prepare(engine: Engine) -> None:
-    """Never share a connection with a forked child; on Postgres, never hand out one whose server is gone.
+    """Never share a pooled connection with a forked child; on Postgres, never hand out one whose server is gone.
 
     A connection that lay unused is asked whether it still lives; where not, all of the pool are replaced.
     """

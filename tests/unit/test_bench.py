@@ -188,7 +188,7 @@ def test_the_command_line_knows_its_names(capsys: pytest.CaptureFixture[str]) ->
     [
         (["--json", "/home/ada/out.json", "--docs"], "./run bench --mails 10000 --rounds 3 --delays 0,5,20"),
         (["--only", "smtplib", "--delays", "2.5"], "./run bench --mails 10000 --rounds 3 --delays 2.5 --only smtplib"),
-        (["--quick"], "./run bench --quick"),
+        (["--quick", "--delays", "0"], "./run bench --quick --mails 500 --rounds 1 --delays 0"),
     ],
 )
 def test_the_page_shows_a_command_without_anybodys_paths(typed: list[str], shown: str) -> None:
