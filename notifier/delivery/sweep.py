@@ -80,7 +80,7 @@ class Sweep:
         """Returns for how many rows the bell was heard, and for how many it was not.
 
         First it is noted and then rung: whoever heard it while the note was being written would find the row locked,
-        pass over it, and it would wait for the next bell. Whoever is killed between the two makes the rows wait so, too.
+        pass over it, and it would wait for the next bell. A kill between the two makes the rows wait so, too.
         """
         if not overdue:
             return 0, 0
