@@ -197,7 +197,9 @@ def test_the_first_mail_of_a_shape_is_rendered_and_the_next_is_filled(folder: Pa
 
 
 FALLBACKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "a loop over data": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": ["a", "b"]}),
+    "a loop over data": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": [("a", 1), ("b", 2)]}),
+    "a loop over numbers": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": [1, True]}),
+    "a loop over markup": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": ["a", Markup("<b>")]}),
     "an attribute": ("{{ items.a }}", {"items": {"a": 1}}),
     "a value with markup": ("{{ html }}", {"html": Markup("<b>x</b>")}),
     "a list": ("{{ items }}", {"items": [1]}),
@@ -241,6 +243,8 @@ LOOKS = {
     "a name that is set": "{% set x = month ~ '!' %}{{ x }}{% if x == 'May!' %}yes{% endif %}",
     "a name that is set at times": "{% if note %}{% set count = 7 %}{% endif %}{{ count }}",
     "what a macro gives": "{{ parts.greeting(name)|length }}",
+    "a loop over texts": "{% for x in items %}<i>{{ x }}{{ name }}</i>{% else %}none{% endfor %}{{ items }}",
+    "a filter of texts": "{{ items|first|default('')|truncate(3) }}{{ items|length }}",
     "a loop over a word": "{% for c in month %}{{ c }}{{ name }}{% endfor %}",
     "a default": "{{ count|default('x') }}{{ month|default(name, true) }}",
     "a test": "{{ count is string }}{{ month is number }}",
@@ -258,6 +262,7 @@ def test_a_value_that_is_looked_into_is_part_of_the_shape(tmp_path: Path, conten
     values = {
         "count": [0, 1, 2, 3, True, "1", "3", ""],
         "month": ["", "May", "june", "0"],
+        "items": [[], ["a"], ["b", "a"], ("b", "a"), ["<&b", "é" * 9], ["", ""]],
         "name": ["", "Ada", "<b>"],
         "note": [None, "n"],
     }
@@ -333,6 +338,22 @@ def test_there_are_not_too_many_shapes(folder: Path) -> None:
     assert compiling.call_count == MAX_SHAPES
     assert is_filled(renderer.render("news", CONTEXT | {"product": "3"}))
     assert not is_filled(renderer.render("news", CONTEXT | {"product": str(MAX_SHAPES + 1)}))
+
+
+def test_shapes_of_campaigns_gone_by_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a worker that lives for long; where each shape fills a mail or two, they stay."""
+    monkeypatch.setattr(compiled, "WORTH", 10)
+    renderer = Renderer(folder)
+
+    def campaign(number: int, mails: int) -> list[bool]:
+        context = CONTEXT | {"product": f"Product {number}"}
+        return [is_filled(renderer.render("news", context)) for _ in range(mails)]
+
+    for number in range(MAX_SHAPES):
+        campaign(number, 10)
+    assert campaign(MAX_SHAPES, 2) == [False, False]
+    campaign(1, MAX_SHAPES)  # what each first mail was rendered for
+    assert campaign(MAX_SHAPES, 2) == [False, True]
 
 
 def test_a_compiled_mail_that_differs_is_not_used(folder: Path) -> None:

@@ -22,8 +22,8 @@ from notifier.delivery.mail.mime import EncodedBody
 log = structlog.get_logger(__name__)
 
 #: More shapes than these: what is looked into differs from mail to mail, and compiling would cost more
-#: than it saves.
-MAX_SHAPES = 64
+#: than it saves. Unless they have filled so many mails each: then they are of campaigns gone by, and are forgotten.
+MAX_SHAPES, WORTH = 64, 500
 #: Values of these types print the same wherever they stand, and change under nobody's hands.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 #: Without float: 0.0 and -0.0 are equal.
@@ -66,13 +66,18 @@ class CompiledKind:
         self._get_free, self._get_watched = _getter(self._free), _getter(self._watched)
         self._templates = _Probes(environment, kind)
         self._shapes: dict[_Key, _Shape | None] = {}
+        #: Mails that they have filled.
+        self._filled = 0
 
     def fill(self, context: Values) -> Filled | None:
         """The mail; None where it has to be rendered."""
         try:
             key, values = self._seen(context)
             shape = self._shapes.get(key)
-            return None if shape is None else shape.fill(values)
+            if shape is None:
+                return None
+            self._filled += 1
+            return shape.fill(values)
         except (Unfit, UnicodeEncodeError):
             return None
 
@@ -82,6 +87,8 @@ class CompiledKind:
             key, values = self._seen(context)
         except Unfit:
             return
+        if len(self._shapes) >= MAX_SHAPES and self._filled >= MAX_SHAPES * WORTH:
+            self._shapes, self._filled = {}, 0
         if key in self._shapes or len(self._shapes) >= MAX_SHAPES:
             return
         self._shapes[key] = None
@@ -108,7 +115,9 @@ class CompiledKind:
         for name in self._perhaps:
             watched += (name in context, context.get(name))
         types = tuple(map(type, watched))
-        if not (_PLAIN.issuperset(map(type, free)) and _COMPARABLE.issuperset(types)):
+        if not _COMPARABLE.issuperset(types):
+            watched = tuple(map(_comparable, watched))
+        if not _PLAIN.issuperset(map(type, free)):
             raise Unfit("a value that is not plain")
         texts = list(map(str, free))
         if "\r" in "".join(texts):
@@ -131,6 +140,15 @@ class CompiledKind:
         known["subject"] = Mark(len(self._free))
         html = Segments.of(self._templates.html(known), escaped=True)
         return _Shape(subject, text_form(self._templates.text(known)), html)
+
+
+def _comparable(value: object) -> object:
+    """`value` as a part of a key. Of what has parts, texts in a row will do: the paragraphs of a campaign."""
+    if type(value) in _COMPARABLE:
+        return value
+    if isinstance(value, list | tuple) and type(value) in (list, tuple) and {str}.issuperset(map(type, value)):
+        return tuple(value)
+    raise Unfit("a value that is not plain")
 
 
 def _getter(names: list[str]) -> Callable[[Values], tuple[object, ...]]:
