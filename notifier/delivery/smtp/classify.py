@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
+from notifier.delivery.smtp.echo import masked, masked_widely
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
-from notifier.delivery.smtp.replies import without_addresses
 from notifier.delivery.smtp.rules import REFUSALS
 
 #: What a phase wants to read before the next one: the first digit (RFC 5321, section 4.2.1).
@@ -44,13 +44,31 @@ def passes(phase: Phase, reply: Reply) -> bool:
     return reply.code // 100 == WANTED[phase]
 
 
-@lru_cache(maxsize=1024)
-def classify(phase: Phase, reply: Reply) -> Outcome:
-    """The outcome of a mail that met `reply` in `phase`.
+def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
+    """The outcome of a mail to `recipient` (none: no mail yet) that met `reply` in `phase`.
 
-    The code's first digit decides where its other digits are unknown (RFC 5321, section 4.3.2).
+    The code's first digit decides where its other digits are unknown (RFC 5321, section 4.3.2). Servers repeat the
+    address, whose words whoever signed up has chosen: they are not the server's, and no verdict about us hangs on them.
     Raises ValueError for a reply that decides nothing, such as 250 to RCPT.
     """
+    if reply.code < 400:
+        return _judge(phase, reply, "")
+    text = reply.text.lower()
+    outcome = _judge(phase, reply, masked(text, recipient))
+    if recipient and outcome.decision in _ABOUT_US:
+        # A code of the address is not the server's either.
+        strange = reply.enhanced is not None and reply.enhanced in recipient
+        return _judge(phase, reply._replace(enhanced=None) if strange else reply, masked_widely(text, recipient))
+    return outcome
+
+
+#: What slows or stops the mail of others, too.
+_ABOUT_US = {Decision.HOLD, Decision.THROTTLE}
+
+
+@lru_cache(maxsize=1024)
+def _judge(phase: Phase, reply: Reply, text: str) -> Outcome:
+    """By these words of the reply."""
     if phase is Phase.QUIT:
         return _outcome(Decision.ACCEPTED, Scope.MESSAGE, phase, reply)
     digit = reply.code // 100
@@ -62,7 +80,6 @@ def classify(phase: Phase, reply: Reply) -> Outcome:
     # An enhanced code of another class contradicts its reply, and the reply decides.
     enhanced = reply.enhanced or ""
     enhanced = enhanced if enhanced.startswith(str(digit)) else ""
-    text = without_addresses(reply.text.lower())
     rule = next(rule for rule in rules if rule.fits(reply.code, enhanced, text))
     return _outcome(rule.decision, rule.scope, phase, reply, rule.min_delay)
 

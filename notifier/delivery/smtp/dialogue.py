@@ -113,7 +113,7 @@ def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation
                 go_on = wanted == 3
                 continue
             # With pipelining the rest was asked already and is answered: read it, believe the first.
-            refusal = refusal or classify(phase, reply)
+            refusal = refusal or classify(phase, reply, envelope.rcpt_to)
             session.broken = session.broken or reply.code == 421 or reply.code < 400
             if session.broken or not session.pipelining:
                 break
@@ -162,7 +162,7 @@ def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> 
         phase = Phase.BODY if error.unsent is Phase.BODY else Phase.EOD
         outcome = classify_failure(phase, error.kind, error.detail)
     else:
-        outcome = classify(Phase.EOD, reply)
+        outcome = classify(Phase.EOD, reply, envelope.rcpt_to)
         session.broken = reply.code == 421 or reply.code // 100 == 3
     work.settle(envelope, outcome)
     if session.broken and following is not None:

@@ -14,23 +14,9 @@ MAX_LINES = 1000
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 #: Not the beginning of an address: people have such names.
-_ENHANCED = re.compile(r"[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b(?![\w.!#$%&'*+/=?^`{|}~-]*@)[)\]:]?\s*")
-_ENHANCED_WITHIN = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})\b")
-
-
-#: An address in brackets, with a quoted local part, or plain. A site of the server's is kept: it may be a block list's.
-_ADDRESS = re.compile(
-    r"""(?P<site>https?://[^\s/?\#@<>]+)
-      | <[^<>]*@[^<>]*>
-      | "[^"]*"@[^\s<>()\[\]"',;:]+
-      | [^\s<>()\[\]",;:]+@[^\s<>()\[\]"',;:]+""",
-    re.VERBOSE,
-)
-
-
-def without_addresses(text: str) -> str:
-    """`text` with `x@x` for each address: servers repeat what they refuse, and whoever signed up chose its words."""
-    return _ADDRESS.sub(lambda found: found["site"] or "x@x", text) if "@" in text else text
+_STATUS = r"([245]\.\d{1,3}\.\d{1,3})\b(?![\w.+#]*(?:@|%40))"
+_ENHANCED = re.compile(rf"[(\[]?#?{_STATUS}[)\]:]?\s*")
+_ENHANCED_WITHIN = re.compile(rf"#{_STATUS}")
 
 
 class WireError(Exception):
@@ -131,6 +117,6 @@ def parse_reply(raw: bytes) -> Reply:
             enhanced, text = match[1], text[match.end() :]
         lines.append(clean(text))
     text = clean(" ".join(lines))
-    if enhanced is None and (within := _ENHANCED_WITHIN.search(without_addresses(text))):
+    if enhanced is None and (within := _ENHANCED_WITHIN.search(text)):
         enhanced = within[1]
     return Reply(code, text, enhanced, tuple(lines))

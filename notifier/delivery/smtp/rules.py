@@ -103,8 +103,9 @@ AUTH_NEEDED = _words(
 )
 #: Our sender is refused, not the recipient.
 SENDER_REFUSED = _words(
-    r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?: <\S*>)? (?:is |was |has been )?(?:rejected|denied|refused"
-    r"|not verified|unverified|unknown|not found|invalid|does not (?:exist|resolve)|domain must)",
+    r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]+(?:<\S*>|\S+@\S+):?)? (?:is |was |has been )?"
+    r"(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
+    r"|does not (?:exist|resolve)|domain must)",
     r"sender verif\w+|(?:invalid|unknown|unverified|unresolvable) (?:return path|sender)|sender domain",
     r"domain of sender|send as (?:this|that)|to send (?:as|from|on behalf|using)|bad (?:sender|return path)",
 )
