@@ -3,7 +3,8 @@
 Settling many mails at once is fast, but a process that is killed in between has sent mails of which the
 ledger knows nothing. So each sending process appends two short records for each mail to a file of its own:
 before the body goes out, and when the reply is read. No fsync: the kernel keeps what a killed process
-wrote. A lock on the file ends with its process; whoever gets the lock may replay the file.
+wrote; where the host itself went down, all that is not known is in doubt. A lock on the file ends with its process;
+whoever gets the lock may replay the file.
 """
 
 import errno
@@ -15,10 +16,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+import structlog
+
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+
+log = structlog.get_logger(__name__)
 
 SUFFIX = ".journal"
 
@@ -46,7 +51,7 @@ class _File:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
         while True:
-            self.owner = f"{socket.gethostname()[:32]}-{self.pid}-{secrets.token_hex(6)}"
+            self.owner = f"{socket.gethostname()[:24]}-{_boot()}-{self.pid}-{secrets.token_hex(6)}"
             path = folder / (self.owner + SUFFIX)
             self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
@@ -134,24 +139,48 @@ def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
     """(path, owner) of the journals in `folder` whose process is gone, locked against other readers."""
     held: list[int] = []
     found: list[tuple[Path, str]] = []
-    for path in sorted(folder.glob("*" + SUFFIX)):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # somebody else has replayed it just now
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            continue
-        held.append(fd)
-        if path.exists():
-            found.append((path, path.name.removesuffix(SUFFIX)))
     try:
+        for path in sorted(folder.glob("*" + SUFFIX)):
+            fd = _locked(path)
+            if fd is not None:
+                held.append(fd)
+                if path.exists():
+                    found.append((path, path.name.removesuffix(SUFFIX)))
         yield found
     finally:
         for fd in held:
             os.close(fd)
+
+
+def _locked(path: Path) -> int | None:
+    """An open file whose lock is ours; None where it is somebody's, gone, or no journal that we can read."""
+    fd = None
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.read(fd, 0)
+    except OSError as error:
+        if fd is not None:
+            os.close(fd)
+        # A living process's, or somebody else has replayed it just now; all else must not keep the others waiting.
+        if not isinstance(error, BlockingIOError | FileNotFoundError):
+            log.error("journal.unreadable", journal=path.name, error=error.strerror)
+        return None
+    return fd
+
+
+def is_of_this_boot(owner: str) -> bool:
+    """Whether the host has been up ever since. If not, the last records may never have reached the disk."""
+    return owner.rsplit("-", 3)[1:2] == [_boot()]
+
+
+@cache
+def _boot() -> str:
+    """Names the time since the host was started (proc(5)); elsewhere than on Linux it never changes."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return "0"
 
 
 def read(path: Path) -> Trace:
@@ -164,6 +193,8 @@ def read(path: Path) -> Trace:
                 _add(trace, line.split(" ", 7))
             except (ValueError, IndexError):
                 trace.damaged += 1
+    if "\0" in text[text.rfind("\n") + 1 :]:
+        trace.damaged += 1  # a crashed host leaves such a tail
     return trace
 
 

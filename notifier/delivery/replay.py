@@ -52,6 +52,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
     trace = journal.read(path)
     if trace.damaged:
         log.error("replay.journal_damaged", journal=path.name, records=trace.damaged)
+    whole = not trace.damaged and journal.is_of_this_boot(owner)
     rows = ledger.held_by(session(), owner)
     session().rollback()
     now = clock.now()
@@ -64,7 +65,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
             settler.add(verdict(row, outcome, now))
             if outcome.decision is Decision.BOUNCE:
                 settler.bounced(row, outcome)
-        elif row.id in trace.begun or trace.damaged:
+        elif row.id in trace.begun or not whole:
             doubtful += 1
             settler.add(_in_doubt(row))
         else:

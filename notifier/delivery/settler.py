@@ -42,6 +42,8 @@ class Settler:
         self._bounced: list[tuple[str, str]] = []
         self._since = time.monotonic()
         self._stores: deque[Future[None]] = deque()
+        #: Ends that could not be stored at the first try.
+        self._again: deque[tuple[list[Settlement], list[tuple[str, str]]]] = deque()
         self.statuses: Counter[str] = Counter()
 
     def add(self, end: Settlement) -> None:
@@ -53,9 +55,11 @@ class Settler:
             self.tick()
 
     def tick(self) -> None:
-        """Store what has waited for long. Raises what an earlier store met."""
-        if self._ends and time.monotonic() - self._since > AT_MOST:
-            self._store_soon()
+        """Store what has waited for long. Never raises: mails are on the wire, and where the database is away, their
+        ends can wait for it.
+        """
+        if (self._ends or self._again) and time.monotonic() - self._since > AT_MOST:
+            self._stores.append(self._aside(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
         self._hand_over()
@@ -69,16 +73,32 @@ class Settler:
 
     def flush(self) -> None:
         """Store what is waiting. Raises DBAPIError where the database stays away."""
-        self._hand_over()
-        while self._stores:
-            self._stores.popleft().result()
+        while self._ends or self._again or self._stores:
+            self._hand_over()
+            while self._stores:
+                self._stores.popleft().result()
 
     def _hand_over(self) -> None:
+        if self._ends or self._again:
+            self._stores.append(self._aside(self._insist, *self._taken()))
+
+    def _taken(self) -> tuple[list[Settlement], list[tuple[str, str]]]:
+        """All ends that are not being stored."""
         ends, self._ends = self._ends, []
         bounced, self._bounced = self._bounced, []
+        while self._again:
+            more, others = self._again.popleft()
+            ends, bounced = more + ends, others + bounced
         self._since = time.monotonic()
-        if ends:
-            self._stores.append(self._aside(self._insist, ends, bounced))
+        return ends, bounced
+
+    def _try_once(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
+        try:
+            self._store(ends, bounced)
+        except DBAPIError as error:
+            log.warning("settle.later", rows=len(ends), error=type(error).__name__)
+            self._again.append((ends, bounced))
+            self._session().rollback()
 
     def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
         for pause in (*PAUSES, None):

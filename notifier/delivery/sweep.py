@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,10 @@ ROUNDS = 20
 
 #: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
 RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
+
+
+#: Before any row was due: the bell goes back to that moment.
+_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,7 @@ class Sweep:
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
-        try:
-            replay(self._session, self._journals)
-        except OSError as error:
-            # What lost workers held comes back by its lease then; all else must not wait for it.
-            log.error("sweep.journals_unreadable", error=str(error))
+        replay(self._session, self._journals)
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
@@ -88,8 +88,8 @@ class Sweep:
         keys = self._note(overdue, seen, again_at)
         if self._publish(keys, bulk=bulk):
             return len(keys), 0
-        # Nobody heard: the next sweep finds them again.
-        self._note(keys, again_at, seen)
+        # Nobody heard: the next sweep finds them again, in the order in which they became due.
+        self._note(keys, again_at, _DUE)
         return 0, len(keys)
 
     def _note(self, keys: Sequence[int], seen: datetime, again_at: datetime) -> list[int]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,7 +50,7 @@ def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
     return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
 
 
-def _any_port(host: str, others: set[int]) -> int:
+def _any_port(host: str, others: Collection[int]) -> int:
     """A free one that is not among the `others`: nobody listens on those yet, so the system may offer them again."""
     while (port := free_port(host)) in others:
         pass
@@ -71,12 +71,12 @@ def _next_free(host: str, port: int) -> int:
     return next((candidate for candidate in candidates if is_free(host, candidate)), 0)
 
 
-def own_broker(settings: Settings, data_dir: Path) -> Broker | None:
-    """The broker to start; None where the settings name one, which then has to answer."""
+def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ()) -> Broker | None:
+    """The broker to start; None where the settings name one, which then has to answer. `others`: ports not to take."""
     if not settings.broker_url:
         folder = data_dir / "broker"
         folder.mkdir(parents=True, exist_ok=True)
-        return Broker(find_server(), folder, free_port())
+        return Broker(find_server(), folder, _any_port("127.0.0.1", others))
     parts = urlsplit(settings.broker_url)
     if parts.hostname and not answers(parts.hostname, parts.port or 6379, timeout=3):
         raise UnreachableError(
@@ -103,7 +103,7 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
     """Start the stack and stay until a signal. `prepare` gets the environment and makes the database ready."""
     with_inbox = "mail_server" not in settings.model_fields_set
     ports = choose_ports(wishes, with_inbox)
-    broker = own_broker(settings, data_dir)
+    broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
     shared = stack_env(settings, ports, broker, with_inbox)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

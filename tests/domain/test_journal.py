@@ -165,11 +165,56 @@ def test_a_damaged_journal_leaves_doubt_and_stops_nobody(context: Flask, tmp_pat
     owner = lost_process(tmp_path, write)
     (path,) = files(tmp_path)
     with path.open("ab") as file:
-        file.write(b"B 10B %d\nR\nR 7 what eod message 250 - Ok\n\0\0\n" % hidden)
+        file.write(b"B 10B %d\nR\nR 7 what eod message 250 - Ok\n\0\0\nB 8 9\n" % hidden)
     hold([sent, hidden], owner)
-    assert journal.read(path).damaged == 4
+    assert journal.read(path).damaged == 5
     assert replay(db.session, tmp_path) == Replayed(settled=1, unknown=1)
     assert (row_of(sent).status, row_of(hidden).status, row_of(hidden).unknowns) == ("sent", "pending", 1)
+
+
+@pytest.mark.parametrize("name", ["000.journal", "zzz.journal"])
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+def test_what_is_no_journal_keeps_none_from_being_replayed(
+    context: Flask, tmp_path: Path, name: str, kind: str
+) -> None:
+    """Neither those before it nor those behind it, and no file stays open."""
+    pk, bad = make_owed(1), tmp_path / name
+
+    def write(book: Journal) -> None:
+        book.begin(pk)
+        book.replied(pk, ACCEPTED)
+
+    hold([pk], lost_process(tmp_path, write))
+    bad.mkdir() if kind == "folder" else bad.symlink_to(bad)
+    before = len(os.listdir("/proc/self/fd"))
+    assert replay(db.session, tmp_path) == Replayed(settled=1)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # the database's
+
+
+def test_what_a_crashed_host_may_not_have_written_is_in_doubt(context: Flask, tmp_path: Path) -> None:
+    """Without fsync the last records are lost with the host, or are zeros: nobody can say that a mail was not begun."""
+    sent, hidden = make_owed(1), make_owed(2)
+
+    def write(book: Journal) -> None:
+        book.begin(sent)
+        book.replied(sent, ACCEPTED)
+
+    owner = lost_process(tmp_path, write)
+    assert journal.is_of_this_boot(owner)
+    (path,) = files(tmp_path)
+    host, _, *rest = owner.rsplit("-", 3)
+    before = "-".join([host, "0123abcd", *rest])
+    assert not journal.is_of_this_boot(before)
+    path.rename(tmp_path / f"{before}.journal")
+    hold([sent, hidden], before)
+    assert replay(db.session, tmp_path) == Replayed(settled=1, unknown=1)
+
+
+def test_zeros_at_the_end_of_a_journal_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    path.write_bytes(b"B 1\nR 1 ACCEPTED eod message 250 - Ok\n" + b"\0" * 64)
+    trace = journal.read(path)
+    assert (list(trace.replied), trace.damaged) == ([1], 1)
 
 
 def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) -> None:

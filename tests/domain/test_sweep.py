@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
+from notifier.delivery import sweep as sweeping
 from notifier.delivery.sweep import Sweep, Swept
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Status
@@ -99,10 +100,16 @@ def test_a_row_that_something_new_points_at_is_not_passed_over(context: Flask) -
         assert [row.id for row in claimed] == [pk]
 
 
-def test_journals_that_cannot_be_read_keep_nobody_waiting(context: Flask, tmp_path: Path) -> None:
-    """They are left to whoever mends the folder; what they tell comes back by its lease meanwhile."""
-    pk = make_owed(ring_at=RUNG_BY_HAND)
-    (tmp_path / "x.journal").symlink_to(tmp_path / "x.journal")
+def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest overdue go first, also after a time without a broker."""
+    monkeypatch.setattr(sweeping, "CHUNK", 2)
+    pks = [
+        make_owed(
+            number, ring_at=NOON - timedelta(seconds=9 - number), next_attempt_at=NOON - timedelta(minutes=9 - number)
+        )
+        for number in range(1, 4)
+    ]
+    assert sweep(tmp_path, lambda keys: False).refused == 2
     heard: list[int] = []
-    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
-    assert heard == [pk]
+    sweep(tmp_path, lambda keys: not heard.extend(keys))  # type: ignore[func-returns-value]
+    assert heard == pks

@@ -65,6 +65,8 @@ def test_a_reply_in_one_packet_with_what_is_no_tls(ends: tuple[Channel, Server])
     with pytest.raises(WireError) as caught:
         channel.write(b"MAIL FROM:<>\r\n", Phase.MAIL)
     assert (caught.value.kind, caught.value.unsent) == (Failure.RESET, Phase.MAIL)
+    with pytest.raises(WireError):
+        channel.flush()  # nobody waits here for a reply that cannot come
 
 
 def test_what_is_no_tls_alone(ends: tuple[Channel, Server]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from notifier.delivery.smtp.outcome import Failure, Reply
-from notifier.delivery.smtp.replies import MAX_LINE, MAX_REPLY, ReplyReader, WireError
+from notifier.delivery.smtp.replies import MAX_LINE, MAX_LINES, MAX_REPLY, ReplyReader, WireError
 
 GOOD = {
     b"250 Ok\r\n": (250, None, "Ok"),
@@ -50,6 +50,7 @@ BAD = {
     "without end": b"250 " + b"x" * MAX_LINE + b"\r\n",
     "without line end": b"250 " + b"x" * (MAX_LINE + 1),
     "too many lines": b"250-x\r\n" * (MAX_REPLY // 7 + 2),
+    "very many lines": b"250-x\r\n" * (MAX_LINES + 1),
     "begins wrongly": b"SSH-2.0-OpenSSH_9.6",
 }
 

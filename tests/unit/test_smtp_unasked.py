@@ -2,7 +2,10 @@
 
 import pytest
 
-from notifier.delivery.smtp.outcome import Decision, Phase
+from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply
+from notifier.delivery.smtp.replies import WireError
+from notifier.delivery.smtp.session import Session as Capabilities
 from tests.support.mail import DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import Script, Session, SmtpServer
 
@@ -65,3 +68,46 @@ def test_replies_behind_the_last_one_cost_the_next_mail_nothing(ehlo: list[str],
     else:
         assert {outcome.decision for outcome in outcomes.values()} == {Decision.ACCEPTED}
         assert sorted(mail.rcpt_to for mail in server.accepted) == [(f"user{key}@example.com",) for key in range(4)]
+
+
+class DeadLine:
+    """A connection whose end was met while the reply before it was read."""
+
+    pending = False
+
+    def write(self, data: bytes, phase: Phase) -> None:
+        raise WireError(Failure.RESET, "TLS is over", phase)
+
+    ask = write
+
+    def take(self) -> Reply | None:
+        return None
+
+
+class Returned:
+    """Work whose mails come back."""
+
+    deep = True
+
+    def __init__(self) -> None:
+        self.mails = [envelope()]
+        self.returned: list[Envelope] = []
+
+    def take(self, session: Capabilities) -> Envelope | None:
+        return self.mails.pop() if self.mails else None
+
+    def give_back(self, mail: Envelope) -> None:
+        self.returned.append(mail)
+
+    def begin(self, mail: Envelope) -> None:
+        raise AssertionError("nothing can be sent here")
+
+    def settle(self, mail: Envelope, outcome: Outcome) -> None:
+        raise AssertionError("nothing was tried")
+
+
+def test_a_mail_that_is_announced_on_a_dead_connection_goes_back() -> None:
+    session, work = Capabilities(pipelining=True), Returned()
+    assert list(converse(DeadLine(), session, work)) == []
+    assert session.broken
+    assert work.returned == [envelope()]

@@ -135,6 +135,14 @@ def test_a_free_port_that_is_offered_twice_is_used_once(monkeypatch: pytest.Monk
     assert {ports.web, ports.inbox, ports.smtp} == {40_001, 40_002, 40_003}
 
 
+def test_the_broker_takes_no_port_that_is_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offers = iter([40_001, 40_002, 40_003])
+    monkeypatch.setattr(stack, "free_port", lambda host: next(offers))
+    broker = own_broker(Settings(), tmp_path, (40_001, 40_002))
+    assert broker is not None
+    assert broker.port == 40_003
+
+
 def test_env_file_is_private_and_exact(tmp_path: Path) -> None:
     values = {"A": "plain", "B": 'it\'s a \\ "quote" $HOME #x', "C": "two\nlines", "D": ""}
     with up_env(tmp_path, values):

@@ -62,6 +62,8 @@ class Channel:
 
     def flush(self) -> bool:
         """Hand over what the kernel takes now; whether that was all."""
+        if self._failed is not None:
+            raise self._failed
         out = self._out
         try:
             while out:

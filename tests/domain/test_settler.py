@@ -1,0 +1,84 @@
+"""Ends of tries, stored beside mails that are still on the wire."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from notifier import ledger
+from notifier.delivery import settler as settling
+from notifier.delivery.settler import Settler
+from notifier.delivery.verdict import not_sent
+from notifier.extensions import db
+from notifier.models import Notification, Status
+from tests.conftest import NOON, make_owed
+
+pytestmark = pytest.mark.usefixtures("frozen")
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Whether the database cannot be written. No end is too young, no try waits for the next."""
+    settle, state = ledger.settle, {"away": False}
+
+    def broken(*arguments: Any, **values: Any) -> int:
+        if state["away"]:
+            raise OperationalError("UPDATE", {}, Exception("the server is away"))
+        return settle(*arguments, **values)
+
+    monkeypatch.setattr(ledger, "settle", broken)
+    monkeypatch.setattr(settling, "AT_MOST", -1.0)
+    monkeypatch.setattr(settling, "PAUSES", ())
+    return lambda now: state.update(away=now)
+
+
+def owed_and_claimed(number: int) -> ledger.Claimed:
+    pk = make_owed(number)
+    (row,) = ledger.claim(db.session(), [pk], now=NOON, lease=timedelta(minutes=8), owner="a worker")
+    db.session.commit()
+    return row
+
+
+def status_of(row: ledger.Claimed) -> str:
+    db.session.rollback()
+    return db.session.get_one(Notification, row.id, populate_existing=True).status
+
+
+def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
+    context: Flask, away: Callable[[bool], None]
+) -> None:
+    """It is called between the replies of mail servers: to raise would hang up on mails that wait for their 250."""
+    first, second = owed_and_claimed(1), owed_and_claimed(2)
+    settler = Settler(db.session)
+    away(True)
+    settler.add(not_sent(first, Status.skipped, "a test"))
+    settler.tick()
+    settler.add(not_sent(second, Status.skipped, "a test"))
+    away(False)
+    assert [status_of(row) for row in (first, second)] == ["sending", "sending"]
+    settler.tick()
+    assert [status_of(row) for row in (first, second)] == ["skipped", "skipped"]
+    settler.flush()
+    assert settler.statuses == {"skipped": 2}
+
+
+def test_the_end_of_a_batch_says_that_the_database_is_away(context: Flask, away: Callable[[bool], None]) -> None:
+    row = owed_and_claimed(1)
+    settler = Settler(db.session)
+    away(True)
+    settler.add(not_sent(row, Status.skipped, "a test"))
+    with pytest.raises(OperationalError):
+        settler.flush()
+
+
+def test_the_end_of_a_batch_stores_what_no_tick_could(context: Flask, away: Callable[[bool], None]) -> None:
+    row = owed_and_claimed(1)
+    settler = Settler(db.session)
+    away(True)
+    settler.add(not_sent(row, Status.skipped, "a test"))
+    away(False)
+    settler.flush()
+    assert status_of(row) == "skipped"
