@@ -44,7 +44,8 @@ def test_an_address_cannot_bring_commands(address: str) -> None:
 
 
 @pytest.mark.parametrize(("offers", "decision"), [
-    (["SIZE 1000"], Decision.FAIL), (["SIZE  1000"], Decision.FAIL), (["SIZE 0"], Decision.ACCEPTED), (["SIZE"], Decision.ACCEPTED),
+    (["SIZE 1000"], Decision.FAIL), (["SIZE 0"], Decision.ACCEPTED), (["SIZE"], Decision.ACCEPTED),
+    (["SIZE  1000"], Decision.FAIL),
     (["SIZE 2014"], Decision.ACCEPTED), (["SIZE 2013"], Decision.FAIL), ([], Decision.ACCEPTED),
 ])  # fmt: skip
 def test_size(offers: list[str], decision: Decision) -> None:
