@@ -688,3 +688,19 @@ def test_what_has_ended_is_stored_while_another_mail_takes_its_time(live: Live) 
     assert seen[-1]["sent"] >= enough
     assert seen[-1]["sending"] >= 1
     assert {row.status for row in rows} == {"sent"}
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "eod"])
+def test_an_address_that_the_server_repeats_holds_nobody(live: Live, phase: str) -> None:
+    """Whoever signs up chooses its words; the note of a block list in it is not the server's."""
+    names = ["spamhaus@example.com", "dkim@example.com", "ada@example.com"]
+
+    def said(session: Session) -> str | None:
+        (recipient,) = session.rcpt_to or [session.recipient]
+        return None if recipient == "ada@example.com" else f"550 {recipient} is not wanted here"
+
+    with SmtpServer({phase: said}) as server:
+        live.speak_with(server)
+        rows = live.deliver(live.owe(*names))
+    assert [row.status for row in rows] == ["failed", "failed", "sent"]
+    assert live.held() == []
