@@ -692,8 +692,8 @@ def test_what_has_ended_is_stored_while_another_mail_takes_its_time(live: Live) 
 
 @pytest.mark.parametrize("phase", ["rcpt", "eod"])
 def test_an_address_that_the_server_repeats_holds_nobody(live: Live, phase: str) -> None:
-    """Whoever signs up chooses its words; the note of a block list in it is not the server's."""
-    names = ["spamhaus@example.com", "dkim@example.com", "ada@example.com"]
+    """Whoever signs up chooses its words: what they say of an IP is not the server's."""
+    names = ["ptr@example.com", "reverse-dns@example.com", "ada@example.com"]
 
     def said(session: Session) -> str | None:
         (recipient,) = session.rcpt_to or [session.recipient]
