@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,9 +157,10 @@ def _locked(path: Path) -> int | None:
     """An open file whose lock is ours; None where it is somebody's, gone, or no journal that we can read."""
     fd = None
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.read(fd, 0)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
     except OSError as error:
         if fd is not None:
             os.close(fd)

@@ -23,6 +23,10 @@ log = structlog.get_logger(__name__)
 LINGER = 60.0
 
 
+#: Ends after which a row is not tried again. After others a new try may have begun, and its record be lost.
+_LAST = {Decision.ACCEPTED, Decision.BOUNCE, Decision.FAIL}
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What the journals of lost processes told: mails settled, in doubt, never begun."""
@@ -37,10 +41,15 @@ def replay(session: Callable[[], Session], folder: Path) -> Replayed:
     settled = doubtful = waiting = 0
     with journal.orphans(folder) as lost:
         for path, owner in lost:
-            done = _replay_one(session, path, owner)
+            try:
+                done = _replay_one(session, path, owner)
+                if done == Replayed() and clock.now().timestamp() - path.stat().st_mtime > LINGER:
+                    path.unlink()
+            except OSError as error:
+                # It is there for whoever mends the folder; what it tells comes back by its lease. The others go on.
+                log.error("replay.journal_unusable", journal=path.name, error=error.strerror)
+                continue
             settled, doubtful, waiting = settled + done.settled, doubtful + done.unknown, waiting + done.waiting
-            if done == Replayed() and clock.now().timestamp() - path.stat().st_mtime > LINGER:
-                path.unlink()
             if done != Replayed():
                 log.warning(
                     "replay.done", owner=owner, settled=done.settled, unknown=done.unknown, waiting=done.waiting
@@ -60,11 +69,11 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
     settled = doubtful = waiting = 0
     for row in rows:
         outcome = trace.replied.get(row.id)
-        if outcome is not None:
+        if outcome is not None and (whole or outcome.decision in _LAST):
             settled += 1
-            settler.add(verdict(row, outcome, now))
             if outcome.decision is Decision.BOUNCE:
                 settler.bounced(row, outcome)
+            settler.add(verdict(row, outcome, now))
         elif row.id in trace.begun or not whole:
             doubtful += 1
             settler.add(_in_doubt(row))

@@ -27,6 +27,9 @@ AT_MOST = 1.0
 #: Stores that may be under way beside the sending: where the database is slow, sending waits for it.
 UNDER_WAY = 4
 
+#: Seconds until a tick tries again where the database was away.
+LATER = 10.0
+
 #: Seconds between tries where the database is away.
 PAUSES = (0.1, 0.5, 2.0, 5.0)
 
@@ -98,6 +101,8 @@ class Settler:
         except DBAPIError as error:
             log.warning("settle.later", rows=len(ends), error=type(error).__name__)
             self._again.append((ends, bounced))
+            # Where nothing is done aside, each try keeps the servers waiting.
+            self._since = time.monotonic() + LATER
             self._session().rollback()
 
     def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import ledger
-from notifier.delivery import journal
+from notifier.delivery import journal, settler
 from notifier.delivery.journal import Journal
 from notifier.delivery.replay import Replayed, replay
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
@@ -208,6 +208,55 @@ def test_what_a_crashed_host_may_not_have_written_is_in_doubt(context: Flask, tm
     path.rename(tmp_path / f"{before}.journal")
     hold([sent, hidden], before)
     assert replay(db.session, tmp_path) == Replayed(settled=1, unknown=1)
+
+
+def test_after_a_crash_of_the_host_only_a_last_end_is_an_end(context: Flask, tmp_path: Path) -> None:
+    """A new try of the row may have begun, and its record be lost."""
+    pk = make_owed(1)
+    owner = lost_process(tmp_path, lambda book: book.replied(pk, ACCEPTED._replace(decision=Decision.RETRY)))
+    (path,) = files(tmp_path)
+    before = "0123abcd".join(owner.rsplit(owner.rsplit("-", 3)[1], 1))
+    path.rename(tmp_path / f"{before}.journal")
+    hold([pk], before)
+    assert replay(db.session, tmp_path) == Replayed(unknown=1)
+
+
+def test_a_journal_that_fails_while_it_is_read_stops_nobody(
+    context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad disk, or a folder in which nothing can be removed."""
+    pk, read = make_owed(1), journal.read
+
+    def failing(path: Path) -> journal.Trace:
+        if path.name.startswith("000"):
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    def write(book: Journal) -> None:
+        book.begin(pk)
+        book.replied(pk, ACCEPTED)
+
+    hold([pk], lost_process(tmp_path, write))
+    (tmp_path / "000.journal").touch()
+    os.mkfifo(tmp_path / "001.journal")
+    monkeypatch.setattr(journal, "read", failing)
+    assert replay(db.session, tmp_path) == Replayed(settled=1)
+
+
+def test_every_bounce_of_a_full_store_suppresses(
+    context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settler, "TOGETHER", 2)
+    pks = [make_owed(1), make_owed(2)]
+
+    def write(book: Journal) -> None:
+        for pk in pks:
+            book.begin(pk)
+            book.replied(pk, BOUNCE)
+
+    hold(pks, lost_process(tmp_path, write))
+    assert replay(db.session, tmp_path) == Replayed(settled=2)
+    assert len(db.session.scalars(select(Suppression)).all()) == 2
 
 
 def test_zeros_at_the_end_of_a_journal_are_damage(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ends of tries, stored beside mails that are still on the wire."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
     monkeypatch.setattr(ledger, "settle", broken)
     monkeypatch.setattr(settling, "AT_MOST", -1.0)
+    monkeypatch.setattr(settling, "LATER", 0.0)
     monkeypatch.setattr(settling, "PAUSES", ())
     return lambda now: state.update(away=now)
 
@@ -63,6 +65,53 @@ def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
     assert [status_of(row) for row in (first, second)] == ["skipped", "skipped"]
     settler.flush()
     assert settler.statuses == {"skipped": 2}
+
+
+def test_after_a_failure_a_tick_lets_the_servers_be_for_a_while(
+    context: Flask, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LATER", 60.0)
+    row = owed_and_claimed(1)
+    settler = Settler(db.session)
+    away(True)
+    settler.add(not_sent(row, Status.skipped, "a test"))
+    away(False)
+    settler.tick()
+    assert status_of(row) == "sending"
+    settler.flush()
+    assert status_of(row) == "skipped"
+
+
+def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away: Callable[[bool], None]) -> None:
+    """The tick's store is still under way when the batch is over."""
+    row = owed_and_claimed(1)
+    under_way: list[Callable[[], None]] = []
+
+    class Slow(Future[Any]):
+        """Done when somebody waits for it."""
+
+        def result(self, timeout: float | None = None) -> Any:
+            while under_way:
+                under_way.pop(0)()
+            return super().result(timeout)
+
+    def aside(work: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        future = Slow()
+
+        def run() -> None:
+            away(not tried)  # only at the first time
+            tried.append(work)
+            future.set_result(work(*args))
+
+        under_way.append(run)
+        return future
+
+    tried: list[Callable[..., Any]] = []
+    settler = Settler(db.session, aside)
+    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.flush()
+    assert len(tried) == 2
+    assert status_of(row) == "skipped"
 
 
 def test_the_end_of_a_batch_says_that_the_database_is_away(context: Flask, away: Callable[[bool], None]) -> None:

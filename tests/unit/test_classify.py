@@ -164,7 +164,7 @@ STEERING = [
     "sender-domain", "relay-access", "log-in-first", "throttle", "rate-limit", "too-many", "greylisted",
     "quota-exceeded", "o'dkim", "dkim/spf", "5.7.57", "#5.7.57", "5.2.2", "#4.7.28",
 ]  # fmt: skip
-#: What is said of `ada@example.com` is to be said of whoever has such a name.
+#: What is said of `ada@example.com`. Of whoever has a name that could mean us, nothing worse than to try again.
 ECHOES = r"""
 rcpt | 554 5.7.1 <{l}@{d}>: Recipient address rejected: Access denied | FAIL
 rcpt | 550 <{l}@{d}>: Recipient address rejected: User unknown in virtual mailbox table | BOUNCE
@@ -198,7 +198,8 @@ def test_the_words_of_an_address_decide_nothing(echo: str) -> None:
     for local, domain in people:
         said = parse_reply(reply.format(l=local, d=domain).encode())
         outcome = classify(Phase(phase), said, f"{local.title()}@{domain}")
-        assert outcome.decision == decision, (local, domain)
+        allowed = {decision} if (local, domain) == people[0] else {decision, Decision.RETRY}
+        assert outcome.decision in allowed, (local, domain)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +215,39 @@ def test_the_words_of_an_address_decide_nothing(echo: str) -> None:
         ("550 ada@example.com...User unknown", "BOUNCE"),
         ("550 bad address: ada@example.com #5.1.1", "BOUNCE"),
         ("550 user=ada@example.com unknown", "BOUNCE"),
+        ("550 5.1.1 Returned to sender: <ada@example.com> unknown", "BOUNCE"),
+        ("550 5.1.1 sender: ada@example.com: unknown user", "BOUNCE"),
         ("550 No such user here", "BOUNCE"),
     ],
 )
-@pytest.mark.parametrize("recipient", ["ada@example.com", "user@example.net"])
+@pytest.mark.parametrize("recipient", ["ada@example.com", "Ada@Example.com"])
 def test_what_stands_beside_an_address_is_the_servers(reply: str, decision: str, recipient: str) -> None:
     assert classify(Phase.RCPT, parse_reply(reply.encode()), recipient).decision == decision
+
+
+@pytest.mark.parametrize(
+    ("recipient", "reply"),
+    [
+        ("user@example.com", "550 5.4.5 Daily user sending limit exceeded"),
+        ("mail@example.com", "550 Your mail server has been blocked"),
+        ("ip@example.com", "550 Your IP is blocked"),
+        ("relay@example.com", "554 5.7.1 Relay access denied"),
+        ("sender@example.com", "550 5.1.0 <b+1@bounce.acme.example>: Sender address rejected: User unknown"),
+        ("rate@example.com", "450 mail rate exceeded"),
+        ("ptr+tag@example.com", "550 <ptr@example.com> rejected"),
+        ("ptr+tag@example.com", "550 no such user, see https://mx.example/?to=ptr%2Btag%40example.com"),
+        ("spamhaus@example.com", "550 no such user spamhaus_at_example.com"),
+    ],
+)
+def test_where_a_name_and_the_servers_words_are_the_same_the_mail_waits(recipient: str, reply: str) -> None:
+    """It may be about us, or repeat the address: others do not wait for it, and neither is it lost or suppressed."""
+    outcome = classify(Phase.RCPT, parse_reply(reply.encode()), recipient)
+    assert (outcome.decision, outcome.scope) == (Decision.RETRY, Scope.RECIPIENT)
+
+
+def test_a_code_that_only_looks_like_one_of_the_address_counts() -> None:
+    reply = parse_reply(b"550 5.1.8 Bad sender's system address")
+    assert classify(Phase.RCPT, reply, "max5.1.80@example.com").decision is Decision.HOLD
 
 
 def test_a_reply_that_lets_the_conversation_go_on_decides_nothing() -> None:

@@ -22,7 +22,7 @@ from notifier.delivery.mail.mime import EncodedBody
 log = structlog.get_logger(__name__)
 
 #: More shapes than these: what is looked into differs from mail to mail, and compiling would cost more
-#: than it saves. Unless they have filled so many mails each: then they are of campaigns gone by, and are forgotten.
+#: than it saves. After so many mails for each of them they may be of campaigns gone by, and are forgotten.
 MAX_SHAPES, WORTH = 64, 500
 #: Values of these types print the same wherever they stand, and change under nobody's hands.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -66,18 +66,16 @@ class CompiledKind:
         self._get_free, self._get_watched = _getter(self._free), _getter(self._watched)
         self._templates = _Probes(environment, kind)
         self._shapes: dict[_Key, _Shape | None] = {}
-        #: Mails that they have filled.
-        self._filled = 0
+        #: Mails since there were none of them.
+        self._mails = 0
 
     def fill(self, context: Values) -> Filled | None:
         """The mail; None where it has to be rendered."""
         try:
             key, values = self._seen(context)
             shape = self._shapes.get(key)
-            if shape is None:
-                return None
-            self._filled += 1
-            return shape.fill(values)
+            self._mails += 1
+            return None if shape is None else shape.fill(values)
         except (Unfit, UnicodeEncodeError):
             return None
 
@@ -87,22 +85,23 @@ class CompiledKind:
             key, values = self._seen(context)
         except Unfit:
             return
-        if len(self._shapes) >= MAX_SHAPES and self._filled >= MAX_SHAPES * WORTH:
-            self._shapes, self._filled = {}, 0
-        if key in self._shapes or len(self._shapes) >= MAX_SHAPES:
+        if len(self._shapes) >= MAX_SHAPES and self._mails >= MAX_SHAPES * WORTH:
+            self._shapes, self._mails = {}, 0
+        shapes = self._shapes  # another thread may put new ones in its place
+        if key in shapes or len(shapes) >= MAX_SHAPES:
             return
-        self._shapes[key] = None
+        shapes[key] = None
         try:
             shape = self._compile(context)
             subject, text, html = shape.fill(values)
         except (Unfit, UnicodeEncodeError):
-            del self._shapes[key]  # it is these values that do not fit; others may
+            shapes.pop(key, None)  # it is these values that do not fit; others may
             return
         except (NotFlat, TemplateError, TypeError) as error:
             log.debug("render.not_compiled", reason=str(error))
             return
         if (subject, text.text(), html.text()) == rendered:
-            self._shapes[key] = shape
+            shapes[key] = shape
         else:
             log.error("render.compiled_differs", kind=self._templates.kind)
 

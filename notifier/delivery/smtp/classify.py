@@ -1,5 +1,6 @@
 """One reply or one failure, in one phase -> one Outcome. The tables are in `rules.py`."""
 
+import re
 from functools import lru_cache
 
 from notifier.delivery.smtp.echo import masked, masked_widely
@@ -55,13 +56,18 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
         return _judge(phase, reply, "")
     text = reply.text.lower()
     outcome = _judge(phase, reply, masked(text, recipient))
-    if recipient and outcome.decision in _ABOUT_US:
-        # A code of the address is not the server's either.
-        strange = reply.enhanced is not None and reply.enhanced in recipient
-        return _judge(phase, reply._replace(enhanced=None) if strange else reply, masked_widely(text, recipient))
-    return outcome
+    if not recipient or outcome.decision not in _ABOUT_US:
+        return outcome
+    # A code of the address is not the server's either.
+    rest = reply._replace(enhanced=None) if reply.enhanced in _DOTTED.findall(recipient) else reply
+    wider = _judge(phase, rest, masked_widely(text, recipient))
+    if wider.decision in _ABOUT_US:
+        return wider
+    # It may be the address that says so, and it may be the server, about us: neither others nor this mail pay for it.
+    return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
 
 
+_DOTTED = re.compile(r"\d+(?:\.\d+)+")
 #: What slows or stops the mail of others, too.
 _ABOUT_US = {Decision.HOLD, Decision.THROTTLE}
 

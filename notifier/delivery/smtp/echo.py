@@ -5,6 +5,7 @@ All texts here are in lower case.
 
 import re
 from functools import lru_cache
+from urllib.parse import quote
 
 
 def masked(text: str, recipient: str) -> str:
@@ -16,7 +17,7 @@ def masked(text: str, recipient: str) -> str:
 
 
 def masked_widely(text: str, recipient: str) -> str:
-    """The same, and its local part and its domain wherever they stand as words of their own.
+    """The same, and its local part, with a tag or without, and its domain wherever they stand as words of their own.
 
     A local part may be a word that the server means, such as `user`: only where more is at stake than this mail.
     """
@@ -28,4 +29,5 @@ def masked_widely(text: str, recipient: str) -> str:
 @lru_cache(maxsize=256)
 def _words(recipient: str) -> re.Pattern[str]:
     local, _, domain = recipient.lower().rpartition("@")
-    return re.compile(rf"(?:{re.escape(domain)}|(?<!\w){re.escape(local)})(?!\w)")
+    locals_ = "|".join(map(re.escape, (quote(local), local, local.partition("+")[0] or local)))
+    return re.compile(rf"(?:{re.escape(domain)}|(?<![a-z0-9])(?:{locals_}))(?![a-z0-9])")

@@ -101,10 +101,10 @@ AUTH_NEEDED = _words(
     r"authentication (?:is )?(?:required|needed|credentials)|must (?:be |first )?(?:authenticat|issue a starttls)",
     r"(?:client|user|session|you are|is) not authenticated|authenticate (?:first|yourself|before)|log ?in first",
 )
-#: Our sender is refused, not the recipient.
+#: Our sender is refused, not the recipient (`x@x`, see `echo.py`).
 SENDER_REFUSED = _words(
-    r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]+(?:<\S*>|\S+@\S+):?)? (?:is |was |has been )?"
-    r"(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
+    r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]{1,3}(?!<?x@x\b)(?:<\S*>|[^\s@]+@\S+):?)? "
+    r"(?:is |was |has been )?(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
     r"|does not (?:exist|resolve)|domain must)",
     r"sender verif\w+|(?:invalid|unknown|unverified|unresolvable) (?:return path|sender)|sender domain",
     r"domain of sender|send as (?:this|that)|to send (?:as|from|on behalf|using)|bad (?:sender|return path)",
