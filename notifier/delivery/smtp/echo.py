@@ -29,5 +29,5 @@ def masked_widely(text: str, recipient: str) -> str:
 @lru_cache(maxsize=256)
 def _words(recipient: str) -> re.Pattern[str]:
     local, _, domain = recipient.lower().rpartition("@")
-    locals_ = "|".join(map(re.escape, (quote(local), local, local.partition("+")[0] or local)))
+    locals_ = "|".join(map(re.escape, (quote(local).lower(), local, local.partition("+")[0] or local)))
     return re.compile(rf"(?:{re.escape(domain)}|(?<![a-z0-9])(?:{locals_}))(?![a-z0-9])")
