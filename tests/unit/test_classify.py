@@ -236,7 +236,7 @@ def test_what_stands_beside_an_address_is_the_servers(reply: str, decision: str,
         ("rate@example.com", "450 mail rate exceeded"),
         ("ptr+tag@example.com", "550 <ptr@example.com> rejected"),
         ("ptr+tag@example.com", "550 no such user, see https://mx.example/?to=ptr%2Btag%40example.com"),
-        ("x+dkim@example.com", "550 no such user, see https://mx.example/?to=X%2BDKIM%40example.com"),
+        ("x+spamhaus@example.com", "550 no such user, see https://mx.example/?to=X%2BSPAMHAUS%40example.com"),
         ("spamhaus@example.com", "550 no such user spamhaus_at_example.com"),
     ],
 )
