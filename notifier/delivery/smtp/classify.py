@@ -59,7 +59,10 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
     if not recipient or outcome.decision not in _ABOUT_US:
         return outcome
     # A code of the address is not the server's either.
-    rest = reply._replace(enhanced=None) if reply.enhanced in _DOTTED.findall(recipient) else reply
+    strange = reply.enhanced in _DOTTED.findall(recipient)
+    rest = reply._replace(enhanced=None) if strange else reply
+    if not strange and _judge(phase, rest, recipient.lower()).decision not in _ABOUT_US:
+        return outcome  # its words alone would not say so: `user` and `mail` are the server's words
     wider = _judge(phase, rest, masked_widely(text, recipient))
     if wider.decision in _ABOUT_US:
         return wider
