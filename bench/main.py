@@ -49,9 +49,9 @@ QUICK: dict[str, Any] = {
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line. Exits with a message where it is wrong."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("--mails", type=int, help="for each run, 10,000; slow contenders get fewer")
-    parser.add_argument("--rounds", type=int, help="3")
-    parser.add_argument("--delays", type=_numbers, help="ms per reply, with commas: 0,5,20")
+    parser.add_argument("--mails", type=int, help="for each run; slow contenders get fewer (10,000; with --quick 500)")
+    parser.add_argument("--rounds", type=int, help="of each contender (3; with --quick 1)")
+    parser.add_argument("--delays", type=_numbers, help="ms per reply, with commas (0,5,20; with --quick 0,20)")
     parser.add_argument("--only", type=_names, default=[*CONTENDERS, *FIGURES], help=", ".join([*CONTENDERS, *FIGURES]))
     parser.add_argument("--quick", action="store_true", help="a minute: does it work? Its figures say little")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")

@@ -61,7 +61,7 @@ class Settler:
         """Store what has waited for long. Never raises: mails are on the wire, and where the database is away, their
         ends can wait for it.
         """
-        if (self._ends or self._again) and time.monotonic() - self._since > AT_MOST:
+        if self._waiting() and time.monotonic() - self._since > AT_MOST:
             self._stores.append(self._aside(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
@@ -76,14 +76,17 @@ class Settler:
 
     def flush(self) -> None:
         """Store what is waiting. Raises DBAPIError where the database stays away."""
-        while self._ends or self._again or self._stores:
+        while self._waiting() or self._stores:
             self._hand_over()
             while self._stores:
                 self._stores.popleft().result()
 
     def _hand_over(self) -> None:
-        if self._ends or self._again:
+        if self._waiting():
             self._stores.append(self._aside(self._insist, *self._taken()))
+
+    def _waiting(self) -> bool:
+        return bool(self._ends or self._again or self._bounced)
 
     def _taken(self) -> tuple[list[Settlement], list[tuple[str, str]]]:
         """All ends that are not being stored."""

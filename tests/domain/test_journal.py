@@ -69,6 +69,16 @@ def lost_process(folder: Path, write: Callable[[Journal], None]) -> str:
     return path.stem
 
 
+def accepted(pk: int) -> Callable[[Journal], None]:
+    """What a process notes of a mail that was sent."""
+
+    def write(book: Journal) -> None:
+        book.begin(pk)
+        book.replied(pk, ACCEPTED)
+
+    return write
+
+
 def test_a_living_process_keeps_its_journal(context: Flask, tmp_path: Path) -> None:
     book = Journal(tmp_path)
     with book.writing() as owner:
@@ -158,11 +168,7 @@ def test_a_damaged_journal_leaves_doubt_and_stops_nobody(context: Flask, tmp_pat
     """What its damage hides may have been on the wire: shown as a doubt, never sent again in silence."""
     sent, hidden = make_owed(1), make_owed(2)
 
-    def write(book: Journal) -> None:
-        book.begin(sent)
-        book.replied(sent, ACCEPTED)
-
-    owner = lost_process(tmp_path, write)
+    owner = lost_process(tmp_path, accepted(sent))
     (path,) = files(tmp_path)
     with path.open("ab") as file:
         file.write(b"B 10B %d\nR\nR 7 what eod message 250 - Ok\n\0\0\nB 8 9\n" % hidden)
@@ -180,11 +186,7 @@ def test_what_is_no_journal_keeps_none_from_being_replayed(
     """Neither those before it nor those behind it, and no file stays open."""
     pk, bad = make_owed(1), tmp_path / name
 
-    def write(book: Journal) -> None:
-        book.begin(pk)
-        book.replied(pk, ACCEPTED)
-
-    hold([pk], lost_process(tmp_path, write))
+    hold([pk], lost_process(tmp_path, accepted(pk)))
     bad.mkdir() if kind == "folder" else bad.symlink_to(bad)
     before = len(os.listdir("/proc/self/fd"))
     assert replay(db.session, tmp_path) == Replayed(settled=1)
@@ -195,11 +197,7 @@ def test_what_a_crashed_host_may_not_have_written_is_in_doubt(context: Flask, tm
     """Without fsync the last records are lost with the host, or are zeros: nobody can say that a mail was not begun."""
     sent, hidden = make_owed(1), make_owed(2)
 
-    def write(book: Journal) -> None:
-        book.begin(sent)
-        book.replied(sent, ACCEPTED)
-
-    owner = lost_process(tmp_path, write)
+    owner = lost_process(tmp_path, accepted(sent))
     assert journal.is_of_this_boot(owner)
     (path,) = files(tmp_path)
     host, _, *rest = owner.rsplit("-", 3)
@@ -232,11 +230,7 @@ def test_a_journal_that_fails_while_it_is_read_stops_nobody(
             raise OSError(5, "Input/output error")
         return read(path)
 
-    def write(book: Journal) -> None:
-        book.begin(pk)
-        book.replied(pk, ACCEPTED)
-
-    hold([pk], lost_process(tmp_path, write))
+    hold([pk], lost_process(tmp_path, accepted(pk)))
     (tmp_path / "000.journal").touch()
     os.mkfifo(tmp_path / "001.journal")
     monkeypatch.setattr(journal, "read", failing)

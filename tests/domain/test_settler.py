@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from notifier import ledger
 from notifier.delivery import settler as settling
 from notifier.delivery.settler import Settler
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import not_sent
 from notifier.extensions import db
-from notifier.models import Notification, Status
+from notifier.models import Notification, Status, Suppression
 from tests.conftest import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -131,3 +133,15 @@ def test_the_end_of_a_batch_stores_what_no_tick_could(context: Flask, away: Call
     away(False)
     settler.flush()
     assert status_of(row) == "skipped"
+
+
+def test_a_bounce_that_is_told_after_its_end_was_stored_suppresses_too(
+    context: Flask, away: Callable[[bool], None]
+) -> None:
+    row = owed_and_claimed(1)
+    settler = Settler(db.session)
+    settler.add(not_sent(row, Status.skipped, "a test"))
+    assert status_of(row) == "skipped"
+    settler.bounced(row, Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user"))
+    settler.flush()
+    assert [found.identity_key for found in db.session.scalars(select(Suppression))] == ["user1@example.com"]

@@ -2,7 +2,9 @@
 
 import pytest
 
-from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp import loop
+from notifier.delivery.smtp.dialogue import Envelope, Work, converse
+from notifier.delivery.smtp.ops import YIELD, Conversation, Line
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply
 from notifier.delivery.smtp.replies import WireError
 from notifier.delivery.smtp.session import Session as Capabilities
@@ -111,3 +113,16 @@ def test_a_mail_that_is_announced_on_a_dead_connection_goes_back() -> None:
     assert list(converse(DeadLine(), session, work)) == []
     assert session.broken
     assert work.returned == [envelope()]
+
+
+def test_a_conversation_that_gives_way_at_once_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever makes it: nothing that a socket does would ever wake it."""
+
+    def gives_way(line: Line, session: Capabilities, work: Work) -> Conversation[None]:
+        yield YIELD
+        yield from converse(line, session, work)
+
+    monkeypatch.setattr(loop, "converse", gives_way)
+    with SmtpServer() as server, transport_to(server, total=6.0) as transport:
+        assert deliver_one(transport, "loop").decision is Decision.ACCEPTED
+    assert len(server.accepted) == 1
