@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from notifier import audit_log, clock, ledger, suppressions
 from notifier.audit_log import Actor
 from notifier.models import Attempt, Notification, Status, User
+from notifier.reasons import ReasonCode
 
 #: Stands where an address was.
 ERASED = "erased"
@@ -25,7 +26,7 @@ def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
     mine = Notification.user_id == user.id
     waiting = select(Notification.id).where(mine, Notification.status == Status.pending)
     for pk in session.scalars(waiting).all():
-        ledger.move(session, pk, Status.pending, Status.cancelled, now=now, reason="the person was erased")
+        ledger.move(session, pk, Status.pending, Status.cancelled, now=now, code=ReasonCode.erased)
     busy = session.scalar(select(Notification.id).where(mine, Notification.status == Status.sending).limit(1))
     if busy is not None:
         raise ErasureError("A mail to this person is being sent right now. Try again in a few minutes.")

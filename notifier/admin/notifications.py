@@ -16,6 +16,7 @@ from notifier.delivery.preview import PreviewError, Previews
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Attempt, Campaign, Notification, Role, Status
+from notifier.reasons import ReasonCode
 
 #: What a mail may bring with it, when somebody looks: its own styles and pictures that are in it. No script runs,
 #: no form is sent, nothing is fetched.
@@ -115,8 +116,8 @@ class Notifications(Page):
         if to is None:
             raise arguments.BadArgument("There is no such decision.")
         by = login.actor()
-        reason = f"{by.name} decided to " + ("send it again" if to is Status.pending else "take it as sent")
-        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), reason=reason[:200])
+        code = ReasonCode.decided_resend if to is Status.pending else ReasonCode.decided_sent
+        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.name)
         if moved:
             audit_log.record(
                 db.session(), by, "notification.decided", object_type="notification", object_id=pk,

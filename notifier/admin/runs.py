@@ -19,6 +19,7 @@ from notifier.campaigns.repair import Repair
 from notifier.extensions import db
 from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState
 from notifier.overview.failures import failures
+from notifier.reasons import ReasonCode
 
 #: Statuses in the order of the page; others have no place there unless they have mails.
 SHOWN = ("sent", "failed", "bounced", "complained", "suppressed", "skipped", "unknown", "cancelled", "expired")
@@ -68,7 +69,9 @@ class Runs(Page):
         """Stop it within one batch."""
 
         def stop(run: CampaignRun) -> bool:
-            return control.pause_run(db.session(), run, reason=f"{login.actor().name} paused it")
+            return control.pause_run(
+                db.session(), run, ReasonCode.paused_by_hand, why=f"{login.actor().name} paused it"
+            )
 
         return self._switch(pk, "run.paused", stop, "Paused. What is on the wire this moment still goes.")
 

@@ -38,6 +38,8 @@ class Preview:
     zone: str
     recipient_local: bool
     runs: list[Upcoming]
+    #: It has no schedule: an operator starts it.
+    manual: bool
     #: (input, what is wrong)
     wrong: list[tuple[str, str]]
 
@@ -48,12 +50,12 @@ def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -
     was = {} if campaign is None else {name: getattr(campaign, name) for name in SCHEDULE}
     values = schedule_fields.read(fields, problems, was)
     if problems:
-        return Preview("", values["zone"], False, [], list(problems.by_field.items()))
+        return Preview("", values["zone"], False, [], False, list(problems.by_field.items()))
     try:
         schedule = of_values(values, now if campaign is None else campaign.created_at)
     except ScheduleError as error:
         place = schedule_fields.field_of(error, fields.one("repeat"))
-        return Preview("", values["zone"], False, [], [(place, str(error))])
+        return Preview("", values["zone"], False, [], False, [(place, str(error))])
     return of_schedule(schedule, now)
 
 
@@ -67,7 +69,7 @@ def of_campaign(campaign: Campaign, now: datetime) -> Preview:
     try:
         return of_schedule(Schedule.of(campaign), now)
     except ScheduleError as error:
-        return Preview("", campaign.zone, False, [], [(error.field, str(error))])
+        return Preview("", campaign.zone, False, [], False, [(error.field, str(error))])
 
 
 def of_schedule(schedule: Schedule, now: datetime) -> Preview:
@@ -75,7 +77,9 @@ def of_schedule(schedule: Schedule, now: datetime) -> Preview:
     ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
     runs = [Upcoming(each.slot, each.run_at, note(schedule, each)) for each in islice(ahead, NEXT)]
     said = words(schedule)
-    return Preview(said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, [])
+    return Preview(
+        said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
+    )
 
 
 def note(schedule: Schedule, firing: Firing) -> str:

@@ -8,12 +8,10 @@ from notifier.audience.answers import Counts, Judgement, Person, chosen, counts,
 from notifier.audience.occasions import AudienceError, CampaignOccasion, Kinds, UnknownKind, occasion_of, occasions_of
 from notifier.audience.rule import ALREADY, OPTED_OUT, SUPPRESSED, Rule
 from notifier.audience.settings import Audience, lines_of
-from notifier.audience.zones import QUIET
 
 __all__ = [
     "ALREADY",
     "OPTED_OUT",
-    "QUIET",
     "SUPPRESSED",
     "Audience",
     "AudienceError",

@@ -64,7 +64,7 @@ class Rule:
         return statement.select_from(self._users())
 
     def select(self, *more: ColumnElement[Any]) -> People:
-        """For each user: user_id, recipient, code, fallback, send_at, since, until, due, deadline, reason,
+        """For each user: user_id, recipient, code, fallback, send_at, since, until, due, deadline, reason_code,
         dedupe_key, params, and `more`. The caller says which users.
         """
         zones, occasion = self._zones, self.occasion
@@ -79,7 +79,7 @@ class Rule:
             zones.kinds.until.label("until"),
             zones.due.label("due"),
             zones.deadline.label("deadline"),
-            zones.reason.label("reason"),
+            zones.reason_code.label("reason_code"),
             self.key.label("dedupe_key"),
             facts(params).label("params"),
             *more,

@@ -16,9 +16,7 @@ from notifier.audience.sql import moment
 from notifier.emails.campaign_kind import Columns
 from notifier.models.types import UtcDateTime
 from notifier.periods import leave_quiet, resolve, wall, zone_of
-
-#: Why a mail waits for the end of the quiet hours.
-QUIET = "quiet hours where the reader is"
+from notifier.reasons import ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Times:
     deadline: datetime
     since: datetime
     until: datetime
-    reason: str | None
+    reason_code: str | None
 
 
 def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Times:
@@ -41,7 +39,9 @@ def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Tim
     earliest = max(send_at, now)
     due = leave_quiet(earliest, reader, occasion.quiet_from, occasion.quiet_to)
     since, until = occasion.kind_of.window(occasion, counts)
-    return Times(send_at, due, send_at + occasion.life, since, until, QUIET if due > earliest else None)
+    return Times(
+        send_at, due, send_at + occasion.life, since, until, ReasonCode.quiet_hours.value if due > earliest else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ZoneColumns:
     kinds: Columns
     due: ColumnElement[datetime]
     deadline: ColumnElement[datetime]
-    reason: ColumnElement[str | None]
+    reason_code: ColumnElement[str | None]
     #: '' where the reader's own zone counts; else whose it became.
     fallback: ColumnElement[str]
 
@@ -69,7 +69,7 @@ def zone_columns(occasion: CampaignOccasion, names: Collection[str], now: dateti
     if not needs_zones(occasion):
         return _constants(default)
     rows = [
-        (name, times.send_at, times.due, times.deadline, times.since, times.until, times.reason)
+        (name, times.send_at, times.due, times.deadline, times.since, times.until, times.reason_code)
         for name in sorted(names)
         if not (found := zone_of(name))[1]
         for times in (times_of(occasion, found[0], now),)
@@ -87,7 +87,7 @@ def zone_columns(occasion: CampaignOccasion, names: Collection[str], now: dateti
         Columns(either("send_at", default.send_at), either("since", default.since), either("until", default.until)),
         either("due", default.due),
         either("deadline", default.deadline),
-        case((missing, literal(default.reason, String)), else_=table.c.reason),
+        case((missing, literal(default.reason_code, String)), else_=table.c.reason_code),
         case((missing, literal(whose)), else_=literal("")),
     )
 
@@ -98,11 +98,15 @@ def _constants(times: Times, fallback: str = "") -> ZoneColumns:
         Columns(moment(times.send_at), moment(times.since), moment(times.until)),
         moment(times.due),
         moment(times.deadline),
-        literal(times.reason, String),
+        literal(times.reason_code, String),
         literal(fallback),
     )
 
 
 def _table(rows: list[tuple[str, datetime, datetime, datetime, datetime, datetime, str | None]]) -> CTE:
     moments = (column(name, UtcDateTime) for name in ("send_at", "due", "deadline", "since", "until"))
-    return values(column("timezone", String), *moments, column("reason", String), name="zones").data(rows).cte("zones")
+    return (
+        values(column("timezone", String), *moments, column("reason_code", String), name="zones")
+        .data(rows)
+        .cte("zones")
+    )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from notifier.models import CampaignRun, Notification, OnUnknown, RunState, Status
+from notifier.reasons import ReasonCode, sentence
 
 
 class Outcome(enum.StrEnum):
@@ -133,7 +134,7 @@ def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime)
 
 
 def _in_doubt(row: Row) -> str:
-    said = row.reason or "nobody can know whether it arrived"
+    said = row.reason or sentence(ReasonCode.delivery_uncertain)
     asks = "; somebody has to decide: notifier repair" if row.on_unknown == OnUnknown.ask else ""
     return f"{said}; it is not sent again{asks}"
 

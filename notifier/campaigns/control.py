@@ -16,12 +16,10 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.runs import Planned, add_runs, run_of
 from notifier.campaigns.tick import CHUNK, cancel_rows, close
 from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState
+from notifier.reasons import ReasonCode, sentence
 from notifier.scheduling.misfires import backlog
 from notifier.scheduling.schedule import Schedule
 from notifier.transaction import transaction
-
-#: Why a run is paused that goes on together with its campaign.
-WITH_CAMPAIGN = "its campaign is paused"
 
 
 def find(session: Session, name: str) -> Campaign:
@@ -49,11 +47,12 @@ def open_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def pause_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
-    """Stop this run within one batch. False where it is paused or over already. The caller commits."""
+def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: object) -> bool:
+    """Stop this run within one batch because of `code`. Return False if it is paused or over. The caller commits."""
     if run.state not in OPEN or run.state == RunState.paused:
         return False
-    run.resume_to, run.state, run.reason = run.state, RunState.paused.value, reason[:200]
+    run.resume_to, run.state = run.state, RunState.paused.value
+    run.reason_code, run.reason = code.value, sentence(code, **details)
     session.flush()
     return True
 
@@ -62,7 +61,8 @@ def resume_run(session: Session, run: CampaignRun) -> bool:
     """Let this run go on where it was. False where it is not paused. The caller commits and calls Follow.resumed."""
     if run.state != RunState.paused:
         return False
-    run.state, run.resume_to, run.reason = run.resume_to or RunState.due.value, None, None
+    run.state, run.resume_to = run.resume_to or RunState.due.value, None
+    run.reason_code = run.reason = None
     session.flush()
     return True
 
@@ -74,7 +74,9 @@ def cancel_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
     """
     if run.state not in OPEN:
         return False
-    run.state, run.reason = RunState.cancelled.value, reason[:200]
+    run.state = RunState.cancelled.value
+    run.reason_code = ReasonCode.cancelled_by_hand.value
+    run.reason = sentence(ReasonCode.cancelled_by_hand, why=reason)
     session.flush()
     return True
 
@@ -83,7 +85,7 @@ def pause(session: Session, campaign: Campaign, *, reason: str) -> list[int]:
     """Stop its schedule and its open runs. Returns the keys of the runs. The caller commits."""
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.paused.value, reason[:200] or None
-    runs = [run.id for run in open_runs(session, campaign) if pause_run(session, run, reason=WITH_CAMPAIGN)]
+    runs = [run.id for run in open_runs(session, campaign) if pause_run(session, run, ReasonCode.campaign_paused)]
     session.flush()
     return runs
 
@@ -104,7 +106,7 @@ def resume(session: Session, campaign: Campaign) -> list[int]:
     """
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.active.value, None
-    waiting = [run for run in open_runs(session, campaign) if run.reason == WITH_CAMPAIGN]
+    waiting = [run for run in open_runs(session, campaign) if run.reason_code == ReasonCode.campaign_paused]
     runs = [run.id for run in waiting if resume_run(session, run)]
     session.flush()
     return runs

@@ -19,6 +19,7 @@ from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS
 from notifier.ledger import Debt, Made
 from notifier.models import Campaign, CampaignRun, RunState, User
+from notifier.reasons import ReasonCode, sentence
 from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ class Expansion:
             run.words_id = campaign.words_id
         run.state = RunState.expanding.value
         if run.deadline is not None and run.deadline <= now:
-            run.reason = USELESS
+            run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS
             return _finished(run, now, untold)
         upper = _upper(session, run.cursor, size)
         if upper is None:
@@ -165,4 +166,5 @@ def _halted(run: CampaignRun, error: AudienceError) -> None:
     log.error("expand.halted", run=run.id, error=str(error))
     run.resume_to = run.state
     run.state = RunState.paused.value
-    run.reason = f"cannot be read: {error}"[:200]
+    run.reason_code = ReasonCode.campaign_unreadable.value
+    run.reason = sentence(ReasonCode.campaign_unreadable, error=error)

@@ -31,13 +31,14 @@ from notifier.campaigns.expand import owe_between
 from notifier.campaigns.finding import occasion_at, run_with, unreadable
 from notifier.campaigns.runs import USELESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
+from notifier.reasons import ReasonCode
 from notifier.transaction import reading, transaction
 
 #: Keys of users in one transaction, and keys of mails that are rung for at once.
 CHUNK, BELL = 5000, 1000
 
-ARRIVED = "somebody looked: it is there"
-AGAIN = "somebody looked: it is not there, so it is sent again"
+ARRIVED = ReasonCode.found_delivered
+AGAIN = ReasonCode.found_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,9 @@ class Repair:
             run = find_run(session, damage.run_id)
             _check(run, session.get_one(Campaign, run.campaign_id))
             now, moved = clock.now(), {ARRIVED: 0, AGAIN: 0}
-            for reason, to, keys in ((ARRIVED, Status.sent, damage.arrived), (AGAIN, Status.pending, damage.lost)):
+            for code, to, keys in ((ARRIVED, Status.sent, damage.arrived), (AGAIN, Status.pending, damage.lost)):
                 for pk in keys:
-                    moved[reason] += ledger.move(session, pk, Status.unknown, to, now=now, reason=reason)
+                    moved[code] += ledger.move(session, pk, Status.unknown, to, now=now, code=code)
             if moved[AGAIN]:
                 _reopen(run)
             done = {"people": damage.people, "arrived": moved[ARRIVED], "again": moved[AGAIN]}

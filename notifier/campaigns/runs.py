@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from notifier.audience import AudienceError, Kinds, occasion_of
 from notifier.models import Campaign, CampaignRun, RunState
+from notifier.reasons import ReasonCode, sentence
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 LATEST = timedelta(hours=12)
 
 #: Why a slot does not run although its policy would let it.
-USELESS = "its mails would be of no use any more"
+USELESS = sentence(ReasonCode.run_useless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,15 @@ def add_runs(
 
 def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> dict[str, Any]:
     deadline = deadline_of(campaign, planned.slot, kinds)
-    state, reason = planned.state, planned.reason
+    state, code, reason = planned.state, None, planned.reason
     if state is RunState.due and deadline is not None and deadline <= now:
-        state, reason = RunState.missed, USELESS
+        state, code, reason = RunState.missed, ReasonCode.run_useless, USELESS
     return {
         "campaign_id": campaign.id,
         "slot": planned.slot,
         "trigger": planned.trigger,
         "state": state.value,
+        "reason_code": code,
         "reason": reason or None,
         "deadline": deadline,
         "created_at": now,

@@ -19,6 +19,7 @@ from notifier.cli.campaign import as_json_option, campaign, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress
 from notifier.extensions import db
+from notifier.reasons import ReasonCode
 
 run_option = click.option("--run", "run_id", type=int, help="This run only.")
 
@@ -37,7 +38,11 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
         runs = control.pause(session, found, reason=reason)
     else:
         run = control.find_run(session, run_id)
-        runs = [run_id] if control.pause_run(session, run, reason=reason or "somebody paused it") else []
+        runs = (
+            [run_id]
+            if control.pause_run(session, run, ReasonCode.paused_by_hand, why=reason or "an operator paused it")
+            else []
+        )
     session.commit()
     click.echo(f"Paused {name if run_id is None else f'run {run_id}'}; runs stopped: {len(runs)}.")
 
@@ -64,7 +69,7 @@ def resume(app: Flask, name: str, run_id: int | None) -> None:
 @click.argument("name")
 @run_option
 @click.option("--archive", is_flag=True, help="End the campaign for good.")
-@click.option("--reason", default="somebody cancelled it", help="For whoever looks at it next.")
+@click.option("--reason", default="an operator cancelled it", help="For whoever looks at it next.")
 @with_app
 @plainly
 def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str) -> None:

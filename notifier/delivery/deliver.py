@@ -23,7 +23,7 @@ from notifier.delivery.journal import Journal
 from notifier.delivery.mail.compose import Composed, Composer
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import EVERYBODY, Deliver, Staging, Withhold
-from notifier.delivery.recheck import Halt, Look, Recheck
+from notifier.delivery.recheck import Halt, Look, Recheck, halt
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
@@ -32,11 +32,11 @@ from notifier.emails import Owed
 from notifier.ledger import Claimed
 from notifier.links import Links
 from notifier.models import Status
+from notifier.reasons import ReasonCode
 
 log = structlog.get_logger(__name__)
 
-GONE = Halt(Status.skipped, "the account is gone")
-REFUSED = "its content is refused: the campaign is paused"
+GONE = halt(Status.skipped, ReasonCode.account_gone)
 
 #: From so many on a portion is worth a thread of its own for its statements.
 WORTH_A_THREAD = 20
@@ -173,7 +173,7 @@ class _Batch:
                 self._not_made(row, error)
                 continue
             if refusal is not None:
-                self.settler.add(not_sent(row, refusal.to, refusal.reason, due=refusal.due))
+                self.settler.add(not_sent(row, refusal.to, refusal.code, refusal.reason, due=refusal.due))
             elif self._portion.stopped:
                 self.settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
             elif owed is not None:
@@ -182,13 +182,13 @@ class _Batch:
     def _refusal(self, owed: Owed, look: Look) -> Halt | None:
         row, staging = owed.notification, self._sender.staging
         if staging.active and isinstance(staged := staging.route(row.recipient), Withhold):
-            return Halt(Status.skipped, staged.reason)
+            return halt(Status.skipped, ReasonCode.withheld, why=staged.reason)
         if owed.user.suppressed is not None:
-            return Halt(Status.suppressed, f"suppressed: {owed.user.suppressed}")
+            return halt(Status.suppressed, ReasonCode.suppressed, why=owed.user.suppressed)
         if row.id in look.halts:
             return look.halts[row.id]
         reason = self._sender.composer.kinds[row.kind].unwanted(owed)
-        return None if reason is None else Halt(Status.skipped, reason)
+        return None if reason is None else halt(Status.skipped, ReasonCode.unwanted, why=reason)
 
     def _redirected(self, row: Claimed) -> bool:
         """Somebody else's address was tried: what it met says nothing about this one."""
@@ -217,24 +217,24 @@ class _Batch:
         if row is None or row.run_id is None or monotonic() - made <= FRESH:
             return
         try:
-            halt = self._sender.recheck.look([row]).halts.get(pk)
+            found = self._sender.recheck.look([row]).halts.get(pk)
         except DBAPIError as error:
             raise OSError("the database is away") from error
-        if halt is not None:
-            self._withdrawn[pk] = halt
-            raise NoLongerWanted(halt.reason)
+        if found is not None:
+            self._withdrawn[pk] = found
+            raise NoLongerWanted(found.reason)
 
     def _settle(self, pk: int, outcome: Outcome) -> None:
         row, composed, _ = self._under_way.pop(pk)
-        halt = self._withdrawn.pop(pk, None)
-        if halt is not None:
-            self.settler.add(not_sent(row, halt.to, halt.reason, due=halt.due))
+        withdrawn = self._withdrawn.pop(pk, None)
+        if withdrawn is not None:
+            self.settler.add(not_sent(row, withdrawn.to, withdrawn.code, withdrawn.reason, due=withdrawn.due))
             return
         now = clock.now()
         self._decisions[outcome.decision] += 1
         self._portion.report(row.recipient, outcome, now)
         if row.campaign_id is not None and self._sender.refusals.too_many(row.campaign_id, outcome):
-            self._portion.stopped = REFUSED
+            self._portion.stopped = ReasonCode.content_refused
         if outcome.decision is not Decision.ACCEPTED:
             log.info(
                 "deliver.refused", notification=pk, decision=outcome.decision, phase=outcome.phase, code=outcome.code

@@ -16,10 +16,7 @@ from notifier.delivery.pace import Pace, domain_key, transport_key
 from notifier.delivery.recheck import PAUSE
 from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
 from notifier.delivery.turns import Turns, domain_of, domains
-from notifier.delivery.verdict import HELD
-
-SLOWED = "the mail server asked us to slow down"
-SLOWED_DOMAIN = "the recipient's domain asked us to slow down"
+from notifier.reasons import ReasonCode
 
 #: While one mail finds out whether a held transport works again, the others look again so soon.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -34,8 +31,8 @@ class Portion:
     _report: Callable[["Portion", str, Outcome, datetime], None]
     #: Set while this portion is the one mail that finds out whether a held transport works again.
     probe: Probe | None = None
-    #: Why nothing more may be sent: the way was closed meanwhile. Empty while it is open.
-    stopped: str = field(default="")
+    #: Why nothing more may be sent: the way was closed meanwhile. None while it is open.
+    stopped: ReasonCode | None = field(default=None)
 
     def report(self, recipient: str, outcome: Outcome, now: datetime) -> None:
         """Tell what a mail of this portion met: it is what the next ones would meet."""
@@ -100,7 +97,7 @@ class Gate:
         if len(ready) < len(pks):
             yield Deferred(sorted(set(pks) - set(ready)), briefly=True)
         if probe is not None:
-            self._defer(ready[1:], now + LOOK_AGAIN, HELD)
+            self._defer(ready[1:], now + LOOK_AGAIN, ReasonCode.transport_held)
             ready = ready[:1]
         waiting = set(ready)
         for group in self._granted(ready, now, bulk=bulk):
@@ -121,7 +118,7 @@ class Gate:
 
     def _hold(self, pks: Sequence[int], way: Wait) -> None:
         """No transport is open."""
-        self._defer(pks, way.until, HELD)
+        self._defer(pks, way.until, ReasonCode.transport_held)
         # A hold that ended meanwhile has woken only what waited already.
         if not all(map(self._breaker.is_held, self._transports)):
             self._wake(clock.now())
@@ -157,7 +154,7 @@ class Gate:
             return pks
         until = paused.get(transport_key(transport))
         if until is not None:
-            self._defer(pks, until, SLOWED)
+            self._defer(pks, until, ReasonCode.transport_slowed)
             return []
         return self._in_open_domains(pks, paused)
 
@@ -171,12 +168,12 @@ class Gate:
             else:
                 waiting.setdefault(until, []).append(pk)
         for until, group in waiting.items():
-            self._defer(group, until, SLOWED_DOMAIN)
+            self._defer(group, until, ReasonCode.domain_slowed)
         return ready
 
-    def _defer(self, pks: Sequence[int], until: datetime, reason: str) -> None:
+    def _defer(self, pks: Sequence[int], until: datetime, code: ReasonCode) -> None:
         if pks:
-            ledger.defer(self._session(), pks, until=until, reason=reason)
+            ledger.defer(self._session(), pks, until=until, code=code)
             self._session().commit()
 
     def _reported(self, portion: Portion, recipient: str, outcome: Outcome, now: datetime) -> None:
@@ -188,14 +185,14 @@ class Gate:
             case Decision.ACCEPTED if self._pace.is_slowing:
                 self._pace.eased((transport_key(portion.transport), domain_key(domain_of(recipient))), now)
             case Decision.HOLD:
-                portion.stopped = HELD
+                portion.stopped = ReasonCode.transport_held
             case Decision.THROTTLE if outcome.scope in {Scope.DOMAIN, Scope.RECIPIENT}:
                 self._pace.slow(domain_key(domain_of(recipient)), now)
             case Decision.THROTTLE:
                 self._pace.slow(transport_key(portion.transport), now)
-                portion.stopped = SLOWED
+                portion.stopped = ReasonCode.transport_slowed
 
     def _wake(self, now: datetime) -> None:
         """The transport works again: what waited for it is due."""
-        ledger.wake(self._session(), reason=HELD, now=now)
+        ledger.wake(self._session(), code=ReasonCode.transport_held, now=now)
         self._session().commit()

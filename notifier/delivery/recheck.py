@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from notifier import audience, clock, ledger
+from notifier import audience, clock
 from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasions_of
 from notifier.emails import Category
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.ledger import Claimed
 from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
+from notifier.reasons import ReasonCode, sentence
 
 #: Rows of a paused run look again so often, should nobody wake them.
 PAUSE = timedelta(hours=1)
@@ -33,6 +34,8 @@ class Halt(NamedTuple):
     """Why a claimed row is not sent now, and where it goes."""
 
     to: Status
+    code: ReasonCode
+    #: The sentence of the code, with its details.
     reason: str
     #: When it is due again, where it waits.
     due: datetime | None = None
@@ -96,9 +99,10 @@ class Recheck:
         try:
             found = occasions_of(session, {run_id}, self._kinds).get(run_id)
         except AudienceError as error:
-            return [(row.id, waits(row, f"the campaign cannot be read: {error}", now + BROKEN)) for row in rows]
+            broken = now + BROKEN
+            return [(row.id, waits(row, ReasonCode.campaign_unreadable, broken, error=error)) for row in rows]
         if found is None:
-            return [(row.id, Halt(Status.skipped, "the campaign is gone")) for row in rows]
+            return [(row.id, halt(Status.skipped, ReasonCode.campaign_gone)) for row in rows]
         run, occasion = found
         stopped = _stopped(run, now)
         if stopped is not None:
@@ -118,12 +122,14 @@ class Recheck:
         for row in rows:
             answer = answers.get(row.user.id) if row.user else None
             if answer is None:
-                yield row.id, Halt(Status.skipped, "the account is gone")
+                yield row.id, halt(Status.skipped, ReasonCode.account_gone)
             elif answer.code is not None:
-                to = Status.suppressed if answer.code == audience.SUPPRESSED else Status.skipped
-                yield row.id, Halt(to, answer.words)
+                if answer.code == audience.SUPPRESSED:
+                    yield row.id, Halt(Status.suppressed, ReasonCode.suppressed, answer.words)
+                else:
+                    yield row.id, halt(Status.skipped, ReasonCode.excluded, why=answer.words)
             elif answer.due > now:
-                yield row.id, waits(row, audience.QUIET, answer.due)
+                yield row.id, waits(row, ReasonCode.quiet_hours, answer.due)
 
     def _above_cap(self, session: Session, rows: Sequence[Claimed], cap: int, now: datetime) -> dict[int, Halt]:
         """Those whose user got as many mails as they may. What is under way counts for whoever comes after it."""
@@ -133,8 +139,8 @@ class Recheck:
             before = [at for pk, at in sent.get(row.user.id if row.user else 0, ()) if at is not None or pk < row.id]
             moments = sorted(at or now for at in before)
             if len(moments) >= cap:
-                reason = f"they get {cap} mail{'' if cap == 1 else 's'} a week at most"
-                halts[row.id] = waits(row, reason, moments[-cap] + WEEK)
+                emails = f"{cap} email{'' if cap == 1 else 's'}"
+                halts[row.id] = waits(row, ReasonCode.weekly_cap, moments[-cap] + WEEK, cap=emails)
         return halts
 
     def _sent(
@@ -158,14 +164,19 @@ class Recheck:
 
 def _stopped(run: CampaignRun, now: datetime) -> Halt | None:
     if run.state == RunState.paused:
-        return Halt(Status.pending, ledger.PAUSED, now + PAUSE)
+        return halt(Status.pending, ReasonCode.run_paused, due=now + PAUSE)
     if run.state == RunState.cancelled:
-        return Halt(Status.pending, "the run is cancelled", now)  # the tick cancels it
+        return halt(Status.pending, ReasonCode.run_cancelled, due=now)  # the tick cancels it
     return None
 
 
-def waits(row: Claimed, reason: str, due: datetime) -> Halt:
-    """Later, where there is a later before its deadline."""
+def halt(to: Status, code: ReasonCode, *, due: datetime | None = None, **details: object) -> Halt:
+    """Build a halt with the sentence of its code."""
+    return Halt(to, code, sentence(code, **details), due)
+
+
+def waits(row: Claimed, code: ReasonCode, due: datetime, **details: object) -> Halt:
+    """Wait until `due`; if that is past the row's deadline, skip it now."""
     if row.deadline is not None and due >= row.deadline:
-        return Halt(Status.skipped, f"{reason}, and later it would be of no use"[:200])
-    return Halt(Status.pending, reason[:200], due)
+        return halt(Status.skipped, ReasonCode.too_late, why=sentence(code, **details))
+    return halt(Status.pending, code, due=due, **details)

@@ -14,6 +14,7 @@ from notifier.delivery.smtp.outcome import Decision
 from notifier.delivery.verdict import not_sent, verdict
 from notifier.ledger import Claimed, Reply, unknown
 from notifier.models import Status
+from notifier.reasons import ReasonCode
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
             settler.add(_in_doubt(row))
         else:
             waiting += 1
-            settler.add(not_sent(row, Status.pending, "its worker was lost before it was sent", due=now))
+            settler.add(not_sent(row, Status.pending, ReasonCode.worker_lost, due=now))
     settler.flush()
     return Replayed(settled, doubtful, waiting)
 

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from notifier import ledger
 from notifier.delivery.limits import Limits, Request
 from notifier.models import Campaign, Notification
-
-LIMITED = "a rate limit is in force"
+from notifier.reasons import ReasonCode
 
 #: Mails whose moments lie so close together, in seconds, go together.
 TOGETHER = 0.02
@@ -73,7 +72,7 @@ class Turns:
                 groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
         session = self._session()
         for seconds, group in later.items():
-            ledger.defer(session, group, until=now + timedelta(seconds=seconds), reason=LIMITED)
+            ledger.defer(session, group, until=now + timedelta(seconds=seconds), code=ReasonCode.rate_limited)
             session.commit()
         return groups
 

@@ -5,14 +5,16 @@ from typing import Any, NamedTuple
 
 from notifier.delivery import retry
 from notifier.delivery.smtp.outcome import Decision, Outcome
-from notifier.ledger import Claimed, Reply, Settlement, unknown
+from notifier.ledger import Claimed, Reply, Settlement, unknown, why
 from notifier.models import Status
-
-#: The reason of every row that waits for a transport to work again; what wakes them looks for these words.
-HELD = "the mail server is held"
+from notifier.reasons import ReasonCode, sentence
 
 #: Our own faults (a template that does not render) are tried so often before the row fails.
 COMPOSE_TRIES = 5
+
+
+#: By whether the address itself was refused.
+_REFUSED = {False: ReasonCode.refused, True: ReasonCode.address_refused}
 
 
 class Facts(NamedTuple):
@@ -42,18 +44,18 @@ def verdict(
     counted = row.attempts + 1
     if outcome.decision is Decision.ACCEPTED:
         return Settlement(
-            row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, now, *facts, reply=reply
+            row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, None, now, *facts, reply=reply
         )
     said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
 
-    def end(to: Status, *, attempts: int = row.attempts, reason: str | None = said, **when: Any) -> Settlement:
+    def end(to: Status, code: ReasonCode, *, attempts: int = row.attempts, **when: Any) -> Settlement:
         return Settlement(
             pk=row.id,
             claim=row.claim,
             to=to,
             attempts=attempts,
             unknowns=row.unknowns,
-            reason=reason,
+            **why(code, reply=said),
             reply=reply,
             **facts._asdict(),
             **when,
@@ -61,7 +63,8 @@ def verdict(
 
     match outcome.decision:
         case Decision.FAIL | Decision.BOUNCE:
-            return end(Status.failed, attempts=counted)
+            bounced = outcome.decision is Decision.BOUNCE
+            return end(Status.failed, _REFUSED[bounced], attempts=counted)
         case Decision.UNKNOWN:
             due = in_time(row, retry.next_attempt(counted, now))
             return unknown(
@@ -69,12 +72,13 @@ def verdict(
             )
         case Decision.RETRY:
             due = retry.next_attempt(counted, now, at_least=timedelta(seconds=outcome.min_delay))
-            return end(Status.pending, attempts=counted, due=in_time(row, due))
+            return end(Status.pending, ReasonCode.try_later, attempts=counted, due=in_time(row, due))
         case Decision.HOLD:
-            return end(Status.pending, reason=HELD, due=in_time(row, now + retry.jittered(retry.HOLD)))
+            due = in_time(row, now + retry.jittered(retry.HOLD))
+            return end(Status.pending, ReasonCode.transport_held, due=due)
         case Decision.THROTTLE:
             due = in_time(row, now + retry.jittered(retry.REST))
-            return end(Status.pending, due=now if quick else due, ring_at=due)
+            return end(Status.pending, ReasonCode.try_later, due=now if quick else due, ring_at=due)
     raise AssertionError(outcome.decision)
 
 
@@ -88,15 +92,24 @@ def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
         to=Status.failed if over else Status.pending,
         attempts=tries,
         unknowns=row.unknowns,
-        reason=f"could not be rendered: {type(error).__name__}",
+        **why(ReasonCode.not_composed, error=type(error).__name__),
         due=None if over else in_time(row, retry.next_attempt(tries, now)),
     )
 
 
-def not_sent(row: Claimed, to: Status, reason: str | None, *, due: datetime | None = None) -> Settlement:
-    """How a try ends that never came to sending."""
+def not_sent(
+    row: Claimed, to: Status, code: ReasonCode, reason: str | None = None, *, due: datetime | None = None
+) -> Settlement:
+    """Return the end of a try that never came to sending. `reason`: the sentence, if it is not the code's own."""
     return Settlement(
-        pk=row.id, claim=row.claim, to=to, attempts=row.attempts, unknowns=row.unknowns, reason=reason, due=due
+        pk=row.id,
+        claim=row.claim,
+        to=to,
+        attempts=row.attempts,
+        unknowns=row.unknowns,
+        reason_code=code.value,
+        reason=sentence(code) if reason is None else reason,
+        due=due,
     )
 
 

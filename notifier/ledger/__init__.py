@@ -5,7 +5,6 @@ the claim under which it acts.
 """
 
 from notifier.ledger.bulk import (
-    PAUSED,
     RING_AGAIN,
     Debt,
     Made,
@@ -20,13 +19,12 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
-from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake
+from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
 from notifier.ledger.settling import Reply, Settlement, settle
 
 __all__ = [
     "AT_REST",
     "EDGES",
-    "PAUSED",
     "RING_AGAIN",
     "Claimed",
     "Debt",
@@ -56,4 +54,5 @@ __all__ = [
     "unknown",
     "wake",
     "wake_run",
+    "why",
 ]

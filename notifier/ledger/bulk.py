@@ -5,20 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Select, case, func, literal, null, select, union_all, update
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, null, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
 from notifier.ledger.keys import among
-from notifier.ledger.rows import changed
+from notifier.ledger.rows import changed, why
 from notifier.models import CampaignRun, Notification, RunState, Status
+from notifier.reasons import ReasonCode, sentence
 
 _N = Notification
 _TABLE = cast("Any", Notification.__table__)
-
-#: Why a row does not go: what wakes it looks for these words.
-PAUSED = "the run is paused"
 
 #: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
 RING_AGAIN = timedelta(minutes=10)
@@ -53,7 +51,7 @@ class Made:
 def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
     """Add the rows of all these people, except whoever has a code or, by then, this very mail (code `already`).
 
-    `people` gives user_id, recipient, code, fallback, due, deadline, reason, dedupe_key, params. No row is sent
+    `people` gives user_id, recipient, code, fallback, due, deadline, reason_code, dedupe_key, params. No row is sent
     before it is committed, and the caller does that.
     """
     if session.get_bind().dialect.name == "postgresql":
@@ -75,7 +73,7 @@ def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, 
 
 _NAMES = [
     "kind", "user_id", "recipient", "dedupe_key", "params", "bulk", "on_unknown", "campaign_id", "run_id",
-    "words_id", "status", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
+    "words_id", "status", "reason_code", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
 ]  # fmt: skip
 
 
@@ -93,7 +91,8 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
         literal(debt.run_id),
         literal(debt.words_id, BigInteger()),
         literal(Status.pending.value),
-        person.reason,
+        person.reason_code,
+        _planned_reason(person.reason_code),
         person.due,
         case(
             (person.due <= literal(now, columns.ring_at.type), literal(now + RING_AGAIN, columns.ring_at.type)),
@@ -102,6 +101,11 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
         person.deadline,
         literal(now, columns.created_at.type),
     ).where(person.code.is_(None))
+
+
+def _planned_reason(code: ColumnElement[str | None]) -> ColumnElement[str | None]:
+    """The sentence of a row that waits from the beginning."""
+    return case((code == ReasonCode.quiet_hours.value, sentence(ReasonCode.quiet_hours)), else_=null())
 
 
 def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
@@ -129,7 +133,7 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
         .where(
             among(session, _N.id, pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until
         )
-        .values(next_attempt_at=until, ring_at=until, reason=PAUSED)
+        .values(next_attempt_at=until, ring_at=until, **why(ReasonCode.run_paused))
         .returning(_N.id)
     )
     return set(session.scalars(statement.execution_options(synchronize_session=False)))
@@ -137,11 +141,11 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
 
 def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
     """Make due what waits because its run was paused, `limit` rows at most. Returns how many. The caller commits."""
-    held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason == PAUSED)
+    held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason_code == ReasonCode.run_paused)
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*held).limit(limit)), *held)
-        .values(next_attempt_at=now, ring_at=now, reason=None)
+        .values(next_attempt_at=now, ring_at=now, reason=None, reason_code=None)
     )
     return changed(session, statement)
 
@@ -155,7 +159,7 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
-        .values(status=Status.cancelled, settled_at=now, reason="the run was cancelled")
+        .values(status=Status.cancelled, settled_at=now, **why(ReasonCode.run_cancelled))
     )
     return changed(session, statement)
 

@@ -6,7 +6,7 @@ and is told so.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from sqlalchemy import CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
 from notifier.ledger.keys import among
 from notifier.ledger.settling import Reply, Settlement, settle
 from notifier.models import Notification, OnUnknown, Status, User
+from notifier.reasons import ReasonCode, sentence
 
 _N = Notification
 
@@ -50,12 +51,35 @@ def owe(
     return notification
 
 
-def move(session: Session, pk: int, source: Status, to: Status, *, now: datetime, reason: str | None = None) -> bool:
-    """Move a row that no worker holds. False where it is no longer in `source`."""
+class Why(TypedDict):
+    """The columns of a reason."""
+
+    reason_code: str
+    reason: str
+
+
+def why(code: ReasonCode, **details: object) -> Why:
+    """Return the columns of a reason: its code and its sentence."""
+    return {"reason_code": code.value, "reason": sentence(code, **details)}
+
+
+def move(
+    session: Session,
+    pk: int,
+    source: Status,
+    to: Status,
+    *,
+    now: datetime,
+    code: ReasonCode | None = None,
+    **details: object,
+) -> bool:
+    """Move a row that no worker holds, because of `code`. Return False if it is no longer in `source`."""
     if source is Status.sending:
         raise ForbiddenMove("a row that a worker holds is settled by its claim, not moved")
     check_edge(source, to)
-    values: dict[str, Any] = {"status": to, "reason": reason}
+    values: dict[str, Any] = {"status": to, "reason_code": None, "reason": None}
+    if code is not None:
+        values |= why(code, **details)
     if to in AT_REST:
         values["settled_at"] = now
     else:
@@ -75,7 +99,7 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
     statement = (
         update(Notification)
         .where(Notification.id.in_(late), Notification.status == Status.pending)
-        .values(status=Status.expired, settled_at=now, reason="its deadline passed before it could be sent")
+        .values(status=Status.expired, settled_at=now, **why(ReasonCode.deadline_passed))
     )
     return changed(session, statement)
 
@@ -108,7 +132,7 @@ def unknown(
         attempts=attempts,
         unknowns=unknowns + 1,
         due=now if again else None,
-        reason="nobody can know whether it arrived",
+        **why(ReasonCode.delivery_uncertain),
         reply=reply,
         **facts,
     )
@@ -147,8 +171,8 @@ def changed(session: Session, statement: Update) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def defer(session: Session, pks: Collection[int], *, until: datetime, reason: str) -> int:
-    """Let these waiting rows wait until `until`: a limit or a pause does not let them go before.
+def defer(session: Session, pks: Collection[int], *, until: datetime, code: ReasonCode, **details: object) -> int:
+    """Let these waiting rows wait until `until` because of `code`: a limit or a pause does not let them go before.
 
     At its deadline it waits no longer: there the sweep brings it to rest, visibly.
     Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
@@ -157,16 +181,16 @@ def defer(session: Session, pks: Collection[int], *, until: datetime, reason: st
     statement = (
         update(_N)
         .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at < due)
-        .values(next_attempt_at=due, ring_at=due, reason=reason)
+        .values(next_attempt_at=due, ring_at=due, **why(code, **details))
     )
     return changed(session, statement)
 
 
-def wake(session: Session, *, reason: str, now: datetime) -> int:
-    """Make due what was deferred for `reason` (the very words). Returns how many. The caller commits."""
+def wake(session: Session, *, code: ReasonCode, now: datetime) -> int:
+    """Make due what was deferred because of `code`. Return how many rows. The caller commits."""
     statement = (
         update(_N)
-        .where(_N.status == Status.pending, _N.reason == reason, _N.next_attempt_at > now)
+        .where(_N.status == Status.pending, _N.reason_code == code, _N.next_attempt_at > now)
         .values(next_attempt_at=now, ring_at=now)
     )
     return changed(session, statement)

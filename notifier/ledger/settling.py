@@ -30,6 +30,8 @@ class Settlement(NamedTuple):
     to: Status
     attempts: int
     unknowns: int
+    #: Why (ReasonCode), and the sentence for people.
+    reason_code: str | None = None
     reason: str | None = None
     #: When a row that waits again is due; None for one that comes to rest.
     due: datetime | None = None
@@ -67,6 +69,7 @@ def _row(end: Settlement, now: datetime) -> Ended:
         end.to.value,
         end.attempts,
         end.unknowns,
+        end.reason_code,
         end.reason,
         end.sent_at,
         reply.phase,

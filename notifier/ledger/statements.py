@@ -42,6 +42,7 @@ class Ended(NamedTuple):
     to: str
     attempts: int
     unknowns: int
+    reason_code: str | None
     reason: str | None
     sent_at: datetime | None
     phase: str | None
@@ -127,6 +128,7 @@ def _statement(value: _Value, *, waiting: bool) -> Update:
         "claimed_by": None,
         "attempts": value("attempts"),
         "unknowns": value("unknowns"),
+        "reason_code": value("reason_code"),
         "reason": value("reason"),
         "sent_at": value("sent_at"),
     }

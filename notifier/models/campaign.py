@@ -160,7 +160,9 @@ class CampaignRun(Base):
     #: schedule, or manual where somebody said so.
     trigger: Mapped[str] = mapped_column(String(16), default="schedule")
     state: Mapped[str] = mapped_column(String(16), default=RunState.due.value)
-    #: Why it was missed, coalesced, paused or cancelled.
+    #: Why it stands still, where code decides by it (ReasonCode).
+    reason_code: Mapped[str | None] = mapped_column(String(32))
+    #: Why it was missed, coalesced, paused or cancelled, for people.
     reason: Mapped[str | None] = mapped_column(String(200))
     #: Where a paused run goes on.
     resume_to: Mapped[str | None] = mapped_column(String(16))

@@ -115,7 +115,9 @@ class Notification(Base):
     words_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
-    #: Why it is not sent: "verified meanwhile", "suppressed: hard_bounce", ...
+    #: Why it is where it is (ReasonCode): what code decides by.
+    reason_code: Mapped[str | None] = mapped_column(String(32))
+    #: The same for people: the sentence of the code, with its details.
     reason: Mapped[str | None] = mapped_column(String(200))
     #: The fencing token: +1 with every claim; a settle must name the claim that it settles.
     claims: Mapped[int] = mapped_column(Integer, default=0)

@@ -64,6 +64,11 @@ class Schedule:
             anchor=campaign.created_at,
         )
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether it has no times at all: it runs only when an operator starts it."""
+        return self.cron is None and self.every is None and self.once_at is None
+
     def firings(self, after: datetime, until: datetime | None = None) -> Iterator[Firing]:
         """Those with `after` < slot <= `until`, in order. Without `until` they may never end."""
         for slot, mark in self._slots(self._not_before_start(after)):

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from notifier import healthcheck
+from notifier import healthcheck, ledger
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification
+from notifier.reasons import ReasonCode
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run, tick
 
@@ -59,7 +60,7 @@ def test_a_paused_campaign_stops_and_goes_on_where_it_was(follow: Follow) -> Non
 def test_a_run_that_was_paused_by_itself_stays_paused(follow: Follow) -> None:
     campaign = make_campaign()
     run_id = start_run(campaign)
-    control.pause_run(db.session(), control.find_run(db.session(), run_id), reason="looks odd")
+    control.pause_run(db.session(), control.find_run(db.session(), run_id), ReasonCode.paused_by_hand, why="looks odd")
     control.pause(db.session(), campaign, reason="")
     assert control.resume(db.session(), campaign) == []
     db.session.commit()
@@ -77,13 +78,15 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
     later = NOON + timedelta(hours=1)
     keys = db.session.scalars(select(Notification.id).order_by(Notification.id)).all()
     waiting = update(Notification).values(next_attempt_at=later, ring_at=later)
-    db.session.execute(waiting.where(Notification.id.in_(keys[:4])).values(reason="the run is paused"))
-    db.session.execute(waiting.where(Notification.id == keys[4]).values(reason="a rate limit is in force"))
+    db.session.execute(waiting.where(Notification.id.in_(keys[:4])).values(reason_code="run_paused"))
+    db.session.execute(waiting.where(Notification.id == keys[4]).values(reason_code="rate_limited"))
     db.session.commit()
     assert follow.resumed([run_id]) == 4
     db.session.rollback()
-    due = db.session.execute(select(Notification.next_attempt_at, Notification.reason).order_by(Notification.id)).all()
-    assert due == [(NOON, None)] * 4 + [(later, "a rate limit is in force")]
+    due = db.session.execute(
+        select(Notification.next_attempt_at, Notification.reason_code).order_by(Notification.id)
+    ).all()
+    assert due == [(NOON, None)] * 4 + [(later, "rate_limited")]
 
 
 def test_cancel_ends_what_waits_and_leaves_what_is_under_way(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,3 +149,19 @@ def test_a_run_that_stands_still_is_an_alert() -> None:
     run_id = start_run(make_campaign(next_run_at=None), state="expanding", touched_at=NOON)
     found = healthcheck.examine(db.session(), NOON + timedelta(minutes=6))
     assert f"run {run_id}" in [finding.name for finding in found if not finding.ok]
+
+
+def test_a_sentence_changed_by_hand_leaves_no_row_and_no_run_asleep(follow: Follow) -> None:
+    make_people(2)
+    run_id = start_run(make_campaign())
+    expand(run_id)
+    control.pause(db.session(), control.find(db.session(), "news"), reason="a typo")
+    db.session.commit()
+    pks = db.session.scalars(select(Notification.id)).all()
+    ledger.hold_paused(db.session(), pks, until=NOON + timedelta(hours=1))
+    db.session.execute(update(Notification).values(reason="seen by Ada"))
+    db.session.execute(update(CampaignRun).values(reason="auf Deutsch"))
+    db.session.commit()
+    runs = control.resume(db.session(), control.find(db.session(), "news"))
+    db.session.commit()
+    assert (runs, follow.resumed(runs)) == ([run_id], 2)

@@ -144,7 +144,7 @@ def test_a_run_whose_mails_are_of_no_use_any_more_plans_nothing() -> None:
     run_id = start_run(make_campaign(), deadline=NOON)
     expand(run_id)
     assert owed_to(run_id) == []
-    assert run_row(run_id).reason == "its mails would be of no use any more"
+    assert run_row(run_id).reason == "its emails would be of no use any more"
 
 
 def test_where_the_readers_clock_counts_each_zone_has_its_own_moment(frozen: time_machine.Traveller) -> None:
@@ -174,7 +174,10 @@ def test_quiet_hours_move_what_would_disturb() -> None:
     expand(run_id, told)
     rows = {row.user_id: row for row in db.session.scalars(select(Notification))}
     tokyo, berlin = (rows[pk] for pk in sorted(rows, key=int))
-    assert (tokyo.next_attempt_at, tokyo.reason) == (NOON + timedelta(hours=11), "quiet hours where the reader is")
+    assert (tokyo.next_attempt_at, tokyo.reason) == (
+        NOON + timedelta(hours=11),
+        "quiet hours in the recipient's time zone",
+    )
     assert tokyo.ring_at == tokyo.next_attempt_at
     assert (berlin.next_attempt_at, berlin.reason) == (NOON, None)
     assert told == [berlin.id]

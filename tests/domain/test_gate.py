@@ -6,18 +6,16 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from notifier import ledger
+from notifier import clock, ledger
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.gate import SLOWED, SLOWED_DOMAIN, Gate
+from notifier.delivery.gate import Gate
 from notifier.delivery.limits import Grant, Request
 from notifier.delivery.mail.message import Message
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.turns import LIMITED
-from notifier.delivery.verdict import HELD
 from notifier.extensions import db
 from notifier.models import Notification
 from tests.conftest import NOON, make_user
@@ -92,7 +90,7 @@ def test_a_refusal_of_us_stops_the_batch_and_burns_nothing(make_sender: Make, se
     servers.answers["smtp"] = REFUSED
     make_sender().deliver(owed(5))
     assert len(servers.tried) == 1
-    assert {(row.status, row.attempts, row.reason) for row in rows()} == {("pending", 0, HELD)}
+    assert {(row.status, row.attempts, row.reason_code) for row in rows()} == {("pending", 0, "transport_held")}
 
 
 def test_while_it_is_held_nothing_is_claimed(make_sender: Make, servers: Servers) -> None:
@@ -120,6 +118,22 @@ def test_one_probe_finds_out_and_all_wake(make_sender: Make, servers: Servers, f
     sender.deliver(pks)
     assert {row.status for row in rows()} == {"sent"}
     assert [row.attempts for row in rows()] == [1] * 5
+
+
+def test_a_sentence_changed_by_hand_leaves_no_held_row_asleep(
+    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+) -> None:
+    servers.answers["smtp"] = REFUSED
+    sender = make_sender()
+    pks = owed(3)
+    sender.deliver(pks)
+    db.session.execute(update(Notification).values(reason="auf Deutsch"))
+    db.session.commit()
+    servers.answers.clear()
+    frozen.shift(timedelta(seconds=61))
+    sender.deliver(pks[:1])
+    db.session.rollback()
+    assert [row.next_attempt_at <= clock.now() for row in rows()] == [True] * 3
 
 
 def test_a_probe_that_is_refused_waits_longer(
@@ -155,7 +169,7 @@ def test_a_busy_server_is_left_alone_for_a_moment(
     sender.deliver(pks[:1])
     sender.deliver(pks[1:])
     assert len(servers.tried) == 1
-    assert [row.reason for row in rows()[1:]] == [SLOWED, SLOWED]
+    assert [row.reason_code for row in rows()[1:]] == ["transport_slowed"] * 2
     assert rows()[1].next_attempt_at == NOON + timedelta(seconds=1)
     servers.answers.clear()
     frozen.shift(timedelta(seconds=2))
@@ -181,7 +195,7 @@ def test_a_slow_domain_slows_nobody_else(make_sender: Make, servers: Servers) ->
     servers.answers.clear()
     sender.deliver([*slow[1:], *quick])
     by_key = {row.id: row for row in rows()}
-    assert [by_key[pk].reason for pk in slow[1:]] == [SLOWED_DOMAIN] * 2
+    assert [by_key[pk].reason_code for pk in slow[1:]] == ["domain_slowed"] * 2
     assert [by_key[pk].status for pk in quick] == ["sent"] * 2
 
 
@@ -211,5 +225,7 @@ def test_what_a_limit_has_no_room_for_is_deferred_unclaimed(make_sender: Make, s
     sender.deliver(pks)
     assert servers.tried == [("smtp", pks[0])]
     assert [(row.status, row.claims) for row in rows()] == [("sent", 1), ("pending", 0), ("pending", 0)]
-    assert [(row.reason, row.next_attempt_at) for row in rows()[1:]] == [(LIMITED, NOON + timedelta(seconds=7))] * 2
+    assert [(row.reason_code, row.next_attempt_at) for row in rows()[1:]] == [
+        ("rate_limited", NOON + timedelta(seconds=7))
+    ] * 2
     assert limits.in_flight == 0

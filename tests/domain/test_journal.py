@@ -304,7 +304,7 @@ def test_replay_leaves_a_doubt_where_the_policy_says_never(context: Flask, tmp_p
     owner = lost_process(tmp_path, lambda book: book.begin(pk))
     hold([pk], owner)
     replay(db.session, tmp_path)
-    assert (row_of(pk).status, row_of(pk).reason) == ("unknown", "nobody can know whether it arrived")
+    assert (row_of(pk).status, row_of(pk).reason_code) == ("unknown", "delivery_uncertain")
 
 
 def test_replay_twice_changes_nothing_more(context: Flask, tmp_path: Path) -> None:

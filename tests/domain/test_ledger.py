@@ -12,6 +12,7 @@ from notifier import ledger
 from notifier.extensions import db
 from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
 from notifier.models import Attempt, Notification, Status
+from notifier.reasons import ReasonCode
 from tests.conftest import NOON, make_owed
 
 LEASE = timedelta(minutes=8)
@@ -281,7 +282,7 @@ def test_racing_batches_share_the_rows(app: Flask) -> None:
 def test_deferring_moves_only_what_waits(context: Flask) -> None:
     waiting, held = make_owed(1), in_status(Status.sending, 2)
     later = NOON + timedelta(hours=1)
-    assert ledger.defer(db.session(), [waiting, held], until=later, reason="a limit") == 1
+    assert ledger.defer(db.session(), [waiting, held], until=later, code=ReasonCode.rate_limited) == 1
     db.session.commit()
     row = db.session.get_one(Notification, waiting)
-    assert (row.next_attempt_at, row.ring_at, row.reason) == (later, later, "a limit")
+    assert (row.next_attempt_at, row.ring_at, row.reason_code) == (later, later, "rate_limited")

@@ -104,7 +104,7 @@ def test_what_changes_between_claim_and_wire_counts(
     assert (ends(), sent) == ([end], [])
 
 
-@pytest.mark.parametrize(("state", "end"), [("paused", ledger.PAUSED), ("cancelled", "the run is cancelled")])
+@pytest.mark.parametrize(("state", "end"), [("paused", "the run is paused"), ("cancelled", "the run was cancelled")])
 def test_a_run_that_is_stopped_between_claim_and_wire_sends_nothing(
     sender: Sender, sent: list[Message], state: str, end: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_quiet_hours_are_obeyed_when_the_moment_comes(
     keys = planned(quiet_from="22:00", quiet_to="07:00", people={"timezone": "UTC"})
     frozen.move_to(NOON + timedelta(hours=10))
     sender.deliver(keys, bulk=True)
-    assert (ends(), sent) == ([("pending", "quiet hours where the reader is")], [])
+    assert (ends(), sent) == ([("pending", "quiet hours in the recipient's time zone")], [])
     morning = NOON + timedelta(hours=19)
     assert db.session.scalars(select(Notification.next_attempt_at)).one() == morning
     frozen.move_to(morning)
@@ -174,7 +174,7 @@ def test_quiet_hours_that_last_too_long_skip(sender: Sender, frozen: time_machin
     keys = planned(quiet_from="22:00", quiet_to="07:00", lifetime=14 * 3600)
     frozen.move_to(NOON + timedelta(hours=10))
     sender.deliver(keys, bulk=True)
-    assert ends() == [("skipped", "quiet hours where the reader is, and later it would be of no use")]
+    assert ends() == [("skipped", "quiet hours in the recipient's time zone, and later it would be of no use")]
 
 
 def earlier(user_id: int, campaign: Campaign, *ages: timedelta, kind: str = "announcement") -> None:
@@ -202,7 +202,7 @@ def test_the_weekly_cap_moves_what_is_too_much(sender: Sender) -> None:
     rows = db.session.scalars(select(Notification).where(Notification.run_id == run_id)).all()
     found = {row.user_id: (row.status, row.reason) for row in rows}
     assert found == {
-        full: ("pending", "they get 2 mails a week at most"),
+        full: ("pending", "the recipient gets at most 2 emails a week"),
         room: ("sent", None),
         uncounted: ("sent", None),
     }
@@ -216,7 +216,7 @@ def test_a_cap_that_holds_until_it_is_of_no_use_skips(sender: Sender) -> None:
     told: list[int] = []
     expand(start_run(make_campaign("new")), told)
     sender.deliver(told, bulk=True)
-    assert ends()[1] == ("skipped", "they get 1 mail a week at most, and later it would be of no use")
+    assert ends()[1] == ("skipped", "the recipient gets at most 1 email a week, and later it would be of no use")
 
 
 def test_two_mails_of_one_chunk_do_not_pass_the_cap_together(sender: Sender) -> None:

@@ -17,6 +17,7 @@ from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.verdict import not_sent
 from notifier.extensions import db
 from notifier.models import Notification, Status, Suppression
+from notifier.reasons import ReasonCode
 from tests.conftest import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -58,9 +59,9 @@ def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
     first, second = owed_and_claimed(1), owed_and_claimed(2)
     settler = Settler(db.session)
     away(True)
-    settler.add(not_sent(first, Status.skipped, "a test"))
+    settler.add(not_sent(first, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.tick()
-    settler.add(not_sent(second, Status.skipped, "a test"))
+    settler.add(not_sent(second, Status.skipped, ReasonCode.unwanted, "a test"))
     away(False)
     assert [status_of(row) for row in (first, second)] == ["sending", "sending"]
     settler.tick()
@@ -76,7 +77,7 @@ def test_after_a_failure_a_tick_lets_the_servers_be_for_a_while(
     row = owed_and_claimed(1)
     settler = Settler(db.session)
     away(True)
-    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     away(False)
     settler.tick()
     assert status_of(row) == "sending"
@@ -110,7 +111,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
 
     tried: list[Callable[..., Any]] = []
     settler = Settler(db.session, aside)
-    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.flush()
     assert len(tried) == 2
     assert status_of(row) == "skipped"
@@ -120,7 +121,7 @@ def test_the_end_of_a_batch_says_that_the_database_is_away(context: Flask, away:
     row = owed_and_claimed(1)
     settler = Settler(db.session)
     away(True)
-    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     with pytest.raises(OperationalError):
         settler.flush()
 
@@ -129,7 +130,7 @@ def test_the_end_of_a_batch_stores_what_no_tick_could(context: Flask, away: Call
     row = owed_and_claimed(1)
     settler = Settler(db.session)
     away(True)
-    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     away(False)
     settler.flush()
     assert status_of(row) == "skipped"
@@ -140,7 +141,7 @@ def test_a_bounce_that_is_told_after_its_end_was_stored_suppresses_too(
 ) -> None:
     row = owed_and_claimed(1)
     settler = Settler(db.session)
-    settler.add(not_sent(row, Status.skipped, "a test"))
+    settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     assert status_of(row) == "skipped"
     settler.bounced(row, Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user"))
     settler.flush()

@@ -21,6 +21,7 @@ from notifier.cli.main import build
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
+from notifier.reasons import ReasonCode
 from notifier.seeds import seed
 from notifier.transaction import reading
 from tests.conftest import NOON
@@ -103,7 +104,7 @@ def test_what_waits_is_told_with_its_moment_and_what_will_be_too_late() -> None:
 def test_a_paused_or_cancelled_run_is_the_reason() -> None:
     person = owed()
     run = db.session.scalars(select(CampaignRun)).one()
-    control.pause_run(db.session(), run, reason="look first")
+    control.pause_run(db.session(), run, ReasonCode.paused_by_hand, why="look first")
     db.session.commit()
     answer = ask(person)
     assert (answer.outcome, answer.code, answer.at) == (Outcome.will, "paused", None)

@@ -31,9 +31,9 @@ from notifier.delivery.breaker import Breaker
 from notifier.delivery.gate import Gate, Portion
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
-from notifier.delivery.verdict import HELD
 from notifier.extensions import db
 from notifier.models import Notification, TransportState
+from notifier.reasons import ReasonCode, sentence
 from tests.conftest import NOON, make_settings
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates
@@ -271,7 +271,9 @@ def explained(live: Live, row: Notification, case: dict[str, Any]) -> None:
     said = case["reply"][4:].split(" ", 1)[-1] if code else ""
     assert said in (row.last_text or "")
     assert row.last_text == attempt.text
-    reason = {"HOLD": HELD, "UNKNOWN": "nobody can know whether it arrived"}.get(case["expect"], said)
+    reasons = {"HOLD": ReasonCode.transport_held, "UNKNOWN": ReasonCode.delivery_uncertain}
+    expected = reasons.get(case["expect"])
+    reason = said if expected is None else sentence(expected)
     assert reason in (row.reason or "")
     for held in live.held():
         assert (held.name, held.phase, held.code) == ("smtp", attempt.phase, code)
@@ -289,7 +291,7 @@ def test_an_unknown_end_goes_by_the_policy_of_the_row(live: Live, reply: str, po
         live.speak_with(server, timeouts={Phase.EOD: SHORT})
         (row,) = live.deliver(live.owe(ADA, on_unknown=policy))
         assert effects(live, row) == (status, 1, 1, ["UNKNOWN"])
-        assert row.reason == "nobody can know whether it arrived"
+        assert row.reason_code == ReasonCode.delivery_uncertain
         # Whatever rings again and again: only `resend` sends again.
         live.make_due()
         live.sweep()
@@ -534,7 +536,7 @@ def test_a_hold_that_ends_while_a_row_is_put_off_does_not_keep_that_row(
                 with live.app.app_context():
                     db.session.execute(update(TransportState).values(held_since=None))
                     db.session.commit()
-                    ledger.wake(db.session(), reason=HELD, now=clock.now())
+                    ledger.wake(db.session(), code=ReasonCode.transport_held, now=clock.now())
                     db.session.commit()
             return answer
 
