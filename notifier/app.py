@@ -16,8 +16,9 @@ from notifier import healthcheck, logs, pools, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
-from notifier.campaigns.control import Follow, stop
+from notifier.campaigns.control import Follow, stop, stop_run
 from notifier.campaigns.expand import Expansion
+from notifier.campaigns.moving import Moving
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.tick import Tick
@@ -25,6 +26,7 @@ from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
+from notifier.delivery.failing import Failing
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
 from notifier.delivery.limits import Limits
@@ -44,6 +46,7 @@ from notifier.delivery.sweep import Sweep
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
+from notifier.reasons import ReasonCode
 from notifier.sealing import Sealer
 from notifier.tasks import beat, celery_app, jobs, lifecycle, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
@@ -234,6 +237,9 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             journal=journal,
             recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
+            failing=Failing(
+                _stop_failing, share=settings.mail_content_failures, least=settings.mail_content_failures_least
+            ),
             lease=timedelta(seconds=settings.mail_lease),
             staging=staging,
             context=app.app_context,
@@ -260,6 +266,10 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     assert results.queued
 
 
+def _stop_failing(run_id: int, failed: int, tried: int, error: str) -> None:
+    stop_run(db.session, run_id, ReasonCode.content_failing, failed=failed, tried=tried, error=error)
+
+
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
     outbox: Outbox = app.extensions["notifier.outbox"]
     publisher: Publisher = app.extensions["notifier.publisher"]
@@ -276,6 +286,7 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
             db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate
         ),
         "notifier.audit": audit,
+        "notifier.moving": Moving(db.session, kinds),
         "notifier.repair": Repair(db.session, outbox.publish, kinds, audit),
     }
 

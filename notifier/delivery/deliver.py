@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.delivery.aside import Aside, Context, at_once, beside
+from notifier.delivery.failing import Failing
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.intake import FRESH, Intake
 from notifier.delivery.journal import Journal
@@ -27,7 +28,7 @@ from notifier.delivery.recheck import Halt, Look, Recheck, halt
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
-from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
+from notifier.delivery.verdict import Facts, compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed
 from notifier.links import Links
@@ -68,6 +69,7 @@ class Sender:
         journal: Journal,
         recheck: Recheck,
         refusals: Refusals,
+        failing: Failing,
         lease: timedelta,
         staging: Staging = EVERYBODY,
         context: Context | None = None,
@@ -84,6 +86,7 @@ class Sender:
         self.journal = journal
         self.recheck = recheck
         self.refusals = refusals
+        self.failing = failing
         self.lease = lease
         self.staging = staging
         self.context = context
@@ -204,12 +207,17 @@ class _Batch:
                 # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
+            if row.run_id is not None and not row.attempts and self._sender.failing.made(row.run_id):
+                self._portion.stopped = ReasonCode.run_paused
             self._under_way[row.id] = (row, composed, monotonic())
             yield row.id, composed.message
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self.settler.add(compose_failed(row, error, clock.now()))
+        # Only first attempts: those that fail again would count as others.
+        if row.run_id is not None and not row.attempts and self._sender.failing.failed(row.run_id, in_words(error)):
+            self._portion.stopped = ReasonCode.run_paused
 
     def look_again(self, pk: int) -> None:
         """Where the last look at a campaign's mail is older than it may be, look once more. Raises OSError."""

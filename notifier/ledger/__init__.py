@@ -5,6 +5,7 @@ the claim under which it acts.
 """
 
 from notifier.ledger.bulk import (
+    GIVEN_BACK,
     RING_AGAIN,
     Debt,
     Made,
@@ -17,6 +18,7 @@ from notifier.ledger.bulk import (
     wake_run,
 )
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
+from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
@@ -25,6 +27,7 @@ from notifier.ledger.settling import Reply, Settlement, settle
 __all__ = [
     "AT_REST",
     "EDGES",
+    "GIVEN_BACK",
     "RING_AGAIN",
     "Claimed",
     "Debt",
@@ -44,6 +47,8 @@ __all__ = [
     "lapse",
     "look",
     "move",
+    "move_content",
+    "never_began",
     "newest_of",
     "overdue",
     "owe",
