@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.faults.campaign import campaign_kill9
+from bench.faults.content import content_correction
 from bench.faults.kill9 import kill9
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
@@ -27,7 +28,7 @@ class Fault:
 
 
 def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, delay_ms: float) -> list[Fault]:
-    """`mails` and `kills` are those of kill9; campaign_kill9 has as many mails."""
+    """`mails` and `kills` are those of kill9; campaign_kill9 and content_correction have as many mails."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
         *(
@@ -38,6 +39,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
             Fault("campaign_kill9", partial(campaign_kill9, users=mails, policy=each, seed=seed, delay_ms=delay_ms))
             for each in policies
         ),
+        Fault("content_correction", partial(content_correction, users=mails, seed=seed, delay_ms=delay_ms)),
         Fault("worker_kill9_after_dot", kill_after_dot),
         Fault("worker_sigterm_midsend", sigterm_midsend),
         Fault("broker_flushall", flush_broker),

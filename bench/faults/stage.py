@@ -33,7 +33,10 @@ RING_AGAIN = timedelta(seconds=8)
 #: In production an expansion that nobody touched for a minute is called for again.
 STALE = timedelta(seconds=2)
 
-_TABLES = "notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns"
+_TABLES = (
+    "notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns, campaign_words, "
+    "audit_entries"
+)
 
 
 class CommittedPostgres(PostgresServer):
