@@ -205,7 +205,7 @@ class Templates(Page):
             return redirect(url_for(".versions", pk=pk), 303)
         session.commit()
         now_there = (
-            "Its first content counts again" if number == "0" else f"The content of version {number} counts again"
+            "Its original content counts again" if number == "0" else f"The content of version {number} counts again"
         )
         flash(self._saved(campaign, now_there, typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)

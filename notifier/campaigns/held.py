@@ -39,8 +39,8 @@ class Holding(enum.StrEnum):
 #: Those that keep their version, with the reason.
 KEEPS = {
     Holding.sending: "being sent right now",
-    Holding.begun: "an attempt of them may have reached the mail server, and a second one has to say the same",
-    Holding.uncertain: "delivery is uncertain: they may have arrived",
+    Holding.begun: "an attempt may have reached the mail server, and the next one has to say the same",
+    Holding.uncertain: "delivery is uncertain, it may have arrived",
 }
 
 
@@ -93,18 +93,20 @@ class Held:
         """Return one sentence for each group that matters to a correction: of the version that counts, or, when
         `saving`, of one that is still to come.
         """
-        said = [f"{group.emails:,} have {named(group.version)}." for group in self.of(Holding.have)]
+        said = [f"{_counted(group, 'has', 'have')}." for group in self.of(Holding.have)]
         for group in self.of(Holding.can_move):
             moves = " and can move" if saving or group.version != self.current else ""
-            said.append(f"{group.emails:,} wait with {named(group.version)}{moves}.")
-        return said + [
-            f"{group.emails:,} keep {named(group.version)}: {KEEPS[group.holding]}." for group in self.of(*KEEPS)
-        ]
+            said.append(f"{_counted(group, 'waits with', 'wait with')}{moves}.")
+        return said + [f"{_counted(group, 'keeps', 'keep')}: {KEEPS[group.holding]}." for group in self.of(*KEEPS)]
 
 
 def named(version: int) -> str:
     """Return what people call a version."""
-    return f"version {version}" if version else "the first version"
+    return f"version {version}" if version else "the original version"
+
+
+def _counted(group: Group, one: str, many: str) -> str:
+    return f"{group.emails:,} {one if group.emails == 1 else many} {named(group.version)}"
 
 
 def held(session: Session, campaign: Campaign, kinds: Kinds, *, run_id: int | None = None) -> Held:

@@ -84,8 +84,8 @@ def text(page: str) -> str:
 def test_the_page_asks_what_a_version_is_and_shows_who_has_which(here: Desk, run_id: int) -> None:
     page = here.get("/admin/words/1/").text
     assert "Correction or new message?" in page
-    assert "2 have the first version." in page
-    assert "4 wait with the first version and can move." in page
+    assert "2 have the original version." in page
+    assert "4 wait with the original version and can move." in page
     assert re.search(r'name="change" value="correction" checked', page)
     assert re.search(r'name="move" value="yes" checked', page)
 
@@ -104,7 +104,7 @@ def test_a_correction_keeps_the_edition_and_moves_what_waits(app: Flask, here: D
     assert "Emails that waited and say it now: 4." in page
     assert (stored(app).edition, versions(app)) == (1, [(1, 1, "Corrected")])
     assert content(app) == [None, None, 1, 1, 1, 1]
-    assert "2 have the first version. 4 wait with version 1." in text(here.get(f"/admin/runs/{run_id}/").text)
+    assert "2 have the original version. 4 wait with version 1." in text(here.get(f"/admin/runs/{run_id}/").text)
     with app.app_context():
         actions = db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
         assert actions[-2:] == ["words.saved", "run.moved"]
@@ -139,8 +139,8 @@ def test_resuming_asks_what_is_to_be_sent(app: Flask, here: Desk, run_id: int) -
         asked = here.send(path, {})
         assert (asked.status_code, asked.location) == (303, path)
         page = text(here.get(path).text)
-        assert "2 have the first version." in page
-        assert "4 wait with the first version and can move." in page
+        assert "2 have the original version." in page
+        assert "4 wait with the original version and can move." in page
         assert "Resume with version 1" in page
         assert leave in here.get(path).text
     assert stored(app).state == "paused"
@@ -195,13 +195,13 @@ def test_the_plan_says_who_has_which_version(app: Flask, here: Desk, run_id: int
     send(here)
     page = text(here.get("/admin/campaigns/1/run").text)
     assert "4 people will get “Corrected”" in page
-    assert "2 have the first version" in page
+    assert "2 have the original version" in page
 
 
 def test_the_form_of_a_campaign_shows_its_content_and_leads_to_the_editor(app: Flask, here: Desk, run_id: int) -> None:
     page = here.get("/admin/campaigns/1/edit").text
     assert 'href="/admin/words/1/"' in page
-    assert "The first version" in page
+    assert "The original version" in page
     assert "One thing." in page
     for name in ("subject", "heading", "paragraphs", "button_text", "button_url"):
         assert f'name="settings-{name}"' not in page

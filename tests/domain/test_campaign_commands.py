@@ -141,7 +141,7 @@ def test_texts_that_a_command_edits_become_versions_of_the_content(run: Run, app
     edited = run("campaign", "edit", "news", "--set", "settings.subject=Corrected {x}", "--note", "a typo")
     assert edited.output == (
         "news says version 1, of the first edition, from the next run on.\n"
-        "  3 wait with the first version and can move.\n"
+        "  3 wait with the original version and can move.\n"
         "They keep their version, unless you say: notifier campaign move news\n"
     )
     assert words_of(stored()) == (1, 1, "Corrected {{ '{' }}x{{ '}' }}")
@@ -150,7 +150,7 @@ def test_texts_that_a_command_edits_become_versions_of_the_content(run: Run, app
     assert (plan["count"], plan["content"], plan["has"]) == (
         0, {"version": 1, "edition": 1}, [{"version": 0, "status": "pending", "count": 3}],
     )  # fmt: skip
-    assert "3 wait for the first version" in run("plan", "news", "--now").output
+    assert "3 wait for the original version" in run("plan", "news", "--now").output
     moved = run("campaign", "move", "news", "--yes")
     assert "Moved to version 1: 3." in moved.output
     assert "Nothing that waits says anything else than version 1" in run("campaign", "move", "news").output

@@ -180,7 +180,7 @@ def test_what_waits_moves_unless_an_attempt_began(context: Flask, outbox: Outbox
         Holding.have: 1, Holding.uncertain: 1, Holding.begun: 1, Holding.sending: 1, Holding.can_move: 2,
     }  # fmt: skip
     assert (found.waiting, found.to_move, found.is_behind, found.runs) == (2, 2, True, (run_id,))
-    assert found.sentences()[:2] == ["1 have the first version.", "2 wait with the first version and can move."]
+    assert found.sentences()[:2] == ["1 has the original version.", "2 wait with the original version and can move."]
     mover: Moving = context.extensions["notifier.moving"]
     assert mover.move([run_id], by=COMMAND_LINE) == 2
     assert mover.move([run_id], by=COMMAND_LINE) == 0
