@@ -37,6 +37,7 @@ from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
+from notifier.delivery.smtp.outcome import Outcome
 from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
@@ -178,8 +179,10 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     journal = Journal(settings.notifier_data_dir / "journal")
 
     def begin(key: int) -> None:
-        cast("Sender", app.extensions["notifier.sender"]).last_chance(key)
-        journal.begin(key)
+        cast("Sender", app.extensions["notifier.sender"]).begin(key)
+
+    def replied(key: int, outcome: Outcome) -> None:
+        cast("Sender", app.extensions["notifier.sender"]).replied(key, outcome)
 
     def tick() -> None:
         cast("Sender", app.extensions["notifier.sender"]).tick()
@@ -191,7 +194,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             connections=settings.mail_connections,
             sign=config.signer.sign if config.signer else None,
             on_begin=begin,
-            on_reply=journal.replied,
+            on_reply=replied,
             on_tick=tick,
         ),
     )

@@ -72,7 +72,7 @@ class Killer:
         killed = time.monotonic()
         wait_until(lambda: all(map(is_gone, pids)), 10, pause=0.001)
         traces = [journal.read(path) for pid, path in self._journals() if pid in pids]
-        doubtful = frozenset(pk for trace in traces for pk in trace.begun - trace.replied.keys())
+        doubtful = frozenset(pk for trace in traces for pk in trace.in_doubt)
         return Kill(before, killed, doubtful, "all" if whole else "child", len(pids))
 
     def _journals(self) -> list[tuple[int, Path]]:

@@ -17,17 +17,18 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.delivery.aside import Aside, Context, at_once, beside
+from notifier.delivery.facts import Facts
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.intake import FRESH, Intake
-from notifier.delivery.journal import Journal
-from notifier.delivery.mail.compose import Composed, Composer
+from notifier.delivery.journal import Journal, Page
+from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import EVERYBODY, Deliver, Staging, Withhold
 from notifier.delivery.recheck import Halt, Look, Recheck, halt
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
-from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
+from notifier.delivery.verdict import compose_failed, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed
 from notifier.links import Links
@@ -89,14 +90,21 @@ class Sender:
         self.context = context
         self._batches = local()
 
-    def last_chance(self, pk: int) -> None:
+    def begin(self, pk: int) -> None:
         """Called by the transport right before the first byte of a body, in the sending thread.
 
-        Raises OSError where the mail must not go out: its server was slow, and meanwhile it is wanted no more.
+        Raises OSError if the email must not go out: its server was slow, and meanwhile it is wanted no more, or the
+        journal cannot be written.
         """
         batch: _Batch | None = getattr(self._batches, "current", None)
         if batch is not None:
-            batch.look_again(pk)
+            batch.begin(pk)
+
+    def replied(self, pk: int, outcome: Outcome) -> None:
+        """Called by the transport as soon as an outcome is known, in the sending thread. Raises OSError."""
+        batch: _Batch | None = getattr(self._batches, "current", None)
+        if batch is not None:
+            batch.replied(pk, outcome)
 
     def tick(self) -> None:
         """Called by the transport now and then, in the sending thread, also while no server says anything: what has
@@ -119,8 +127,8 @@ class Sender:
             if isinstance(portion, Deferred):
                 decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 continue
-            with self.journal.writing() as owner, self._aside(portion) as aside:
-                batch = self._batches.current = _Batch(self, portion, owner, aside, quick=quick)
+            with self.journal.writing() as page, self._aside(portion) as aside:
+                batch = self._batches.current = _Batch(self, portion, page, aside, quick=quick)
                 try:
                     decisions += batch.run()
                 finally:
@@ -138,15 +146,16 @@ class Sender:
 class _Batch:
     """One portion on its way through one transport."""
 
-    def __init__(self, sender: Sender, portion: Portion, owner: str, aside: Aside, *, quick: bool) -> None:
+    def __init__(self, sender: Sender, portion: Portion, page: Page, aside: Aside, *, quick: bool) -> None:
         self._sender = sender
         self._portion = portion
+        self._page = page
         self._quick = quick
-        self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=owner)
+        self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=page.owner)
         self.settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was made (monotonic seconds).
-        self._under_way: dict[int, tuple[Claimed, Composed, float]] = {}
+        self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
         #: What was given up right before its body.
         self._withdrawn: dict[int, Halt] = {}
 
@@ -204,28 +213,43 @@ class _Batch:
                 # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
-            self._under_way[row.id] = (row, composed, monotonic())
+            facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
+            self._under_way[row.id] = (row, facts, monotonic())
             yield row.id, composed.message
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self.settler.add(compose_failed(row, error, clock.now()))
 
-    def look_again(self, pk: int) -> None:
-        """Where the last look at a campaign's mail is older than it may be, look once more. Raises OSError."""
-        row, _, made = self._under_way.get(pk, (None, None, 0.0))
-        if row is None or row.run_id is None or monotonic() - made <= FRESH:
+    def begin(self, pk: int) -> None:
+        """Let the body of this email go out, and note it. Raises OSError if it must not."""
+        entry = self._under_way.get(pk)
+        if entry is None:  # an email that has no row in the ledger needs no record
             return
+        row, facts, made = entry
+        if row.run_id is not None and monotonic() - made > FRESH:
+            self._look_again(row)
+        self._page.begin(pk, row.claim, facts)
+
+    def replied(self, pk: int, outcome: Outcome) -> None:
+        """Note how the attempt ended. Raises OSError."""
+        entry = self._under_way.get(pk)
+        if entry is not None:
+            row, facts, _ = entry
+            self._page.replied(pk, row.claim, facts, outcome)
+
+    def _look_again(self, row: Claimed) -> None:
+        """The last look at this campaign's email is older than it may be. Raises OSError."""
         try:
-            found = self._sender.recheck.look([row]).halts.get(pk)
+            found = self._sender.recheck.look([row]).halts.get(row.id)
         except DBAPIError as error:
             raise OSError("the database is away") from error
         if found is not None:
-            self._withdrawn[pk] = found
+            self._withdrawn[row.id] = found
             raise NoLongerWanted(found.reason)
 
     def _settle(self, pk: int, outcome: Outcome) -> None:
-        row, composed, _ = self._under_way.pop(pk)
+        row, facts, _ = self._under_way.pop(pk)
         withdrawn = self._withdrawn.pop(pk, None)
         if withdrawn is not None:
             self.settler.add(not_sent(row, withdrawn.to, withdrawn.code, withdrawn.reason, due=withdrawn.due))
@@ -241,5 +265,4 @@ class _Batch:
             )
             if outcome.decision is Decision.BOUNCE and not self._redirected(row):
                 self.settler.bounced(row, outcome)
-        facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
         self.settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

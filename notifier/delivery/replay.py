@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery import journal
+from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.records import Replied
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision
 from notifier.delivery.verdict import not_sent, verdict
@@ -18,14 +21,9 @@ from notifier.reasons import ReasonCode
 
 log = structlog.get_logger(__name__)
 
-
 #: Seconds. A database may still carry out the last commit of a process that is gone: its journal is kept for so
 #: long, and looked at again.
 LINGER = 60.0
-
-
-#: Ends after which a row is not tried again. After others a new try may have begun, and its record be lost.
-_LAST = {Decision.ACCEPTED, Decision.BOUNCE, Decision.FAIL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +67,14 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
     settler = Settler(session)
     settled = doubtful = waiting = 0
     for row in rows:
-        outcome = trace.replied.get(row.id)
-        if outcome is not None and (whole or outcome.decision in _LAST):
+        which = (row.id, row.claim)
+        reply = trace.replied.get(which)
+        if reply is not None:
             settled += 1
-            if outcome.decision is Decision.BOUNCE:
-                settler.bounced(row, outcome)
-            settler.add(verdict(row, outcome, now))
-        elif row.id in trace.begun or not whole:
+            settler.add(_settled(settler, row, reply, now))
+        elif which in trace.begun or not whole:
             doubtful += 1
-            settler.add(_in_doubt(row))
+            settler.add(_in_doubt(row, trace.begun.get(which, NO_FACTS)))
         else:
             waiting += 1
             settler.add(not_sent(row, Status.pending, ReasonCode.worker_lost, due=now))
@@ -85,6 +82,23 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
     return Replayed(settled, doubtful, waiting)
 
 
-def _in_doubt(row: Claimed) -> ledger.Settlement:
+def _settled(settler: Settler, row: Claimed, reply: Replied, now: datetime) -> ledger.Settlement:
+    """Build the end of an attempt whose reply the journal has. A claim is one attempt: no other can have followed."""
+    if reply.outcome.decision is Decision.BOUNCE:
+        settler.bounced(row, reply.outcome)
+    end = verdict(row, reply.outcome, now, facts=reply.facts)
+    return end if end.sent_at is None else end._replace(sent_at=datetime.fromtimestamp(reply.at, UTC))
+
+
+def _in_doubt(row: Claimed, facts: Facts) -> ledger.Settlement:
     reply = Reply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
-    return unknown(row.id, row.claim, row.attempts + 1, row.unknowns, row.on_unknown, now=clock.now(), reply=reply)
+    return unknown(
+        row.id,
+        row.claim,
+        row.attempts + 1,
+        row.unknowns,
+        row.on_unknown,
+        now=clock.now(),
+        reply=reply,
+        **facts._asdict(),
+    )

@@ -1,9 +1,10 @@
 """From an outcome to the end of a try: where the row goes, and when it is due again. Pure."""
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from notifier.delivery import retry
+from notifier.delivery.facts import NO_FACTS, Facts
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
 from notifier.models import Status
@@ -15,17 +16,6 @@ COMPOSE_TRIES = 5
 
 #: By whether the address itself was refused.
 _REFUSED = {False: ReasonCode.refused, True: ReasonCode.address_refused}
-
-
-class Facts(NamedTuple):
-    """What a row learns about the mail that was tried."""
-
-    message_id: str | None = None
-    template_version: str | None = None
-    transport: str | None = None
-
-
-NO_FACTS = Facts()
 
 
 def reply_of(outcome: Outcome) -> Reply:

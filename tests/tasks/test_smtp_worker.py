@@ -29,6 +29,7 @@ from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.gate import Gate, Portion
+from notifier.delivery.journal import Page
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
@@ -202,10 +203,11 @@ def troubles(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
             monkeypatch.setattr(socket, "getaddrinfo", unknown_host)
         if name == "DISK_FULL_LOCAL":
 
-            def full(line: bytes) -> None:
+            def full(page: Page, *record: object) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-            monkeypatch.setattr(live.app.extensions["notifier.sender"].journal, "_write", full)
+            monkeypatch.setattr(Page, "begin", full)
+            monkeypatch.setattr(Page, "replied", full)
 
     return make
 

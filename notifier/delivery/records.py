@@ -1,0 +1,125 @@
+"""The records of a journal: how they are written, and what they tell. Pure.
+
+One line each; the fields are separated by single spaces, and the last one takes the rest of the line. `-` stands for
+a field that is not known.
+
+    F number template_version transport         what many emails have in common, said once
+    B pk claim number message_id                the body of this email goes out next
+    R pk claim number message_id at outcome     its attempt has ended, `at` in seconds since the epoch
+
+An outcome is `decision phase scope code enhanced text`. The R of an email that has a B leaves out `number` and
+`message_id`.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+
+#: Ends a record that was written only in part, as on a full disk. Its writer was told so, and it tells nothing.
+#: No record has this character.
+TORN = b"\x18\n"
+
+#: One attempt: the row's primary key and the number of the claim under which it was made.
+Try = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An attempt that has ended."""
+
+    outcome: Outcome
+    #: Seconds since the epoch.
+    at: int
+    facts: Facts
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a journal tells of its process."""
+
+    #: Emails whose body may have been on the wire.
+    begun: dict[Try, Facts] = field(default_factory=dict)
+    #: Emails whose outcome is known.
+    replied: dict[Try, Replied] = field(default_factory=dict)
+    #: Unreadable records: of any email that is not in `replied`, the body may have been on the wire.
+    damaged: int = 0
+
+    @property
+    def in_doubt(self) -> set[int]:
+        """The keys of rows whose email was begun and has no outcome."""
+        return {pk for pk, _ in self.begun.keys() - self.replied.keys()}
+
+
+def shared(number: int, facts: Facts) -> bytes:
+    """Build the F record of what `facts` has in common with other emails."""
+    return f"F {number} {facts.template_version or '-'} {facts.transport or '-'}\n".encode()
+
+
+def begun(pk: int, claim: int, number: int, facts: Facts) -> bytes:
+    """Build the B record."""
+    return f"B {pk} {claim} {number} {facts.message_id}\n".encode()
+
+
+def replied(pk: int, claim: int, number: int, facts: Facts, at: int, outcome: Outcome) -> bytes:
+    """Build the R record. Of an email that has a B the number and the Message-ID are left out."""
+    # A reply to the final dot has a B in front of it; all others may have none.
+    who = b"- -" if outcome.phase is Phase.EOD else f"{number} {facts.message_id}".encode()
+    return b"R %d %d %b %d %b" % (pk, claim, who, at, _told(outcome))
+
+
+@lru_cache(maxsize=256)
+def _told(outcome: Outcome) -> bytes:
+    """The outcome as text; most emails of a batch share it."""
+    parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
+    text = outcome.text.replace("\n", " ")
+    return f"{' '.join(map(str, parts))} {text}\n".encode("utf-8", "replace")
+
+
+def parse(data: bytes) -> Trace:
+    """Read a whole journal. A record that was cut off tells nothing."""
+    trace = Trace()
+    common: dict[str, Facts] = {}
+    text = data.decode("utf-8", "replace")
+    end = text.rfind("\n") + 1
+    for line in text[:end].split("\n")[:-1]:
+        if not line.endswith(TORN.decode()[0]):
+            try:
+                _READERS[line[:2]](trace, common, line[2:])
+            except (ValueError, IndexError, KeyError):
+                trace.damaged += 1
+    if "\0" in text[end:]:
+        trace.damaged += 1  # a crashed host leaves such a tail
+    return trace
+
+
+def _read_shared(_trace: Trace, common: dict[str, Facts], line: str) -> None:
+    number, version, transport = line.split(" ")
+    common[str(int(number))] = Facts(None, _known(version), _known(transport))
+
+
+def _read_begun(trace: Trace, common: dict[str, Facts], line: str) -> None:
+    pk, claim, number, message_id = line.split(" ")
+    which = (int(pk), int(claim))
+    # Without its F the email is as much begun as with it.
+    trace.begun[which] = common.get(number, NO_FACTS)._replace(message_id=_known(message_id))
+    trace.replied.pop(which, None)
+
+
+def _read_replied(trace: Trace, common: dict[str, Facts], line: str) -> None:
+    pk, claim, number, message_id, at, decision, phase, scope, code, enhanced, text = line.split(" ", 10)
+    which = (int(pk), int(claim))
+    if number == "-":
+        facts = trace.begun.get(which, NO_FACTS)
+    else:
+        facts = common.get(number, NO_FACTS)._replace(message_id=_known(message_id))
+    outcome = Outcome(Decision(decision), Phase(phase), Scope(scope), int(code) or None, _known(enhanced), text)
+    trace.replied[which] = Replied(outcome, int(at), facts)
+
+
+def _known(text: str) -> str | None:
+    return None if text in {"-", "None"} else text
+
+
+_READERS = {"F ": _read_shared, "B ": _read_begun, "R ": _read_replied}
