@@ -45,7 +45,7 @@ from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probe_broker, probe_workers
@@ -257,6 +257,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     }
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
+    assert log_setup.configure_logging
     assert results.queued
 
 
