@@ -44,6 +44,7 @@ from notifier.delivery.sweep import Sweep
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
+from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
@@ -246,6 +247,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
+        "notifier.schema": Schema(ROOT / "migrations"),
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),

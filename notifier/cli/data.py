@@ -97,7 +97,7 @@ def sweep(app: Flask) -> None:
 def health(app: Flask, as_json: bool) -> None:
     """Is everything there that sending needs? Exit 1 where something is wrong."""
     findings = [
-        *healthcheck.examine(db.session(), clock.now()),
+        *healthcheck.examine(db.session(), clock.now(), app.extensions["notifier.schema"]),
         *app.extensions["notifier.probes"](),
     ]
     if as_json:
