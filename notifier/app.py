@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, pools, sqlite
+from notifier import healthcheck, logs, pools, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -135,7 +135,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _engine_options(settings: Settings) -> dict[str, object]:
     if settings.sqlalchemy_url.startswith("sqlite"):
         return {}
-    return {"pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
+    return postgres.engine_options(settings.database_connect_timeout, settings.database_prepared_statements)
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:
@@ -162,7 +162,11 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             sqlite.prepare(db.engine)
-        pools.prepare(db.engine)
+            pools.prepare(db.engine, ping=None)
+        else:
+            timeout = settings.database_connect_timeout
+            postgres.prepare(db.engine, timeout, settings.database_prepared_statements)
+            pools.prepare(db.engine, ping=partial(postgres.ping, seconds=timeout))
 
 
 @cache

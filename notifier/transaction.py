@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from notifier.sqlite import READ_ONLY
@@ -18,6 +19,12 @@ def transaction(session: Callable[[], Session]) -> Iterator[Session]:
     except BaseException:
         current.rollback()
         raise
+
+
+def check_answers(session: Session) -> None:
+    """Ask the database for nothing. Raises SQLAlchemyError where it does not answer."""
+    session.execute(select(literal(1)))
+    session.rollback()
 
 
 @contextmanager
