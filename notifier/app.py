@@ -52,6 +52,7 @@ from notifier.tasks.peek import peek
 from notifier.tasks.probe import probe_broker, probe_workers
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
+from notifier.transaction import reads_only
 from notifier.web import errors, security
 from notifier.web.consent import consent
 from notifier.web.health import health
@@ -161,12 +162,19 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     limiter.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            sqlite.prepare(db.engine)
+            sqlite.prepare(db.engine, reads_only)
+            app.teardown_request(_end_reading)
             pools.prepare(db.engine, ping=None)
         else:
             timeout = settings.database_connect_timeout
             postgres.prepare(db.engine, timeout, settings.database_prepared_statements)
             pools.prepare(db.engine, ping=partial(postgres.ping, seconds=timeout))
+
+
+def _end_reading(_error: BaseException | None) -> None:
+    """What a GET read is over with it, also where its context outlives it, so that the next transaction may write."""
+    if reads_only() and db.session.registry.has():
+        db.session.rollback()
 
 
 @cache
