@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, pools, sqlite
+from notifier import healthcheck, logs, pools, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -45,13 +45,15 @@ from notifier.delivery.sweep import Sweep
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
+from notifier.schema import Schema
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probe_broker, probe_workers
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
+from notifier.transaction import reads_only
 from notifier.web import errors, security
 from notifier.web.consent import consent
 from notifier.web.health import health
@@ -135,7 +137,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _engine_options(settings: Settings) -> dict[str, object]:
     if settings.sqlalchemy_url.startswith("sqlite"):
         return {}
-    return {"pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
+    return postgres.engine_options(settings.database_connect_timeout, settings.database_prepared_statements)
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:
@@ -161,8 +163,19 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     limiter.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            sqlite.prepare(db.engine)
-        pools.prepare(db.engine)
+            sqlite.prepare(db.engine, reads_only)
+            app.teardown_request(_end_reading)
+            pools.prepare(db.engine, ping=None)
+        else:
+            timeout = settings.database_connect_timeout
+            postgres.prepare(db.engine, timeout, settings.database_prepared_statements)
+            pools.prepare(db.engine, ping=partial(postgres.ping, seconds=timeout))
+
+
+def _end_reading(_error: BaseException | None) -> None:
+    """What a GET read is over with it, also where its context outlives it, so that the next transaction may write."""
+    if reads_only() and db.session.registry.has():
+        db.session.rollback()
 
 
 @cache
@@ -249,6 +262,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
+        "notifier.schema": Schema(ROOT / "migrations"),
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
@@ -260,6 +274,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     }
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
+    assert log_setup.configure_logging
     assert results.queued
 
 

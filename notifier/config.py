@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     #: Oldest to newest: the last one signs, all of them verify.
     secret_keys: Annotated[list[str], NoDecode] = [DEVELOPMENT_SECRET]
     database_url: str = ""
+    #: How long a new connection to Postgres may take, per address; also the wait for one of the pool.
+    database_connect_timeout: int = Field(3, ge=2, le=60)
+    #: Off behind PgBouncer in transaction mode. auto finds out by itself.
+    database_prepared_statements: Literal["auto", "on", "off"] = "auto"
     redis_url: str = ""
     celery_broker_url: str = ""
     #: Reverse proxies in front of the web process whose X-Forwarded-* may be believed.

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import heartbeats
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
+from notifier.schema import Schema
 
 #: Seconds after which a chore counts as late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
@@ -34,13 +35,26 @@ class Finding:
     detail: str
 
 
-def examine(session: Session, now: datetime) -> list[Finding]:
-    """Findings about the database and what its rows say. Never raises for a database that is away."""
+def examine(session: Session, now: datetime, schema: Schema | None = None) -> list[Finding]:
+    """Findings about the database and what its rows say. Never raises for a database that is away.
+
+    `schema` adds a finding of that name: whether the database has what this code needs.
+    """
+    findings = []
     try:
-        return [_ledger(session, now), *_held(session, now), *_campaigns(session, now), *_chores(session, now)]
+        if schema is not None:
+            state = schema.state(session.connection())
+            findings.append(Finding("schema", ok=not state.behind, detail=state.detail))
+        return [
+            *findings,
+            _ledger(session, now),
+            *_held(session, now),
+            *_campaigns(session, now),
+            *_chores(session, now),
+        ]
     except SQLAlchemyError as error:
         session.rollback()
-        return [Finding("database", ok=False, detail=_why_not(session, error))]
+        return [*findings, Finding("database", ok=False, detail=_why_not(session, error))]
 
 
 def ask(probes: Mapping[str, Callable[[], Finding]], *, patience: float = PATIENCE) -> list[Finding]:

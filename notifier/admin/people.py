@@ -52,7 +52,7 @@ class People(Page):
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
         """Everybody."""
-        return stream("people", select(User).order_by(User.id), _COLUMNS)
+        return stream("people", select(User), User.id, _COLUMNS)
 
     @show("/<key:pk>/")
     def person(self, pk: int) -> ResponseReturnValue:

@@ -15,6 +15,7 @@ from notifier.extensions import db
 from notifier.models import Operator
 from notifier.operators import roster, second_factor
 from notifier.sealing import Sealer
+from notifier.transaction import check_answers
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ def sealer() -> Sealer:
 def form() -> ResponseReturnValue:
     """Address and password."""
     target = request.args.get("next", "")
+    check_answers(db.session())
     if login.current() is not None:
         return redirect(returning.local(target))
     return _form(target)

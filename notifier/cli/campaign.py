@@ -22,6 +22,7 @@ from notifier.campaigns.overview import details, overview
 from notifier.cli.context import with_app
 from notifier.extensions import db
 from notifier.models import Campaign
+from notifier.transaction import read_only
 
 console = Console()
 CHANGEABLE = FIELDS - {"name"}
@@ -64,6 +65,7 @@ def campaign() -> None:
 @with_app
 def list_(app: Flask, as_json: bool) -> None:
     """All campaigns."""
+    read_only()
     rows = overview(db.session())
     if as_json:
         click.echo(json.dumps(rows, default=str))
@@ -85,6 +87,7 @@ def list_(app: Flask, as_json: bool) -> None:
 @plainly
 def show(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
+    read_only()
     found = details(db.session(), control.find(db.session(), name))
     db.session.rollback()
     if as_json:

@@ -20,6 +20,7 @@ from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.seeds import seed as plant
+from notifier.transaction import read_only
 
 console = Console()
 
@@ -96,8 +97,9 @@ def sweep(app: Flask) -> None:
 @with_app
 def health(app: Flask, as_json: bool) -> None:
     """Is everything there that sending needs? Exit 1 where something is wrong."""
+    read_only()
     findings = [
-        *healthcheck.examine(db.session(), clock.now()),
+        *healthcheck.examine(db.session(), clock.now(), app.extensions["notifier.schema"]),
         *app.extensions["notifier.probes"](),
     ]
     if as_json:

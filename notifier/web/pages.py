@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import cast
 
-from flask import Blueprint, Response, current_app, redirect, render_template, session, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from notifier.accounts import Accounts, Verification
 from notifier.extensions import db
+from notifier.transaction import check_answers
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
 
@@ -17,6 +18,9 @@ Answer = str | WerkzeugResponse | tuple[str, int]
 View = Callable[..., Answer]
 
 _TYPED = "typed_address"
+
+#: Pages that lead to a form and ask the database nothing themselves.
+_WITHOUT_ROWS = frozenset({"web.index", "web.signup", "web.check_inbox"})
 
 
 def accounts() -> Accounts:
@@ -29,6 +33,13 @@ def limited(view: View) -> View:
     for limit in form_limits:
         view = limit(view)
     return view
+
+
+@pages.before_request
+def need_database() -> None:
+    """Say that the database is away before somebody fills in a form that cannot be stored."""
+    if request.endpoint in _WITHOUT_ROWS and request.method != "POST":
+        check_answers(db.session())
 
 
 @pages.get("/")
