@@ -22,6 +22,8 @@ MAX_LOCAL, MAX_ADDRESS = 64, 254
 #: Trimmed at both ends: what a paste leaves behind. Line breaks and control characters are not trimmed.
 _OUTER_SPACE = " \t\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 _ATEXT_BREAKERS = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]")
+_LOCAL_NAMES = frozenset({"localhost", "local", "test"})
+_HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _NOT_GLOBAL = ("alt", "arpa", "invalid", "local", "localhost", "onion", "test")
 
 
@@ -48,8 +50,10 @@ class Address:
         return self.envelope.rpartition("@")[0]
 
 
-def parse_address(text: str, *, allow_smtputf8: bool = True) -> Address:
+def parse_address(text: str, *, allow_smtputf8: bool = True, allow_local: bool = False) -> Address:
     """The address in `text`, checked and normalised.
+
+    `allow_local` accepts domains that only this machine or network knows: localhost, .localhost, .local and .test.
 
     Raises AddressError with a message for the person who typed it, and nothing else.
     """
@@ -59,7 +63,7 @@ def parse_address(text: str, *, allow_smtputf8: bool = True) -> Address:
     _refuse_unsafe(text)
     local, domain = _split(text)
     local = _check_local(local, allow_smtputf8)
-    domain = _check_domain(domain)
+    domain = _check_domain(domain, allow_local=allow_local)
     envelope = f"{local}@{domain}"
     if _octets(envelope) > MAX_ADDRESS:
         raise AddressError("This address is too long: an email address has 254 characters at most.")
@@ -134,12 +138,14 @@ def _check_local(local: str, allow_smtputf8: bool) -> str:
     return local
 
 
-def _check_domain(domain: str) -> str:
+def _check_domain(domain: str, *, allow_local: bool = False) -> str:
     if domain[0] == "[":
         raise AddressError("An IP address in brackets after the @ is not supported.")
     # One final dot is the fully qualified spelling of the same name (U+3002 too); SMTP has no such form.
     if domain[-1] in ".\u3002\uff0e\uff61" and len(domain) > 1:
         domain = domain[:-1]
+    if allow_local and _is_local(domain):
+        return domain.lower()
     try:
         # "x" stands for the local part: the validator would lower-case the likes of Postmaster.
         ascii_domain = validate_email(f"x@{domain}", check_deliverability=False).ascii_domain
@@ -149,6 +155,12 @@ def _check_domain(domain: str) -> str:
     if any(label.isascii() for label in labels) or ascii_domain.rpartition(".")[2] in _NOT_GLOBAL:
         raise AddressError(_domain_message(domain))
     return ascii_domain
+
+
+def _is_local(domain: str) -> bool:
+    """Whether this is a host name (RFC 1123) below one of the names that never leave a machine or network."""
+    labels = domain.lower().split(".")
+    return labels[-1] in _LOCAL_NAMES and all(_HOST_LABEL.match(label) for label in labels)
 
 
 def _domain_message(domain: str) -> str:

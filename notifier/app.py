@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import healthcheck, logs, pools, postgres, sqlite
@@ -151,8 +152,9 @@ def _limiter_options(settings: Settings) -> dict[str, object]:
 
 
 def _bind_extensions(app: Flask, settings: Settings) -> None:
-    if settings.sqlalchemy_url.startswith("sqlite:///"):
-        folder = Path(settings.sqlalchemy_url.removeprefix("sqlite:///")).parent
+    database = make_url(settings.sqlalchemy_url)
+    if database.drivername == "sqlite" and database.database:
+        folder = Path(database.database).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

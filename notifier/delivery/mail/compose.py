@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from typing import Any, NamedTuple
 
 from notifier import clock, preferences
@@ -43,8 +42,8 @@ class Composer:
         self._renderer = renderer
         self.kinds = kinds
         self.shelf = shelf or Shelf(kinds)
-        self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
-        self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
+        self._sender_name, self._sender_address = settings.sender
+        self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
         #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
