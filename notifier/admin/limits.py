@@ -4,11 +4,10 @@ As with the public forms, Redis holds the counts, and each process counts for it
 """
 
 import hashlib
-from ipaddress import IPv4Address, ip_address
 
-from flask import request, session
-from flask_limiter.util import get_remote_address
+from flask import Response, request, session
 
+from notifier import clients
 from notifier.addresses import AddressError, abuse_key, parse_address
 from notifier.extensions import limiter
 
@@ -21,31 +20,31 @@ IN_ALL = "600 per minute"
 HALF_WAY = "half_way"
 
 
-def _network() -> str:
-    client = ip_address(get_remote_address())
-    return str(client).rpartition(".")[0] if isinstance(client, IPv4Address) else client.exploded[:19]
-
-
 def _address() -> str:
     """A digest of the address in the form: known and unknown ones are counted alike."""
     typed = request.form.get("email", "")[:1000]
     try:
         key = abuse_key(parse_address(typed))
     except AddressError:
-        key = f"{get_remote_address()} {typed}"
+        key = f"{clients.client()} {typed}"
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _half_way() -> str:
     """Whose code: a code has six digits, so tries are counted however many cookies there are."""
     half = session.get(HALF_WAY)
-    return f"operator {half[0]}" if half else f"client {get_remote_address()}"
+    return f"operator {half[0]}" if half else f"client {clients.client()}"
+
+
+def _was_a_try(response: Response) -> bool:
+    """Whether a password or code was looked at: what was refused before must not use up what everyone shares."""
+    return response.status_code not in {400, 413, 429}
 
 
 _SHARED = (
     limiter.shared_limit(PER_CLIENT, scope="sign-in-client", methods=["POST"]),
-    limiter.shared_limit(PER_NETWORK, scope="sign-in-network", key_func=_network, methods=["POST"]),
-    limiter.shared_limit(IN_ALL, scope="sign-in-all", key_func=lambda: "all", methods=["POST"]),
+    limiter.shared_limit(PER_NETWORK, scope="sign-in-network", key_func=clients.network, methods=["POST"]),
+    limiter.shared_limit(IN_ALL, scope="sign-in-all", key_func=lambda: "all", methods=["POST"], deduct_when=_was_a_try),
 )
 
 password_limits = (

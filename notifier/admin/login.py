@@ -5,7 +5,7 @@ from flask import Flask, g, has_request_context, request, session
 from flask_login import LoginManager, current_user, login_user
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clock
+from notifier import clients, clock
 from notifier.audit_log import Actor
 from notifier.extensions import db
 from notifier.models import Operator, Role
@@ -104,13 +104,13 @@ def actor() -> Actor:
     """Whoever asks, for the audit log."""
     operator = current()
     if operator is None:
-        return Actor("nobody", ip=request.remote_addr or "")
-    return Actor(operator.email, operator.id, request.remote_addr or "")
+        return Actor("nobody", ip=clients.address())
+    return Actor(operator.email, operator.id, clients.address())
 
 
 def sign_in(operator: Operator, how: str) -> None:
     """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
-    by = Actor(operator.email, operator.id, request.remote_addr or "")
+    by = Actor(operator.email, operator.id, clients.address())
     held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
     db.session.commit()
     forget()

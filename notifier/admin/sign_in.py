@@ -8,7 +8,7 @@ import structlog
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from notifier import audit_log, clock
+from notifier import audit_log, clients, clock
 from notifier.admin import arguments, limits, login, returning
 from notifier.audit_log import Actor
 from notifier.extensions import db
@@ -134,7 +134,7 @@ def _failed(what: str, email: str) -> None:
         known = roster.by_address(db.session(), email)
     except ValueError:
         known = None
-    ip = request.remote_addr or ""
+    ip = clients.address()
     by = Actor(known.email, known.id, ip) if known else Actor("nobody", ip=ip)
     audit_log.record(
         db.session(), by, "operator.sign_in_failed", object_type="operator", object_id=known.id if known else "",
