@@ -20,7 +20,14 @@ from notifier.transaction import writing
 CHUNK = 1000
 
 #: What spreadsheets take for the beginning of a formula, in every width; and what hides one (OWASP, CSV injection).
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212")
+_STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
+_FORMULA = re.compile(rf"[\t\r\n]|\s*[{_STARTS}]")
+
+#: The same where a spreadsheet of another language begins a new cell.
+_NEXT_CELL = re.compile(rf"([;|\t\r\n][\s\"']*)(?=[{_STARTS}])")
+
+#: Excel reads a file without it in the code page of its machine, and garbles names.
+BOM = "\ufeff"
 
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
@@ -38,12 +45,14 @@ def cell(value: object) -> str:
     text = str(value).replace("\0", "")
     if _NUMBER.fullmatch(text):
         return text
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    safe = _NEXT_CELL.sub(r"\1'", text)
+    return f"'{safe}" if safe != text or _FORMULA.match(text) else text
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """RFC 4180, many rows at a time."""
+    """Yield RFC 4180 text with a byte order mark, many rows at a time."""
     buffer = io.StringIO()
+    buffer.write(BOM)
     writer = csv.writer(buffer)
     writer.writerow(header)
     for number, row in enumerate(rows, 1):
