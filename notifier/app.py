@@ -136,9 +136,11 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 
 
 def _engine_options(settings: Settings) -> dict[str, object]:
+    # Parameters of statements are addresses and names, and errors of the database stand in logs.
+    hidden: dict[str, object] = {"hide_parameters": True}
     if settings.sqlalchemy_url.startswith("sqlite"):
-        return {}
-    return postgres.engine_options(settings.database_connect_timeout, settings.database_prepared_statements)
+        return hidden
+    return hidden | postgres.engine_options(settings.database_connect_timeout, settings.database_prepared_statements)
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:

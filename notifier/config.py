@@ -5,6 +5,7 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise.
 """
 
 import os
+import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -25,6 +26,9 @@ from notifier.config_rules import (
     quoted,
 )
 from notifier.mailboxes import Mailbox, parse_mailbox
+
+#: In the data folder of a developer: signs links there, and nowhere else.
+KEY_FILE = "secret.key"
 
 
 class ConfigError(SystemExit):
@@ -230,9 +234,30 @@ def load_settings(**overrides: Any) -> Settings:
     development = os.environ.get("NOTIFIER_ENV", "development") == "development"
     env_file = data_dir / "up.env" if development else None
     try:
-        return Settings(_env_file=env_file, **overrides)
+        settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(_lines(error))) from None
+    key = _development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
+    return settings.model_copy(update={"secret_keys": [key]}) if key else settings
+
+
+def make_development_key(data_dir: Path) -> None:
+    """Give this data folder a random key of its own, once: that of the code is known to everyone."""
+    try:
+        descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+
+
+def _development_key(data_dir: Path) -> str | None:
+    try:
+        return (data_dir / KEY_FILE).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {data_dir / KEY_FILE} cannot be read: {error.strerror}") from None
 
 
 def _lines(error: ValidationError) -> list[str]:

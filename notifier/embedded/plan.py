@@ -64,7 +64,7 @@ def make_plan(
 
 
 def _broker(broker: Broker) -> Child:
-    return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port), gate=True)
+    return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port, broker.password), gate=True)
 
 
 def _inbox(ports: Ports, env: Mapping[str, str]) -> Child:

@@ -1,6 +1,7 @@
 """The whole stack: settings in, addresses out, and everything between taken care of."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
     if not settings.broker_url:
         folder = data_dir / "broker"
         folder.mkdir(parents=True, exist_ok=True)
-        return Broker(find_server(), folder, _any_port("127.0.0.1", others))
+        return Broker(find_server(), folder, _any_port("127.0.0.1", others), password=secrets.token_urlsafe(24))
     parts = urlsplit(settings.broker_url)
     if parts.hostname and not answers(parts.hostname, parts.port or 6379, timeout=3):
         raise UnreachableError(

@@ -81,8 +81,13 @@ def _template() -> str:
     return "admin/error.html" if request.path.startswith("/admin") else "web/error.html"
 
 
+def _log_nothing(_exc_info: object) -> None:
+    """Flask's own line has the path, which may hold a token. `handle_crash` logs the endpoint."""
+
+
 def init_app(app: Flask) -> None:
     """Show these pages for every error of `app`."""
+    app.log_exception = _log_nothing  # type: ignore[assignment, method-assign]
     app.register_error_handler(HTTPException, handle)
     app.register_error_handler(InternalServerError, handle_crash)
     app.register_error_handler(DBAPIError, handle_outage)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from notifier.config import ConfigError, Settings, load_settings
+from notifier.config import ConfigError, Settings, load_settings, make_development_key
 from notifier.config_rules import DEVELOPMENT_SECRET
 
 PRODUCTION = {
@@ -106,6 +106,19 @@ def test_development_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings = load_settings()
     assert settings.sqlalchemy_url == f"sqlite:///{tmp_path / 'notifier.db'}"
     assert settings.link_base == "http://127.0.0.1:8000"
+
+
+def test_a_data_folder_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFIER_DATA_DIR", str(tmp_path))
+    assert load_settings().secret_keys == [DEVELOPMENT_SECRET]
+    make_development_key(tmp_path)
+    (key,) = load_settings().secret_keys
+    assert len(key) >= 32
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+    make_development_key(tmp_path)
+    assert load_settings().secret_keys == [key]
+    monkeypatch.setenv("SECRET_KEYS", "of-the-environment")
+    assert load_settings().secret_keys == ["of-the-environment"]
 
 
 def test_keys_go_from_oldest_to_newest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,18 @@
 """Headers of every answer, hosts that are not ours, health, errors."""
 
 import json
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from notifier.extensions import db
+from notifier.tokens import Signer
 from tests.support.browse import Visitor
 
 DATA = Path(__file__).parent.parent / "data"
@@ -48,6 +51,25 @@ def test_a_forged_host_leads_nowhere(visitor: Visitor, case: dict[str, Any]) -> 
         return
     answer = visitor.client.get("/signup", headers={"Host": "notifier.test"} | {name: value})
     assert answer.status_code == 400 or b"evil.example" not in answer.data + str(answer.headers).encode()
+
+
+@pytest.mark.parametrize("path", ["/verify/tok3n-of-ada", "/u/tok3n-of-ada", "/preferences/tok3n-of-ada"])
+def test_no_token_and_no_parameter_stands_in_the_log_of_a_crash(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    app = make_app()
+    app.config |= {"TESTING": False, "PROPAGATE_EXCEPTIONS": False}
+
+    def crash(*_: object, **__: object) -> None:
+        db.session.execute(text("SELECT :email FROM nowhere"), {"email": "ada@canary.example"})
+
+    for name in ("read_verification", "read_unsubscribe", "read_preferences"):
+        monkeypatch.setattr(Signer, name, crash)
+    answer = Visitor(app).get(path)
+    assert answer.status_code == 500
+    assert "request.crashed" in caplog.text
+    assert "tok3n" not in caplog.text
+    assert "canary" not in caplog.text
 
 
 def test_health_is_200_while_the_database_answers(visitor: Visitor) -> None:
