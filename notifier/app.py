@@ -59,6 +59,7 @@ from notifier.web import errors, security
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.pages import pages
+from notifier.web.prefix import below, path_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,23 +90,26 @@ def create_app(
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     # First, so that it sees a form before anything else reads it.
-    security.init_app(app, https=settings.public_url.startswith("https://"))
+    security.init_app(app, settings.public_url)
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds)
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
+    app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
     production = settings.notifier_env == "production"
     host = urlsplit(settings.link_base).hostname
+    prefix = path_of(settings.public_url)
     return {
         "NOTIFIER_ENV": settings.notifier_env,
         "TESTING": settings.notifier_env == "test",
         "SECRET_KEY": settings.secret_keys[-1],
         "SECRET_KEY_FALLBACKS": settings.secret_keys[:-1],
-        "SESSION_COOKIE_NAME": "__Host-notifier" if production else "notifier",
+        "SESSION_COOKIE_NAME": ("__Secure-notifier" if prefix else "__Host-notifier") if production else "notifier",
+        "SESSION_COOKIE_PATH": prefix or "/",
         "SESSION_COOKIE_SECURE": production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
