@@ -6,7 +6,6 @@ from typing import cast
 
 import click
 from flask import Flask
-from flask_migrate import upgrade as migrate_upgrade
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -14,8 +13,10 @@ from sqlalchemy import func, select
 
 from notifier import clock, healthcheck
 from notifier.campaigns.load import load
+from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
+from notifier.config import Settings
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
@@ -38,7 +39,12 @@ def upgrade(app: Flask, first_operator: bool) -> None:
 
     A new database gets the default campaigns: active, but paused in production, where somebody looks at them first.
     """
-    migrate_upgrade()
+    settings: Settings = app.extensions["notifier.settings"]
+    upgrading.upgrade(
+        lock_timeout=settings.migration_lock_timeout,
+        tries=settings.migration_lock_tries,
+        tell=lambda line: click.echo(line, err=True),
+    )
     _load_into_new(app)
     click.echo("The database is up to date.")
     if first_operator:
