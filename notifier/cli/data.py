@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy import func, select
 
-from notifier import clock, healthcheck
+from notifier import clock, healthcheck, identity
 from notifier.campaigns.load import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
@@ -46,9 +46,20 @@ def upgrade(app: Flask, first_operator: bool) -> None:
         tell=lambda line: click.echo(line, err=True),
     )
     _load_into_new(app)
+    _adopt_new()
     click.echo("The database is up to date.")
     if first_operator:
         make_first_operator(app)
+
+
+def _adopt_new() -> None:
+    """A database that nobody has adopted yet is new, or older than the question."""
+    session = db.session()
+    if not identity.is_adopted(session):
+        identity.adopt(session, clock.now())
+    elif identity.is_restored(session):
+        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.", err=True)
+    session.commit()
 
 
 def _load_into_new(app: Flask) -> None:
