@@ -2,9 +2,11 @@
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection, event, text
 
 from notifier.extensions import db
 from notifier.models import Notification  # so that the metadata knows every table
+from notifier.schema import UPGRADE_LOCK
 
 assert Notification.metadata is db.metadata
 
@@ -12,7 +14,12 @@ assert Notification.metadata is db.metadata
 def run() -> None:
     """On both databases: batch mode rebuilds tables where SQLite cannot alter them."""
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect() as connection:
+    with engine.connect() as guard, engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            for each in (guard, connection):
+                event.listen(each, "begin", give_way)
+            # Held by a transaction of its own until the last migration is over; a pooler may stand in between.
+            guard.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
@@ -23,6 +30,12 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+
+
+def give_way(connection: Connection) -> None:
+    """Wait for no lock for long: whatever asks for the table after us would wait behind us."""
+    seconds = current_app.extensions["notifier.settings"].migration_lock_timeout
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
 
 
 if context.is_offline_mode():

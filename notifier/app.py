@@ -21,6 +21,7 @@ from notifier.campaigns.control import Follow, stop
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
+from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
@@ -45,6 +46,7 @@ from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
+from notifier.identity import Hold
 from notifier.links import Links
 from notifier.schema import Schema
 from notifier.sealing import Sealer
@@ -270,6 +272,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
+        "notifier.hold": Hold(db.session),
         "notifier.schema": Schema(ROOT / "migrations"),
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
@@ -302,6 +305,7 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
             db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate
         ),
         "notifier.audit": audit,
+        "notifier.reconciliation": Reconciliation(db.session),
         "notifier.repair": Repair(db.session, outbox.publish, kinds, audit),
     }
 

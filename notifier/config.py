@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     database_connect_timeout: int = Field(3, ge=2, le=60)
     #: Off behind PgBouncer in transaction mode. auto finds out by itself.
     database_prepared_statements: Literal["auto", "on", "off"] = "auto"
+    #: `db upgrade` on Postgres: how long a statement waits for a table in use, and how often all of it tries again.
+    migration_lock_timeout: float = Field(2, ge=0.1, le=60)
+    migration_lock_tries: int = Field(30, ge=1)
     redis_url: str = ""
     celery_broker_url: str = ""
     #: Start in production although a broker on another machine has no password.

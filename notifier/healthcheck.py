@@ -9,7 +9,7 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import heartbeats
+from notifier import heartbeats, identity
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
 from notifier.schema import Schema
 
@@ -47,6 +47,7 @@ def examine(session: Session, now: datetime, schema: Schema | None = None) -> li
             findings.append(Finding("schema", ok=not state.behind, detail=state.detail))
         return [
             *findings,
+            *_restored(session),
             _ledger(session, now),
             *_held(session, now),
             *_campaigns(session, now),
@@ -83,6 +84,11 @@ def _why_not(session: Session, error: SQLAlchemyError) -> str:
     if Notification.__tablename__ not in tables:
         return "answers, but its tables are missing: run notifier db upgrade"
     return f"answers, but not as it should: {type(error).__name__}"
+
+
+def _restored(session: Session) -> list[Finding]:
+    """One finding where nothing is sent because of a restore; none where all is well."""
+    return [Finding("restore", ok=False, detail=identity.HELD)] if identity.is_restored(session) else []
 
 
 def _ledger(session: Session, now: datetime) -> Finding:

@@ -8,6 +8,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+#: The advisory lock of an upgrade on Postgres: two at once take turns. A number that no other program uses here.
+UPGRADE_LOCK = 7_046_029_254_386_353
+
 UPGRADE = "run notifier db upgrade"
 
 

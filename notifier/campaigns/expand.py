@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from notifier import audience, clock, ledger
 from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS
+from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.ledger import Debt, Made
-from notifier.models import Campaign, CampaignRun, RunState, User
+from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
 from notifier.transaction import transaction
 
@@ -129,6 +130,8 @@ def owe_between(
         # The tables that this fills may look empty to the planner; then it reads all of them for each user.
         session.execute(text("SET LOCAL enable_seqscan = off"))
     among = and_(User.id > after, User.id <= upper)
+    restored = has_unrecorded(session)
+    newest = session.scalar(select(func.max(Notification.id))) or 0 if restored else 0
     made = ledger.owe_many(
         session,
         audience.chosen(session, occasion, among, now=now),
@@ -142,6 +145,8 @@ def owe_between(
         already=audience.ALREADY,
         now=now,
     )
+    if restored:
+        made = settle_unrecorded(session, run.id, made, after=newest, now=now)
     for statement in occasion.kind_of.after_expansion(occasion, select(User.id).where(among)):
         session.execute(statement)
     return made

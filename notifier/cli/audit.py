@@ -8,6 +8,7 @@ from typing import cast
 import click
 from flask import Flask
 
+from notifier import identity
 from notifier.audit_log import COMMAND_LINE
 from notifier.campaigns.audit import Audit, Beside, Report
 from notifier.campaigns.comparison import Findings
@@ -40,7 +41,7 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
     """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
     auditor = cast("Audit", app.extensions["notifier.audit"])
     with progress("comparing") as told:
-        report = auditor.of(run_id, _evidence(url, path, told), told=lambda done: told(done, None))
+        report = auditor.of(run_id, evidence(url, path, told), told=lambda done: told(done, None))
     if as_json:
         tell(_as_json(report))
     else:
@@ -49,7 +50,7 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
         sys.exit(1)
 
 
-def _evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
+def evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
     if url is not None and path is not None:
         raise click.UsageError("Give --inbox or --accepted, not both.")
     if url is not None:
@@ -67,6 +68,7 @@ def _as_json(report: Report) -> dict[str, object]:
     runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
     return {
         "ok": report.ok,
+        "restored": report.restored,
         "runs": runs,
         "duplicates": report.twice,
         "doubled": [plain(each) for each in report.doubled],
@@ -85,6 +87,8 @@ def _show(report: Report) -> None:
     show(("recipient", "mail", "rows"), doubled)
     if report.beside is not None:
         _show_beside(report.beside)
+    if report.restored:
+        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
     click.echo("It adds up." if report.ok else "It does not add up.")
 
 
@@ -137,7 +141,7 @@ def repair_(
     """
     repair = cast("Repair", app.extensions["notifier.repair"])
     with progress("looking") as told:
-        damage = repair.look(run_id, _evidence(url, path, told))
+        damage = repair.look(run_id, evidence(url, path, told))
     if not as_json:
         _show_damage(damage)
     if dry_run or not damage.any:

@@ -87,7 +87,7 @@ def _worker(
 def _web(ports: Ports, env: Mapping[str, str]) -> Child:
     argv = [
         sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{bracketed(ports.host)}:{ports.web}",
-        "--workers", "1", "--threads", "8", "--graceful-timeout", "5", "--no-control-socket",
+        "--workers", "1", "--graceful-timeout", "5",
     ]  # fmt: skip
     return Child("web", argv, env, ready=lambda: is_healthy(ports.probe_host, ports.web))
 

@@ -19,12 +19,14 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
+from notifier.ledger.restored import OPEN, take_as_sent
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
 from notifier.ledger.settling import Reply, Settlement, settle
 
 __all__ = [
     "AT_REST",
     "EDGES",
+    "OPEN",
     "RING_AGAIN",
     "Claimed",
     "Debt",
@@ -51,6 +53,7 @@ __all__ = [
     "rung",
     "settle",
     "standing",
+    "take_as_sent",
     "unknown",
     "wake",
     "wake_run",

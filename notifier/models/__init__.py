@@ -9,6 +9,7 @@ from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
+from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import Pace, TransportState
@@ -27,6 +28,7 @@ __all__ = [
     "CampaignWords",
     "Consent",
     "DailyTotal",
+    "DatabaseIdentity",
     "DigestMark",
     "Frequency",
     "Heartbeat",
@@ -46,5 +48,6 @@ __all__ = [
     "TaskResult",
     "TaskState",
     "TransportState",
+    "UnrecordedEmail",
     "User",
 ]

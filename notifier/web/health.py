@@ -7,6 +7,7 @@ from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
+from notifier import identity
 from notifier.extensions import db
 from notifier.schema import Schema
 
@@ -21,6 +22,7 @@ def healthz() -> ResponseReturnValue:
     schema = cast("Schema", current_app.extensions["notifier.schema"])
     try:
         state = schema.state(db.session.connection())
+        restored = not state.behind and identity.is_restored(db.session())
         db.session.rollback()
     except SQLAlchemyError as error:
         log.error("health.database_unavailable", error=type(error).__name__)
@@ -29,4 +31,7 @@ def healthz() -> ResponseReturnValue:
     if state.behind:
         log.error("health.schema_behind", detail=state.detail)
         return jsonify(status="unavailable", database="ok", schema="behind", detail=state.detail), 503
+    if restored:
+        log.error("health.database_restored")
+        return jsonify(status="unavailable", database="restored", schema="ok", detail=identity.HELD), 503
     return jsonify(status="ok", database="ok", schema="ok"), 200

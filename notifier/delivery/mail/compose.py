@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from notifier import clock, preferences
+from notifier import clock, message_ids, preferences
 from notifier.config import Settings
 from notifier.delivery.mail.message import Message, subscription_headers, verp_sender
 from notifier.delivery.mail.mime import as_given
@@ -55,8 +55,7 @@ class Composer:
 
     def message_id_of(self, pk: int, dedupe_key: str) -> str:
         """The same of a row that is known by its keys."""
-        digest = hashlib.sha256(dedupe_key.encode()).hexdigest()[:16]
-        return f"<n{pk}.{digest}@{self._sender_domain}>"
+        return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises, and WordsError."""
