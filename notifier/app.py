@@ -1,7 +1,7 @@
 """create_app(): the only place where the parts meet."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, pools, postgres, sqlite
+from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -24,11 +24,13 @@ from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick
 from notifier.config import ConfigError, Settings, load_settings
+from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
+from notifier.delivery.leases import Leases, LeaseTimes
 from notifier.delivery.limits import Limits
 from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.render import Renderer
@@ -199,7 +201,13 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
-    journal = Journal(settings.notifier_data_dir / "journal")
+    journal = Journal(settings.notifier_data_dir / "journal", settings.host, durable=settings.journal_durable)
+    with app.app_context():
+        engine = db.engine
+    moments = DatabaseClock(
+        engine, max_age=settings.database_clock_max_age, warn_above=settings.database_clock_warn_above
+    )
+    times = LeaseTimes(settings.mail_lease, settings.fence, settings.heartbeat)
 
     def begin(key: int) -> None:
         cast("Sender", app.extensions["notifier.sender"]).begin(key)
@@ -207,8 +215,13 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     def replied(key: int, outcome: Outcome) -> None:
         cast("Sender", app.extensions["notifier.sender"]).replied(key, outcome)
 
-    def tick() -> None:
-        cast("Sender", app.extensions["notifier.sender"]).tick()
+    def tick() -> float | None:
+        return cast("Sender", app.extensions["notifier.sender"]).tick()
+
+    def renew(owners: Collection[str], now: datetime, until: datetime) -> None:
+        with app.app_context():
+            ledger.renew(db.session(), owners, now=now, until=until)
+            db.session.commit()
 
     transports = Transports(
         transport_configs(settings),
@@ -251,6 +264,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         ),
         "notifier.links": links,
         "notifier.journals": journal.folder,
+        "notifier.database_clock": moments,
         "notifier.sender": Sender(
             db.session,
             composer,
@@ -260,13 +274,14 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             journal=journal,
             recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
-            lease=timedelta(seconds=settings.mail_lease),
+            leases=Leases(renew, moments.now, times),
             staging=staging,
             context=app.app_context,
         ),
-        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
+        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now),
         "notifier.probes": lambda: healthcheck.ask(
             {
+                "clock": lambda: healthcheck.clock_finding(moments, warn_above=settings.database_clock_warn_above),
                 "broker": lambda: probe_broker(celery, configured=_has_broker(settings)),
                 "workers": lambda: probe_workers(celery, configured=bool(settings.broker_url)),
                 "mail server": lambda: probe_mail_server(settings),

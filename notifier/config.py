@@ -5,7 +5,9 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise.
 """
 
 import os
+import re
 import secrets
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -103,8 +105,21 @@ class Settings(BaseSettings):
     mail_concurrency_per_domain: int | None = Field(None, gt=0)
     #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.
     mail_cap_per_week: int | None = Field(None, ge=1)
-    #: How long a claim holds. Must outlast mail_timeout_total.
-    mail_lease: float = Field(480, gt=0)
+    #: How long a claim holds that its process does not renew.
+    mail_lease: float = Field(30, ge=1)
+    #: After so long without a renewal a process begins no further email. None: two thirds of the lease.
+    mail_fence: float | None = Field(None, gt=0)
+    #: How often a process renews its claims. None: a sixth of the lease.
+    mail_heartbeat: float | None = Field(None, gt=0)
+    #: Wait for the disk before each email, so that after a crash of the host the journal is believed: docs/runbook.md.
+    journal_durable: bool = False
+    #: What this host is called in claims and in health. The system's own name when unset.
+    notifier_host: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,64}$")
+    #: How long a measurement of the database's clock is used, and from which difference on a warning is logged.
+    database_clock_max_age: float = Field(60, gt=0, le=60)
+    database_clock_warn_above: float = Field(5, gt=0)
+    #: A worker that is asked to stop has ended after so long.
+    stop_grace: float = Field(25, gt=0)
 
     ratelimit_enabled: bool = True
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
@@ -190,6 +205,21 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def host(self) -> str:
+        """What this host is called: `NOTIFIER_HOST`, else the system's name of it."""
+        return self.notifier_host or re.sub(r"[^A-Za-z0-9._-]", "_", socket.gethostname()) or "host"
+
+    @property
+    def fence(self) -> float:
+        """Seconds without a renewal after which nothing more is begun."""
+        return self.mail_lease * 2 / 3 if self.mail_fence is None else self.mail_fence
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two renewals."""
+        return self.mail_lease / 6 if self.mail_heartbeat is None else self.mail_heartbeat
 
     @property
     def broker_url(self) -> str:

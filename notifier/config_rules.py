@@ -66,8 +66,11 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
         yield "SECRET_KEYS: at least one key is needed"
     if settings.mail_use_tls and settings.mail_use_ssl:
         yield "MAIL_USE_TLS and MAIL_USE_SSL: choose one (STARTTLS or TLS from the first byte)"
-    if settings.mail_lease <= settings.mail_timeout_total:
-        yield "MAIL_LEASE: must be longer than MAIL_TIMEOUT_TOTAL, or two workers may hold one email"
+    if not settings.heartbeat < settings.fence < settings.mail_lease:
+        yield (
+            f"MAIL_HEARTBEAT ({settings.heartbeat:g} s) must be shorter than MAIL_FENCE ({settings.fence:g} s), "
+            f"and that shorter than MAIL_LEASE ({settings.mail_lease:g} s), or two hosts may send one email"
+        )
     if bool(settings.mail_username) != bool(settings.mail_password):
         yield "MAIL_USERNAME and MAIL_PASSWORD: set both or neither"
     if not settings.redis_url:

@@ -1,16 +1,20 @@
 """What `notifier health` knows: is everything there that sending needs, and is anything stuck?"""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import heartbeats, identity
+from notifier import heartbeats, identity, ledger
+from notifier.database_clock import DatabaseClock
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
+from notifier.models.notification import FAILED
 from notifier.schema import Schema
 
 #: Seconds after which a chore counts as late: several missed turns of its interval.
@@ -21,6 +25,14 @@ STUCK = 300.0
 
 #: A slot is acted on within so long, and a run that is being expanded moves.
 LATE_SLOT = timedelta(minutes=5)
+
+DAY = timedelta(days=1)
+
+#: Claims that were lost so lately may be a host that is still away.
+LOST_LATELY = timedelta(hours=1)
+
+#: Hosts that a line names.
+NAMED = 5
 
 #: Seconds that all probes together may take.
 PATIENCE = 6.0
@@ -33,6 +45,8 @@ class Finding:
     name: str
     ok: bool
     detail: str
+    #: The same for programs: `notifier health --json`, docs/runbook.md. Names stay; new ones may join them.
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(session: Session, now: datetime, schema: Schema | None = None) -> list[Finding]:
@@ -49,6 +63,9 @@ def examine(session: Session, now: datetime, schema: Schema | None = None) -> li
             *findings,
             *_restored(session),
             _ledger(session, now),
+            _unknown(session),
+            _failed(session, now),
+            _lost_claims(session, now),
             *_held(session, now),
             *_campaigns(session, now),
             *_chores(session, now),
@@ -101,6 +118,49 @@ def _ledger(session: Session, now: datetime) -> Finding:
     if age > STUCK:
         return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
     return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+
+
+def _unknown(session: Session) -> Finding:
+    """Emails of which nobody knows whether they arrived, by the host that had them: people decide."""
+    query = select(Notification.claimed_by, func.count()).where(text("notifications.status = 'unknown'"))
+    hosts: Counter[str] = Counter()
+    for owner, count in session.execute(query.group_by(Notification.claimed_by)):
+        hosts[ledger.host_of(owner) if owner else "?"] += count
+    total = hosts.total()
+    figures = {"count": total, "hosts": dict(hosts)}
+    if not total:
+        return Finding("unknown", ok=True, detail="no email is uncertain", figures=figures)
+    named = ", ".join(f"{host}: {count:,}" for host, count in hosts.most_common(NAMED))
+    detail = f"{total:,} emails may have arrived or not ({named}): notifier unknown list"
+    return Finding("unknown", ok=False, detail=detail, figures=figures)
+
+
+def clock_finding(moments: DatabaseClock, *, warn_above: float) -> Finding:
+    """Compare the clock of this host with the database's. Raises DBAPIError if that is away."""
+    ahead = moments.difference()
+    figures = {"seconds_ahead": round(ahead, 1)}
+    if abs(ahead) <= warn_above:
+        return Finding("clock", ok=True, detail="agrees with the database's", figures=figures)
+    detail = f"this host's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the database's: set it"
+    return Finding("clock", ok=False, detail=detail, figures=figures)
+
+
+def _failed(session: Session, now: datetime) -> Finding:
+    lately = (text(FAILED), Notification.settled_at > now - DAY)
+    count = session.scalar(select(func.count()).select_from(Notification).where(*lately)) or 0
+    return Finding("failed", ok=True, detail=f"{count:,} in the last 24 hours", figures={"last_24_hours": count})
+
+
+def _lost_claims(session: Session, now: datetime) -> Finding:
+    """Claims that their workers did not renew: those were killed with their host, or cut off from the database."""
+    lost = ledger.lost_claims(session, since=now - DAY)
+    figures = {"last_24_hours": sum(each.claims for each in lost), "hosts": {each.host: each.claims for each in lost}}
+    if not lost:
+        return Finding("lost claims", ok=True, detail="none in the last 24 hours", figures=figures)
+    named = "; ".join(f"{each.host}: {each.claims:,}, last {each.last:%Y-%m-%d %H:%M} UTC" for each in lost[:NAMED])
+    recent = lost[0].last > now - LOST_LATELY
+    detail = f"in the last 24 hours {named}" + (": does the host live, and does it reach the database?" * recent)
+    return Finding("lost claims", ok=not recent, detail=detail, figures=figures)
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

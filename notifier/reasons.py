@@ -28,6 +28,7 @@ class ReasonCode(enum.StrEnum):
     campaign_unreadable = "campaign_unreadable"
     worker_lost = "worker_lost"
     worker_stopped = "worker_stopped"
+    lease_lost = "lease_lost"
     try_later = "try_later"
     not_composed = "not_composed"
     # An attempt ended, and the outcome cannot be known.
@@ -45,6 +46,8 @@ class ReasonCode(enum.StrEnum):
     erased = "erased"
     too_late = "too_late"
     deadline_passed = "deadline_passed"
+    # A journal that came late told how an attempt ended that had been taken as unknown.
+    journal_found = "journal_found"
     # A person, or evidence that a person gave, decided.
     decided_resend = "decided_resend"
     decided_sent = "decided_sent"
@@ -75,6 +78,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.campaign_unreadable: "the campaign cannot be read: {error}",
     ReasonCode.worker_lost: "its worker was lost before the email was sent",
     ReasonCode.worker_stopped: "its worker stopped before the email was sent",
+    ReasonCode.lease_lost: "its worker was cut off from the database for too long to send it",
     ReasonCode.try_later: "{reply}",
     ReasonCode.not_composed: "could not be rendered: {error}",
     ReasonCode.delivery_uncertain: "delivery is uncertain: it may or may not have arrived",
@@ -90,6 +94,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.erased: "the person was erased",
     ReasonCode.too_late: "{why}, and later it would be of no use",
     ReasonCode.deadline_passed: "its deadline passed before it could be sent",
+    ReasonCode.journal_found: "the journal of its lost worker told later what became of it",
     ReasonCode.decided_resend: "{operator} decided to send it again",
     ReasonCode.decided_sent: "{operator} decided to take it as sent",
     ReasonCode.found_delivered: "evidence was checked: it arrived",

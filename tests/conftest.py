@@ -15,9 +15,10 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
-from notifier import ledger
+from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.config import Settings
+from notifier.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
 from tests.support import quick
@@ -197,8 +198,9 @@ def context(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def frozen() -> Iterator[time_machine.Traveller]:
-    """The clock stands at NOON until the test moves it."""
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    """The clock stands at NOON until the test moves it; that of the database goes with it."""
+    monkeypatch.setattr(DatabaseClock, "now", lambda self: clock.now())
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 

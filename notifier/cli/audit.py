@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -56,6 +57,11 @@ def evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] |
     if url is not None:
         return from_inbox(url, told)
     return None if path is None else from_file(path, told)
+
+
+def _written(path: Path | None) -> datetime | None:
+    """Until when a log tells everything."""
+    return None if path is None else datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _as_json(report: Report) -> dict[str, object]:
@@ -136,12 +142,13 @@ def repair_(
 
     People whom the rule chooses, whom the run went through and who have no row are owed the mail. Mails that are due
     are rung for. With --inbox or --accepted, mails of which nobody knew whether they arrived are taken as sent where
-    they are there; where not, they go again if the campaign says `ask`. What the ledger says was sent, failed,
-    skipped or expired is never sent again.
+    they are there. Where not, --accepted sends them again, whatever the campaign says: FILE must have everything that
+    the mail server accepted up to the moment at which it was written. --inbox sends them again if the campaign says
+    `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
     """
     repair = cast("Repair", app.extensions["notifier.repair"])
     with progress("looking") as told:
-        damage = repair.look(run_id, evidence(url, path, told))
+        damage = repair.look(run_id, evidence(url, path, told), complete_until=_written(path))
     if not as_json:
         _show_damage(damage)
     if dry_run or not damage.any:
@@ -170,7 +177,7 @@ def _show_damage(damage: Damage) -> None:
             ("mails that are due and wait", damage.waiting),
             ("in doubt, and there: taken as sent", len(damage.arrived)),
             ("in doubt, and not there: sent again", len(damage.lost)),
-            ("in doubt, and not there: its campaign says never", len(damage.left)),
+            ("in doubt, and not there: left alone", len(damage.left)),
             ("sent, says the ledger, but not there: left alone", damage.sent_but_missing),
         ],
     )

@@ -3,7 +3,7 @@
 What must not go now is deferred in its row, so a worker never sleeps with a claim that it cannot use.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -72,7 +72,7 @@ class Gate:
         self._choose = choose
         self._turns = None if limits is None else Turns(session, limits)
 
-    def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Iterator[Portion | Deferred]:
+    def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Generator[Portion | Deferred, None, None]:
         """The rows in the portions in which they may go, and those that must wait.
 
         `bulk`: they are of campaigns, whose runs may be paused.
@@ -91,7 +91,7 @@ class Gate:
 
     def _by(
         self, name: str, probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
-    ) -> Iterator[Portion | Deferred]:
+    ) -> Generator[Portion | Deferred, None, None]:
         """The portions of one transport."""
         ready = self._unpaused(name, pks, now)
         if len(ready) < len(pks):
@@ -100,12 +100,14 @@ class Gate:
             self._defer(ready[1:], now + LOOK_AGAIN, ReasonCode.transport_held)
             ready = ready[:1]
         waiting = set(ready)
-        for group in self._granted(ready, now, bulk=bulk):
-            portion = Portion(name, group, self._reported, probe)
-            waiting.difference_update(group)
-            yield portion
-            probe = portion.probe
-        self._give_back(probe, clock.now())
+        portion = Portion(name, (), self._reported, probe)
+        try:
+            for group in self._granted(ready, now, bulk=bulk):
+                portion = Portion(name, group, self._reported, portion.probe)
+                waiting.difference_update(group)
+                yield portion
+        finally:
+            self._give_back(portion.probe, clock.now())
         if waiting:
             yield Deferred(sorted(waiting), briefly=True)
 

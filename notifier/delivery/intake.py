@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.aside import Aside
+from notifier.delivery.leases import Leases
 from notifier.delivery.recheck import Look, Recheck
 from notifier.ledger import Claimed
 
@@ -34,13 +34,13 @@ class Intake:
     """The claimed rows of one portion, each with what the last look says of it."""
 
     def __init__(
-        self, session: Callable[[], Session], recheck: Recheck, aside: Aside, *, lease: timedelta, owner: str
+        self, session: Callable[[], Session], recheck: Recheck, aside: Aside, *, leases: Leases, owner: str
     ) -> None:
         """`session` gives the current session of whichever thread `aside` uses; `owner` is the journal's name."""
         self._session = session
         self._recheck = recheck
         self._aside = aside
-        self._lease = lease
+        self._leases = leases
         self._owner = owner
 
     def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
@@ -65,8 +65,11 @@ class Intake:
             coming = following
 
     def _take(self, pks: Sequence[int]) -> _Chunk:
+        lease_from = self._leases.now()
         session = self._session()
-        rows = ledger.claim(session, pks, now=clock.now(), lease=self._lease, owner=self._owner)
+        rows = ledger.claim(
+            session, pks, now=clock.now(), lease=self._leases.length, owner=self._owner, lease_from=lease_from
+        )
         session.commit()
         return self._again(rows, 0)
 

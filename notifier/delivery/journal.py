@@ -3,19 +3,18 @@
 Settling many emails at once is fast, but a process that is killed in between has sent emails of which the
 ledger knows nothing. So each sending process appends two short records for each email to a file of its own:
 before the body goes out, and when the reply is read (`records.py` has the format). No fsync: the kernel keeps what a
-killed process wrote; if the host itself went down, everything that the file does not tell is in doubt. A lock on the
+killed process wrote; if the host itself went down, everything that the file does not tell is in doubt. With
+JOURNAL_DURABLE the disk is waited for before each body, and then the file is believed after a crash, too. A lock on the
 file ends with its process; the process that gets the lock may replay the file.
 """
 
 import errno
 import fcntl
 import os
-import secrets
-import socket
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -23,6 +22,7 @@ from time import time
 
 import structlog
 
+from notifier import ledger
 from notifier.delivery import records
 from notifier.delivery.facts import Facts
 from notifier.delivery.records import Trace
@@ -31,16 +31,18 @@ from notifier.delivery.smtp.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 SUFFIX = ".journal"
+#: Of journals that were set aside: what they tell came too late.
+KEPT = ".kept"
 
 
 class _File:
     """One journal file, locked for as long as it is open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str, *, durable: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
         while True:
-            self.owner = f"{socket.gethostname()[:24]}-{_boot()}-{self.pid}-{secrets.token_hex(6)}"
+            self.owner = ledger.owner_name(host, _boot(), self.pid)
             path = folder / (self.owner + SUFFIX)
             self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
@@ -54,18 +56,30 @@ class _File:
         #: The numbers of the F records that the file has.
         self.numbers: dict[tuple[str | None, str | None], int] = {}
         self.counter = count(1)
+        self._head = records.DURABLE if durable else b""
+        if durable:
+            self.write(self._head, sync=True)
+            _sync_folder(folder)
 
-    def write(self, record: bytes) -> None:
-        """Append one record. Raises OSError if it is not there as a whole."""
+    def write(self, record: bytes, *, sync: bool = False) -> None:
+        """Append one record. Raises OSError if it is not there as a whole. `sync`: wait for the disk."""
         if self.torn:
             record = records.TORN + record
         self.torn = os.write(self.fd, record) != len(record)
         if self.torn:
             raise OSError(errno.ENOSPC, "the journal took a part of a record only")
+        if sync:
+            os.fdatasync(self.fd)
+
+    def give_up(self) -> None:
+        """Leave the file to a replay: the batch failed, its process lives on."""
+        self.failed = True
+        with suppress(OSError):  # then its rows count as if the process had died
+            self.write(records.GAVE_UP)
 
     def empty(self) -> None:
         """Remove all records: every email of theirs is settled."""
-        os.ftruncate(self.fd, 0)
+        os.ftruncate(self.fd, len(self._head))
         self.numbers.clear()
         self.torn = False
 
@@ -73,14 +87,15 @@ class _File:
 class Page:
     """The records of one batch. Its methods raise OSError if the record cannot be written."""
 
-    def __init__(self, file: _File) -> None:
+    def __init__(self, file: _File, *, durable: bool) -> None:
         self._file = file
+        self._durable = durable
         #: The name under which the batch claims rows, 64 characters at most.
         self.owner = file.owner
 
     def begin(self, pk: int, claim: int, facts: Facts) -> None:
         """Note that the body of this email goes out next. If this raises, it must not go out."""
-        self._file.write(records.begun(pk, claim, self._number(facts), facts))
+        self._file.write(records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
 
     def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
         """Note how the attempt ended."""
@@ -101,11 +116,18 @@ class Page:
 class Journal:
     """The journal of this process: opened when first needed, anew after a fork, shared by its threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` must be writable and belong to this host alone."""
+    def __init__(self, folder: Path, host: str = "here", *, durable: bool = False) -> None:
+        """`folder` must be writable and belong to this host alone. `host`: its name, for those who look at claims.
+
+        durable: wait for the disk before each body, so that the journal is believed after a crash of the host.
+        """
         self.folder = folder
+        self._host = host
+        self._durable = durable
         self._lock = threading.Lock()
         self._current: _File | None = None
+        #: This process has given a journal up and nobody has replayed it since, as far as it knows.
+        self.left_behind = False
 
     @contextmanager
     def writing(self) -> Iterator[Page]:
@@ -115,9 +137,9 @@ class Journal:
         """
         file = self._join()
         try:
-            yield Page(file)
+            yield Page(file, durable=self._durable)
         except BaseException:
-            file.failed = True
+            file.give_up()
             raise
         finally:
             self._leave(file)
@@ -126,7 +148,7 @@ class Journal:
         with self._lock:
             file = self._current
             if file is None or file.pid != os.getpid() or file.failed:
-                file = self._current = _File(self.folder)
+                file = self._current = _File(self.folder, self._host, durable=self._durable)
             file.writers += 1
             return file
 
@@ -137,6 +159,7 @@ class Journal:
                 return
             if file.failed:
                 os.close(file.fd)
+                self.left_behind = True
             else:
                 file.empty()
 
@@ -178,8 +201,38 @@ def _locked(path: Path) -> int | None:
 
 
 def is_of_this_boot(owner: str) -> bool:
-    """Whether the host has been up ever since. If not, the last records may never have reached the disk."""
-    return owner.rsplit("-", 3)[1:2] == [_boot()]
+    """Return whether the kernel has been up ever since. If not, the last records may never have reached the disk."""
+    return ledger.boot_of(owner) == _boot()
+
+
+def mark_used(path: Path) -> None:
+    """Note in a journal that a replay has settled rows by it. Raises OSError."""
+    _append(path, records.USED)
+
+
+def retire(path: Path, *, keep: bool) -> None:
+    """Remove a journal that has nothing more to tell, or set it aside for people. Raises OSError."""
+    if keep:
+        path.rename(path.with_suffix(KEPT))
+    else:
+        path.unlink()
+
+
+def _append(path: Path, record: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(fd, record)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the name of a new file survive a crash of the host, too."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @cache

@@ -6,11 +6,15 @@ a field that is not known.
     F number template_version transport         what many emails have in common, said once
     B pk claim number message_id                the body of this email goes out next
     R pk claim number message_id at outcome     its attempt has ended, `at` in seconds since the epoch
+    D                                           before each email of this file the disk was waited for
+    G                                           the process lives on and has given the file up, with an error
+    U                                           a replay has used the file
 
 An outcome is `decision phase scope code enhanced text`. The R of an email that has a B leaves out `number` and
 `message_id`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -45,6 +49,12 @@ class Trace:
     replied: dict[Try, Replied] = field(default_factory=dict)
     #: Unreadable records: of any email that is not in `replied`, the body may have been on the wire.
     damaged: int = 0
+    #: Every B was on the disk before its email went out, so a crash of the host has lost none.
+    durable: bool = False
+    #: Its process has not died of what it did.
+    gave_up: bool = False
+    #: A replay has settled rows by it.
+    used: bool = False
 
     @property
     def in_doubt(self) -> set[int]:
@@ -83,15 +93,31 @@ def parse(data: bytes) -> Trace:
     common: dict[str, Facts] = {}
     text = data.decode("utf-8", "replace")
     end = text.rfind("\n") + 1
+    #: Unreadable records behind the last readable one.
+    tail = 0
     for line in text[:end].split("\n")[:-1]:
-        if not line.endswith(TORN.decode()[0]):
-            try:
-                _READERS[line[:2]](trace, common, line[2:])
-            except (ValueError, IndexError, KeyError):
-                trace.damaged += 1
+        if line.endswith(TORN.decode()[0]):
+            continue
+        try:
+            _READERS[line[:2]](trace, common, line[2:])
+        except (ValueError, IndexError, KeyError):
+            tail += 1
+        else:
+            trace.damaged, tail = trace.damaged + tail, 0
     if "\0" in text[end:]:
-        trace.damaged += 1  # a crashed host leaves such a tail
+        tail += 1  # a crashed host leaves such a tail
+    # Where the disk was waited for, no email went out whose record is behind the last whole one.
+    trace.damaged += 0 if trace.durable else tail
     return trace
+
+
+def _read_mark(name: str) -> Callable[[Trace, dict[str, Facts], str], None]:
+    def read(trace: Trace, _common: dict[str, Facts], line: str) -> None:
+        if line:
+            raise ValueError(line)
+        setattr(trace, name, True)
+
+    return read
 
 
 def _read_shared(_trace: Trace, common: dict[str, Facts], line: str) -> None:
@@ -122,4 +148,14 @@ def _known(text: str) -> str | None:
     return None if text in {"-", "None"} else text
 
 
-_READERS = {"F ": _read_shared, "B ": _read_begun, "R ": _read_replied}
+#: By the first two characters of a line.
+_READERS = {
+    "F ": _read_shared,
+    "B ": _read_begun,
+    "R ": _read_replied,
+    "D": _read_mark("durable"),
+    "G": _read_mark("gave_up"),
+    "U": _read_mark("used"),
+}
+
+DURABLE, GAVE_UP, USED = b"D\n", b"G\n", b"U\n"

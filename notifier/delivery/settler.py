@@ -124,6 +124,9 @@ class Settler:
     def _store(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
         session = self._session()
         settled = ledger.settle(session, ends, now=clock.now())
+        if settled < len(ends):
+            # Their leases ran out while they were sent. What became of them we know all the same.
+            settled += ledger.correct(session, ends, now=clock.now())
         for identity_key, evidence in bounced:
             suppressions.add(
                 session, identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=evidence
@@ -131,5 +134,5 @@ class Settler:
         session.commit()
         self.statuses.update(end.to.value for end in ends)
         if settled < len(ends):
-            # Their leases ran out while they were sent: whoever holds them now decides.
+            # Others hold them now, or have decided.
             log.error("settle.claims_lost", lost=len(ends) - settled, rows=len(ends))

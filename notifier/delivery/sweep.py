@@ -40,19 +40,30 @@ class Swept:
 class Sweep:
     """Owns its short transactions."""
 
-    def __init__(self, session: Callable[[], Session], publish: Callable[..., bool], journals: Path) -> None:
-        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals."""
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        publish: Callable[..., bool],
+        journals: Path,
+        lease_clock: Callable[[], datetime] = clock.now,
+    ) -> None:
+        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals.
+
+        `lease_clock` is the clock by which leases are given, the database's.
+        """
         self._session = session
         self._publish = publish
         self._journals = journals
+        self._lease_clock = lease_clock
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
         replay(self._session, self._journals)
+        lease_now = self._lease_clock()
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.lapse(session, now=now, limit=CHUNK)
+        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK)
         expired = ledger.expire(session, now=now, limit=CHUNK)
         session.commit()
 

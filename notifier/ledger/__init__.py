@@ -19,37 +19,52 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
+from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
+from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, take_as_sent
-from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
-from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.ledger.rows import decide_unknown, defer, expire, move, overdue, owe, ring_now, rung, unknown, wake, why
+from notifier.ledger.settling import Reply, Settlement, correct, settle
 
 __all__ = [
     "AT_REST",
     "EDGES",
+    "LEASE_EXPIRED",
     "OPEN",
     "RING_AGAIN",
     "Claimed",
     "Debt",
     "ForbiddenMove",
+    "Lost",
     "Made",
     "Recipient",
     "Reply",
     "Settlement",
     "among",
+    "boot_of",
     "cancel_run",
     "claim",
+    "correct",
+    "decide_unknown",
     "defer",
     "expire",
     "held_by",
     "hold_paused",
+    "host_of",
     "is_over",
     "lapse",
+    "lapsed_of",
+    "later_than",
+    "learn",
     "look",
+    "lost_claims",
     "move",
     "newest_of",
     "overdue",
     "owe",
     "owe_many",
+    "owner_name",
+    "renew",
+    "ring_now",
     "rung",
     "settle",
     "standing",

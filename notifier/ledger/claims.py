@@ -83,14 +83,24 @@ _CLAIMED = (
 _USER = (_U.id, _U.identity_key, _U.display_name, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
 
 
-def claim(session: Session, pks: Sequence[int], *, now: datetime, lease: timedelta, owner: str) -> list[Claimed]:
+def claim(
+    session: Session,
+    pks: Sequence[int],
+    *,
+    now: datetime,
+    lease: timedelta,
+    owner: str,
+    lease_from: datetime | None = None,
+) -> list[Claimed]:
     """Take these rows for one try each, in the order of `pks`.
+
+    `lease_from`: this moment by the database's clock, which all hosts share; `now` if None.
 
     Left out: what is not due, taken, at rest, past its deadline, gone, or of a run that is paused or cancelled.
     Of any number of callers one wins each row; nobody waits for another. The caller commits.
     """
     connection = session.connection()
-    values = {"b_now": now, "b_lease": now + lease, "b_owner": owner}
+    values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner}
     won = connection.execute(_CLAIM[_postgres(connection)], values | _keys(connection, pks)).all()
     claimed = {row[2]: row for row in won}
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])

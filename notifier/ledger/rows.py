@@ -4,16 +4,16 @@ Every move is a compare-and-set: it names the status that it leaves. Who comes s
 and is told so.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
-from sqlalchemy import CursorResult, Update, case, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
 from notifier.ledger.keys import among
-from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.ledger.settling import Reply, Settlement
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -88,6 +88,20 @@ def move(
     return bool(changed(session, statement))
 
 
+def decide_unknown(
+    session: Session, where: Sequence[ColumnElement[bool]], to: Status, *, now: datetime, operator: str
+) -> int:
+    """Move all uncertain rows that `where` leaves, as `operator` decided. Return how many. The caller commits."""
+    check_edge(Status.unknown, to)
+    if to is Status.pending:
+        values = {"next_attempt_at": now, "ring_at": now, "settled_at": None}
+        reason = why(ReasonCode.decided_resend, operator=operator)
+    else:
+        values, reason = {"settled_at": now}, why(ReasonCode.decided_sent, operator=operator)
+    statement = update(_N).where(_N.status == Status.unknown, *where)
+    return changed(session, statement.values(status=to, claimed_by=None, **values, **reason))
+
+
 def expire(session: Session, *, now: datetime, limit: int) -> int:
     """Bring to rest the pending rows whose deadline is past. Returns how many."""
     late = (
@@ -102,22 +116,6 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
         .values(status=Status.expired, settled_at=now, **why(ReasonCode.deadline_passed))
     )
     return changed(session, statement)
-
-
-def lapse(session: Session, *, now: datetime, limit: int) -> int:
-    """Give back the claims whose lease ran out: their worker is gone. Returns how many.
-
-    Nobody can know how far it came, so the try counts as unknown: rows whose policy is `resend` wait
-    again, the others come to rest as unknown.
-    """
-    query = (
-        select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown)
-        .where(_N.status == Status.sending, _N.lease_until <= now)
-        .order_by(_N.lease_until)
-        .limit(limit)
-    )
-    reply = Reply("LEASE_EXPIRED", text="the worker that held it did not come back")
-    return settle(session, [unknown(*row, now=now, reply=reply) for row in session.execute(query)], now=now)
 
 
 def unknown(
@@ -163,6 +161,12 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
     noted = update(Notification).where(*waiting).values(ring_at=later).returning(Notification.id)
     return list(session.scalars(noted.execution_options(synchronize_session=False)))
+
+
+def ring_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
+    """Let the next sweep ring for those of these rows that are due and wait. Returns how many. The caller commits."""
+    waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.ring_at > now)
+    return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(ring_at=now))
 
 
 def changed(session: Session, statement: Update) -> int:

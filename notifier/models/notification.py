@@ -130,7 +130,8 @@ class Notification(Base):
     #: When the sweep enqueues it again if nobody has picked it up.
     ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The sending process that made the newest claim: its journal knows how far the mail came.
+    #: The sending process that made the newest claim: its journal knows how far the mail came. It stays on rows that
+    #: are unknown, and goes with the end of all others.
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     #: After this moment the mail is of no use to anybody.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -160,7 +161,17 @@ class Attempt(Base):
     """
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_notification_id", "notification_id"),)
+    __table_args__ = (
+        Index("ix_attempts_notification_id", "notification_id"),
+        # Claims that were lost: by host and time, and those of a process whose journal comes back.
+        Index(
+            "ix_attempts_owner_at",
+            "owner",
+            "at",
+            postgresql_where=text("owner IS NOT NULL"),
+            sqlite_where=text("owner IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifications.id", ondelete="CASCADE"))
@@ -172,4 +183,6 @@ class Attempt(Base):
     code: Mapped[int | None] = mapped_column(Integer)
     enhanced: Mapped[str | None] = mapped_column(String(16))
     text: Mapped[str | None] = mapped_column(String(500))
+    #: The sending process whose lease ran out (LEASE_EXPIRED); None for attempts that ended by themselves.
+    owner: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

@@ -32,6 +32,8 @@ DRAWN = {
     ("sent", "complained"),
     ("unknown", "pending"),
     ("unknown", "sent"),
+    ("unknown", "failed"),
+    ("pending", "sent"),
 }
 
 

@@ -19,6 +19,8 @@ from notifier.delivery.smtp.wire import Wire
 _TICK = 0.05
 #: Connections that are tried before one has succeeded; then their number may triple.
 _FIRST = 4
+#: The outcome of mails that had no turn before their batch was told to end.
+NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was told to end")
 #: Mails settled in one go where none can be sent: the list of outcomes stays short.
 _SLICE = 100
 
@@ -46,8 +48,12 @@ class Lender(Protocol):
     def settled(self, envelope: Envelope, outcome: Outcome) -> None:
         """The outcome is known."""
 
-    def ticked(self) -> None:
-        """Time passes: called often, also while nothing comes in."""
+    def ticked(self) -> float | None:
+        """Time passes: called often, also while nothing comes in.
+
+        Returns None; or, to end the batch early, the moment (monotonic seconds) by which all must have ended. What
+        has had no turn is NOT_TRIED then.
+        """
 
 
 def send_all(lender: Lender, envelopes: Iterable[Envelope], budget: float) -> Iterator[tuple[int, Outcome]]:
@@ -247,9 +253,14 @@ class _Batch:
 
     def _check_clock(self, now: float) -> None:
         self._next_check = now + _TICK
-        self._lender.ticked()
+        end_by = self._lender.ticked()
+        if end_by is not None:
+            self._deadline = min(self._deadline, end_by)
+            self._verdict = self._verdict or NOT_TRIED
         keys = {key.data: key for key in self._selector.get_map().values()}
-        for wire in [wire for wire in keys if wire.due <= now]:
+        late = now >= self._deadline
+        # One that gave way goes on first: it waits for nothing, so it has nothing to be late for.
+        for wire in [wire for wire in keys if wire.due <= now or (late and not wire.paused)]:
             wire.expire()
             self._watch(wire, keys[wire])
         if now >= self._deadline and self._verdict is None:

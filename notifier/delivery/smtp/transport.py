@@ -27,7 +27,8 @@ class Transport:
 
     `on_begin(key)` runs right before a body's first byte goes out; an OSError of it stops that mail
     (RETRY). `on_reply(key, outcome)` runs as soon as an outcome is known; an OSError of it is logged,
-    the outcome stands. Both run in the sending thread.
+    the outcome stands. `on_tick()` runs often during a batch, and may say by when it must have ended
+    (`loop.Lender.ticked`). All run in the sending thread.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Transport:
         sign: Callable[[bytes], bytes] | None = None,
         on_begin: Callable[[int], None] = _ignore,
         on_reply: Callable[[int, Outcome], None] = _ignore,
-        on_tick: Callable[[], None] = _ignore,
+        on_tick: Callable[[], float | None] = _ignore,
     ) -> None:
         """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
 
@@ -140,9 +141,9 @@ class Transport:
         except OSError:
             log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
 
-    def ticked(self) -> None:
-        """Time passes, in a batch."""
-        self._on_tick()
+    def ticked(self) -> float | None:
+        """Time passes, in a batch; it may be told to end."""
+        return self._on_tick()
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.
