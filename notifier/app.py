@@ -275,10 +275,11 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
             leases=Leases(renew, moments.now, times),
+            alone_from=settings.mail_deaths,
             staging=staging,
             context=app.app_context,
         ),
-        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now),
+        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now, settings.mail_deaths),
         "notifier.probes": lambda: healthcheck.ask(
             {
                 "clock": lambda: healthcheck.clock_finding(moments, warn_above=settings.database_clock_warn_above),

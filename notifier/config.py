@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     mail_fence: float | None = Field(None, gt=0)
     #: How often a process renews its claims. None: a sixth of the lease.
     mail_heartbeat: float | None = Field(None, gt=0)
+    #: Deaths of processes that were making an email, after which it is made alone.
+    mail_deaths: int = Field(2, ge=1, le=100)
     #: Wait for the disk before each email, so that after a crash of the host the journal is believed: docs/runbook.md.
     journal_durable: bool = False
     #: What this host is called in claims and in health. The system's own name when unset.

@@ -122,7 +122,7 @@ def _ledger(session: Session, now: datetime) -> Finding:
 
 def _unknown(session: Session) -> Finding:
     """Emails of which nobody knows whether they arrived, by the host that had them: people decide."""
-    query = select(Notification.claimed_by, func.count()).where(text("notifications.status = 'unknown'"))
+    query = select(Notification.claimed_by, func.count()).where(text("status = 'unknown'"))
     hosts: Counter[str] = Counter()
     for owner, count in session.execute(query.group_by(Notification.claimed_by)):
         hosts[ledger.host_of(owner) if owner else "?"] += count

@@ -34,6 +34,7 @@ class ReasonCode(enum.StrEnum):
     # An attempt ended, and the outcome cannot be known.
     delivery_uncertain = "delivery_uncertain"
     # An email came to rest.
+    maker_died = "maker_died"
     refused = "refused"
     address_refused = "address_refused"
     suppressed = "suppressed"
@@ -82,6 +83,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.try_later: "{reply}",
     ReasonCode.not_composed: "could not be rendered: {error}",
     ReasonCode.delivery_uncertain: "delivery is uncertain: it may or may not have arrived",
+    ReasonCode.maker_died: "{deaths} worker processes died while making it, the last one making nothing else",
     ReasonCode.refused: "{reply}",
     ReasonCode.address_refused: "{reply}",
     ReasonCode.suppressed: "suppressed: {why}",

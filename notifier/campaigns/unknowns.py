@@ -17,7 +17,7 @@ from notifier.transaction import transaction
 _N = Notification
 
 #: The words of an index's prefix, so that the rest of the ledger is not looked at.
-_UNKNOWN = text("notifications.status = 'unknown'")
+_UNKNOWN = text("status = 'unknown'")
 
 
 @dataclass(frozen=True, slots=True)

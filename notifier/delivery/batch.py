@@ -1,7 +1,7 @@
 """One batch on its way: still wanted and not suppressed -> render -> send -> settle."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -53,14 +53,25 @@ class Batch:
     """One portion on its way through one transport."""
 
     def __init__(
-        self, sender: "Sender", portion: Portion, page: Page, hold: Hold, aside: Aside, *, quick: bool
+        self,
+        sender: "Sender",
+        portion: Portion,
+        page: Page,
+        hold: Hold,
+        aside: Aside,
+        *,
+        alone_from: int,
+        quick: bool = False,
+        made: Callable[[], None] | None = None,
     ) -> None:
+        """`made` is called when an email begins: from there on it can take no other along."""
         self._sender = sender
         self._portion = portion
         self._page = page
         self._hold = hold
         self._quick = quick
-        self._intake = Intake(sender.session, sender.recheck, aside, leases=sender.leases, owner=page.owner)
+        self._made = made
+        self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
         self.settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was made (monotonic seconds) or BEGUN.
@@ -75,7 +86,9 @@ class Batch:
         messages = self._composed(self._wanted())
         for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
             self._settle(pk, outcome)
+        self._page.making(())
         self.settler.flush()
+        self._portion.solitary = self._intake.solitary
         if self.settler.statuses:
             log.info("deliver.settled", transport=self._portion.transport, **self.settler.statuses)
         return self._decisions
@@ -159,6 +172,8 @@ class Batch:
             self._look_again(row)
         self._page.begin(pk, row.claim, facts)
         self._under_way[pk] = (row, facts, BEGUN)
+        if self._made is not None:
+            self._made()
 
     def replied(self, pk: int, outcome: Outcome) -> None:
         """Note how the attempt ended. Raises OSError."""

@@ -7,6 +7,7 @@ batch go the same way.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from threading import local
 
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger, stopping
 from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.batch import Batch
+from notifier.delivery.company import Company
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.journal import Journal
 from notifier.delivery.leases import Leases
@@ -53,10 +55,11 @@ class Sender:
         recheck: Recheck,
         refusals: Refusals,
         leases: Leases,
+        alone_from: int = 2,
         staging: Staging = EVERYBODY,
         context: Context | None = None,
     ) -> None:
-        """`session` gives the current session.
+        """`session` gives the current session. alone_from: deaths of processes after which an email is made alone.
 
         `context` is what `session` needs in another thread; without it there is no other.
         """
@@ -69,6 +72,8 @@ class Sender:
         self.recheck = recheck
         self.refusals = refusals
         self.leases = leases
+        self.alone_from = alone_from
+        self._company = Company()
         self.staging = staging
         self.context = context
         self._batches = local()
@@ -110,7 +115,7 @@ class Sender:
         """
         if self.journal.left_behind:
             # A batch of this process failed, most likely because the database was away: first what it left.
-            replay(self.session, self.journal.folder)
+            replay(self.session, self.journal.folder, alone_from=self.alone_from)
             self.journal.left_behind = False
         decisions: Counter[Decision] = Counter()
         quick = len(pks) == 1 and quick_tries_left > 0
@@ -120,6 +125,7 @@ class Sender:
                     decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 else:
                     decisions += self._send(portion, quick=quick)
+                    decisions += self._send_alone(portion)
         if stopping.is_asked():
             self._leave(pks)
         elif quick and decisions[Decision.THROTTLE]:
@@ -127,19 +133,41 @@ class Sender:
         return decisions
 
     def _send(self, portion: Portion, *, quick: bool) -> Counter[Decision]:
+        with self._company.together():
+            return self._run(portion, self.alone_from, quick=quick)
+
+    def _send_alone(self, portion: Portion) -> Counter[Decision]:
+        """Send those of these rows that processes died of: each alone, so that it takes no other along."""
+        decisions: Counter[Decision] = Counter()
+        for pk in portion.solitary:
+            if portion.stopped or stopping.is_asked():
+                break
+            with self._company.alone() as made:
+                if made is None:
+                    self._leave([pk])  # this process is busy: the next sweep rings for it again
+                    continue
+                lonely = replace(portion, pks=[pk], solitary=[])
+                decisions += self._run(lonely, ledger.ANY_DEATHS, made=made)
+                portion.stopped, portion.probe = lonely.stopped, lonely.probe
+        return decisions
+
+    def _run(
+        self, portion: Portion, alone_from: int, *, quick: bool = False, made: Callable[[], None] | None = None
+    ) -> Counter[Decision]:
         with (
             self.journal.writing() as page,
             self.leases.holding(page.owner) as hold,
             self._aside(portion) as aside,
         ):
-            batch = self._batches.current = Batch(self, portion, page, hold, aside, quick=quick)
+            batch = Batch(self, portion, page, hold, aside, alone_from=alone_from, quick=quick, made=made)
+            self._batches.current = batch
             try:
                 return batch.run()
             finally:
                 self._batches.current = None
 
     def _leave(self, pks: Sequence[int]) -> None:
-        """This process ends: the next sweep rings for what it has not sent."""
+        """Let the next sweep ring for what was not sent."""
         session = self.session()
         ledger.ring_now(session, pks, now=clock.now())
         session.commit()

@@ -33,6 +33,8 @@ class Portion:
     probe: Probe | None = None
     #: Why nothing more may be sent: the way was closed meanwhile. None while it is open.
     stopped: ReasonCode | None = field(default=None)
+    #: Keys of its rows that were left because they are to be made alone.
+    solitary: list[int] = field(default_factory=list)
 
     def report(self, recipient: str, outcome: Outcome, now: datetime) -> None:
         """Tell what a mail of this portion met: it is what the next ones would meet."""

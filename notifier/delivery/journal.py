@@ -13,7 +13,7 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
@@ -90,6 +90,7 @@ class Page:
     def __init__(self, file: _File, *, durable: bool) -> None:
         self._file = file
         self._durable = durable
+        self._making, self._loading = next(file.counter), next(file.counter)
         #: The name under which the batch claims rows, 64 characters at most.
         self.owner = file.owner
 
@@ -100,6 +101,16 @@ class Page:
     def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
         """Note how the attempt ended."""
         self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
+
+    def making(self, pks: Iterable[int]) -> None:
+        """Note that these emails are made next: of them the process may die. Never raises: then nobody is blamed."""
+        with suppress(OSError):
+            self._file.write(records.making(self._making, pks))
+
+    def loading(self, pks: Iterable[int]) -> None:
+        """Note that data of these emails is being read; with no keys, that it has been. Never raises."""
+        with suppress(OSError):
+            self._file.write(records.making(self._loading, pks))
 
     def _number(self, facts: Facts) -> int:
         """Return the number of what many emails have in common; the first email writes it down."""

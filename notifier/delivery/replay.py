@@ -18,7 +18,7 @@ from notifier.delivery.facts import NO_FACTS, Facts
 from notifier.delivery.records import Replied, Trace, Try
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision
-from notifier.delivery.verdict import not_sent, verdict
+from notifier.delivery.verdict import died_of, not_sent, verdict
 from notifier.ledger import Claimed, Reply, unknown
 from notifier.models import Status
 from notifier.reasons import ReasonCode
@@ -49,25 +49,28 @@ class Replayed:
         )
 
 
-def replay(session: Callable[[], Session], folder: Path) -> Replayed:
-    """Settle what lost processes of this host left behind. Safe to run at any time and in any process."""
+def replay(session: Callable[[], Session], folder: Path, *, alone_from: int = 2) -> Replayed:
+    """Settle what lost processes of this host left behind. Safe to run at any time and in any process.
+
+    alone_from: deaths of processes after which an email is made alone.
+    """
     total = Replayed()
     with journal.orphans(folder) as lost:
         for path, owner in lost:
             try:
-                total += _replay_one(session, path, owner)
+                total += _replay_one(session, path, owner, alone_from)
             except OSError as error:
                 # It is there for whoever mends the folder; what it tells comes back by its lease. The others go on.
                 log.error("replay.journal_unusable", journal=path.name, error=error.strerror)
     return total
 
 
-def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Replayed:
+def _replay_one(session: Callable[[], Session], path: Path, owner: str, alone_from: int) -> Replayed:
     """Replay one journal, and set it aside once it has nothing more to tell. Raises OSError."""
     trace = journal.read(path)
     if trace.damaged:
         log.error("replay.journal_damaged", journal=path.name, records=trace.damaged)
-    one = _Replay(session, trace, owner)
+    one = _Replay(session, trace, owner, alone_from)
     done = one.run()
     if done != Replayed():
         journal.mark_used(path)
@@ -86,7 +89,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str) -> Repla
 class _Replay:
     """One journal and the rows of its process."""
 
-    def __init__(self, session: Callable[[], Session], trace: Trace, owner: str) -> None:
+    def __init__(self, session: Callable[[], Session], trace: Trace, owner: str, alone_from: int) -> None:
         self._session = session
         self._trace = trace
         self._owner = owner
@@ -96,6 +99,8 @@ class _Replay:
         self._settler = Settler(session)
         self._now = clock.now()
         self._left = 0
+        self._suspects = trace.suspects
+        self._alone_from = alone_from
 
     def run(self) -> Replayed:
         """Settle the rows that the process holds, and correct those whose lease ran out."""
@@ -130,7 +135,10 @@ class _Replay:
         if which in self._trace.begun or not self._whole:
             self._settler.add(_in_doubt(row, self._trace.begun.get(which, NO_FACTS)))
             return Replayed(unknown=1)
-        self._settler.add(not_sent(row, Status.pending, ReasonCode.worker_lost, due=self._now))
+        if row.id in self._suspects:
+            self._settler.add(died_of(row, self._now, alone_from=self._alone_from))
+        else:
+            self._settler.add(not_sent(row, Status.pending, ReasonCode.worker_lost, due=self._now))
         return Replayed(waiting=1)
 
     def _correct(self, row: Claimed, status: Status) -> Replayed:

@@ -46,24 +46,27 @@ class Sweep:
         publish: Callable[..., bool],
         journals: Path,
         lease_clock: Callable[[], datetime] = clock.now,
+        alone_from: int = 2,
     ) -> None:
         """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals.
 
-        `lease_clock` is the clock by which leases are given, the database's.
+        `lease_clock` is the clock by which leases are given, the database's. alone_from: deaths of processes after
+        which an email is made alone.
         """
         self._session = session
         self._publish = publish
         self._journals = journals
         self._lease_clock = lease_clock
+        self._alone_from = alone_from
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
-        replay(self._session, self._journals)
+        replay(self._session, self._journals, alone_from=self._alone_from)
         lease_now = self._lease_clock()
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK)
+        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
         session.commit()
 

@@ -100,6 +100,27 @@ def not_sent(
         reason_code=code.value,
         reason=sentence(code) if reason is None else reason,
         due=due,
+        deaths=row.deaths,
+    )
+
+
+def died_of(row: Claimed, now: datetime, *, alone_from: int) -> Settlement:
+    """Return the end of a try whose process died while it was making the email.
+
+    From `alone_from` deaths on it was made alone, so it is what the process died of: it has failed, or it would end one
+    process after the other.
+    """
+    if row.deaths < alone_from:
+        return not_sent(row, Status.pending, ReasonCode.worker_lost, due=now)._replace(deaths=row.deaths + 1)
+    reply = Reply("MAKER_DIED", text=sentence(ReasonCode.maker_died, deaths=row.deaths + 1))
+    return Settlement(
+        pk=row.id,
+        claim=row.claim,
+        to=Status.failed,
+        attempts=row.attempts,
+        unknowns=row.unknowns,
+        **why(ReasonCode.maker_died, deaths=row.deaths + 1),
+        reply=reply,
     )
 
 

@@ -16,7 +16,7 @@ from notifier.ledger.bulk import (
     standing,
     wake_run,
 )
-from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
+from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
@@ -26,6 +26,7 @@ from notifier.ledger.rows import decide_unknown, defer, expire, move, overdue, o
 from notifier.ledger.settling import Reply, Settlement, correct, settle
 
 __all__ = [
+    "ANY_DEATHS",
     "AT_REST",
     "EDGES",
     "LEASE_EXPIRED",
@@ -67,6 +68,7 @@ __all__ = [
     "ring_now",
     "rung",
     "settle",
+    "solitary",
     "standing",
     "take_as_sent",
     "unknown",

@@ -14,7 +14,7 @@ from notifier.ledger.claims import Claimed, look
 from notifier.ledger.owners import host_of
 from notifier.ledger.rows import changed, unknown
 from notifier.ledger.settling import Reply, settle
-from notifier.models import Attempt, Notification, Status
+from notifier.models import Attempt, Notification, OnUnknown, Status
 
 _N = Notification
 
@@ -38,7 +38,9 @@ def renew(session: Session, owners: Collection[str], *, now: datetime, until: da
     return changed(session, update(_N).where(_N.id.in_(ours), _SENDING).values(lease_until=until))
 
 
-def lapse(session: Session, *, now: datetime, limit: int, lease_now: datetime | None = None) -> int:
+def lapse(
+    session: Session, *, now: datetime, limit: int, lease_now: datetime | None = None, alone_from: int = 2
+) -> int:
     """Give back the claims whose lease ran out: their process is gone, or cut off. Returns how many.
 
     `lease_now`: this moment by the database's clock; `now` if None.
@@ -46,18 +48,22 @@ def lapse(session: Session, *, now: datetime, limit: int, lease_now: datetime | 
     Nobody can know how far it came, so the attempt counts as unknown: rows whose policy is `resend` wait
     again, the others come to rest as unknown. The attempt names the process, so that its journal, should it come
     back, can correct the row.
+
+    It may be what the process died of, so it counts as a death; a row that was made alone because of `alone_from`
+    deaths comes to rest as unknown, or it would end one process after the other.
     """
     query = (
-        select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown, _N.claimed_by)
+        select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown, _N.claimed_by, _N.deaths)
         .where(_SENDING, _N.lease_until <= (lease_now or now))
         .order_by(_N.lease_until)
         .limit(limit)
     )
     ends = []
-    for pk, claim, attempts, unknowns, policy, owner in session.execute(query):
+    for pk, claim, attempts, unknowns, policy, owner, deaths in session.execute(query):
         lost = Reply(LEASE_EXPIRED, text=f"{host_of(owner) if owner else 'its worker'} did not renew the claim")
+        policy = policy if deaths < alone_from else OnUnknown.never
         end = unknown(pk, claim, attempts, unknowns, policy, now=now, reply=lost)
-        ends.append(end._replace(owner=owner))
+        ends.append(end._replace(owner=owner, deaths=deaths + 1))
     return settle(session, ends, now=now)
 
 

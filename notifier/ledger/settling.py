@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import check_edge
 from notifier.ledger.statements import Ended, end_tries
-from notifier.models import Attempt, Status
+from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
 
@@ -45,6 +45,8 @@ class Settlement(NamedTuple):
     reply: Reply | None = None
     #: The process whose lease ran out; None where the attempt ended by itself.
     owner: str | None = None
+    #: Of a row that waits again: the processes that died while they were making it.
+    deaths: int = 0
 
 
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
@@ -60,6 +62,7 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
         if some:
             ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
     _keep_attempts(session, ends, now)
+    _keep_deaths(session, ends)
     return ended
 
 
@@ -120,6 +123,15 @@ def _row(end: Settlement, now: datetime) -> Ended:
 
 
 _SILENCE = Reply("")
+
+
+def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:
+    """Write the deaths of rows that wait again; the others, nearly all, have none."""
+    for end in ends:
+        if end.deaths and end.to is Status.pending:
+            waits = (Notification.id == end.pk, Notification.claims == end.claim, Notification.status == Status.pending)
+            statement = update(Notification).where(*waits).values(deaths=end.deaths)
+            session.execute(statement.execution_options(synchronize_session=False))
 
 
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:

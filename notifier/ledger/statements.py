@@ -123,7 +123,7 @@ def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
         name: func.coalesce(value(name), _TABLE.c[name]) for name in ("message_id", "template_version", "transport")
     }
     when = (
-        {"next_attempt_at": value("due"), "ring_at": value("ring_at")}
+        {"next_attempt_at": value("due"), "ring_at": value("ring_at"), "deaths": 0}
         if waiting
         else {"settled_at": _parameter("settled_at")}
     )

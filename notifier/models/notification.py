@@ -125,6 +125,8 @@ class Notification(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     #: Tries whose end nobody can know: at most so many copies beyond the first may exist.
     unknowns: Mapped[int] = mapped_column(Integer, default=0)
+    #: Processes that died while they were making it, one after the other: from two on it goes alone.
+    deaths: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     #: Not to be claimed before.
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: When the sweep enqueues it again if nobody has picked it up.

@@ -72,6 +72,7 @@ def test_it_is_measured_once_a_minute_and_a_jump_of_the_hosts_clock_is_none_of_i
 def test_a_difference_is_logged_and_health_says_so(
     postgres_only: Flask, caplog: pytest.LogCaptureFixture, by: timedelta, warned: bool
 ) -> None:
+    caplog.set_level("WARNING")
     with wrong_clock(by):
         finding = healthcheck.clock_finding(DatabaseClock(db.engine), warn_above=5)
     assert ("clock.differs" in caplog.text) is warned

@@ -240,6 +240,7 @@ def test_a_journal_that_was_used_goes(host: LostHost) -> None:
 
 def test_a_journal_that_came_too_late_is_set_aside_and_said(host: LostHost, caplog: pytest.LogCaptureFixture) -> None:
     """It says that an email had arrived that was then sent again: a person may want to know."""
+    caplog.set_level("WARNING")
     (pk,) = owed(1, "resend")
     host.claims(pk)
     host.begins(pk)
@@ -258,6 +259,7 @@ def test_a_journal_that_came_too_late_is_set_aside_and_said(host: LostHost, capl
 def test_a_journal_that_is_not_believed_is_set_aside_while_its_rows_are_in_doubt(
     host: LostHost, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")
     (pk,) = owed(1)
     host.claims(pk)
     host.lapses()
