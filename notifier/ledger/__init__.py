@@ -19,7 +19,7 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
-from notifier.ledger.restored import OPEN, take_as_sent
+from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
 from notifier.ledger.settling import Reply, Settlement, settle
 
@@ -50,6 +50,7 @@ __all__ = [
     "overdue",
     "owe",
     "owe_many",
+    "ring_soon",
     "rung",
     "settle",
     "standing",

@@ -133,6 +133,17 @@ def test_twice_is_once() -> None:
     assert make_owed(3) == next_key + 1
 
 
+@pytest.mark.usefixtures("context", "frozen")
+def test_what_is_left_is_rung_for_as_soon_as_it_is_due() -> None:
+    """Bells that rang while it was on hold are lost."""
+    later = NOON + timedelta(hours=2)
+    left = make_owed(1, ring_at=NOON + timedelta(hours=1))
+    make_owed(2, next_attempt_at=later, ring_at=later + timedelta(hours=1))
+    reconcile(seen((900, "test:lost")))
+    rings = dict(db.session.execute(select(Notification.id, Notification.ring_at)).all())
+    assert rings == {left: NOON, left + 1: later}
+
+
 @pytest.mark.usefixtures("context")
 def test_the_wrong_log_is_refused() -> None:
     with pytest.raises(CampaignError, match="none of them is one of ours"):
