@@ -6,6 +6,7 @@ from functools import partial
 
 from bench.faults.campaign import campaign_kill9
 from bench.faults.kill9 import kill9
+from bench.faults.restore import restore
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
 from bench.faults.stage import Stage
@@ -14,6 +15,8 @@ from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, 
 
 #: Bulk mails that wait in front of people, at least: fewer would be gone too soon.
 BACKLOG = 8000
+#: Emails that go out between a dump and its restore, at most.
+RESTORED = 3000
 #: Rows that wait for a later try beside it.
 DEFERRED = 50_000
 
@@ -42,6 +45,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("worker_sigterm_midsend", sigterm_midsend),
         Fault("broker_flushall", flush_broker),
         Fault("db_restart", restart_database),
+        Fault("restore", partial(restore, sent=min(mails, RESTORED))),
         Fault("poison_message", poison),
         Fault("poison_garbage", garbage),
         Fault("two_sweeps", two_sweeps),

@@ -142,11 +142,12 @@ class Scene:
             "--pool", pool, "--concurrency", str(concurrency), "-n", f"{queues}@%h",
             "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
         ]  # fmt: skip
-        worker = Worker(queues, argv, self._env() | env, self.folder)
+        worker = Worker(queues, argv, self.env() | env, self.folder)
         self._stack.callback(worker.stop)
         return worker
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
+        """The environment of a process of notifier."""
         return clean_env(
             {
                 "NOTIFIER_ENV": "test",  # production wants TLS and no root, which loopback does not have

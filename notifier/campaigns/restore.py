@@ -104,6 +104,7 @@ class Reconciliation:
             if noted or identity.is_restored(session):
                 _advance_keys(session, found.newest_key)
             self._adopted(session, by, "restore.reconciled", {"sent": sent, "unrecorded": noted})
+        self._ring_soon()
         return Reconciled(sent, noted)
 
     def release(self, *, by: Actor) -> bool:
@@ -112,11 +113,18 @@ class Reconciliation:
             if not identity.is_restored(session):
                 return False
             self._adopted(session, by, "restore.released", {})
+        self._ring_soon()
         return True
 
     def _adopted(self, session: Session, by: Actor, action: str, after: dict[str, Any]) -> None:
         identity.adopt(session, clock.now())
         audit_log.record(session, by, action, object_type="database", after=after)
+
+    def _ring_soon(self) -> None:
+        while True:
+            with transaction(self._session) as session:
+                if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
+                    return
 
     def _named(self, evidence: Iterable[Seen], found: Found) -> dict[MessageKeys, str]:
         """Message-ID by what it says of its row. One key may stand for two rows: before the restore, and after."""

@@ -21,7 +21,7 @@ from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
-from notifier.ledger.restored import OPEN, take_as_sent
+from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
 from notifier.ledger.rows import decide_unknown, defer, expire, move, overdue, owe, ring_now, rung, unknown, wake, why
 from notifier.ledger.settling import Reply, Settlement, correct, settle
 
@@ -66,6 +66,7 @@ __all__ = [
     "owner_name",
     "renew",
     "ring_now",
+    "ring_soon",
     "rung",
     "settle",
     "solitary",

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.keys import among
+from notifier.ledger.rows import changed
 from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
@@ -43,3 +44,14 @@ def take_as_sent(session: Session, message_ids: Mapping[int, str], *, now: datet
     )
     session.connection().execute(statement, [{"b_id": pk, "b_message_id": message_ids[pk]} for pk in keys])
     return len(keys)
+
+
+def ring_soon(session: Session, *, now: datetime, limit: int) -> int:
+    """Let the sweep ring as soon as they are due for waiting rows, `limit` at most, whose bell was put off.
+
+    Hints that went out before the restore, or while it was on hold, are lost. Returns how many; the caller commits.
+    """
+    due = case((Notification.next_attempt_at > now, Notification.next_attempt_at), else_=now)
+    put_off = Notification.status == Status.pending, Notification.ring_at > due
+    chosen = select(Notification.id).where(*put_off).limit(limit)
+    return changed(session, update(Notification).where(Notification.id.in_(chosen), *put_off).values(ring_at=due))

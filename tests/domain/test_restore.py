@@ -65,12 +65,12 @@ def test_an_open_row_whose_email_is_there_is_sent(status: str) -> None:
 
 
 @pytest.mark.usefixtures("context")
-@pytest.mark.parametrize("status", ["sent", "failed", "suppressed", "skipped", "cancelled", "expired", "bounced"])
-def test_a_row_at_rest_stays_as_it_is(status: str) -> None:
-    pk = make_owed(1, status=status)
-    found = reconcile(seen((pk, "test:1")))
-    assert (found.known, found.open, found.unrecorded) == (1, {}, {})
-    assert statuses() == {"test:1": status}
+def test_rows_at_rest_stay_as_they_are() -> None:
+    rest = ["sent", "failed", "suppressed", "skipped", "cancelled", "expired", "bounced"]
+    rows = [(make_owed(number, status=status), f"test:{number}") for number, status in enumerate(rest)]
+    found = reconcile(seen(*rows))
+    assert (found.known, found.open, found.unrecorded) == (7, {}, {})
+    assert list(statuses().values()) == rest
 
 
 @pytest.mark.usefixtures("context")
@@ -131,6 +131,17 @@ def test_twice_is_once() -> None:
     found = reconcile(evidence)
     assert (found.known, found.open, found.unrecorded) == (1, {}, {})
     assert make_owed(3) == next_key + 1
+
+
+@pytest.mark.usefixtures("context", "frozen")
+def test_what_is_left_is_rung_for_as_soon_as_it_is_due() -> None:
+    """Bells that rang while it was on hold are lost."""
+    later = NOON + timedelta(hours=2)
+    left = make_owed(1, ring_at=NOON + timedelta(hours=1))
+    make_owed(2, next_attempt_at=later, ring_at=later + timedelta(hours=1))
+    reconcile(seen((900, "test:lost")))
+    rings = dict(db.session.execute(select(Notification.id, Notification.ring_at)).all())
+    assert rings == {left: NOON, left + 1: later}
 
 
 @pytest.mark.usefixtures("context")
