@@ -45,10 +45,10 @@ from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, readers, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
-from notifier.tasks.probe import probe_broker, probe_workers
+from notifier.tasks.probe import probes
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.web import errors, security
@@ -241,8 +241,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
         "notifier.probes": lambda: healthcheck.ask(
             {
-                "broker": lambda: probe_broker(celery, configured=_has_broker(settings)),
-                "workers": lambda: probe_workers(celery, configured=bool(settings.broker_url)),
+                **probes(celery, configured=_has_broker(settings), broker_url=settings.broker_url),
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
@@ -258,6 +257,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
     assert results.queued
+    assert readers.say_what_nobody_reads
 
 
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:

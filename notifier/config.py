@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     #: How long a claim holds. Must outlast mail_timeout_total.
     mail_lease: float = Field(480, gt=0)
 
+    #: Messages of the broker that no worker could run: so many are kept for operators, the newest.
+    rejected_messages_kept: int = Field(100, ge=1, le=10_000)
+    #: A larger message is rejected unread. Bytes; a batch of 1,000 keys takes 20,000 at most.
+    message_max_bytes: int = Field(1024 * 1024, ge=64 * 1024)
+
     ratelimit_enabled: bool = True
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
     sweep_interval: float = Field(5, gt=0)

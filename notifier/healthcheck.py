@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +33,8 @@ class Finding:
     name: str
     ok: bool
     detail: str
+    #: The same for programs: `notifier health --json`, docs/runbook.md. Names stay; new ones may join them.
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(session: Session, now: datetime) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from typing import cast
 
 import click
@@ -101,7 +102,7 @@ def health(app: Flask, as_json: bool) -> None:
         *app.extensions["notifier.probes"](),
     ]
     if as_json:
-        click.echo(json.dumps([{"name": f.name, "ok": f.ok, "detail": f.detail} for f in findings]))
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         table = Table(box=None, pad_edge=False)
         for heading in ("", "check", "detail"):
