@@ -36,6 +36,13 @@ TRANSPORTS = {
 #: Seconds between two signs of life of a worker and RabbitMQ. A connection that died in silence is given up after two.
 HEARTBEAT = 10
 
+#: Seconds between tries of workers and of beat to reach the broker: the first, how much longer each next one is, the
+#: longest. Celery's own grow to 30 s, and email would wait for that long after the broker is back.
+RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
+
+#: Seconds that connecting may take. RabbitMQ answers several times before a connection stands.
+CONNECT, CONNECT_RABBITMQ = 1, 3
+
 #: Bytes that the dead-letter queue may hold, however few its messages are.
 REJECTED_BYTES = 8 * 1024 * 1024
 
@@ -64,7 +71,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
         broker_url=settings.broker_url or "memory://",
         broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),
         broker_transport_options=worker_transport_options(settings.broker_url),
-        broker_connection_timeout=1,
+        broker_connection_timeout=CONNECT_RABBITMQ if is_rabbitmq(settings.broker_url) else CONNECT,
         broker_pool_acquire_timeout=1,
         # For as long as it takes: a worker that ends while the broker is away does not come back by itself.
         broker_connection_max_retries=None,
@@ -128,7 +135,8 @@ def worker_transport_options(broker_url: str) -> dict[str, Any]:
     """Fail fast, retry seldom. A worker's read blocks for a second at a time, so 2 s is the least."""
     fail_fast = {"max_retries": 0, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
     if not is_redis(broker_url):
-        return fail_fast if is_rabbitmq(broker_url) else {}
+        # RabbitMQ stops reading while it is short of memory or disk space: nothing may wait for it without end.
+        return fail_fast | {"write_timeout": 2} if is_rabbitmq(broker_url) else {}
     return {
         **fail_fast,
         "socket_connect_timeout": 0.5,

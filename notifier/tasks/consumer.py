@@ -17,14 +17,10 @@ from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, SerializationError
 
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import celery_app, is_rabbitmq, rejected_queue
+from notifier.tasks.celery_app import RECONNECT, celery_app, is_rabbitmq, rejected_queue
 from notifier.tasks.reading import why_unreadable
 
 log = structlog.get_logger(__name__)
-
-#: Seconds between tries to reach the broker: the first, how much longer each next one is, the longest.
-#: Celery's own grow to 30 s, and mail would wait for that long after the broker is back.
-RETRY = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 3.0}
 
 #: What Celery raises over a message that it does not understand although we did. Faults of the broker, of the pool
 #: and of the machine (OSError, MemoryError) are none of them: they must not be taken for a fault of the message.
@@ -39,7 +35,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, trying for as long as the settings say."""
-        conn.ensure_connection = partial(conn.ensure_connection, **RETRY)
+        conn.ensure_connection = partial(conn.ensure_connection, **RECONNECT)
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 AWAY = (KombuError, AMQPError, RedisError, OSError)
 
 #: Seconds that a worker that starts leaves to the others before it asks.
-GRACE = 3.0
+GRACE = 5.0
 
 
 def read_by_workers(celery: Celery, *, timeout: float = 0.5) -> dict[str, set[str]]:

@@ -59,6 +59,12 @@ class Broker(Protocol):
     def length(self, queue: str) -> int:
         """Return how many messages wait in a queue."""
 
+    def messages(self, queue: str) -> list[bytes]:
+        """Return all that a queue holds, headers and bodies."""
+
+    def everything(self) -> list[bytes]:
+        """Return all that the broker shows besides: names of keys, contents of lists."""
+
     def empty(self) -> None:
         """Leave nothing of the test before."""
 
@@ -96,6 +102,17 @@ class RedisBroker:
         """Return how many messages wait in a queue."""
         return int(self.client.llen(queue))
 
+    def messages(self, queue: str) -> list[bytes]:
+        """Return all that a queue holds, headers and bodies."""
+        entries: list[bytes] = self.client.lrange(queue, 0, -1)
+        return entries + [base64.b64decode(json.loads(each)["body"]) for each in entries]
+
+    def everything(self) -> list[bytes]:
+        """Return the names of all keys, and the contents of all lists."""
+        keys = list(self.client.scan_iter("*"))
+        lists = [key for key in keys if self.client.type(key) == b"list"]
+        return [*keys, *(each for key in lists for each in self.client.lrange(key, 0, -1))]
+
     def empty(self) -> None:
         """Leave nothing of the test before."""
         self.client.flushall()
@@ -124,6 +141,18 @@ class RabbitBroker:
         """Return how many messages are ready in a queue."""
         with self._server.connect() as connection, connection.channel() as channel:
             return int(channel.queue_declare(queue, passive=True).message_count)
+
+    def messages(self, queue: str) -> list[bytes]:
+        """Return all that a queue holds, headers and bodies. They stay in it."""
+        found = []
+        with self._server.connect() as connection, connection.channel() as channel:
+            while (message := channel.basic_get(queue)) is not None:
+                found.append(repr(message.properties).encode() + message.body.encode())
+        return found
+
+    def everything(self) -> list[bytes]:
+        """Return nothing: what a queue does not show, RabbitMQ does not show."""
+        return []
 
     def empty(self) -> None:
         """Leave nothing of the test before."""
