@@ -241,7 +241,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
         "notifier.probes": lambda: healthcheck.ask(
             {
-                **probes(celery, configured=_has_broker(settings), broker_url=settings.broker_url),
+                **probes(celery, configured=_has_broker(settings), settings=settings),
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),

@@ -65,8 +65,9 @@ def configure(app: Flask, settings: Settings) -> Celery:
     """Bind the Celery application to this Flask application and these settings."""
     celery_app.flask_app = app
     celery_app.settings = settings
-    # What Celery made of the queues of an earlier configuration.
-    celery_app.__dict__.pop("amqp", None)
+    # What Celery made of an earlier configuration: queues, and connections for remote control.
+    for made in ("amqp", "control"):
+        celery_app.__dict__.pop(made, None)
     celery_app.conf.update(
         broker_url=settings.broker_url or "memory://",
         broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),

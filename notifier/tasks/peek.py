@@ -33,7 +33,9 @@ def peek(celery: Celery) -> Look:
     """Every queue with its length and its next messages. Raises BrokerAway with words for people."""
     url = str(celery.conf.broker_url)
     if not (is_redis(url) or is_rabbitmq(url)):
-        raise BrokerAway("No broker is configured, so nothing can wait there. Set REDIS_URL, or start ./run up.")
+        raise BrokerAway(
+            "No broker is configured, so nothing can wait there. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up."
+        )
     try:
         return _peek_redis(url) if is_redis(url) else _peek_rabbitmq(celery)
     except (RedisError, AMQPError, KombuError, OSError) as error:
@@ -80,6 +82,7 @@ def _about(arguments: Any) -> str:
 def _peek_rabbitmq(celery: Celery) -> Look:
     patience = {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
     with celery.connection_for_read(connect_timeout=TIMEOUT, transport_options=patience) as connection:
+        connection.ensure_connection(max_retries=0)
         queues = [Queue(name, _length(connection, name), None) for name in QUEUES]
         return Look(queues, _rejected_by_rabbitmq(connection))
 

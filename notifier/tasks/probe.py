@@ -8,19 +8,23 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from notifier import clock
+from notifier.config import Settings
 from notifier.healthcheck import Finding
 from notifier.overview.queues import BrokerAway, RejectedMessage
 from notifier.tasks.peek import peek
 from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
 
+NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
+
 #: Seconds for which a rejected message counts as trouble. Afterwards it is only shown.
 TROUBLE = 3600.0
 
 
-def probes(celery: Celery, *, configured: bool, broker_url: str) -> Mapping[str, Callable[[], Finding]]:
+def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], Finding]]:
     """All probes of this module by the names of their findings. `configured`: the broker can be connected to."""
-    found = bool(broker_url)
+    found = bool(settings.broker_url)
     return {
+        "rate limits": partial(probe_limits, settings),
         "broker": partial(probe_broker, celery, configured=configured),
         "workers": partial(probe_workers, celery, configured=found),
         "queues": partial(probe_queues, celery, configured=found),
@@ -28,10 +32,18 @@ def probes(celery: Celery, *, configured: bool, broker_url: str) -> Mapping[str,
     }
 
 
+def probe_limits(settings: Settings) -> Finding:
+    """Say where limits are counted: RabbitMQ carries messages and cannot count."""
+    if settings.redis_url:
+        return Finding("rate limits", ok=True, detail="counted in Redis, for all processes together")
+    detail = "each web process counts for itself, and the rates of campaigns are not kept: limits need REDIS_URL"
+    return Finding("rate limits", ok=True, detail=detail)
+
+
 def probe_broker(celery: Celery, *, configured: bool) -> Finding:
     """Connect once, without retries."""
     if not configured:
-        return Finding("broker", ok=False, detail="none is configured: set REDIS_URL, or start ./run up")
+        return Finding("broker", ok=False, detail=NO_BROKER)
     try:
         with celery.connection_for_write(connect_timeout=1) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
@@ -41,7 +53,7 @@ def probe_broker(celery: Celery, *, configured: bool) -> Finding:
 
 
 def probe_workers(celery: Celery, *, configured: bool) -> Finding:
-    """Ask the workers to answer, for half a second."""
+    """Ask the workers to answer, for a second."""
     if not configured:
         return Finding("workers", ok=False, detail="without a broker nobody can reach them")
     try:

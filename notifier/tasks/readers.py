@@ -21,7 +21,7 @@ AWAY = (KombuError, AMQPError, RedisError, OSError)
 GRACE = 5.0
 
 
-def read_by_workers(celery: Celery, *, timeout: float = 0.5) -> dict[str, set[str]]:
+def read_by_workers(celery: Celery, *, timeout: float = 1.0) -> dict[str, set[str]]:
     """Ask all workers which queues they read: name of the worker -> names of queues.
 
     Takes `timeout` seconds. Raises what the client of the broker raises.
@@ -57,7 +57,7 @@ def say_what_nobody_reads(sender: Any, **_: Any) -> None:
 
 def _ask(celery: Celery) -> None:
     try:
-        missing = without_reader(read_by_workers(celery, timeout=1.0))
+        missing = without_reader(read_by_workers(celery))
     except AWAY as error:
         log.warning("worker.queues_not_asked", error=type(error).__name__)
         return

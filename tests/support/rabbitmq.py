@@ -37,6 +37,8 @@ class RabbitServer(Server):
 
     #: It refuses nothing as root, but its files would be root's.
     needs_nobody = True
+    #: Erlang starts in four seconds on a quiet machine.
+    start_seconds = 50.0
 
     def __init__(self) -> None:
         super().__init__(None)
