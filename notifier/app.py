@@ -52,10 +52,10 @@ from notifier.identity import Hold
 from notifier.links import Links
 from notifier.schema import Schema
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, readers, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
-from notifier.tasks.probe import probe_broker, probe_workers
+from notifier.tasks.probe import probes
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.transaction import reads_only
@@ -283,8 +283,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.probes": lambda: healthcheck.ask(
             {
                 "clock": lambda: healthcheck.clock_finding(moments, warn_above=settings.database_clock_warn_above),
-                "broker": lambda: probe_broker(celery, configured=_has_broker(settings)),
-                "workers": lambda: probe_workers(celery, configured=bool(settings.broker_url)),
+                **probes(celery, configured=_has_broker(settings), settings=settings),
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
@@ -303,6 +302,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     assert lifecycle.tell_ready
     assert log_setup.configure_logging
     assert results.queued
+    assert readers.say_what_nobody_reads
 
 
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     #: A worker that is asked to stop has ended after so long.
     stop_grace: float = Field(25, gt=0)
 
+    #: Messages of the broker that no worker could run: so many are kept for operators, the newest.
+    rejected_messages_kept: int = Field(100, ge=1, le=10_000)
+    #: A larger message is rejected unread. Bytes; a batch of 1,000 keys takes 20,000 at most.
+    message_max_bytes: int = Field(1024 * 1024, ge=64 * 1024)
+
     ratelimit_enabled: bool = True
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
     sweep_interval: float = Field(5, gt=0)

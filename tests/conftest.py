@@ -21,8 +21,9 @@ from notifier.config import Settings
 from notifier.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
-from tests.support import quick
+from tests.support import quick, rabbitmq
 from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
 
 #: A Friday noon without any meaning.
@@ -88,6 +89,14 @@ def postgres() -> Iterator[PostgresServer]:
 def valkey() -> Iterator[ValkeyServer]:
     """A Redis-protocol server for the whole run. Tests that stop or pause one start their own."""
     with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """A RabbitMQ node for the whole run. Tests that stop or pause one start their own."""
+    rabbitmq.need()
+    with RabbitServer() as server:
         yield server
 
 

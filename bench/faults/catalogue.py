@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bench.faults.brokers import Absence, broker_away, poison_body, rabbit_restart
 from bench.faults.campaign import campaign_kill9
 from bench.faults.kill9 import kill9
 from bench.faults.restore import restore
@@ -19,6 +20,10 @@ BACKLOG = 8000
 RESTORED = 3000
 #: Rows that wait for a later try beside it.
 DEFERRED = 50_000
+#: What the faults of the broker are tried on.
+BROKERS = ("redis", "rabbitmq")
+#: Longer than Celery by itself tries to reach a broker. A quick run tries as often in less time.
+AWAY, AWAY_QUICK = Absence(360.0), Absence(20.0, reconnect="0.1")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,12 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
             Fault("campaign_kill9", partial(campaign_kill9, users=mails, policy=each, seed=seed, delay_ms=delay_ms))
             for each in policies
         ),
+        *(
+            Fault("broker_away", partial(broker_away, kind=kind, absence=AWAY_QUICK if quick else AWAY))
+            for kind in BROKERS
+        ),
+        Fault("rabbit_restart", partial(rabbit_restart, mails=mails)),
+        *(Fault("poison_body", partial(poison_body, kind=kind)) for kind in BROKERS),
         Fault("worker_kill9_after_dot", kill_after_dot),
         Fault("worker_sigterm_midsend", sigterm_midsend),
         Fault("broker_flushall", flush_broker),
