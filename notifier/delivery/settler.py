@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, suppressions
+from notifier.addresses import identity_of
 from notifier.delivery.aside import Aside, at_once
 from notifier.delivery.smtp.outcome import Outcome
 from notifier.ledger import Claimed, Settlement
@@ -70,9 +71,8 @@ class Settler:
             self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
-        """The address of this row does not exist: no more mail to it."""
-        if row.user is not None:
-            self._bounced.append((row.user.identity_key, f"{outcome.code or ''} {outcome.text}".strip()))
+        """Suppress the address that was refused, which need not be the one that the account has by now."""
+        self._bounced.append((identity_of(row.recipient), f"{outcome.code or ''} {outcome.text}".strip()))
 
     def flush(self) -> None:
         """Store what is waiting. Raises DBAPIError where the database stays away."""

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, selec
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from notifier.addresses import identity_of
 from notifier.ledger.keys import among
 from notifier.models import CampaignRun, Notification, RunState, Status, Suppression, User
 
@@ -139,7 +140,33 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
     ids = {row[0] for row in rows} - {None}
     found = connection.execute(_RECIPIENTS[_postgres(connection)], _keys(connection, list(ids))) if ids else ()
     users = {row[0]: Recipient._make(row) for row in found}
-    return [Claimed._make((*row[3:], users.get(row[0]), row[1], row[2])) for row in rows]
+    claimed = [Claimed._make((*row[3:], users.get(row[0]), row[1], row[2])) for row in rows]
+    moved = [
+        row
+        for row in claimed
+        if row.user is not None and row.recipient.lower() != row.user.identity_key and _is_elsewhere(row, row.user)
+    ]
+    return _judged_by_recipient(connection, claimed, moved) if moved else claimed
+
+
+def _is_elsewhere(row: Claimed, user: Recipient) -> bool:
+    """Whether this email goes to another address than its account has by now."""
+    return identity_of(row.recipient) != user.identity_key
+
+
+def _judged_by_recipient(connection: Connection, claimed: list[Claimed], moved: list[Claimed]) -> list[Claimed]:
+    """Say of the `moved` rows whether the address that they go to is suppressed: a suppression is for an address."""
+    keys = {row.id: identity_of(row.recipient) for row in moved}
+    columns = (Suppression.identity_key, Suppression.reason)
+    found = connection.execute(select(*columns).where(Suppression.identity_key.in_(set(keys.values()))))
+    reasons = {row.identity_key: row.reason for row in found}
+
+    def judged(row: Claimed) -> Claimed:
+        if row.id not in keys or row.user is None:
+            return row
+        return row._replace(user=row.user._replace(suppressed=reasons.get(keys[row.id])))
+
+    return [judged(row) for row in claimed]
 
 
 # The statements are made once, and on Postgres keys travel as one array: the text never changes, so nobody

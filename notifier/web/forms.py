@@ -7,7 +7,6 @@ from zoneinfo import available_timezones
 from flask import current_app
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, RadioField, StringField, SubmitField, ValidationError
-from wtforms.validators import Optional
 
 from notifier.accounts import Applicant
 from notifier.addresses import Address, AddressError, parse_address
@@ -43,7 +42,7 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
 class SignupForm(AddressForm):
     """An address and, if people like, what to call them."""
 
-    display_name = StringField("Name", validators=[Optional()])
+    display_name = StringField("Name")
     #: Filled in by the browser where it can; never a reason to refuse anybody.
     locale = HiddenField()
     timezone = HiddenField()
