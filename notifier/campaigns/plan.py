@@ -176,8 +176,9 @@ def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: 
     among = User.id == user_id
     row = session.execute(audience.chosen(session, occasion, among, now=now)).one()
     user = session.get_one(User, user_id)
+    name = user.display_name if user.verified_at else ""
     recipient = Recipient(
-        user.id, user.identity_key, user.display_name, user.locale, user.timezone, user.verified_at, user.link_nonce
+        user.id, user.identity_key, name, user.locale, user.timezone, user.verified_at, user.link_nonce
     )
     return Claimed(
         id=0,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,7 @@ class Recipient(NamedTuple):
 
     id: int
     identity_key: str
+    #: Empty until the address is confirmed.
     display_name: str
     locale: str
     timezone: str
@@ -88,7 +89,10 @@ _CLAIMED = (
     _N.campaign_id,
     _N.run_id,
 )
-_USER = (_U.id, _U.identity_key, _U.display_name, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
+#: Until an address is confirmed, a stranger may have typed the name: it could be an advertisement, a link, a phone
+#: number. So no email of any kind gets to see it.
+_NAME = case((_U.verified_at.is_not(None), _U.display_name), else_="")
+_USER = (_U.id, _U.identity_key, _NAME, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
 
 
 def claim(
