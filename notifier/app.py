@@ -28,6 +28,7 @@ from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
+from notifier.delivery.first_emails import FirstEmails
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
 from notifier.delivery.leases import Leases, LeaseTimes
@@ -50,8 +51,10 @@ from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.identity import Hold
 from notifier.links import Links
+from notifier.not_me import NotMe
 from notifier.schema import Schema
 from notifier.sealing import Sealer
+from notifier.signup_limits import SignupLimits
 from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, readers, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
@@ -62,6 +65,7 @@ from notifier.transaction import reads_only
 from notifier.web import errors, security
 from notifier.web.consent import consent
 from notifier.web.health import health
+from notifier.web.not_me import not_me
 from notifier.web.pages import pages
 from notifier.web.prefix import below, path_of
 
@@ -238,6 +242,8 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
     breaker, pace = Breaker(db.session), Pace(db.session)
+    signups = _signup_limits(settings)
+    first_emails = None if signups is None else FirstEmails(db.session, signups)
     gate = Gate(
         db.session,
         breaker,
@@ -245,6 +251,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         transports=transports.names,
         choose=transports.choose,
         limits=Limits.from_settings(settings, campaigns=True),
+        first_emails=first_emails,
     )
 
     celery = celery_app.configure(app, settings)
@@ -259,9 +266,9 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.transport": transports.primary,
         "notifier.transports": transports,
         "notifier.outbox": outbox,
-        "notifier.accounts": Accounts(
-            signer, grace=grace, limited=settings.ratelimit_enabled, erased_keys=settings.secret_keys
-        ),
+        "notifier.accounts": Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
+        "notifier.not_me": NotMe(signer, settings.secret_keys, days=settings.not_me_days),
+        "notifier.challenge": None,
         "notifier.links": links,
         "notifier.journals": journal.folder,
         "notifier.database_clock": moments,
@@ -278,6 +285,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             alone_from=settings.mail_deaths,
             staging=staging,
             context=app.app_context,
+            on_first_bounce=first_emails.bounced if first_emails else lambda: None,
         ),
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now, settings.mail_deaths),
         "notifier.probes": lambda: healthcheck.ask(
@@ -303,6 +311,19 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     assert log_setup.configure_logging
     assert results.queued
     assert readers.say_what_nobody_reads
+
+
+def _signup_limits(settings: Settings) -> SignupLimits | None:
+    if not settings.ratelimit_enabled:
+        return None
+    return SignupLimits(
+        settings.secret_keys,
+        per_day=settings.signup_emails_per_day,
+        per_hour=settings.signup_emails_per_hour,
+        bounces=settings.first_email_bounces,
+        window=settings.first_email_window,
+        per_minute=settings.first_emails_per_minute,
+    )
 
 
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
@@ -334,6 +355,7 @@ def _has_broker(settings: Settings) -> bool:
 def _register_doors(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(pages)
+    app.register_blueprint(not_me)
     app.register_blueprint(consent)
     app.register_blueprint(health)
     admin.init_app(app)

@@ -129,6 +129,16 @@ class Settings(BaseSettings):
     message_max_bytes: int = Field(1024 * 1024, ge=64 * 1024)
 
     ratelimit_enabled: bool = True
+    #: Emails that sign-ups and resends may cause: to one mailbox in a day, whatever its tags; and first emails in an
+    #: hour to one domain of no known provider for one network.
+    signup_emails_per_day: int = Field(5, ge=1)
+    signup_emails_per_hour: int = Field(20, ge=1)
+    #: More than this share of the last so many first emails bounced hard: they go out so slowly.
+    first_email_bounces: float = Field(0.2, gt=0, lt=1)
+    first_email_window: int = Field(100, ge=10, le=10_000)
+    first_emails_per_minute: float = Field(10, gt=0)
+    #: Days without email for an address whose owner says that they did not sign up.
+    not_me_days: int = Field(30, ge=1, le=3650)
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
     sweep_interval: float = Field(5, gt=0)
     sweep_grace: float = Field(5, gt=0)

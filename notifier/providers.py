@@ -13,20 +13,28 @@ def _domains(text: str) -> tuple[str, ...]:
 
 _COUNTRIES = {
     "yahoo": _domains(
-        "ca co.in co.id co.jp co.kr co.nz co.th co.uk co.za com com.ar com.au com.br com.cn com.co com.hk com.mx com.my "
-        "com.ph com.sg com.tr com.tw com.ve com.vn cz de dk es fi fr gr hu ie in it nl no pl pt ro ru se"
+        """
+        ca co.in co.id co.jp co.kr co.nz co.th co.uk co.za com com.ar com.au com.br com.cn com.co com.hk com.mx
+        com.my com.ph com.sg com.tr com.tw com.ve com.vn cz de dk es fi fr gr hu ie in it nl no pl pt ro ru se
+        """
     ),
     "hotmail": _domains(
-        "be ca ch cl co.id co.il co.in co.jp co.kr co.nz co.th co.uk co.za com com.ar com.au com.br com.hk com.tr com.tw "
-        "com.vn cz de dk es fi fr gr hu it my nl no ph rs ru se sg sk"
+        """
+        be ca ch cl co.id co.il co.in co.jp co.kr co.nz co.th co.uk co.za com com.ar com.au com.br com.hk com.tr
+        com.tw com.vn cz de dk es fi fr gr hu it my nl no ph rs ru se sg sk
+        """
     ),
     "live": _domains(
-        "at be ca ch cl cn co.kr co.uk co.za com com.ar com.au com.mx com.my com.ph com.pt com.sg de dk fi fr hk ie in it "
-        "jp nl no ru se"
+        """
+        at be ca ch cl cn co.kr co.uk co.za com com.ar com.au com.mx com.my com.ph com.pt com.sg de dk fi fr hk ie
+        in it jp nl no ru se
+        """
     ),
     "outlook": _domains(
-        "at be cl co.id co.il co.th com com.ar com.au com.br com.gr com.tr com.vn cz de dk es fr hu ie in it jp kr lv my "
-        "ph pt sa sg sk"
+        """
+        at be cl co.id co.il co.th com com.ar com.au com.br com.gr com.tr com.vn cz de dk es fr hu ie in it jp kr
+        lv my ph pt sa sg sk
+        """
     ),
 }
 _PROVIDERS = {

@@ -19,6 +19,7 @@ class ReasonCode(enum.StrEnum):
     domain_slowed = "domain_slowed"
     rate_limited = "rate_limited"
     first_emails_slowed = "first_emails_slowed"
+    source_limit = "source_limit"
     run_paused = "run_paused"
     run_cancelled = "run_cancelled"
     content_refused = "content_refused"
@@ -44,6 +45,8 @@ class ReasonCode(enum.StrEnum):
     withheld = "withheld"
     account_gone = "account_gone"
     campaign_gone = "campaign_gone"
+    mailbox_limit = "mailbox_limit"
+    superseded = "superseded"
     erased = "erased"
     too_late = "too_late"
     deadline_passed = "deadline_passed"
@@ -70,6 +73,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.domain_slowed: "the recipient's domain asked us to slow down",
     ReasonCode.rate_limited: "a rate limit is in force",
     ReasonCode.first_emails_slowed: "many recent first emails bounced, so first emails go out slowly",
+    ReasonCode.source_limit: "{limit} first emails an hour go to one domain for sign-ups from one network",
     ReasonCode.run_paused: "the run is paused",
     ReasonCode.run_cancelled: "the run was cancelled",
     ReasonCode.content_refused: "its content is refused: the campaign is paused",
@@ -93,6 +97,8 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.withheld: "{why}",
     ReasonCode.account_gone: "the account is gone",
     ReasonCode.campaign_gone: "the campaign is gone",
+    ReasonCode.mailbox_limit: "this mailbox had {limit} sign-up emails in a day; a later sign-up gets its email",
+    ReasonCode.superseded: "a newer sign-up of the same person goes first",
     ReasonCode.erased: "the person was erased",
     ReasonCode.too_late: "{why}, and later it would be of no use",
     ReasonCode.deadline_passed: "its deadline passed before it could be sent",

@@ -7,8 +7,9 @@ signs up again: whoever complained once is not mailed because of a new account.
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -54,11 +55,37 @@ def _concealed(identity_key: str, key: str) -> str:
     return f"{CONCEALED}{digest.hexdigest()}"
 
 
-def add(session: Session, identity_key: str, *, reason: SuppressionReason, source: str, evidence: str) -> bool:
-    """Suppress this address; False where it already is (the first reason stays). The caller commits."""
+def end(session: Session, identity_key: str, now: datetime) -> None:
+    """Delete the suppression of this address if its time is over. The purge does so for all. The caller commits."""
+    over = delete(Suppression).where(Suppression.identity_key == identity_key, Suppression.until <= now)
+    session.execute(over.execution_options(synchronize_session=False))
+
+
+def of_link(session: Session, link: str) -> Suppression | None:
+    """Return the suppression that the link with this fingerprint made, or None."""
+    return session.scalars(select(Suppression).where(Suppression.link == link)).one_or_none()
+
+
+def add(
+    session: Session,
+    identity_key: str,
+    *,
+    reason: SuppressionReason,
+    source: str,
+    evidence: str,
+    until: datetime | None = None,
+    link: str | None = None,
+) -> bool:
+    """Suppress this address; False where it already is (the first reason stays). The caller commits.
+
+    `until`: when it ends by itself; `link`: the fingerprint of the link that made it, whose holder may take it back.
+    """
+    new = Suppression(
+        identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
+    )
     try:
         with session.begin_nested():
-            session.add(Suppression(identity_key=identity_key, reason=reason.value, source=source, evidence=evidence))
+            session.add(new)
     except IntegrityError:
         return False
     return True

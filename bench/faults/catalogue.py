@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bench.faults.bombing import email_bombing
 from bench.faults.brokers import Absence, broker_away, poison_body, rabbit_restart
 from bench.faults.campaign import campaign_kill9
 from bench.faults.kill9 import kill9
@@ -68,4 +69,5 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
             "transactional_under_bulk",
             partial(people_first, backlog=max(mails, BACKLOG), deferred=2000 if quick else DEFERRED),
         ),
+        Fault("email_bombing", email_bombing),
     ]

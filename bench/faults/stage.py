@@ -34,7 +34,10 @@ RING_AGAIN = timedelta(seconds=8)
 #: In production an expansion that nobody touched for a minute is called for again.
 STALE = timedelta(seconds=2)
 
-_TABLES = "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns"
+_TABLES = (
+    "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns, "
+    "signup_emails"
+)
 
 
 class CommittedPostgres(PostgresServer):
@@ -131,7 +134,6 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
                 secret_keys=[SECRET],
                 database_url=postgres.create_database("faults"),
                 redis_url=valkey.url,
-                ratelimit_enabled=False,
             )
         )
         with app.app_context():

@@ -76,6 +76,8 @@ class Batch:
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was made (monotonic seconds) or BEGUN.
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
+        #: A first email bounced: its address does not exist.
+        self._first_bounced = False
         #: What was given up right before its body.
         self._withdrawn: dict[int, Halt] = {}
         #: When all must have ended, monotonic seconds; None while nothing asks for that.
@@ -88,6 +90,8 @@ class Batch:
             self._settle(pk, outcome)
         self._page.making(())
         self.settler.flush()
+        if self._first_bounced:
+            self._sender.on_first_bounce()
         self._portion.solitary = self._intake.solitary
         if self.settler.statuses:
             log.info("deliver.settled", transport=self._portion.transport, **self.settler.statuses)
@@ -212,4 +216,5 @@ class Batch:
             )
             if outcome.decision is Decision.BOUNCE and not self._redirected(row):
                 self.settler.bounced(row, outcome)
+                self._first_bounced |= self._sender.composer.kinds[row.kind].first_email
         self.settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

@@ -58,10 +58,12 @@ class Sender:
         alone_from: int = 2,
         staging: Staging = EVERYBODY,
         context: Context | None = None,
+        on_first_bounce: Callable[[], None] = lambda: None,
     ) -> None:
         """`session` gives the current session. alone_from: deaths of processes after which an email is made alone.
 
-        `context` is what `session` needs in another thread; without it there is no other.
+        `context` is what `session` needs in another thread; without it there is no other. `on_first_bounce` is called
+        after the bounce of a first email was stored.
         """
         self.session = session
         self.composer = composer
@@ -76,6 +78,7 @@ class Sender:
         self._company = Company()
         self.staging = staging
         self.context = context
+        self.on_first_bounce = on_first_bounce
         self._batches = local()
 
     def begin(self, pk: int) -> None:

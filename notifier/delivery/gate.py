@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
+from notifier.delivery.first_emails import SLOWED_KEY, FirstEmails
 from notifier.delivery.limits import Limits
 from notifier.delivery.pace import Pace, domain_key, transport_key
 from notifier.delivery.recheck import PAUSE
@@ -62,10 +63,11 @@ class Gate:
         transports: Sequence[str],
         choose: Callable[[Sequence[str]], str],
         limits: Limits | None = None,
+        first_emails: FirstEmails | None = None,
     ) -> None:
         """`transports` are all names; `choose` picks one of those that are not held.
 
-        `limits` is None where none is set.
+        `limits` is None where none is set, `first_emails` where sign-ups have no limits.
         """
         self._session = session
         self._breaker = breaker
@@ -73,6 +75,7 @@ class Gate:
         self._transports = transports
         self._choose = choose
         self._turns = None if limits is None else Turns(session, limits)
+        self._first_emails = first_emails
 
     def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Generator[Portion | Deferred, None, None]:
         """The rows in the portions in which they may go, and those that must wait.
@@ -156,6 +159,8 @@ class Gate:
         paused = self._pace.paused(now)
         if not paused:
             return pks
+        if SLOWED_KEY in paused and self._first_emails is not None:
+            pks = self._first_emails.ready(pks, now)
         until = paused.get(transport_key(transport))
         if until is not None:
             self._defer(pks, until, ReasonCode.transport_slowed)

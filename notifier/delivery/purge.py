@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import audit_log, clock
-from notifier.models import Attempt, AuditEntry, OperatorSession, TaskResult
+from notifier.models import Attempt, AuditEntry, OperatorSession, SignupEmail, Suppression, TaskResult
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +19,9 @@ KEEP_ATTEMPTS = timedelta(days=90)
 KEEP_TASK_RESULTS = timedelta(days=7)
 #: A session of the admin is over long before.
 KEEP_SESSIONS = timedelta(days=2)
+
+#: What the limits of sign-up count; the longest of them looks back a day.
+KEEP_SIGNUP_EMAILS = timedelta(days=2)
 
 #: Rows deleted in one transaction.
 CHUNK = 5000
@@ -31,6 +34,8 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
         "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
         "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
+        "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),
+        "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
     }
     if any(done.values()):
         log.info("purge.done", **done)
@@ -45,7 +50,7 @@ def purge_attempts(session: Callable[[], Session]) -> int:
 def _older(
     session: Callable[[], Session],
     key: InstrumentedAttribute[int],
-    moment: InstrumentedAttribute[datetime],
+    moment: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
     keep: timedelta,
 ) -> int:
     before = clock.now() - keep

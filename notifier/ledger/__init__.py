@@ -22,7 +22,21 @@ from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
-from notifier.ledger.rows import decide_unknown, defer, expire, move, overdue, owe, ring_now, rung, unknown, wake, why
+from notifier.ledger.rows import (
+    Why,
+    decide_unknown,
+    defer,
+    expire,
+    move,
+    overdue,
+    owe,
+    refuse,
+    ring_now,
+    rung,
+    unknown,
+    wake,
+    why,
+)
 from notifier.ledger.settling import Reply, Settlement, correct, settle
 
 __all__ = [
@@ -40,6 +54,7 @@ __all__ = [
     "Recipient",
     "Reply",
     "Settlement",
+    "Why",
     "among",
     "boot_of",
     "cancel_run",
@@ -64,6 +79,7 @@ __all__ = [
     "owe",
     "owe_many",
     "owner_name",
+    "refuse",
     "renew",
     "ring_now",
     "ring_soon",

@@ -20,37 +20,6 @@ from notifier.reasons import ReasonCode, sentence
 _N = Notification
 
 
-def owe(
-    session: Session,
-    *,
-    kind: str,
-    user: User,
-    dedupe_key: str,
-    now: datetime,
-    grace: timedelta,
-    deadline: datetime | None = None,
-    params: dict[str, Any] | None = None,
-) -> Notification:
-    """Add the row of a mail that we owe `user` from now on. The caller commits.
-
-    `grace` is how long the outbox has before the sweep rings as well. A second row with the same
-    `dedupe_key` fails at flush with IntegrityError.
-    """
-    notification = Notification(
-        kind=kind,
-        user=user,
-        recipient=user.email,
-        dedupe_key=dedupe_key,
-        params=params or {},
-        created_at=now,
-        next_attempt_at=now,
-        ring_at=now + grace,
-        deadline=deadline,
-    )
-    session.add(notification)
-    return notification
-
-
 class Why(TypedDict):
     """The columns of a reason."""
 
@@ -61,6 +30,64 @@ class Why(TypedDict):
 def why(code: ReasonCode, **details: object) -> Why:
     """Return the columns of a reason: its code and its sentence."""
     return {"reason_code": code.value, "reason": sentence(code, **details)}
+
+
+def owe(
+    session: Session,
+    *,
+    kind: str,
+    user: User,
+    dedupe_key: str,
+    now: datetime,
+    grace: timedelta,
+    deadline: datetime | None = None,
+    params: dict[str, Any] | None = None,
+    due: datetime | None = None,
+    waits: Why | None = None,
+) -> Notification:
+    """Add the row of an email that we owe `user` from now on. The caller commits.
+
+    `grace` is how long the outbox has before the sweep rings as well. `due`: not before then, because it `waits`.
+    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    """
+    notification = Notification(
+        kind=kind,
+        user=user,
+        recipient=user.email,
+        dedupe_key=dedupe_key,
+        params=params or {},
+        created_at=now,
+        next_attempt_at=due or now,
+        ring_at=due or now + grace,
+        deadline=deadline,
+    )
+    if waits is not None:
+        notification.reason_code, notification.reason = waits["reason_code"], waits["reason"]
+    session.add(notification)
+    return notification
+
+
+def refuse(
+    session: Session, *, kind: str, user: User, dedupe_key: str, now: datetime, code: ReasonCode, **details: object
+) -> Notification:
+    """Add the row of an email that is not sent because of `code`, so that its absence is explained. The caller commits.
+
+    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    """
+    notification = Notification(
+        kind=kind,
+        user=user,
+        recipient=user.email,
+        dedupe_key=dedupe_key,
+        status=Status.skipped.value,
+        created_at=now,
+        next_attempt_at=now,
+        ring_at=now,
+        settled_at=now,
+        **why(code, **details),
+    )
+    session.add(notification)
+    return notification
 
 
 def move(

@@ -10,6 +10,7 @@ from notifier.models.notification import FAILED, Attempt, Notification, OnUnknow
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
+from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import Pace, TransportState
@@ -42,6 +43,7 @@ __all__ = [
     "RecoveryCode",
     "Role",
     "RunState",
+    "SignupEmail",
     "Status",
     "Suppression",
     "SuppressionReason",

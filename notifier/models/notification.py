@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.user import User
 
 
@@ -93,6 +93,7 @@ class Notification(Base):
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

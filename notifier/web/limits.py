@@ -4,6 +4,8 @@ Redis holds the counts; without it each process counts for itself, so the limits
 """
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 from flask import Response, request
 
@@ -59,3 +61,10 @@ link_limits = [
     limiter.shared_limit(PER_LINK, scope="forms-link", key_func=link, methods=["POST"]),
     _in_all,
 ]
+
+
+def limited_link(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the limits of pages behind a link on a view."""
+    for limit in link_limits:
+        view = limit(view)
+    return view

@@ -6,7 +6,9 @@ from typing import cast
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from notifier import clients
 from notifier.accounts import Accounts, Verification
+from notifier.addresses import Address
 from notifier.extensions import db
 from notifier.transaction import check_answers
 from notifier.web.forms import AddressForm, SignupForm
@@ -16,6 +18,10 @@ pages = Blueprint("web", __name__, static_folder="static", static_url_path="/sta
 
 Answer = str | WerkzeugResponse | tuple[str, int]
 View = Callable[..., Answer]
+
+#: Registered as `app.extensions["notifier.challenge"]`: called in the request. Returns None for a person who passed,
+#: else what to answer, such as a page with a puzzle and the fields of the form; nothing is stored then.
+Challenge = Callable[[], Answer | None]
 
 _TYPED = "typed_address"
 
@@ -57,7 +63,11 @@ def signup() -> Answer:
         return render_template("web/signup.html", form=form)
     if not form.validate():
         return render_template("web/signup.html", form=form), 400
-    accounts().register(db.session(), form.applicant())
+    applicant = form.applicant(clients.network())
+    asked = _challenge(applicant.address)
+    if asked is not None:
+        return asked
+    accounts().register(db.session(), applicant)
     db.session.commit()
     return _to_inbox(form)
 
@@ -80,9 +90,26 @@ def resend() -> Answer:
     form = AddressForm()
     if not form.validate():
         return render_template("web/verify_failed.html", form=form, expired=False), 400
-    accounts().resend(db.session(), form.address)
+    asked = _challenge(form.address)
+    if asked is not None:
+        return asked
+    accounts().resend(db.session(), form.address, clients.network())
     db.session.commit()
     return _to_inbox(form)
+
+
+def _challenge(address: Address) -> Answer | None:
+    """While first emails to this domain or for this network are slowed, ask the application's own challenge, if any.
+
+    Whether it is asked says nothing about the address: only its domain and the visitor's network count.
+    """
+    challenge: Challenge | None = current_app.extensions["notifier.challenge"]
+    if challenge is None or not accounts().is_slowed(db.session(), address, clients.network()):
+        return None
+    answer = challenge()
+    if answer is not None:
+        db.session.rollback()
+    return answer
 
 
 @pages.get("/verify/<token>")
