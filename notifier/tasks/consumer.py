@@ -44,6 +44,9 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
         settings = celery_app.settings
         if is_rabbitmq(str(self.app.conf.broker_url)):
             self._declare_rejected(settings.rejected_messages_kept)
+        channel = self.task_consumer.channel
+        if hasattr(channel, "give_back"):
+            channel.give_back()
         tasks, limit = self.app.tasks, settings.message_max_bytes
 
         def handle_carefully(message: Any) -> None:

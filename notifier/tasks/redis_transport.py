@@ -1,7 +1,8 @@
-"""kombu's Redis transport, with one change: an entry of a queue that is not a message is kept aside, not fatal.
+"""kombu's Redis transport, with two changes: neither an entry that is not a message nor a lost server ends a worker.
 
-kombu 5.7 lets the errors of its reader out of the event loop, which ends the worker. The row is the truth, so
-no email is lost with an entry that is not readable: the sweep enqueues the rows that it was meant for.
+kombu 5.7 lets the errors of its reader out of the event loop, and those of closing channels whose server is gone. The
+row is the truth, so no email is lost with an entry that is not readable, or with a message that a lost connection did
+not give back: the sweep enqueues the rows that it was meant for.
 """
 
 from queue import Empty
@@ -17,6 +18,10 @@ log = structlog.get_logger(__name__)
 
 #: What kombu raises over an entry that is not what it stores; connections fail with other errors.
 OF_THE_MESSAGE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+#: Delivery tags of messages that channels of this process held when their server was gone.
+_not_given_back: set[str] = set()
 
 
 class _NotAMessage(ValueError):
@@ -81,6 +86,40 @@ class Channel(redis.Channel):
         """Add to the capped list that operators see. Raise what the client of Redis raises."""
         with self.conn_or_acquire() as client:
             rejected.add_to_redis(client, record)
+
+    def close(self) -> None:
+        """As kombu's; if the server is gone, without a word to it.
+
+        kombu asks it to delete bindings and to take messages back. That fails, and when Celery closes the channel
+        again, kombu has forgotten the address: an AttributeError would end the worker.
+        """
+        held = set(self._qos._delivered) if self._qos else set()
+        try:
+            super().close()
+        except (*self.connection_errors, self.ResponseError, AttributeError) as error:
+            log.info("broker.channel_closed_alone", error=type(error).__name__, held=len(held))
+            _not_given_back.update(held)
+            self._close_alone()
+
+    def give_back(self) -> None:
+        """Put the messages back into their queues that this process held when it lost its connection.
+
+        Redis keeps them aside, for an hour by default: a batch of 1,000 emails would wait for so long. Raises what the
+        client raises.
+        """
+        while _not_given_back:
+            tag = next(iter(_not_given_back))
+            self.qos.restore_by_tag(tag)
+            _not_given_back.discard(tag)
+
+    def _close_alone(self) -> None:
+        self.closed = True
+        self._in_poll = None  # type: ignore[assignment]  # kombu infers bool
+        self._disconnect_pools()
+        self._close_clients()
+        if self.connection is not None:
+            self.connection.cycle.discard(self)
+            self.connection.close_channel(self)
 
     def _receive_one(self, client: Any) -> bool:
         """Remote control and events: no email depends on them, so one that is not readable is only logged."""
