@@ -17,8 +17,9 @@ from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
-from notifier.campaigns.control import Follow, stop
+from notifier.campaigns.control import Follow, stop, stop_run
 from notifier.campaigns.expand import Expansion
+from notifier.campaigns.moving import Moving
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
@@ -28,6 +29,7 @@ from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
+from notifier.delivery.failing import Failing
 from notifier.delivery.first_emails import FirstEmails
 from notifier.delivery.gate import Gate
 from notifier.delivery.journal import Journal
@@ -52,6 +54,7 @@ from notifier.extensions import csrf, db, limiter, migrate
 from notifier.identity import Hold
 from notifier.links import Links
 from notifier.not_me import NotMe
+from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
@@ -283,6 +286,9 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
             leases=Leases(renew, moments.now, times),
             alone_from=settings.mail_deaths,
+            failing=Failing(
+                _stop_failing, share=settings.mail_content_failures, least=settings.mail_content_failures_least
+            ),
             staging=staging,
             context=app.app_context,
             on_first_bounce=first_emails.bounced if first_emails else lambda: None,
@@ -326,6 +332,10 @@ def _signup_limits(settings: Settings) -> SignupLimits | None:
     )
 
 
+def _stop_failing(run_id: int, failed: int, tried: int, error: str) -> None:
+    stop_run(db.session, run_id, ReasonCode.content_failing, failed=failed, tried=tried, error=error)
+
+
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
     outbox: Outbox = app.extensions["notifier.outbox"]
     publisher: Publisher = app.extensions["notifier.publisher"]
@@ -343,6 +353,7 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
         ),
         "notifier.audit": audit,
         "notifier.reconciliation": Reconciliation(db.session),
+        "notifier.moving": Moving(db.session, kinds),
         "notifier.repair": Repair(db.session, outbox.publish, kinds, audit),
     }
 

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     mail_rate_per_domain: float | None = Field(None, gt=0)
     #: The share of a campaign's mails whose content may be refused (of 50 at least) before it is paused.
     mail_content_refusals: float = Field(0.05, gt=0, le=1)
+    #: A run is paused where more than this share of its emails, of so many at least, cannot be made.
+    mail_content_failures: float = Field(0.05, gt=0, le=1)
+    mail_content_failures_least: int = Field(20, ge=1)
     #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
     mail_concurrency_per_domain: int | None = Field(None, gt=0)
     #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.

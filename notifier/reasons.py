@@ -77,7 +77,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.run_paused: "the run is paused",
     ReasonCode.run_cancelled: "the run was cancelled",
     ReasonCode.content_refused: "its content is refused: the campaign is paused",
-    ReasonCode.content_failing: "its content cannot be made for too many people: the run is paused",
+    ReasonCode.content_failing: "its content could not be made for {failed} of {tried} people: {error}",
     ReasonCode.quiet_hours: "quiet hours in the recipient's time zone",
     ReasonCode.weekly_cap: "the recipient gets at most {cap} a week",
     ReasonCode.campaign_unreadable: "the campaign cannot be read: {error}",

@@ -5,7 +5,15 @@ before sending.
 """
 
 from notifier.audience.answers import Counts, Judgement, Person, chosen, counts, judge, sample
-from notifier.audience.occasions import AudienceError, CampaignOccasion, Kinds, UnknownKind, occasion_of, occasions_of
+from notifier.audience.occasions import (
+    AudienceError,
+    CampaignOccasion,
+    Kinds,
+    UnknownKind,
+    occasion_of,
+    occasion_of_run,
+    occasions_of,
+)
 from notifier.audience.rule import ALREADY, OPTED_OUT, SUPPRESSED, Rule
 from notifier.audience.settings import Audience, lines_of
 
@@ -27,6 +35,7 @@ __all__ = [
     "judge",
     "lines_of",
     "occasion_of",
+    "occasion_of_run",
     "occasions_of",
     "sample",
 ]

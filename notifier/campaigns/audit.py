@@ -14,6 +14,7 @@ from notifier.campaigns.answers import TAKEN
 from notifier.campaigns.comparison import NAMED, Comparison, Expected, Findings, comparing
 from notifier.campaigns.evidence import Seen, bare
 from notifier.campaigns.finding import run_with
+from notifier.ledger import GIVEN_BACK
 from notifier.models import Campaign, CampaignRun, Notification, Status, UnrecordedEmail
 from notifier.transaction import reading
 
@@ -231,9 +232,11 @@ def _twice(session: Session, run_id: int | None) -> tuple[int, list[Twice]]:
 
     Rows of accounts that are gone count no more: their addresses may be, too.
     """
+    # A row that gave its key back stands in nobody's way.
+    given_back = Notification.dedupe_key.contains(GIVEN_BACK, autoescape=True)
     key = func.rtrim(Notification.dedupe_key, "0123456789").label("key")
     query = select(Notification.recipient, key, func.count().label("rows"))
-    query = query.where(Notification.run_id.is_not(None), Notification.user_id.is_not(None))
+    query = query.where(Notification.run_id.is_not(None), Notification.user_id.is_not(None), ~given_back)
     if run_id is not None:
         query = query.where(Notification.run_id == run_id)
     doubled = query.group_by(Notification.recipient, "key").having(func.count() > 1).subquery()

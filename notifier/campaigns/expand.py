@@ -86,15 +86,15 @@ class Expansion:
             # Locked: two runs of one campaign at a time would tell a reader of a digest the same things twice.
             lock = {"key_share": True}
             campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
-            occasion = audience.occasion_of(campaign, run.slot, self._kinds)
+            if run.state == RunState.due:
+                run.words_id, run.edition = campaign.words_id, campaign.edition
+            occasion = audience.occasion_of_run(campaign, run, self._kinds)
         except AudienceError as error:
             _halted(run, error)
             return None
         # Whoever was here before may have been killed between a commit and the bell.
         taken_over = first and run.state == RunState.expanding
         untold = ledger.newest_of(session, run.id, now=now, limit=self._chunk) if taken_over else []
-        if run.state == RunState.due:
-            run.words_id = campaign.words_id
         run.state = RunState.expanding.value
         if run.deadline is not None and run.deadline <= now:
             run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS

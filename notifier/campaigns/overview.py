@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
+from notifier.campaigns.wording import numbers
 from notifier.models import Campaign, CampaignRun
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
@@ -36,11 +37,12 @@ def overview(session: Session) -> list[dict[str, Any]]:
 def details(session: Session, campaign: Campaign) -> dict[str, Any]:
     """Everything about one campaign, with its newest runs."""
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
+    content = numbers(session, campaign)[campaign.words_id]
     runs = session.scalars(
         select(CampaignRun).where(CampaignRun.campaign_id == campaign.id).order_by(CampaignRun.id.desc()).limit(NEWEST)
     )
     return {
-        "campaign": columns | {"schedule": in_words(campaign)},
+        "campaign": columns | {"schedule": in_words(campaign), "content": content},
         "runs": [_brief(run) | _numbers(session, run) for run in runs],
     }
 

@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from notifier import audience, audit_log, clock, ledger
-from notifier.audience import AudienceError, CampaignOccasion, Kinds
+from notifier.audience import CampaignOccasion, Kinds
 from notifier.audit_log import Actor
 from notifier.campaigns.audit import Audit
 from notifier.campaigns.comparison import comparing
@@ -31,7 +31,7 @@ from notifier.campaigns.control import find_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.evidence import Seen
 from notifier.campaigns.expand import owe_between
-from notifier.campaigns.finding import occasion_at, run_with, unreadable
+from notifier.campaigns.finding import occasion_in, run_with
 from notifier.campaigns.runs import USELESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
 from notifier.reasons import ReasonCode
@@ -105,7 +105,7 @@ class Repair:
                 run = run_with(session, run_id)
                 campaign = session.get_one(Campaign, run.campaign_id)
                 _check(run, campaign)
-                people = _missing(session, run, occasion_at(campaign, run.slot, self._kinds))
+                people = _missing(session, run, occasion_in(campaign, run, self._kinds))
                 waiting = select(func.count()).select_from(Notification).where(*_due(run_id, 0))
                 damage = Damage(run_id, campaign.name, people, session.scalar(waiting) or 0)
                 if evidence is None:
@@ -163,10 +163,7 @@ class Repair:
                 campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
-                try:
-                    occasion = audience.occasion_of(campaign, run.slot, self._kinds)
-                except AudienceError as error:
-                    raise unreadable(campaign, error) from None
+                occasion = occasion_in(campaign, run, self._kinds)
                 made = owe_between(session, run, occasion, after, upper, clock.now())
                 run.planned += made.planned
                 if made.planned:

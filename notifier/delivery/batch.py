@@ -21,7 +21,7 @@ from notifier.delivery.mail.staging import Deliver, Withhold
 from notifier.delivery.recheck import Halt, Look, halt
 from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
-from notifier.delivery.verdict import compose_failed, not_sent, verdict
+from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed
 from notifier.models import Status
@@ -141,6 +141,8 @@ class Batch:
                 # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
+            if row.run_id is not None and not row.attempts and self._sender.failing.made(row.run_id):
+                self._portion.stopped = ReasonCode.run_paused
             facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
             self._under_way[row.id] = (row, facts, monotonic())
             yield row.id, composed.message
@@ -148,6 +150,9 @@ class Batch:
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self.settler.add(compose_failed(row, error, clock.now()))
+        # Only first attempts: those that fail again would count as others.
+        if row.run_id is not None and not row.attempts and self._sender.failing.failed(row.run_id, in_words(error)):
+            self._portion.stopped = ReasonCode.run_paused
 
     def closing(self) -> float | None:
         """Return by when (monotonic seconds) this batch must have ended; None while nothing asks for that.

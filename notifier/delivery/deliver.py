@@ -16,6 +16,7 @@ from notifier import clock, ledger, stopping
 from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.batch import Batch
 from notifier.delivery.company import Company
+from notifier.delivery.failing import Failing
 from notifier.delivery.gate import Deferred, Gate, Portion
 from notifier.delivery.journal import Journal
 from notifier.delivery.leases import Leases
@@ -54,6 +55,7 @@ class Sender:
         journal: Journal,
         recheck: Recheck,
         refusals: Refusals,
+        failing: Failing,
         leases: Leases,
         alone_from: int = 2,
         staging: Staging = EVERYBODY,
@@ -73,6 +75,7 @@ class Sender:
         self.journal = journal
         self.recheck = recheck
         self.refusals = refusals
+        self.failing = failing
         self.leases = leases
         self.alone_from = alone_from
         self._company = Company()

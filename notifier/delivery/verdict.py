@@ -3,12 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from jinja2 import TemplateError
+
 from notifier.delivery import retry
 from notifier.delivery.facts import NO_FACTS, Facts
-from notifier.delivery.smtp.outcome import Decision, Outcome
+from notifier.delivery.mail.message import MessageError
+from notifier.delivery.smtp.outcome import Decision, Outcome, clean
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
 from notifier.models import Status
 from notifier.reasons import ReasonCode, sentence
+from notifier.words import WordsError
 
 #: Our own faults (a template that does not render) are tried so often before the row fails.
 COMPOSE_TRIES = 5
@@ -82,9 +86,18 @@ def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
         to=Status.failed if over else Status.pending,
         attempts=tries,
         unknowns=row.unknowns,
-        **why(ReasonCode.not_composed, error=type(error).__name__),
+        **why(ReasonCode.not_composed, error=in_words(error)),
         due=None if over else in_time(row, retry.next_attempt(tries, now)),
     )
+
+
+def in_words(error: Exception) -> str:
+    """Return what people are told about an email that could not be made: the sentence of the error, in one line."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, WordsError | MessageError | TemplateError):
+        # What a program says of itself is no sentence: its sort has to stand beside it.
+        text = f"{type(error).__name__}: {text or 'the log has the details'}"
+    return clean(text)
 
 
 def not_sent(

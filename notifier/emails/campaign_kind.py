@@ -5,7 +5,7 @@ gives the plan its counts, the expansion its rows, `why` its answers, and stops 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -39,6 +39,8 @@ class Occasion:
     settings: Any
     #: When the campaign was made: what happened long before is nobody's news.
     since: datetime
+    #: The edition of its content, for kinds that have editions.
+    edition: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,22 @@ class CampaignKind(EmailKind):
     #: {content}.
     content: ClassVar[bool] = False
 
+    #: Its content makes it the email that it is: a new message takes the next edition, which everybody gets. Kinds
+    #: whose emails differ by period or step have none: whatever is saved is a correction.
+    editions: ClassVar[bool] = False
+    #: The settings that are content: given once, when the campaign is created; from then on content has versions.
+    text_settings: ClassVar[frozenset[str]] = frozenset()
+
     def words(self, settings: Any) -> Words:
         """What operators begin with when they edit the words: as its template files say them."""
         return Words("", "", "")
+
+    def rewritten(self, words: Words, changes: Mapping[str, Any]) -> Words:
+        """Return the content with these of its `text_settings` changed; None takes one away.
+
+        Raises ValueError, with words for people, for a value that cannot be.
+        """
+        raise NotImplementedError
 
     def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """[since, until) of what the mail is about, for readers of `zone`. The slot alone where it is about nothing."""

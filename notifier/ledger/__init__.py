@@ -5,6 +5,7 @@ the claim under which it acts.
 """
 
 from notifier.ledger.bulk import (
+    GIVEN_BACK,
     RING_AGAIN,
     Debt,
     Made,
@@ -17,6 +18,7 @@ from notifier.ledger.bulk import (
     wake_run,
 )
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
+from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
@@ -43,6 +45,7 @@ __all__ = [
     "ANY_DEATHS",
     "AT_REST",
     "EDGES",
+    "GIVEN_BACK",
     "LEASE_EXPIRED",
     "OPEN",
     "RING_AGAIN",
@@ -74,6 +77,8 @@ __all__ = [
     "look",
     "lost_claims",
     "move",
+    "move_content",
+    "never_began",
     "newest_of",
     "overdue",
     "owe",

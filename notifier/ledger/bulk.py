@@ -5,7 +5,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, null, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
@@ -20,6 +33,9 @@ _TABLE = cast("Any", Notification.__table__)
 
 #: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
 RING_AGAIN = timedelta(minutes=10)
+
+#: Stands in the key of a cancelled row that gave its key back, before the row's number. No other key has it.
+GIVEN_BACK = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,15 +169,22 @@ def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int
 def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
     """Cancel rows of this run that wait, `limit` at most. Returns how many. The caller commits.
 
-    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it.
+    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it. Rows that nobody can
+    have got give their key back, so that another run can reach the same people.
     """
     waiting = (_N.run_id == run_id, _N.status == Status.pending)
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
-        .values(status=Status.cancelled, settled_at=now, **why(ReasonCode.run_cancelled))
+        .values(status=Status.cancelled, settled_at=now, dedupe_key=_given_back(), **why(ReasonCode.run_cancelled))
     )
     return changed(session, statement)
+
+
+def _given_back() -> ColumnElement[str]:
+    """The key of a cancelled row: with its own number behind, unless an attempt of it is in doubt."""
+    own = _N.dedupe_key + literal(GIVEN_BACK) + sql_cast(_N.id, String)
+    return case((_N.unknowns == 0, own), else_=_N.dedupe_key)
 
 
 def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:

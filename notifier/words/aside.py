@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TOO_MUCH = "This takes too long, or too much memory. Write it simpler."
 
 
-def draw_aside(words: Words, offered: Mapping[str, Any], context: Mapping[str, Any], *, content: bool = False) -> Drawn:
-    """What `Checked(words, offered).draw(context)` gives, from a process of its own.
+def draw_aside(
+    words: Words, offered: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]], *, content: bool = False
+) -> list[Drawn]:
+    """Return what `Checked(words, offered).draw` gives for each of `contexts`, from one process of its own.
 
-    `offered` and `context` are plain values. Raises WordsError as that does, and where the process had to be ended.
+    `offered` and `contexts` are plain values. Raises WordsError as that does, and where the process had to be ended.
     """
-    asked = json.dumps({"words": asdict(words), "offered": offered, "context": context, "content": content})
+    asked = json.dumps({"words": asdict(words), "offered": offered, "contexts": contexts, "content": content})
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "notifier.words.child"],
@@ -38,4 +40,4 @@ def draw_aside(words: Words, offered: Mapping[str, Any], context: Mapping[str, A
     answer = json.loads(ended.stdout)
     if "error" in answer:
         raise WordsError(**answer["error"])
-    return Drawn(**answer["drawn"])
+    return [Drawn(**drawn) for drawn in answer["drawn"]]

@@ -208,7 +208,7 @@ def test_versions_only_grow() -> None:
     save(campaign, SECOND)
     three = save(campaign, wording.written(one))
     assert (three.number, wording.written(three)) == (3, FIRST)
-    wording.drop(db.session(), campaign, seen=three.id, by=COMMAND_LINE)
+    wording.drop(db.session(), campaign, KINDS, seen=three.id, by=COMMAND_LINE)
     db.session.commit()
     assert db.session.get_one(Campaign, campaign.id).words_id is None
     assert save(campaign, SECOND).number == 4
