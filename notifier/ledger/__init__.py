@@ -18,6 +18,7 @@ from notifier.ledger.bulk import (
 )
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
+from notifier.ledger.holds import count_held, name_hold, wake_held
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
@@ -45,6 +46,7 @@ __all__ = [
     "cancel_run",
     "claim",
     "correct",
+    "count_held",
     "decide_unknown",
     "defer",
     "expire",
@@ -59,6 +61,7 @@ __all__ = [
     "look",
     "lost_claims",
     "move",
+    "name_hold",
     "newest_of",
     "overdue",
     "owe",
@@ -74,6 +77,7 @@ __all__ = [
     "take_as_sent",
     "unknown",
     "wake",
+    "wake_held",
     "wake_run",
     "why",
 ]

@@ -9,6 +9,7 @@ from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
+from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
@@ -30,6 +31,7 @@ __all__ = [
     "DailyTotal",
     "DatabaseIdentity",
     "DigestMark",
+    "DomainProvider",
     "Frequency",
     "Heartbeat",
     "Misfire",
@@ -39,6 +41,7 @@ __all__ = [
     "OperatorSession",
     "Pace",
     "Preference",
+    "ProviderHold",
     "RecoveryCode",
     "Role",
     "RunState",
