@@ -1,6 +1,6 @@
 """create_app(): the only place where the parts meet."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -39,9 +39,12 @@ from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.render import Renderer
 from notifier.delivery.mail.staging import Staging
 from notifier.delivery.mailer import NO_KEY, Mail
+from notifier.delivery.members import Members
 from notifier.delivery.pace import Pace
 from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
+from notifier.delivery.probing import Probing
+from notifier.delivery.provider_holds import ProviderHolds
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.smtp.outcome import Outcome
@@ -49,6 +52,7 @@ from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
+from notifier.dnscheck import DnsResolver, Resolver
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.identity import Hold
@@ -85,9 +89,10 @@ def create_app(
     publish_runs: Publish | None = None,
     kinds: Mapping[str, EmailKind] = KINDS,
     templates: Path = ROOT / "templates",
+    resolver: Callable[[], Resolver] = DnsResolver,
 ) -> Flask:
     """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
-    campaign runs; `kinds` and `templates` replace what it sends.
+    campaign runs; `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
@@ -103,7 +108,7 @@ def create_app(
     # First, so that it sees a form before anything else reads it.
     security.init_app(app, settings.public_url)
     _bind_extensions(app, settings)
-    _wire(app, settings, publish, kinds)
+    _wire(app, settings, publish, kinds, resolver)
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
@@ -203,7 +208,13 @@ def _renderer(templates: Path, auto_reload: bool) -> Renderer:
     return Renderer(templates, auto_reload=auto_reload)
 
 
-def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
+def _wire(
+    app: Flask,
+    settings: Settings,
+    publish: Publish | None,
+    kinds: Mapping[str, EmailKind],
+    resolver: Callable[[], Resolver],
+) -> None:
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
@@ -244,19 +255,9 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     staging = Staging.from_settings(settings)
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
-    breaker, pace = Breaker(db.session), Pace(db.session)
     signups = _signup_limits(settings)
     first_emails = None if signups is None else FirstEmails(db.session, signups)
-    gate = Gate(
-        db.session,
-        breaker,
-        pace,
-        transports=transports.names,
-        choose=transports.choose,
-        limits=Limits.from_settings(settings, campaigns=True),
-        first_emails=first_emails,
-    )
-
+    gate = _gate(app, settings, transports, resolver, first_emails)
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
@@ -334,6 +335,28 @@ def _signup_limits(settings: Settings) -> SignupLimits | None:
 
 def _stop_failing(run_id: int, failed: int, tried: int, error: str) -> None:
     stop_run(db.session, run_id, ReasonCode.content_failing, failed=failed, tried=tried, error=error)
+
+
+def _gate(
+    app: Flask,
+    settings: Settings,
+    transports: Transports,
+    resolver: Callable[[], Resolver],
+    first_emails: FirstEmails | None,
+) -> Gate:
+    probing = Probing(settings.mail_probe_first, settings.mail_probe_longest)
+    keep = timedelta(seconds=settings.mail_mx_ttl)
+    return Gate(
+        db.session,
+        Breaker(db.session, probing=probing),
+        Pace(db.session),
+        transports=transports.names,
+        choose=transports.choose,
+        limits=Limits.from_settings(settings, campaigns=True),
+        first_emails=first_emails,
+        holds=ProviderHolds(db.session, probing=probing, witnesses=settings.mail_provider_witnesses),
+        members=Members(db.session, resolver, app.app_context, keep=keep) if keep else None,
+    )
 
 
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:

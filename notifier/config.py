@@ -104,6 +104,13 @@ class Settings(BaseSettings):
     #: A run is paused where more than this share of its emails, of so many at least, cannot be made.
     mail_content_failures: float = Field(0.05, gt=0, le=1)
     mail_content_failures_least: int = Field(20, ge=1)
+    #: Seconds from a hold to its first probe, and at most from one probe to the next: each waits twice as long.
+    mail_probe_first: float = Field(60, gt=0, le=3600)
+    mail_probe_longest: float = Field(300, gt=0, le=86400)
+    #: Held domains of one provider's customers, within ten minutes, that show that the provider itself refuses us.
+    mail_provider_witnesses: int = Field(5, ge=1)
+    #: For how long the mail servers of a domain (MX) are remembered. 0: DNS is never asked for them.
+    mail_mx_ttl: float = Field(7 * 86400.0, ge=0, le=366 * 86400)
     #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
     mail_concurrency_per_domain: int | None = Field(None, gt=0)
     #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.

@@ -71,12 +71,18 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
             f"MAIL_HEARTBEAT ({settings.heartbeat:g} s) must be shorter than MAIL_FENCE ({settings.fence:g} s), "
             f"and that shorter than MAIL_LEASE ({settings.mail_lease:g} s), or two hosts may send one email"
         )
+    if settings.mail_probe_longest < settings.mail_probe_first:
+        yield "MAIL_PROBE_LONGEST: must not be shorter than MAIL_PROBE_FIRST"
     if bool(settings.mail_username) != bool(settings.mail_password):
         yield "MAIL_USERNAME and MAIL_PASSWORD: set both or neither"
     if not settings.redis_url:
-        for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
-            if getattr(settings, name) is not None:
-                yield f"{name.upper()} needs REDIS_URL: all workers count there together"
+        yield from _limits_without_redis(settings)
+
+
+def _limits_without_redis(settings: "Settings") -> Iterator[str]:
+    for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
+        if getattr(settings, name) is not None:
+            yield f"{name.upper()} needs REDIS_URL: all workers count there together"
 
 
 def mistakes_in_production(settings: "Settings") -> Iterator[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier import heartbeats, identity, ledger
 from notifier.database_clock import DatabaseClock
+from notifier.held_providers import held_providers
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
 from notifier.models.notification import FAILED
 from notifier.schema import Schema
@@ -67,6 +68,7 @@ def examine(session: Session, now: datetime, schema: Schema | None = None) -> li
             _failed(session, now),
             _lost_claims(session, now),
             *_held(session, now),
+            *_held_providers(session),
             *_campaigns(session, now),
             *_chores(session, now),
         ]
@@ -194,6 +196,20 @@ def _why_held(row: TransportState, now: datetime) -> str:
     probe = "" if row.next_probe_at is None else f"; next probe at {row.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
     held = f"held since {row.held_since:%Y-%m-%d %H:%M:%S} UTC ({(now - row.held_since).total_seconds():.0f} s)"
     return f"{held}: {said}{probe}"
+
+
+def _held_providers(session: Session) -> list[Finding]:
+    """One finding for each provider that refuses our emails. A single domain is no fault of the whole: it is told."""
+    return [
+        Finding(
+            f"provider {each.name}",
+            ok=not each.known,
+            detail=f"refuses our emails through {each.transport} since {each.since:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{each.said}; waiting: {each.count}; next probe at {each.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
+            + (f"; see {each.page}" if each.page else ""),
+        )
+        for each in held_providers(session)
+    ]
 
 
 def _chores(session: Session, now: datetime) -> list[Finding]:

@@ -23,7 +23,7 @@ from notifier.delivery.settler import Settler
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
-from notifier.ledger import Claimed
+from notifier.ledger import Claimed, Settlement
 from notifier.models import Status
 from notifier.reasons import ReasonCode
 
@@ -111,10 +111,20 @@ class Batch:
                 continue
             if refusal is not None:
                 self.settler.add(not_sent(row, refusal.to, refusal.code, refusal.reason, due=refusal.due))
-            elif self._portion.stopped:
-                self.settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
+            elif (stays := self._stays(row)) is not None:
+                self.settler.add(stays)
             elif owed is not None:
                 yield owed
+
+    def _stays(self, row: Claimed) -> Settlement | None:
+        """Return the end of a try that must not begin: this portion has ended, or its provider refuses us by now."""
+        if self._portion.stopped:
+            return not_sent(row, Status.pending, self._portion.stopped, due=clock.now())
+        closed = self._portion.closed_to(row.recipient)
+        if closed is None:
+            return None
+        due = closed.until or clock.now()
+        return not_sent(row, Status.pending, closed.code, closed.reason, due=due, hold_key=closed.key)
 
     def _refusal(self, owed: Owed, look: Look) -> Halt | None:
         row, staging = owed.notification, self._sender.staging

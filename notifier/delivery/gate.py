@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from notifier import clock, ledger
+from notifier import clock, ledger, providers
 from notifier.delivery.breaker import Breaker, Change, Go, Probe, Wait
 from notifier.delivery.first_emails import SLOWED_KEY, FirstEmails
 from notifier.delivery.limits import Limits
-from notifier.delivery.pace import Pace, domain_key, transport_key
+from notifier.delivery.members import Members
+from notifier.delivery.pace import Pace, domain_key, provider_key, transport_key
+from notifier.delivery.provider_holds import HoldProbe, ProviderHolds
 from notifier.delivery.recheck import PAUSE
+from notifier.delivery.routes import Closed, Detained, Route, Routes
 from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
 from notifier.delivery.turns import Turns, domain_of, domains
 from notifier.reasons import ReasonCode
@@ -32,10 +35,21 @@ class Portion:
     _report: Callable[["Portion", str, Outcome, datetime], None]
     #: Set while this portion is the one mail that finds out whether a held transport works again.
     probe: Probe | None = None
+    #: Domain -> the probe of a held provider that the one row at this domain is. Shared by the portions of a route.
+    probes: dict[str, HoldProbe] = field(default_factory=dict)
     #: Why nothing more may be sent: the way was closed meanwhile. None while it is open.
     stopped: ReasonCode | None = field(default=None)
     #: Keys of its rows that were left because they are to be made alone.
     solitary: list[int] = field(default_factory=list)
+    #: Scope (`providers.scope_of`) -> why nothing more may be sent there.
+    closed: dict[str, Closed] = field(default_factory=dict)
+
+    def closed_to(self, recipient: str) -> Closed | None:
+        """Return why nothing may be sent to this recipient by this portion any more; None if it may."""
+        if not self.closed:
+            return None
+        closed = self.closed.get(providers.scope_of(domain_of(recipient)))
+        return closed if closed is not None and closed.is_closed(clock.now()) else None
 
     def report(self, recipient: str, outcome: Outcome, now: datetime) -> None:
         """Tell what a mail of this portion met: it is what the next ones would meet."""
@@ -64,16 +78,20 @@ class Gate:
         choose: Callable[[Sequence[str]], str],
         limits: Limits | None = None,
         first_emails: FirstEmails | None = None,
+        holds: ProviderHolds | None = None,
+        members: Members | None = None,
     ) -> None:
         """`transports` are all names; `choose` picks one of those that are not held.
 
-        `limits` is None where none is set, `first_emails` where sign-ups have no limits.
+        `limits` is None if none is set, `first_emails` if sign-ups have no limits. `holds` and `members`: which
+        providers refuse us, and who their customers are.
         """
         self._session = session
         self._breaker = breaker
         self._pace = pace
         self._transports = transports
         self._choose = choose
+        self._routes = Routes(session, holds or ProviderHolds(session), pace, choose, members)
         self._turns = None if limits is None else Turns(session, limits)
         self._first_emails = first_emails
 
@@ -92,27 +110,44 @@ class Gate:
             self._hold(pks, way)
             yield Deferred(pks)
         elif way is not None:
-            yield from self._by(*way, pks, now, bulk=bulk)
+            yield from self._by_routes(*way, pks, now, bulk=bulk)
+
+    def _by_routes(
+        self, name: str, open_: Sequence[str], probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
+    ) -> Generator[Portion | Deferred, None, None]:
+        """The portions by `name`, or by other transports where a provider refuses us through that one."""
+        if self._routes.are_clear(now):
+            yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk)
+            return
+        for part in self._routes.of(pks, name, open_, now):
+            if isinstance(part, Detained):
+                self._routes.detain(part)
+                yield Deferred(part.pks, briefly=part.code is ReasonCode.provider_slowed)
+            else:
+                yield from self._by(part, probe, now, bulk=bulk)
+                probe = None
+        self._give_back(probe, clock.now())
 
     def _by(
-        self, name: str, probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
+        self, route: Route, probe: Probe | None, now: datetime, *, bulk: bool
     ) -> Generator[Portion | Deferred, None, None]:
         """The portions of one transport."""
-        ready = self._unpaused(name, pks, now)
-        if len(ready) < len(pks):
-            yield Deferred(sorted(set(pks) - set(ready)), briefly=True)
+        ready = self._unpaused(route.transport, route.pks, now)
+        if len(ready) < len(route.pks):
+            yield Deferred(sorted(set(route.pks) - set(ready)), briefly=True)
         if probe is not None:
             self._defer(ready[1:], now + LOOK_AGAIN, ReasonCode.transport_held)
             ready = ready[:1]
         waiting = set(ready)
-        portion = Portion(name, (), self._reported, probe)
+        portion = Portion(route.transport, (), self._reported, probe)
         try:
             for group in self._granted(ready, now, bulk=bulk):
-                portion = Portion(name, group, self._reported, portion.probe)
+                portion = Portion(route.transport, group, self._reported, portion.probe, route.probes)
                 waiting.difference_update(group)
                 yield portion
         finally:
             self._give_back(portion.probe, clock.now())
+            self._routes.give_back(route, clock.now())
         if waiting:
             yield Deferred(sorted(waiting), briefly=True)
 
@@ -135,17 +170,19 @@ class Gate:
         if probe is not None:
             self._breaker.unused(probe, now)
 
-    def _way(self, now: datetime) -> tuple[str, Probe | None] | Wait:
-        """A transport and, where it is held, the probe that is due; or until when all of them are held."""
+    def _way(self, now: datetime) -> tuple[str, Sequence[str], Probe | None] | Wait:
+        """A transport, those that are open beside it and, where it is held, the probe that is due; or until when all
+        of them are held.
+        """
         answers: dict[str, Go | Wait] = {}
         for name in self._transports:
             answer = self._breaker.ask(name, now)
             if isinstance(answer, Probe):
-                return name, answer  # the others are not asked: a probe that nobody uses is lost for minutes
+                return name, [name], answer  # the others are not asked: a probe that nobody uses is lost for minutes
             answers[name] = answer
         open_ = [name for name, answer in answers.items() if isinstance(answer, Go)]
         if open_:
-            return self._choose(open_), None
+            return self._choose(open_), open_, None
         return min((answer for answer in answers.values() if isinstance(answer, Wait)), key=lambda wait: wait.until)
 
     def _of_paused_runs(self, pks: Sequence[int], now: datetime) -> set[int]:
@@ -180,9 +217,9 @@ class Gate:
             self._defer(group, until, ReasonCode.domain_slowed)
         return ready
 
-    def _defer(self, pks: Sequence[int], until: datetime, code: ReasonCode) -> None:
+    def _defer(self, pks: Sequence[int], until: datetime, code: ReasonCode, **details: str) -> None:
         if pks:
-            ledger.defer(self._session(), pks, until=until, code=code)
+            ledger.defer(self._session(), pks, until=until, code=code, **details)
             self._session().commit()
 
     def _reported(self, portion: Portion, recipient: str, outcome: Outcome, now: datetime) -> None:
@@ -190,13 +227,21 @@ class Gate:
         portion.probe = None
         if change is Change.resumed:
             self._wake(now)
+        domain = domain_of(recipient)
+        if portion.probes or outcome.scope is Scope.PROVIDER:
+            self._routes.report(portion.transport, domain, outcome, now, probe=portion.probes.pop(domain, None))
         match outcome.decision:
             case Decision.ACCEPTED if self._pace.is_slowing:
-                self._pace.eased((transport_key(portion.transport), domain_key(domain_of(recipient))), now)
+                by_provider = provider_key(portion.transport, providers.scope_of(domain))
+                self._pace.eased((transport_key(portion.transport), domain_key(domain), by_provider), now)
+            case Decision.HOLD | Decision.THROTTLE if outcome.scope is Scope.PROVIDER:
+                # Only this provider's rows wait: all else of the portion goes on.
+                closed = self._routes.closed(portion.transport, domain, outcome, now)
+                portion.closed[closed.scope] = closed
             case Decision.HOLD:
                 portion.stopped = ReasonCode.transport_held
             case Decision.THROTTLE if outcome.scope in {Scope.DOMAIN, Scope.RECIPIENT}:
-                self._pace.slow(domain_key(domain_of(recipient)), now)
+                self._pace.slow(domain_key(domain), now)
             case Decision.THROTTLE:
                 self._pace.slow(transport_key(portion.transport), now)
                 portion.stopped = ReasonCode.transport_slowed

@@ -20,6 +20,7 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
+from notifier.ledger.holds import count_held, name_hold, wake_held
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
@@ -63,6 +64,7 @@ __all__ = [
     "cancel_run",
     "claim",
     "correct",
+    "count_held",
     "decide_unknown",
     "defer",
     "expire",
@@ -78,6 +80,7 @@ __all__ = [
     "lost_claims",
     "move",
     "move_content",
+    "name_hold",
     "never_began",
     "newest_of",
     "overdue",
@@ -95,6 +98,7 @@ __all__ = [
     "take_as_sent",
     "unknown",
     "wake",
+    "wake_held",
     "wake_run",
     "why",
 ]

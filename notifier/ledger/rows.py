@@ -202,17 +202,28 @@ def changed(session: Session, statement: Update) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def defer(session: Session, pks: Collection[int], *, until: datetime, code: ReasonCode, **details: object) -> int:
+def defer(
+    session: Session,
+    pks: Collection[int],
+    *,
+    until: datetime,
+    code: ReasonCode,
+    hold_key: str | None = None,
+    **details: object,
+) -> int:
     """Let these waiting rows wait until `until` because of `code`: a limit or a pause does not let them go before.
 
-    At its deadline it waits no longer: there the sweep brings it to rest, visibly.
-    Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
+    At its deadline it waits no longer: there the sweep brings it to rest, visibly. `hold_key`: what `wake_held` finds
+    it by. Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
     """
     due = case((_N.deadline < until, _N.deadline), else_=until)
+    values: dict[str, Any] = {"next_attempt_at": due, "ring_at": due, **why(code, **details)}
+    if hold_key is not None:
+        values["hold_key"] = hold_key
     statement = (
         update(_N)
         .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at < due)
-        .values(next_attempt_at=due, ring_at=due, **why(code, **details))
+        .values(**values)
     )
     return changed(session, statement)
 

@@ -8,6 +8,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import check_edge
+from notifier.ledger.holds import name_hold
 from notifier.ledger.statements import Ended, end_tries
 from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
@@ -47,6 +48,8 @@ class Settlement(NamedTuple):
     owner: str | None = None
     #: Of a row that waits again: the processes that died while they were making it.
     deaths: int = 0
+    #: The hold of a provider that it waits for from now on.
+    hold_key: str | None = None
 
 
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
@@ -61,6 +64,7 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
         some = [end for end in ends if (end.to is Status.pending) is waiting]
         if some:
             ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
+    _name_holds(session, ends)
     _keep_attempts(session, ends, now)
     _keep_deaths(session, ends)
     return ended
@@ -132,6 +136,13 @@ def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:
             waits = (Notification.id == end.pk, Notification.claims == end.claim, Notification.status == Status.pending)
             statement = update(Notification).where(*waits).values(deaths=end.deaths)
             session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _name_holds(session: Session, ends: Sequence[Settlement]) -> None:
+    """Store the key of the hold of those that wait for one. It is no part of the common statement: few have one."""
+    waiting = [end for end in ends if end.hold_key is not None]
+    for key in sorted({end.hold_key for end in waiting if end.hold_key}):
+        name_hold(session, [end.pk for end in waiting if end.hold_key == key], key)
 
 
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:

@@ -9,6 +9,7 @@ from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
+from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
@@ -31,6 +32,7 @@ __all__ = [
     "DailyTotal",
     "DatabaseIdentity",
     "DigestMark",
+    "DomainProvider",
     "Frequency",
     "Heartbeat",
     "Misfire",
@@ -40,6 +42,7 @@ __all__ = [
     "OperatorSession",
     "Pace",
     "Preference",
+    "ProviderHold",
     "RecoveryCode",
     "Role",
     "RunState",

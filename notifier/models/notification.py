@@ -84,6 +84,14 @@ class Notification(Base):
             postgresql_where=text(FAILED),
             sqlite_where=text(FAILED),
         ),
+        # What waits for the end of a hold. Rows that never waited for one cost it nothing.
+        Index(
+            "ix_notifications_hold_key_status",
+            "hold_key",
+            "status",
+            postgresql_where=text("hold_key IS NOT NULL"),
+            sqlite_where=text("hold_key IS NOT NULL"),
+        ),
         # What became of a run, what of it still waits, and its mails in each status, newest first.
         Index(
             "ix_notifications_run_id_status_id",
@@ -120,6 +128,9 @@ class Notification(Base):
     reason_code: Mapped[str | None] = mapped_column(String(32))
     #: The same for people: the sentence of the code, with its details.
     reason: Mapped[str | None] = mapped_column(String(200))
+    #: The hold or slowdown of a provider that it waits for (`providers.key`). Counts only while the reason code says
+    #: so: a row that goes on keeps it.
+    hold_key: Mapped[str | None] = mapped_column(String(320))
     #: The fencing token: +1 with every claim; a settle must name the claim that it settles.
     claims: Mapped[int] = mapped_column(Integer, default=0)
     #: Tries that count against the mail (a server that is away does not).

@@ -18,6 +18,7 @@ from notifier.models import (
     Attempt,
     AuditEntry,
     Notification,
+    ProviderHold,
     Role,
     Status,
     Suppression,
@@ -330,6 +331,32 @@ def test_the_dashboard_shows_what_waits_and_what_is_unknown(app: Flask, here: De
     fragment = here.get("/admin/now", headers={"X-Poll": "1"}).text
     assert "<html" not in fragment
     assert "<span>waiting</span>" in fragment
+
+
+def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) -> None:
+    waiting = {"reason_code": "provider_held", "reason": "Microsoft refuses our emails", "hold_key": "smtp:microsoft"}
+    stored(app, 1, **waiting)
+    stored(app, 2, **waiting)
+    with app.app_context():
+        hold = ProviderHold(
+            key="smtp:microsoft",
+            transport="smtp",
+            scope="microsoft",
+            held_since=NOON,
+            phase="eod",
+            code=550,
+            text="Access denied, <b>sending domain</b>",
+            next_probe_at=NOON + timedelta(minutes=2),
+            probes=1,
+        )
+        db.session.add(hold)
+        db.session.commit()
+    for page in (here.get("/admin/").text, here.get("/admin/now", headers={"X-Poll": "1"}).text):
+        assert "<strong>Microsoft</strong> refuses our emails (through smtp) since" in page
+        assert "eod 550 Access denied, &lt;b&gt;sending domain&lt;/b&gt;" in page
+        assert "2 emails wait" in page
+        assert 'href="https://sendersupport.olc.protection.outlook.com/pm/"' in page
+        assert "deadline" in page
 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:

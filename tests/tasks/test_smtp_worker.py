@@ -236,8 +236,11 @@ def test_a_reply_has_its_decision_and_its_effects(
     assert (row.lease_until, row.claims, row.transport) == (None, 1, "smtp")
 
     # The way: held or slowed where the server wants that, and else open for the next mail.
-    assert len(live.held()) == len(alerts(caplog)) == (expected == "HOLD")
-    key = "domain:example.com" if scope in {"domain", "recipient"} else "transport:smtp"
+    by_provider = scope == "provider"
+    assert len(live.held()) == len(alerts(caplog)) == (expected == "HOLD" and not by_provider)
+    assert len(live.held_providers()) == (expected == "HOLD" and by_provider)
+    slowed = {"domain": "domain:example.com", "provider": "provider:smtp:example.com"}
+    key = slowed.get(scope.replace("recipient", "domain"), "transport:smtp")
     assert set(live.paused()) == ({key} if expected == "THROTTLE" else set())
     assert all(until > before for until in live.paused().values())
 
@@ -273,9 +276,14 @@ def explained(live: Live, row: Notification, case: dict[str, Any]) -> None:
     said = case["reply"][4:].split(" ", 1)[-1] if code else ""
     assert said in (row.last_text or "")
     assert row.last_text == attempt.text
-    reasons = {"HOLD": ReasonCode.transport_held, "UNKNOWN": ReasonCode.delivery_uncertain}
-    expected = reasons.get(case["expect"])
-    reason = said if expected is None else sentence(expected)
+    reasons = {
+        ("HOLD", False): ReasonCode.transport_held,
+        ("HOLD", True): ReasonCode.provider_held,
+        ("THROTTLE", True): ReasonCode.provider_slowed,
+        ("UNKNOWN", False): ReasonCode.delivery_uncertain,
+    }
+    expected = reasons.get((case["expect"], case["scope"] == "provider"))
+    reason = said if expected is None else sentence(expected, provider="example.com")
     assert reason in (row.reason or "")
     for held in live.held():
         assert (held.name, held.phase, held.code) == ("smtp", attempt.phase, code)
