@@ -146,10 +146,11 @@ class Accounts:
         if self._limits is None:
             self._add(session, user, kind, last, Turn(now, SignupEmail()), now)
             return
+        # Asked in every case: the time that an answer takes must not tell who has just had an email.
+        turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
         waits = last is not None and last.status == Status.pending and last.next_attempt_at > now
         if last is not None and not waits and now - last.created_at < COOL_DOWN:
             return
-        turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
         if last is not None and waits and not self._overtakes(session, last, turn, now):
             return
         row = self._add(session, user, kind, last, turn, now)

@@ -8,8 +8,9 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -79,6 +80,7 @@ def add(
     """Suppress this address; False where it already is (the first reason stays). The caller commits.
 
     `until`: when it ends by itself; `link`: the fingerprint of the link that made it, whose holder may take it back.
+    One that would end by itself gives way to one that does not.
     """
     new = Suppression(
         identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
@@ -87,5 +89,13 @@ def add(
         with session.begin_nested():
             session.add(new)
     except IntegrityError:
-        return False
+        return until is None and _made_lasting(session, new)
     return True
+
+
+def _made_lasting(session: Session, new: Suppression) -> bool:
+    """Put the new reason in the place of one that would end by itself. False if there is none."""
+    passing = update(Suppression).where(Suppression.identity_key == new.identity_key, Suppression.until.is_not(None))
+    values = {"reason": new.reason, "source": new.source, "evidence": new.evidence, "until": None, "link": None}
+    result = session.execute(passing.values(values).execution_options(synchronize_session="fetch"))
+    return bool(cast("CursorResult[Any]", result).rowcount)

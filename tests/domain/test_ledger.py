@@ -304,3 +304,13 @@ def test_a_suppression_counts_for_the_address_that_the_email_goes_to(context: Fl
         suppressions.add(db.session(), key, reason=SuppressionReason.hard_bounce, source="smtp", evidence="")
     rows = ledger.claim(db.session(), [to_old, to_new, other], now=NOON, lease=LEASE, owner="a worker")
     assert [row.user and row.user.suppressed for row in rows] == ["hard_bounce", None, "hard_bounce"]
+
+
+def test_a_name_is_told_once_its_owner_has_confirmed(context: Flask) -> None:
+    pks = [make_owed(1), make_owed(2)]
+    first = select(Notification.user_id).where(Notification.id == pks[0]).scalar_subquery()
+    db.session.execute(update(User).values(display_name="Call 555-0100"))
+    db.session.execute(update(User).where(User.id == first).values(verified_at=NOON))
+    claimed = ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
+    for rows in (claimed, ledger.look(db.session(), pks), ledger.held_by(db.session(), "a worker")):
+        assert sorted(row.user.display_name for row in rows if row.user) == ["", "Call 555-0100"]

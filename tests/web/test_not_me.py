@@ -127,6 +127,23 @@ def test_other_suppressions_are_never_purged(context: Flask, frozen: time_machin
     assert purge(db.session)["suppressions"] == 0
 
 
+def test_a_suppression_that_lasts_takes_the_place_of_one_that_ends(app: Flask, visitor: Visitor) -> None:
+    path = signed_up(app, visitor)
+    press(visitor, path)
+    visitor.sign_up(EMAIL)
+    with app.app_context():
+        for new in (True, False):
+            made = suppressions.add(
+                db.session(), EMAIL, reason=SuppressionReason.hard_bounce, source="smtp", evidence="550"
+            )
+            assert made is new
+        db.session.commit()
+        found = suppressions.find(db.session(), EMAIL)
+        assert found is not None
+        assert (found.reason, found.until, found.evidence) == ("hard_bounce", None, "550")
+    assert visitor.get(path).status_code == 404
+
+
 def test_a_confirmed_account_is_not_ended_by_it(app: Flask, visitor: Visitor) -> None:
     path = signed_up(app, visitor)
     token = visitor.token(path)
