@@ -7,6 +7,7 @@ from functools import partial
 from bench.faults.bombing import email_bombing
 from bench.faults.brokers import Absence, broker_away, poison_body, rabbit_restart
 from bench.faults.campaign import campaign_kill9
+from bench.faults.content import content_correction
 from bench.faults.kill9 import kill9
 from bench.faults.restore import restore
 from bench.faults.result import Result
@@ -36,7 +37,7 @@ class Fault:
 
 
 def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, delay_ms: float) -> list[Fault]:
-    """`mails` and `kills` are those of kill9; campaign_kill9 has as many mails."""
+    """`mails` and `kills` are those of kill9; campaign_kill9 and content_correction have as many mails."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
         *(
@@ -53,6 +54,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         ),
         Fault("rabbit_restart", partial(rabbit_restart, mails=mails)),
         *(Fault("poison_body", partial(poison_body, kind=kind)) for kind in BROKERS),
+        Fault("content_correction", partial(content_correction, users=mails, seed=seed, delay_ms=delay_ms)),
         Fault("worker_kill9_after_dot", kill_after_dot),
         Fault("worker_sigterm_midsend", sigterm_midsend),
         Fault("broker_flushall", flush_broker),

@@ -63,7 +63,7 @@ def save(app: Flask, campaign: Campaign, words: Words, change: str | None, note:
         choices = click.Choice(["correction", "new-message"])
         change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
     try:
-        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, words)
+        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, words, plain=True)
         return wording.save(
             session, campaign, words, kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note=note[:300],
             now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),

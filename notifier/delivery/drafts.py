@@ -22,7 +22,7 @@ from notifier.emails.wording import EXAMPLES, Example, offered, values
 from notifier.ledger import Claimed, Recipient
 from notifier.links import Links
 from notifier.tokens import Signer
-from notifier.words import Drawn, Filled, Words, WordsError, draw_aside, lay_out
+from notifier.words import Checked, Drawn, Filled, Words, WordsError, draw_aside, lay_out
 from notifier.words.shapes import fit, shape_of
 
 log = structlog.get_logger(__name__)
@@ -47,11 +47,14 @@ class Drafts:
         (filled,) = _filled(kind, words, [values(owed, known)])
         return self._composer.draft(owed, known, filled, example=True)
 
-    def check(self, kind: CampaignKind, words: Words) -> None:
-        """Raise WordsError for words that cannot be made for one of EXAMPLES, and say for whom."""
+    def check(self, kind: CampaignKind, words: Words, *, plain: bool = False) -> None:
+        """Raise WordsError for words that cannot be made for one of EXAMPLES, and say for whom.
+
+        `plain`: nothing new in them is more than text, so that no process of its own has to fill them in.
+        """
         people = [self._owed(kind, person) for person in EXAMPLES]
         contexts = [values(owed, self._composer.known(owed, kind.offers)) for owed in people]
-        for person, drawn in zip(EXAMPLES, _drawn(kind, words, contexts), strict=True):
+        for person, drawn in zip(EXAMPLES, _drawn(kind, words, contexts, plain=plain), strict=True):
             try:
                 lay_out(drawn, language=words.read_in, strict=True)
             except WordsError as error:
@@ -115,7 +118,12 @@ def _filled(kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, An
     return [lay_out(drawn, language=words.read_in, strict=True) for drawn in _drawn(kind, words, contexts)]
 
 
-def _drawn(kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+def _drawn(
+    kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
+) -> list[Drawn]:
     names = offered(kind)
     known = [fit(shape_of(names), context) for context in contexts]
+    if plain:
+        checked = Checked(words, names, content=kind.content)
+        return [checked.draw(context) for context in known]
     return draw_aside(words, names, known, content=kind.content)

@@ -218,7 +218,7 @@ def test_the_form_never_takes_content_and_says_so(app: Flask, here: Desk) -> Non
     with app.app_context():
         make_campaign()
     fields = {
-        "version": 1, "campaign": 1, "kind": "announcement", "title": "Other title", "repeat": "by_hand", "zone": "UTC",
+        "version": 1, "campaign": 1, "kind": "announcement", "title": "Other title", "repeat": "manual", "zone": "UTC",
         "verified": "any", "misfire": "run_late", "on_unknown": "never", "settings-subject": "Typed here",
     }  # fmt: skip
     answer = here.send("/admin/campaigns/1/edit", fields)
@@ -236,7 +236,7 @@ def test_a_new_announcement_is_written_in_its_form(app: Flask, here: Desk) -> No
     made = here.send(
         "/admin/campaigns/new",
         {
-            "kind": "announcement", "name": "winter", "title": "Winter", "repeat": "by_hand", "zone": "UTC",
+            "kind": "announcement", "name": "winter", "title": "Winter", "repeat": "manual", "zone": "UTC",
             "verified": "any", "misfire": "run_late", "on_unknown": "never", "settings-subject": "Winter news",
             "settings-heading": "Winter", "settings-paragraphs": "It is cold.",
         },
