@@ -62,7 +62,7 @@ from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, readers, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
@@ -318,6 +318,7 @@ def _wire(
     assert log_setup.configure_logging
     assert results.queued
     assert readers.say_what_nobody_reads
+    assert shutdown.stop
 
 
 def _signup_limits(settings: Settings) -> SignupLimits | None:

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import and_, func, select, text
 from sqlalchemy.orm import Session
 
-from notifier import audience, clock, ledger
+from notifier import audience, clock, ledger, stopping
 from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
@@ -53,7 +53,9 @@ class Expansion:
         self._chunk = chunk
 
     def run(self, run_id: int) -> bool:
-        """Expand this run to its end. False where somebody else is at it, or it is paused, cancelled or expanded."""
+        """Expand this run to its end. False if another worker is at it, it is paused, cancelled or expanded, or this
+        process is to stop.
+        """
         size, first = min(FIRST, self._chunk), True
         while True:
             started = time.monotonic()
@@ -65,6 +67,8 @@ class Expansion:
             self._ring(step.keys)
             if step.over:
                 return True
+            if stopping.is_asked():  # the tick lets another worker go on where this one was
+                return False
             first = False
 
     def _next_size(self, size: int, took: float) -> int:

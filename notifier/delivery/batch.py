@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 GONE = halt(Status.skipped, ReasonCode.account_gone)
 
 #: Of the time that a stopping process has left, this share may be spent on the emails that are on the wire.
-ON_THE_WIRE = 0.75
+ON_THE_WIRE = 0.7
 
 #: Stands for the moment at which an email was made, once its body goes out.
 BEGUN: Final = -inf
@@ -88,7 +88,7 @@ class Batch:
         messages = self._composed(self._wanted())
         for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
             self._settle(pk, outcome)
-        self._page.making(())
+        self._page.makes(0)
         self.settler.flush()
         if self._first_bounced:
             self._sender.on_first_bounce()
@@ -169,6 +169,8 @@ class Batch:
 
         Once it is told to end it claims and begins no more, and gives back what it has not begun.
         """
+        # The transport asks, so nothing is being made at this moment.
+        self._page.makes(0)
         if self._end_by is None:
             left = stopping.seconds_left()
             if left is not None:
@@ -196,6 +198,7 @@ class Batch:
 
     def replied(self, pk: int, outcome: Outcome) -> None:
         """Note how the attempt ended. Raises OSError."""
+        self._page.makes(0)
         entry = self._under_way.get(pk)
         if entry is not None:
             row, facts, _ = entry

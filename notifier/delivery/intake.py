@@ -19,9 +19,6 @@ from notifier.ledger import Claimed
 #: next one, and ends that wait to be stored.
 CHUNK = 250
 
-#: Emails that one record names before they are made: of them its process may die.
-NAMED_TOGETHER = 10
-
 #: Seconds for which a last look at campaign mail holds.
 FRESH = 1.0
 
@@ -70,12 +67,11 @@ class Intake:
             chunk = coming.result()
             following: Future[_Chunk] | None = None
             for index, row in enumerate(chunk.rows):
-                if index % NAMED_TOGETHER == 0:
-                    self._page.making([each.id for each in chunk.rows[index : index + NAMED_TOGETHER]])
                 if index == len(chunk.rows) // 2 and start < len(pks) and is_open():
                     following = self._aside(self._take, pks[start : start + CHUNK])
                 if row.run_id is not None and time.monotonic() - chunk.looked > FRESH:
                     chunk = self._aside(self._again, chunk.rows, index).result()
+                self._page.makes(row.id)
                 yield row, chunk.look
             if following is None:
                 if start >= len(pks) or not is_open():
@@ -107,7 +103,7 @@ class Intake:
         looked = time.monotonic()
         planned = [row.id for row in rows[index:] if row.run_id is not None]
         if planned:
-            self._page.loading(planned)
+            self._page.loads(planned)
         try:
             look = self._recheck.look(rows[index:])
         except DBAPIError:
@@ -117,5 +113,5 @@ class Intake:
             look = Look(fault=error)
         finally:
             if planned:
-                self._page.loading(())
+                self._page.loads(())
         return _Chunk(rows, look, looked)

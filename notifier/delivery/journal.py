@@ -23,8 +23,9 @@ from time import time
 import structlog
 
 from notifier import ledger
-from notifier.delivery import records
+from notifier.delivery import marks, records
 from notifier.delivery.facts import Facts
+from notifier.delivery.marks import Marks
 from notifier.delivery.records import Trace
 from notifier.delivery.smtp.outcome import Outcome
 
@@ -56,6 +57,7 @@ class _File:
         #: The numbers of the F records that the file has.
         self.numbers: dict[tuple[str | None, str | None], int] = {}
         self.counter = count(1)
+        self.marks = Marks(path)
         self._head = records.DURABLE if durable else b""
         if durable:
             self.write(self._head, sync=True)
@@ -90,7 +92,7 @@ class Page:
     def __init__(self, file: _File, *, durable: bool) -> None:
         self._file = file
         self._durable = durable
-        self._making, self._loading = next(file.counter), next(file.counter)
+        self._slot, self._mark = next(file.counter), file.marks.take()
         #: The name under which the batch claims rows, 64 characters at most.
         self.owner = file.owner
 
@@ -102,15 +104,18 @@ class Page:
         """Note how the attempt ended."""
         self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
 
-    def making(self, pks: Iterable[int]) -> None:
-        """Note that these emails are made next: of them the process may die. Never raises: then nobody is blamed."""
-        with suppress(OSError):
-            self._file.write(records.making(self._making, pks))
+    def makes(self, pk: int) -> None:
+        """Note that this email is being made: of that its process may die. 0: none is."""
+        self._file.marks.set(self._mark, pk)
 
-    def loading(self, pks: Iterable[int]) -> None:
+    def loads(self, pks: Iterable[int]) -> None:
         """Note that data of these emails is being read; with no keys, that it has been. Never raises."""
-        with suppress(OSError):
-            self._file.write(records.making(self._loading, pks))
+        with suppress(OSError):  # then their reading is never blamed
+            self._file.write(records.loading(self._slot, pks))
+
+    def close(self) -> None:
+        """The batch is over."""
+        self._file.marks.give_back(self._mark)
 
     def _number(self, facts: Facts) -> int:
         """Return the number of what many emails have in common; the first email writes it down."""
@@ -147,12 +152,14 @@ class Journal:
         If the batch fails, its records are kept: the file is given up, unlocked, for a replay.
         """
         file = self._join()
+        page = Page(file, durable=self._durable)
         try:
-            yield Page(file, durable=self._durable)
+            yield page
         except BaseException:
             file.give_up()
             raise
         finally:
+            page.close()
             self._leave(file)
 
     def _join(self) -> _File:
@@ -223,6 +230,7 @@ def mark_used(path: Path) -> None:
 
 def retire(path: Path, *, keep: bool) -> None:
     """Remove a journal that has nothing more to tell, or set it aside for people. Raises OSError."""
+    marks.remove(path)
     if keep:
         path.rename(path.with_suffix(KEPT))
     else:
@@ -257,4 +265,6 @@ def _boot() -> str:
 
 def read(path: Path) -> Trace:
     """Return what the journal tells. Raises OSError."""
-    return records.parse(path.read_bytes())
+    trace = records.parse(path.read_bytes())
+    trace.making = marks.read(path)
+    return trace

@@ -6,7 +6,7 @@ a field that is not known.
     F number template_version transport         what many emails have in common, said once
     B pk claim number message_id                the body of this email goes out next
     R pk claim number message_id at outcome     its attempt has ended, `at` in seconds since the epoch
-    M slot pk pk ...                            these are being made; the next M of the slot stands for this one
+    M slot pk pk ...                            their data is being read; the next M of the slot stands for this one
     D                                           before each email of this file the disk was waited for
     G                                           the process lives on and has given the file up, with an error
     U                                           a replay has used the file
@@ -50,8 +50,10 @@ class Trace:
     replied: dict[Try, Replied] = field(default_factory=dict)
     #: Unreadable records: of any email that is not in `replied`, the body may have been on the wire.
     damaged: int = 0
-    #: By slot: the keys of rows that were being made, or whose data was being read.
-    making: dict[int, list[int]] = field(default_factory=dict)
+    #: By slot: the keys of rows whose data was being read.
+    loading: dict[int, list[int]] = field(default_factory=dict)
+    #: The keys of rows that were being made: they stand beside the journal.
+    making: set[int] = field(default_factory=set)
     #: Every B was on the disk before its email went out, so a crash of the host has lost none.
     durable: bool = False
     #: Its process has not died of what it did.
@@ -62,7 +64,7 @@ class Trace:
     @property
     def suspects(self) -> set[int]:
         """The keys of rows of which the process may have died."""
-        return set() if self.gave_up else {pk for pks in self.making.values() for pk in pks}
+        return set() if self.gave_up else self.making.union(*self.loading.values())
 
     @property
     def in_doubt(self) -> set[int]:
@@ -87,8 +89,8 @@ def replied(pk: int, claim: int, number: int, facts: Facts, at: int, outcome: Ou
     return b"R %d %d %b %d %b" % (pk, claim, who, at, _told(outcome))
 
 
-def making(slot: int, pks: Iterable[int]) -> bytes:
-    """Build the M record; without keys nothing is being made any more."""
+def loading(slot: int, pks: Iterable[int]) -> bytes:
+    """Build the M record; without keys nothing is being read any more."""
     return f"M {slot}{''.join(f' {pk}' for pk in pks)}\n".encode()
 
 
@@ -157,9 +159,9 @@ def _read_replied(trace: Trace, common: dict[str, Facts], line: str) -> None:
     trace.replied[which] = Replied(outcome, int(at), facts)
 
 
-def _read_making(trace: Trace, _common: dict[str, Facts], line: str) -> None:
+def _read_loading(trace: Trace, _common: dict[str, Facts], line: str) -> None:
     slot, *pks = map(int, line.split(" "))
-    trace.making[slot] = pks
+    trace.loading[slot] = pks
 
 
 def _known(text: str) -> str | None:
@@ -171,7 +173,7 @@ _READERS = {
     "F ": _read_shared,
     "B ": _read_begun,
     "R ": _read_replied,
-    "M ": _read_making,
+    "M ": _read_loading,
     "D": _read_mark("durable"),
     "G": _read_mark("gave_up"),
     "U": _read_mark("used"),

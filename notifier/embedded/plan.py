@@ -17,6 +17,9 @@ THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
+#: Seconds. A developer does not want to wait for as long as production may.
+STOP_GRACE = "12"
+
 #: On a developer's machine, that is. Python's own syntax: action and the beginning of the text.
 ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
 
@@ -80,8 +83,8 @@ def _worker(
 ) -> Child:  # fmt: skip
     ready_file = run_dir / f"{name}.ready"
     argv = [*CELERY, "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
-    own = {**env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
-    return Child(name, argv, own, ready_file=ready_file, stop_seconds=15)
+    own = {"STOP_GRACE": STOP_GRACE, **env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
+    return Child(name, argv, own, ready_file=ready_file, stop_seconds=float(own["STOP_GRACE"]) + 3)
 
 
 def _web(ports: Ports, env: Mapping[str, str]) -> Child:

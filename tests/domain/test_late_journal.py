@@ -64,7 +64,8 @@ class LostHost:
         self.dies()
         if rebooted:
             other = self.page.owner.replace(ledger.boot_of(self.page.owner), "0123abcd")
-            self.path.rename(self.folder / f"{other}.journal")
+            for suffix in ("journal", "making"):
+                self.path.with_suffix(f".{suffix}").rename(self.folder / f"{other}.{suffix}")
             db.session.query(Attempt).filter_by(owner=self.page.owner).update({"owner": other})
             db.session.commit()
             self.page.owner = other
