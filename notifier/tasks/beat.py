@@ -40,6 +40,7 @@ class Recovery:
     def __init__(self, scheduler: Any) -> None:
         """Take over how `scheduler` connects and publishes."""
         self._scheduler = scheduler
+        self._trigger = scheduler.apply_async
         scheduler._ensure_connected = self._connect
         scheduler.apply_entry = self.apply_entry
 
@@ -62,7 +63,7 @@ class Recovery:
             log.info("beat.broker_back")
 
     def _publish(self, entry: Any) -> None:
-        self._scheduler.apply_async(entry, producer=self._scheduler.producer, advance=False)
+        self._trigger(entry, producer=self._scheduler.producer, advance=False)
 
     def _connect(self) -> Any:
         connection = self._scheduler.connection

@@ -109,7 +109,7 @@ def test_a_worker_that_starts_names_what_it_and_nobody_reads(
     app_on_either: Flask, either_broker: Broker, database_url: str, tmp_path: Path
 ) -> None:
     surroundings = {
-        "NOTIFIER_ENV": "test",
+        "NOTIFIER_ENV": "development",
         "NOTIFIER_DATA_DIR": str(tmp_path),
         "SECRET_KEYS": app_on_either.extensions["notifier.settings"].secret_keys[0],
         "DATABASE_URL": database_url,
