@@ -8,7 +8,9 @@ from bench.faults.bombing import email_bombing
 from bench.faults.brokers import Absence, broker_away, poison_body, rabbit_restart
 from bench.faults.campaign import campaign_kill9
 from bench.faults.content import content_correction
+from bench.faults.hosts import Pause, host_cut_off, host_lost
 from bench.faults.kill9 import kill9
+from bench.faults.makers import maker_dies, stop_under_load
 from bench.faults.restore import restore
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
@@ -26,6 +28,9 @@ DEFERRED = 50_000
 BROKERS = ("redis", "rabbitmq")
 #: Longer than Celery by itself tries to reach a broker. A quick run tries as often in less time.
 AWAY, AWAY_QUICK = Absence(360.0), Absence(20.0, reconnect="0.1")
+
+#: The default lease, and a host that is cut off for two minutes. A quick run has shorter ones.
+PAUSE, PAUSE_QUICK = Pause(lease=30.0, cut=120.0), Pause(lease=6.0, cut=20.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,13 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("content_correction", partial(content_correction, users=mails, seed=seed, delay_ms=delay_ms)),
         Fault("worker_kill9_after_dot", kill_after_dot),
         Fault("worker_sigterm_midsend", sigterm_midsend),
+        Fault("host_lost", partial(host_lost, pause=PAUSE_QUICK if quick else PAUSE)),
+        Fault("host_cut_off", partial(host_cut_off, pause=PAUSE_QUICK if quick else PAUSE)),
+        Fault("maker_dies", maker_dies),
+        *(
+            Fault("stop_under_load", partial(stop_under_load, seconds=0.5 if quick else 2.0, whole=whole))
+            for whole in (False, True)
+        ),
         Fault("broker_flushall", flush_broker),
         Fault("db_restart", restart_database),
         Fault("restore", partial(restore, sent=min(mails, RESTORED))),
