@@ -1,6 +1,6 @@
 """create_app(): the only place where the parts meet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from notifier.campaigns.control import Follow, stop
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
-from notifier.campaigns.tick import Tick
+from notifier.campaigns.tick import Tick, close_after
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
 from notifier.delivery.gate import Gate
+from notifier.delivery.handout import HandOut
 from notifier.delivery.journal import Journal
 from notifier.delivery.limits import Limits
 from notifier.delivery.mail.compose import Composer
@@ -35,17 +36,19 @@ from notifier.delivery.mailer import NO_KEY, Mail
 from notifier.delivery.pace import Pace
 from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
+from notifier.delivery.pump import Pump
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
+from notifier.delivery.turnstile import Turnstile
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.tasks import beat, celery_app, jobs, lifecycle, pumping, results
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probe_broker, probe_workers
@@ -198,6 +201,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     staging = Staging.from_settings(settings)
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
+    limits = Limits.from_settings(settings, campaigns=True)
     breaker, pace = Breaker(db.session), Pace(db.session)
     gate = Gate(
         db.session,
@@ -205,7 +209,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         pace,
         transports=transports.names,
         choose=transports.choose,
-        limits=Limits.from_settings(settings, campaigns=True),
+        limits=limits,
     )
 
     celery = celery_app.configure(app, settings)
@@ -238,6 +242,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             staging=staging,
             context=app.app_context,
         ),
+        "notifier.limits": limits,
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
         "notifier.probes": lambda: healthcheck.ask(
             {
@@ -257,6 +262,7 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     }
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
+    assert pumping.PATIENCE
     assert results.queued
 
 
@@ -268,9 +274,29 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
     previews: Previews = app.extensions["notifier.previews"]
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
     audit = Audit(db.session, sender.composer.message_id_of)
+    limits: Limits | None = app.extensions["notifier.limits"]
+
+    def make_pump(bulk: Collection[bool]) -> Pump | None:
+        if limits is None:
+            return None
+        return Pump(
+            db.session,
+            HandOut(db.session, limits, Turnstile(limits.client), bulk=bulk),
+            limits,
+            lambda pacing, is_bulk: sender.deliver(pacing.pks, bulk=is_bulk, pacing=pacing),
+            context=app.app_context,
+            ended=partial(close_after, db.session),
+        )
+
     app.extensions |= {
+        "notifier.make_pump": make_pump,
         "notifier.tick": Tick(db.session, runs.publish, kinds),
-        "notifier.expansion": Expansion(db.session, outbox.publish, kinds),
+        "notifier.expansion": Expansion(
+            db.session,
+            outbox.publish,
+            kinds,
+            is_limited=lambda campaign: limits is not None and bool(campaign.rate or limits.rate),
+        ),
         "notifier.follow": Follow(db.session, runs.publish),
         "notifier.planner": Planner(
             db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate

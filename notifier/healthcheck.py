@@ -9,11 +9,14 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import heartbeats
+from notifier import heartbeats, ledger
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
 
 #: Seconds after which a chore counts as late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
+
+#: A row that waits for a rate limit is looked at within so long; what sends them shows that it does so as often.
+LATE_PUMP = timedelta(seconds=60)
 
 #: A pending row that is due and still waits after so many seconds is stuck.
 STUCK = 300.0
@@ -37,7 +40,13 @@ class Finding:
 def examine(session: Session, now: datetime) -> list[Finding]:
     """Findings about the database and what its rows say. Never raises for a database that is away."""
     try:
-        return [_ledger(session, now), *_held(session, now), *_campaigns(session, now), *_chores(session, now)]
+        return [
+            _ledger(session, now),
+            *_limited(session, now),
+            *_held(session, now),
+            *_campaigns(session, now),
+            *_chores(session, now),
+        ]
     except SQLAlchemyError as error:
         session.rollback()
         return [Finding("database", ok=False, detail=_why_not(session, error))]
@@ -81,6 +90,18 @@ def _ledger(session: Session, now: datetime) -> Finding:
     if age > STUCK:
         return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
     return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+
+
+def _limited(session: Session, now: datetime) -> list[Finding]:
+    """A finding where emails wait for a rate limit and no worker sends them; none where all is well."""
+    age = heartbeats.age(session, heartbeats.PUMP, now)
+    silent = age is None or age > LATE_PUMP.total_seconds()
+    lines = ledger.lines(session, bulk=(False, True)) if silent else []
+    late = [line for line in lines if ledger.first_of(session, line, now=now - LATE_PUMP, after=0, limit=1)]
+    if not late:
+        return []
+    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
+    return [Finding("rate limits", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

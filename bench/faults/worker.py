@@ -4,9 +4,8 @@ import os
 
 from notifier import logs
 from notifier.app import create_app
-from notifier.campaigns.expand import CHUNK, Expansion
+from notifier.campaigns.expand import CHUNK
 from notifier.embedded.process import die_with_parent
-from notifier.extensions import db
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.
 os.register_at_fork(after_in_child=die_with_parent)
@@ -15,6 +14,5 @@ app = create_app()
 logs.configure()
 # Small chunks make an expansion long, so that a kill finds it at work.
 chunk = int(os.environ.get("FAULTS_CHUNK", CHUNK))
-outbox, kinds = app.extensions["notifier.outbox"], app.extensions["notifier.kinds"]
-app.extensions["notifier.expansion"] = Expansion(db.session, outbox.publish, kinds, chunk=chunk)
+app.extensions["notifier.expansion"].chunk = chunk
 celery_app = app.extensions["celery"]

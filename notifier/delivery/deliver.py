@@ -23,9 +23,11 @@ from notifier.delivery.journal import Journal
 from notifier.delivery.mail.compose import Composed, Composer
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import EVERYBODY, Deliver, Staging, Withhold
+from notifier.delivery.pacing import Pacing
 from notifier.delivery.recheck import Halt, Look, Recheck, halt
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.settler import Settler
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.delivery.verdict import Facts, compose_failed, not_sent, verdict
 from notifier.emails import Owed
@@ -51,7 +53,7 @@ class TransientDelivery(Exception):
 
 
 #: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome.
-HandOver = Callable[[Iterable[tuple[int, Message]], str], Iterator[tuple[int, Outcome]]]
+HandOver = Callable[[Iterable[tuple[int, Message] | Later], str], Iterator[tuple[int, Outcome]]]
 
 
 class Sender:
@@ -106,21 +108,23 @@ class Sender:
         if batch is not None:
             batch.settler.tick()
 
-    def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False) -> Counter[Decision]:
+    def deliver(
+        self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None
+    ) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
 
-        `bulk`: they are of campaigns, whose runs may be paused.
+        `bulk`: they are of campaigns, whose runs may be paused. `pacing`: the limits gave them moments already.
         Returns how many tries came to which decision. Raises TransientDelivery where a quick second try
         of a single mail makes sense and one is left.
         """
         decisions: Counter[Decision] = Counter()
         quick = len(pks) == 1 and quick_tries_left > 0
-        for portion in self.gate.portions(pks, bulk=bulk):
+        for portion in self.gate.portions(pks, bulk=bulk, granted=pacing is not None):
             if isinstance(portion, Deferred):
                 decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 continue
             with self.journal.writing() as owner, self._aside(portion) as aside:
-                batch = self._batches.current = _Batch(self, portion, owner, aside, quick=quick)
+                batch = self._batches.current = _Batch(self, portion, owner, aside, pacing, quick=quick)
                 try:
                     decisions += batch.run()
                 finally:
@@ -138,9 +142,12 @@ class Sender:
 class _Batch:
     """One portion on its way through one transport."""
 
-    def __init__(self, sender: Sender, portion: Portion, owner: str, aside: Aside, *, quick: bool) -> None:
+    def __init__(
+        self, sender: Sender, portion: Portion, owner: str, aside: Aside, pacing: Pacing | None, *, quick: bool
+    ) -> None:
         self._sender = sender
         self._portion = portion
+        self._pacing = pacing
         self._quick = quick
         self._intake = Intake(sender.session, sender.recheck, aside, lease=sender.lease, owner=owner)
         self.settler = Settler(sender.session, aside)
@@ -174,8 +181,6 @@ class _Batch:
                 continue
             if refusal is not None:
                 self.settler.add(not_sent(row, refusal.to, refusal.code, refusal.reason, due=refusal.due))
-            elif self._portion.stopped:
-                self.settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
             elif owed is not None:
                 yield owed
 
@@ -195,9 +200,14 @@ class _Batch:
         route = self._sender.staging.route(row.recipient)
         return isinstance(route, Deliver) and route.redirected
 
-    def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message]]:
+    def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message] | Later]:
         for owed in all_owed:
             row = owed.notification
+            if self._pacing is not None:
+                yield from self._until_its_moment(row, self._pacing)
+            if self._portion.stopped:
+                self.settler.add(not_sent(row, Status.pending, self._portion.stopped, due=clock.now()))
+                continue
             try:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
@@ -206,6 +216,10 @@ class _Batch:
                 continue
             self._under_way[row.id] = (row, composed, monotonic())
             yield row.id, composed.message
+
+    def _until_its_moment(self, row: Claimed, pacing: Pacing) -> Iterator[Later]:
+        while not self._portion.stopped and (seconds := pacing.wait(row.id)) > 0:
+            yield Later(seconds)
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)

@@ -72,13 +72,15 @@ class Gate:
         self._choose = choose
         self._turns = None if limits is None else Turns(session, limits)
 
-    def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Iterator[Portion | Deferred]:
+    def portions(
+        self, pks: Sequence[int], *, bulk: bool = False, granted: bool = False
+    ) -> Iterator[Portion | Deferred]:
         """The rows in the portions in which they may go, and those that must wait.
 
-        `bulk`: they are of campaigns, whose runs may be paused.
+        `bulk`: they are of campaigns, whose runs may be paused. `granted`: the limits gave them this moment.
         """
         now = clock.now()
-        held = self._of_paused_runs(pks, now) if bulk else set()
+        held = self._of_paused_runs(pks, now) if bulk and not granted else set()
         if held:
             yield Deferred(sorted(held))
             pks = [pk for pk in pks if pk not in held]
@@ -87,10 +89,10 @@ class Gate:
             self._hold(pks, way)
             yield Deferred(pks)
         elif way is not None:
-            yield from self._by(*way, pks, now, bulk=bulk)
+            yield from self._by(*way, pks, now, bulk=bulk, granted=granted)
 
     def _by(
-        self, name: str, probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
+        self, name: str, probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool, granted: bool
     ) -> Iterator[Portion | Deferred]:
         """The portions of one transport."""
         ready = self._unpaused(name, pks, now)
@@ -100,17 +102,17 @@ class Gate:
             self._defer(ready[1:], now + LOOK_AGAIN, ReasonCode.transport_held)
             ready = ready[:1]
         waiting = set(ready)
-        for group in self._granted(ready, now, bulk=bulk):
+        for group in [ready] if granted and ready else self._granted(ready, now, bulk=bulk):
             portion = Portion(name, group, self._reported, probe)
             waiting.difference_update(group)
             yield portion
             probe = portion.probe
         self._give_back(probe, clock.now())
         if waiting:
-            yield Deferred(sorted(waiting), briefly=True)
+            yield Deferred(sorted(waiting))
 
     def _granted(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Those for whom the limits have room soon, in groups, each at its moment; the others are deferred."""
+        """Those for whom the limits have room soon, in groups, each at its moment; the others wait for a turn."""
         if self._turns is not None and pks:
             yield from self._turns.groups(pks, now, bulk=bulk)
         elif pks:

@@ -21,6 +21,7 @@ from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.keys import among
 from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
 from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
 
 __all__ = [
     "AT_REST",
@@ -29,19 +30,23 @@ __all__ = [
     "Claimed",
     "Debt",
     "ForbiddenMove",
+    "Line",
     "Made",
     "Recipient",
     "Reply",
     "Settlement",
+    "Waiting",
     "among",
     "cancel_run",
     "claim",
     "defer",
     "expire",
+    "first_of",
     "held_by",
     "hold_paused",
     "is_over",
     "lapse",
+    "lines",
     "look",
     "move",
     "newest_of",
@@ -51,7 +56,9 @@ __all__ = [
     "rung",
     "settle",
     "standing",
+    "stop_waiting",
     "unknown",
+    "wait_for_turn",
     "wake",
     "wake_run",
     "why",

@@ -208,7 +208,7 @@ class OneAtATime:
         self.in_flight = 0
         self.most = 0
 
-    def reserve(self, requests: Sequence[Request]) -> list[Grant]:
+    def reserve(self, requests: Sequence[Request], *, within: float) -> list[Grant]:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         first, *others = requests
