@@ -76,6 +76,7 @@ def under_way(session: Session, *, besides: int | None) -> list[Load]:
     waiting = select(func.count()).where(_N.run_id == CampaignRun.id, _N.status == Status.pending).scalar_subquery()
     query = (
         select(waiting, Campaign.rate)
+        .select_from(CampaignRun)
         .join(Campaign, Campaign.id == CampaignRun.campaign_id)
         .where(CampaignRun.state.in_((RunState.expanding, RunState.sending)))
     )
