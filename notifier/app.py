@@ -23,7 +23,7 @@ from notifier.campaigns.moving import Moving
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
-from notifier.campaigns.tick import Tick
+from notifier.campaigns.tick import Tick, close_after
 from notifier.config import ConfigError, Settings, load_settings
 from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
@@ -32,6 +32,7 @@ from notifier.delivery.drafts import Drafts
 from notifier.delivery.failing import Failing
 from notifier.delivery.first_emails import FirstEmails
 from notifier.delivery.gate import Gate
+from notifier.delivery.handout import HandOut
 from notifier.delivery.journal import Journal
 from notifier.delivery.leases import Leases, LeaseTimes
 from notifier.delivery.limits import Limits
@@ -45,6 +46,7 @@ from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
 from notifier.delivery.probing import Probing
 from notifier.delivery.provider_holds import ProviderHolds
+from notifier.delivery.pump import Pump
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.smtp.outcome import Outcome
@@ -52,6 +54,7 @@ from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
+from notifier.delivery.turnstile import Turnstile
 from notifier.dnscheck import DnsResolver, Resolver
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import csrf, db, limiter, migrate
@@ -62,7 +65,7 @@ from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, readers, results, shutdown
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
@@ -257,7 +260,8 @@ def _wire(
     mail.init_app(app)
     signups = _signup_limits(settings)
     first_emails = None if signups is None else FirstEmails(db.session, signups)
-    gate = _gate(app, settings, transports, resolver, first_emails)
+    limits = Limits.from_settings(settings, campaigns=True)
+    gate = _gate(app, settings, transports, resolver, limits, first_emails)
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
@@ -295,6 +299,7 @@ def _wire(
             on_first_bounce=first_emails.bounced if first_emails else lambda: None,
         ),
         "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now, settings.mail_deaths),
+        "notifier.limits": limits,
         "notifier.probes": lambda: healthcheck.ask(
             {
                 "clock": lambda: healthcheck.clock_finding(moments, warn_above=settings.database_clock_warn_above),
@@ -316,6 +321,7 @@ def _wire(
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
     assert log_setup.configure_logging
+    assert pumping.PATIENCE
     assert results.queued
     assert readers.say_what_nobody_reads
     assert shutdown.stop
@@ -343,6 +349,7 @@ def _gate(
     settings: Settings,
     transports: Transports,
     resolver: Callable[[], Resolver],
+    limits: Limits | None,
     first_emails: FirstEmails | None,
 ) -> Gate:
     probing = Probing(settings.mail_probe_first, settings.mail_probe_longest)
@@ -353,7 +360,7 @@ def _gate(
         Pace(db.session),
         transports=transports.names,
         choose=transports.choose,
-        limits=Limits.from_settings(settings, campaigns=True),
+        limits=limits,
         first_emails=first_emails,
         holds=ProviderHolds(db.session, probing=probing, witnesses=settings.mail_provider_witnesses),
         members=Members(db.session, resolver, app.app_context, keep=keep) if keep else None,
@@ -368,9 +375,29 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
     previews: Previews = app.extensions["notifier.previews"]
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
     audit = Audit(db.session, sender.composer.message_id_of)
+    limits: Limits | None = app.extensions["notifier.limits"]
+
+    def make_pump(bulk: Collection[bool]) -> Pump | None:
+        if limits is None:
+            return None
+        return Pump(
+            db.session,
+            HandOut(db.session, limits, Turnstile(limits.client), bulk=bulk),
+            limits,
+            lambda pacing, is_bulk: sender.deliver(pacing.pks, bulk=is_bulk, pacing=pacing),
+            context=app.app_context,
+            ended=partial(close_after, db.session),
+        )
+
     app.extensions |= {
+        "notifier.make_pump": make_pump,
         "notifier.tick": Tick(db.session, runs.publish, kinds),
-        "notifier.expansion": Expansion(db.session, outbox.publish, kinds),
+        "notifier.expansion": Expansion(
+            db.session,
+            outbox.publish,
+            kinds,
+            is_limited=lambda campaign: limits is not None and bool(campaign.rate or limits.rate),
+        ),
         "notifier.follow": Follow(db.session, runs.publish),
         "notifier.planner": Planner(
             db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate

@@ -21,6 +21,9 @@ from notifier.schema import Schema
 #: Seconds after which a chore counts as late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
 
+#: A row that waits for a rate limit is looked at within so long; what sends them shows that it does so as often.
+LATE_PUMP = timedelta(seconds=60)
+
 #: A pending row that is due and still waits after so many seconds is stuck.
 STUCK = 300.0
 
@@ -64,6 +67,7 @@ def examine(session: Session, now: datetime, schema: Schema | None = None) -> li
             *findings,
             *_restored(session),
             _ledger(session, now),
+            *_limited(session, now),
             _unknown(session),
             _failed(session, now),
             _lost_claims(session, now),
@@ -163,6 +167,18 @@ def _lost_claims(session: Session, now: datetime) -> Finding:
     recent = lost[0].last > now - LOST_LATELY
     detail = f"in the last 24 hours {named}" + (": does the host live, and does it reach the database?" * recent)
     return Finding("lost claims", ok=not recent, detail=detail, figures=figures)
+
+
+def _limited(session: Session, now: datetime) -> list[Finding]:
+    """A finding where emails wait for a rate limit and no worker sends them; none where all is well."""
+    age = heartbeats.age(session, heartbeats.PUMP, now)
+    silent = age is None or age > LATE_PUMP.total_seconds()
+    lines = ledger.lines(session, bulk=(False, True)) if silent else []
+    late = [line for line in lines if ledger.first_of(session, line, now=now - LATE_PUMP, after=0, limit=1)]
+    if not late:
+        return []
+    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
+    return [Finding("rate limits", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

@@ -11,6 +11,7 @@ from bench.faults.content import content_correction
 from bench.faults.hosts import Pause, host_cut_off, host_lost
 from bench.faults.kill9 import kill9
 from bench.faults.makers import maker_dies, stop_under_load
+from bench.faults.rates import rates, rates_together
 from bench.faults.restore import restore
 from bench.faults.result import Result
 from bench.faults.servers import hang, refuse_one, storm
@@ -84,4 +85,16 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
             partial(people_first, backlog=max(mails, BACKLOG), deferred=2000 if quick else DEFERRED),
         ),
         Fault("email_bombing", email_bombing),
+        *_rates(quick=quick),
+    ]
+
+
+def _rates(*, quick: bool) -> list[Fault]:
+    """Limits, each judged for a minute; in a quick run fewer of them, for 12 s."""
+    seconds = 12.0 if quick else 60.0
+    each = (50.0,) if quick else (0.5, 1.0, 10.0, 25.0, 50.0, 200.0)
+    return [
+        *(Fault("rates", partial(rates, rate=rate, seconds=seconds)) for rate in each),
+        Fault("rates", partial(rates_together, rates=(5, 10, 25), mail_rate=None, seconds=seconds)),
+        Fault("rates", partial(rates_together, rates=(40, 80), mail_rate=50.0, seconds=seconds)),
     ]

@@ -6,11 +6,10 @@ from typing import cast
 
 from notifier import logs
 from notifier.app import create_app
-from notifier.campaigns.expand import CHUNK, Expansion
+from notifier.campaigns.expand import CHUNK
 from notifier.delivery.mail.compose import Composed
 from notifier.emails import Owed
 from notifier.embedded.process import die_with_parent
-from notifier.extensions import db
 from notifier.tasks.celery_app import RECONNECT
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.
@@ -20,8 +19,7 @@ app = create_app()
 logs.configure()
 # Small chunks make an expansion long, so that a kill finds it at work.
 chunk = int(os.environ.get("FAULTS_CHUNK", CHUNK))
-outbox, kinds = app.extensions["notifier.outbox"], app.extensions["notifier.kinds"]
-app.extensions["notifier.expansion"] = Expansion(db.session, outbox.publish, kinds, chunk=chunk)
+app.extensions["notifier.expansion"].chunk = chunk
 celery_app = app.extensions["celery"]
 # The making of this row ends its process, as one does that takes all memory.
 deadly = int(os.environ.get("FAULTS_DEADLY", "0"))

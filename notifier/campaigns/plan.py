@@ -86,7 +86,7 @@ class Planner:
         chosen = [group for group in groups if group.code is None]
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
-        speed = throughput(session, now, campaign_limit=campaign.rate, limit=self._limit)
+        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=campaign.rate, limit=self._limit)
         notes = _notes(campaign, moment, self._kinds, now)
         sample = self._sample(session, occasion, chosen, now, notes) if details else None
         named = _named(session, occasion, groups, now) if details else {}

@@ -18,8 +18,10 @@ from notifier.delivery.journal import Page
 from notifier.delivery.leases import Hold
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import Deliver, Withhold
+from notifier.delivery.pacing import Pacing
 from notifier.delivery.recheck import Halt, Look, halt
 from notifier.delivery.settler import Settler
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
@@ -61,6 +63,7 @@ class Batch:
         aside: Aside,
         *,
         alone_from: int,
+        pacing: Pacing | None = None,
         quick: bool = False,
         made: Callable[[], None] | None = None,
     ) -> None:
@@ -69,6 +72,7 @@ class Batch:
         self._portion = portion
         self._page = page
         self._hold = hold
+        self._pacing = pacing
         self._quick = quick
         self._made = made
         self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
@@ -142,9 +146,14 @@ class Batch:
         route = self._sender.staging.route(row.recipient)
         return isinstance(route, Deliver) and route.redirected
 
-    def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message]]:
+    def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message] | Later]:
         for owed in all_owed:
             row = owed.notification
+            if self._pacing is not None:
+                yield from self._until_its_moment(row, self._pacing)
+                if (stays := self._stays(row)) is not None:
+                    self.settler.add(stays)
+                    continue
             try:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
@@ -156,6 +165,10 @@ class Batch:
             facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
             self._under_way[row.id] = (row, facts, monotonic())
             yield row.id, composed.message
+
+    def _until_its_moment(self, row: Claimed, pacing: Pacing) -> Iterator[Later]:
+        while not self._portion.stopped and (seconds := pacing.wait(row.id)) > 0:
+            yield Later(seconds)
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
         log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)

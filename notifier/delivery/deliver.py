@@ -23,9 +23,11 @@ from notifier.delivery.leases import Leases
 from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.message import Message
 from notifier.delivery.mail.staging import EVERYBODY, Staging
+from notifier.delivery.pacing import Pacing
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
 from notifier.delivery.replay import replay
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome
 from notifier.links import Links
 
@@ -38,7 +40,7 @@ class TransientDelivery(Exception):
 
 
 #: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome.
-HandOver = Callable[[Iterable[tuple[int, Message]], str], Iterator[tuple[int, Outcome]]]
+HandOver = Callable[[Iterable[tuple[int, Message] | Later], str], Iterator[tuple[int, Outcome]]]
 
 
 class Sender:
@@ -112,10 +114,12 @@ class Sender:
         batch.settler.tick()
         return batch.closing()
 
-    def deliver(self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False) -> Counter[Decision]:
+    def deliver(
+        self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None
+    ) -> Counter[Decision]:
         """Try to send these notifications once each; what is not due or not ours is left alone.
 
-        `bulk`: they are of campaigns, whose runs may be paused.
+        `bulk`: they are of campaigns, whose runs may be paused. `pacing`: the limits gave them moments already.
         Returns how many tries came to which decision. Raises TransientDelivery where a quick second try
         of a single mail makes sense and one is left.
         """
@@ -125,12 +129,12 @@ class Sender:
             self.journal.left_behind = False
         decisions: Counter[Decision] = Counter()
         quick = len(pks) == 1 and quick_tries_left > 0
-        with closing(self.gate.portions(pks, bulk=bulk)) as portions:
+        with closing(self.gate.portions(pks, bulk=bulk, granted=pacing is not None)) as portions:
             while not stopping.is_asked() and (portion := next(portions, None)) is not None:
                 if isinstance(portion, Deferred):
                     decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 else:
-                    decisions += self._send(portion, quick=quick)
+                    decisions += self._send(portion, pacing, quick=quick)
                     decisions += self._send_alone(portion)
         if stopping.is_asked():
             self._leave(pks)
@@ -138,9 +142,9 @@ class Sender:
             raise TransientDelivery
         return decisions
 
-    def _send(self, portion: Portion, *, quick: bool) -> Counter[Decision]:
+    def _send(self, portion: Portion, pacing: Pacing | None, *, quick: bool) -> Counter[Decision]:
         with self._company.together():
-            return self._run(portion, self.alone_from, quick=quick)
+            return self._run(portion, self.alone_from, pacing=pacing, quick=quick)
 
     def _send_alone(self, portion: Portion) -> Counter[Decision]:
         """Send those of these rows that processes died of: each alone, so that it takes no other along."""
@@ -158,14 +162,22 @@ class Sender:
         return decisions
 
     def _run(
-        self, portion: Portion, alone_from: int, *, quick: bool = False, made: Callable[[], None] | None = None
+        self,
+        portion: Portion,
+        alone_from: int,
+        *,
+        pacing: Pacing | None = None,
+        quick: bool = False,
+        made: Callable[[], None] | None = None,
     ) -> Counter[Decision]:
         with (
             self.journal.writing() as page,
             self.leases.holding(page.owner) as hold,
             self._aside(portion) as aside,
         ):
-            batch = Batch(self, portion, page, hold, aside, alone_from=alone_from, quick=quick, made=made)
+            batch = Batch(
+                self, portion, page, hold, aside, alone_from=alone_from, pacing=pacing, quick=quick, made=made
+            )
             self._batches.current = batch
             try:
                 return batch.run()

@@ -95,13 +95,15 @@ class Gate:
         self._turns = None if limits is None else Turns(session, limits)
         self._first_emails = first_emails
 
-    def portions(self, pks: Sequence[int], *, bulk: bool = False) -> Generator[Portion | Deferred, None, None]:
+    def portions(
+        self, pks: Sequence[int], *, bulk: bool = False, granted: bool = False
+    ) -> Generator[Portion | Deferred, None, None]:
         """The rows in the portions in which they may go, and those that must wait.
 
-        `bulk`: they are of campaigns, whose runs may be paused.
+        `bulk`: they are of campaigns, whose runs may be paused. `granted`: the limits gave them this moment.
         """
         now = clock.now()
-        held = self._of_paused_runs(pks, now) if bulk else set()
+        held = self._of_paused_runs(pks, now) if bulk and not granted else set()
         if held:
             yield Deferred(sorted(held))
             pks = [pk for pk in pks if pk not in held]
@@ -110,26 +112,34 @@ class Gate:
             self._hold(pks, way)
             yield Deferred(pks)
         elif way is not None:
-            yield from self._by_routes(*way, pks, now, bulk=bulk)
+            yield from self._by_routes(*way, pks, now, bulk=bulk, granted=granted)
 
     def _by_routes(
-        self, name: str, open_: Sequence[str], probe: Probe | None, pks: Sequence[int], now: datetime, *, bulk: bool
+        self,
+        name: str,
+        open_: Sequence[str],
+        probe: Probe | None,
+        pks: Sequence[int],
+        now: datetime,
+        *,
+        bulk: bool,
+        granted: bool,
     ) -> Generator[Portion | Deferred, None, None]:
         """The portions by `name`, or by other transports where a provider refuses us through that one."""
         if self._routes.are_clear(now):
-            yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk)
+            yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk, granted=granted)
             return
         for part in self._routes.of(pks, name, open_, now):
             if isinstance(part, Detained):
                 self._routes.detain(part)
                 yield Deferred(part.pks, briefly=part.code is ReasonCode.provider_slowed)
             else:
-                yield from self._by(part, probe, now, bulk=bulk)
+                yield from self._by(part, probe, now, bulk=bulk, granted=granted)
                 probe = None
         self._give_back(probe, clock.now())
 
     def _by(
-        self, route: Route, probe: Probe | None, now: datetime, *, bulk: bool
+        self, route: Route, probe: Probe | None, now: datetime, *, bulk: bool, granted: bool
     ) -> Generator[Portion | Deferred, None, None]:
         """The portions of one transport."""
         ready = self._unpaused(route.transport, route.pks, now)
@@ -141,7 +151,7 @@ class Gate:
         waiting = set(ready)
         portion = Portion(route.transport, (), self._reported, probe)
         try:
-            for group in self._granted(ready, now, bulk=bulk):
+            for group in [ready] if granted and ready else self._granted(ready, now, bulk=bulk):
                 portion = Portion(route.transport, group, self._reported, portion.probe, route.probes)
                 waiting.difference_update(group)
                 yield portion
@@ -149,10 +159,10 @@ class Gate:
             self._give_back(portion.probe, clock.now())
             self._routes.give_back(route, clock.now())
         if waiting:
-            yield Deferred(sorted(waiting), briefly=True)
+            yield Deferred(sorted(waiting))
 
     def _granted(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Those for whom the limits have room soon, in groups, each at its moment; the others are deferred."""
+        """Those for whom the limits have room soon, in groups, each at its moment; the others wait for a turn."""
         if self._turns is not None and pks:
             yield from self._turns.groups(pks, now, bulk=bulk)
         elif pks:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,9 @@ ROUNDS = 20
 #: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
 RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
+
+#: Email that waits for a rate limit is rung for where no pump has shown for so long that it sends it.
+PUMP_LATE = timedelta(seconds=30)
 
 #: Before any row was due: the bell goes back to that moment.
 _DUE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,6 +72,7 @@ class Sweep:
         heartbeats.beat(session, "sweep", now)
         lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
+        self._help_out(session, now)
         session.commit()
 
         rung = refused = 0
@@ -83,6 +88,17 @@ class Sweep:
         if lapsed or expired or rung or refused:
             log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
         return swept
+
+    def _help_out(self, session: Session, now: datetime) -> None:
+        """Ring for the first of those who wait for a rate limit, if no pump does it: what may go goes, slowly."""
+        age = heartbeats.age(session, heartbeats.PUMP, now)
+        if age is not None and age < PUMP_LATE.total_seconds():
+            return
+        for line in ledger.lines(session, bulk=(False, True)):
+            few = CHUNK if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
+            rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, CHUNK))
+            if rows:
+                log.warning("sweep.no_pump", run=line.run_id, rows=rows)
 
     def _overdue(self, now: datetime) -> list[tuple[int, bool]]:
         session = self._session()

@@ -41,6 +41,7 @@ from notifier.ledger.rows import (
     why,
 )
 from notifier.ledger.settling import Reply, Settlement, correct, settle
+from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
 
 __all__ = [
     "ANY_DEATHS",
@@ -53,11 +54,13 @@ __all__ = [
     "Claimed",
     "Debt",
     "ForbiddenMove",
+    "Line",
     "Lost",
     "Made",
     "Recipient",
     "Reply",
     "Settlement",
+    "Waiting",
     "Why",
     "among",
     "boot_of",
@@ -68,6 +71,7 @@ __all__ = [
     "decide_unknown",
     "defer",
     "expire",
+    "first_of",
     "held_by",
     "hold_paused",
     "host_of",
@@ -76,6 +80,7 @@ __all__ = [
     "lapsed_of",
     "later_than",
     "learn",
+    "lines",
     "look",
     "lost_claims",
     "move",
@@ -95,8 +100,10 @@ __all__ = [
     "settle",
     "solitary",
     "standing",
+    "stop_waiting",
     "take_as_sent",
     "unknown",
+    "wait_for_turn",
     "wake",
     "wake_held",
     "wake_run",

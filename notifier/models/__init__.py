@@ -6,7 +6,7 @@ from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState,
 from notifier.models.campaign_words import CampaignWords
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
-from notifier.models.notification import FAILED, Attempt, Notification, OnUnknown, Status
+from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
 from notifier.models.provider import DomainProvider, ProviderHold
@@ -21,6 +21,7 @@ __all__ = [
     "FAILED",
     "OPEN",
     "RECORDED",
+    "WAITING",
     "Activity",
     "Attempt",
     "AuditEntry",

@@ -43,6 +43,9 @@ class OnUnknown(enum.StrEnum):
 #: What went wrong, in the very words of a partial index: a query that is to use it must repeat them.
 FAILED = "status IN ('failed', 'bounced', 'complained')"
 
+#: What waits for a rate limit: the words of another one.
+WAITING = "status = 'pending' AND reason_code = 'rate_limited'"
+
 _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 
 
@@ -102,6 +105,15 @@ class Notification(Base):
             sqlite_where=text("run_id IS NOT NULL"),
         ),
         NEVER_AGAIN,
+        # What waits for a rate limit, of each run and of people's own email. Emails without a limit cost it nothing.
+        Index(
+            "ix_notifications_waiting",
+            "bulk",
+            "run_id",
+            "id",
+            postgresql_where=text(WAITING),
+            sqlite_where=text(WAITING),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

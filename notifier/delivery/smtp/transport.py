@@ -9,6 +9,7 @@ from time import monotonic
 
 from notifier.config import Settings
 from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.loop import send_all
 from notifier.delivery.smtp.outcome import Outcome, Phase
 from notifier.delivery.smtp.session import Endpoint, Session, close_session, open_session
@@ -80,14 +81,14 @@ class Transport:
         return work.outcome
 
     def send_batch(
-        self, envelopes: Iterable[Envelope], *, budget: float | None = None
+        self, envelopes: Iterable[Envelope | Later], *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
         """Hand over many mails on up to `connections` connections; yields (key, outcome) as they come.
 
         See `loop.send_all`. `budget` (seconds, default MAIL_TIMEOUT_TOTAL): when all must have ended.
         """
         if self._sign is not None:
-            envelopes = map(self._signed, envelopes)
+            envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)
         return send_all(self, envelopes, self.endpoint.total if budget is None else budget)
 
     def close(self) -> None:
