@@ -34,7 +34,10 @@ RING_AGAIN = timedelta(seconds=8)
 #: In production an expansion that nobody touched for a minute is called for again.
 STALE = timedelta(seconds=2)
 
-_TABLES = "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns"
+_TABLES = (
+    "heartbeats, notifications, attempts, suppressions, transports, paces, provider_holds, preferences, campaign_runs, "
+    "campaigns"
+)
 
 
 class CommittedPostgres(PostgresServer):
