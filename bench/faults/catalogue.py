@@ -11,6 +11,7 @@ from bench.faults.content import content_correction
 from bench.faults.hosts import Pause, host_cut_off, host_lost
 from bench.faults.kill9 import kill9
 from bench.faults.makers import maker_dies, stop_under_load
+from bench.faults.provider import FULL, QUICK, provider_hold
 from bench.faults.rates import rates, rates_together
 from bench.faults.restore import restore
 from bench.faults.result import Result
@@ -23,6 +24,8 @@ from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, 
 BACKLOG = 8000
 #: Emails that go out between a dump and its restore, at most.
 RESTORED = 3000
+#: Emails of provider_hold, a third of them at the provider that refuses us.
+HELD = 3000
 #: Rows that wait for a later try beside it.
 DEFERRED = 50_000
 #: What the faults of the broker are tried on.
@@ -78,6 +81,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
         Fault("two_sweeps", two_sweeps),
         Fault("smtp_4xx_storm", storm),
         Fault("smtp_5xx_one", refuse_one),
+        Fault("provider_hold", partial(provider_hold, mails=300 if quick else HELD, patience=QUICK if quick else FULL)),
         Fault("smtp_half_open", partial(hang, name="smtp_half_open", conduct='{"silent": true}')),
         Fault("smtp_drip", partial(hang, name="smtp_drip", conduct='{"drip": 1.0}')),
         Fault(

@@ -226,7 +226,7 @@ class Scene:
 
     def skip_time(self) -> None:
         """What waits for a later moment is due now: stands for the passing of time."""
-        self.stage.execute("TRUNCATE transports, paces")
+        self.stage.execute("TRUNCATE transports, paces, provider_holds")
         self.stage.execute("UPDATE notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'")
 
     def rows(self) -> list[Row]:

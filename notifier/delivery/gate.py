@@ -129,14 +129,20 @@ class Gate:
         if self._routes.are_clear(now):
             yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk, granted=granted)
             return
-        for part in self._routes.of(pks, name, open_, now):
-            if isinstance(part, Detained):
-                self._routes.detain(part)
-                yield Deferred(part.pks, briefly=part.code is ReasonCode.provider_slowed)
-            else:
-                yield from self._by(part, probe, now, bulk=bulk, granted=granted)
-                probe = None
-        self._give_back(probe, clock.now())
+        parts = list(self._routes.of(pks, name, open_, now))
+        try:
+            for part in parts:
+                if isinstance(part, Detained):
+                    self._routes.detain(part)
+                    yield Deferred(part.pks, briefly=part.code is ReasonCode.provider_slowed)
+                else:
+                    mine, probe = probe, None
+                    yield from self._by(part, mine, now, bulk=bulk, granted=granted)
+        finally:
+            self._give_back(probe, clock.now())
+            for route in parts:
+                if isinstance(route, Route):
+                    self._routes.give_back(route, clock.now())
 
     def _by(
         self, route: Route, probe: Probe | None, now: datetime, *, bulk: bool, granted: bool
