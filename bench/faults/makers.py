@@ -41,7 +41,7 @@ def maker_dies(stage: Stage) -> Result:
 
 
 def stop_under_load(stage: Stage, *, seconds: float, whole: bool) -> Result:
-    """SIGTERM while the server takes `seconds` an email, to the first process or the `whole` group: all is sent once."""
+    """SIGTERM to the first process, or the `whole` group, while the server takes `seconds` an email."""
     result = Result(f"stop_under_load ({'group' if whole else 'first process'})", "I1 I2 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)

@@ -104,7 +104,6 @@ class Notification(Base):
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
-        NEVER_AGAIN,
         # What waits for a rate limit, of each run and of people's own email. Emails without a limit cost it nothing.
         Index(
             "ix_notifications_waiting",
@@ -114,6 +113,7 @@ class Notification(Base):
             postgresql_where=text(WAITING),
             sqlite_where=text(WAITING),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
