@@ -238,7 +238,7 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
     session, now = db.session(), clock.now()
     campaign = session.get_one(Campaign, run.campaign_id)
     words = words_of(campaign, run, current_app.extensions["notifier.kinds"])
-    far = progress(session, run, now)
+    far = progress(session, run, now, limit=current_app.extensions["notifier.settings"].mail_rate)
     waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
     return {
         "run": run,

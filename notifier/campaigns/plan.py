@@ -86,7 +86,7 @@ class Planner:
         chosen = [group for group in groups if group.code is None]
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
-        speed = throughput(session, now, campaign_limit=campaign.rate, limit=self._limit)
+        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=campaign.rate, limit=self._limit)
         notes = _notes(campaign, moment, self._kinds, now)
         sample = self._sample(session, occasion, chosen, now, notes) if details else None
         named = _named(session, occasion, groups, now) if details else {}
@@ -197,8 +197,9 @@ def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: 
     among = User.id == user_id
     row = session.execute(audience.chosen(session, occasion, among, now=now)).one()
     user = session.get_one(User, user_id)
+    name = user.display_name if user.verified_at else ""
     recipient = Recipient(
-        user.id, user.identity_key, user.display_name, user.locale, user.timezone, user.verified_at, user.link_nonce
+        user.id, user.identity_key, name, user.locale, user.timezone, user.verified_at, user.link_nonce
     )
     return Claimed(
         id=0,

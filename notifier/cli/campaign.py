@@ -25,6 +25,7 @@ from notifier.cli import campaign_content
 from notifier.cli.context import with_app
 from notifier.extensions import db
 from notifier.models import Campaign
+from notifier.transaction import read_only
 
 console = Console()
 CHANGEABLE = FIELDS - {"name"}
@@ -67,6 +68,7 @@ def campaign() -> None:
 @with_app
 def list_(app: Flask, as_json: bool) -> None:
     """All campaigns."""
+    read_only()
     rows = overview(db.session())
     if as_json:
         click.echo(json.dumps(rows, default=str))
@@ -88,6 +90,7 @@ def list_(app: Flask, as_json: bool) -> None:
 @plainly
 def show(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
+    read_only()
     found = details(db.session(), control.find(db.session(), name))
     db.session.rollback()
     if as_json:

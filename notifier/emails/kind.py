@@ -44,6 +44,8 @@ class EmailKind(ABC):
     language: ClassVar[str] = "en"
     #: One sentence at the foot of the mail: why it came.
     because: ClassVar[str]
+    #: It goes to an address of which nothing says yet that it exists: somebody typed it into a form.
+    first_email: ClassVar[bool] = False
 
     @abstractmethod
     def unwanted(self, owed: Owed) -> str | None:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from notifier import clock
 from notifier.extensions import Base
 from notifier.models.notification import OnUnknown
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class CampaignState(enum.StrEnum):
@@ -79,6 +79,7 @@ class Campaign(Base):
             postgresql_where=text("state = 'active'"),
             sqlite_where=text("state = 'active'"),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -154,6 +155,7 @@ class CampaignRun(Base):
             postgresql_where=text(f"state IN ({_OPEN_LIST})"),
             sqlite_where=text(f"state IN ({_OPEN_LIST})"),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

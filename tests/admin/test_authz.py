@@ -37,6 +37,7 @@ EDITORS = {
     "admin_campaigns.run", "admin_campaigns.ask_resume", "admin_runs.pause", "admin_runs.resume",
     "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
     "admin_runs.ask_repair", "admin_runs.repair",
+    "admin_uncertain.ask", "admin_uncertain.decide",
     "admin_words.save", "admin_words.draft", "admin_words.test", "admin_words.ask_back", "admin_words.back",
 }  # fmt: skip
 ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}

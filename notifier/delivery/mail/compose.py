@@ -2,10 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from email.utils import parseaddr
 from typing import Any, NamedTuple
 
-from notifier import clock, preferences
+from notifier import clock, message_ids, preferences
 from notifier.config import Settings
 from notifier.delivery.mail.message import Message, subscription_headers, verp_sender
 from notifier.delivery.mail.mime import as_given
@@ -40,8 +39,8 @@ class Composer:
         self._renderer = renderer
         self.kinds = kinds
         self.shelf = shelf or Shelf(kinds)
-        self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
-        self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
+        self._sender_name, self._sender_address = settings.sender
+        self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
         #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
@@ -53,8 +52,7 @@ class Composer:
 
     def message_id_of(self, pk: int, dedupe_key: str) -> str:
         """The same of a row that is known by its keys."""
-        digest = hashlib.sha256(dedupe_key.encode()).hexdigest()[:16]
-        return f"<n{pk}.{digest}@{self._sender_domain}>"
+        return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises, and WordsError."""
