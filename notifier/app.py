@@ -387,6 +387,7 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
             lambda pacing, is_bulk: sender.deliver(pacing.pks, bulk=is_bulk, pacing=pacing),
             context=app.app_context,
             ended=partial(close_after, db.session),
+            is_held=lambda: cast("Hold", app.extensions["notifier.hold"]).is_held(),
         )
 
     app.extensions |= {

@@ -178,7 +178,7 @@ def _limited(session: Session, now: datetime) -> list[Finding]:
     if not late:
         return []
     detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
-    return [Finding("rate limits", ok=False, detail=detail)]
+    return [Finding("limited emails", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import ceil
+from math import ceil, floor
 from typing import Self, cast
 
 import redis
@@ -32,8 +32,11 @@ TIMEOUT = 0.5
 #: Redis is away: nothing is sent for so many seconds. A limit that cannot be asked is not lifted.
 AWAY = 5.0
 
-#: What was late may go so much faster than the rate.
-CATCH_UP = 1.05
+#: What was late may go so much faster than the rate: over a second, and for a moment.
+CATCH_UP, DASH = 1.04, 1.25
+
+#: The second in which no more may begin, in seconds: shorter by what the next one may be early.
+SECOND = 0.98
 
 #: Mails in one call: Redis serves nobody else meanwhile.
 CHUNK = 500
@@ -133,9 +136,9 @@ class Limits:
                 wanted.setdefault(key, (rate, []))[1].append(request.pk)
         if not wanted:
             return 0.0
-        numbers = [number for rate, pks in wanted.values() for number in (*_window(rate), len(pks))]
+        numbers = [number for rate, pks in wanted.values() for number in (*_room(rate), len(pks))]
         try:
-            keys = [f"{key}:begun" for key in wanted]
+            keys = [f"{key}:{what}" for key in wanted for what in ("begun", "next")]
             wait = self._begin(keys=keys, args=[*numbers, *(pk for _, pks in wanted.values() for pk in pks)])
         except redis.RedisError as error:
             self._is_away(error)
@@ -239,10 +242,9 @@ class _Question:
         )
 
 
-def _window(rate: float) -> tuple[int, int]:
-    """How many mails may begin in how many microseconds: those of a second in a little less, to catch up."""
-    most = ceil(rate)
-    return most, round(most / (rate * CATCH_UP) * 1_000_000)
+def _room(rate: float) -> tuple[int, int, int]:
+    """How many mails may begin in how many microseconds, and how many each of them keeps the next one waiting."""
+    return max(ceil(rate), floor(rate * CATCH_UP)), round(SECOND * 1_000_000), round(1_000_000 / (rate * DASH))
 
 
 def _rate_key(domain: str) -> str:

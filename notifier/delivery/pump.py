@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import clock, heartbeats
-from notifier.delivery.handout import Hand, HandOut
+from notifier import clock, heartbeats, stopping
+from notifier.delivery.handout import IDLE, Hand, HandOut
 from notifier.delivery.limits import Limits
 from notifier.delivery.pacing import Pacing
 from notifier.transaction import transaction
@@ -46,10 +46,11 @@ class Pump:
         *,
         context: Callable[[], AbstractContextManager[Any]],
         ended: Callable[[int], Any],
+        is_held: Callable[[], bool],
     ) -> None:
         """`send(pacing, bulk)` sends rows at their moments; `ended(key)` hears that this was the last one of a run.
 
-        context: what `session` needs in a thread.
+        context: what `session` needs in a thread. is_held: nothing may be sent from this database, as with tasks.
         """
         self._session = session
         self._hand_out = hand_out
@@ -57,6 +58,7 @@ class Pump:
         self._send = send
         self._context = context
         self._ended = ended
+        self._is_held = is_held
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._signed = float("-inf")
@@ -75,7 +77,7 @@ class Pump:
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="pump") as pool:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not stopping.is_asked():
                 # Nothing is handed out that could not begin at once.
                 if self._free.acquire(timeout=0.5):
                     self._free.release()
@@ -85,6 +87,8 @@ class Pump:
         """Hand out once. Returns the seconds until the next time."""
         try:
             with self._context():
+                if self._is_held():
+                    return IDLE
                 found = self._hand_out.round()
                 if found.busy:
                     self._sign()

@@ -129,9 +129,10 @@ end
 return answers
 """
 
-#: Whether emails whose moment has come may begin now: what was late must not crowd a second.
-#: KEYS: one sorted set for each rate, of what began lately.
-#: ARGV: for each of them how many may begin in which time (microseconds) and how many want to; then their keys.
+#: Whether emails whose moment has come may begin now: what was late must not crowd a second, nor come all at once.
+#: KEYS: for each rate a sorted set of what began lately, and the moment from which on more may begin.
+#: ARGV: for each rate how many may begin in which time, how long each of them keeps the next one waiting (both in
+#: microseconds), and how many want to begin; then their keys.
 #: Answers 0: they have begun; or the microseconds until there may be room.
 BEGIN = """
 local clock = redis.call('TIME')
@@ -141,29 +142,34 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
-local wait = 0
-for number, key in ipairs(KEYS) do
-  local most, window = tonumber(ARGV[3 * number - 2]), tonumber(ARGV[3 * number - 1])
-  local wanted = tonumber(ARGV[3 * number])
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - window))
-  local count = redis.call('ZCARD', key)
-  local over = math.min(count, count + wanted - most)
-  if over > 0 then
-    local last = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
-    wait = math.max(wait, tonumber(last[2]) + window - now + 1)
+local rates, wait = {}, 0
+for number = 1, #KEYS / 2 do
+  local rate = {set = KEYS[2 * number - 1], next = KEYS[2 * number]}
+  for index, name in ipairs({'most', 'window', 'pause', 'wanted'}) do
+    rate[name] = tonumber(ARGV[4 * (number - 1) + index])
   end
+  rates[number] = rate
+  redis.call('ZREMRANGEBYSCORE', rate.set, '-inf', whole(now - rate.window))
+  local count = redis.call('ZCARD', rate.set)
+  local over = math.min(count, count + rate.wanted - rate.most)
+  if over > 0 then
+    local last = redis.call('ZRANGE', rate.set, over - 1, over - 1, 'WITHSCORES')
+    wait = math.max(wait, tonumber(last[2]) + rate.window - now + 1)
+  end
+  wait = math.max(wait, tonumber(redis.call('GET', rate.next) or 0) - now)
 end
 if wait > 0 then
   return wait
 end
-local first = 3 * #KEYS + 1
-for number, key in ipairs(KEYS) do
-  local window, wanted = tonumber(ARGV[3 * number - 1]), tonumber(ARGV[3 * number])
-  for index = first, first + wanted - 1 do
-    redis.call('ZADD', key, whole(now), ARGV[index] .. ':' .. whole(now))
+local first = 4 * #rates + 1
+for _, rate in ipairs(rates) do
+  for index = first, first + rate.wanted - 1 do
+    redis.call('ZADD', rate.set, whole(now), ARGV[index] .. ':' .. whole(now))
   end
-  first = first + wanted
-  redis.call('PEXPIRE', key, math.ceil(window / 1000))
+  first = first + rate.wanted
+  local pause = rate.wanted * rate.pause
+  redis.call('PEXPIRE', rate.set, math.ceil(rate.window / 1000))
+  redis.call('SET', rate.next, whole(now + pause), 'PX', math.ceil(pause / 1000) + 1)
 end
 return 0
 """

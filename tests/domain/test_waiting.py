@@ -166,12 +166,12 @@ def findings() -> list[str]:
 
 
 def test_health_tells_of_email_that_waits_and_nobody_sends() -> None:
-    assert "rate limits" not in findings()
+    assert "limited emails" not in findings()
     limited(1)
-    assert "rate limits" in findings()
+    assert "limited emails" in findings()
     heartbeats.beat(db.session(), heartbeats.PUMP, NOON + timedelta(seconds=30))
     db.session.commit()
-    assert "rate limits" not in findings()
+    assert "limited emails" not in findings()
 
 
 def test_a_run_that_waits_is_not_over(frozen: time_machine.Traveller) -> None:

@@ -207,6 +207,25 @@ def test_a_paused_run_waits_and_goes_on(live_app: Flask, smtp: SmtpServer) -> No
 
 
 @sqlite
+def test_nothing_is_sent_from_a_restored_database(live_app: Flask, smtp: SmtpServer) -> None:
+    """The pump asks what the tasks ask: whatever it sent would go out a second time."""
+
+    class Held:
+        held = True
+
+        def is_held(self) -> bool:
+            return self.held
+
+    hold = live_app.extensions["notifier.hold"] = Held()
+    start(live_app, 3, rate=100)
+    with pumping(live_app):
+        time.sleep(0.8)
+        assert (len(smtp.accepted), set(statuses(live_app))) == (0, {"pending"})
+        hold.held = False
+        eventually(lambda: set(statuses(live_app)) == {"sent"}, "all are sent once it is adopted")
+
+
+@sqlite
 def test_a_limit_that_is_taken_away_lets_all_of_them_go(live_app: Flask, smtp: SmtpServer) -> None:
     campaign_id = start(live_app, 50, rate=0.5)
     with live_app.app_context():
