@@ -65,7 +65,7 @@ class Drafts:
                 raise WordsError(text, error.line, error.field) from None
 
     def _owed(self, kind: CampaignKind, person: Example) -> Owed:
-        user = Recipient(0, person.email, person.name, person.locale, person.timezone, None, "nonce")
+        user = Recipient(0, person.email, person.name, person.locale, person.timezone, clock.now(), "nonce")
         row = Claimed(
             id=0, claim=0, kind=kind.name, recipient=person.email, dedupe_key="example", params={}, on_unknown="never",
             attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=user,

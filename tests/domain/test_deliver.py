@@ -246,7 +246,8 @@ def test_a_mail_that_cannot_be_rendered_fails_after_some_tries_and_blocks_nobody
         assert row_of(pk).status == "pending"
         sender.deliver([pk])
         frozen.shift(timedelta(hours=1))
-    assert (row_of(pk).status, row_of(pk).reason) == ("failed", "could not be rendered: KeyError")
+    reason = "could not be rendered: KeyError: 'a template that names what is not there'"
+    assert (row_of(pk).status, row_of(pk).reason) == ("failed", reason)
     assert mailer.sent == []
 
 

@@ -34,7 +34,7 @@ def failing(outbox: Outbox) -> Callable[..., tuple[Campaign, int, list[int]]]:
     """A campaign, its run and its keys; its subject is empty for people without a name."""
 
     def make(people: int, nameless: list[int]) -> tuple[Campaign, int, list[int]]:
-        ids = make_people(people, display_name="Ada")
+        ids = make_people(people, display_name="Ada", verified_at=NOON)
         db.session.execute(update(User).where(User.id.in_([ids[index] for index in nameless])).values(display_name=""))
         db.session.commit()
         campaign = make_campaign(cron=None, next_slot=None, next_run_at=None)
