@@ -227,7 +227,9 @@ def test_the_frame_shows_versions_and_mistakes(here: Desk, app: Flask, pk: int) 
 def test_a_person_sees_their_own_mail(here: Desk, app: Flask) -> None:
     with app.app_context():
         pk = make_campaign("report", kind="monthly_report").id
-        user = make_user("ada@example.com", display_name="Ada Lovelace", created_at=NOON - timedelta(days=300))
+        user = make_user(
+            "ada@example.com", display_name="Ada Lovelace", verified_at=NOON, created_at=NOON - timedelta(days=300)
+        )
         happened(user.id, SLOT - timedelta(days=31), object_title="Night train")
         make_user("bob@example.com", created_at=NOON - timedelta(days=300))
     page = here.get(f"/admin/words/{pk}/?person=ada@example.com").text
