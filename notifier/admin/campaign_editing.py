@@ -34,6 +34,8 @@ class Reach:
     """How many people a form reaches, by the rule that sends."""
 
     chosen: int
+    #: Of those: people whose address is not confirmed.
+    unconfirmed: int
     #: (how many, why), the most first.
     left_out: list[tuple[int, str]]
     slot: datetime
@@ -143,7 +145,7 @@ class Editing(Page):
             weekdays=schedule_fields.WEEKDAYS,
             days=schedule_fields.DAYS,
             units=UNITS,
-            verified=campaign_form.VERIFIED,
+            accounts=campaign_form.ACCOUNTS[form.kind.reaches],
             misfires=campaign_form.MISFIRES,
             on_unknown=campaign_form.ON_UNKNOWN,
             life=form.kind.lifetime,
@@ -190,7 +192,7 @@ def _reach(form: Form) -> Reach | None:
     left_out = sorted(
         ((number, counts.words.get(code, code)) for code, number in counts.excluded.items()), reverse=True
     )
-    return Reach(counts.chosen, left_out, slot)
+    return Reach(counts.chosen, counts.unconfirmed, left_out, slot)
 
 
 def _values(form: Form) -> dict[str, Any]:

@@ -5,14 +5,28 @@ before sending.
 """
 
 from notifier.audience.answers import Counts, Judgement, Person, chosen, counts, judge, sample
-from notifier.audience.occasions import AudienceError, CampaignOccasion, Kinds, UnknownKind, occasion_of, occasions_of
-from notifier.audience.rule import ALREADY, OPTED_OUT, SUPPRESSED, Rule
+from notifier.audience.occasions import (
+    ACCOUNTS,
+    UNCONFIRMED_WARNING,
+    AudienceError,
+    CampaignOccasion,
+    Kinds,
+    UnknownKind,
+    occasion_of,
+    occasions_of,
+    reached,
+    warning_of,
+)
+from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, Rule
 from notifier.audience.settings import Audience, lines_of
 
 __all__ = [
+    "ACCOUNTS",
     "ALREADY",
+    "NOT_CONFIRMED",
     "OPTED_OUT",
     "SUPPRESSED",
+    "UNCONFIRMED_WARNING",
     "Audience",
     "AudienceError",
     "CampaignOccasion",
@@ -28,5 +42,7 @@ __all__ = [
     "lines_of",
     "occasion_of",
     "occasions_of",
+    "reached",
     "sample",
+    "warning_of",
 ]

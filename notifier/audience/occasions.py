@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier.audience.settings import Audience, lines_of
-from notifier.emails.campaign_kind import CampaignKind, Occasion
+from notifier.emails.campaign_kind import CampaignKind, Occasion, Reaches
 from notifier.emails.kind import EmailKind
 from notifier.models import Campaign, CampaignRun
 from notifier.periods import Fallback, zone_of
@@ -50,9 +50,43 @@ class CampaignOccasion(Occasion):
     words_id: int | None = None
 
     @property
+    def reaches(self) -> Reaches:
+        """Which accounts it goes to."""
+        return reached(self.kind_of, self.audience)
+
+    @property
     def life(self) -> timedelta:
         """How long after the slot a mail is of use."""
         return self.kind_of.lifetime_of(self) if self.lifetime is None else self.lifetime
+
+
+#: For people.
+ACCOUNTS: Mapping[Reaches, str] = {
+    Reaches.confirmed: "confirmed accounts only",
+    Reaches.unconfirmed: "accounts that are not confirmed",
+    Reaches.both: "confirmed accounts and accounts that are not confirmed",
+}
+
+#: What an operator reads who chooses more than the kind reaches by itself.
+UNCONFIRMED_WARNING = (
+    "It also goes to addresses that nobody has confirmed. Their owners may never have signed up: such emails reach "
+    "strangers, bounce, and are reported as spam. Send them only what is needed to confirm the account."
+)
+
+
+def reached(kind: CampaignKind, audience: Audience) -> Reaches:
+    """Return which accounts a campaign of this kind goes to: as the kind says, unless the audience chooses."""
+    if kind.reaches is Reaches.unconfirmed or audience.verified is None:
+        return kind.reaches
+    if audience.verified == "any":
+        return Reaches.both
+    return Reaches.confirmed if audience.verified else Reaches.unconfirmed
+
+
+def warning_of(kind: CampaignKind, audience: Audience) -> str:
+    """Return the warning about unconfirmed accounts, empty if the campaign reaches no more of them than its kind."""
+    widened = kind.reaches is Reaches.confirmed and reached(kind, audience) is not Reaches.confirmed
+    return UNCONFIRMED_WARNING if widened else ""
 
 
 def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:

@@ -11,14 +11,18 @@ from notifier import preferences
 from notifier.audience.occasions import CampaignOccasion
 from notifier.audience.sql import facts, key
 from notifier.audience.zones import zone_columns
-from notifier.emails.campaign_kind import Exclusion
+from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
+from notifier.reasons import ReasonCode, sentence
 
 #: The rule as a statement: see Rule.select.
 People = Select[*tuple[Any, ...]]
 
 SUPPRESSED = "suppressed"
 OPTED_OUT = "opted_out"
+#: The account is not one of those that the campaign reaches.
+NOT_CONFIRMED = "not_confirmed"
+CONFIRMED = "confirmed"
 #: This very mail is in the ledger already, from this run or another one.
 ALREADY = "already"
 
@@ -42,7 +46,8 @@ class Rule:
         """Every reason to be left out, in the order in which they count."""
         occasion = self.occasion
         own = occasion.kind_of.exclusions(occasion, self._zones.kinds)
-        everything = [_suppressed(), *_opted_out(occasion), *occasion.audience.exclusions(), *own, self._already()]
+        before = [_suppressed(), *_opted_out(occasion), *_unreached(occasion), *occasion.audience.exclusions()]
+        everything = [*before, *own, self._already()]
         codes = [exclusion.code for exclusion in everything]
         assert len(set(codes)) == len(codes), codes
         return tuple(each for each in everything if each.lasting or not self._lasting_only)
@@ -109,3 +114,13 @@ def _opted_out(occasion: CampaignOccasion) -> list[Exclusion]:
         return []
     refused = preferences.refused(category)
     return [Exclusion(OPTED_OUT, f"they do not want mail of the category {category}", refused, {})]
+
+
+def _unreached(occasion: CampaignOccasion) -> list[Exclusion]:
+    values = {"confirmed at": User.verified_at}
+    if occasion.reaches is Reaches.confirmed:
+        words = sentence(ReasonCode.not_confirmed)
+        return [Exclusion(NOT_CONFIRMED, words, User.verified_at.is_(None), values)]
+    if occasion.reaches is Reaches.unconfirmed:
+        return [Exclusion(CONFIRMED, "the address is confirmed already", User.verified_at.is_not(None), values)]
+    return []

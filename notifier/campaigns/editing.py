@@ -15,6 +15,7 @@ from notifier.audience import Audience, AudienceError, Kinds, lines_of
 from notifier.audience.occasions import campaign_kind
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.runs import Planned, add_runs, changed
+from notifier.emails.campaign_kind import Reaches
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Firing, Schedule, check
@@ -179,6 +180,10 @@ def _kind_problems(values: Mapping[str, Any], kinds: Kinds) -> list[tuple[str, s
             model.model_validate(values.get(field) or {})
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
+    chosen = (values.get("audience") or {}).get("verified")
+    if kind.reaches is Reaches.unconfirmed and chosen in (True, "any"):
+        words = f"{kind.name} only goes to accounts that are not confirmed, so leave this out"
+        problems.append(("audience.verified", words))
     return problems
 
 

@@ -34,6 +34,7 @@ class _Group(NamedTuple):
     box: int
     people: int
     fallbacks: int
+    unconfirmed: int
     first: datetime
     last: datetime
     user_id: int
@@ -86,7 +87,10 @@ class Planner:
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
         speed = throughput(session, now, campaign_limit=campaign.rate, limit=self._limit)
+        unconfirmed = sum(group.unconfirmed for group in chosen)
         notes = _notes(campaign, moment, self._kinds, now)
+        if unconfirmed and (warning := audience.warning_of(occasion.kind_of, occasion.audience)):
+            notes.append(f"{unconfirmed:,} of {count:,} recipients are not confirmed. {warning}")
         sample = self._sample(session, occasion, chosen, now, notes) if details else None
         named = _named(session, occasion, groups, now) if details else {}
         return Plan(
@@ -95,6 +99,7 @@ class Planner:
             slot=moment.slot,
             at_once=moment.at_once,
             count=count,
+            unconfirmed=unconfirmed,
             people=named.get(None, []),
             left_out=_left_out(groups, words, named),
             zone_fallbacks=sum(group.fallbacks for group in chosen),
@@ -128,13 +133,14 @@ class Planner:
 def _grouped(session: Session, occasion: CampaignOccasion, now: datetime) -> tuple[list[_Group], dict[str, str]]:
     """Everybody in few groups, and the words of the codes. One look at the users gives all numbers."""
     rule = rule_for(session, occasion, now=now)
-    people = rule.select(box_of(User.id).label("box")).subquery()
+    people = rule.select(box_of(User.id).label("box"), User.verified_at.is_(None).label("unconfirmed")).subquery()
     person = people.c
     query = select(
         person.code,
         person.box,
         func.count(),
         func.count().filter(person.fallback != ""),
+        func.count().filter(person.unconfirmed),
         func.min(person.due),
         func.max(person.due),
         func.min(person.user_id),

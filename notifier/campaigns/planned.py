@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from notifier.audience import NOT_CONFIRMED
 from notifier.campaigns.fingerprint import Fingerprint, Token
 from notifier.campaigns.throughput import Throughput
 
@@ -53,6 +54,8 @@ class Plan:
     #: It is not of the schedule: the slot is the moment of the plan.
     at_once: bool
     count: int
+    #: Of those: people whose address is not confirmed.
+    unconfirmed: int
     people: list[Somebody]
     left_out: list[LeftOut]
     #: Of those who get it: whose own time zone is of no use.
@@ -68,6 +71,16 @@ class Plan:
     fingerprint: Fingerprint
     #: What somebody who runs it should know.
     notes: list[str]
+
+    @property
+    def confirmed(self) -> int:
+        """People with a confirmed address who get it."""
+        return self.count - self.unconfirmed
+
+    @property
+    def not_confirmed(self) -> int:
+        """People who are left out because their address is not confirmed."""
+        return self.excluded.get(NOT_CONFIRMED, 0)
 
     @property
     def token(self) -> Token:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from notifier import clock
+from notifier import audience, clock
 from notifier.campaigns import control
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
@@ -122,6 +122,7 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
     db.session.commit()
     click.echo(f"{name} is {made.state}. {_when(made)}")
+    _warn(app, made)
 
 
 @campaign.command("edit")
@@ -139,6 +140,13 @@ def edit_(app: Flask, name: str, pairs: tuple[str, ...], version: int | None) ->
     changed = edit(db.session(), name, values, app.extensions["notifier.kinds"], version=version, now=clock.now())
     db.session.commit()
     click.echo(f"{name} is at version {changed.version}. {_when(changed)}")
+    _warn(app, changed)
+
+
+def _warn(app: Flask, found: Campaign) -> None:
+    kind = app.extensions["notifier.kinds"][found.kind]
+    if warning := audience.warning_of(kind, audience.Audience.model_validate(found.audience)):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def _when(found: Campaign) -> str:

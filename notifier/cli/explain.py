@@ -54,7 +54,10 @@ def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool)
 
 def _as_json(plan: Plan) -> dict[str, object]:
     sample = plan.sample and {"subject": plan.sample.subject, "text": plan.sample.text, "html": plan.sample.html}
-    names = ("campaign", "version", "slot", "at_once", "count", "zone_fallbacks", "first", "last", "seconds", "notes")
+    names = (
+        "campaign", "version", "slot", "at_once", "count", "confirmed", "unconfirmed", "not_confirmed",
+        "zone_fallbacks", "first", "last", "seconds", "notes",
+    )  # fmt: skip
     facts: dict[str, object] = {name: getattr(plan, name) for name in names}
     return facts | {
         "token": str(plan.token),
@@ -72,6 +75,8 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
             ("campaign", f"{plan.campaign}, version {plan.version}"),
             ("slot (UTC)", f"{cell(plan.slot)}{' (now)' if plan.at_once else ''}"),
             ("will get it", plan.count),
+            ("confirmed", f"{plan.confirmed:,} will get it"),
+            ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} left out"),
             ("for example", ", ".join(each.email for each in plan.people)),
             ("no zone of their own", plan.zone_fallbacks),
             ("first, last mail (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),

@@ -4,6 +4,7 @@ The rule is a list of exclusions, each a condition in SQL with a reason in words
 gives the plan its counts, the expansion its rows, `why` its answers, and stops the sender at the last moment.
 """
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,14 @@ from sqlalchemy.orm import Session
 from notifier.emails.kind import EmailKind
 from notifier.ledger import Claimed
 from notifier.words import Words
+
+
+class Reaches(enum.StrEnum):
+    """Which accounts a kind goes to, by whether they have confirmed their address (`User.verified_at`)."""
+
+    confirmed = "confirmed"
+    unconfirmed = "unconfirmed"
+    both = "both"
 
 
 class NoSettings(BaseModel):
@@ -73,6 +82,8 @@ class Exclusion:
 class CampaignKind(EmailKind):
     """One kind of campaign mail. Stateless: one instance serves every thread."""
 
+    #: Only accounts of this sort get it. A campaign may widen `confirmed`; nothing widens `unconfirmed`.
+    reaches: ClassVar[Reaches] = Reaches.confirmed
     #: Checks and completes `Campaign.settings`.
     Settings: ClassVar[type[BaseModel]] = NoSettings
     #: What of its context edited words may name, each with an example of its value: see `wording.offered`.
@@ -90,8 +101,8 @@ class CampaignKind(EmailKind):
         return occasion.slot, occasion.slot
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Who is left out, in the order in which a reason counts. Suppression, opt-out and the campaign's audience
-        are judged before, whoever has this very mail already after.
+        """Who is left out, in the order in which a reason counts. Suppression, opt-out, `reaches` and the campaign's
+        audience are judged before, whoever has this very mail already after.
         """
         return ()
 

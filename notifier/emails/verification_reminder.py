@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, case, literal
 
-from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE
 from notifier.emails.wording import GREETING
@@ -56,6 +56,7 @@ class VerificationReminder(CampaignKind):
     #: No longer than its link works.
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
     because: ClassVar[str] = "You get this mail because this address was used to sign up and is not confirmed yet."
+    reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
     offers: ClassVar[Mapping[str, Any]] = {"verify_url": "https://example.com/verify/abc", "hours_valid": 24}
 
@@ -75,13 +76,12 @@ class VerificationReminder(CampaignKind):
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Whoever is verified, and accounts that are too young or too old."""
+        """Leave out accounts that are too young or too old."""
         steps: Steps = occasion.settings
         first, last = steps.steps[0], steps.not_after
         young, old = User.created_at > _ago(occasion, first), User.created_at <= _ago(occasion, last)
-        verified, seen = {"verified at": User.verified_at}, {"signed up at": User.created_at}
+        seen = {"signed up at": User.created_at}
         return [
-            Exclusion("verified", "the account is verified", User.verified_at.is_not(None), verified),
             Exclusion("too_young", f"the account is younger than {_days(first)}", young, seen),
             Exclusion("too_old", f"the account is older than {_days(last)}", old, seen),
         ]
