@@ -41,7 +41,7 @@ from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
-from notifier.emails import KINDS, EmailKind
+from notifier.emails import EmailKind, registry
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.links import Links
 from notifier.sealing import Sealer
@@ -67,7 +67,7 @@ def create_app(
     *,
     publish: Publish | None = None,
     publish_runs: Publish | None = None,
-    kinds: Mapping[str, EmailKind] = KINDS,
+    kinds: Mapping[str, EmailKind] | None = None,
     templates: Path = ROOT / "templates",
 ) -> Flask:
     """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
@@ -76,6 +76,7 @@ def create_app(
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
     settings = settings or load_settings()
+    kinds = _kinds(settings) if kinds is None else kinds
     # The blueprints bring their static files; Flask's own /static would stand in front of them.
     app = Flask("notifier", root_path=str(ROOT / "notifier"), template_folder=str(templates), static_folder=None)
     app.config.from_mapping(_flask_config(settings))
@@ -91,6 +92,14 @@ def create_app(
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
     return app
+
+
+def _kinds(settings: Settings) -> Mapping[str, EmailKind]:
+    return registry(
+        digest_within=timedelta(seconds=settings.digest_within),
+        digest_gap=timedelta(seconds=settings.digest_gap),
+        report_grace=timedelta(seconds=settings.report_grace),
+    )
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

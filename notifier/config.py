@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     #: How long a claim holds. Must outlast mail_timeout_total.
     mail_lease: float = Field(480, gt=0)
 
+    #: People who want a digest as soon as something happens: within so long, and one email in so long.
+    digest_within: float = Field(300, ge=120, le=3600)
+    digest_gap: float = Field(3600, ge=60, le=86_400)
+    #: How long after the end of a month its reports wait for activities of its last moments.
+    report_grace: float = Field(3600, ge=0, le=86_400)
     ratelimit_enabled: bool = True
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
     sweep_interval: float = Field(5, gt=0)

@@ -55,7 +55,7 @@ LABELS = {
     "title": "Title", "name": "Name", "kind": "Kind", "repeat": "How often", "weekday": "Days",
     "day": "Day of the month",
     "date": "Date", "every-number": "Every", "cron": "Cron expression", "at": "At", "zone": "Time zone",
-    "recipient_local": "Where the reader is", "start_at": "Not before", "end_at": "Not after",
+    "recipient_local": "In each recipient\u2019s time zone", "start_at": "Not before", "end_at": "Not after",
     "verified": "Accounts", "locales": "Languages", "signed_up_from": "Signed up from",
     "signed_up_before": "Signed up before", "user_from": "Accounts from number", "user_to": "Accounts up to number",
     "share": "Share", "rate": "Mails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",

@@ -16,6 +16,7 @@ from notifier.admin.campaign_running import Running
 from notifier.admin.charts import Line, sparkline
 from notifier.admin.guard import act, get, show
 from notifier.admin.listing import by_key
+from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
@@ -85,8 +86,8 @@ class Campaigns(Editing, Running):
             campaign=found,
             accounts=accounts,
             warning=warning,
-            preview=schedule_preview.of_campaign(found, now),
-            runs=details(db.session(), found)["runs"],
+            preview=schedule_preview.of_campaign(found, now, _kinds()),
+            runs=details(db.session(), found, _kinds())["runs"],
             row=rows(db.session(), [found])[0],
             now=now,
         )
@@ -153,10 +154,14 @@ def follow() -> Follow:
     return cast("Follow", current_app.extensions["notifier.follow"])
 
 
+def _kinds() -> Kinds:
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
 def _accounts(campaign: Campaign) -> tuple[str, str]:
     """Return which accounts it goes to, and the warning about it; nothing if its row cannot be read."""
     try:
-        occasion = audience.occasion_of(campaign, clock.now(), current_app.extensions["notifier.kinds"])
+        occasion = audience.occasion_of(campaign, clock.now(), _kinds())
     except audience.AudienceError:
         return "cannot be read", ""
     return audience.ACCOUNTS[occasion.reaches], audience.warning_of(occasion.kind_of, occasion.audience)

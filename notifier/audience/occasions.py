@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from notifier.audience.settings import Audience, lines_of
 from notifier.emails.campaign_kind import CampaignKind, Occasion, Reaches
 from notifier.emails.kind import EmailKind
-from notifier.models import Campaign, CampaignRun
+from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.periods import Fallback, zone_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,7 +29,7 @@ class UnknownKind(AudienceError):
     """The registry has no such kind of campaign mail."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOccasion(Occasion):
     """An occasion with the campaign's own policies."""
 
@@ -37,7 +37,7 @@ class CampaignOccasion(Occasion):
     zone_is: Fallback
     kind_of: CampaignKind
     audience: Audience
-    #: The wall clock of the slot is meant where the reader is.
+    #: The reader's own zone counts: for when it goes (`by_their_clocks`), and for what it is about.
     recipient_local: bool
     #: HH:MM on the reader's clock; between them nothing is sent.
     quiet_from: str | None
@@ -98,8 +98,11 @@ def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
     return kind
 
 
-def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOccasion:
-    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read."""
+def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str = Trigger.schedule) -> CampaignOccasion:
+    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read.
+
+    `trigger` is that of the run, a name of Trigger.
+    """
     kind = campaign_kind(kinds, campaign.kind)
     zone, whose = zone_of(None, campaign.zone)
     return CampaignOccasion(
@@ -110,6 +113,10 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOcc
         zone=zone,
         settings=settings_of(campaign, kind),
         since=campaign.created_at,
+        by_their_clocks=campaign.recipient_local and trigger not in (Trigger.now, Trigger.prompt),
+        prompt=trigger == Trigger.prompt,
+        # A campaign without a slot ahead is not asked for prompt emails.
+        prompts_elsewhere=trigger != Trigger.prompt and bool(campaign.prompted_at and campaign.next_slot),
         zone_is=whose,
         kind_of=kind,
         audience=_read(Audience, campaign.audience, "audience"),
@@ -127,7 +134,7 @@ def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int,
     """The runs with these keys and their occasions, in one query. A run that is gone is left out."""
     query = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     found = session.execute(query.where(CampaignRun.id.in_(run_ids)))
-    return {run.id: (run, occasion_of(campaign, run.slot, kinds)) for run, campaign in found}
+    return {run.id: (run, occasion_of(campaign, run.slot, kinds, run.trigger)) for run, campaign in found}
 
 
 def settings_of(campaign: Campaign, kind: CampaignKind) -> Any:

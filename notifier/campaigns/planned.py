@@ -53,6 +53,10 @@ class Plan:
     slot: datetime
     #: It is not of the schedule: the slot is the moment of the plan.
     at_once: bool
+    #: When it goes, for people, if that is not simply the slot: now, or by each recipient's clock.
+    when: str
+    #: What the kind has to say about when it goes.
+    timing: str
     count: int
     #: Of those: people whose address is not confirmed.
     unconfirmed: int

@@ -27,7 +27,7 @@ from notifier.campaigns.comparison import comparing
 from notifier.campaigns.control import find_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.evidence import Seen
-from notifier.campaigns.expand import owe_between
+from notifier.campaigns.expand import candidates, owe_between
 from notifier.campaigns.finding import occasion_at, run_with, unreadable
 from notifier.campaigns.runs import USELESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
@@ -96,7 +96,7 @@ class Repair:
                 run = run_with(session, run_id)
                 campaign = session.get_one(Campaign, run.campaign_id)
                 _check(run, campaign)
-                people = _missing(session, run, occasion_at(campaign, run.slot, self._kinds))
+                people = _missing(session, run, occasion_at(campaign, run.slot, self._kinds, run.trigger))
                 waiting = select(func.count()).select_from(Notification).where(*_due(run_id, 0))
                 damage = Damage(run_id, campaign.name, people, session.scalar(waiting) or 0)
                 if evidence is None:
@@ -155,7 +155,7 @@ class Repair:
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
                 try:
-                    occasion = audience.occasion_of(campaign, run.slot, self._kinds)
+                    occasion = audience.occasion_of(campaign, run.slot, self._kinds, run.trigger)
                 except AudienceError as error:
                     raise unreadable(campaign, error) from None
                 made = owe_between(session, run, occasion, after, upper, clock.now())
@@ -206,7 +206,7 @@ def _check(run: CampaignRun, campaign: Campaign) -> None:
 
 
 def _missing(session: Session, run: CampaignRun, occasion: CampaignOccasion) -> int:
-    looked_at = and_(User.id > 0, User.id <= run.cursor)
+    looked_at = and_(User.id > 0, User.id <= run.cursor, candidates(occasion))
     people = audience.chosen(session, occasion, looked_at).subquery()
     return session.scalar(select(func.count()).select_from(people).where(people.c.code.is_(None))) or 0
 

@@ -2,7 +2,7 @@
 
 from notifier.models.activity import Activity
 from notifier.models.audit import AuditEntry
-from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState
+from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.campaign_words import CampaignWords
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
@@ -46,5 +46,6 @@ __all__ = [
     "TaskResult",
     "TaskState",
     "TransportState",
+    "Trigger",
     "User",
 ]

@@ -157,7 +157,7 @@ PREVIEWS: list[tuple[dict[str, Any], str]] = [
     ({"repeat": "cron", "cron": "61 * * * *"}, "does not work as the minute"),
     ({"repeat": "weekly", "at": "09:00"}, "Choose one day or more"),
     ({"repeat": "interval", "every-number": "6", "recipient_local": "yes"}, "no time of day"),
-    ({"repeat": "daily", "at": "10:00", "recipient_local": "yes"}, "when their own clock shows that time"),
+    ({"repeat": "daily", "at": "10:00", "recipient_local": "yes"}, "10:00 in each recipient&#39;s time zone; first "),
     ({"repeat": "once", "date": "2020-01-01", "at": "10:00"}, "No run lies ahead"),
     ({"repeat": "sometimes"}, "Choose how often"),
     ({"repeat": "once", "date": "31 May", "at": "10:00"}, "Choose a day and a time"),

@@ -69,7 +69,7 @@ def test_the_plan_comes_first_and_the_button_carries_the_number(app: Flask, here
     answer = here.post(RUN, planned(here))
     assert answer.location == "/admin/runs/1/"
     (run,) = runs(app)
-    assert (run.state, run.trigger, run.slot) == ("due", "manual", NOON)
+    assert (run.state, run.trigger, run.slot) == ("due", "now", NOON)
     (entry,) = entries(app, "run.started")
     assert (entry.actor, entry.object_id, entry.after["planned"]) == ("editor@example.com", "1", 3)
 
