@@ -112,7 +112,12 @@ class Editing(Page):
     @act("/preview/schedule")
     def preview_schedule(self) -> ResponseReturnValue:
         """The words and the next runs of what is typed, for the page to fetch. Changes nothing."""
-        return render_template("admin/_campaign_schedule.html", preview=_schedule(_typed(_edited())))
+        campaign = _edited()
+        if campaign is None and not request.form.get("kind"):
+            preview = schedule_preview.of_fields(_fields(), clock.now())
+        else:
+            preview = _schedule(_typed(campaign))
+        return render_template("admin/_campaign_schedule.html", preview=preview)
 
     @act("/preview/audience")
     def preview_audience(self) -> ResponseReturnValue:

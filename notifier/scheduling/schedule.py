@@ -190,7 +190,7 @@ def _check_every(every: int, *, recipient_local: bool) -> None:
     if recipient_local:
         raise ScheduleError(
             "recipient_local",
-            "An interval has no time of day, so it cannot be meant where the reader is. "
+            "An interval has no time of day, so it cannot be meant in each recipient's time zone. "
             "Write a cron expression, such as '0 9 * * *' for every day at 09:00.",
         )
 
