@@ -69,7 +69,7 @@ ACCOUNTS: Mapping[Reaches, str] = {
 
 #: What an operator reads who chooses more than the kind reaches by itself.
 UNCONFIRMED_WARNING = (
-    "It also goes to addresses that nobody has confirmed. Their owners may never have signed up: such emails reach "
+    "It goes to addresses that were never confirmed. Their owners may never have signed up: such emails reach "
     "strangers, bounce, and are reported as spam. Send them only what is needed to confirm the account."
 )
 

@@ -136,11 +136,11 @@ def test_the_form_says_which_accounts_it_reaches_and_warns_who_chooses_more(app:
         make_people(2, verified_at=None)
     page = here.get("/admin/campaigns/1/edit").text
     assert "Confirmed accounts only" in page
-    assert "nobody has confirmed" not in page
+    assert "never confirmed" not in page
     token = here.token("/admin/campaigns/1/edit")
     typed = {"csrf_token": token, "campaign": "1", "verified": "any"}
     chosen = text_of_answer(here.post("/admin/campaigns/preview/audience", typed).text)
-    assert "addresses that nobody has confirmed" in chosen
+    assert "addresses that were never confirmed" in chosen
     reminder = here.get("/admin/campaigns/new?kind=verification_reminder").text
     assert 'name="verified"' not in reminder
     assert "Goes to accounts that are not confirmed" in reminder
@@ -154,9 +154,9 @@ def test_the_plan_and_the_page_of_a_campaign_name_both_groups(app: Flask, here: 
         make_people(2, verified_at=None)
     widened, usual = text_of(here, "/admin/campaigns/1/run"), text_of(here, "/admin/campaigns/2/run")
     assert "Confirmed accounts 3 will get it Not confirmed 2 will get it" in widened
-    assert "2 of 5 recipients are not confirmed. It also goes to addresses that nobody has confirmed." in widened
+    assert "2 of 5 recipients are not confirmed. It goes to addresses that were never confirmed." in widened
     assert "Confirmed accounts 3 will get it Not confirmed 0 will get it, 2 left out" in usual
-    assert "nobody has confirmed" in text_of(here, "/admin/campaigns/1/")
+    assert "never confirmed" in text_of(here, "/admin/campaigns/1/")
     assert "For confirmed accounts only" in text_of(here, "/admin/campaigns/2/")
 
 
