@@ -11,7 +11,7 @@ RUN groupadd --gid 10001 notifier \
     && install --directory --owner 10001 --group 10001 /srv/notifier/var
 WORKDIR /srv/notifier
 COPY --from=build /opt/venv /opt/venv
-COPY wsgi.py ./
+COPY wsgi.py gunicorn.conf.py ./
 COPY migrations ./migrations
 COPY templates ./templates
 COPY notifier ./notifier
@@ -22,4 +22,4 @@ ENV PATH=/opt/venv/bin:$PATH \
     NOTIFIER_DATA_DIR=/srv/notifier/var
 USER 10001:10001
 EXPOSE 8000
-CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "8", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
+CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000"]

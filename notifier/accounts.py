@@ -9,20 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+import structlog
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, suppressions
 from notifier.addresses import Address
-from notifier.emails import KINDS, TOKEN_LIFE
-from notifier.models import Notification, User
+from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
+from notifier.models import Notification, SignupEmail, Status, User
+from notifier.reasons import ReasonCode
+from notifier.signup_limits import SignupLimits, Turn
 from notifier.tokens import BadToken, ExpiredToken, Signer
 
-#: One address gets one of these mails in so long ...
+log = structlog.get_logger(__name__)
+
+#: One address gets one of these emails in so long, whoever asks and from wherever.
 COOL_DOWN = timedelta(minutes=2)
-#: ... and so many of them in a day, whoever asks and from wherever.
-PER_DAY = 5
 
 _KINDS = ("verification", "account_exists")
 
@@ -35,6 +38,8 @@ class Applicant:
     display_name: str = ""
     locale: str = "en"
     timezone: str = "UTC"
+    #: Where they are: an IPv4 /24 or IPv6 /48.
+    network: str = ""
 
 
 class Verification(enum.Enum):
@@ -50,29 +55,41 @@ class Accounts:
     """The use cases of an account. They flush; the door commits."""
 
     def __init__(
-        self, signer: Signer, *, grace: timedelta, limited: bool = True, erased_keys: Sequence[str] = ()
+        self, signer: Signer, *, grace: timedelta, limits: SignupLimits | None, erased_keys: Sequence[str] = ()
     ) -> None:
-        """`grace`: how long the outbox has before the sweep rings; `limited`: the per-address limits hold.
+        """`grace`: how long the outbox has before the sweep rings; `limits`: None where none hold.
 
         `erased_keys`: SECRET_KEYS, by which the suppression of an erased address is found again.
         """
         self._signer = signer
         self._erased_keys = erased_keys
         self._grace = grace
-        self._limited = limited
+        self._limits = limits
 
     def register(self, session: Session, applicant: Applicant) -> None:
         """Make the account if there is none, and owe the mail that its state asks for."""
         user = self._find(session, applicant.address.identity_key)
         if user is None:
             user = self._create(session, applicant)
-        self._owe(session, user)
+        elif user.verified_at is None:
+            # Whoever signed up first may have been a stranger: what counts is what was typed last.
+            user.display_name, user.locale, user.timezone = applicant.display_name, applicant.locale, applicant.timezone
+        self._owe(session, user, applicant.network)
 
-    def resend(self, session: Session, address: Address) -> None:
-        """Owe the mail again, within the limits. An unknown address changes nothing."""
+    def resend(self, session: Session, address: Address, network: str = "") -> None:
+        """Owe the email again, within the limits, for somebody in this network. An unknown address changes nothing."""
         user = self._find(session, address.identity_key)
         if user is not None:
-            self._owe(session, user)
+            self._owe(session, user, network)
+
+    def is_slowed(self, session: Session, address: Address, network: str) -> bool:
+        """Whether a first email to this address, asked for from this network, would wait because many bounced.
+
+        The answer depends on the address's domain and on the network, never on whether there is an account.
+        """
+        if self._limits is None:
+            return False
+        return self._limits.is_slowed(session, address.envelope, network, clock.now())
 
     def examine(self, session: Session, token: str) -> Verification:
         """What this link would do. Changes nothing: scanners follow links too."""
@@ -121,32 +138,63 @@ class Accounts:
         suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
 
-    def _owe(self, session: Session, user: User) -> None:
+    def _owe(self, session: Session, user: User, network: str) -> None:
         now = clock.now()
-        last_id, last_at, today = self._recent(session, user, now)
-        if self._limited and (today >= PER_DAY or (last_at is not None and now - last_at < COOL_DOWN)):
-            return
+        suppressions.end(session, user.identity_key, now)
         kind = KINDS["account_exists" if user.verified_at else "verification"]
+        last = self._last(session, user)
+        if self._limits is None:
+            self._add(session, user, kind, last, Turn(now, SignupEmail()), now)
+            return
+        # Asked in every case: the time that an answer takes must not tell who has just had an email.
+        turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
+        waits = last is not None and last.status == Status.pending and last.next_attempt_at > now
+        if last is not None and not waits and now - last.created_at < COOL_DOWN:
+            return
+        if last is not None and waits and not self._overtakes(session, last, turn, now):
+            return
+        row = self._add(session, user, kind, last, turn, now)
+        if row is not None and turn.due is not None:
+            self._limits.record(session, turn, row.id)
+
+    def _overtakes(self, session: Session, last: Notification, turn: Turn, now: datetime) -> bool:
+        """Drop the email that waits, which another person may have caused, if this one goes before it."""
+        if turn.due is None or turn.due >= last.next_attempt_at:
+            return False
+        return ledger.move(session, last.id, Status.pending, Status.cancelled, now=now, code=ReasonCode.superseded)
+
+    def _add(
+        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: Turn, now: datetime
+    ) -> Notification | None:
+        """Owe the email at its turn, or store why it is not sent. None if another request was quicker."""
+        # Named after the email before it: of two requests at once, one makes the row.
+        after = f"signup:{user.id}:{'after' if turn.due else 'refused'}:{last.id if last else 0}"
         try:
             with session.begin_nested():
-                ledger.owe(
+                if turn.due is None:
+                    assert turn.code is not None
+                    log.warning("signup.refused", reason=turn.code.value)
+                    return ledger.refuse(
+                        session, kind=kind.name, user=user, dedupe_key=after, now=now, code=turn.code, limit=turn.limit
+                    )
+                later = turn.due > now
+                return ledger.owe(
                     session,
                     kind=kind.name,
                     user=user,
-                    # Named after the mail before it: of two requests at once, one makes the row.
-                    dedupe_key=f"signup:{user.id}:after:{last_id}",
+                    dedupe_key=after,
                     now=now,
                     grace=self._grace,
-                    deadline=now + kind.lifetime,
+                    deadline=turn.due + kind.lifetime,
+                    params={"send_at": int(turn.due.timestamp())} if later else None,
+                    due=turn.due if later else None,
+                    waits=turn.waits,
                 )
         except IntegrityError:
-            return
+            return None
 
-    def _recent(self, session: Session, user: User, now: datetime) -> tuple[int, datetime | None, int]:
-        """The last of these mails to this user (key 0 where there is none), and how many in a day."""
-        mine = (Notification.user_id == user.id, Notification.kind.in_(_KINDS))
-        last = session.execute(
-            select(Notification.id, Notification.created_at).where(*mine).order_by(Notification.id.desc()).limit(1)
-        ).one_or_none()
-        today = session.scalar(select(func.count()).where(*mine, Notification.created_at > now - timedelta(days=1)))
-        return (last.id if last else 0), (last.created_at if last else None), today or 0
+    def _last(self, session: Session, user: User) -> Notification | None:
+        """The last of these emails to this user that was owed; those that were refused do not count."""
+        query = select(Notification).where(Notification.user_id == user.id, Notification.kind.in_(_KINDS))
+        owed = query.where(~Notification.dedupe_key.contains(":refused:"))
+        return session.scalars(owed.order_by(Notification.id.desc()).limit(1)).first()

@@ -1,7 +1,7 @@
 """create_app(): the only place where the parts meet."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
@@ -10,51 +10,74 @@ from urllib.parse import urlsplit
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, logs, pools, sqlite
+from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
-from notifier.campaigns.control import Follow, stop
+from notifier.campaigns.control import Follow, stop, stop_run
 from notifier.campaigns.expand import Expansion
+from notifier.campaigns.moving import Moving
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
-from notifier.campaigns.tick import Tick
+from notifier.campaigns.restore import Reconciliation
+from notifier.campaigns.tick import Tick, close_after
 from notifier.config import ConfigError, Settings, load_settings
+from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
 from notifier.delivery.drafts import Drafts
+from notifier.delivery.failing import Failing
+from notifier.delivery.first_emails import FirstEmails
 from notifier.delivery.gate import Gate
+from notifier.delivery.handout import HandOut
 from notifier.delivery.journal import Journal
+from notifier.delivery.leases import Leases, LeaseTimes
 from notifier.delivery.limits import Limits
 from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.render import Renderer
 from notifier.delivery.mail.staging import Staging
 from notifier.delivery.mailer import NO_KEY, Mail
+from notifier.delivery.members import Members
 from notifier.delivery.pace import Pace
 from notifier.delivery.preview import Previews
 from notifier.delivery.probe import probe_mail_server
+from notifier.delivery.probing import Probing
+from notifier.delivery.provider_holds import ProviderHolds
+from notifier.delivery.pump import Pump
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.refusals import Refusals
+from notifier.delivery.smtp.outcome import Outcome
 from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
+from notifier.delivery.turnstile import Turnstile
+from notifier.dnscheck import DnsResolver, Resolver
 from notifier.emails import EmailKind, registry
 from notifier.extensions import csrf, db, limiter, migrate
+from notifier.identity import Hold
 from notifier.links import Links
+from notifier.not_me import NotMe
+from notifier.reasons import ReasonCode
+from notifier.schema import Schema
 from notifier.sealing import Sealer
-from notifier.tasks import beat, celery_app, jobs, lifecycle, results
+from notifier.signup_limits import SignupLimits
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
-from notifier.tasks.probe import probe_broker, probe_workers
+from notifier.tasks.probe import probes
 from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
+from notifier.transaction import reads_only
 from notifier.web import errors, security
 from notifier.web.consent import consent
 from notifier.web.health import health
+from notifier.web.not_me import not_me
 from notifier.web.pages import pages
+from notifier.web.prefix import below, path_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,9 +92,10 @@ def create_app(
     publish_runs: Publish | None = None,
     kinds: Mapping[str, EmailKind] | None = None,
     templates: Path = ROOT / "templates",
+    resolver: Callable[[], Resolver] = DnsResolver,
 ) -> Flask:
     """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
-    campaign runs; `kinds` and `templates` replace what it sends.
+    campaign runs; `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
@@ -86,11 +110,12 @@ def create_app(
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     # First, so that it sees a form before anything else reads it.
-    security.init_app(app, https=settings.public_url.startswith("https://"))
+    security.init_app(app, settings.public_url)
     _bind_extensions(app, settings)
-    _wire(app, settings, publish, kinds)
+    _wire(app, settings, publish, kinds, resolver)
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
+    app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -105,12 +130,14 @@ def _kinds(settings: Settings) -> Mapping[str, EmailKind]:
 def _flask_config(settings: Settings) -> dict[str, object]:
     production = settings.notifier_env == "production"
     host = urlsplit(settings.link_base).hostname
+    prefix = path_of(settings.public_url)
     return {
         "NOTIFIER_ENV": settings.notifier_env,
         "TESTING": settings.notifier_env == "test",
         "SECRET_KEY": settings.secret_keys[-1],
         "SECRET_KEY_FALLBACKS": settings.secret_keys[:-1],
-        "SESSION_COOKIE_NAME": "__Host-notifier" if production else "notifier",
+        "SESSION_COOKIE_NAME": ("__Secure-notifier" if prefix else "__Host-notifier") if production else "notifier",
+        "SESSION_COOKIE_PATH": prefix or "/",
         "SESSION_COOKIE_SECURE": production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -141,9 +168,11 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 
 
 def _engine_options(settings: Settings) -> dict[str, object]:
+    # Parameters of statements are addresses and names, and errors of the database stand in logs.
+    hidden: dict[str, object] = {"hide_parameters": True}
     if settings.sqlalchemy_url.startswith("sqlite"):
-        return {}
-    return {"pool_size": 10, "max_overflow": 10, "connect_args": {"connect_timeout": 5}}
+        return hidden
+    return hidden | postgres.engine_options(settings.database_connect_timeout, settings.database_prepared_statements)
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:
@@ -157,8 +186,9 @@ def _limiter_options(settings: Settings) -> dict[str, object]:
 
 
 def _bind_extensions(app: Flask, settings: Settings) -> None:
-    if settings.sqlalchemy_url.startswith("sqlite:///"):
-        folder = Path(settings.sqlalchemy_url.removeprefix("sqlite:///")).parent
+    database = make_url(settings.sqlalchemy_url)
+    if database.drivername == "sqlite" and database.database:
+        folder = Path(database.database).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -169,8 +199,19 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     limiter.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            sqlite.prepare(db.engine)
-        pools.prepare(db.engine)
+            sqlite.prepare(db.engine, reads_only)
+            app.teardown_request(_end_reading)
+            pools.prepare(db.engine, ping=None)
+        else:
+            timeout = settings.database_connect_timeout
+            postgres.prepare(db.engine, timeout, settings.database_prepared_statements)
+            pools.prepare(db.engine, ping=partial(postgres.ping, seconds=timeout))
+
+
+def _end_reading(_error: BaseException | None) -> None:
+    """What a GET read is over with it, also where its context outlives it, so that the next transaction may write."""
+    if reads_only() and db.session.registry.has():
+        db.session.rollback()
 
 
 @cache
@@ -179,19 +220,38 @@ def _renderer(templates: Path, auto_reload: bool) -> Renderer:
     return Renderer(templates, auto_reload=auto_reload)
 
 
-def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
+def _wire(
+    app: Flask,
+    settings: Settings,
+    publish: Publish | None,
+    kinds: Mapping[str, EmailKind],
+    resolver: Callable[[], Resolver],
+) -> None:
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     links = Links(settings.link_base, signer)
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
-    journal = Journal(settings.notifier_data_dir / "journal")
+    journal = Journal(settings.notifier_data_dir / "journal", settings.host, durable=settings.journal_durable)
+    with app.app_context():
+        engine = db.engine
+    moments = DatabaseClock(
+        engine, max_age=settings.database_clock_max_age, warn_above=settings.database_clock_warn_above
+    )
+    times = LeaseTimes(settings.mail_lease, settings.fence, settings.heartbeat)
 
     def begin(key: int) -> None:
-        cast("Sender", app.extensions["notifier.sender"]).last_chance(key)
-        journal.begin(key)
+        cast("Sender", app.extensions["notifier.sender"]).begin(key)
 
-    def tick() -> None:
-        cast("Sender", app.extensions["notifier.sender"]).tick()
+    def replied(key: int, outcome: Outcome) -> None:
+        cast("Sender", app.extensions["notifier.sender"]).replied(key, outcome)
+
+    def tick() -> float | None:
+        return cast("Sender", app.extensions["notifier.sender"]).tick()
+
+    def renew(owners: Collection[str], now: datetime, until: datetime) -> None:
+        with app.app_context():
+            ledger.renew(db.session(), owners, now=now, until=until)
+            db.session.commit()
 
     transports = Transports(
         transport_configs(settings),
@@ -200,23 +260,17 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             connections=settings.mail_connections,
             sign=config.signer.sign if config.signer else None,
             on_begin=begin,
-            on_reply=journal.replied,
+            on_reply=replied,
             on_tick=tick,
         ),
     )
     staging = Staging.from_settings(settings)
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
-    breaker, pace = Breaker(db.session), Pace(db.session)
-    gate = Gate(
-        db.session,
-        breaker,
-        pace,
-        transports=transports.names,
-        choose=transports.choose,
-        limits=Limits.from_settings(settings, campaigns=True),
-    )
-
+    signups = _signup_limits(settings)
+    first_emails = None if signups is None else FirstEmails(db.session, signups)
+    limits = Limits.from_settings(settings, campaigns=True)
+    gate = _gate(app, settings, transports, resolver, limits, first_emails)
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
@@ -229,11 +283,12 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
         "notifier.transport": transports.primary,
         "notifier.transports": transports,
         "notifier.outbox": outbox,
-        "notifier.accounts": Accounts(
-            signer, grace=grace, limited=settings.ratelimit_enabled, erased_keys=settings.secret_keys
-        ),
+        "notifier.accounts": Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
+        "notifier.not_me": NotMe(signer, settings.secret_keys, days=settings.not_me_days),
+        "notifier.challenge": None,
         "notifier.links": links,
         "notifier.journals": journal.folder,
+        "notifier.database_clock": moments,
         "notifier.sender": Sender(
             db.session,
             composer,
@@ -243,18 +298,26 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
             journal=journal,
             recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
-            lease=timedelta(seconds=settings.mail_lease),
+            leases=Leases(renew, moments.now, times),
+            alone_from=settings.mail_deaths,
+            failing=Failing(
+                _stop_failing, share=settings.mail_content_failures, least=settings.mail_content_failures_least
+            ),
             staging=staging,
             context=app.app_context,
+            on_first_bounce=first_emails.bounced if first_emails else lambda: None,
         ),
-        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder),
+        "notifier.sweep": Sweep(db.session, outbox.publish, journal.folder, moments.now, settings.mail_deaths),
+        "notifier.limits": limits,
         "notifier.probes": lambda: healthcheck.ask(
             {
-                "broker": lambda: probe_broker(celery, configured=_has_broker(settings)),
-                "workers": lambda: probe_workers(celery, configured=bool(settings.broker_url)),
+                "clock": lambda: healthcheck.clock_finding(moments, warn_above=settings.database_clock_warn_above),
+                **probes(celery, configured=_has_broker(settings), settings=settings),
                 "mail server": lambda: probe_mail_server(settings),
             }
         ),
+        "notifier.hold": Hold(db.session),
+        "notifier.schema": Schema(ROOT / "migrations"),
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
@@ -266,7 +329,51 @@ def _wire(app: Flask, settings: Settings, publish: Publish | None, kinds: Mappin
     }
     assert jobs.deliver_notification.name in celery.tasks
     assert lifecycle.tell_ready
+    assert log_setup.configure_logging
+    assert pumping.PATIENCE
     assert results.queued
+    assert readers.say_what_nobody_reads
+    assert shutdown.stop
+
+
+def _signup_limits(settings: Settings) -> SignupLimits | None:
+    if not settings.ratelimit_enabled:
+        return None
+    return SignupLimits(
+        settings.secret_keys,
+        per_day=settings.signup_emails_per_day,
+        per_hour=settings.signup_emails_per_hour,
+        bounces=settings.first_email_bounces,
+        window=settings.first_email_window,
+        per_minute=settings.first_emails_per_minute,
+    )
+
+
+def _stop_failing(run_id: int, failed: int, tried: int, error: str) -> None:
+    stop_run(db.session, run_id, ReasonCode.content_failing, failed=failed, tried=tried, error=error)
+
+
+def _gate(
+    app: Flask,
+    settings: Settings,
+    transports: Transports,
+    resolver: Callable[[], Resolver],
+    limits: Limits | None,
+    first_emails: FirstEmails | None,
+) -> Gate:
+    probing = Probing(settings.mail_probe_first, settings.mail_probe_longest)
+    keep = timedelta(seconds=settings.mail_mx_ttl)
+    return Gate(
+        db.session,
+        Breaker(db.session, probing=probing),
+        Pace(db.session),
+        transports=transports.names,
+        choose=transports.choose,
+        limits=limits,
+        first_emails=first_emails,
+        holds=ProviderHolds(db.session, probing=probing, witnesses=settings.mail_provider_witnesses),
+        members=Members(db.session, resolver, app.app_context, keep=keep) if keep else None,
+    )
 
 
 def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kinds: Mapping[str, EmailKind]) -> None:
@@ -277,14 +384,36 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
     previews: Previews = app.extensions["notifier.previews"]
     renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
     audit = Audit(db.session, sender.composer.message_id_of)
+    limits: Limits | None = app.extensions["notifier.limits"]
+
+    def make_pump(bulk: Collection[bool]) -> Pump | None:
+        if limits is None:
+            return None
+        return Pump(
+            db.session,
+            HandOut(db.session, limits, Turnstile(limits.client), bulk=bulk),
+            limits,
+            lambda pacing, is_bulk: sender.deliver(pacing.pks, bulk=is_bulk, pacing=pacing),
+            context=app.app_context,
+            ended=partial(close_after, db.session),
+        )
+
     app.extensions |= {
+        "notifier.make_pump": make_pump,
         "notifier.tick": Tick(db.session, runs.publish, kinds),
-        "notifier.expansion": Expansion(db.session, outbox.publish, kinds),
+        "notifier.expansion": Expansion(
+            db.session,
+            outbox.publish,
+            kinds,
+            is_limited=lambda campaign: limits is not None and bool(campaign.rate or limits.rate),
+        ),
         "notifier.follow": Follow(db.session, runs.publish),
         "notifier.planner": Planner(
             db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate
         ),
         "notifier.audit": audit,
+        "notifier.reconciliation": Reconciliation(db.session),
+        "notifier.moving": Moving(db.session, kinds),
         "notifier.repair": Repair(db.session, outbox.publish, kinds, audit),
     }
 
@@ -297,6 +426,7 @@ def _has_broker(settings: Settings) -> bool:
 def _register_doors(app: Flask) -> None:
     errors.init_app(app)
     app.register_blueprint(pages)
+    app.register_blueprint(not_me)
     app.register_blueprint(consent)
     app.register_blueprint(health)
     admin.init_app(app)

@@ -6,39 +6,35 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise.
 
 import os
 import re
-from email.utils import parseaddr
-from ipaddress import ip_address
+import secrets
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-#: Signs links on a developer's machine. Production refuses it by name.
-DEVELOPMENT_SECRET = "development-only-secret-do-not-use-in-production"
+from notifier.addresses import AddressError, parse_address
+from notifier.config_rules import (
+    BROKERS,
+    DEVELOPMENT_SECRET,
+    EXAMPLE_POSTAL_ADDRESS,
+    EXAMPLE_SENDER,
+    is_host,
+    mistakes_everywhere,
+    mistakes_in_production,
+    port_is_right,
+    quoted,
+)
+from notifier.mailboxes import Mailbox, parse_mailbox
+
+#: In the data folder of a developer: signs links there, and nowhere else.
+KEY_FILE = "secret.key"
 
 
 class ConfigError(SystemExit):
     """The settings do not allow a start. Its text has one line for each mistake."""
-
-
-def is_loopback(host: str) -> bool:
-    """True where `host` can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _port_is_right(url: str) -> bool:
-    """False where what stands in the place of a port is none."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 class Settings(BaseSettings):
@@ -52,8 +48,17 @@ class Settings(BaseSettings):
     #: Oldest to newest: the last one signs, all of them verify.
     secret_keys: Annotated[list[str], NoDecode] = [DEVELOPMENT_SECRET]
     database_url: str = ""
+    #: How long a new connection to Postgres may take, per address; also the wait for one of the pool.
+    database_connect_timeout: int = Field(3, ge=2, le=60)
+    #: Off behind PgBouncer in transaction mode. auto finds out by itself.
+    database_prepared_statements: Literal["auto", "on", "off"] = "auto"
+    #: `db upgrade` on Postgres: how long a statement waits for a table in use, and how often all of it tries again.
+    migration_lock_timeout: float = Field(2, ge=0.1, le=60)
+    migration_lock_tries: int = Field(30, ge=1)
     redis_url: str = ""
     celery_broker_url: str = ""
+    #: Start in production although a broker on another machine has no password.
+    allow_open_broker: bool = False
     #: Reverse proxies in front of the web process whose X-Forwarded-* may be believed.
     trusted_proxies: int = Field(0, ge=0, le=5)
     #: The development inbox, shown as a link; `./run up` sets it.
@@ -65,7 +70,7 @@ class Settings(BaseSettings):
     mail_use_ssl: bool = False
     mail_username: str | None = None
     mail_password: str | None = None
-    mail_default_sender: str = "Notifier <hello@notifier.example>"
+    mail_default_sender: str = EXAMPLE_SENDER
     mail_suppress_send: bool | None = None
     mail_reply_to: str | None = None
     #: Where bounces come back (VERP); the sender's domain when unset.
@@ -96,12 +101,42 @@ class Settings(BaseSettings):
     mail_rate_per_domain: float | None = Field(None, gt=0)
     #: The share of a campaign's mails whose content may be refused (of 50 at least) before it is paused.
     mail_content_refusals: float = Field(0.05, gt=0, le=1)
+    #: A run is paused where more than this share of its emails, of so many at least, cannot be made.
+    mail_content_failures: float = Field(0.05, gt=0, le=1)
+    mail_content_failures_least: int = Field(20, ge=1)
+    #: Seconds from a hold to its first probe, and at most from one probe to the next: each waits twice as long.
+    mail_probe_first: float = Field(60, gt=0, le=3600)
+    mail_probe_longest: float = Field(300, gt=0, le=86400)
+    #: Held domains of one provider's customers, within ten minutes, that show that the provider itself refuses us.
+    mail_provider_witnesses: int = Field(5, ge=1)
+    #: For how long the mail servers of a domain (MX) are remembered. 0: DNS is never asked for them.
+    mail_mx_ttl: float = Field(7 * 86400.0, ge=0, le=366 * 86400)
     #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
     mail_concurrency_per_domain: int | None = Field(None, gt=0)
     #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.
     mail_cap_per_week: int | None = Field(None, ge=1)
-    #: How long a claim holds. Must outlast mail_timeout_total.
-    mail_lease: float = Field(480, gt=0)
+    #: How long a claim holds that its process does not renew.
+    mail_lease: float = Field(30, ge=1)
+    #: After so long without a renewal a process begins no further email. None: two thirds of the lease.
+    mail_fence: float | None = Field(None, gt=0)
+    #: How often a process renews its claims. None: a sixth of the lease.
+    mail_heartbeat: float | None = Field(None, gt=0)
+    #: Deaths of processes that were making an email, after which it is made alone.
+    mail_deaths: int = Field(2, ge=1, le=100)
+    #: Wait for the disk before each email, so that after a crash of the host the journal is believed: docs/runbook.md.
+    journal_durable: bool = False
+    #: What this host is called in claims and in health. The system's own name when unset.
+    notifier_host: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,64}$")
+    #: How long a measurement of the database's clock is used, and from which difference on a warning is logged.
+    database_clock_max_age: float = Field(60, gt=0, le=60)
+    database_clock_warn_above: float = Field(5, gt=0)
+    #: A worker that is asked to stop has ended after so long.
+    stop_grace: float = Field(25, gt=0)
+
+    #: Messages of the broker that no worker could run: so many are kept for operators, the newest.
+    rejected_messages_kept: int = Field(100, ge=1, le=10_000)
+    #: A larger message is rejected unread. Bytes; a batch of 1,000 keys takes 20,000 at most.
+    message_max_bytes: int = Field(1024 * 1024, ge=64 * 1024)
 
     #: People who want a digest as soon as something happens: within so long, and one email in so long.
     digest_within: float = Field(300, ge=120, le=3600)
@@ -109,10 +144,27 @@ class Settings(BaseSettings):
     #: How long after the end of a month its reports wait for activities of its last moments.
     report_grace: float = Field(3600, ge=0, le=86_400)
     ratelimit_enabled: bool = True
+    #: Emails that sign-ups and resends may cause: to one mailbox in a day, whatever its tags; and first emails in an
+    #: hour to one domain of no known provider for one network.
+    signup_emails_per_day: int = Field(5, ge=1)
+    signup_emails_per_hour: int = Field(20, ge=1)
+    #: More than this share of the last so many first emails bounced hard: they go out so slowly.
+    first_email_bounces: float = Field(0.2, gt=0, lt=1)
+    first_email_window: int = Field(100, ge=10, le=10_000)
+    first_emails_per_minute: float = Field(10, gt=0)
+    #: Days without email for an address whose owner says that they did not sign up.
+    not_me_days: int = Field(30, ge=1, le=3650)
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.
     sweep_interval: float = Field(5, gt=0)
     sweep_grace: float = Field(5, gt=0)
-    postal_address: str = "Notifier, 1 Example Street, Example Town"
+    postal_address: str = EXAMPLE_POSTAL_ADDRESS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_quotes(cls, values: Any) -> Any:
+        if isinstance(values, dict) and (problems := [*quoted(values)]):
+            raise ValueError("\n".join(problems))
+        return values
 
     @field_validator("secret_keys", mode="before")
     @classmethod
@@ -129,7 +181,7 @@ class Settings(BaseSettings):
             return value
         parts = urlsplit(value)
         whole = parts.hostname and not (parts.query or parts.fragment or parts.username or parts.password)
-        if parts.scheme not in {"http", "https"} or not whole or not _port_is_right(value):
+        if parts.scheme not in {"http", "https"} or not whole or not port_is_right(value):
             raise ValueError("must be an absolute http(s) address such as https://app.example.com")
         return value.rstrip("/")
 
@@ -137,73 +189,69 @@ class Settings(BaseSettings):
     @classmethod
     def _check_database(cls, value: str) -> str:
         known = ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:///")
-        if value and not (value.startswith(known) and (value.startswith("sqlite") or _port_is_right(value))):
+        if value and not (value.startswith(known) and (value.startswith("sqlite") or port_is_right(value))):
             raise ValueError("must be postgresql://user:password@host/name or sqlite:////path/to/file")
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: str) -> str:
-        if value and not (value.startswith(("redis://", "rediss://")) and _port_is_right(value)):
+        if value and not (value.startswith(("redis://", "rediss://")) and port_is_right(value)):
             raise ValueError("must be redis://:password@host:6379/0, or rediss:// for TLS")
+        return value
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _check_broker(cls, value: str) -> str:
+        if value and not (urlsplit(value).scheme in BROKERS and port_is_right(value)):
+            raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in BROKERS[:4])}")
+        return value
+
+    @field_validator("mail_server")
+    @classmethod
+    def _check_server(cls, value: str) -> str:
+        if not is_host(value):
+            raise ValueError("must be a host name or an IP address alone; the port is MAIL_PORT")
         return value
 
     @field_validator("mail_bounce_domain")
     @classmethod
     def _check_domain(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
-            raise ValueError("must be a domain such as bounces.example.com")
-        return value
+        if value is None:
+            return None
+        try:
+            return parse_address(f"x@{value}", allow_local=True).domain
+        except AddressError:
+            raise ValueError("must be a domain such as bounces.example.com") from None
 
     @field_validator("mail_default_sender", "mail_reply_to")
     @classmethod
     def _check_mailbox(cls, value: str | None) -> str | None:
-        if value is not None and "@" not in parseaddr(value)[1]:
-            raise ValueError("must be an address, or Name <address>")
-        return value
+        return None if value is None else str(parse_mailbox(value, allow_local=True))
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        problems = [*self._mistakes_everywhere()]
+        problems = [*mistakes_everywhere(self)]
         if self.notifier_env == "production":
-            problems += self._mistakes_in_production()
+            problems += mistakes_in_production(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
-    def _mistakes_everywhere(self) -> list[str]:
-        problems = []
-        if not self.secret_keys:
-            problems.append("SECRET_KEYS: at least one key is needed")
-        if self.mail_use_tls and self.mail_use_ssl:
-            problems.append("MAIL_USE_TLS and MAIL_USE_SSL: choose one (STARTTLS or TLS from the first byte)")
-        if self.mail_lease <= self.mail_timeout_total:
-            problems.append("MAIL_LEASE: must be longer than MAIL_TIMEOUT_TOTAL, or two workers may hold one mail")
-        if bool(self.mail_username) != bool(self.mail_password):
-            problems.append("MAIL_USERNAME and MAIL_PASSWORD: set both or neither")
-        if not self.redis_url:
-            limits = ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain")
-            counted = [name.upper() for name in limits if getattr(self, name) is not None]
-            problems += [f"{name} needs REDIS_URL: all workers count there together" for name in counted]
-        return problems
+    @property
+    def host(self) -> str:
+        """What this host is called: `NOTIFIER_HOST`, else the system's name of it."""
+        return self.notifier_host or re.sub(r"[^A-Za-z0-9._-]", "_", socket.gethostname()) or "host"
 
-    def _mistakes_in_production(self) -> list[str]:
-        tls = self.mail_use_tls or self.mail_use_ssl
-        own_machine = is_loopback(self.mail_server)
-        rules = {
-            "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in self.secret_keys,
-            "SECRET_KEYS: each key needs 32 characters or more": any(len(key) < 32 for key in self.secret_keys),
-            "PUBLIC_URL: production needs the address that links in mails start with": not self.public_url,
-            "PUBLIC_URL: production links must be https": self.public_url.startswith("http://"),
-            "DATABASE_URL: production needs a database of its own": not self.database_url,
-            "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own": not self.broker_url,
-            "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials never travel in clear": bool(
-                self.mail_username and not tls
-            ),
-            "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (tls or own_machine),
-            "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not self.ratelimit_enabled,
-        }
-        return [line for line, wrong in rules.items() if wrong]
+    @property
+    def fence(self) -> float:
+        """Seconds without a renewal after which nothing more is begun."""
+        return self.mail_lease * 2 / 3 if self.mail_fence is None else self.mail_fence
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two renewals."""
+        return self.mail_lease / 6 if self.mail_heartbeat is None else self.mail_heartbeat
 
     @property
     def broker_url(self) -> str:
@@ -213,7 +261,9 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> str:
         """`DATABASE_URL` with the driver that we ship, or SQLite in the data folder."""
-        url = self.database_url or f"sqlite:///{(self.notifier_data_dir / 'notifier.db').resolve()}"
+        # A percent sign or a question mark in a folder's name would be read as a part of the URL.
+        path = quote(str((self.notifier_data_dir / "notifier.db").resolve()), safe="/ ")
+        url = self.database_url or f"sqlite:///{path}"
         for scheme in ("postgres://", "postgresql://"):
             if url.startswith(scheme):
                 return "postgresql+psycopg://" + url.removeprefix(scheme)
@@ -227,7 +277,17 @@ class Settings(BaseSettings):
     @property
     def sender_domain(self) -> str:
         """The domain of the From address: Message-IDs and bounces live there."""
-        return parseaddr(self.mail_default_sender)[1].rpartition("@")[2]
+        return self.sender.address.rpartition("@")[2]
+
+    @property
+    def sender(self) -> Mailbox:
+        """The From of every email."""
+        return parse_mailbox(self.mail_default_sender, allow_local=True)
+
+    @property
+    def reply_to(self) -> Mailbox | None:
+        """The Reply-To of every email."""
+        return parse_mailbox(self.mail_reply_to, allow_local=True) if self.mail_reply_to else None
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -239,9 +299,30 @@ def load_settings(**overrides: Any) -> Settings:
     development = os.environ.get("NOTIFIER_ENV", "development") == "development"
     env_file = data_dir / "up.env" if development else None
     try:
-        return Settings(_env_file=env_file, **overrides)
+        settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(_lines(error))) from None
+    key = _development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
+    return settings.model_copy(update={"secret_keys": [key]}) if key else settings
+
+
+def make_development_key(data_dir: Path) -> None:
+    """Give this data folder a random key of its own, once: that of the code is known to everyone."""
+    try:
+        descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+
+
+def _development_key(data_dir: Path) -> str | None:
+    try:
+        return (data_dir / KEY_FILE).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {data_dir / KEY_FILE} cannot be read: {error.strerror}") from None
 
 
 def _lines(error: ValidationError) -> list[str]:

@@ -1,12 +1,13 @@
 """Flask's extensions, made once and bound to an application in `notifier.app`."""
 
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
+
+from notifier import clients
 
 #: Constraint names that both databases share, so that a migration can name what it drops.
 NAMING = {
@@ -27,4 +28,4 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 csrf = CSRFProtect()
-limiter = Limiter(key_func=get_remote_address)
+limiter = Limiter(key_func=clients.client)

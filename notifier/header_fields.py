@@ -69,15 +69,18 @@ def verbatim_field(name: str, value: str) -> bytes:
 
 
 def encode_mailbox(name: str, address: str, *, offset: int = 10) -> bytes:
-    """`"Acme, Inc." <news@acme.example>`: one mailbox for From, To, Cc or Reply-To, without CRLF.
+    """Return one mailbox for From, To, Cc or Reply-To, without CRLF: `"Acme, Inc." <news@acme.example>`.
 
     `offset` is the room that the field name takes on the first line. The name is neutralised; the
-    address must have been checked (`parse_address`); UnsafeHeader where it could break the field.
+    address must have been checked (`parse_address`); UnsafeHeader where it could break the field. An address
+    with `=?`, which is legal and looks like the beginning of an encoded word, stands alone.
     Bytes outside ASCII come out only where the address has some (RFC 6532).
     """
     local, _, domain = address.rpartition("@")
     if not _LOCAL.match(local) or not local.isprintable() or not _DOMAIN.match(domain) or len(address) > 320:
         raise UnsafeHeader("not an address for a header")
+    if "=?" in local:
+        return address.encode("utf-8")
     short = len(name) <= min(NAME_LIMIT, SOFT_LINE - offset)
     # A phrase of atoms has nothing in it to neutralise.
     phrase = name if short and _ATOM_PHRASE.match(name) else _phrase(clean_text(name, NAME_LIMIT), offset)

@@ -6,6 +6,8 @@ front of every header, inside the encoders of `header_fields`, where no caller c
 
 import re
 import unicodedata
+from binascii import Error as Base64Error
+from binascii import a2b_base64, a2b_qp
 
 from notifier.characters import BLANKS, ZWJ, ZWNJ, is_invisible, is_noncharacter, is_selector
 
@@ -14,6 +16,9 @@ NAME_LIMIT, SUBJECT_LIMIT = 64, 200
 
 _MAX_FORM_INPUT = 2000
 _PLAIN = re.compile(r"[ -~]*\Z")
+#: What some reader might decode (RFC 2047), wherever it stands.
+_ENCODED_WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class HeaderTextError(ValueError):
@@ -21,19 +26,19 @@ class HeaderTextError(ValueError):
 
 
 def display_name(text: str) -> str:
-    """A name as someone typed it into a form: trimmed, NFC, without invisible formatting.
+    """Return a name as someone typed it into a form: trimmed, NFC, without invisible formatting.
 
-    Raises HeaderTextError, with a message for that person, for line breaks, control characters,
-    broken Unicode, names that show nothing, and names of more than 64 characters.
+    A name that shows nothing (white space, invisible characters) is the empty name. Raise HeaderTextError, with a
+    message for that person, for line breaks, control characters, broken Unicode, and names of more than 64 characters.
     """
+    if not is_visible(text):
+        return ""
     if len(text) > _MAX_FORM_INPUT:
         raise HeaderTextError(f"This name is too long: {NAME_LIMIT} characters at most.")
     text = text.strip()
     for char in text:
         _refuse_unshowable(char)
     text = _settle(text)
-    if not is_visible(text):
-        raise HeaderTextError("Please enter a name with at least one visible character.")
     if len(text) > NAME_LIMIT:
         raise HeaderTextError(f"This name is too long: {NAME_LIMIT} characters at most.")
     return text
@@ -55,6 +60,22 @@ def clean_text(value: str, limit: int) -> str:
     if "=?" in text:
         text = text.replace("=?", "= ?")
     return _cut(text, limit) if len(text) > limit else text
+
+
+def hides_something(text: bytes) -> bool:
+    """Return True if an encoded word in `text` is not UTF-8, cannot be decoded, or hides a control character.
+
+    This is how a header is smuggled into a message (CVE-2024-6923).
+    """
+    return not all(_is_harmless(*word.groups()) for word in _ENCODED_WORD.finditer(text))
+
+
+def _is_harmless(charset: bytes, kind: bytes, payload: bytes) -> bool:
+    try:
+        decoded = a2b_base64(payload) if kind in b"bB" else a2b_qp(payload, header=True)
+    except Base64Error:
+        return False
+    return charset.lower() == b"utf-8" and not _CONTROLS.search(decoded)
 
 
 def is_visible(text: str) -> bool:

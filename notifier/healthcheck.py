@@ -1,25 +1,42 @@
 """What `notifier health` knows: is everything there that sending needs, and is anything stuck?"""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import heartbeats
+from notifier import heartbeats, identity, ledger
+from notifier.database_clock import DatabaseClock
+from notifier.held_providers import held_providers
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
+from notifier.models.notification import FAILED
+from notifier.schema import Schema
 
 #: Seconds after which a chore counts as late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
+
+#: A row that waits for a rate limit is looked at within so long; what sends them shows that it does so as often.
+LATE_PUMP = timedelta(seconds=60)
 
 #: A pending row that is due and still waits after so many seconds is stuck.
 STUCK = 300.0
 
 #: A slot is acted on within so long, and a run that is being expanded moves.
 LATE_SLOT = timedelta(minutes=5)
+
+DAY = timedelta(days=1)
+
+#: Claims that were lost so lately may be a host that is still away.
+LOST_LATELY = timedelta(hours=1)
+
+#: Hosts that a line names.
+NAMED = 5
 
 #: Seconds that all probes together may take.
 PATIENCE = 6.0
@@ -32,15 +49,36 @@ class Finding:
     name: str
     ok: bool
     detail: str
+    #: The same for programs: `notifier health --json`, docs/runbook.md. Names stay; new ones may join them.
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def examine(session: Session, now: datetime) -> list[Finding]:
-    """Findings about the database and what its rows say. Never raises for a database that is away."""
+def examine(session: Session, now: datetime, schema: Schema | None = None) -> list[Finding]:
+    """Findings about the database and what its rows say. Never raises for a database that is away.
+
+    `schema` adds a finding of that name: whether the database has what this code needs.
+    """
+    findings = []
     try:
-        return [_ledger(session, now), *_held(session, now), *_campaigns(session, now), *_chores(session, now)]
+        if schema is not None:
+            state = schema.state(session.connection())
+            findings.append(Finding("schema", ok=not state.behind, detail=state.detail))
+        return [
+            *findings,
+            *_restored(session),
+            _ledger(session, now),
+            *_limited(session, now),
+            _unknown(session),
+            _failed(session, now),
+            _lost_claims(session, now),
+            *_held(session, now),
+            *_held_providers(session),
+            *_campaigns(session, now),
+            *_chores(session, now),
+        ]
     except SQLAlchemyError as error:
         session.rollback()
-        return [Finding("database", ok=False, detail=_why_not(session, error))]
+        return [*findings, Finding("database", ok=False, detail=_why_not(session, error))]
 
 
 def ask(probes: Mapping[str, Callable[[], Finding]], *, patience: float = PATIENCE) -> list[Finding]:
@@ -71,6 +109,11 @@ def _why_not(session: Session, error: SQLAlchemyError) -> str:
     return f"answers, but not as it should: {type(error).__name__}"
 
 
+def _restored(session: Session) -> list[Finding]:
+    """One finding where nothing is sent because of a restore; none where all is well."""
+    return [Finding("restore", ok=False, detail=identity.HELD)] if identity.is_restored(session) else []
+
+
 def _ledger(session: Session, now: datetime) -> Finding:
     oldest = session.scalar(
         select(func.min(Notification.next_attempt_at)).where(
@@ -81,6 +124,61 @@ def _ledger(session: Session, now: datetime) -> Finding:
     if age > STUCK:
         return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
     return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+
+
+def _unknown(session: Session) -> Finding:
+    """Emails of which nobody knows whether they arrived, by the host that had them: people decide."""
+    query = select(Notification.claimed_by, func.count()).where(text("status = 'unknown'"))
+    hosts: Counter[str] = Counter()
+    for owner, count in session.execute(query.group_by(Notification.claimed_by)):
+        hosts[ledger.host_of(owner) if owner else "?"] += count
+    total = hosts.total()
+    figures = {"count": total, "hosts": dict(hosts)}
+    if not total:
+        return Finding("unknown", ok=True, detail="no email is uncertain", figures=figures)
+    named = ", ".join(f"{host}: {count:,}" for host, count in hosts.most_common(NAMED))
+    detail = f"{total:,} emails may have arrived or not ({named}): notifier unknown list"
+    return Finding("unknown", ok=False, detail=detail, figures=figures)
+
+
+def clock_finding(moments: DatabaseClock, *, warn_above: float) -> Finding:
+    """Compare the clock of this host with the database's. Raises DBAPIError if that is away."""
+    ahead = moments.difference()
+    figures = {"seconds_ahead": round(ahead, 1)}
+    if abs(ahead) <= warn_above:
+        return Finding("clock", ok=True, detail="agrees with the database's", figures=figures)
+    detail = f"this host's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the database's: set it"
+    return Finding("clock", ok=False, detail=detail, figures=figures)
+
+
+def _failed(session: Session, now: datetime) -> Finding:
+    lately = (text(FAILED), Notification.settled_at > now - DAY)
+    count = session.scalar(select(func.count()).select_from(Notification).where(*lately)) or 0
+    return Finding("failed", ok=True, detail=f"{count:,} in the last 24 hours", figures={"last_24_hours": count})
+
+
+def _lost_claims(session: Session, now: datetime) -> Finding:
+    """Claims that their workers did not renew: those were killed with their host, or cut off from the database."""
+    lost = ledger.lost_claims(session, since=now - DAY)
+    figures = {"last_24_hours": sum(each.claims for each in lost), "hosts": {each.host: each.claims for each in lost}}
+    if not lost:
+        return Finding("lost claims", ok=True, detail="none in the last 24 hours", figures=figures)
+    named = "; ".join(f"{each.host}: {each.claims:,}, last {each.last:%Y-%m-%d %H:%M} UTC" for each in lost[:NAMED])
+    recent = lost[0].last > now - LOST_LATELY
+    detail = f"in the last 24 hours {named}" + (": does the host live, and does it reach the database?" * recent)
+    return Finding("lost claims", ok=not recent, detail=detail, figures=figures)
+
+
+def _limited(session: Session, now: datetime) -> list[Finding]:
+    """A finding where emails wait for a rate limit and no worker sends them; none where all is well."""
+    age = heartbeats.age(session, heartbeats.PUMP, now)
+    silent = age is None or age > LATE_PUMP.total_seconds()
+    lines = ledger.lines(session, bulk=(False, True)) if silent else []
+    late = [line for line in lines if ledger.first_of(session, line, now=now - LATE_PUMP, after=0, limit=1)]
+    if not late:
+        return []
+    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
+    return [Finding("rate limits", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:
@@ -114,6 +212,20 @@ def _why_held(row: TransportState, now: datetime) -> str:
     probe = "" if row.next_probe_at is None else f"; next probe at {row.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
     held = f"held since {row.held_since:%Y-%m-%d %H:%M:%S} UTC ({(now - row.held_since).total_seconds():.0f} s)"
     return f"{held}: {said}{probe}"
+
+
+def _held_providers(session: Session) -> list[Finding]:
+    """One finding for each provider that refuses our emails. A single domain is no fault of the whole: it is told."""
+    return [
+        Finding(
+            f"provider {each.name}",
+            ok=not each.known,
+            detail=f"refuses our emails through {each.transport} since {each.since:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{each.said}; waiting: {each.count}; next probe at {each.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
+            + (f"; see {each.page}" if each.page else ""),
+        )
+        for each in held_providers(session)
+    ]
 
 
 def _chores(session: Session, now: datetime) -> list[Finding]:

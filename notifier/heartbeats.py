@@ -10,10 +10,19 @@ from notifier.models import Heartbeat
 #: What beat triggers.
 CHORES = ("tick", "sweep", "purge")
 
+#: What sends emails that wait for a rate limit, while there are any.
+PUMP = "pump"
+
 
 def beat(session: Session, name: str, now: datetime) -> None:
     """Remember that the chore `name` ran at `now`. The caller commits."""
     session.merge(Heartbeat(name=name, at=now))
+
+
+def age(session: Session, name: str, now: datetime) -> float | None:
+    """Return the seconds since the last sign of life of `name`; None if there was none."""
+    at: datetime | None = session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
+    return None if at is None else (now - at).total_seconds()
 
 
 def ages(session: Session, now: datetime) -> dict[str, float | None]:

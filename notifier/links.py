@@ -18,6 +18,11 @@ class Links:
         token = self.signer.issue_verification(user_id, identity_key, nonce, issued_at)
         return f"{self.base}/verify/{token}"
 
+    def not_me(self, *, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
+        """Return the link by which the owner of a mailbox says that they did not sign up; the same each time."""
+        token = self.signer.issue_not_me(user_id, identity_key, nonce, issued_at)
+        return f"{self.base}/not-me/{token}"
+
     def unsubscribe(
         self, *, user_id: int, identity_key: str, category: str, notification_id: int | None, issued_at: datetime
     ) -> str:

@@ -3,6 +3,7 @@
 import os
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine, Pool, event
@@ -19,13 +20,14 @@ _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 _inherited: list[Pool] = []
 
 
-def prepare(engine: Engine) -> None:
-    """Never share a pooled connection with a forked child; on Postgres, never hand out one whose server is gone.
+def prepare(engine: Engine, ping: Callable[[Any], None] | None) -> None:
+    """Never share a pooled connection with a forked child; with `ping`, never hand out one whose server is gone.
 
-    A connection that lay unused is asked whether it still lives; where not, all of the pool are replaced.
+    A connection that lay unused is asked whether it still lives: `ping` raises the driver's error where it does not,
+    and all of the pool are replaced.
     """
     _engines.add(engine)
-    if engine.dialect.name == "sqlite":
+    if ping is None:
         return
 
     def ask(connection: Any, record: Any, _proxy: Any) -> None:
@@ -34,7 +36,7 @@ def prepare(engine: Engine) -> None:
         if now - record.info.get(_USED, now) <= BELIEVED:
             return
         try:
-            engine.dialect.do_ping(connection)
+            ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error
 

@@ -19,6 +19,7 @@ class ReasonCode(enum.StrEnum):
     domain_slowed = "domain_slowed"
     rate_limited = "rate_limited"
     first_emails_slowed = "first_emails_slowed"
+    source_limit = "source_limit"
     run_paused = "run_paused"
     run_cancelled = "run_cancelled"
     content_refused = "content_refused"
@@ -28,11 +29,13 @@ class ReasonCode(enum.StrEnum):
     campaign_unreadable = "campaign_unreadable"
     worker_lost = "worker_lost"
     worker_stopped = "worker_stopped"
+    lease_lost = "lease_lost"
     try_later = "try_later"
     not_composed = "not_composed"
     # An attempt ended, and the outcome cannot be known.
     delivery_uncertain = "delivery_uncertain"
     # An email came to rest.
+    maker_died = "maker_died"
     refused = "refused"
     address_refused = "address_refused"
     suppressed = "suppressed"
@@ -42,9 +45,13 @@ class ReasonCode(enum.StrEnum):
     withheld = "withheld"
     account_gone = "account_gone"
     campaign_gone = "campaign_gone"
+    mailbox_limit = "mailbox_limit"
+    superseded = "superseded"
     erased = "erased"
     too_late = "too_late"
     deadline_passed = "deadline_passed"
+    # A journal that came late told how an attempt ended that had been taken as unknown.
+    journal_found = "journal_found"
     # A person, or evidence that a person gave, decided.
     decided_resend = "decided_resend"
     decided_sent = "decided_sent"
@@ -66,18 +73,21 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.domain_slowed: "the recipient's domain asked us to slow down",
     ReasonCode.rate_limited: "a rate limit is in force",
     ReasonCode.first_emails_slowed: "many recent first emails bounced, so first emails go out slowly",
+    ReasonCode.source_limit: "{limit} first emails an hour go to one domain for sign-ups from one network",
     ReasonCode.run_paused: "the run is paused",
     ReasonCode.run_cancelled: "the run was cancelled",
     ReasonCode.content_refused: "its content is refused: the campaign is paused",
-    ReasonCode.content_failing: "its content cannot be made for too many people: the run is paused",
+    ReasonCode.content_failing: "its content could not be made for {failed} of {tried} people: {error}",
     ReasonCode.quiet_hours: "quiet hours in the recipient's time zone",
     ReasonCode.weekly_cap: "the recipient gets at most {cap} a week",
     ReasonCode.campaign_unreadable: "the campaign cannot be read: {error}",
     ReasonCode.worker_lost: "its worker was lost before the email was sent",
     ReasonCode.worker_stopped: "its worker stopped before the email was sent",
+    ReasonCode.lease_lost: "its worker was cut off from the database for too long to send it",
     ReasonCode.try_later: "{reply}",
     ReasonCode.not_composed: "could not be rendered: {error}",
     ReasonCode.delivery_uncertain: "delivery is uncertain: it may or may not have arrived",
+    ReasonCode.maker_died: "{deaths} worker processes died while making it, the last one making nothing else",
     ReasonCode.refused: "{reply}",
     ReasonCode.address_refused: "{reply}",
     ReasonCode.suppressed: "suppressed: {why}",
@@ -87,9 +97,12 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.withheld: "{why}",
     ReasonCode.account_gone: "the account is gone",
     ReasonCode.campaign_gone: "the campaign is gone",
+    ReasonCode.mailbox_limit: "this mailbox had {limit} sign-up emails in a day; a later sign-up gets its email",
+    ReasonCode.superseded: "a newer sign-up of the same person goes first",
     ReasonCode.erased: "the person was erased",
     ReasonCode.too_late: "{why}, and later it would be of no use",
     ReasonCode.deadline_passed: "its deadline passed before it could be sent",
+    ReasonCode.journal_found: "the journal of its lost worker told later what became of it",
     ReasonCode.decided_resend: "{operator} decided to send it again",
     ReasonCode.decided_sent: "{operator} decided to take it as sent",
     ReasonCode.found_delivered: "evidence was checked: it arrived",

@@ -1,5 +1,7 @@
 """What SQLite needs to be a database that several processes may write to."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -7,18 +9,26 @@ from sqlalchemy import Connection, Engine, event
 #: How long a writer waits for another one.
 BUSY_TIMEOUT_MS = 30_000
 
-#: An execution option of a connection whose transaction takes no lock, because it only reads.
+#: Execution options of a connection: its transaction only reads and takes no lock; it does not wait for the lock.
 READ_ONLY = "sqlite_read_only"
+IMPATIENT = "sqlite_impatient"
+
+#: What an impatient writer waits.
+IMPATIENT_MS = 50
+
+#: Kept in the `info` of a connection: whether it refuses to write.
+_REFUSES = "sqlite_query_only"
 
 
-def prepare(engine: Engine) -> None:
-    """Set WAL, a busy timeout, foreign keys and BEGIN IMMEDIATE on every connection of `engine`.
+def prepare(engine: Engine, reads_only: Callable[[], bool] = lambda: False) -> None:
+    """Set WAL, a busy timeout, foreign keys and the right BEGIN on every connection of `engine`.
 
-    With the driver's own deferred BEGIN a transaction that reads first and writes later fails with
-    "database is locked" at once, whatever the timeout; IMMEDIATE makes it wait for its turn.
+    A transaction that may write begins IMMEDIATE. With the driver's own deferred BEGIN one that reads first and writes
+    later fails with "database is locked" at once, whatever the timeout; IMMEDIATE makes it wait for its turn.
+    One that only reads, because READ_ONLY or `reads_only()` says so, takes no lock, waits for none, and cannot write.
     """
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", partial(_begin, reads_only))
 
 
 def _configure(connection: Any, _record: Any) -> None:
@@ -31,6 +41,23 @@ def _configure(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+def _begin(reads_only: Callable[[], bool], connection: Connection) -> None:
+    options = connection.get_execution_options()
+    reads = bool(options.get(READ_ONLY)) or reads_only()
+    if reads is not connection.info.get(_REFUSES, False):
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
+        connection.info[_REFUSES] = reads
+    if reads:
+        connection.exec_driver_sql("BEGIN")
+    elif options.get(IMPATIENT):
+        _begin_impatiently(connection)
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_impatiently(connection: Connection) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {IMPATIENT_MS}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

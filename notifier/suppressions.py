@@ -7,8 +7,10 @@ signs up again: whoever complained once is not mailed because of a new account.
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -54,11 +56,46 @@ def _concealed(identity_key: str, key: str) -> str:
     return f"{CONCEALED}{digest.hexdigest()}"
 
 
-def add(session: Session, identity_key: str, *, reason: SuppressionReason, source: str, evidence: str) -> bool:
-    """Suppress this address; False where it already is (the first reason stays). The caller commits."""
+def end(session: Session, identity_key: str, now: datetime) -> None:
+    """Delete the suppression of this address if its time is over. The purge does so for all. The caller commits."""
+    over = delete(Suppression).where(Suppression.identity_key == identity_key, Suppression.until <= now)
+    session.execute(over.execution_options(synchronize_session=False))
+
+
+def of_link(session: Session, link: str) -> Suppression | None:
+    """Return the suppression that the link with this fingerprint made, or None."""
+    return session.scalars(select(Suppression).where(Suppression.link == link)).one_or_none()
+
+
+def add(
+    session: Session,
+    identity_key: str,
+    *,
+    reason: SuppressionReason,
+    source: str,
+    evidence: str,
+    until: datetime | None = None,
+    link: str | None = None,
+) -> bool:
+    """Suppress this address; False where it already is (the first reason stays). The caller commits.
+
+    `until`: when it ends by itself; `link`: the fingerprint of the link that made it, whose holder may take it back.
+    One that would end by itself gives way to one that does not.
+    """
+    new = Suppression(
+        identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
+    )
     try:
         with session.begin_nested():
-            session.add(Suppression(identity_key=identity_key, reason=reason.value, source=source, evidence=evidence))
+            session.add(new)
     except IntegrityError:
-        return False
+        return until is None and _made_lasting(session, new)
     return True
+
+
+def _made_lasting(session: Session, new: Suppression) -> bool:
+    """Put the new reason in the place of one that would end by itself. False if there is none."""
+    passing = update(Suppression).where(Suppression.identity_key == new.identity_key, Suppression.until.is_not(None))
+    values = {"reason": new.reason, "source": new.source, "evidence": new.evidence, "until": None, "link": None}
+    result = session.execute(passing.values(values).execution_options(synchronize_session="fetch"))
+    return bool(cast("CursorResult[Any]", result).rowcount)

@@ -1,4 +1,4 @@
-"""Signed links: verification, unsubscribe, preferences.
+"""Signed links: verification, "this wasn't me", unsubscribe, preferences.
 
 itsdangerous' URL-safe timed serializer with SHA-256 named explicitly (its default is SHA-1), one salt
 for each purpose so that a token for one door opens no other, and a list of keys: the last one signs,
@@ -23,7 +23,7 @@ from notifier import clock
 
 #: Clocks of two hosts may differ: a token from so far in the future is still good.
 MAX_SKEW = timedelta(minutes=5)
-_VERIFICATION, _UNSUBSCRIBE, _PREFERENCES = "verify-email", "unsubscribe", "preferences"
+_VERIFICATION, _UNSUBSCRIBE, _PREFERENCES, _NOT_ME = "verify-email", "unsubscribe", "preferences", "not-me"
 _MAX_LENGTH = 2048
 #: payload . timestamp . signature of 32 bytes
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{1,11}\.[A-Za-z0-9_-]{43}", re.ASCII)
@@ -43,7 +43,9 @@ class ExpiredToken(BadToken):
 
 @dataclass(frozen=True, slots=True)
 class VerificationClaim:
-    """What a verification token says: who, which address and nonce (as a digest), and since when."""
+    """What the token of a verification or a "this wasn't me" link says: who, which address and nonce (as a digest),
+    and since when.
+    """
 
     user_id: int
     fingerprint: str
@@ -96,11 +98,25 @@ class Signer:
 
         `max_age` in seconds or as a timedelta. Raises ExpiredToken, or BadToken for anything else.
         """
-        payload, issued_at = self._read(_VERIFICATION, token, max_age)
+        return self._read_account(_VERIFICATION, token, max_age)
+
+    def issue_not_me(self, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
+        """Return the token of a "this wasn't me" link. The same arguments give the same token."""
+        return self.issue(_NOT_ME, [user_id, fingerprint(nonce, identity_key)], issued_at)
+
+    def read_not_me(self, token: str) -> VerificationClaim:
+        """Return what the token says; it never expires, because it can end an unconfirmed account and nothing else.
+
+        Raise BadToken for anything else.
+        """
+        return self._read_account(_NOT_ME, token, None)
+
+    def _read_account(self, purpose: str, token: str, max_age: timedelta | float | None) -> VerificationClaim:
+        payload, issued_at = self._read(purpose, token, max_age)
         match payload:
             case [int(user_id), str(digest)]:
                 return VerificationClaim(user_id, digest, issued_at)
-        raise BadToken("not a verification token")
+        raise BadToken("not a token of an account")
 
     def issue_unsubscribe(
         self, user_id: int, identity_key: str, category: str, notification_id: int | None, issued_at: datetime

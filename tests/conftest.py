@@ -15,13 +15,15 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
-from notifier import ledger
+from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.config import Settings
+from notifier.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
-from tests.support import quick
+from tests.support import quick, rabbitmq
 from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
 
 #: A Friday noon without any meaning.
@@ -90,6 +92,14 @@ def valkey() -> Iterator[ValkeyServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """A RabbitMQ node for the whole run. Tests that stop or pause one start their own."""
+    rabbitmq.need()
+    with RabbitServer() as server:
+        yield server
+
+
 def make_settings(**values: Any) -> Settings:
     """Settings of a test: nothing from the environment, quick timeouts."""
     defaults: dict[str, Any] = {
@@ -97,6 +107,7 @@ def make_settings(**values: Any) -> Settings:
         "public_url": "http://notifier.test",
         "secret_keys": ["test-key-that-is-long-enough-for-everything"],
         "ratelimit_enabled": False,
+        "mail_mx_ttl": 0,
     }
     return Settings(_env_file=None, **defaults | values)
 
@@ -197,8 +208,9 @@ def context(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def frozen() -> Iterator[time_machine.Traveller]:
-    """The clock stands at NOON until the test moves it."""
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    """The clock stands at NOON until the test moves it; that of the database goes with it."""
+    monkeypatch.setattr(DatabaseClock, "now", lambda self: clock.now())
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 

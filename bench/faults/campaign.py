@@ -38,11 +38,10 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
     rng = random.Random(seed)
     with ExitStack() as stack:
         scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "notifier.tick"))
-        _confirm(stage, stack)
-        _nobody_else(stage, users, rng.random())
+        nobody_else(stage, users, rng.random())
         people = stage.execute("SELECT count(*) FROM users")[0][0]
         worker = scene.worker("expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion")
-        _announce(stage, policy)
+        announce(stage, policy)
         start = time.monotonic()
         expanding = Expanding(scene, worker, rng, WHOLE)
         stood = expanding.kill(KILLS)
@@ -65,13 +64,7 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
     return result
 
 
-def _confirm(stage: Stage, stack: ExitStack) -> None:
-    """Announcements go to confirmed accounts only; the other faults need accounts that still have to confirm."""
-    stage.execute("UPDATE users SET verified_at = created_at")
-    stack.callback(stage.execute, "UPDATE users SET verified_at = NULL")
-
-
-def _nobody_else(stage: Stage, users: int, salt: float) -> None:
+def nobody_else(stage: Stage, users: int, salt: float) -> None:
     """All but `users` of the people want no news; those who do live in every chunk."""
     query = """
         INSERT INTO preferences (user_id, category, wanted, updated_at)
@@ -79,7 +72,7 @@ def _nobody_else(stage: Stage, users: int, salt: float) -> None:
     stage.execute(query, f"-{salt}", users)
 
 
-def _announce(stage: Stage, policy: str) -> None:
+def announce(stage: Stage, policy: str) -> None:
     """A campaign whose one slot is a moment ahead: the tick makes the run."""
     now = clock.now()
     values = {
@@ -88,6 +81,8 @@ def _announce(stage: Stage, policy: str) -> None:
         "once_at": now + timedelta(seconds=1),
         "settings": WORDS,
         "on_unknown": policy,
+        # The other faults need accounts that still have to confirm, so these are not confirmed either.
+        "audience": {"verified": "any"},
     }
     with stage.app.app_context():
         create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)

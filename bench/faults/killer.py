@@ -50,11 +50,11 @@ class Killer:
         return kill
 
     def _victim(self) -> int | None:
-        """A child with mails under way: its journal is not empty."""
+        """A child with mails under way: one of them has begun, its journal says."""
         busy: list[int] = []
 
         def found() -> bool:
-            sending = {pid for pid, path in self._journals() if _size(path)}
+            sending = {pid for pid, path in self._journals() if _has_begun(path)}
             # One that was just killed is a child until its parent has noticed.
             busy[:] = [pid for pid in self.worker.children() if pid in sending and not is_gone(pid)]
             return bool(busy)
@@ -72,7 +72,7 @@ class Killer:
         killed = time.monotonic()
         wait_until(lambda: all(map(is_gone, pids)), 10, pause=0.001)
         traces = [journal.read(path) for pid, path in self._journals() if pid in pids]
-        doubtful = frozenset(pk for trace in traces for pk in trace.begun - trace.replied.keys())
+        doubtful = frozenset(pk for trace in traces for pk in trace.in_doubt)
         return Kill(before, killed, doubtful, "all" if whole else "child", len(pids))
 
     def _journals(self) -> list[tuple[int, Path]]:
@@ -91,7 +91,7 @@ def is_gone(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
-def _size(path: Path) -> int:
+def _has_begun(path: Path) -> bool:
     with suppress(FileNotFoundError):
-        return path.stat().st_size
-    return 0
+        return b"\nB " in path.read_bytes()
+    return False

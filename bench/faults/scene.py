@@ -65,23 +65,27 @@ class Worker:
     """A Celery worker with its prefork children, in a session of its own; it can be started again."""
 
     def __init__(self, name: str, argv: Sequence[str], env: dict[str, str], folder: Path) -> None:
-        self._name, self._argv, self._env, self._folder = name, argv, env, folder
-        self.start()
+        self._name, self._argv, self._env = name, argv, env
+        self._folder, self._ready = folder, folder / f"{name}.ready"
+        self._launch()
 
     def start(self) -> None:
         """Start and wait until it consumes."""
-        ready = self._folder / f"{self._name}.ready"
-        ready.unlink(missing_ok=True)
-        self.process = Child(self._name, self._argv, self._env | {"NOTIFIER_READY_FILE": str(ready)}, self._folder)
-        self.process.wait_for(ready)
+        self._launch()
+        self.wait()
+
+    def _launch(self) -> None:
+        self._ready.unlink(missing_ok=True)
+        env = self._env | {"NOTIFIER_READY_FILE": str(self._ready)}
+        self.process = Child(self._name, self._argv, env, self._folder)
+
+    def wait(self) -> None:
+        """Wait until it consumes."""
+        self.process.wait_for(self._ready)
 
     def children(self) -> list[int]:
         """Process ids of the prefork children."""
-        try:
-            text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(pid) for pid in text.split()]
+        return children_of(self.process.pid)
 
     def is_alive(self) -> bool:
         """Whether its first process runs."""
@@ -94,6 +98,15 @@ class Worker:
     def stop(self) -> None:
         """End it, whoever is left of it."""
         self.process.stop()
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the children of a process; none of one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in text.split()]
 
 
 class Sink:
@@ -136,17 +149,24 @@ class Scene:
         stack.callback(self.sweeper.stop)
 
     def worker(self, queues: str = "bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:
-        """Start a worker that ends with the scene. `env`: settings that differ."""
+        """Start a worker that ends with the scene, and wait until it consumes. `env`: settings that differ."""
+        worker = self.launch(queues, pool=pool, concurrency=concurrency, **env)
+        worker.wait()
+        return worker
+
+    def launch(self, queues: str, *, pool: str, concurrency: int, **env: str) -> Worker:
+        """Start a worker that ends with the scene."""
         argv = [
             sys.executable, "-m", "celery", "-A", "bench.faults.worker:celery_app", "worker", "-Q", queues,
             "--pool", pool, "--concurrency", str(concurrency), "-n", f"{queues}@%h",
             "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
         ]  # fmt: skip
-        worker = Worker(queues, argv, self._env() | env, self.folder)
+        worker = Worker(queues, argv, self.env() | env, self.folder)
         self._stack.callback(worker.stop)
         return worker
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
+        """The environment of a process of notifier; its broker is Valkey."""
         return clean_env(
             {
                 "NOTIFIER_ENV": "test",  # production wants TLS and no root, which loopback does not have
@@ -206,7 +226,7 @@ class Scene:
 
     def skip_time(self) -> None:
         """What waits for a later moment is due now: stands for the passing of time."""
-        self.stage.execute("TRUNCATE transports, paces")
+        self.stage.execute("TRUNCATE transports, paces, provider_holds")
         self.stage.execute("UPDATE notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'")
 
     def rows(self) -> list[Row]:

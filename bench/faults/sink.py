@@ -10,7 +10,7 @@ Every line of its log is one event; times are seconds of the monotonic clock, wh
     B mail session recipient time               the first byte of a body came in
     A mail session message-id recipient time    the final dot came in: the mail is accepted, whatever follows
     R mail time                                 the reply to the final dot was sent
-    X session recipient code time               a recipient was refused
+    X session recipient code time               a recipient was refused, at RCPT or after the final dot
     E session quit|cut|reset time               the connection ended; reset: the other side died with replies unread
     K count time                                so many bodies were begun and not yet answered (SIGUSR1)
 """
@@ -44,6 +44,8 @@ class Conduct:
     rcpt: str = ""
     #: Recipient -> what its RCPT is answered.
     refuse: dict[str, str] = field(default_factory=dict)
+    #: Domain -> what the final dot of an email to it is answered.
+    eod: dict[str, str] = field(default_factory=dict)
     #: Accept connections and never say a word.
     silent: bool = False
     #: Seconds between two bytes of a reply; 0: whole replies.
@@ -191,10 +193,14 @@ class Sink:
         end = client.data.find(b"\r\n.\r\n")
         if end < 0:
             return False
-        found = _MESSAGE_ID.search(client.data, 0, min(end + 2, 8192))
-        name = found[1].decode() if found else "-"
-        self._note("A", client.mail, client.number, name, client.recipient)
-        self._answer(client, _OK, client.mail)
+        refusal = self._conduct.eod.get(client.recipient.rpartition("@")[2])
+        if refusal:
+            self._note("X", client.number, client.recipient, refusal[:3])
+        else:
+            found = _MESSAGE_ID.search(client.data, 0, min(end + 2, 8192))
+            name = found[1].decode() if found else "-"
+            self._note("A", client.mail, client.number, name, client.recipient)
+        self._answer(client, refusal.encode() + b"\r\n" if refusal else _OK, client.mail)
         client.data = client.data[end + 5 :]
         client.in_body, client.mail, client.recipient = False, None, ""
         return True

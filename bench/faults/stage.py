@@ -23,6 +23,7 @@ from notifier.delivery import sweep
 from notifier.extensions import db
 from notifier.seeds import seed
 from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
 
 SECRET = "faults-key-that-is-long-enough-for-everything"
@@ -33,7 +34,10 @@ RING_AGAIN = timedelta(seconds=8)
 #: In production an expansion that nobody touched for a minute is called for again.
 STALE = timedelta(seconds=2)
 
-_TABLES = "notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns"
+_TABLES = (
+    "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns, "
+    "campaign_words, audit_entries, signup_emails, provider_holds"
+)
 
 
 class CommittedPostgres(PostgresServer):
@@ -60,6 +64,11 @@ class OwnValkey(ValkeyServer):
         super().__init__()
         self.external = None
 
+    def restart_in_order(self) -> None:
+        """SIGTERM, as a package upgrade does it, and a start on the same port with the same data."""
+        self._end(self.stop_signal, 20)
+        self.start()
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -67,6 +76,8 @@ class Stage:
 
     postgres: CommittedPostgres
     valkey: OwnValkey
+    #: Started when the first fault asks for it.
+    rabbit: RabbitServer
     #: Removed at the end.
     folder: Path
     app: Flask
@@ -76,6 +87,20 @@ class Stage:
         with psycopg.connect(self.postgres.dsn("faults"), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
+
+    def broker(self, kind: str) -> OwnValkey | RabbitServer:
+        """The broker of this kind, "redis" or "rabbitmq", running."""
+        server: OwnValkey | RabbitServer = self.valkey if kind == "redis" else self.rabbit
+        server.start()
+        return server
+
+    def broker_env(self, kind: str) -> dict[str, str]:
+        """What processes on this broker find in their environment. An empty broker."""
+        if kind == "redis":
+            return {"REDIS_URL": self.broker(kind).url}
+        url = self.broker(kind).url
+        self.rabbit.empty()
+        return {"CELERY_BROKER_URL": url}
 
     def redis(self) -> "redis.Redis":
         """A client of the broker."""
@@ -109,7 +134,6 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
                 secret_keys=[SECRET],
                 database_url=postgres.create_database("faults"),
                 redis_url=valkey.url,
-                ratelimit_enabled=False,
             )
         )
         with app.app_context():
@@ -117,6 +141,8 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
             for _ in seed(db.session(), users=users, verified=0.0, activities=0, now=clock.now()):
                 pass
             db.session.remove()
-        yield Stage(postgres, valkey, folder, app)
+        rabbit = RabbitServer()
+        stack.callback(rabbit.stop)
+        yield Stage(postgres, valkey, rabbit, folder, app)
         with app.app_context():
             db.engine.dispose()

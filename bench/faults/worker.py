@@ -1,12 +1,16 @@
 """The worker under fault: the real notifier, `celery -A bench.faults.worker:celery_app`."""
 
 import os
+import signal
+from typing import cast
 
 from notifier import logs
 from notifier.app import create_app
-from notifier.campaigns.expand import CHUNK, Expansion
+from notifier.campaigns.expand import CHUNK
+from notifier.delivery.mail.compose import Composed
+from notifier.emails import Owed
 from notifier.embedded.process import die_with_parent
-from notifier.extensions import db
+from notifier.tasks.celery_app import RECONNECT
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.
 os.register_at_fork(after_in_child=die_with_parent)
@@ -15,6 +19,22 @@ app = create_app()
 logs.configure()
 # Small chunks make an expansion long, so that a kill finds it at work.
 chunk = int(os.environ.get("FAULTS_CHUNK", CHUNK))
-outbox, kinds = app.extensions["notifier.outbox"], app.extensions["notifier.kinds"]
-app.extensions["notifier.expansion"] = Expansion(db.session, outbox.publish, kinds, chunk=chunk)
+app.extensions["notifier.expansion"].chunk = chunk
 celery_app = app.extensions["celery"]
+# The making of this row ends its process, as one does that takes all memory.
+deadly = int(os.environ.get("FAULTS_DEADLY", "0"))
+if deadly:
+    composer = app.extensions["notifier.sender"].composer
+    compose = composer.compose
+
+    def deadly_compose(owed: Owed) -> Composed:
+        """Make any email but that one."""
+        if owed.notification.id == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cast("Composed", compose(owed))
+
+    composer.compose = deadly_compose
+# Short pauses make a short absence of the broker as many tries to reach it as a long one.
+pause = os.environ.get("FAULTS_RECONNECT")
+if pause:
+    RECONNECT.update(interval_start=float(pause), interval_step=0.0, interval_max=float(pause))

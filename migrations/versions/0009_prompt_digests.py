@@ -1,7 +1,7 @@
 """when a preference was switched on again, and when a campaign was last asked for prompt emails
 
 Revision ID: 0009
-Revises: 0006
+Revises: 0014
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from notifier.models import types
 
 revision = '0009'
-down_revision = '0006'
+down_revision = '0014'
 branch_labels = None
 depends_on = None
 

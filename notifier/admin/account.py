@@ -1,14 +1,14 @@
 """One's own account: password, second factor, where one is signed in."""
 
 import segno
-from flask import flash, redirect, request, session, url_for
+from flask import flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy import select
 from werkzeug.exceptions import Forbidden
 
-from notifier import clock
-from notifier.admin import arguments, login
+from notifier import audit_log, clock
+from notifier.admin import arguments, limits, login
 from notifier.admin.guard import Page, act, show
 from notifier.admin.sign_in import sealer
 from notifier.extensions import db
@@ -42,10 +42,11 @@ class Account(Page):
         )
 
     @act("/password", Role.viewer)
+    @limits.limited(limits.own_password_limits)
     def password(self) -> ResponseReturnValue:
         """A new password; other sessions end."""
         operator = _me()
-        if not roster.check_password(operator, arguments.password("password")):
+        if not _right_password(operator):
             return self._back(WRONG_PASSWORD, "error")
         try:
             roster.change_password(
@@ -71,12 +72,13 @@ class Account(Page):
         return self._setup("", 200)
 
     @act("/second-factor", Role.viewer)
+    @limits.limited(limits.own_password_limits)
     def enable(self) -> ResponseReturnValue:
         """The first right code switches it on and shows the recovery codes, once."""
         operator, secret = _me(), _new_secret(make=False)
         if operator.totp_secret is not None or secret is None:
             return redirect(url_for(".second_factor"), 303)
-        if not roster.check_password(operator, arguments.password("password")):
+        if not _right_password(operator):
             return self._setup(WRONG_PASSWORD, 400)
         codes = second_factor.enable(
             db.session(), operator, secret, arguments.field("code", 20),
@@ -90,22 +92,24 @@ class Account(Page):
         return self._render("admin/recovery_codes.html", codes=codes)
 
     @act("/recovery-codes", Role.viewer)
+    @limits.limited(limits.own_password_limits)
     def recovery_codes(self) -> ResponseReturnValue:
         """New recovery codes in the place of the old ones."""
         operator = _me()
         if operator.totp_secret is None:
             raise Forbidden
-        if not roster.check_password(operator, arguments.password("password")):
+        if not _right_password(operator):
             return self._back(WRONG_PASSWORD, "error")
         codes = second_factor.renew_recovery_codes(db.session(), operator, by=login.actor())
         db.session.commit()
         return self._render("admin/recovery_codes.html", codes=codes)
 
     @act("/second-factor/off", Role.viewer)
+    @limits.limited(limits.own_password_limits)
     def disable(self) -> ResponseReturnValue:
         """Ask for no code any more."""
         operator = _me()
-        if not roster.check_password(operator, arguments.password("password")):
+        if not _right_password(operator):
             return self._back(WRONG_PASSWORD, "error")
         second_factor.reset_second_factor(db.session(), operator, by=login.actor(), keep=login.token())
         db.session.commit()
@@ -130,6 +134,20 @@ class Account(Page):
     def _render(self, template: str, **values: object) -> str:
         page: str = self.render(template, **values)
         return page
+
+
+def _right_password(operator: Operator) -> bool:
+    """Whether the form holds the password of `operator`. A wrong one is counted and written down."""
+    if roster.check_password(operator, arguments.password("password")):
+        return True
+    g.setdefault(limits.WRONG, True)
+    db.session.rollback()
+    audit_log.record(
+        db.session(), login.actor(), "operator.password_wrong", object_type="operator", object_id=operator.id,
+        after={"page": request.endpoint},
+    )  # fmt: skip
+    db.session.commit()
+    return False
 
 
 def _me() -> Operator:

@@ -61,4 +61,4 @@ class AuditLog(Page):
     @show("/export.csv", Role.admin)
     def export(self) -> ResponseReturnValue:
         """All of it."""
-        return stream("audit", select(AuditEntry).order_by(AuditEntry.id.desc()), _COLUMNS)
+        return stream("audit", select(AuditEntry), AuditEntry.id, _COLUMNS, newest_first=True)

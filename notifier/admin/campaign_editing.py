@@ -18,13 +18,14 @@ from notifier.admin.fields import UNITS, Fields
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.schedule_preview import Preview
 from notifier.audience import AudienceError, occasion_of
-from notifier.campaigns import editing
+from notifier.campaigns import editing, wording
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.config import Settings
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.kind import Category, EmailKind
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignState, Role, User
+from notifier.words import Words
 
 #: Up to so many accounts a page counts at once; beyond, it fetches the count when it is shown.
 QUICK = 20_000
@@ -154,6 +155,7 @@ class Editing(Page):
             on_unknown=campaign_form.ON_UNKNOWN,
             life=form.kind.lifetime,
             cap=settings.mail_cap_per_week,
+            content=_content(form),
         )
         return page, 409 if conflict else 400 if saving else 200
 
@@ -213,6 +215,14 @@ def _reach(form: Form) -> Reach | None:
         ((number, counts.words.get(code, code)) for code, number in counts.excluded.items()), reverse=True
     )
     return Reach(counts.chosen, counts.unconfirmed, left_out, slot)
+
+
+def _content(form: Form) -> tuple[Words, int] | None:
+    """What its emails say, and the number of that version, where another page edits it."""
+    if form.campaign is None or not form.kept:
+        return None
+    row = wording.current(db.session(), form.campaign)
+    return wording.now_said(db.session(), form.campaign, _kinds()), row.number if row is not None else 0
 
 
 def _values(form: Form) -> dict[str, Any]:

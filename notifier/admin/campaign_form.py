@@ -10,6 +10,7 @@ from notifier.admin import schedule_fields, settings_fields
 from notifier.admin.fields import Fields, Problems, decimal, length, listed, moment, number, shown_length, shown_moment
 from notifier.campaigns import editing
 from notifier.campaigns.errors import Invalid
+from notifier.campaigns.wording import has_content
 from notifier.emails.campaign_kind import CampaignKind, Reaches
 from notifier.emails.kind import EmailKind
 from notifier.models import Campaign
@@ -79,7 +80,13 @@ class Form:
     @property
     def inputs(self) -> list[settings_fields.Input]:
         """Those of the kind's own settings."""
-        return settings_fields.inputs(self.kind.Settings)
+        return [each for each in settings_fields.inputs(self.kind.Settings) if each.name not in self.kept]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The settings that are content: once the campaign has one, its editor changes them, and this form shows it."""
+        there = self.campaign is not None and has_content(self.campaign, self.kind)
+        return self.kind.text_settings if there else frozenset()
 
     @property
     def warning(self) -> str:
@@ -144,7 +151,9 @@ def read(
     """The form with what it says, and everything that is wrong with it."""
     form = Form(kind, fields, campaign)
     was = {} if campaign is None else editing.written(campaign)
-    form.values = _values(fields, kind, form.problems, was)
+    form.values = _values(fields, kind, form.problems, was, form.kept)
+    for name in settings_fields.typed_again(kind.Settings, fields, form.kept, was.get("settings") or {}):
+        form.problems.add("section-settings", f"“{name}” is content by now. Edit the content, then save this form.")
     try:
         editing.draft(form.values, kinds, now=now, like=campaign)
     except Invalid as error:
@@ -152,7 +161,9 @@ def read(
     return form
 
 
-def _values(fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
+def _values(
+    fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any], kept: frozenset[str]
+) -> dict[str, Any]:
     late = fields.one("misfire")
     return {
         "name": was.get("name") or fields.one("name"),
@@ -160,7 +171,7 @@ def _values(fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping
         "kind": kind.name,
         **schedule_fields.read(fields, problems, was),
         "audience": _audience(fields, kind, problems, was),
-        "settings": settings_fields.read(kind.Settings, fields, problems, was.get("settings")),
+        "settings": settings_fields.read(kind.Settings, fields, problems, was.get("settings"), kept),
         "rate": decimal(fields, "rate", problems),
         "quiet_from": fields.one("quiet_from")[:5] or None,
         "quiet_to": fields.one("quiet_to")[:5] or None,

@@ -17,7 +17,7 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.finding import Which, moment_of
 from notifier.campaigns.fingerprint import PlanChanged, Token, check
 from notifier.campaigns.plan import Planner
-from notifier.campaigns.planned import Plan
+from notifier.campaigns.planned import HAS, Plan
 from notifier.campaigns.slots import schedule_of
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Role
@@ -112,6 +112,7 @@ class Running(Page):
             "admin/campaign_run.html",
             campaign=get(Campaign, pk),
             plan=plan,
+            has_words=HAS,
             which=which,
             missed=missed_slot,
             everybody=plan.count + sum(plan.excluded.values()),

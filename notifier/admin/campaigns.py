@@ -16,10 +16,12 @@ from notifier.admin.campaign_running import Running
 from notifier.admin.charts import Line, sparkline
 from notifier.admin.guard import act, get, show
 from notifier.admin.listing import by_key
+from notifier.admin.words import mover
 from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.held import held
 from notifier.campaigns.overview import details, in_words
 from notifier.campaigns.progress import recent, sent_of
 from notifier.extensions import db
@@ -99,9 +101,38 @@ class Campaigns(Editing, Running):
         why = arguments.field("reason", 200)
         return self._switch(pk, "paused", why or f"{login.actor().name} paused it"[:200])
 
+    @show("/<key:pk>/resume", Role.editor)
+    def ask_resume(self, pk: int) -> ResponseReturnValue:
+        """Whether what waits says the newest content from now on."""
+        found: Campaign = get(Campaign, pk)
+        try:
+            holdings = held(db.session(), found, current_app.extensions["notifier.kinds"])
+        except CampaignError as error:
+            flash(str(error), "warning")
+            return redirect(url_for(".campaign", pk=pk))
+        page: str = self.render(
+            "admin/run_resume.html",
+            what=found.title,
+            action=url_for(".resume", pk=pk),
+            leave=url_for(".campaign", pk=pk),
+            resumes=True,
+            holdings=holdings,
+        )
+        return page
+
     @act("/<key:pk>/resume")
     def resume(self, pk: int) -> ResponseReturnValue:
-        """Let it go on where it was."""
+        """Let it go on where it was. Where newer content was saved meanwhile, ask first what is to be sent."""
+        found: Campaign = get(Campaign, pk)
+        asked = request.form.get("move", "")
+        if found.state == CampaignState.paused and asked != "no":
+            behind = _behind(found)
+            if behind and not asked:
+                return redirect(url_for(".ask_resume", pk=pk), 303)
+            if behind:
+                by = login.actor()
+                db.session.rollback()
+                mover().move(behind, by=by)
         return self._switch(pk, "resumed", "")
 
     def _switch(self, pk: int, what: str, reason: str) -> ResponseReturnValue:
@@ -147,6 +178,15 @@ class Campaigns(Editing, Running):
         follow().cancelled(runs)
         flash("It is archived. Its runs and mails stay in the ledger.", "success")
         return redirect(url_for(".index"), 303)
+
+
+def _behind(campaign: Campaign) -> tuple[int, ...]:
+    """Its open runs, where something of them says another content than the one that counts."""
+    try:
+        found = held(db.session(), campaign, current_app.extensions["notifier.kinds"])
+    except CampaignError:
+        return ()
+    return found.runs if found.is_behind else ()
 
 
 def follow() -> Follow:

@@ -10,6 +10,7 @@ from notifier.admin import arguments, campaign_notes
 from notifier.admin.charts import bars
 from notifier.admin.guard import Page, show
 from notifier.extensions import db
+from notifier.held_providers import held_providers
 from notifier.overview import ledger, totals
 from notifier.overview.failures import failures
 
@@ -52,5 +53,6 @@ def _now() -> dict[str, Any]:
     return {
         "now": ledger.now_in(session, now),
         "tick_age": age,
+        "held_providers": held_providers(session),
         "tick_late": age is None or age > healthcheck.LATE["tick"],
     }

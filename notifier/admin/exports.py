@@ -8,18 +8,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, request, stream_with_context
-from sqlalchemy import Select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from notifier import audit_log
 from notifier.admin import login
 from notifier.extensions import db
+from notifier.transaction import writing
 
-#: Rows fetched at once, and written at once.
+#: Rows of one transaction, and written at once.
 CHUNK = 1000
 
 #: What spreadsheets take for the beginning of a formula, in every width; and what hides one (OWASP, CSV injection).
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212")
+_STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
+_FORMULA = re.compile(rf"[\t\r\n]|\s*[{_STARTS}]")
+
+#: The same where a spreadsheet of another language begins a new cell.
+_NEXT_CELL = re.compile(rf"([;|\t\r\n][\s\"']*)(?=[{_STARTS}])")
+
+#: Excel reads a file without it in the code page of its machine, and garbles names.
+BOM = "\ufeff"
 
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
@@ -37,12 +45,14 @@ def cell(value: object) -> str:
     text = str(value).replace("\0", "")
     if _NUMBER.fullmatch(text):
         return text
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    safe = _NEXT_CELL.sub(r"\1'", text)
+    return f"'{safe}" if safe != text or _FORMULA.match(text) else text
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """RFC 4180, many rows at a time."""
+    """Yield RFC 4180 text with a byte order mark, many rows at a time."""
     buffer = io.StringIO()
+    buffer.write(BOM)
     writer = csv.writer(buffer)
     writer.writerow(header)
     for number, row in enumerate(rows, 1):
@@ -54,20 +64,45 @@ def lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[s
     yield buffer.getvalue()
 
 
-def stream(name: str, query: Select[Any], columns: Mapping[str, InstrumentedAttribute[Any]]) -> Response:
-    """All rows of `query` as <name>.csv, `columns` by their headings. Who exported what is in the audit log."""
+def stream(
+    name: str,
+    query: Select[Any],
+    key: InstrumentedAttribute[int],
+    columns: Mapping[str, InstrumentedAttribute[Any]],
+    *,
+    newest_first: bool = False,
+) -> Response:
+    """All rows of `query` by `key`, as <name>.csv, `columns` by their headings. Who exported what is in the audit log.
+
+    `query` has no order of its own.
+    """
     if request.method == "GET":
-        audit_log.record(
-            db.session(), login.actor(), f"{name}.exported", object_type=name, after={"filter": request.args.to_dict()}
-        )
-        db.session.commit()
+        with writing(db.session) as session:
+            audit_log.record(
+                session, login.actor(), f"{name}.exported", object_type=name, after={"filter": request.args.to_dict()}
+            )
     # Plain values: objects would take four times as long.
-    plain = query.with_only_columns(*columns.values()).execution_options(yield_per=CHUNK)
-    answer = Response(stream_with_context(lines([*columns], _rows(plain))), mimetype="text/csv")
+    plain = query.with_only_columns(key, *columns.values()).order_by(key.desc() if newest_first else key).limit(CHUNK)
+    pages = _rows(plain, key, newest_first=newest_first)
+    answer = Response(stream_with_context(lines([*columns], pages)), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-def _rows(query: Select[Any]) -> Iterator[Sequence[object]]:
-    yield from db.session.execute(query)
+def _rows(query: Select[Any], key: InstrumentedAttribute[int], *, newest_first: bool) -> Iterator[Sequence[object]]:
+    """The rows in portions, each a transaction of its own.
+
+    A download takes as long as its reader likes: meanwhile it must hold no connection, no snapshot and no lock.
+    """
+    newest = db.session.scalar(select(func.max(key)))
+    within = key <= (newest or 0)
+    while True:
+        rows = db.session.execute(query.where(within)).all()
+        db.session.rollback()
+        for _, *values in rows:
+            yield values
+        if len(rows) < CHUNK:
+            return
+        last = rows[-1][0]
+        within = key < last if newest_first else and_(key > last, key <= newest)

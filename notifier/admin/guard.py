@@ -94,7 +94,7 @@ def here() -> str:
     """This page, to come back to; the dashboard where coming back would do something."""
     if request.method != "GET":
         return ""
-    return request.full_path.removesuffix("?")
+    return request.script_root + request.full_path.removesuffix("?")
 
 
 def found(row: Any) -> Any:

@@ -19,7 +19,7 @@ class HealthPage(Page):
     def index(self) -> ResponseReturnValue:
         """One line for each."""
         findings = [
-            *healthcheck.examine(db.session(), clock.now()),
+            *healthcheck.examine(db.session(), clock.now(), current_app.extensions["notifier.schema"]),
             *current_app.extensions["notifier.probes"](),
         ]
         page: str = self.render("admin/health.html", findings=findings, well=all(each.ok for each in findings))

@@ -1,13 +1,19 @@
 """Who is signed in. The cookie holds a token; the row of its session says what it is worth."""
 
+import structlog
 from flask import Flask, g, has_request_context, request, session
 from flask_login import LoginManager, current_user, login_user
+from sqlalchemy.exc import DBAPIError
 
-from notifier import clock
+from notifier import clients, clock
 from notifier.audit_log import Actor
 from notifier.extensions import db
 from notifier.models import Operator, Role
 from notifier.operators import sessions
+from notifier.outages import is_outage
+from notifier.transaction import writing
+
+log = structlog.get_logger(__name__)
 
 #: Where Flask-Login keeps what `get_id` gives.
 _COOKIE_KEY = "_user_id"
@@ -44,13 +50,24 @@ def init_app(app: Flask) -> None:
 
 
 def _resume(token: str) -> SignedIn | None:
-    found = sessions.resume(db.session(), token, now=clock.now(), touch=not is_poll())
+    found = sessions.resume(db.session(), token, now=clock.now())
     if found is None:
         return None
-    operator, wrote = found
-    if wrote:
-        db.session.commit()
+    operator, stale = found
+    if stale and not is_poll():
+        _touch(token)
     return SignedIn(operator, token)
+
+
+def _touch(token: str) -> None:
+    """Note that a person was here; the next page does it where the database is busy."""
+    try:
+        with writing(db.session, patient=False) as current:
+            sessions.touch(current, token, now=clock.now())
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        log.warning("admin.session_not_touched", error=type(error).__name__)
 
 
 def is_poll() -> bool:
@@ -87,13 +104,13 @@ def actor() -> Actor:
     """Whoever asks, for the audit log."""
     operator = current()
     if operator is None:
-        return Actor("nobody", ip=request.remote_addr or "")
-    return Actor(operator.email, operator.id, request.remote_addr or "")
+        return Actor("nobody", ip=clients.address())
+    return Actor(operator.email, operator.id, clients.address())
 
 
 def sign_in(operator: Operator, how: str) -> None:
     """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
-    by = Actor(operator.email, operator.id, request.remote_addr or "")
+    by = Actor(operator.email, operator.id, clients.address())
     held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
     db.session.commit()
     forget()

@@ -72,7 +72,7 @@ class Notifications(Page):
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
         """All that the filters leave."""
-        return stream("notifications", Search.from_address().query().order_by(Notification.id.desc()), _COLUMNS)
+        return stream("notifications", Search.from_address().query(), Notification.id, _COLUMNS, newest_first=True)
 
     @show("/<key:pk>/")
     def detail(self, pk: int) -> ResponseReturnValue:

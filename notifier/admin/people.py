@@ -52,7 +52,7 @@ class People(Page):
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
         """Everybody."""
-        return stream("people", select(User).order_by(User.id), _COLUMNS)
+        return stream("people", select(User), User.id, _COLUMNS)
 
     @show("/<key:pk>/")
     def person(self, pk: int) -> ResponseReturnValue:
@@ -80,7 +80,7 @@ class People(Page):
     def erase(self, pk: int) -> ResponseReturnValue:
         """For good, so the address is typed once more."""
         user: User = get(User, pk)
-        if arguments.field("email", 1000).casefold() != user.email.casefold():
+        if arguments.field("email", 1000).lower() != user.email.lower():
             wrong = "This is not the address of this person. Nothing was erased."
             return self.render("admin/erase.html", user=user, wrong=wrong), 400
         settings: Settings = current_app.extensions["notifier.settings"]

@@ -30,9 +30,9 @@ class QueuePage(Page):
 
 
 def _now() -> dict[str, object]:
-    values: dict[str, object] = {"now": ledger.now_in(db.session(), clock.now()), "queues": [], "trouble": ""}
+    values: dict[str, object] = {"now": ledger.now_in(db.session(), clock.now()), "look": None, "trouble": ""}
     try:
-        values["queues"] = current_app.extensions["notifier.queues"]()
+        values["look"] = current_app.extensions["notifier.queues"]()
     except BrokerAway as error:
         values["trouble"] = str(error)
     return values

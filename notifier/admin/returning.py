@@ -2,6 +2,9 @@
 
 import re
 
+from flask import has_request_context, request
+
+#: Below the path at which the service is published.
 HOME = "/admin/"
 
 #: A path as we write paths: no scheme, no host, nothing that a browser reads as one (backslash, //, tab, line
@@ -15,12 +18,15 @@ MAX_LENGTH = 2000
 
 
 def local(target: str | None) -> str:
-    """`target` where it is a path (with a query) on this very origin, else the dashboard."""
+    """Return `target` if it is a path (with a query) of this service on this very origin, else the dashboard."""
+    prefix = request.script_root if has_request_context() else ""
+    home = prefix + HOME
     if not target or len(target) > MAX_LENGTH:
-        return HOME
+        return home
     if _QUERY_ONLY.fullmatch(target):
-        return HOME + target
+        return home + target
     found = _LOCAL.fullmatch(target)
     if found is None or any(part in {".", ".."} for part in found.group(1).split("/")):
-        return HOME
-    return target
+        return home
+    # Beside us, on the same origin, other applications may be published.
+    return target if target.startswith(f"{prefix}/") else home

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import current_app, flash, redirect, render_template, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -12,11 +12,14 @@ from notifier.admin import arguments, login
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import by_key
 from notifier.admin.slot_times import TRIGGERS
+from notifier.admin.words import mover
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.held import Held, held
 from notifier.campaigns.progress import progress, words_of
 from notifier.campaigns.repair import Repair
+from notifier.campaigns.wording import numbers
 from notifier.extensions import db
 from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState, Trigger
 from notifier.overview.failures import failures
@@ -24,6 +27,9 @@ from notifier.reasons import ReasonCode
 
 #: Statuses in the order of the page; others have no place there unless they have mails.
 SHOWN = ("sent", "failed", "bounced", "complained", "suppressed", "skipped", "unknown", "cancelled", "expired")
+
+#: Emails of a run that is over whose versions are counted for its page.
+COUNTED_UP_TO = 50_000
 
 
 class Runs(Page):
@@ -61,7 +67,8 @@ class Runs(Page):
     @show("/<key:pk>/")
     def run(self, pk: int) -> ResponseReturnValue:
         """One run."""
-        page: str = self.render("admin/run.html", **_facts(get(CampaignRun, pk)))
+        run: CampaignRun = get(CampaignRun, pk)
+        page: str = self.render("admin/run.html", **_facts(run), **_content(run))
         return page
 
     @show("/<key:pk>/progress")
@@ -80,9 +87,59 @@ class Runs(Page):
 
         return self._switch(pk, "run.paused", stop, "Paused. What is on the wire this moment still goes.")
 
+    @show("/<key:pk>/resume", Role.editor)
+    def ask_resume(self, pk: int) -> ResponseReturnValue:
+        """Whether what waits says the newest content from now on."""
+        return self._ask(pk, url_for(".resume", pk=pk), resumes=True)
+
+    @show("/<key:pk>/move", Role.editor)
+    def ask_move(self, pk: int) -> ResponseReturnValue:
+        """What can move to the newest content, and what keeps its own."""
+        return self._ask(pk, url_for(".move", pk=pk), resumes=False)
+
+    def _ask(self, pk: int, action: str, *, resumes: bool) -> ResponseReturnValue:
+        run: CampaignRun = get(CampaignRun, pk)
+        campaign = db.session.get_one(Campaign, run.campaign_id)
+        try:
+            holdings = _held(campaign, run)
+        except CampaignError as error:
+            flash(str(error), "warning")
+            return redirect(url_for(".run", pk=pk))
+        page: str = self.render(
+            "admin/run_resume.html",
+            what=f"run #{pk}",
+            action=action,
+            leave=url_for(".run", pk=pk),
+            resumes=resumes,
+            holdings=holdings,
+        )
+        return page
+
+    @act("/<key:pk>/move")
+    def move(self, pk: int) -> ResponseReturnValue:
+        """Let what waits say the newest content."""
+        get(CampaignRun, pk)
+        by = login.actor()
+        db.session.rollback()
+        try:
+            moved = mover().move([pk], by=by)
+        except CampaignError as error:
+            flash(str(error), "warning")
+        else:
+            flash(f"Emails that waited and say the newest content now: {moved:,}.", "success")
+        return redirect(url_for(".run", pk=pk), 303)
+
     @act("/<key:pk>/resume")
     def resume(self, pk: int) -> ResponseReturnValue:
-        """Let it go on where it was."""
+        """Let it go on where it was. Where newer content was saved meanwhile, ask first what is to be sent."""
+        run: CampaignRun = get(CampaignRun, pk)
+        asked = request.form.get("move", "")
+        if run.state == RunState.paused and not asked and _is_behind(run):
+            return redirect(url_for(".ask_resume", pk=pk), 303)
+        if run.state == RunState.paused and asked == "yes":
+            by = login.actor()
+            db.session.rollback()
+            mover().move([pk], by=by)
 
         def go(run: CampaignRun) -> bool:
             return control.resume_run(db.session(), run)
@@ -102,7 +159,7 @@ class Runs(Page):
         def end(run: CampaignRun) -> bool:
             return control.cancel_run(db.session(), run, reason=f"{login.actor().name} cancelled it")
 
-        words = "Cancelled. What was not sent yet never is."
+        words = "Cancelled. It sends nothing more. People whom it did not reach can be reached by a later run."
         return self._switch(pk, "run.cancelled", end, words, lambda: _follow().cancelled([pk]))
 
     @show("/<key:pk>/repair", Role.editor)
@@ -158,11 +215,35 @@ class Runs(Page):
         return redirect(url_for(".run", pk=pk), 303)
 
 
+def _held(campaign: Campaign, run: CampaignRun) -> Held:
+    return held(db.session(), campaign, current_app.extensions["notifier.kinds"], run_id=run.id)
+
+
+def _is_behind(run: CampaignRun) -> bool:
+    try:
+        return _held(db.session.get_one(Campaign, run.campaign_id), run).is_behind
+    except CampaignError:
+        return False
+
+
+def _content(run: CampaignRun) -> dict[str, Any]:
+    """Which content its emails say. Of a large run that is over, only the version that it ended with."""
+    session = db.session()
+    campaign = session.get_one(Campaign, run.campaign_id)
+    number = numbers(session, campaign).get(run.words_id, 0)
+    if run.state not in OPEN and run.planned > COUNTED_UP_TO:
+        return {"content": number, "holdings": None}
+    try:
+        return {"content": number, "holdings": _held(campaign, run)}
+    except CampaignError:
+        return {"content": number, "holdings": None}
+
+
 def _facts(run: CampaignRun) -> dict[str, Any]:
     session, now = db.session(), clock.now()
     campaign = session.get_one(Campaign, run.campaign_id)
     words = words_of(campaign, run, current_app.extensions["notifier.kinds"])
-    far = progress(session, run, now)
+    far = progress(session, run, now, limit=current_app.extensions["notifier.settings"].mail_rate)
     waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
     return {
         "run": run,

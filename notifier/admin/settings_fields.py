@@ -95,16 +95,36 @@ def _text(each: Input, value: Any) -> list[str]:
 
 
 def read(
-    model: type[BaseModel], fields: Fields, problems: Problems, was: Mapping[str, Any] | None = None
+    model: type[BaseModel],
+    fields: Fields,
+    problems: Problems,
+    was: Mapping[str, Any] | None = None,
+    kept: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """What the inputs say. What is empty is left out, and so is a default that was (`was`) not written before."""
-    values = {}
+    """What the inputs say. What is empty is left out, and so is a default that was (`was`) not written before.
+
+    `kept`: settings without an input, which stay as they were.
+    """
+    values = {name: value for name, value in (was or {}).items() if name in kept}
     for each in inputs(model):
+        if each.name in kept:
+            continue
         value = _value(each, fields, problems)
         if value is None or (each.name not in (was or {}) and value == _default(model.model_fields[each.name])):
             continue
         values[each.name] = value
     return values
+
+
+def typed_again(model: type[BaseModel], fields: Fields, kept: frozenset[str], was: Mapping[str, Any]) -> list[str]:
+    """Return the labels of settings that have no input any more, and that a form from before changes nevertheless."""
+    found = []
+    for each in inputs(model):
+        if each.name in kept and fields.all(each.id):
+            before = _text(each, was.get(each.name, _default(model.model_fields[each.name])))
+            now = [text.replace("\r\n", "\n").strip() for text in fields.all(each.id)]
+            found += [each.label] if now != before else []
+    return found
 
 
 def _default(field: FieldInfo) -> Any:

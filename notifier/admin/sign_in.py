@@ -1,20 +1,21 @@
 """The way in and the way out. What is wrong is never said more precisely than it must be."""
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
-from notifier import audit_log, clock
-from notifier.admin import arguments, limits, login, returning
+from notifier import audit_log, clients, clock
+from notifier.admin import arguments, devices, limits, login, returning
 from notifier.audit_log import Actor
 from notifier.extensions import db
 from notifier.models import Operator
 from notifier.operators import roster, second_factor
 from notifier.sealing import Sealer
+from notifier.transaction import check_answers
 
 log = structlog.get_logger(__name__)
 
@@ -26,19 +27,6 @@ HALF_WAY_LIFE = timedelta(minutes=5)
 WRONG = "The address or the password is not right."
 WRONG_CODE = "This code is not right, or was used already. Wait for the next one."
 
-View = Callable[..., ResponseReturnValue]
-
-
-def limited(by: Sequence[Any]) -> Callable[[View], View]:
-    """Put these limits on a view."""
-
-    def wrap(view: View) -> View:
-        for limit in by:
-            view = limit(view)
-        return view
-
-    return wrap
-
 
 def sealer() -> Sealer:
     """Opens the secrets of second factors."""
@@ -49,13 +37,14 @@ def sealer() -> Sealer:
 def form() -> ResponseReturnValue:
     """Address and password."""
     target = request.args.get("next", "")
+    check_answers(db.session())
     if login.current() is not None:
         return redirect(returning.local(target))
     return _form(target)
 
 
 @sign_in.post("/sign-in")
-@limited(limits.password_limits)
+@limits.limited(limits.password_limits)
 def check() -> ResponseReturnValue:
     """Right: on to the page that was asked for, or to the second factor."""
     target, email = request.form.get("next", ""), request.form.get("email", "")[:1000]
@@ -65,11 +54,10 @@ def check() -> ResponseReturnValue:
         return _form(target, email=email, wrong=WRONG), 401
     db.session.commit()
     if operator.totp_secret is None:
-        login.sign_in(operator, "password")
-        return redirect(returning.local(target), 303)
-    pk = operator.id
+        return _welcome(operator, "password", returning.local(target))
+    half = [operator.id, int(clock.now().timestamp()), returning.local(target), _state(operator)]
     login.forget()
-    session[limits.HALF_WAY] = [pk, int(clock.now().timestamp()), returning.local(target)]
+    session[limits.HALF_WAY] = half
     return redirect(url_for("sign_in.code_form"), 303)
 
 
@@ -82,7 +70,7 @@ def code_form() -> ResponseReturnValue:
 
 
 @sign_in.post("/sign-in/code")
-@limited(limits.code_limits)
+@limits.limited(limits.code_limits)
 def check_code() -> ResponseReturnValue:
     """A code of the app, or a recovery code."""
     half = _half_way()
@@ -92,15 +80,14 @@ def check_code() -> ResponseReturnValue:
     operator, target = half
     typed, now, current = arguments.field("code", 100), clock.now(), db.session()
     if second_factor.accept_code(current, operator, typed, sealer=sealer(), now=now):
-        login.sign_in(operator, "password and code")
-    elif second_factor.accept_recovery_code(current, operator, typed, now=now):
+        return _welcome(operator, "password and code", returning.local(target))
+    if second_factor.accept_recovery_code(current, operator, typed, now=now):
         left = second_factor.recovery_codes_left(current, operator)
-        login.sign_in(operator, "password and recovery code")
+        answer = _welcome(operator, "password and recovery code", returning.local(target))
         flash(f"You used a recovery code; {left} are left. Make new ones on your account page.", "warning")
-    else:
-        _failed("code", operator.email)
-        return render_template("admin/sign_in_code.html", wrong=WRONG_CODE), 401
-    return redirect(returning.local(target), 303)
+        return answer
+    _failed("code", operator.email)
+    return render_template("admin/sign_in_code.html", wrong=WRONG_CODE), 401
 
 
 @sign_in.post("/sign-out")
@@ -118,11 +105,24 @@ def _form(target: str, *, email: str = "", wrong: str = "") -> str:
 def _half_way() -> tuple[Operator, str] | None:
     """Whose password was right a moment ago, and where they want to go."""
     match session.get(limits.HALF_WAY):
-        case [int(pk), int(at), str(target)] if clock.now().timestamp() - at <= HALF_WAY_LIFE.total_seconds():
+        case [int(pk), int(at), str(target), str(state)] if (
+            clock.now().timestamp() - at <= HALF_WAY_LIFE.total_seconds()
+        ):
             operator = db.session.get(Operator, pk)
-            if operator is not None and operator.active and operator.totp_secret is not None:
+            if operator is not None and operator.active and operator.totp_secret and _state(operator) == state:
                 return operator, target
     return None
+
+
+def _state(operator: Operator) -> str:
+    """What half a sign-in is bound to: another password, another second factor or a finished sign-in ends it."""
+    left = second_factor.recovery_codes_left(db.session(), operator)
+    return f"{devices.fingerprint(operator)} {operator.totp_step} {left}"
+
+
+def _welcome(operator: Operator, how: str, target: str) -> Response:
+    login.sign_in(operator, how)
+    return devices.remember(redirect(target, 303), operator)
 
 
 def _failed(what: str, email: str) -> None:
@@ -132,7 +132,7 @@ def _failed(what: str, email: str) -> None:
         known = roster.by_address(db.session(), email)
     except ValueError:
         known = None
-    ip = request.remote_addr or ""
+    ip = clients.address()
     by = Actor(known.email, known.id, ip) if known else Actor("nobody", ip=ip)
     audit_log.record(
         db.session(), by, "operator.sign_in_failed", object_type="operator", object_id=known.id if known else "",

@@ -23,6 +23,7 @@ from notifier.admin.runs import Runs
 from notifier.admin.sign_in import sign_in
 from notifier.admin.suppressed import Suppressions
 from notifier.admin.tasks import Tasks
+from notifier.admin.uncertain import Uncertain
 from notifier.admin.words import Templates
 from notifier.models import Role
 
@@ -36,6 +37,7 @@ PAGES: Sequence[type[Page]] = (
     People,
     Suppressions,
     FailuresPage,
+    Uncertain,
     QueuePage,
     Tasks,
     Jobs,

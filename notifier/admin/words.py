@@ -1,6 +1,8 @@
 """Templates: what the mails of each campaign say, written here, in versions, without a deploy."""
 
-from flask import flash, redirect, request, url_for
+from typing import Any, cast
+
+from flask import current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_limiter import RateLimitExceeded
 from sqlalchemy import select
@@ -11,9 +13,12 @@ from notifier.admin.guard import Page, act, get, show
 from notifier.admin.words_form import Mistake, Typed
 from notifier.campaigns import wording
 from notifier.campaigns.errors import CampaignError, Changed
+from notifier.campaigns.held import Holding
+from notifier.campaigns.moving import Moving
+from notifier.campaigns.wording import Change
 from notifier.delivery.preview import PreviewError
 from notifier.delivery.smtp.outcome import Decision
-from notifier.emails.wording import offered
+from notifier.emails.wording import EXAMPLES, offered
 from notifier.extensions import db, limiter
 from notifier.models import Campaign, Role
 from notifier.words import WordsError
@@ -40,8 +45,9 @@ class Templates(Page):
     def campaign(self, pk: int) -> ResponseReturnValue:
         """What its mails say now, to read and to edit."""
         campaign: Campaign = get(Campaign, pk)
-        person = arguments.text("person")
-        return self._page(campaign, Typed(words_mail.counting(campaign), "", person, campaign.words_id or 0))
+        words = words_mail.suggested(campaign, words_mail.counting(campaign))
+        example = words_form.example(request.args.get("example", ""))
+        return self._page(campaign, Typed(words, "", arguments.text("person"), campaign.words_id or 0, example))
 
     @act("/<key:pk>/save")
     def save(self, pk: int) -> ResponseReturnValue:
@@ -49,11 +55,12 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = words_form.typed(), db.session(), login.actor()
         now_there = wording.current(session, campaign)
-        if now_there is not None and wording.written(now_there) == typed.words:
+        same = now_there is not None and wording.written(now_there) == typed.words
+        if now_there is not None and same and typed.change is Change.correction:
             flash(f"This is what version {now_there.number} says: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
-            words_mail.drafts().example(words_mail.kind_of(campaign), typed.words)
+            words_mail.drafts().check(words_mail.kind_of(campaign), typed.words)
             row = wording.save(
                 session,
                 campaign,
@@ -63,16 +70,36 @@ class Templates(Page):
                 by=by,
                 note=typed.note,
                 now=clock.now(),
+                change=typed.change,
             )
         except WordsError as error:
             return self._page(campaign, typed, mistake=Mistake.of(error, typed.words))
         except Changed as error:
             session.rollback()
             return self._page(get(Campaign, pk), typed, conflict=str(error))
+        except CampaignError as error:
+            session.rollback()
+            return self._page(get(Campaign, pk), typed, trouble=str(error))
         number = row.number
         session.commit()
-        flash(f"Saved as version {number}. It counts from the next run on; what is planned already stays.", "success")
+        flash(self._saved(campaign, f"Saved as version {number}", typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)
+
+    def _saved(self, campaign: Campaign, saved: str, change: Change, *, move: bool) -> str:
+        """Move what waits, if that was asked for, and say what the new version means. After the commit."""
+        holdings = words_mail.holdings(campaign)
+        db.session.rollback()
+        if change is Change.new_message:
+            return f"{saved}, a new message. Everybody in the audience gets it with the next run."
+        parts = [f"{saved}. It is used from the next run on."]
+        if have := holdings.emails(Holding.have):
+            parts.append(f"People who have it get nothing more: {have:,}.")
+        if move and holdings.is_behind:
+            moved = mover().move(holdings.runs, by=login.actor())
+            parts.append(f"Emails that waited and say it now: {moved:,}.")
+        elif holdings.to_move:
+            parts.append(f"Emails that wait and keep their version: {holdings.to_move:,}.")
+        return " ".join(parts)
 
     @show("/<key:pk>/frame")
     def look(self, pk: int) -> ResponseReturnValue:
@@ -81,7 +108,8 @@ class Templates(Page):
         number, view = _number("version", -1), arguments.choice("view", words_frame.VIEWS)
         try:
             words = words_mail.counting(campaign) if number < 0 else words_mail.version(campaign, number)
-            return words_frame.shown(words_mail.message_of(campaign, words, arguments.text("person")), view)
+            example = words_form.example(request.args.get("example", ""))
+            return words_frame.shown(words_mail.message_of(campaign, words, arguments.text("person"), example), view)
         except (WordsError, PreviewError, CampaignError) as error:
             return words_frame.wrong(error)
 
@@ -91,7 +119,7 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         typed = words_form.typed()
         try:
-            message = words_mail.message_of(campaign, typed.words, typed.person)
+            message = words_mail.message_of(campaign, typed.words, typed.person, typed.example)
             return words_frame.shown(message, request.form.get("view", ""))
         except (WordsError, PreviewError, CampaignError) as error:
             return words_frame.wrong(error)
@@ -102,7 +130,7 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = words_form.typed(), db.session(), login.actor()
         try:
-            message = words_mail.message_of(campaign, typed.words, typed.person)
+            message = words_mail.message_of(campaign, typed.words, typed.person, typed.example)
             with limiter.limit(TESTS, key_func=lambda: f"operator {by.operator_id}", scope="words-test"):
                 pass
         except WordsError as error:
@@ -147,7 +175,14 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         number = _number("version", 0)
         words_mail.version(campaign, number)
-        page: str = self.render("admin/words_back.html", campaign=campaign, number=number)
+        page: str = self.render(
+            "admin/words_back.html",
+            campaign=campaign,
+            number=number,
+            editions=words_mail.kind_of(campaign).editions,
+            holdings=words_mail.holdings(campaign),
+            typed=Typed(words_mail.counting(campaign), "", "", campaign.words_id or 0),
+        )
         return page
 
     @act("/<key:pk>/back")
@@ -156,20 +191,23 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         number, session, by = arguments.field("version", 9), db.session(), login.actor()
         words = words_mail.version(campaign, int(number) if number.isdecimal() else -1)
-        seen = words_form.typed().seen
+        typed = words_form.typed()
+        rest: dict[str, Any] = {"seen": typed.seen, "by": by, "change": typed.change}
         try:
             if number == "0":
-                wording.drop(session, campaign, seen=seen, by=by)
+                wording.drop(session, campaign, words_mail.kinds(), **rest)
             else:
                 note = f"back to version {number}"
-                wording.save(session, campaign, words, words_mail.kinds(), seen=seen, by=by, note=note, now=clock.now())
-        except (WordsError, Changed) as error:
+                wording.save(session, campaign, words, words_mail.kinds(), note=note, now=clock.now(), **rest)
+        except (WordsError, CampaignError) as error:
             session.rollback()
             flash(f"{error} Nothing was changed.", "error")
             return redirect(url_for(".versions", pk=pk), 303)
         session.commit()
-        words_now = "The files of the mail count again." if number == "0" else f"Version {number} counts again."
-        flash(f"{words_now} What is planned already stays as it is.", "success")
+        now_there = (
+            "Its first content counts again" if number == "0" else f"The content of version {number} counts again"
+        )
+        flash(self._saved(campaign, now_there, typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)
 
     def _page(
@@ -197,10 +235,19 @@ class Templates(Page):
             seen=(campaign.words_id or 0) if conflict else typed.seen,
             version=there,
             names=words_form.names(offered(kind)),
+            examples=EXAMPLES,
+            read_in=typed.words.read_in,
+            editions=kind.editions,
+            holdings=words_mail.holdings(campaign),
             content=kind.content,
             views=words_frame.VIEWS,
         )
         return page, 409 if conflict else 400 if mistake or trouble else 200
+
+
+def mover() -> Moving:
+    """What moves emails that wait to another version."""
+    return cast("Moving", current_app.extensions["notifier.moving"])
 
 
 def _number(name: str, default: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from flask import request
 
 from notifier.admin import arguments
+from notifier.campaigns.wording import Change
+from notifier.emails.wording import EXAMPLES, Example
 from notifier.words import FIELDS, Words, WordsError
 
 #: Lines around a difference, and lines that are compared at most.
@@ -24,17 +26,36 @@ class Typed:
     person: str
     #: The key of the version that it began with.
     seen: int
+    #: Whose mail is shown where it is nobody's in particular.
+    example: Example = EXAMPLES[0]
+    #: What it means to people who have the version before.
+    change: Change = Change.correction
+    #: Emails that wait get it too.
+    move: bool = True
 
 
 def typed() -> Typed:
     """The form. What is wrong with the words is said later, beside them."""
     seen = request.form.get("seen", "")
     return Typed(
-        Words.of(*(request.form.get(name, "") for name in FIELDS)),
+        Words.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
         arguments.field("note", 300),
         arguments.field("person", 320),
         int(seen) if seen.isdecimal() and len(seen) < 19 else 0,
+        example(request.form.get("example", "")),
+        change(),
+        request.form.get("move", "") == "yes",
     )
+
+
+def change() -> Change:
+    """What the form says that a version is; a correction where it says nothing."""
+    return Change.new_message if request.form.get("change") == Change.new_message else Change.correction
+
+
+def example(key: str) -> Example:
+    """The example with this key; the first where there is none."""
+    return next((each for each in EXAMPLES if each.key == key), EXAMPLES[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +98,7 @@ def compare(old: Words, new: Words) -> list[Difference]:
     """The texts that differ."""
     return [
         Difference(name, list(_lines(getattr(old, name), getattr(new, name))))
-        for name in FIELDS
+        for name in (*FIELDS, "language")
         if getattr(old, name) != getattr(new, name)
     ]
 

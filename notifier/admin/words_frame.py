@@ -34,13 +34,14 @@ _BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 _PLAIN = Markup(
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title><style>'
     "body {{ margin: 0; padding: 16px; background: #fff; color: #14232d; font: 14px/1.5 system-ui, sans-serif; }} "
-    "pre {{ margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, monospace; }} "
+    "pre {{ margin: 0; unicode-bidi: plaintext; text-align: start; white-space: pre-wrap; overflow-wrap: anywhere; "
+    "font: 13px/1.5 ui-monospace, monospace; }} "
     ".wrong {{ padding: 12px 16px; border: 1px solid #a3202f; border-radius: 8px; background: #fdf1f2; }}"
     "</style></head><body>{}</body></html>"
 )
 _SUBJECT = Markup(
-    '<div style="margin:0;padding:10px 16px;background:{};color:{};'
-    'font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere"><strong>Subject:</strong> {}</div>'
+    '<div lang="en" dir="ltr" style="margin:0;padding:10px 16px;background:{};color:{};'
+    'font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere"><strong>Subject:</strong> <bdi>{}</bdi></div>'
 )
 
 
@@ -66,7 +67,7 @@ def wrong(error: ValueError) -> Response:
 
 
 def _page(title: str, text: str) -> str:
-    return str(_PLAIN.format(title, Markup("<pre>{}</pre>").format(escape(text))))
+    return str(_PLAIN.format(title, Markup('<pre dir="auto">{}</pre>').format(escape(text))))
 
 
 def _answer(html: str, *, images: bool = True) -> Response:

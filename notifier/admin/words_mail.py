@@ -1,5 +1,6 @@
 """The mails that the pages of words show and send."""
 
+from dataclasses import replace
 from typing import cast
 
 from flask import current_app
@@ -13,14 +14,16 @@ from notifier.audience import Kinds
 from notifier.campaigns import wording
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.finding import moment_of, occasion_at
+from notifier.campaigns.held import Held, held
 from notifier.campaigns.plan import as_claimed
 from notifier.delivery.drafts import Drafts
 from notifier.delivery.mail.message import Message
 from notifier.delivery.preview import PreviewError
 from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.wording import EXAMPLES, Example
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignWords, User
-from notifier.words import Words
+from notifier.words import Words, language_of
 
 
 def kinds() -> Kinds:
@@ -55,6 +58,20 @@ def files_of(campaign: Campaign) -> Words:
         raise arguments.BadArgument(f"{error} Edit the campaign first.") from None
 
 
+def holdings(campaign: Campaign) -> Held:
+    """Who holds which version."""
+    return held(db.session(), campaign, kinds())
+
+
+def suggested(campaign: Campaign, words: Words) -> Words:
+    """Words with the language that the campaign is for, where they name none and it is just one."""
+    locales: list[str] = list((campaign.audience or {}).get("locales") or [])
+    if words.language or len(locales) != 1:
+        return words
+    found = language_of("\n".join((words.subject, words.heading, words.body)), locales)
+    return replace(words, language=found) if found == locales[0] else words
+
+
 def version(campaign: Campaign, number: int) -> Words:
     """A version by its number, 0: the files of the mail. 404 where there is none."""
     if number == 0:
@@ -63,11 +80,11 @@ def version(campaign: Campaign, number: int) -> Words:
     return wording.written(row)
 
 
-def message_of(campaign: Campaign, words: Words, person: str) -> Message:
-    """The mail as this person would get it; without one, with examples."""
+def message_of(campaign: Campaign, words: Words, person: str, example: Example = EXAMPLES[0]) -> Message:
+    """The mail as this person would get it; without one, as this example would."""
     kind, session = kind_of(campaign), db.session()
     if not person:
-        return drafts().example(kind, words)
+        return drafts().example(kind, words, example)
     try:
         key = parse_address(person, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
     except AddressError as error:

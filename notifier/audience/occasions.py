@@ -1,7 +1,7 @@
 """One campaign at one slot, with everything checked that people wrote."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -127,14 +127,24 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str =
         on_unknown=campaign.on_unknown,
         capped=campaign.capped,
         words_id=campaign.words_id,
+        edition=campaign.edition,
     )
+
+
+def occasion_of_run(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> CampaignOccasion:
+    """Return the occasion of this run: with the content and edition that it began with, whatever was saved since.
+
+    Raises AudienceError if the campaign's row cannot be read.
+    """
+    occasion = occasion_of(campaign, run.slot, kinds, run.trigger)
+    return occasion if run.edition is None else replace(occasion, words_id=run.words_id, edition=run.edition)
 
 
 def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int, tuple[CampaignRun, CampaignOccasion]]:
     """The runs with these keys and their occasions, in one query. A run that is gone is left out."""
     query = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     found = session.execute(query.where(CampaignRun.id.in_(run_ids)))
-    return {run.id: (run, occasion_of(campaign, run.slot, kinds, run.trigger)) for run, campaign in found}
+    return {run.id: (run, occasion_of_run(campaign, run, kinds)) for run, campaign in found}
 
 
 def settings_of(campaign: Campaign, kind: CampaignKind) -> Any:

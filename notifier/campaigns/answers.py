@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from notifier.ledger import GIVEN_BACK
 from notifier.models import CampaignRun, Notification, OnUnknown, RunState, Status
 from notifier.reasons import ReasonCode, sentence
 
@@ -58,6 +59,7 @@ class Row(NamedTuple):
     enhanced: str | None
     text: str | None
     on_unknown: str
+    words_id: int | None
 
 
 _N = Notification
@@ -76,6 +78,7 @@ ROW = (
     _N.last_enhanced,
     _N.last_text,
     _N.on_unknown,
+    _N.words_id,
 )
 
 #: Statuses in which a mail server took the mail.
@@ -94,6 +97,11 @@ _ENDS = {
     Status.cancelled: "it was cancelled",
     Status.expired: "its deadline passed before it could be sent",
 }
+
+
+def is_given_back(row: Row) -> bool:
+    """Return whether this row was cancelled and another run may send the same email."""
+    return row.status == Status.cancelled and GIVEN_BACK in row.dedupe_key
 
 
 class Verdict(NamedTuple):

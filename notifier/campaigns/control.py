@@ -97,6 +97,14 @@ def stop(session: Callable[[], Session], campaign_id: int, reason: str) -> None:
             pause(current, campaign, reason=reason)
 
 
+def stop_run(session: Callable[[], Session], run_id: int, code: ReasonCode, **details: object) -> None:
+    """Pause this run because its emails cannot be made. Owns its transaction: it is called from the sending."""
+    with transaction(session) as current:
+        run = run_of(current, run_id, lock=True)
+        if run is not None:
+            pause_run(current, run, code, **details)
+
+
 def resume(session: Session, campaign: Campaign) -> list[int]:
     """Let schedule and runs go on; the next tick judges slots that were missed meanwhile by the misfire policy.
 

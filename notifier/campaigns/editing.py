@@ -16,6 +16,7 @@ from notifier.audience.occasions import campaign_kind
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.runs import Planned, add_runs, changed
 from notifier.campaigns.slots import ready_at, schedule_of
+from notifier.campaigns.wording import has_content
 from notifier.emails.campaign_kind import Reaches
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
 from notifier.scheduling.errors import ScheduleError
@@ -95,7 +96,8 @@ def create(
 def edit(
     session: Session, name: str, values: Mapping[str, Any], kinds: Kinds, *, version: int | None, now: datetime
 ) -> Campaign:
-    """Change what `values` names; it acts at the next tick. The caller commits.
+    """Change what `values` names; it acts at the next tick. The caller commits. Texts of emails are no part of it: they
+    are content, and have versions (`wording.save`).
 
     `version` is the one that the person saw; None: whatever is there. Raises Changed where somebody else was first,
     and Invalid.
@@ -107,6 +109,7 @@ def edit(
         raise Invalid([("name", f"there is no campaign {name!r}")])
     seen = campaign.version if version is None else version
     columns = _checked(written(campaign) | dict(values), kinds, now, created_at=campaign.created_at)
+    _keep_content(campaign, columns, kinds)
     edited = Campaign(**columns, id=campaign.id, created_at=campaign.created_at)
     if any(columns[field] != getattr(campaign, field) for field in SCHEDULE) or _is_ready_at_another_time(
         campaign, edited, kinds
@@ -124,6 +127,15 @@ def edit(
         )
     session.refresh(campaign)
     return campaign
+
+
+def _keep_content(campaign: Campaign, columns: Mapping[str, Any], kinds: Kinds) -> None:
+    """Raise Invalid for texts that would change what emails say behind the back of the versions of the content."""
+    kind = campaign_kind(kinds, columns["kind"])
+    before, after = campaign.settings, columns["settings"]
+    changed_ = [name for name in sorted(kind.text_settings) if before.get(name) != after.get(name)]
+    if changed_ and campaign.kind == kind.name and has_content(campaign, kind):
+        raise Invalid([(f"settings.{name}", "is content, which has versions: edit the content") for name in changed_])
 
 
 def draft(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campaign | None = None) -> Campaign:

@@ -14,11 +14,12 @@ import structlog
 from sqlalchemy import ColumnElement, and_, func, select, text, true
 from sqlalchemy.orm import Session
 
-from notifier import audience, clock, ledger
+from notifier import audience, clock, ledger, stopping
 from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS
+from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.ledger import Debt, Made
-from notifier.models import Campaign, CampaignRun, RunState, User
+from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
 from notifier.transaction import transaction
 
@@ -43,17 +44,26 @@ class Expansion:
     """Owns its short transactions. Any number may work on one run: they take turns, and nobody is owed twice."""
 
     def __init__(
-        self, session: Callable[[], Session], publish: Callable[..., bool], kinds: Kinds, *, chunk: int = CHUNK
+        self,
+        session: Callable[[], Session],
+        publish: Callable[..., bool],
+        kinds: Kinds,
+        *,
+        chunk: int = CHUNK,
+        is_limited: Callable[[Campaign], bool] = lambda campaign: False,
     ) -> None:
-        """`publish(keys, bulk=...)` is the outbox's."""
+        """`publish(keys, bulk=...)` is the outbox's; `is_limited` tells whether a rate limits this campaign."""
         self._session = session
         self._publish = publish
         self._kinds = kinds
-        self._chunk = chunk
+        self.chunk = chunk
+        self._is_limited = is_limited
 
     def run(self, run_id: int) -> bool:
-        """Expand this run to its end. False where somebody else is at it, or it is paused, cancelled or expanded."""
-        size, first = min(FIRST, self._chunk), True
+        """Expand this run to its end. False if another worker is at it, it is paused, cancelled or expanded, or this
+        process is to stop.
+        """
+        size, first = min(FIRST, self.chunk), True
         while True:
             started = time.monotonic()
             with transaction(self._session) as session:
@@ -64,13 +74,15 @@ class Expansion:
             self._ring(step.keys)
             if step.over:
                 return True
+            if stopping.is_asked():  # the tick lets another worker go on where this one was
+                return False
             first = False
 
     def _next_size(self, size: int, took: float) -> int:
         """Users of the next chunk, by the seconds that this one took."""
         if took < QUICK:
-            return min(size * 2, self._chunk)
-        return max(size // 2, min(LEAST, self._chunk)) if took > SLOW else size
+            return min(size * 2, self.chunk)
+        return max(size // 2, min(LEAST, self.chunk)) if took > SLOW else size
 
     def _step(self, session: Session, run_id: int, size: int, *, first: bool) -> _Step | None:
         query = select(CampaignRun).where(
@@ -85,15 +97,15 @@ class Expansion:
             # Locked: two runs of one campaign at a time would tell a reader of a digest the same things twice.
             lock = {"key_share": True}
             campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
-            occasion = audience.occasion_of(campaign, run.slot, self._kinds, run.trigger)
+            if run.state == RunState.due:
+                run.words_id, run.edition = campaign.words_id, campaign.edition
+            occasion = audience.occasion_of_run(campaign, run, self._kinds)
         except AudienceError as error:
             _halted(run, error)
             return None
         # Whoever was here before may have been killed between a commit and the bell.
         taken_over = first and run.state == RunState.expanding
-        untold = ledger.newest_of(session, run.id, now=now, limit=self._chunk) if taken_over else []
-        if run.state == RunState.due:
-            run.words_id = campaign.words_id
+        untold = ledger.newest_of(session, run.id, now=now, limit=self.chunk) if taken_over else []
         run.state = RunState.expanding.value
         if run.deadline is not None and run.deadline <= now:
             run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS
@@ -101,7 +113,8 @@ class Expansion:
         upper = _upper(session, run.cursor, size, candidates(occasion))
         if upper is None:
             return _finished(run, now, untold)
-        return _Step(untold + _expand(session, run, occasion, upper, now), over=False)
+        limited = self._is_limited(campaign)
+        return _Step(untold + _expand(session, run, occasion, upper, now, limited=limited), over=False)
 
     def _ring(self, keys: list[int]) -> None:
         """Hand over what is due. Where the broker does not take it, the sweep rings soon."""
@@ -111,9 +124,11 @@ class Expansion:
                 ledger.rung(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
 
 
-def _expand(session: Session, run: CampaignRun, occasion: CampaignOccasion, upper: int, now: datetime) -> list[int]:
-    """Owe the mails of the users after the cursor, up to `upper`. Returns the keys of those that are due."""
-    made = owe_between(session, run, occasion, run.cursor, upper, now)
+def _expand(
+    session: Session, run: CampaignRun, occasion: CampaignOccasion, upper: int, now: datetime, *, limited: bool
+) -> list[int]:
+    """Owe the mails of the users after the cursor, up to `upper`. Returns the keys to enqueue."""
+    made = owe_between(session, run, occasion, run.cursor, upper, now, limited=limited)
     run.cursor = upper
     run.planned += made.planned
     run.excluded = dict(Counter(run.excluded) + Counter(made.excluded))
@@ -122,13 +137,25 @@ def _expand(session: Session, run: CampaignRun, occasion: CampaignOccasion, uppe
 
 
 def owe_between(
-    session: Session, run: CampaignRun, occasion: CampaignOccasion, after: int, upper: int, now: datetime
+    session: Session,
+    run: CampaignRun,
+    occasion: CampaignOccasion,
+    after: int,
+    upper: int,
+    now: datetime,
+    *,
+    limited: bool = False,
 ) -> Made:
-    """Owe the mails of this run to the users with `after` < key <= `upper`. The caller counts and commits."""
+    """Owe the mails of this run to the users with `after` < key <= `upper`. The caller counts and commits.
+
+    `limited`: a rate limits them, so they wait for their turn and are not enqueued.
+    """
     if session.get_bind().dialect.name == "postgresql":
         # The tables that this fills may look empty to the planner; then it reads all of them for each user.
         session.execute(text("SET LOCAL enable_seqscan = off"))
     among = and_(User.id > after, User.id <= upper, candidates(occasion))
+    restored = has_unrecorded(session)
+    newest = session.scalar(select(func.max(Notification.id))) or 0 if restored else 0
     made = ledger.owe_many(
         session,
         audience.chosen(session, occasion, among, now=now),
@@ -138,10 +165,13 @@ def owe_between(
             run_id=run.id,
             on_unknown=occasion.on_unknown,
             words_id=run.words_id,
+            limited=limited,
         ),
         already=audience.ALREADY,
         now=now,
     )
+    if restored:
+        made = settle_unrecorded(session, run.id, made, after=newest, now=now)
     for statement in occasion.kind_of.after_expansion(occasion, select(User.id).where(among)):
         session.execute(statement)
     return made

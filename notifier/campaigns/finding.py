@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasion_of
+from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasion_of, occasion_of_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.slots import newest_slot, slot_at_local_hour
 from notifier.models import Campaign, CampaignRun, Trigger
@@ -85,6 +85,14 @@ def occasion_at(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str =
     """The campaign at that slot. Raises CampaignError where its row cannot be read."""
     try:
         return occasion_of(campaign, slot, kinds, trigger)
+    except AudienceError as error:
+        raise unreadable(campaign, error) from None
+
+
+def occasion_in(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> CampaignOccasion:
+    """Return the occasion of this run. Raise CampaignError if the campaign's row cannot be read."""
+    try:
+        return occasion_of_run(campaign, run, kinds)
     except AudienceError as error:
         raise unreadable(campaign, error) from None
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from notifier import ledger
 from notifier.audience import Kinds
 from notifier.campaigns.slots import slot_name, when
+from notifier.campaigns.wording import numbers
 from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
@@ -42,12 +43,13 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
     mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.trigger != Trigger.prompt)
     runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id.desc()).limit(NEWEST))
+    facts = {
+        "schedule": in_words(campaign),
+        "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
+        "content": numbers(session, campaign)[campaign.words_id],
+    }
     return {
-        "campaign": columns
-        | {
-            "schedule": in_words(campaign),
-            "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
-        },
+        "campaign": columns | facts,
         "runs": [_brief(campaign, run) | _numbers(session, run) for run in runs],
     }
 

@@ -1,7 +1,7 @@
 """The plan: what a run would do, by the rule of the run, in a transaction that cannot write."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,12 +13,13 @@ from notifier.audience import CampaignOccasion, Kinds
 from notifier.audience.answers import rule_for
 from notifier.campaigns.finding import Moment, Which, campaign_named, moment_of, occasion_at, unreadable
 from notifier.campaigns.fingerprint import BOXES, Fingerprint, box_of, config_of
-from notifier.campaigns.planned import LeftOut, Plan, Rendered, Somebody
+from notifier.campaigns.planned import Has, LeftOut, Plan, Rendered, Somebody
 from notifier.campaigns.runs import USELESS, deadline_of
 from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
+from notifier.campaigns.wording import numbers
 from notifier.ledger import Claimed, Recipient
-from notifier.models import Campaign, CampaignState, User
+from notifier.models import Campaign, CampaignState, Notification, User
 from notifier.scheduling import Schedule, ScheduleError, local_time
 from notifier.transaction import reading
 
@@ -89,7 +90,7 @@ class Planner:
         chosen = [group for group in groups if group.code is None]
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
-        speed = throughput(session, now, campaign_limit=campaign.rate, limit=self._limit)
+        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=campaign.rate, limit=self._limit)
         unconfirmed = sum(group.unconfirmed for group in chosen)
         first = min((group.first for group in chosen), default=None)
         last = max((group.last for group in chosen), default=None)
@@ -98,6 +99,8 @@ class Planner:
             notes.append(f"{unconfirmed:,} of {count:,} recipients are not confirmed. {warning}")
         sample = self._sample(session, occasion, chosen, now, notes) if details else None
         named = _named(session, occasion, groups, now) if details else {}
+        number = numbers(session, campaign)
+        told = details and any(group.code == audience.ALREADY for group in groups)
         return Plan(
             campaign=campaign.name,
             version=campaign.version,
@@ -117,6 +120,9 @@ class Planner:
             sample=sample,
             fingerprint=Fingerprint(self._config(campaign, moment), boxes),
             notes=notes,
+            content=number.get(campaign.words_id, 0),
+            edition=campaign.edition,
+            has=_has(session, occasion, number, now) if told else [],
         )
 
     def _schedule(self, campaign: Campaign) -> Schedule:
@@ -127,8 +133,9 @@ class Planner:
 
     def _config(self, campaign: Campaign, moment: Moment) -> str:
         slot = "now" if moment.at_once else moment.slot.isoformat()
-        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience, campaign.words_id)
-        return config_of(*rows, self._version_of(campaign.kind), slot)
+        content = (campaign.words_id, campaign.edition)
+        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience)
+        return config_of(*rows, *content, self._version_of(campaign.kind), slot)
 
     def _sample(
         self, session: Session, occasion: CampaignOccasion, chosen: list[_Group], now: datetime, notes: list[str]
@@ -159,6 +166,20 @@ def _grouped(session: Session, occasion: CampaignOccasion, now: datetime) -> tup
         func.min(person.user_id),
     ).group_by(person.code, person.box)
     return [_Group(*row) for row in session.execute(query)], {each.code: each.words for each in rule.exclusions}
+
+
+def _has(session: Session, occasion: CampaignOccasion, number: Mapping[int | None, int], now: datetime) -> list[Has]:
+    """Which version those have who are left out because the email is in the ledger already."""
+    people = rule_for(session, occasion, now=now).select().subquery()
+    row = Notification
+    query = (
+        select(row.words_id, row.status, func.count())
+        .join(people, people.c.dedupe_key == row.dedupe_key)
+        .where(people.c.code == audience.ALREADY)
+        .group_by(row.words_id, row.status)
+    )
+    found = [Has(number.get(words_id, 0), status, count) for words_id, status, count in session.execute(query)]
+    return sorted(found, key=lambda each: (each.version, each.status))
 
 
 def _named(
@@ -195,8 +216,9 @@ def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: 
     among = User.id == user_id
     row = session.execute(audience.chosen(session, occasion, among, now=now)).one()
     user = session.get_one(User, user_id)
+    name = user.display_name if user.verified_at else ""
     recipient = Recipient(
-        user.id, user.identity_key, user.display_name, user.locale, user.timezone, user.verified_at, user.link_nonce
+        user.id, user.identity_key, name, user.locale, user.timezone, user.verified_at, user.link_nonce
     )
     return Claimed(
         id=0,

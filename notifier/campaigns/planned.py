@@ -44,6 +44,33 @@ class LeftOut:
     people: list[Somebody]
 
 
+#: What a row's status says of its person and the version.
+HAS = {
+    "sent": "have",
+    "bounced": "were sent",
+    "complained": "have",
+    "pending": "wait for",
+    "sending": "are being sent",
+    "unknown": "may have (delivery uncertain)",
+    "failed": "could not get",
+    "suppressed": "were not to get",
+    "skipped": "were not to get",
+    "cancelled": "may have (cancelled in doubt)",
+    "expired": "came too late for",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """People whom the ledger owes this very email already, by the version of its content."""
+
+    #: 0: what the campaign was created or delivered with.
+    version: int
+    #: Of their rows.
+    status: str
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do."""
@@ -75,6 +102,11 @@ class Plan:
     fingerprint: Fingerprint
     #: What somebody who runs it should know.
     notes: list[str]
+    #: The number of the version that would go, and the edition that it belongs to.
+    content: int = 0
+    edition: int = 1
+    #: Who of those that are left out as `already` has, or waits for, which version.
+    has: list[Has] = field(default_factory=list)
 
     @property
     def confirmed(self) -> int:

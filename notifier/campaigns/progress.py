@@ -9,10 +9,17 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.audience import AudienceError, Kinds, Rule, occasion_of
+from notifier.campaigns.throughput import Throughput, under_way
 from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status, Trigger, User
 
 #: Mails that came to rest in so many seconds until now make the rate.
 LATELY = timedelta(seconds=30)
+
+#: A run that is younger has no rate yet that tells anything.
+YOUNG = timedelta(seconds=10)
+
+#: The share of an allowed rate that must be met for it to be expected for the rest, too.
+MET = 0.8
 
 #: Runs that a sparkline shows.
 RECENT = 12
@@ -34,7 +41,7 @@ class Progress:
     done: int
     #: Mails a second, lately.
     rate: float
-    #: Seconds until the last one, at this rate; None where nobody can know.
+    #: Seconds until the last one, at the rate that is allowed if it is met, otherwise at this one. None: not known.
     left: float | None
     #: When the next mail is due, where all that wait have to wait.
     next_at: datetime | None
@@ -49,8 +56,11 @@ class Progress:
         return 100 * self.done // self.total if self.total else (100 if self.final else 0)
 
 
-def progress(session: Session, run: CampaignRun, now: datetime) -> Progress:
-    """Counted from the ledger while the run is open, afterwards as it was counted then."""
+def progress(session: Session, run: CampaignRun, now: datetime, *, limit: float | None = None) -> Progress:
+    """Counted from the ledger while the run is open, afterwards as it was counted then.
+
+    `limit` is that of all mail, in mails a second.
+    """
     mails = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
     total = max(sum(mails.values()), run.planned if run.state in OPEN else 0)
     waiting = sum(mails.get(status, 0) for status in (Status.pending, Status.sending))
@@ -66,7 +76,7 @@ def progress(session: Session, run: CampaignRun, now: datetime) -> Progress:
         total=total,
         done=done,
         rate=rate,
-        left=left / rate if rate and left and run.expanded_at else None,
+        left=_seconds_left(session, run, left, rate, now, limit) if left and run.expanded_at else None,
         next_at=next_at if next_at and next_at > now else None,
         looked_at=_looked_at(session, run),
         final=final,
@@ -113,9 +123,24 @@ def sent_of(runs: Sequence[CampaignRun]) -> list[int]:
 
 def _rate(session: Session, run: CampaignRun, now: datetime) -> float:
     lately = (_N.run_id == run.id, _N.settled_at > now - LATELY, _N.settled_at <= now)
-    mails = session.scalar(select(func.count()).select_from(_N).where(*lately)) or 0
-    seconds = min(LATELY, max(now - run.created_at, timedelta(seconds=1))).total_seconds()
-    return mails / seconds
+    mails, first = session.execute(select(func.count(), func.min(_N.settled_at)).where(*lately)).one()
+    # A run that began meanwhile is reckoned from its first mail on.
+    since = first if first and run.created_at > now - LATELY else now - LATELY
+    return float(mails / max(1.0, (now - since).total_seconds()))
+
+
+def _seconds_left(
+    session: Session, run: CampaignRun, emails: int, rate: float, now: datetime, limit: float | None
+) -> float | None:
+    if run.state != RunState.sending:
+        return None
+    own = session.scalar(select(Campaign.rate).where(Campaign.id == run.campaign_id))
+    others = [] if limit is None else under_way(session, besides=run.campaign_id)
+    allowed = Throughput(0, 0, None, own, limit, others)
+    young = now - run.created_at < YOUNG
+    if allowed.rate is not None and (young or rate >= MET * allowed.rate):
+        return allowed.seconds(emails)
+    return emails / rate if rate else None
 
 
 def _next_at(session: Session, run: CampaignRun) -> datetime | None:

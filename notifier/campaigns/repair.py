@@ -5,22 +5,25 @@ What it does:
 * It goes through everybody whom the expansion of the run went through, and owes the mail to whom the rule chooses now
   and who has none, from this run or another. Who signed up later is nobody whom the run missed.
 * It rings for the mails of the run that are due and wait.
-* Beside the log of a mail server or an inbox, mails that nobody knew about (`unknown`) are taken as sent where they
-  are there. Where they are not, and the campaign says `ask`, they are sent again, with the same Message-ID.
+* Beside the log of a mail server or an inbox, emails whose delivery is uncertain (`unknown`) are taken as sent where
+  they are there. Where they are not, they are sent again, with the same Message-ID: by the whole log of a mail server
+  whatever the campaign says, because then it is certain; by an inbox only if the campaign says `ask`, because an inbox
+  may have been emptied.
 
-What it does not do: it sends no mail again that the ledger says was sent, failed, was skipped or expired, nor an
-`unknown` one of a campaign that says `never`. Nobody can tell whom the run left out then for a reason that does not
-hold any more: they count as missing. Look first, it says how many.
+What it does not do: it sends no mail again that the ledger says was sent, failed, was skipped or expired. Nobody can
+tell whom the run left out then for a reason that does not hold any more: they count as missing. Look first, it says
+how many.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from notifier import audience, audit_log, clock, ledger
-from notifier.audience import AudienceError, CampaignOccasion, Kinds
+from notifier.audience import CampaignOccasion, Kinds
 from notifier.audit_log import Actor
 from notifier.campaigns.audit import Audit
 from notifier.campaigns.comparison import comparing
@@ -28,7 +31,7 @@ from notifier.campaigns.control import find_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.evidence import Seen
 from notifier.campaigns.expand import candidates, owe_between
-from notifier.campaigns.finding import occasion_at, run_with, unreadable
+from notifier.campaigns.finding import occasion_in, run_with
 from notifier.campaigns.runs import USELESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
 from notifier.reasons import ReasonCode
@@ -86,8 +89,14 @@ class Repair:
         self._kinds = kinds
         self._audit = audit
 
-    def look(self, run_id: int, evidence: Iterable[Seen] | None = None) -> Damage:
-        """What there is to mend, without mending it. Raises CampaignError for a run that cannot be repaired."""
+    def look(
+        self, run_id: int, evidence: Iterable[Seen] | None = None, *, complete_until: datetime | None = None
+    ) -> Damage:
+        """What there is to mend, without mending it. Raises CampaignError for a run that cannot be repaired.
+
+        `complete_until`: `evidence` is everything that the mail server had accepted by then, so an email that was
+        uncertain by then and is not there did not arrive.
+        """
         begun = clock.now()
         with comparing() as comparison:
             if evidence is not None:
@@ -96,13 +105,13 @@ class Repair:
                 run = run_with(session, run_id)
                 campaign = session.get_one(Campaign, run.campaign_id)
                 _check(run, campaign)
-                people = _missing(session, run, occasion_at(campaign, run.slot, self._kinds, run.trigger))
+                people = _missing(session, run, occasion_in(campaign, run, self._kinds))
                 waiting = select(func.count()).select_from(Notification).where(*_due(run_id, 0))
                 damage = Damage(run_id, campaign.name, people, session.scalar(waiting) or 0)
                 if evidence is None:
                     return damage
                 self._audit.compare(session, comparison, run_id, begun)
-                asked = set(session.scalars(_asking(run_id)))
+                asked = set(session.scalars(_asking(run_id, complete_until)))
                 lost = list(comparison.lost(Status.unknown))
                 return Damage(
                     run_id,
@@ -154,10 +163,7 @@ class Repair:
                 campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
-                try:
-                    occasion = audience.occasion_of(campaign, run.slot, self._kinds, run.trigger)
-                except AudienceError as error:
-                    raise unreadable(campaign, error) from None
+                occasion = occasion_in(campaign, run, self._kinds)
                 made = owe_between(session, run, occasion, after, upper, clock.now())
                 run.planned += made.planned
                 if made.planned:
@@ -216,9 +222,13 @@ def _due(run_id: int, after: int) -> tuple[ColumnElement[bool], ...]:
     return (*waiting, Notification.next_attempt_at <= clock.now())
 
 
-def _asking(run_id: int) -> Select[int]:
+def _asking(run_id: int, complete_until: datetime | None) -> Select[int]:
+    """The keys of uncertain emails that may be sent again if they are not there."""
+    may = Notification.on_unknown == OnUnknown.ask
+    if complete_until is not None:
+        may = or_(may, Notification.settled_at <= complete_until)
     unknown = (Notification.run_id == run_id, Notification.status == Status.unknown)
-    return select(Notification.id).where(*unknown, Notification.on_unknown == OnUnknown.ask)
+    return select(Notification.id).where(*unknown, may)
 
 
 def _reopen(run: CampaignRun) -> None:

@@ -83,7 +83,9 @@ def changed(session: Session, statement: Update) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def run_of(session: Session, run_id: int) -> CampaignRun | None:
-    """The run as it is in the database now."""
+def run_of(session: Session, run_id: int, *, lock: bool = False) -> CampaignRun | None:
+    """The run as it is in the database now; with `lock`, nobody else changes it until the transaction ends."""
     query = select(CampaignRun).where(CampaignRun.id == run_id)
+    if lock:
+        query = query.with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one_or_none()

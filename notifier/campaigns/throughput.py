@@ -1,57 +1,116 @@
-"""How fast mail goes: by what the ledger saw in the last day, and by the limits that were set."""
+"""How fast email goes: by the limits that were set, and by what the ledger saw in the last day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from notifier.audience.sql import Epoch
-from notifier.models import Notification
+from notifier.campaigns.sharing import Load, parts, seconds_to_send
+from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+#: Fewer emails in a second tell how many there were to send, and not how fast they can go.
+FEW = 5
+
+_N = Notification
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Mails a second where nothing else is said. None: nobody knows, or no limit."""
+    """Emails a second where nothing else is said. None: it is not known, or there is no limit."""
 
     last_hour: int
     last_day: int
-    #: The rate that a typical mail of the last day met: each minute counts as often as mails went in it.
+    #: The rate that a typical email of the last day met, of campaigns without a rate.
     seen: float | None
     campaign_limit: float | None
     limit: float | None
+    #: The campaigns that share `limit` with this one now.
+    others: list[Load] = field(default_factory=list)
 
     @property
     def rate(self) -> float | None:
-        """What to reckon with: what was seen, and never more than is allowed."""
-        known = [each for each in (self.seen, self.campaign_limit, self.limit) if each is not None]
-        return min(known, default=None)
+        """What to expect now: what was seen, never more than is allowed, and only a part of what is shared."""
+        alone = self._alone
+        if self.limit is None:
+            return alone
+        return parts([Load(1, alone), *self.others], self.limit)[0]
 
-    def seconds(self, mails: int) -> float | None:
-        """How long so many mails take. None where nobody can know."""
-        if mails == 0:
+    def seconds(self, emails: int) -> float | None:
+        """How long so many emails take. None if that is not known."""
+        if emails == 0:
             return 0.0
-        return None if self.rate is None else mails / self.rate
+        if self.limit is not None:
+            return seconds_to_send(Load(emails, self._alone), self.others, self.limit)
+        return None if self._alone is None else emails / self._alone
+
+    @property
+    def _alone(self) -> float | None:
+        known = [each for each in (self.seen, self.campaign_limit) if each is not None]
+        return min(known, default=None)
 
 
 def throughput(
-    session: Session, now: datetime, *, campaign_limit: float | None = None, limit: float | None = None
+    session: Session,
+    now: datetime,
+    *,
+    campaign_id: int | None = None,
+    campaign_limit: float | None = None,
+    limit: float | None = None,
 ) -> Throughput:
-    """What went of campaigns until now; limits in mails a second."""
-    minute = (Epoch(Notification.sent_at) // 60).label("minute")
-    minutes = (
-        select(minute, func.count().label("mails"))
-        # Only what came to rest has an index; a mail that was sent did.
-        .where(Notification.settled_at > now - DAY, Notification.sent_at > now - DAY, Notification.bulk)
-        .group_by("minute")
+    """What went of campaigns until now, and what is under way beside this one; limits in emails a second."""
+    last_hour, last_day = _sent(session, now)
+    seen = _typical(session, now, seconds=1, at_least=FEW)
+    if seen is None and campaign_limit is None and limit is None:
+        # A server that takes less than that, or nothing but single emails: better than nothing.
+        seen = _typical(session, now, seconds=60, at_least=1)
+    others = [] if limit is None else under_way(session, besides=campaign_id)
+    return Throughput(last_hour, last_day, seen, campaign_limit, limit, others)
+
+
+def under_way(session: Session, *, besides: int | None) -> list[Load]:
+    """The campaigns that send now, without the one of this key."""
+    waiting = select(func.count()).where(_N.run_id == CampaignRun.id, _N.status == Status.pending).scalar_subquery()
+    query = (
+        select(waiting, Campaign.rate)
+        .select_from(CampaignRun)
+        .join(Campaign, Campaign.id == CampaignRun.campaign_id)
+        .where(CampaignRun.state.in_((RunState.expanding, RunState.sending)))
+    )
+    if besides is not None:
+        query = query.where(CampaignRun.campaign_id != besides)
+    return [Load(emails, rate) for emails, rate in session.execute(query) if emails]
+
+
+def _lately(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    # Only what came to rest has an index; an email that was sent did.
+    return _N.settled_at > now - DAY, _N.sent_at > now - DAY, _N.bulk.is_(True)
+
+
+def _sent(session: Session, now: datetime) -> tuple[int, int]:
+    """Emails of campaigns in the last hour, and in the last day."""
+    last_hour = func.count().filter(_N.sent_at > now - HOUR)
+    found = session.execute(select(last_hour, func.count()).where(*_lately(now))).one()
+    return int(found[0]), int(found[1])
+
+
+def _typical(session: Session, now: datetime, *, seconds: int, at_least: int) -> float | None:
+    """The rate that a typical email met: each span of so many seconds counts as often as emails went in it.
+
+    Campaigns with a rate tell how fast they may go, not how fast they could.
+    """
+    span = (Epoch(_N.sent_at) // seconds).label("span")
+    spans = (
+        select(span, func.count().label("emails"))
+        .outerjoin(Campaign, Campaign.id == _N.campaign_id)
+        .where(*_lately(now), Campaign.rate.is_(None))
+        .group_by("span")
+        .having(func.count() >= at_least)
         .subquery()
     )
-    lately = minutes.c.minute >= int((now - HOUR).timestamp()) // 60
-    mails = minutes.c.mails
-    total, recent, squares = session.execute(
-        select(func.sum(mails), func.sum(mails).filter(lately), func.sum(mails * mails))
-    ).one()
-    seen = float(squares) / float(total) / 60 if total else None
-    return Throughput(int(recent or 0), int(total or 0), seen, campaign_limit, limit)
+    emails = spans.c.emails
+    total, squares = session.execute(select(func.sum(emails), func.sum(emails * emails))).one()
+    return float(squares) / float(total) / seconds if total else None

@@ -3,8 +3,9 @@
 The answer is about one slot, the same for everybody: that of the newest run while it is being expanded, otherwise the
 next one of the schedule, otherwise (the campaign has none ahead) this moment. In this order, the first that holds:
 
-1. The newest run of the campaign, or one between slots after it, owes this person a mail: what became of that row,
-   or will.
+1. The newest run of the campaign, or one between slots after it, owes this person a mail: what became of that row, or
+   will. A row that was cancelled before it could reach anybody gave its key back: where a later run will reach the
+   person, that is the answer.
 2. The rule says that the mail of the slot is in the ledger already, from any run: the same about that row.
 3. The rule leaves the person out at the slot: its reason, with the values.
 4. The rule chooses the person, but the campaign is paused or archived, or has no slot ahead: that.
@@ -22,9 +23,10 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import Judgement, Kinds
-from notifier.campaigns.answers import ROW, Answer, Outcome, Row, Verdict, reply_of, verdict
+from notifier.campaigns.answers import ROW, Answer, Outcome, Row, Verdict, is_given_back, reply_of, verdict
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.finding import campaigns_of, moment_of, occasion_at
+from notifier.campaigns.finding import campaigns_of, moment_of, occasion_at, occasion_in
+from notifier.campaigns.wording import numbers
 from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, Notification, RunState, Trigger, User
 
 #: Users in one portion of `why_all`.
@@ -74,9 +76,13 @@ class Question:
         self._newest = _newest_run(session, campaign)
         self._broken: CampaignError | None = None
         try:
-            self.slot = self._expanding.slot if self._expanding else moment_of(campaign, "next", self._now, kinds).slot
-            trigger = self._expanding.trigger if self._expanding else Trigger.schedule
-            self._occasion = occasion_at(campaign, self.slot, kinds, trigger)
+            self._numbers = numbers(session, campaign)
+            run = self._expanding
+            self.slot = moment_of(campaign, "next", self._now, kinds).slot if run is None else run.slot
+            if run is None:
+                self._occasion = occasion_at(campaign, self.slot, kinds)
+            else:
+                self._occasion = occasion_in(campaign, run, kinds)
         except CampaignError as error:
             self._broken = error
 
@@ -121,11 +127,14 @@ class Question:
         return [Row(*row) for row in self._session.execute(query)]
 
     def _answer(self, user_id: int, judgement: Judgement, row: Row | None, runs: dict[int, CampaignRun]) -> Answer:
+        by_rule = self._by_rule(user_id, judgement)
+        if row is not None and is_given_back(row) and by_rule.outcome is Outcome.will:
+            row = None
         if row is None:
-            found, values, reply = self._by_rule(user_id, judgement), judgement.values, None
+            found, values, reply = by_rule, judgement.values, None
         else:
             found = verdict(row, runs.get(row.run_id or 0), self._now)
-            values, reply = {"mail": row.id, "key": row.dedupe_key}, reply_of(row)
+            values, reply = {"mail": row.id, "key": row.dedupe_key, **self._version(row)}, reply_of(row)
         return Answer(
             campaign=self._campaign.name,
             user_id=user_id,
@@ -139,6 +148,11 @@ class Question:
             slot=self.slot,
             judged=judgement.code,
         )
+
+    def _version(self, row: Row) -> dict[str, int]:
+        """The version of the content that this email says, if there is one besides the files."""
+        number = self._numbers.get(row.words_id, 0)
+        return {"version": number} if number else {}
 
     def _by_rule(self, user_id: int, judgement: Judgement) -> Verdict:
         """Somebody whom no row is about."""

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import click
 from flask import Flask
 
+from notifier import identity
 from notifier.audit_log import COMMAND_LINE
 from notifier.campaigns.audit import Audit, Beside, Report
 from notifier.campaigns.comparison import Findings
@@ -40,7 +42,7 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
     """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
     auditor = cast("Audit", app.extensions["notifier.audit"])
     with progress("comparing") as told:
-        report = auditor.of(run_id, _evidence(url, path, told), told=lambda done: told(done, None))
+        report = auditor.of(run_id, evidence(url, path, told), told=lambda done: told(done, None))
     if as_json:
         tell(_as_json(report))
     else:
@@ -49,12 +51,17 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
         sys.exit(1)
 
 
-def _evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
+def evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
     if url is not None and path is not None:
         raise click.UsageError("Give --inbox or --accepted, not both.")
     if url is not None:
         return from_inbox(url, told)
     return None if path is None else from_file(path, told)
+
+
+def _written(path: Path | None) -> datetime | None:
+    """Until when a log tells everything."""
+    return None if path is None else datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _as_json(report: Report) -> dict[str, object]:
@@ -67,6 +74,7 @@ def _as_json(report: Report) -> dict[str, object]:
     runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
     return {
         "ok": report.ok,
+        "restored": report.restored,
         "runs": runs,
         "duplicates": report.twice,
         "doubled": [plain(each) for each in report.doubled],
@@ -85,6 +93,8 @@ def _show(report: Report) -> None:
     show(("recipient", "mail", "rows"), doubled)
     if report.beside is not None:
         _show_beside(report.beside)
+    if report.restored:
+        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
     click.echo("It adds up." if report.ok else "It does not add up.")
 
 
@@ -132,12 +142,13 @@ def repair_(
 
     People whom the rule chooses, whom the run went through and who have no row are owed the mail. Mails that are due
     are rung for. With --inbox or --accepted, mails of which nobody knew whether they arrived are taken as sent where
-    they are there; where not, they go again if the campaign says `ask`. What the ledger says was sent, failed,
-    skipped or expired is never sent again.
+    they are there. Where not, --accepted sends them again, whatever the campaign says: FILE must have everything that
+    the mail server accepted up to the moment at which it was written. --inbox sends them again if the campaign says
+    `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
     """
     repair = cast("Repair", app.extensions["notifier.repair"])
     with progress("looking") as told:
-        damage = repair.look(run_id, _evidence(url, path, told))
+        damage = repair.look(run_id, evidence(url, path, told), complete_until=_written(path))
     if not as_json:
         _show_damage(damage)
     if dry_run or not damage.any:
@@ -166,7 +177,7 @@ def _show_damage(damage: Damage) -> None:
             ("mails that are due and wait", damage.waiting),
             ("in doubt, and there: taken as sent", len(damage.arrived)),
             ("in doubt, and not there: sent again", len(damage.lost)),
-            ("in doubt, and not there: its campaign says never", len(damage.left)),
+            ("in doubt, and not there: left alone", len(damage.left)),
             ("sent, says the ledger, but not there: left alone", damage.sent_but_missing),
         ],
     )

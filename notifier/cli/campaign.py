@@ -14,15 +14,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from notifier import audience, clock
+from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.load import DEFAULTS, load
 from notifier.campaigns.overview import details, overview
 from notifier.campaigns.slots import when
+from notifier.campaigns.wording import has_content, kind_of
+from notifier.cli import campaign_content
 from notifier.cli.context import with_app
 from notifier.extensions import db
 from notifier.models import Campaign
+from notifier.transaction import read_only
 
 console = Console()
 CHANGEABLE = FIELDS - {"name"}
@@ -88,6 +92,7 @@ def campaign() -> None:
 @with_app
 def list_(app: Flask, as_json: bool) -> None:
     """All campaigns."""
+    read_only()
     rows = overview(db.session(), app.extensions["notifier.kinds"])
     if as_json:
         click.echo(json.dumps(rows, default=str))
@@ -108,6 +113,7 @@ def list_(app: Flask, as_json: bool) -> None:
 @plainly
 def show(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
+    read_only()
     found = details(db.session(), control.find(db.session(), name), app.extensions["notifier.kinds"])
     db.session.rollback()
     if as_json:
@@ -141,7 +147,7 @@ def _shown(value: Any) -> str:
 @plainly
 def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     """Add the campaign NAME."""
-    values = {"name": name, "kind": kind, **_merged({}, pairs)}
+    values = {"name": name, "kind": kind, **_merged({}, [_read(pair) for pair in pairs])}
     made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
     db.session.commit()
     click.echo(f"{name} is {made.state}. {_when(app, made)}")
@@ -152,18 +158,46 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
 @click.argument("name")
 @set_option
 @click.option("--version", type=int, help="The version that you saw; refused where somebody changed it since.")
+@campaign_content.content_options
 @with_app
 @plainly
-def edit_(app: Flask, name: str, pairs: tuple[str, ...], version: int | None) -> None:
-    """Change the campaign NAME; it acts at the next tick."""
-    if not pairs:
+def edit_(
+    app: Flask, name: str, pairs: tuple[str, ...], version: int | None, language: str | None,
+    change: str | None, note: str, move: bool | None,
+) -> None:  # fmt: skip
+    """Change the campaign NAME; it acts at the next tick. Texts of its emails become a new version of its content."""
+    if not pairs and language is None:
         raise click.UsageError("Say what to change: --set FIELD=VALUE")
-    found = control.find(db.session(), name)
-    values = _merged({"audience": dict(found.audience), "settings": dict(found.settings)}, pairs)
-    changed = edit(db.session(), name, values, app.extensions["notifier.kinds"], version=version, now=clock.now())
+    found, kinds = control.find(db.session(), name), app.extensions["notifier.kinds"]
+    read = [_read(pair) for pair in pairs]
+    texts = _texts(found, read, kinds)
+    values = _but(found, _merged({"audience": dict(found.audience), "settings": dict(found.settings)}, read), texts)
+    row = None
+    if texts or language is not None:
+        words = campaign_content.edited(found, texts, language, kinds)
+        row = None if words is None else campaign_content.save(app, found, words, change, note)
+        if words is None:
+            click.echo(f"That is what {name} says already: there is no new version.")
+    if len(texts) < len(read):
+        changed = edit(db.session(), name, values, kinds, version=version, now=clock.now())
+        click.echo(f"{name} is at version {changed.version}. {_when(app, changed)}")
+        _warn(app, changed)
     db.session.commit()
-    click.echo(f"{name} is at version {changed.version}. {_when(app, changed)}")
-    _warn(app, changed)
+    if row is not None:
+        campaign_content.told(app, found, row, move)
+
+
+def _texts(found: Campaign, read: list[tuple[str, str, Any]], kinds: Kinds) -> dict[str, Any]:
+    """Those of what is to be changed that are content, if the campaign has one that could be edited."""
+    kind = kind_of(found, kinds)
+    return campaign_content.texts_named(read, kind.text_settings) if has_content(found, kind) else {}
+
+
+def _but(found: Campaign, values: dict[str, Any], texts: dict[str, Any]) -> dict[str, Any]:
+    """The values without these texts: the settings keep those that the campaign was created with."""
+    settings = {name: value for name, value in (values.get("settings") or {}).items() if name not in texts}
+    kept = {name: found.settings[name] for name in texts if name in found.settings}
+    return values | {"settings": settings | kept}
 
 
 def _warn(app: Flask, found: Campaign) -> None:
@@ -178,14 +212,18 @@ def _when(app: Flask, found: Campaign) -> str:
     return f"Next: {when(found, found.next_slot, app.extensions['notifier.kinds'])}."
 
 
-def _merged(values: dict[str, Any], pairs: tuple[str, ...]) -> dict[str, Any]:
+def _read(pair: str) -> tuple[str, str, Any]:
+    """The field, the key in it (or nothing) and the value that `--set` names."""
+    path, equals, text = pair.partition("=")
+    field, _, key = path.strip().partition(".")
+    if not equals or field not in CHANGEABLE:
+        raise click.UsageError(f"--set {pair}: write FIELD=VALUE; fields are {', '.join(sorted(CHANGEABLE))}")
+    return field, key, _value(text)
+
+
+def _merged(values: dict[str, Any], read: list[tuple[str, str, Any]]) -> dict[str, Any]:
     """The fields that `--set` names; audience and settings one key at a time."""
-    for pair in pairs:
-        path, equals, text = pair.partition("=")
-        field, _, key = path.strip().partition(".")
-        if not equals or field not in CHANGEABLE:
-            raise click.UsageError(f"--set {pair}: write FIELD=VALUE; fields are {', '.join(sorted(CHANGEABLE))}")
-        value = _value(text)
+    for field, key, value in read:
         if not key:
             values[field] = value
         elif value is None:

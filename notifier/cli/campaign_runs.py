@@ -11,11 +11,13 @@ from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.finding import Which, moment_of
+from notifier.campaigns.finding import Which, campaign_named, moment_of
 from notifier.campaigns.fingerprint import Token, check
+from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.planned import Plan
 from notifier.campaigns.tick import Tick
+from notifier.cli import campaign_content
 from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress
@@ -52,11 +54,13 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
 @campaign.command()
 @click.argument("name")
 @run_option
+@campaign_content.move_option
 @with_app
 @plainly
-def resume(app: Flask, name: str, run_id: int | None) -> None:
+def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None:
     """Let NAME and its runs go on where they were."""
     session = db.session()
+    campaign_content.settle(app, *_waiting(app, name, run_id), move)
     found = control.find(session, name)
     if run_id is None:
         runs = control.resume(session, found)
@@ -65,6 +69,33 @@ def resume(app: Flask, name: str, run_id: int | None) -> None:
     session.commit()
     woken = follow(app).resumed(runs)
     click.echo(f"{name} goes on; runs resumed: {len(runs)}, mails woken: {woken}.")
+
+
+@campaign.command()
+@click.argument("name")
+@run_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_app
+@plainly
+def move(app: Flask, name: str, run_id: int | None, yes: bool) -> None:
+    """Let emails of NAME that wait, and that no attempt has begun, say the newest content. They keep their keys."""
+    found, waiting = _waiting(app, name, run_id)
+    campaign_content.tell(waiting)
+    if not waiting.is_behind:
+        click.echo(f"Nothing that waits says anything else than {named(waiting.current)}.")
+        return
+    if not yes:
+        click.confirm(f"Shall what waits say {named(waiting.current)}?", abort=True)
+    campaign_content.settle(app, found, waiting, move=True)
+
+
+def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]:
+    """The campaign, and who holds which version in its open runs (in this one). No transaction is open afterwards."""
+    session = db.session()
+    found = campaign_named(session, name)
+    holding = held(session, found, app.extensions["notifier.kinds"], run_id=run_id)
+    session.rollback()
+    return found, holding
 
 
 @campaign.command()

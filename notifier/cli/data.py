@@ -2,24 +2,27 @@
 
 import json
 import sys
+from dataclasses import asdict
 from typing import cast
 
 import click
 from flask import Flask
-from flask_migrate import upgrade as migrate_upgrade
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy import func, select
 
-from notifier import clock, healthcheck
+from notifier import clock, healthcheck, identity
 from notifier.campaigns.load import load
+from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
+from notifier.config import Settings
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.seeds import seed as plant
+from notifier.transaction import read_only
 
 console = Console()
 
@@ -37,11 +40,27 @@ def upgrade(app: Flask, first_operator: bool) -> None:
 
     A new database gets the default campaigns: active, but paused in production, where somebody looks at them first.
     """
-    migrate_upgrade()
+    settings: Settings = app.extensions["notifier.settings"]
+    upgrading.upgrade(
+        lock_timeout=settings.migration_lock_timeout,
+        tries=settings.migration_lock_tries,
+        tell=lambda line: click.echo(line, err=True),
+    )
     _load_into_new(app)
+    _adopt_new()
     click.echo("The database is up to date.")
     if first_operator:
         make_first_operator(app)
+
+
+def _adopt_new() -> None:
+    """A database that nobody has adopted yet is new, or older than the question."""
+    session = db.session()
+    if not identity.is_adopted(session):
+        identity.adopt(session, clock.now())
+    elif identity.is_restored(session):
+        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.", err=True)
+    session.commit()
 
 
 def _load_into_new(app: Flask) -> None:
@@ -96,12 +115,13 @@ def sweep(app: Flask) -> None:
 @with_app
 def health(app: Flask, as_json: bool) -> None:
     """Is everything there that sending needs? Exit 1 where something is wrong."""
+    read_only()
     findings = [
-        *healthcheck.examine(db.session(), clock.now()),
+        *healthcheck.examine(db.session(), clock.now(), app.extensions["notifier.schema"]),
         *app.extensions["notifier.probes"](),
     ]
     if as_json:
-        click.echo(json.dumps([{"name": f.name, "ok": f.ok, "detail": f.detail} for f in findings]))
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         table = Table(box=None, pad_edge=False)
         for heading in ("", "check", "detail"):

@@ -15,8 +15,9 @@ from notifier.campaigns.answers import Answer
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.finding import Which, campaigns_of
 from notifier.campaigns.forecast import Fired, forecast
+from notifier.campaigns.held import named
 from notifier.campaigns.plan import Planner
-from notifier.campaigns.planned import Plan, Somebody
+from notifier.campaigns.planned import HAS, Plan, Somebody
 from notifier.campaigns.throughput import Throughput
 from notifier.campaigns.why import why as answers_to
 from notifier.cli.campaign import as_json_option, plainly, which_options
@@ -62,6 +63,8 @@ def _as_json(plan: Plan) -> dict[str, object]:
         "token": str(plan.token),
         "people": [plain(each) for each in plan.people],
         "left_out": [plain(each) for each in plan.left_out],
+        "content": {"version": plan.content, "edition": plan.edition},
+        "has": [plain(each) for each in plan.has],
         "throughput": plain(plan.throughput) | {"rate": plan.throughput.rate},
         "sample": sample,
     }
@@ -74,9 +77,11 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
             ("campaign", f"{plan.campaign}, version {plan.version}"),
             ("goes", plan.when or f"{cell(plan.slot)} UTC"),
             ("timing", plan.timing),
+            ("content", f"{named(plan.content)}, edition {plan.edition}"),
             ("will get it", plan.count),
             ("confirmed", f"{plan.confirmed:,} will get it"),
             ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} left out"),
+            *(("have it already", f"{each.count:,} {HAS[each.status]} {named(each.version)}") for each in plan.has),
             ("for example", ", ".join(each.email for each in plan.people)),
             ("no zone of their own", plan.zone_fallbacks),
             ("first, last mail (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),

@@ -13,6 +13,8 @@ from notifier.cli.data import database, health, outbox, seed
 from notifier.cli.dns import check_dns
 from notifier.cli.explain import plan_, simulate_, why_
 from notifier.cli.operators import operator
+from notifier.cli.restore import restore
+from notifier.cli.unknown import unknown
 from notifier.cli.up import up
 
 
@@ -25,7 +27,7 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
         """Email and lifecycle notifications: every mail is a ledger row first."""
         context.obj = cache(create_app)
 
-    explaining = (plan_, why_, simulate_, audit_, repair_)
+    explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)
     for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, check_dns):
         cli.add_command(command)
     return cli

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from notifier.config import load_settings
+from notifier.config import load_settings, make_development_key
 from notifier.embedded.broker import BrokerMissingError
 from notifier.embedded.datalock import InUseError, data_lock
 from notifier.embedded.ports import PortTakenError
@@ -43,7 +43,12 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
     """Run web, workers, scheduler, broker and a development inbox until Ctrl-C."""
     folder = data_dir.resolve()
     os.environ["NOTIFIER_DATA_DIR"] = str(folder)
+    # All of it holds addresses or secrets: other users of this machine have no business there.
+    os.umask(0o077)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        make_development_key(folder)
         with data_lock(folder):
             # Ours is the only `up` here: a file that is still there was left by one that was killed.
             up_env_path(folder).unlink(missing_ok=True)

@@ -4,11 +4,10 @@ Its state is a row, so every process sees it. `ask` before a mail is claimed, `r
 Each call owns a short transaction and commits it: call neither with unfinished work in the session.
 """
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
@@ -17,20 +16,15 @@ from sqlalchemy import CursorResult, Update, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier.delivery.smtp.outcome import MAX_TEXT, Decision, Outcome, Scope
+from notifier.delivery.probing import PROBING, Probing, without_addresses
+from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
 from notifier.models import TransportState
 from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
-#: Seconds from the hold to the first probe, from that to the second, ...; the last one repeats.
-PROBE_AFTER = (60, 120, 240, 300)
-
 #: Seconds for which a transport that was found open is not looked up again.
 FRESH = 1.0
-
-#: Addresses in what servers say: quoted local parts (RFC 5321, section 4.1.2) and all others.
-_ADDRESS = re.compile(r"""(?:"[^"]*"|[^\s<>,;:()\[\]"']*)@[^\s<>,;()"']+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +61,10 @@ class Change(StrEnum):
 class Breaker:
     """One instance serves all threads of a process and all transports."""
 
-    def __init__(self, session: Callable[[], Session], *, fresh: float = FRESH) -> None:
+    def __init__(self, session: Callable[[], Session], *, probing: Probing = PROBING, fresh: float = FRESH) -> None:
         """`session` gives the current session. `fresh`: for how many seconds "open" is remembered."""
         self._session = session
+        self._probing = probing
         self._fresh = fresh
         #: Transport -> when (monotonic) it was last found open.
         self._open: dict[str, float] = {}
@@ -114,7 +109,9 @@ class Breaker:
         try:
             if probe is not None:
                 return self._probed(probe, outcome, now)
-            return self._hold(name, outcome, now) if outcome.decision is Decision.HOLD else None
+            # What a provider says of us is no reason to hold the others: see provider_holds.
+            about_transport = outcome.decision is Decision.HOLD and outcome.scope is not Scope.PROVIDER
+            return self._hold(name, outcome, now) if about_transport else None
         except DBAPIError as error:
             log.error("transport.report_failed", transport=name, error=type(error).__name__)
             return None
@@ -132,7 +129,7 @@ class Breaker:
             if row.next_probe_at > now:
                 return Wait(row.next_probe_at)
             # Whoever moves the moment on has the probe: by then it has reported, or nobody will.
-            number, following = row.probes + 1, now + _interval(row.probes + 1)
+            number, following = row.probes + 1, now + self._probing.interval(row.probes + 1)
             taken = (
                 update(TransportState)
                 .where(
@@ -151,7 +148,7 @@ class Breaker:
             return None
         if _is_unwell(outcome):
             with transaction(self._session) as session:
-                values = {"next_probe_at": now + _interval(probe.number)} | _why(outcome)
+                values = {"next_probe_at": now + self._probing.interval(probe.number)} | _why(outcome)
                 _changed(session, _still(probe).values(**values))
             return None
         with transaction(self._session) as session:
@@ -173,7 +170,7 @@ class Breaker:
         self._open.pop(name, None)
         values: dict[str, Any] = _why(outcome) | {
             "held_since": now,
-            "next_probe_at": now + _interval(0),
+            "next_probe_at": now + self._probing.interval(0),
             "probes": 0,
             "alerted_at": now,
         }
@@ -199,22 +196,16 @@ _NOT_HELD: dict[str, Any] = {
 }
 
 
-def _interval(probes: int) -> timedelta:
-    """From the probe with this number (0: the hold itself) to the next one."""
-    return timedelta(seconds=PROBE_AFTER[min(probes, len(PROBE_AFTER) - 1)])
-
-
 def _is_unwell(outcome: Outcome) -> bool:
     """Whether a probe that met this shows the transport still unable to take mail."""
     if outcome.decision is Decision.THROTTLE:
         return outcome.scope is Scope.TRANSPORT
-    return outcome.decision is Decision.HOLD
+    return outcome.decision is Decision.HOLD and outcome.scope is not Scope.PROVIDER
 
 
 def _why(outcome: Outcome) -> dict[str, Any]:
-    """The reason of a hold. Servers like to quote addresses, and this goes into logs."""
-    text = _ADDRESS.sub("<address>", outcome.text)[:MAX_TEXT]
-    return {"phase": outcome.phase.value, "code": outcome.code, "text": text}
+    """The reason of a hold."""
+    return {"phase": outcome.phase.value, "code": outcome.code, "text": without_addresses(outcome)}
 
 
 def _read(session: Session, name: str) -> Any:

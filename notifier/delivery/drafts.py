@@ -4,7 +4,7 @@ Nothing here touches the ledger. The words are filled in by a process of its own
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +18,11 @@ from notifier.delivery.preview import PreviewError
 from notifier.delivery.smtp.outcome import Outcome
 from notifier.emails import Owed
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import COMMON, offered
+from notifier.emails.wording import EXAMPLES, Example, offered, values
 from notifier.ledger import Claimed, Recipient
 from notifier.links import Links
 from notifier.tokens import Signer
-from notifier.words import Filled, Words, WordsError, draw_aside, lay_out
+from notifier.words import Checked, Drawn, Filled, Words, WordsError, draw_aside, lay_out
 from notifier.words.shapes import fit, shape_of
 
 log = structlog.get_logger(__name__)
@@ -40,16 +40,37 @@ class Drafts:
         self._hand_over = hand_over
         self._links = Links(base, Signer([secrets.token_hex(32)]))
 
-    def example(self, kind: CampaignKind, words: Words) -> Message:
-        """The mail to nobody in particular. Raises WordsError."""
-        user = COMMON["user"]
-        somebody = Recipient(0, user["email"], user["name"], "en", "UTC", None, "nonce")
+    def example(self, kind: CampaignKind, words: Words, person: Example = EXAMPLES[0]) -> Message:
+        """Build the email to somebody who does not exist. Raises WordsError."""
+        owed = self._owed(kind, person)
+        known = self._composer.known(owed, kind.offers)
+        (filled,) = _filled(kind, words, [values(owed, known)])
+        return self._composer.draft(owed, known, filled, example=True)
+
+    def check(self, kind: CampaignKind, words: Words, *, plain: bool = False) -> None:
+        """Raise WordsError for words that cannot be made for one of EXAMPLES, and say for whom.
+
+        `plain`: nothing new in them is more than text, so that no process of its own has to fill them in.
+        """
+        people = [self._owed(kind, person) for person in EXAMPLES]
+        contexts = [values(owed, self._composer.known(owed, kind.offers)) for owed in people]
+        for person, drawn in zip(EXAMPLES, _drawn(kind, words, contexts, plain=plain), strict=True):
+            try:
+                lay_out(drawn, language=words.read_in, strict=True)
+            except WordsError as error:
+                if person is EXAMPLES[0]:
+                    raise
+                text = error.message.replace("for this person", f"for {person.label}")
+                text = text if person.label in text else f"For {person.label}: {text}"
+                raise WordsError(text, error.line, error.field) from None
+
+    def _owed(self, kind: CampaignKind, person: Example) -> Owed:
+        user = Recipient(0, person.email, person.name, person.locale, person.timezone, None, "nonce")
         row = Claimed(
-            id=0, claim=0, kind=kind.name, recipient=user["email"], dedupe_key="example", params={}, on_unknown="never",
-            attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=somebody,
+            id=0, claim=0, kind=kind.name, recipient=person.email, dedupe_key="example", params={}, on_unknown="never",
+            attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=user,
         )  # fmt: skip
-        owed = Owed(row, somebody, self._links)
-        return self._composer.draft(owed, _fill(kind, words), example=kind.offers).message
+        return Owed(row, user, self._links)
 
     def of(self, session: Session, kind: CampaignKind, row: Claimed, words: Words) -> Message:
         """The mail of a row that need not be in the ledger. Raises WordsError and PreviewError."""
@@ -59,7 +80,9 @@ class Drafts:
             owed = Owed(row, row.user, self._links, kind.load(session, [row]).get(row.id))
             why_not = kind.unwanted(owed)
             if why_not is None:
-                return self._composer.draft(owed, _fill(kind, words)).message
+                known = self._composer.known(owed)
+                (filled,) = _filled(kind, words, [values(owed, known)])
+                return self._composer.draft(owed, known, filled)
         except WordsError:
             raise
         except Exception as error:
@@ -91,11 +114,16 @@ def source_of(message: Message) -> str:
         raise PreviewError(f"The mail cannot be built: {error}.") from None
 
 
-def _fill(kind: CampaignKind, words: Words) -> Callable[[Mapping[str, Any]], Filled]:
+def _filled(kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]]) -> list[Filled]:
+    return [lay_out(drawn, language=words.read_in, strict=True) for drawn in _drawn(kind, words, contexts)]
+
+
+def _drawn(
+    kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
+) -> list[Drawn]:
     names = offered(kind)
-
-    def fill(context: Mapping[str, Any]) -> Filled:
-        known = fit(shape_of(names), context)
-        return lay_out(draw_aside(words, names, known, content=kind.content), strict=True)
-
-    return fill
+    known = [fit(shape_of(names), context) for context in contexts]
+    if plain:
+        checked = Checked(words, names, content=kind.content)
+        return [checked.draw(context) for context in known]
+    return draw_aside(words, names, known, content=kind.content)

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.aside import Aside
+from notifier.delivery.journal import Page
+from notifier.delivery.leases import Leases
 from notifier.delivery.recheck import Look, Recheck
 from notifier.ledger import Claimed
 
@@ -34,14 +35,27 @@ class Intake:
     """The claimed rows of one portion, each with what the last look says of it."""
 
     def __init__(
-        self, session: Callable[[], Session], recheck: Recheck, aside: Aside, *, lease: timedelta, owner: str
+        self,
+        session: Callable[[], Session],
+        recheck: Recheck,
+        aside: Aside,
+        page: Page,
+        *,
+        leases: Leases,
+        alone_from: int,
     ) -> None:
-        """`session` gives the current session of whichever thread `aside` uses; `owner` is the journal's name."""
+        """`session` gives the current session of whichever thread `aside` uses; rows are claimed in the name of `page`.
+
+        alone_from: rows that so many processes died of are left for later, in `solitary`.
+        """
         self._session = session
         self._recheck = recheck
         self._aside = aside
-        self._lease = lease
-        self._owner = owner
+        self._page = page
+        self._leases = leases
+        self._alone_from = alone_from
+        #: Keys of rows that are to be made alone.
+        self.solitary: list[int] = []
 
     def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
         """Rows that are ours, for as long as `is_open` says so, with a look at them that is not older than FRESH.
@@ -57,6 +71,7 @@ class Intake:
                     following = self._aside(self._take, pks[start : start + CHUNK])
                 if row.run_id is not None and time.monotonic() - chunk.looked > FRESH:
                     chunk = self._aside(self._again, chunk.rows, index).result()
+                self._page.makes(row.id)
                 yield row, chunk.look
             if following is None:
                 if start >= len(pks) or not is_open():
@@ -65,13 +80,30 @@ class Intake:
             coming = following
 
     def _take(self, pks: Sequence[int]) -> _Chunk:
-        session = self._session()
-        rows = ledger.claim(session, pks, now=clock.now(), lease=self._lease, owner=self._owner)
+        lease_from = self._leases.now()
+        session, now = self._session(), clock.now()
+        rows = ledger.claim(
+            session,
+            pks,
+            now=now,
+            lease=self._leases.length,
+            owner=self._page.owner,
+            lease_from=lease_from,
+            alone_from=self._alone_from,
+        )
         session.commit()
+        if len(rows) < len(pks):
+            claimed = {row.id for row in rows}
+            left = [pk for pk in pks if pk not in claimed]
+            self.solitary += ledger.solitary(session, left, now=now, alone_from=self._alone_from)
+            session.rollback()
         return self._again(rows, 0)
 
     def _again(self, rows: list[Claimed], index: int) -> _Chunk:
         looked = time.monotonic()
+        planned = [row.id for row in rows[index:] if row.run_id is not None]
+        if planned:
+            self._page.loads(planned)
         try:
             look = self._recheck.look(rows[index:])
         except DBAPIError:
@@ -79,4 +111,7 @@ class Intake:
         except Exception as error:
             # A kind that fails, whatever it does: it must not take the transactional mail along.
             look = Look(fault=error)
+        finally:
+            if planned:
+                self._page.loads(())
         return _Chunk(rows, look, looked)

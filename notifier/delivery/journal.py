@@ -1,118 +1,172 @@
-"""The journal: what this process put on the wire, so that a kill -9 says so little that is uncertain.
+"""The journal: what this process put on the wire, so that a kill -9 leaves as little as possible uncertain.
 
-Settling many mails at once is fast, but a process that is killed in between has sent mails of which the
-ledger knows nothing. So each sending process appends two short records for each mail to a file of its own:
-before the body goes out, and when the reply is read. No fsync: the kernel keeps what a killed process
-wrote; where the host itself went down, all that is not known is in doubt. A lock on the file ends with its process;
-whoever gets the lock may replay the file.
+Settling many emails at once is fast, but a process that is killed in between has sent emails of which the
+ledger knows nothing. So each sending process appends two short records for each email to a file of its own:
+before the body goes out, and when the reply is read (`records.py` has the format). No fsync: the kernel keeps what a
+killed process wrote; if the host itself went down, everything that the file does not tell is in doubt. With
+JOURNAL_DURABLE the disk is waited for before each body, and then the file is believed after a crash, too. A lock on the
+file ends with its process; the process that gets the lock may replay the file.
 """
 
 import errno
 import fcntl
 import os
-import secrets
-import socket
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
 from pathlib import Path
+from time import time
 
 import structlog
 
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier import ledger
+from notifier.delivery import marks, records
+from notifier.delivery.facts import Facts
+from notifier.delivery.marks import Marks
+from notifier.delivery.records import Trace
+from notifier.delivery.smtp.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
 SUFFIX = ".journal"
-
-#: Ends a record that was written in part only, as on a full disk: it tells nothing, and its writer was told so. No
-#: record has this character.
-_TORN = b"\x18\n"
-
-
-@dataclass(slots=True)
-class Trace:
-    """What a journal tells of its process."""
-
-    #: Mails whose body may have been on the wire.
-    begun: set[int] = field(default_factory=set)
-    #: Mails whose end is known.
-    replied: dict[int, Outcome] = field(default_factory=dict)
-    #: Records that nobody can read: of any mail that is not in `replied` the body may have been on the wire.
-    damaged: int = 0
+#: Of journals that were set aside: what they tell came too late.
+KEPT = ".kept"
 
 
 class _File:
     """One journal file, locked for as long as it is open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str, *, durable: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
         while True:
-            self.owner = f"{socket.gethostname()[:24]}-{_boot()}-{self.pid}-{secrets.token_hex(6)}"
+            self.owner = ledger.owner_name(host, _boot(), self.pid)
             path = folder / (self.owner + SUFFIX)
             self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
             if path.exists():
                 break
-            os.close(self.fd)  # between the two calls somebody took it for an orphan and removed it
+            os.close(self.fd)  # between the two calls a replay took it for an orphan and removed it
         self.writers = 0
         self.failed = False
-        #: The last record is there in part only.
+        #: The last record is there only in part.
         self.torn = False
+        #: The numbers of the F records that the file has.
+        self.numbers: dict[tuple[str | None, str | None], int] = {}
+        self.counter = count(1)
+        self.marks = Marks(path)
+        self._head = records.DURABLE if durable else b""
+        if durable:
+            self.write(self._head, sync=True)
+            _sync_folder(folder)
+
+    def write(self, record: bytes, *, sync: bool = False) -> None:
+        """Append one record. Raises OSError if it is not there as a whole. `sync`: wait for the disk."""
+        if self.torn:
+            record = records.TORN + record
+        self.torn = os.write(self.fd, record) != len(record)
+        if self.torn:
+            raise OSError(errno.ENOSPC, "the journal took a part of a record only")
+        if sync:
+            os.fdatasync(self.fd)
+
+    def give_up(self) -> None:
+        """Leave the file to a replay: the batch failed, its process lives on."""
+        self.failed = True
+        with suppress(OSError):  # then its rows count as if the process had died
+            self.write(records.GAVE_UP)
+
+    def empty(self) -> None:
+        """Remove all records: every email of theirs is settled."""
+        os.ftruncate(self.fd, len(self._head))
+        self.numbers.clear()
+        self.torn = False
+
+
+class Page:
+    """The records of one batch. Its methods raise OSError if the record cannot be written."""
+
+    def __init__(self, file: _File, *, durable: bool) -> None:
+        self._file = file
+        self._durable = durable
+        self._slot, self._mark = next(file.counter), file.marks.take()
+        #: The name under which the batch claims rows, 64 characters at most.
+        self.owner = file.owner
+
+    def begin(self, pk: int, claim: int, facts: Facts) -> None:
+        """Note that the body of this email goes out next. If this raises, it must not go out."""
+        self._file.write(records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
+
+    def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
+        """Note how the attempt ended."""
+        self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
+
+    def makes(self, pk: int) -> None:
+        """Note that this email is being made: of that its process may die. 0: none is."""
+        self._file.marks.set(self._mark, pk)
+
+    def loads(self, pks: Iterable[int]) -> None:
+        """Note that data of these emails is being read; with no keys, that it has been. Never raises."""
+        with suppress(OSError):  # then their reading is never blamed
+            self._file.write(records.loading(self._slot, pks))
+
+    def close(self) -> None:
+        """The batch is over."""
+        self._file.marks.give_back(self._mark)
+
+    def _number(self, facts: Facts) -> int:
+        """Return the number of what many emails have in common; the first email writes it down."""
+        file, common = self._file, (facts.template_version, facts.transport)
+        number = file.numbers.get(common)
+        if number is None:
+            # Threads that meet here write it down twice, under two numbers: both are right.
+            number = next(file.counter)
+            file.write(records.shared(number, facts))
+            file.numbers[common] = number
+        return number
 
 
 class Journal:
     """The journal of this process: opened when first needed, anew after a fork, shared by its threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` must be writable and belong to this host alone."""
+    def __init__(self, folder: Path, host: str = "here", *, durable: bool = False) -> None:
+        """`folder` must be writable and belong to this host alone. `host`: its name, for those who look at claims.
+
+        durable: wait for the disk before each body, so that the journal is believed after a crash of the host.
+        """
         self.folder = folder
+        self._host = host
+        self._durable = durable
         self._lock = threading.Lock()
         self._current: _File | None = None
-        self._mine = threading.local()
+        #: This process has given a journal up and nobody has replayed it since, as far as it knows.
+        self.left_behind = False
 
     @contextmanager
-    def writing(self) -> Iterator[str]:
-        """Records stay while a batch is under way; gives the owner's name for its claims (64 characters at most).
+    def writing(self) -> Iterator[Page]:
+        """Keep records while a batch is under way.
 
-        Where the batch fails, its records are kept: the file is given up, unlocked, for a replay.
+        If the batch fails, its records are kept: the file is given up, unlocked, for a replay.
         """
-        file = self._mine.file = self._join()
+        file = self._join()
+        page = Page(file, durable=self._durable)
         try:
-            yield file.owner
+            yield page
         except BaseException:
-            file.failed = True
+            file.give_up()
             raise
         finally:
-            self._mine.file = None
+            page.close()
             self._leave(file)
-
-    def begin(self, pk: int) -> None:
-        """The body of this mail goes out next. Raises OSError: then it must not go out."""
-        self._write(b"B %d\n" % pk)
-
-    def replied(self, pk: int, outcome: Outcome) -> None:
-        """The end of this mail is known."""
-        self._write(b"R %d %b" % (pk, _told(outcome)))
-
-    def _write(self, line: bytes) -> None:
-        file: _File | None = getattr(self._mine, "file", None)
-        if file is None:  # mail that has no row in the ledger needs no record
-            return
-        record = _TORN + line if file.torn else line
-        file.torn = os.write(file.fd, record) != len(record)
-        if file.torn:
-            raise OSError(errno.ENOSPC, "the journal took a part of a record only")
 
     def _join(self) -> _File:
         with self._lock:
             file = self._current
             if file is None or file.pid != os.getpid() or file.failed:
-                file = self._current = _File(self.folder)
+                file = self._current = _File(self.folder, self._host, durable=self._durable)
             file.writers += 1
             return file
 
@@ -123,16 +177,9 @@ class Journal:
                 return
             if file.failed:
                 os.close(file.fd)
+                self.left_behind = True
             else:
-                os.ftruncate(file.fd, 0)
-
-
-@lru_cache(maxsize=256)
-def _told(outcome: Outcome) -> bytes:
-    """What a record says of an outcome; most mails of a batch have the same."""
-    parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
-    text = outcome.text.replace("\n", " ")
-    return f"{' '.join(map(str, parts))} {text}\n".encode("utf-8", "replace")
+                file.empty()
 
 
 @contextmanager
@@ -172,8 +219,39 @@ def _locked(path: Path) -> int | None:
 
 
 def is_of_this_boot(owner: str) -> bool:
-    """Whether the host has been up ever since. If not, the last records may never have reached the disk."""
-    return owner.rsplit("-", 3)[1:2] == [_boot()]
+    """Return whether the kernel has been up ever since. If not, the last records may never have reached the disk."""
+    return ledger.boot_of(owner) == _boot()
+
+
+def mark_used(path: Path) -> None:
+    """Note in a journal that a replay has settled rows by it. Raises OSError."""
+    _append(path, records.USED)
+
+
+def retire(path: Path, *, keep: bool) -> None:
+    """Remove a journal that has nothing more to tell, or set it aside for people. Raises OSError."""
+    marks.remove(path)
+    if keep:
+        path.rename(path.with_suffix(KEPT))
+    else:
+        path.unlink()
+
+
+def _append(path: Path, record: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(fd, record)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the name of a new file survive a crash of the host, too."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @cache
@@ -186,29 +264,7 @@ def _boot() -> str:
 
 
 def read(path: Path) -> Trace:
-    """What the journal tells. A record that was cut off tells nothing."""
-    trace = Trace()
-    text = path.read_bytes().decode("utf-8", "replace")
-    for line in text[: text.rfind("\n") + 1].split("\n")[:-1]:
-        if not line.endswith(_TORN.decode()[0]):
-            try:
-                _add(trace, line.split(" ", 7))
-            except (ValueError, IndexError):
-                trace.damaged += 1
-    if "\0" in text[text.rfind("\n") + 1 :]:
-        trace.damaged += 1  # a crashed host leaves such a tail
+    """Return what the journal tells. Raises OSError."""
+    trace = records.parse(path.read_bytes())
+    trace.making = marks.read(path)
     return trace
-
-
-def _add(trace: Trace, parts: list[str]) -> None:
-    """Raises ValueError or IndexError where this is no record."""
-    pk = int(parts[1])
-    if parts[0] == "B" and len(parts) == 2:
-        trace.begun.add(pk)
-        trace.replied.pop(pk, None)
-        return
-    if parts[0] != "R":
-        raise ValueError(parts[0])
-    decision, phase, scope, code, enhanced, said = parts[2:]
-    known = None if enhanced == "-" else enhanced
-    trace.replied[pk] = Outcome(Decision(decision), Phase(phase), Scope(scope), int(code) or None, known, said)

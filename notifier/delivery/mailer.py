@@ -8,6 +8,7 @@ One difference, on purpose: the signal fires after a mail was accepted (or suppr
 before it is tried, because a listener that counts or records mails must not be told of one that was refused.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -20,6 +21,7 @@ from notifier.delivery.mail.foreign import Mailbox, foreign_mail
 from notifier.delivery.mail.message import Message, build
 from notifier.delivery.mail.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
 from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 
 log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ class Sends(Protocol):
     def send(self, envelope: Envelope) -> Outcome:
         """Every end that SMTP knows is an Outcome."""
 
-    def send_batch(self, envelopes: Iterable[Envelope]) -> Iterator[tuple[int, Outcome]]:
+    def send_batch(self, envelopes: Iterable[Envelope | Later]) -> Iterator[tuple[int, Outcome]]:
         """Many mails; (key, outcome) as they come."""
 
 
@@ -82,13 +84,15 @@ class Mail(flask_mail.Mail):
             self._signal(DispatchedMessage.of(message, envelope.data))
         return outcome
 
-    def deliver_all(self, messages: Iterable[tuple[int, Message]], *, via: Sends) -> Iterator[tuple[int, Outcome]]:
+    def deliver_all(
+        self, messages: Iterable[tuple[int, Message] | Later], *, via: Sends
+    ) -> Iterator[tuple[int, Outcome]]:
         """Send many mails of ours by `via`; yields (key, outcome) as they come, exactly one for each mail.
 
         Messages are taken as there is room for them. Those that cannot be built safely are a FAIL.
         """
         if self._app().extensions["mail"].suppress:
-            yield from ((key, self.deliver(message, key=key)) for key, message in messages)
+            yield from ((key, self.deliver(message, key=key)) for key, message in _in_time(messages))
             return
         unbuilt: list[tuple[int, Outcome]] = []
         listeners = _Kept(self._signal) if flask_mail.email_dispatched.receivers else None
@@ -248,13 +252,25 @@ class _Kept:
             self._signal(DispatchedMessage.of(message, data))
 
 
+def _in_time(messages: Iterable[tuple[int, Message] | Later]) -> Iterator[tuple[int, Message]]:
+    for each in messages:
+        if isinstance(each, Later):
+            time.sleep(each.seconds)
+        else:
+            yield each
+
+
 def _envelopes(
-    messages: Iterable[tuple[int, Message]],
+    messages: Iterable[tuple[int, Message] | Later],
     staging: Staging,
     unbuilt: list[tuple[int, Outcome]],
     listeners: _Kept | None,
-) -> Iterator[Envelope]:
-    for key, message in messages:
+) -> Iterator[Envelope | Later]:
+    for each in messages:
+        if isinstance(each, Later):
+            yield each
+            continue
+        key, message = each
         built = _envelope(message, key, staging)
         if isinstance(built, Outcome):
             unbuilt.append((key, built))

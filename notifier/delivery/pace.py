@@ -1,4 +1,4 @@
-"""The pace: a transport or a recipient domain that asks us to slow down gets a growing pause.
+"""The pace: a transport, a provider or a recipient domain that asks us to slow down gets a growing pause.
 
 Rows hold it, so all workers keep it. Every process looks at them once a second at most; the rows are few,
 because they go again when all is well. Each call that writes owns a short transaction and commits it:
@@ -16,7 +16,7 @@ from sqlalchemy import CursorResult, Delete, Update, delete, insert, select, upd
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier import models
+from notifier import models, providers
 from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,15 @@ def transport_key(name: str) -> str:
 def domain_key(domain: str) -> str:
     """The key of a recipient domain."""
     return f"domain:{domain}"
+
+
+#: What the keys of providers begin with.
+PROVIDER = "provider:"
+
+
+def provider_key(transport: str, scope: str) -> str:
+    """Return the key of a provider (or a domain of none) through a transport."""
+    return PROVIDER + providers.key(transport, scope)
 
 
 class Pace:

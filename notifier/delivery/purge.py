@@ -8,8 +8,9 @@ import structlog
 from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from notifier import audit_log, clock
-from notifier.models import Attempt, AuditEntry, OperatorSession, TaskResult
+from notifier import audit_log, clock, ledger
+from notifier.models import Attempt, AuditEntry, OperatorSession, ProviderHold, SignupEmail, Suppression, TaskResult
+from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,11 @@ KEEP_ATTEMPTS = timedelta(days=90)
 KEEP_TASK_RESULTS = timedelta(days=7)
 #: A session of the admin is over long before.
 KEEP_SESSIONS = timedelta(days=2)
+#: A hold whose probe has been due for so long, because no email goes there.
+KEEP_HOLDS = timedelta(hours=1)
+
+#: What the limits of sign-up count; the longest of them looks back a day.
+KEEP_SIGNUP_EMAILS = timedelta(days=2)
 
 #: Rows deleted in one transaction.
 CHUNK = 5000
@@ -31,6 +37,9 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
         "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
         "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
+        "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),
+        "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
+        "provider_holds": purge_holds(session),
     }
     if any(done.values()):
         log.info("purge.done", **done)
@@ -42,10 +51,25 @@ def purge_attempts(session: Callable[[], Session]) -> int:
     return _older(session, Attempt.id, Attempt.at, KEEP_ATTEMPTS)
 
 
+def purge_holds(session: Callable[[], Session]) -> int:
+    """Delete the holds of providers that no email waits for any more. Return how many.
+
+    The next email there is tried, which is what a probe would do.
+    """
+    total = 0
+    with transaction(session) as current:
+        due = select(ProviderHold.key).where(ProviderHold.next_probe_at < clock.now() - KEEP_HOLDS)
+        for key in current.scalars(due.limit(CHUNK)).all():
+            if not ledger.count_held(current, key, limit=1):
+                current.execute(delete(ProviderHold).where(ProviderHold.key == key))
+                total += 1
+    return total
+
+
 def _older(
     session: Callable[[], Session],
     key: InstrumentedAttribute[int],
-    moment: InstrumentedAttribute[datetime],
+    moment: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
     keep: timedelta,
 ) -> int:
     before = clock.now() - keep

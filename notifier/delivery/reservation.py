@@ -1,4 +1,4 @@
-"""The script by which `limits` reserves moments and places, run inside Redis in one piece.
+"""The scripts by which `limits` reserves moments and places, run inside Redis in one piece.
 
 KEYS: a marker, then one sorted set of moments for each rate, then one of mails for each domain.
 ARGV: JSON; see `limits._Question`. All times are microseconds.
@@ -10,7 +10,8 @@ RESERVE = """
 local asked = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local last = now + asked.horizon
+local last = now + asked.within
+local furthest = now + asked.horizon
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -19,13 +20,13 @@ end
 -- Who lost its memory does not know which moments it gave away: none is given again before all those are past.
 local first = redis.call('GET', KEYS[1])
 if not first then
-  first = last
+  first = furthest
   redis.call('SET', KEYS[1], whole(first))
 end
 first = math.max(now, tonumber(first))
 -- A clock that was set back must not stop the mail.
-if first > last then
-  first = last
+if first > furthest then
+  first = furthest
   redis.call('SET', KEYS[1], whole(first))
 end
 
@@ -126,4 +127,43 @@ for _, domain in ipairs(domains) do
   store(domain, asked.horizon + asked.lease)
 end
 return answers
+"""
+
+#: Whether emails whose moment has come may begin now: what was late must not crowd a second.
+#: KEYS: one sorted set for each rate, of what began lately.
+#: ARGV: for each of them how many may begin in which time (microseconds) and how many want to; then their keys.
+#: Answers 0: they have begun; or the microseconds until there may be room.
+BEGIN = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local wait = 0
+for number, key in ipairs(KEYS) do
+  local most, window = tonumber(ARGV[3 * number - 2]), tonumber(ARGV[3 * number - 1])
+  local wanted = tonumber(ARGV[3 * number])
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - window))
+  local count = redis.call('ZCARD', key)
+  local over = math.min(count, count + wanted - most)
+  if over > 0 then
+    local last = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
+    wait = math.max(wait, tonumber(last[2]) + window - now + 1)
+  end
+end
+if wait > 0 then
+  return wait
+end
+local first = 3 * #KEYS + 1
+for number, key in ipairs(KEYS) do
+  local window, wanted = tonumber(ARGV[3 * number - 1]), tonumber(ARGV[3 * number])
+  for index = first, first + wanted - 1 do
+    redis.call('ZADD', key, whole(now), ARGV[index] .. ':' .. whole(now))
+  end
+  first = first + wanted
+  redis.call('PEXPIRE', key, math.ceil(window / 1000))
+end
+return 0
 """

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, suppressions
+from notifier.addresses import identity_of
 from notifier.delivery.aside import Aside, at_once
 from notifier.delivery.smtp.outcome import Outcome
 from notifier.ledger import Claimed, Settlement
@@ -70,9 +71,8 @@ class Settler:
             self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
-        """The address of this row does not exist: no more mail to it."""
-        if row.user is not None:
-            self._bounced.append((row.user.identity_key, f"{outcome.code or ''} {outcome.text}".strip()))
+        """Suppress the address that was refused, which need not be the one that the account has by now."""
+        self._bounced.append((identity_of(row.recipient), f"{outcome.code or ''} {outcome.text}".strip()))
 
     def flush(self) -> None:
         """Store what is waiting. Raises DBAPIError where the database stays away."""
@@ -124,6 +124,9 @@ class Settler:
     def _store(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
         session = self._session()
         settled = ledger.settle(session, ends, now=clock.now())
+        if settled < len(ends):
+            # Their leases ran out while they were sent. What became of them we know all the same.
+            settled += ledger.correct(session, ends, now=clock.now())
         for identity_key, evidence in bounced:
             suppressions.add(
                 session, identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=evidence
@@ -131,5 +134,5 @@ class Settler:
         session.commit()
         self.statuses.update(end.to.value for end in ends)
         if settled < len(ends):
-            # Their leases ran out while they were sent: whoever holds them now decides.
+            # Others hold them now, or have decided.
             log.error("settle.claims_lost", lost=len(ends) - settled, rows=len(ends))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,9 @@ ROUNDS = 20
 RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
 
+#: Email that waits for a rate limit is rung for where no pump has shown for so long that it sends it.
+PUMP_LATE = timedelta(seconds=30)
+
 #: Before any row was due: the bell goes back to that moment.
 _DUE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,20 +44,35 @@ class Swept:
 class Sweep:
     """Owns its short transactions."""
 
-    def __init__(self, session: Callable[[], Session], publish: Callable[..., bool], journals: Path) -> None:
-        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals."""
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        publish: Callable[..., bool],
+        journals: Path,
+        lease_clock: Callable[[], datetime] = clock.now,
+        alone_from: int = 2,
+    ) -> None:
+        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals.
+
+        `lease_clock` is the clock by which leases are given, the database's. alone_from: deaths of processes after
+        which an email is made alone.
+        """
         self._session = session
         self._publish = publish
         self._journals = journals
+        self._lease_clock = lease_clock
+        self._alone_from = alone_from
 
     def run(self) -> Swept:
         """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
-        replay(self._session, self._journals)
+        replay(self._session, self._journals, alone_from=self._alone_from)
+        lease_now = self._lease_clock()
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.lapse(session, now=now, limit=CHUNK)
+        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
+        self._help_out(session, now)
         session.commit()
 
         rung = refused = 0
@@ -69,6 +88,17 @@ class Sweep:
         if lapsed or expired or rung or refused:
             log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
         return swept
+
+    def _help_out(self, session: Session, now: datetime) -> None:
+        """Ring for the first of those who wait for a rate limit, if no pump does it: what may go goes, slowly."""
+        age = heartbeats.age(session, heartbeats.PUMP, now)
+        if age is not None and age < PUMP_LATE.total_seconds():
+            return
+        for line in ledger.lines(session, bulk=(False, True)):
+            few = CHUNK if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
+            rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, CHUNK))
+            if rows:
+                log.warning("sweep.no_pump", run=line.run_id, rows=rows)
 
     def _overdue(self, now: datetime) -> list[tuple[int, bool]]:
         session = self._session()

@@ -1,8 +1,12 @@
-"""Turns: mails in groups, each at the moment that the limits give it. Nothing is claimed while one waits."""
+"""Turns: mails in groups, each at the moment that the limits give it. Nothing is claimed while one waits.
+
+A task waits for a moment only if it comes soon, because it holds a slot of its worker meanwhile. The other rows are
+marked and left to the pump.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 
 from sqlalchemy import select
@@ -10,11 +14,14 @@ from sqlalchemy.orm import Session
 
 from notifier import ledger
 from notifier.delivery.limits import Limits, Request
-from notifier.models import Campaign, Notification
-from notifier.reasons import ReasonCode
+from notifier.models import Campaign, Notification, Status
 
 #: Mails whose moments lie so close together, in seconds, go together.
 TOGETHER = 0.02
+
+#: Seconds for which a task waits: one of people's own email (False), whose moments are behind those that the pump has
+#: given to campaigns, and one of campaigns (True).
+PATIENCE = {False: 1.0, True: 0.1}
 
 
 def domain_of(address: str) -> str:
@@ -39,19 +46,15 @@ class Turns:
         self._limits = limits
 
     def groups(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Those for whom there is room soon, each group at its moment; the others are deferred.
+        """Those for whom there is room soon, each group at its moment; the others wait for a turn.
 
         `bulk`: they are of campaigns, which may have rates of their own. It sleeps between the groups.
         """
-        requests = self._requests(pks, bulk=bulk)
-        if not requests:
-            yield pks
-            return
-        free = [pk for pk in pks if pk not in requests]
-        if free and not self._limits.always:
+        requests, free = self._requests(pks, now, bulk=bulk)
+        if free:
             yield free
         started = time.monotonic()
-        groups = self._reserved(list(requests.values()), now)
+        groups = self._reserved(list(requests.values()), now, within=PATIENCE[bulk]) if requests else {}
         held = {pk for group in groups.values() for pk in group}
         try:
             for moment, group in sorted(groups.items()):
@@ -62,32 +65,37 @@ class Turns:
         finally:
             self._limits.release([requests[pk] for pk in held])
 
-    def _reserved(self, requests: Sequence[Request], now: datetime) -> dict[int, list[int]]:
+    def _reserved(self, requests: Sequence[Request], now: datetime, *, within: float) -> dict[int, list[int]]:
         groups: dict[int, list[int]] = {}
-        later: dict[int, list[int]] = {}
-        for grant in self._limits.reserve(requests):
+        later: list[int] = []
+        for grant in self._limits.reserve(requests, within=within):
             if grant.delay is None:
-                later.setdefault(ceil(grant.retry_in or 1.0), []).append(grant.pk)
+                later.append(grant.pk)
             else:
                 groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
-        session = self._session()
-        for seconds, group in later.items():
-            ledger.defer(session, group, until=now + timedelta(seconds=seconds), code=ReasonCode.rate_limited)
+        if later:
+            session = self._session()
+            ledger.wait_for_turn(session, later, now=now)
             session.commit()
         return groups
 
-    def _requests(self, pks: Sequence[int], *, bulk: bool) -> dict[int, Request]:
-        """What each of these rows asks for. Empty where no limit is about any of them."""
+    def _requests(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> tuple[dict[int, Request], Sequence[int]]:
+        """What those of these rows ask for that a limit is about and that may go now, and those that need not ask."""
         if not (bulk or self._limits.always):
-            return {}
+            return {}, pks
         session = self._session()
         query = (
             select(Notification.id, Notification.recipient, Notification.campaign_id, Campaign.rate)
             .outerjoin(Campaign, Campaign.id == Notification.campaign_id)
             .where(ledger.among(session, Notification.id, pks))
         )
+        # A moment for a row that nobody can claim would be lost.
+        may_go = (Notification.status == Status.pending) & (Notification.next_attempt_at <= now)
         if not self._limits.always:
             query = query.where(Campaign.rate.is_not(None))
-        found = {row[0]: Request(row[0], domain_of(row[1]), *row[2:]) for row in session.execute(query)}
+        rows = session.execute(query.add_columns(may_go)).all()
         session.rollback()
-        return {pk: found[pk] for pk in pks if pk in found}
+        found = {row[0]: Request(row[0], domain_of(row[1]), *row[2:4]) for row in rows if row[4]}
+        limited = {row[0] for row in rows}
+        free = [] if self._limits.always else [pk for pk in pks if pk not in limited]
+        return {pk: found[pk] for pk in pks if pk in found}, free

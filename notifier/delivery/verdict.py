@@ -1,13 +1,19 @@
 """From an outcome to the end of a try: where the row goes, and when it is due again. Pure."""
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
+from jinja2 import TemplateError
+
+from notifier import providers
 from notifier.delivery import retry
-from notifier.delivery.smtp.outcome import Decision, Outcome
+from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.mail.message import MessageError
+from notifier.delivery.smtp.outcome import Decision, Outcome, Scope, clean
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
 from notifier.models import Status
 from notifier.reasons import ReasonCode, sentence
+from notifier.words import WordsError
 
 #: Our own faults (a template that does not render) are tried so often before the row fails.
 COMPOSE_TRIES = 5
@@ -16,16 +22,13 @@ COMPOSE_TRIES = 5
 #: By whether the address itself was refused.
 _REFUSED = {False: ReasonCode.refused, True: ReasonCode.address_refused}
 
-
-class Facts(NamedTuple):
-    """What a row learns about the mail that was tried."""
-
-    message_id: str | None = None
-    template_version: str | None = None
-    transport: str | None = None
-
-
-NO_FACTS = Facts()
+#: (decision, whether it is a provider's verdict on us) -> why the email waits.
+_WAITS = {
+    (Decision.HOLD, False): ReasonCode.transport_held,
+    (Decision.HOLD, True): ReasonCode.provider_held,
+    (Decision.THROTTLE, False): ReasonCode.try_later,
+    (Decision.THROTTLE, True): ReasonCode.provider_slowed,
+}
 
 
 def reply_of(outcome: Outcome) -> Reply:
@@ -47,6 +50,7 @@ def verdict(
             row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, None, now, *facts, reply=reply
         )
     said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
+    scope = providers.scope_of(providers.domain_of(row.recipient)) if outcome.scope is Scope.PROVIDER else None
 
     def end(to: Status, code: ReasonCode, *, attempts: int = row.attempts, **when: Any) -> Settlement:
         return Settlement(
@@ -55,8 +59,9 @@ def verdict(
             to=to,
             attempts=attempts,
             unknowns=row.unknowns,
-            **why(code, reply=said),
+            **why(code, reply=said, provider=None if scope is None else providers.label_of(scope)),
             reply=reply,
+            hold_key=providers.key(facts.transport, scope) if scope and facts.transport else None,
             **facts._asdict(),
             **when,
         )
@@ -75,10 +80,11 @@ def verdict(
             return end(Status.pending, ReasonCode.try_later, attempts=counted, due=in_time(row, due))
         case Decision.HOLD:
             due = in_time(row, now + retry.jittered(retry.HOLD))
-            return end(Status.pending, ReasonCode.transport_held, due=due)
+            return end(Status.pending, _WAITS[outcome.decision, scope is not None], due=due)
         case Decision.THROTTLE:
             due = in_time(row, now + retry.jittered(retry.REST))
-            return end(Status.pending, ReasonCode.try_later, due=now if quick else due, ring_at=due)
+            code = _WAITS[outcome.decision, scope is not None]
+            return end(Status.pending, code, due=now if quick else due, ring_at=due)
     raise AssertionError(outcome.decision)
 
 
@@ -92,13 +98,28 @@ def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
         to=Status.failed if over else Status.pending,
         attempts=tries,
         unknowns=row.unknowns,
-        **why(ReasonCode.not_composed, error=type(error).__name__),
+        **why(ReasonCode.not_composed, error=in_words(error)),
         due=None if over else in_time(row, retry.next_attempt(tries, now)),
     )
 
 
+def in_words(error: Exception) -> str:
+    """Return what people are told about an email that could not be made: the sentence of the error, in one line."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, WordsError | MessageError | TemplateError):
+        # What a program says of itself is no sentence: its sort has to stand beside it.
+        text = f"{type(error).__name__}: {text or 'the log has the details'}"
+    return clean(text)
+
+
 def not_sent(
-    row: Claimed, to: Status, code: ReasonCode, reason: str | None = None, *, due: datetime | None = None
+    row: Claimed,
+    to: Status,
+    code: ReasonCode,
+    reason: str | None = None,
+    *,
+    due: datetime | None = None,
+    hold_key: str | None = None,
 ) -> Settlement:
     """Return the end of a try that never came to sending. `reason`: the sentence, if it is not the code's own."""
     return Settlement(
@@ -110,6 +131,28 @@ def not_sent(
         reason_code=code.value,
         reason=sentence(code) if reason is None else reason,
         due=due,
+        deaths=row.deaths,
+        hold_key=hold_key,
+    )
+
+
+def died_of(row: Claimed, now: datetime, *, alone_from: int) -> Settlement:
+    """Return the end of a try whose process died while it was making the email.
+
+    From `alone_from` deaths on it was made alone, so it is what the process died of: it has failed, or it would end one
+    process after the other.
+    """
+    if row.deaths < alone_from:
+        return not_sent(row, Status.pending, ReasonCode.worker_lost, due=now)._replace(deaths=row.deaths + 1)
+    reply = Reply("MAKER_DIED", text=sentence(ReasonCode.maker_died, deaths=row.deaths + 1))
+    return Settlement(
+        pk=row.id,
+        claim=row.claim,
+        to=Status.failed,
+        attempts=row.attempts,
+        unknowns=row.unknowns,
+        **why(ReasonCode.maker_died, deaths=row.deaths + 1),
+        reply=reply,
     )
 
 

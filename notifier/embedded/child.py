@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from notifier.embedded.logfile import LogFile
 from notifier.embedded.process import die_with_parent
 
 #: How many of the last lines are shown when a child is given up.
 TAIL = 20
-#: A log that is larger when `up` starts makes room (one old copy stays). Bytes.
-MAX_LOG = 5 * 1024 * 1024
 #: Longer ones are broken. Bytes.
 LONGEST_LINE = 64 * 1024
 
@@ -51,11 +50,7 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._at_end = False
-        log_dir.mkdir(parents=True, exist_ok=True)
-        path = log_dir / f"{child.name}.log"
-        if path.exists() and path.stat().st_size > MAX_LOG:
-            path.replace(path.with_suffix(".log.1"))
-        self._log: BinaryIO = path.open("ab", buffering=0)
+        self._log = LogFile(log_dir / f"{child.name}.log")
 
     @property
     def output(self) -> int | None:
@@ -114,14 +109,14 @@ class Process:
         except BlockingIOError:
             return None
         self._at_end = not chunk
-        self._log.write(chunk)
+        problem = self._log.write(chunk)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if self._rest and (self._at_end or len(self._rest) > LONGEST_LINE):
             lines.append(self._rest)
             self._rest = b""
         texts = [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
         self.tail.extend(texts)
-        return texts
+        return texts if problem is None else [problem, *texts]
 
     def terminate(self) -> None:
         """Ask politely. Only the leader is asked: it knows how to end its own."""

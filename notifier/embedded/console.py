@@ -1,7 +1,11 @@
 """What the person at the terminal sees: the lines of all children, told apart by name and colour."""
 
+import errno
 import os
 from typing import TextIO
+
+#: What a volume without room says; it may have room again later.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _COLOURS = ("36", "33", "35", "32", "34", "96", "93", "95")
 
@@ -23,11 +27,11 @@ class Console:
         self.say(f"\x1b[{colour}m{label} |\x1b[0m {text}" if colour else f"{label} | {text}")
 
     def say(self, text: str) -> None:
-        """One line of our own. A closed terminal is no reason to leave children behind."""
+        """One line of our own. A closed terminal is no reason to leave children behind, and a full volume passes."""
         if self._gone:
             return
         try:
             self._stream.write(f"{text}\n")
             self._stream.flush()
-        except OSError:
-            self._gone = True
+        except OSError as error:
+            self._gone = error.errno not in FULL

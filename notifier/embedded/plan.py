@@ -17,6 +17,9 @@ THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
+#: Seconds. A developer does not want to wait for as long as production may.
+STOP_GRACE = "12"
+
 #: On a developer's machine, that is. Python's own syntax: action and the beginning of the text.
 ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
 
@@ -64,7 +67,7 @@ def make_plan(
 
 
 def _broker(broker: Broker) -> Child:
-    return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port), gate=True)
+    return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port, broker.password), gate=True)
 
 
 def _inbox(ports: Ports, env: Mapping[str, str]) -> Child:
@@ -80,14 +83,14 @@ def _worker(
 ) -> Child:  # fmt: skip
     ready_file = run_dir / f"{name}.ready"
     argv = [*CELERY, "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
-    own = {**env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
-    return Child(name, argv, own, ready_file=ready_file, stop_seconds=15)
+    own = {"STOP_GRACE": STOP_GRACE, **env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
+    return Child(name, argv, own, ready_file=ready_file, stop_seconds=float(own["STOP_GRACE"]) + 3)
 
 
 def _web(ports: Ports, env: Mapping[str, str]) -> Child:
     argv = [
         sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{bracketed(ports.host)}:{ports.web}",
-        "--workers", "1", "--threads", "8", "--graceful-timeout", "5", "--no-control-socket",
+        "--workers", "1", "--graceful-timeout", "5",
     ]  # fmt: skip
     return Child("web", argv, env, ready=lambda: is_healthy(ports.probe_host, ports.web))
 

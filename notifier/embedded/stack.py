@@ -1,6 +1,7 @@
 """The whole stack: settings in, addresses out, and everything between taken care of."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from notifier.embedded.upenv import up_env
 
 #: The checkout: `wsgi.py` lies there.
 ROOT = Path(notifier.__file__).resolve().parent.parent
+#: Where brokers listen whose address names no port.
+BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671}
 FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
 
 
@@ -76,12 +79,14 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
     if not settings.broker_url:
         folder = data_dir / "broker"
         folder.mkdir(parents=True, exist_ok=True)
-        return Broker(find_server(), folder, _any_port("127.0.0.1", others))
+        return Broker(find_server(), folder, _any_port("127.0.0.1", others), password=secrets.token_urlsafe(24))
+    name = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
     parts = urlsplit(settings.broker_url)
-    if parts.hostname and not answers(parts.hostname, parts.port or 6379, timeout=3):
+    port = parts.port or BROKER_PORTS.get(parts.scheme, BROKER_PORTS["redis"])
+    if parts.hostname and not answers(parts.hostname, port, timeout=3):
         raise UnreachableError(
-            f"REDIS_URL: nobody answers at {parts.hostname}:{parts.port or 6379}. "
-            "Start that server, or unset REDIS_URL to use the built-in one."
+            f"{name}: nothing answers at {parts.hostname}:{port}. "
+            f"Start that server, or unset {name} to use the built-in one."
         )
     return None
 

@@ -5,6 +5,7 @@ the claim under which it acts.
 """
 
 from notifier.ledger.bulk import (
+    GIVEN_BACK,
     RING_AGAIN,
     Debt,
     Made,
@@ -16,43 +17,95 @@ from notifier.ledger.bulk import (
     standing,
     wake_run,
 )
-from notifier.ledger.claims import Claimed, Recipient, claim, held_by, look
+from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
+from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
+from notifier.ledger.holds import count_held, name_hold, wake_held
 from notifier.ledger.keys import among
-from notifier.ledger.rows import defer, expire, lapse, move, overdue, owe, rung, unknown, wake, why
-from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
+from notifier.ledger.owners import boot_of, host_of, owner_name
+from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
+from notifier.ledger.rows import (
+    Why,
+    decide_unknown,
+    defer,
+    expire,
+    move,
+    overdue,
+    owe,
+    refuse,
+    ring_now,
+    rung,
+    unknown,
+    wake,
+    why,
+)
+from notifier.ledger.settling import Reply, Settlement, correct, settle
+from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
 
 __all__ = [
+    "ANY_DEATHS",
     "AT_REST",
     "EDGES",
+    "GIVEN_BACK",
+    "LEASE_EXPIRED",
+    "OPEN",
     "RING_AGAIN",
     "Claimed",
     "Debt",
     "ForbiddenMove",
+    "Line",
+    "Lost",
     "Made",
     "Recipient",
     "Reply",
     "Settlement",
+    "Waiting",
+    "Why",
     "among",
+    "boot_of",
     "cancel_run",
     "claim",
+    "correct",
+    "count_held",
+    "decide_unknown",
     "defer",
     "expire",
+    "first_of",
     "held_by",
     "hold_paused",
+    "host_of",
     "is_over",
     "lapse",
+    "lapsed_of",
+    "later_than",
+    "learn",
+    "lines",
     "look",
+    "lost_claims",
     "move",
+    "move_content",
+    "name_hold",
+    "never_began",
     "newest_of",
     "overdue",
     "owe",
     "owe_many",
+    "owner_name",
+    "refuse",
+    "renew",
+    "ring_now",
+    "ring_soon",
     "rung",
     "settle",
+    "solitary",
     "standing",
+    "stop_waiting",
+    "take_as_sent",
     "unknown",
+    "wait_for_turn",
     "wake",
+    "wake_held",
     "wake_run",
     "why",
 ]

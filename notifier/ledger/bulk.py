@@ -5,13 +5,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, null, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
 from notifier.ledger.keys import among
 from notifier.ledger.rows import changed, why
+from notifier.ledger.waiting import ring_at_last
 from notifier.models import CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode, sentence
 
@@ -20,6 +34,9 @@ _TABLE = cast("Any", Notification.__table__)
 
 #: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
 RING_AGAIN = timedelta(minutes=10)
+
+#: Stands in the key of a cancelled row that gave its key back, before the row's number. No other key has it.
+GIVEN_BACK = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +49,15 @@ class Debt:
     on_unknown: str
     #: The version of the words that they say; None: the files of the kind.
     words_id: int | None = None
+    #: A rate limits them: those that are due wait for their turn, and are not enqueued.
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
     """What became of the people of one statement."""
 
-    #: The keys of the rows that are due now.
+    #: The keys of the rows that are due now, and to be enqueued.
     due: list[int]
     #: How many rows were made.
     planned: int
@@ -68,7 +87,8 @@ def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, 
     chosen, fallbacks = next(((number, off) for code, number, off in counted if code is None), (0, 0))
     if chosen > len(made):
         excluded[already] = excluded.get(already, 0) + chosen - len(made)
-    return Made([pk for pk, due in made if due <= now], len(made), excluded, fallbacks)
+    enqueued = [] if debt.limited else [pk for pk, due in made if due <= now]
+    return Made(enqueued, len(made), excluded, fallbacks)
 
 
 _NAMES = [
@@ -79,6 +99,12 @@ _NAMES = [
 
 def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, ...]]:
     person, columns = judged.c, _TABLE.c
+    is_due = person.due <= literal(now, columns.ring_at.type)
+    code: ColumnElement[str | None] = person.reason_code
+    again: ColumnElement[datetime] = literal(now + RING_AGAIN, columns.ring_at.type)
+    if debt.limited:
+        code = case((is_due, ReasonCode.rate_limited.value), else_=code)
+        again = ring_at_last(now, person.deadline)
     return select(
         literal(debt.kind),
         person.user_id,
@@ -91,13 +117,10 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
         literal(debt.run_id),
         literal(debt.words_id, BigInteger()),
         literal(Status.pending.value),
-        person.reason_code,
-        _planned_reason(person.reason_code),
+        code,
+        _planned_reason(code),
         person.due,
-        case(
-            (person.due <= literal(now, columns.ring_at.type), literal(now + RING_AGAIN, columns.ring_at.type)),
-            else_=person.due,
-        ),
+        case((is_due, again), else_=person.due),
         person.deadline,
         literal(now, columns.created_at.type),
     ).where(person.code.is_(None))
@@ -105,7 +128,8 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
 
 def _planned_reason(code: ColumnElement[str | None]) -> ColumnElement[str | None]:
     """The sentence of a row that waits from the beginning."""
-    return case((code == ReasonCode.quiet_hours.value, sentence(ReasonCode.quiet_hours)), else_=null())
+    reasons = (ReasonCode.quiet_hours, ReasonCode.rate_limited)
+    return case(*((code == reason.value, sentence(reason)) for reason in reasons), else_=null())
 
 
 def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
@@ -153,21 +177,29 @@ def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int
 def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
     """Cancel rows of this run that wait, `limit` at most. Returns how many. The caller commits.
 
-    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it.
+    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it. Rows that nobody can
+    have got give their key back, so that another run can reach the same people.
     """
     waiting = (_N.run_id == run_id, _N.status == Status.pending)
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
-        .values(status=Status.cancelled, settled_at=now, **why(ReasonCode.run_cancelled))
+        .values(status=Status.cancelled, settled_at=now, dedupe_key=_given_back(), **why(ReasonCode.run_cancelled))
     )
     return changed(session, statement)
+
+
+def _given_back() -> ColumnElement[str]:
+    """The key of a cancelled row: with its own number behind, unless an attempt of it is in doubt."""
+    own = _N.dedupe_key + literal(GIVEN_BACK) + sql_cast(_N.id, String)
+    return case((_N.unknowns == 0, own), else_=_N.dedupe_key)
 
 
 def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
     """The newest rows of a run that nobody has claimed yet and that are due. What a lost process may not have told."""
     fresh = (_N.run_id == run_id, _N.status == Status.pending, _N.claims == 0, _N.next_attempt_at <= now)
-    return list(session.scalars(select(_N.id).where(*fresh).order_by(_N.id.desc()).limit(limit)))
+    unmarked = func.coalesce(_N.reason_code, "") != ReasonCode.rate_limited
+    return list(session.scalars(select(_N.id).where(*fresh, unmarked).order_by(_N.id.desc()).limit(limit)))
 
 
 def standing(session: Session, run_id: int) -> dict[str, int]:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from notifier.addresses import identity_of
+from notifier.ledger.keys import among
 from notifier.models import CampaignRun, Notification, RunState, Status, Suppression, User
 
 
@@ -16,6 +18,7 @@ class Recipient(NamedTuple):
 
     id: int
     identity_key: str
+    #: Empty until the address is confirmed.
     display_name: str
     locale: str
     timezone: str
@@ -52,11 +55,16 @@ class Claimed(NamedTuple):
     user: Recipient | None
     #: The words that it says (CampaignWords); None: the files of its kind.
     words_id: int | None = None
+    #: Processes that died while they were making it.
+    deaths: int = 0
 
     def __repr__(self) -> str:
         # Neither the address nor what the mail is about: this may stand in a log.
         return f"Claimed(id={self.id}, claim={self.claim}, kind={self.kind!r})"
 
+
+#: More processes than ever die of one email.
+ANY_DEATHS = 2**31 - 1
 
 _N = cast("Any", Notification.__table__).c
 _U = cast("Any", User.__table__).c
@@ -66,6 +74,7 @@ _HALTED = (RunState.paused.value, RunState.cancelled.value)
 _CLAIMED = (
     _N.user_id,
     _N.words_id,
+    _N.deaths,
     _N.id,
     _N.claims,
     _N.kind,
@@ -80,20 +89,41 @@ _CLAIMED = (
     _N.campaign_id,
     _N.run_id,
 )
-_USER = (_U.id, _U.identity_key, _U.display_name, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
+#: Until an address is confirmed, a stranger may have typed the name: it could be an advertisement, a link, a phone
+#: number. So no email of any kind gets to see it.
+_NAME = case((_U.verified_at.is_not(None), _U.display_name), else_="")
+_USER = (_U.id, _U.identity_key, _NAME, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
 
 
-def claim(session: Session, pks: Sequence[int], *, now: datetime, lease: timedelta, owner: str) -> list[Claimed]:
+def claim(
+    session: Session,
+    pks: Sequence[int],
+    *,
+    now: datetime,
+    lease: timedelta,
+    owner: str,
+    lease_from: datetime | None = None,
+    alone_from: int = ANY_DEATHS,
+) -> list[Claimed]:
     """Take these rows for one try each, in the order of `pks`.
+
+    `lease_from`: this moment by the database's clock, which all hosts share; `now` if None. `alone_from`: rows that so
+    many processes died of are left: `solitary` finds them.
 
     Left out: what is not due, taken, at rest, past its deadline, gone, or of a run that is paused or cancelled.
     Of any number of callers one wins each row; nobody waits for another. The caller commits.
     """
     connection = session.connection()
-    values = {"b_now": now, "b_lease": now + lease, "b_owner": owner}
+    values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner, "b_alone": alone_from}
     won = connection.execute(_CLAIM[_postgres(connection)], values | _keys(connection, pks)).all()
-    claimed = {row[2]: row for row in won}
+    claimed = {row[3]: row for row in won}
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
+
+
+def solitary(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
+    """Return the keys of those rows that are due and wait to be made alone, because processes died of them."""
+    waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
+    return list(session.scalars(select(_N.id).where(among(session, _N.id, pks), *waits)))
 
 
 def held_by(session: Session, owner: str) -> list[Claimed]:
@@ -114,7 +144,33 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
     ids = {row[0] for row in rows} - {None}
     found = connection.execute(_RECIPIENTS[_postgres(connection)], _keys(connection, list(ids))) if ids else ()
     users = {row[0]: Recipient._make(row) for row in found}
-    return [Claimed._make((*row[2:], users.get(row[0]), row[1])) for row in rows]
+    claimed = [Claimed._make((*row[3:], users.get(row[0]), row[1], row[2])) for row in rows]
+    moved = [
+        row
+        for row in claimed
+        if row.user is not None and row.recipient.lower() != row.user.identity_key and _is_elsewhere(row, row.user)
+    ]
+    return _judged_by_recipient(connection, claimed, moved) if moved else claimed
+
+
+def _is_elsewhere(row: Claimed, user: Recipient) -> bool:
+    """Whether this email goes to another address than its account has by now."""
+    return identity_of(row.recipient) != user.identity_key
+
+
+def _judged_by_recipient(connection: Connection, claimed: list[Claimed], moved: list[Claimed]) -> list[Claimed]:
+    """Say of the `moved` rows whether the address that they go to is suppressed: a suppression is for an address."""
+    keys = {row.id: identity_of(row.recipient) for row in moved}
+    columns = (Suppression.identity_key, Suppression.reason)
+    found = connection.execute(select(*columns).where(Suppression.identity_key.in_(set(keys.values()))))
+    reasons = {row.identity_key: row.reason for row in found}
+
+    def judged(row: Claimed) -> Claimed:
+        if row.id not in keys or row.user is None:
+            return row
+        return row._replace(user=row.user._replace(suppressed=reasons.get(keys[row.id])))
+
+    return [judged(row) for row in claimed]
 
 
 # The statements are made once, and on Postgres keys travel as one array: the text never changes, so nobody
@@ -141,6 +197,7 @@ def _claiming(*, postgres: bool) -> Any:
         _among(_N.id, postgres=postgres),
         _N.status == Status.pending.value,
         _N.next_attempt_at <= moment,
+        _N.deaths < bindparam("b_alone", type_=_N.deaths.type),
         (_N.deadline.is_(None)) | (_N.deadline > moment),
         _N.run_id.is_(None) | ~exists().where(_N.run_id == _R.id, _R.state.in_(_HALTED)),
     )

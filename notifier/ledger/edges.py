@@ -7,7 +7,8 @@ from notifier.models import Status
 #: Nothing else moves.
 EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
     {
-        Status.pending: frozenset({Status.sending, Status.cancelled, Status.expired}),
+        # Straight to sent: the lease of its worker ran out, and later its journal says that it had been sent.
+        Status.pending: frozenset({Status.sending, Status.cancelled, Status.expired, Status.sent}),
         Status.sending: frozenset(
             {
                 Status.pending,
@@ -19,8 +20,8 @@ EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
             }
         ),
         Status.sent: frozenset({Status.bounced, Status.complained}),
-        # Where the campaign says "ask", a person decides: send again, or take it as sent.
-        Status.unknown: frozenset({Status.pending, Status.sent}),
+        # A person decides, or a journal that comes late tells.
+        Status.unknown: frozenset({Status.pending, Status.sent, Status.failed}),
         Status.failed: frozenset(),
         Status.suppressed: frozenset(),
         Status.skipped: frozenset(),

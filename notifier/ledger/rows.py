@@ -4,51 +4,20 @@ Every move is a compare-and-set: it names the status that it leaves. Who comes s
 and is told so.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
-from sqlalchemy import CursorResult, Update, case, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
 from notifier.ledger.keys import among
-from notifier.ledger.settling import Reply, Settlement, settle
+from notifier.ledger.settling import Reply, Settlement
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
 
 _N = Notification
-
-
-def owe(
-    session: Session,
-    *,
-    kind: str,
-    user: User,
-    dedupe_key: str,
-    now: datetime,
-    grace: timedelta,
-    deadline: datetime | None = None,
-    params: dict[str, Any] | None = None,
-) -> Notification:
-    """Add the row of a mail that we owe `user` from now on. The caller commits.
-
-    `grace` is how long the outbox has before the sweep rings as well. A second row with the same
-    `dedupe_key` fails at flush with IntegrityError.
-    """
-    notification = Notification(
-        kind=kind,
-        user=user,
-        recipient=user.email,
-        dedupe_key=dedupe_key,
-        params=params or {},
-        created_at=now,
-        next_attempt_at=now,
-        ring_at=now + grace,
-        deadline=deadline,
-    )
-    session.add(notification)
-    return notification
 
 
 class Why(TypedDict):
@@ -61,6 +30,64 @@ class Why(TypedDict):
 def why(code: ReasonCode, **details: object) -> Why:
     """Return the columns of a reason: its code and its sentence."""
     return {"reason_code": code.value, "reason": sentence(code, **details)}
+
+
+def owe(
+    session: Session,
+    *,
+    kind: str,
+    user: User,
+    dedupe_key: str,
+    now: datetime,
+    grace: timedelta,
+    deadline: datetime | None = None,
+    params: dict[str, Any] | None = None,
+    due: datetime | None = None,
+    waits: Why | None = None,
+) -> Notification:
+    """Add the row of an email that we owe `user` from now on. The caller commits.
+
+    `grace` is how long the outbox has before the sweep rings as well. `due`: not before then, because it `waits`.
+    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    """
+    notification = Notification(
+        kind=kind,
+        user=user,
+        recipient=user.email,
+        dedupe_key=dedupe_key,
+        params=params or {},
+        created_at=now,
+        next_attempt_at=due or now,
+        ring_at=due or now + grace,
+        deadline=deadline,
+    )
+    if waits is not None:
+        notification.reason_code, notification.reason = waits["reason_code"], waits["reason"]
+    session.add(notification)
+    return notification
+
+
+def refuse(
+    session: Session, *, kind: str, user: User, dedupe_key: str, now: datetime, code: ReasonCode, **details: object
+) -> Notification:
+    """Add the row of an email that is not sent because of `code`, so that its absence is explained. The caller commits.
+
+    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    """
+    notification = Notification(
+        kind=kind,
+        user=user,
+        recipient=user.email,
+        dedupe_key=dedupe_key,
+        status=Status.skipped.value,
+        created_at=now,
+        next_attempt_at=now,
+        ring_at=now,
+        settled_at=now,
+        **why(code, **details),
+    )
+    session.add(notification)
+    return notification
 
 
 def move(
@@ -88,6 +115,20 @@ def move(
     return bool(changed(session, statement))
 
 
+def decide_unknown(
+    session: Session, where: Sequence[ColumnElement[bool]], to: Status, *, now: datetime, operator: str
+) -> int:
+    """Move all uncertain rows that `where` leaves, as `operator` decided. Return how many. The caller commits."""
+    check_edge(Status.unknown, to)
+    if to is Status.pending:
+        values = {"next_attempt_at": now, "ring_at": now, "settled_at": None}
+        reason = why(ReasonCode.decided_resend, operator=operator)
+    else:
+        values, reason = {"settled_at": now}, why(ReasonCode.decided_sent, operator=operator)
+    statement = update(_N).where(_N.status == Status.unknown, *where)
+    return changed(session, statement.values(status=to, claimed_by=None, **values, **reason))
+
+
 def expire(session: Session, *, now: datetime, limit: int) -> int:
     """Bring to rest the pending rows whose deadline is past. Returns how many."""
     late = (
@@ -102,22 +143,6 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
         .values(status=Status.expired, settled_at=now, **why(ReasonCode.deadline_passed))
     )
     return changed(session, statement)
-
-
-def lapse(session: Session, *, now: datetime, limit: int) -> int:
-    """Give back the claims whose lease ran out: their worker is gone. Returns how many.
-
-    Nobody can know how far it came, so the try counts as unknown: rows whose policy is `resend` wait
-    again, the others come to rest as unknown.
-    """
-    query = (
-        select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown)
-        .where(_N.status == Status.sending, _N.lease_until <= now)
-        .order_by(_N.lease_until)
-        .limit(limit)
-    )
-    reply = Reply("LEASE_EXPIRED", text="the worker that held it did not come back")
-    return settle(session, [unknown(*row, now=now, reply=reply) for row in session.execute(query)], now=now)
 
 
 def unknown(
@@ -165,23 +190,40 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
     return list(session.scalars(noted.execution_options(synchronize_session=False)))
 
 
+def ring_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
+    """Let the next sweep ring for those of these rows that are due and wait. Returns how many. The caller commits."""
+    waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.ring_at > now)
+    return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(ring_at=now))
+
+
 def changed(session: Session, statement: Update) -> int:
     """Execute it. Returns how many rows it changed."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
 
-def defer(session: Session, pks: Collection[int], *, until: datetime, code: ReasonCode, **details: object) -> int:
+def defer(
+    session: Session,
+    pks: Collection[int],
+    *,
+    until: datetime,
+    code: ReasonCode,
+    hold_key: str | None = None,
+    **details: object,
+) -> int:
     """Let these waiting rows wait until `until` because of `code`: a limit or a pause does not let them go before.
 
-    At its deadline it waits no longer: there the sweep brings it to rest, visibly.
-    Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
+    At its deadline it waits no longer: there the sweep brings it to rest, visibly. `hold_key`: what `wake_held` finds
+    it by. Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
     """
     due = case((_N.deadline < until, _N.deadline), else_=until)
+    values: dict[str, Any] = {"next_attempt_at": due, "ring_at": due, **why(code, **details)}
+    if hold_key is not None:
+        values["hold_key"] = hold_key
     statement = (
         update(_N)
         .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at < due)
-        .values(next_attempt_at=due, ring_at=due, **why(code, **details))
+        .values(**values)
     )
     return changed(session, statement)
 

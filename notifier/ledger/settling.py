@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import check_edge
+from notifier.ledger.holds import name_hold
 from notifier.ledger.statements import Ended, end_tries
-from notifier.models import Attempt, Status
+from notifier.models import Attempt, Notification, Status
+from notifier.reasons import ReasonCode, sentence
 
 
 class Reply(NamedTuple):
@@ -42,6 +44,12 @@ class Settlement(NamedTuple):
     template_version: str | None = None
     transport: str | None = None
     reply: Reply | None = None
+    #: The process whose lease ran out; None where the attempt ended by itself.
+    owner: str | None = None
+    #: Of a row that waits again: the processes that died while they were making it.
+    deaths: int = 0
+    #: The hold of a provider that it waits for from now on.
+    hold_key: str | None = None
 
 
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
@@ -56,8 +64,42 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
         some = [end for end in ends if (end.to is Status.pending) is waiting]
         if some:
             ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
+    _name_holds(session, ends)
     _keep_attempts(session, ends, now)
+    _keep_deaths(session, ends)
     return ended
+
+
+def correct(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
+    """Write how attempts ended that had been taken as unknown, because their lease ran out. Returns how many rows.
+
+    A row is changed if it is unknown, or waits again and turns out to be sent, and was not claimed since. The caller
+    commits.
+    """
+    known = [_late(end) for end in ends if end.reply is None or end.reply.decision not in _UNKNOWN]
+    for source, to in {(Status.pending if end.to is Status.sent else Status.unknown, end.to) for end in known}:
+        check_edge(source, to)
+    corrected = 0
+    for waiting in (False, True):
+        some = [_row(end, now) for end in known if (end.to is Status.pending) is waiting]
+        if some:
+            corrected += end_tries(session.connection(), some, now, waiting=waiting, late=True)
+    return corrected
+
+
+#: Decisions of attempts whose end nobody knows.
+_UNKNOWN = ("UNKNOWN", "LEASE_EXPIRED")
+
+_FOUND_OUT = ReasonCode.journal_found
+
+
+def _late(end: Settlement) -> Settlement:
+    """The end as it is for a row that is unknown: from there it cannot be skipped, but it is asked about again."""
+    if end.to in {Status.skipped, Status.suppressed}:
+        end = end._replace(to=Status.pending, due=None, reason=None)
+    if end.reason is None:
+        end = end._replace(reason_code=_FOUND_OUT.value, reason=sentence(_FOUND_OUT))
+    return end
 
 
 def _row(end: Settlement, now: datetime) -> Ended:
@@ -87,10 +129,26 @@ def _row(end: Settlement, now: datetime) -> Ended:
 _SILENCE = Reply("")
 
 
+def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:
+    """Write the deaths of rows that wait again; the others, nearly all, have none."""
+    for end in ends:
+        if end.deaths and end.to is Status.pending:
+            waits = (Notification.id == end.pk, Notification.claims == end.claim, Notification.status == Status.pending)
+            statement = update(Notification).where(*waits).values(deaths=end.deaths)
+            session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _name_holds(session: Session, ends: Sequence[Settlement]) -> None:
+    """Store the key of the hold of those that wait for one. It is no part of the common statement: few have one."""
+    waiting = [end for end in ends if end.hold_key is not None]
+    for key in sorted({end.hold_key for end in waiting if end.hold_key}):
+        name_hold(session, [end.pk for end in waiting if end.hold_key == key], key)
+
+
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:
     """A try that did not simply succeed is kept, so that the row can be explained."""
     rows = [
-        {"notification_id": end.pk, "claim": end.claim, "at": now} | end.reply._asdict()
+        {"notification_id": end.pk, "claim": end.claim, "at": now, "owner": end.owner} | end.reply._asdict()
         for end in ends
         if end.to is not Status.sent and end.reply is not None
     ]

@@ -17,11 +17,13 @@ from sqlalchemy import (
     String,
     Text,
     Update,
+    and_,
     bindparam,
     case,
     column,
     func,
     literal_column,
+    or_,
     type_coerce,
     update,
 )
@@ -73,20 +75,23 @@ _COLUMNS = {
 _Value = Callable[[str], ColumnElement[Any]]
 
 
-def end_tries(connection: Connection, rows: Sequence[Ended], now: datetime, *, waiting: bool) -> int:
+def end_tries(
+    connection: Connection, rows: Sequence[Ended], now: datetime, *, waiting: bool, late: bool = False
+) -> int:
     """Write at `now` these rows where the claim still holds. Returns how many it did.
 
     `waiting`: they go back to wait, and `due` and `ring_at` count; else they come to rest.
+    `late`: their attempts had been taken as unknown, and no later claim was made.
     """
     if connection.dialect.name == "postgresql":
         # Arrays of values, not objects: half the text. NUL is the one character that a server may say and
         # Postgres cannot keep; `clean` in delivery has taken it out.
         text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-        result = connection.execute(_AT_ONCE[waiting], {"b_rows": text, "b_settled_at": now})
+        result = connection.execute(_AT_ONCE[waiting, late], {"b_rows": text, "b_settled_at": now})
     else:
         named = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
         each = [row | {"b_settled_at": now} for row in named]
-        result = connection.execute(_ONE_BY_ONE[waiting], each)
+        result = connection.execute(_ONE_BY_ONE[waiting, late], each)
     return cast("CursorResult[Any]", result).rowcount
 
 
@@ -112,32 +117,37 @@ def _listed() -> _Value:
     return value
 
 
-def _statement(value: _Value, *, waiting: bool) -> Update:
+def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
     said = {f"last_{name}": _said(name, value) for name in ("phase", "code", "enhanced", "text")}
     facts = {
         name: func.coalesce(value(name), _TABLE.c[name]) for name in ("message_id", "template_version", "transport")
     }
     when = (
-        {"next_attempt_at": value("due"), "ring_at": value("ring_at")}
+        {"next_attempt_at": value("due"), "ring_at": value("ring_at"), "deaths": 0}
         if waiting
         else {"settled_at": _parameter("settled_at")}
     )
     plain = {
         "status": value("to"),
         "lease_until": None,
-        "claimed_by": None,
+        # Of what is unknown a person wants to know on which host it was.
+        "claimed_by": case((value("to") == Status.unknown.value, _TABLE.c.claimed_by), else_=None),
         "attempts": value("attempts"),
         "unknowns": value("unknowns"),
         "reason_code": value("reason_code"),
         "reason": value("reason"),
         "sent_at": value("sent_at"),
     }
-    ours = (
-        _TABLE.c.id == value("pk"),
-        _TABLE.c.status == Status.sending.value,
-        _TABLE.c.claims == value("claim"),
-    )
+    ours = (_TABLE.c.id == value("pk"), _left(value, late=late), _TABLE.c.claims == value("claim"))
     return update(_TABLE).where(*ours).values(plain | said | facts | when)
+
+
+def _left(value: _Value, *, late: bool) -> ColumnElement[bool]:
+    """The status that the row must be in."""
+    if not late:
+        return _TABLE.c.status == Status.sending.value  # type: ignore[no-any-return]
+    again = and_(_TABLE.c.status == Status.pending.value, value("to") == Status.sent.value)
+    return or_(_TABLE.c.status == Status.unknown.value, again)
 
 
 def _said(name: str, value: _Value) -> ColumnElement[Any]:
@@ -145,5 +155,6 @@ def _said(name: str, value: _Value) -> ColumnElement[Any]:
     return case((value("phase").is_not(None), value(name)), else_=_TABLE.c[f"last_{name}"])
 
 
-_ONE_BY_ONE = {waiting: _statement(_parameter, waiting=waiting) for waiting in (False, True)}
-_AT_ONCE = {waiting: _statement(_listed(), waiting=waiting) for waiting in (False, True)}
+_SORTS = [(waiting, late) for waiting in (False, True) for late in (False, True)]
+_ONE_BY_ONE = {(waiting, late): _statement(_parameter, waiting=waiting, late=late) for waiting, late in _SORTS}
+_AT_ONCE = {(waiting, late): _statement(_listed(), waiting=waiting, late=late) for waiting, late in _SORTS}

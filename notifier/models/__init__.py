@@ -6,9 +6,12 @@ from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState,
 from notifier.models.campaign_words import CampaignWords
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
-from notifier.models.notification import FAILED, Attempt, Notification, OnUnknown, Status
+from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
+from notifier.models.provider import DomainProvider, ProviderHold
+from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
+from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import Pace, TransportState
@@ -18,6 +21,7 @@ __all__ = [
     "FAILED",
     "OPEN",
     "RECORDED",
+    "WAITING",
     "Activity",
     "Attempt",
     "AuditEntry",
@@ -27,7 +31,9 @@ __all__ = [
     "CampaignWords",
     "Consent",
     "DailyTotal",
+    "DatabaseIdentity",
     "DigestMark",
+    "DomainProvider",
     "Frequency",
     "Heartbeat",
     "Misfire",
@@ -37,9 +43,11 @@ __all__ = [
     "OperatorSession",
     "Pace",
     "Preference",
+    "ProviderHold",
     "RecoveryCode",
     "Role",
     "RunState",
+    "SignupEmail",
     "Status",
     "Suppression",
     "SuppressionReason",
@@ -47,5 +55,6 @@ __all__ = [
     "TaskState",
     "TransportState",
     "Trigger",
+    "UnrecordedEmail",
     "User",
 ]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class AuditEntry(Base):
@@ -20,6 +20,7 @@ class AuditEntry(Base):
         Index("ix_audit_entries_operator_id_id", "operator_id", "id"),
         Index("ix_audit_entries_action_id", "action", "id"),
         Index("ix_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from notifier import clock
 from notifier.extensions import Base
 from notifier.models.notification import OnUnknown
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class CampaignState(enum.StrEnum):
@@ -92,6 +92,7 @@ class Campaign(Base):
             postgresql_where=text("state = 'active'"),
             sqlite_where=text("state = 'active'"),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -136,6 +137,8 @@ class Campaign(Base):
     #: What its mails say from the next run on (CampaignWords). None: the files of its kind. No foreign key: each would
     #: need the other first.
     words_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: Part of the keys of its emails, if its kind has editions: a correction keeps it, a new message takes the next.
+    edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     #: Mails a second over all workers. None: no limit of its own.
     rate: Mapped[float | None] = mapped_column(Float)
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.never.value)
@@ -167,6 +170,7 @@ class CampaignRun(Base):
             postgresql_where=text(f"state IN ({_OPEN_LIST})"),
             sqlite_where=text(f"state IN ({_OPEN_LIST})"),
         ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -182,8 +186,10 @@ class CampaignRun(Base):
     #: Where a paused run goes on.
     resume_to: Mapped[str | None] = mapped_column(String(16))
 
-    #: What all its mails say, whatever is edited after the expansion began.
+    #: The content of the emails that the expansion adds: pinned when it begins, moved only when an operator says so.
     words_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The edition that its emails belong to, pinned together with the content. None: the expansion has not begun.
+    edition: Mapped[int | None] = mapped_column(Integer)
     #: The last user that the expansion has looked at.
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
     #: Notifications that the expansion made.

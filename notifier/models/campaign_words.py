@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class CampaignWords(Base):
@@ -16,7 +16,7 @@ class CampaignWords(Base):
     """
 
     __tablename__ = "campaign_words"
-    __table_args__ = (UniqueConstraint("campaign_id", "number"),)
+    __table_args__ = (UniqueConstraint("campaign_id", "number"), NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"))
@@ -25,6 +25,10 @@ class CampaignWords(Base):
     subject: Mapped[str] = mapped_column(Text)
     heading: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    #: BCP 47. Empty: found out from the script of the text (`notifier.words.language`).
+    language: Mapped[str] = mapped_column(String(35), default="", server_default="")
+    #: The edition of the campaign that it was written for.
+    edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     #: The operator. No foreign key: the version outlives them.
     author_id: Mapped[int | None] = mapped_column(BigInteger)
     #: What changed and why, for whoever comes after.

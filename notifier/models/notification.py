@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.user import User
 
 
@@ -42,6 +42,9 @@ class OnUnknown(enum.StrEnum):
 
 #: What went wrong, in the very words of a partial index: a query that is to use it must repeat them.
 FAILED = "status IN ('failed', 'bounced', 'complained')"
+
+#: What waits for a rate limit: the words of another one.
+WAITING = "status = 'pending' AND reason_code = 'rate_limited'"
 
 _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 
@@ -84,6 +87,14 @@ class Notification(Base):
             postgresql_where=text(FAILED),
             sqlite_where=text(FAILED),
         ),
+        # What waits for the end of a hold. Rows that never waited for one cost it nothing.
+        Index(
+            "ix_notifications_hold_key_status",
+            "hold_key",
+            "status",
+            postgresql_where=text("hold_key IS NOT NULL"),
+            sqlite_where=text("hold_key IS NOT NULL"),
+        ),
         # What became of a run, what of it still waits, and its mails in each status, newest first.
         Index(
             "ix_notifications_run_id_status_id",
@@ -93,6 +104,16 @@ class Notification(Base):
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
+        # What waits for a rate limit, of each run and of people's own email. Emails without a limit cost it nothing.
+        Index(
+            "ix_notifications_waiting",
+            "bulk",
+            "run_id",
+            "id",
+            postgresql_where=text(WAITING),
+            sqlite_where=text(WAITING),
+        ),
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -119,18 +140,24 @@ class Notification(Base):
     reason_code: Mapped[str | None] = mapped_column(String(32))
     #: The same for people: the sentence of the code, with its details.
     reason: Mapped[str | None] = mapped_column(String(200))
+    #: The hold or slowdown of a provider that it waits for (`providers.key`). Counts only while the reason code says
+    #: so: a row that goes on keeps it.
+    hold_key: Mapped[str | None] = mapped_column(String(320))
     #: The fencing token: +1 with every claim; a settle must name the claim that it settles.
     claims: Mapped[int] = mapped_column(Integer, default=0)
     #: Tries that count against the mail (a server that is away does not).
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     #: Tries whose end nobody can know: at most so many copies beyond the first may exist.
     unknowns: Mapped[int] = mapped_column(Integer, default=0)
+    #: Processes that died while they were making it, one after the other: from two on it goes alone.
+    deaths: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     #: Not to be claimed before.
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: When the sweep enqueues it again if nobody has picked it up.
     ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The sending process that made the newest claim: its journal knows how far the mail came.
+    #: The sending process that made the newest claim: its journal knows how far the mail came. It stays on rows that
+    #: are unknown, and goes with the end of all others.
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     #: After this moment the mail is of no use to anybody.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -160,7 +187,17 @@ class Attempt(Base):
     """
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_notification_id", "notification_id"),)
+    __table_args__ = (
+        Index("ix_attempts_notification_id", "notification_id"),
+        # Claims that were lost: by host and time, and those of a process whose journal comes back.
+        Index(
+            "ix_attempts_owner_at",
+            "owner",
+            "at",
+            postgresql_where=text("owner IS NOT NULL"),
+            sqlite_where=text("owner IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifications.id", ondelete="CASCADE"))
@@ -172,4 +209,6 @@ class Attempt(Base):
     code: Mapped[int | None] = mapped_column(Integer)
     enhanced: Mapped[str | None] = mapped_column(String(16))
     text: Mapped[str | None] = mapped_column(String(500))
+    #: The sending process whose lease ran out (LEASE_EXPIRED); None for attempts that ended by themselves.
+    owner: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

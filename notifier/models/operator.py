@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class Role(enum.StrEnum):
@@ -26,7 +26,7 @@ class Operator(Base):
     """Not a User: operators never get campaign mail, users never see the admin."""
 
     __tablename__ = "operators"
-    __table_args__ = (CheckConstraint(f"role IN ({_ROLE_LIST})", name="role"),)
+    __table_args__ = (CheckConstraint(f"role IN ({_ROLE_LIST})", name="role"), NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(320))

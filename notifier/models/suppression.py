@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class SuppressionReason(enum.StrEnum):
@@ -17,19 +17,26 @@ class SuppressionReason(enum.StrEnum):
     hard_bounce = "hard_bounce"
     complaint = "complaint"
     manual = "manual"
+    #: The owner of the mailbox said that they did not sign up. It ends by itself.
+    not_me = "not_me"
 
 
 class Suppression(Base):
     """Kept by address, not by account: it must outlive both."""
 
     __tablename__ = "suppressions"
+    __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     #: As in User.identity_key.
     identity_key: Mapped[str] = mapped_column(String(400), unique=True)
     reason: Mapped[str] = mapped_column(String(32))
-    #: smtp, report, webhook, operator
+    #: smtp, report, webhook, operator, recipient
     source: Mapped[str] = mapped_column(String(32))
     #: The reply or report that it rests on.
     evidence: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: When it ends by itself. None: never.
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The fingerprint of the "This wasn't me" link that made it: its holder may take it back.
+    link: Mapped[str | None] = mapped_column(String(32), unique=True)

@@ -32,12 +32,12 @@ class TransportState(Base):
 
 
 class Pace(Base):
-    """One row for each transport or recipient domain that asked us to slow down; it goes when all is well."""
+    """One row for each transport, provider or recipient domain that asked us to slow down; it goes when all is well."""
 
     __tablename__ = "paces"
 
-    #: transport:smtp or domain:example.com
-    key: Mapped[str] = mapped_column(String(300), primary_key=True)
+    #: transport:smtp, provider:smtp:gmail or domain:example.com
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
     #: Nothing is sent there before. In the past: when the level was last lowered, or the pause ended.
     until: Mapped[datetime] = mapped_column(UtcDateTime)
     #: How often in a row it asked, 1 or more: the next pause takes 2**level seconds.

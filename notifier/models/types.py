@@ -8,6 +8,10 @@ from sqlalchemy.types import TypeDecorator
 #: A primary key that never runs out; SQLite counts up only in a plain INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
+#: Arguments of a table whose ids stand in keys, tokens or the audit log. By default SQLite gives the highest id again
+#: once its row is gone, and the next row would inherit what was kept about the one before.
+NEVER_AGAIN = {"sqlite_autoincrement": True}
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, kept in UTC. Refuses naive ones: nobody can know what they mean."""

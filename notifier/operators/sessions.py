@@ -38,11 +38,8 @@ def start(session: Session, operator: Operator, *, by: Actor, now: datetime, how
     return token
 
 
-def resume(session: Session, token: str, *, now: datetime, touch: bool) -> tuple[Operator, bool] | None:
-    """The operator whose session this is, and whether anything was written; None where there is none any more.
-
-    With `touch` it counts as a request of a person. The caller commits.
-    """
+def resume(session: Session, token: str, *, now: datetime) -> tuple[Operator, bool] | None:
+    """The operator whose session this is, and whether it should be touched; None where there is none any more."""
     row = session.execute(
         select(Operator, OperatorSession)
         .join(OperatorSession, OperatorSession.operator_id == Operator.id)
@@ -56,16 +53,14 @@ def resume(session: Session, token: str, *, now: datetime, touch: bool) -> tuple
     if row is None:
         return None
     operator, own = row
-    stale = touch and own.seen_at <= now - TOUCH
-    if stale:
-        # Not through the object: two requests at once write the same row, and neither must fail.
-        session.execute(
-            update(OperatorSession)
-            .where(OperatorSession.id == own.id)
-            .values(seen_at=now)
-            .execution_options(synchronize_session=False)
-        )
-    return operator, stale
+    return operator, own.seen_at <= now - TOUCH
+
+
+def touch(session: Session, token: str, *, now: datetime) -> None:
+    """Let this count as a request of a person. The caller commits."""
+    # Not through the object: two requests at once write the same row, and neither must fail.
+    statement = update(OperatorSession).where(OperatorSession.token_hash == digest(token)).values(seen_at=now)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def end(session: Session, token: str, *, by: Actor) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 class BrokerAway(Exception):
@@ -22,5 +23,37 @@ class Queue:
 
     name: str
     length: int
-    #: The next to be taken, first.
-    next: Sequence[Waiting] = field(default_factory=tuple)
+    #: The next to be taken, first. None: this broker shows no message without handing it out.
+    next: Sequence[Waiting] | None = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMessage:
+    """One message that no worker could run. Nothing in it comes from the message's body."""
+
+    #: None: the broker does not tell.
+    at: datetime | None
+    queue: str
+    #: Empty: it named none that could be shown.
+    task: str
+    reason: str
+    #: Bytes of its body.
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The messages that no worker could run."""
+
+    #: Redis: all since it was emptied. RabbitMQ: those that its dead-letter queue still holds.
+    count: int
+    #: Newest first.
+    newest: Sequence[RejectedMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything that a look at the broker gives."""
+
+    queues: Sequence[Queue]
+    rejected: Rejected

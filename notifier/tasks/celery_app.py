@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery, Task
 from flask import Flask
+from kombu.entity import Exchange, Queue
 
 from notifier.config import Settings
 
@@ -18,7 +19,32 @@ CONTROL = "control"
 #: Runs on their way to becoming rows: for the workers of bulk mail, so that nobody's verification waits for one.
 EXPANSION = "expansion"
 
-REDIS = "notifier.tasks.redis_transport:Transport"
+#: Every queue that a worker must read.
+QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
+#: RabbitMQ moves rejected messages here. No worker reads it: operators do.
+REJECTED = "rejected"
+
+#: The scheme of a broker's address -> kombu's transport with our changes. Others are used as kombu has them.
+TRANSPORTS = {
+    "redis": "notifier.tasks.redis_transport:Transport",
+    "rediss": "notifier.tasks.redis_transport:Transport",
+    "amqp": "notifier.tasks.amqp_transport:Transport",
+    "amqps": "notifier.tasks.amqp_transport:SSLTransport",
+    "pyamqp": "notifier.tasks.amqp_transport:Transport",
+}
+
+#: Seconds between two signs of life of a worker and RabbitMQ. A connection that died in silence is given up after two.
+HEARTBEAT = 10
+
+#: Seconds between tries of workers and of beat to reach the broker: the first, how much longer each next one is, the
+#: longest. Celery's own grow to 30 s, and email would wait for that long after the broker is back.
+RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
+
+#: Seconds that connecting may take. RabbitMQ answers several times before a connection stands.
+CONNECT, CONNECT_RABBITMQ = 1, 3
+
+#: Bytes that the dead-letter queue may hold, however few its messages are.
+REJECTED_BYTES = 8 * 1024 * 1024
 
 
 class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
@@ -27,8 +53,13 @@ class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run in a fresh context: a fresh session."""
+        """Run in a fresh context: a fresh session. Nothing runs in a restored database that nobody has adopted.
+
+        What a task was told is only a hint: the sweep finds it again.
+        """
         with self.app.flask_app.app_context():
+            if self.app.flask_app.extensions["notifier.hold"].is_held():
+                return None
             return super().__call__(*args, **kwargs)
 
 
@@ -38,13 +69,22 @@ celery_app = Celery("notifier", task_cls=AppTask)
 def configure(app: Flask, settings: Settings) -> Celery:
     """Bind the Celery application to this Flask application and these settings."""
     celery_app.flask_app = app
+    celery_app.settings = settings
+    # What Celery made of an earlier configuration: queues, and connections for remote control.
+    for made in ("amqp", "control"):
+        celery_app.__dict__.pop(made, None)
     celery_app.conf.update(
         broker_url=settings.broker_url or "memory://",
-        broker_transport=REDIS if settings.broker_url.startswith(("redis", "rediss")) else None,
+        broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),
         broker_transport_options=worker_transport_options(settings.broker_url),
-        broker_connection_timeout=1,
+        broker_connection_timeout=CONNECT_RABBITMQ if is_rabbitmq(settings.broker_url) else CONNECT,
         broker_pool_acquire_timeout=1,
+        # For as long as it takes: a worker that ends while the broker is away does not come back by itself.
+        broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
+        # Redis refuses with channel errors while it is full or read-only: a reason to wait, not to end.
+        broker_channel_error_retry=True,
+        broker_heartbeat=HEARTBEAT,
         task_publish_retry=False,
         task_acks_late=False,
         task_ignore_result=True,
@@ -58,6 +98,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_default_queue=TRANSACTIONAL,
+        task_queues=[work_queue(name, settings.broker_url) for name in QUEUES],
         task_routes={
             **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge")},
             "notifier.expand_run": {"queue": EXPANSION},
@@ -69,17 +110,43 @@ def configure(app: Flask, settings: Settings) -> Celery:
     return celery_app
 
 
+def scheme_of(broker_url: str) -> str:
+    """The scheme of the address; of several addresses (failover), that of the first."""
+    return broker_url.partition("://")[0].lower()
+
+
+def is_redis(broker_url: str) -> bool:
+    """True for a server that speaks Redis' protocol."""
+    return scheme_of(broker_url) in {"redis", "rediss"}
+
+
+def is_rabbitmq(broker_url: str) -> bool:
+    """True for a server that speaks AMQP 0-9-1."""
+    return scheme_of(broker_url) in {"amqp", "amqps", "pyamqp"}
+
+
+def work_queue(name: str, broker_url: str) -> Queue:
+    """One of `QUEUES`. RabbitMQ moves what a worker rejects to the dead-letter queue."""
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": REJECTED}
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=dead if is_rabbitmq(broker_url) else None)
+
+
+def rejected_queue(kept: int) -> Queue:
+    """RabbitMQ's dead-letter queue: the newest `kept` messages that were rejected."""
+    limits = {"x-max-length": kept, "x-max-length-bytes": REJECTED_BYTES, "x-overflow": "drop-head"}
+    return Queue(REJECTED, Exchange(""), routing_key=REJECTED, queue_arguments=limits)
+
+
 def worker_transport_options(broker_url: str) -> dict[str, Any]:
     """Fail fast, retry seldom. A worker's read blocks for a second at a time, so 2 s is the least."""
-    if not broker_url.startswith(("redis", "rediss")):
-        return {}
+    fail_fast = {"max_retries": 0, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+    if not is_redis(broker_url):
+        # RabbitMQ stops reading while it is short of memory or disk space: nothing may wait for it without end.
+        return fail_fast | {"write_timeout": 2} if is_rabbitmq(broker_url) else {}
     return {
+        **fail_fast,
         "socket_connect_timeout": 0.5,
         "socket_timeout": 2,
-        "max_retries": 0,
-        "interval_start": 0,
-        "interval_step": 0.1,
-        "interval_max": 0.2,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
     }

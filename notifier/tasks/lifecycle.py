@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import structlog
 from celery import signals
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
+from notifier.config import Settings
 from notifier.delivery.replay import replay
 from notifier.extensions import db
 from notifier.tasks.celery_app import celery_app
+
+log = structlog.get_logger(__name__)
 
 
 def _app() -> Flask:
@@ -63,7 +68,24 @@ def keep_out_of_the_way(**_: Any) -> None:
 def settle_what_lost_workers_left(**_: Any) -> None:
     """Workers of this host that were killed: their journals tell what they sent."""
     with _app().app_context():
-        replay(db.session, _app().extensions["notifier.journals"])
+        _replay()
+
+
+def _replay() -> None:
+    app = _app()
+    settings: Settings = app.extensions["notifier.settings"]
+    replay(db.session, app.extensions["notifier.journals"], alone_from=settings.mail_deaths)
+
+
+@signals.worker_process_init.connect(weak=False)
+def settle_what_a_sibling_left(**_: Any) -> None:
+    """A process that was killed is replaced at once: its successor settles what it left, before its leases end."""
+    with _app().app_context():
+        try:
+            _replay()
+        except SQLAlchemyError as error:
+            # The next sweep of this host tries again, and after that the leases end.
+            log.warning("replay.database_away", error=type(error).__name__)
 
 
 @signals.worker_ready.connect(weak=False)

@@ -2,20 +2,24 @@
 
 import base64
 import json
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
+from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
+from kombu.exceptions import KombuError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from notifier.overview.queues import BrokerAway, Queue, Waiting
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
+from notifier.overview.queues import BrokerAway, Look, Queue, Rejected, Waiting
+from notifier.tasks import rejected
+from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
+from notifier.tasks.reading import TASK_NAME
 
-QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
-
-#: Messages that are shown of each queue.
+#: Messages that are shown of each queue, and of the rejected ones.
 SAMPLE = 10
 
 #: Keys of a batch that are named.
@@ -25,20 +29,26 @@ KEYS = 5
 TIMEOUT = 0.5
 
 
-def peek(celery: Celery) -> list[Queue]:
+def peek(celery: Celery) -> Look:
     """Every queue with its length and its next messages. Raises BrokerAway with words for people."""
     url = str(celery.conf.broker_url)
-    if not url.startswith(("redis", "rediss")):
-        raise BrokerAway("No broker is configured, so nothing can wait there. Set REDIS_URL, or start ./run up.")
-    client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
+    if not (is_redis(url) or is_rabbitmq(url)):
+        raise BrokerAway(
+            "No broker is configured, so nothing can wait there. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up."
+        )
     try:
-        with client:
-            return [_look(client, name) for name in QUEUES]
-    except (RedisError, OSError) as error:
+        return _peek_redis(url) if is_redis(url) else _peek_rabbitmq(celery)
+    except (RedisError, AMQPError, KombuError, OSError) as error:
         raise BrokerAway(
             f"The broker does not answer ({type(error).__name__}). Mail is safe in the ledger: the sweep enqueues it "
             "when the broker is back."
         ) from error
+
+
+def _peek_redis(url: str) -> Look:
+    client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
+    with client:
+        return Look([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE))
 
 
 def _look(client: Any, name: str) -> Queue:
@@ -52,7 +62,9 @@ def _read(message: bytes) -> Waiting:
         envelope = json.loads(message)
         task = str(envelope["headers"]["task"])
         arguments = json.loads(base64.b64decode(envelope["body"]))[0]
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return Waiting("?", "a message that is not ours")
+    if not TASK_NAME.fullmatch(task):
         return Waiting("?", "a message that is not ours")
     return Waiting(task, _about(arguments))
 
@@ -65,3 +77,29 @@ def _about(arguments: Any) -> str:
             shown = ", ".join(f"#{key}" for key in keys[:KEYS])
             return shown if len(keys) <= KEYS else f"{shown} and {len(keys) - KEYS:,} more"
     return ""
+
+
+def _peek_rabbitmq(celery: Celery) -> Look:
+    patience = {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
+    with celery.connection_for_read(connect_timeout=TIMEOUT, transport_options=patience) as connection:
+        connection.ensure_connection(max_retries=0)
+        queues = [Queue(name, _length(connection, name), None) for name in QUEUES]
+        return Look(queues, _rejected_by_rabbitmq(connection))
+
+
+def _length(connection: Any, name: str) -> int:
+    """Return how many messages are ready in a queue; 0 if there is no such queue yet."""
+    with closing(connection.channel()) as channel:
+        try:
+            return int(channel.queue_declare(name, passive=True).message_count)
+        except NotFound:
+            return 0
+
+
+def _rejected_by_rabbitmq(connection: Any) -> Rejected:
+    nothing: Sequence[Any] = ()
+    with closing(connection.channel()) as channel:
+        try:
+            return rejected.read_rabbitmq(channel, SAMPLE)
+        except NotFound:
+            return Rejected(0, nothing)

@@ -1,15 +1,49 @@
-"""Does the broker answer?"""
+"""Does the broker answer, are there workers for every queue, and was a message rejected?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from notifier import clock
+from notifier.config import Settings
 from notifier.healthcheck import Finding
+from notifier.overview.queues import BrokerAway, RejectedMessage
+from notifier.tasks.peek import peek
+from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
+
+NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
+
+#: Seconds for which a rejected message counts as trouble. Afterwards it is only shown.
+TROUBLE = 3600.0
+
+
+def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], Finding]]:
+    """All probes of this module by the names of their findings. `configured`: the broker can be connected to."""
+    found = bool(settings.broker_url)
+    return {
+        "rate limits": partial(probe_limits, settings),
+        "broker": partial(probe_broker, celery, configured=configured),
+        "workers": partial(probe_workers, celery, configured=found),
+        "queues": partial(probe_queues, celery, configured=found),
+        "rejected messages": partial(probe_rejected, celery, configured=found),
+    }
+
+
+def probe_limits(settings: Settings) -> Finding:
+    """Say where limits are counted: RabbitMQ carries messages and cannot count."""
+    if settings.redis_url:
+        return Finding("rate limits", ok=True, detail="counted in Redis, for all processes together")
+    detail = "each web process counts for itself, and the rates of campaigns are not kept: limits need REDIS_URL"
+    return Finding("rate limits", ok=True, detail=detail)
 
 
 def probe_broker(celery: Celery, *, configured: bool) -> Finding:
     """Connect once, without retries."""
     if not configured:
-        return Finding("broker", ok=False, detail="none is configured: set REDIS_URL, or start ./run up")
+        return Finding("broker", ok=False, detail=NO_BROKER)
     try:
         with celery.connection_for_write(connect_timeout=1) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
@@ -19,14 +53,49 @@ def probe_broker(celery: Celery, *, configured: bool) -> Finding:
 
 
 def probe_workers(celery: Celery, *, configured: bool) -> Finding:
-    """Ask the workers to answer, for half a second."""
+    """Ask the workers to answer, for a second."""
     if not configured:
         return Finding("workers", ok=False, detail="without a broker nobody can reach them")
     try:
-        answers = celery.control.ping(timeout=0.5)
-    except (OperationalError, OSError) as error:
+        names = sorted(read_by_workers(celery))
+    except AWAY as error:
         return Finding("workers", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}")
-    names = sorted(name for answer in answers or [] for name in answer)
+    figures = {"names": names}
     if not names:
-        return Finding("workers", ok=False, detail="none answers: start one, or ./run up")
-    return Finding("workers", ok=True, detail=", ".join(names))
+        return Finding("workers", ok=False, detail="none answers: start one, or ./run up", figures=figures)
+    return Finding("workers", ok=True, detail=", ".join(names), figures=figures)
+
+
+def probe_queues(celery: Celery, *, configured: bool) -> Finding:
+    """Ask the workers which queues they read."""
+    if not configured:
+        return Finding("queues", ok=False, detail="there are none without a broker")
+    try:
+        missing = without_reader(read_by_workers(celery))
+    except AWAY as error:
+        return Finding("queues", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}")
+    detail = advice(missing) if missing else "each has a worker that reads it"
+    return Finding("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
+
+
+def probe_rejected(celery: Celery, *, configured: bool) -> Finding:
+    """Count the messages that no worker could run."""
+    name = "rejected messages"
+    if not configured:
+        return Finding(name, ok=True, detail="there are none without a broker")
+    try:
+        rejected = peek(celery).rejected
+    except BrokerAway as error:
+        return Finding(name, ok=False, detail=str(error))
+    figures = {"count": rejected.count, "newest": [_for_programs(message) for message in rejected.newest]}
+    if not rejected.newest:
+        return Finding(name, ok=True, detail="none", figures=figures)
+    newest = rejected.newest[0]
+    age = None if newest.at is None else (clock.now() - newest.at).total_seconds()
+    when = "" if age is None else f" {age:.0f} s ago"
+    detail = f"{rejected.count}; the newest{when} in {newest.queue or 'a queue'}: {newest.reason}"
+    return Finding(name, ok=age is not None and age > TROUBLE, detail=detail, figures=figures)
+
+
+def _for_programs(message: RejectedMessage) -> dict[str, object]:
+    return asdict(message) | {"at": message.at.isoformat() if message.at else None}

@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 from kombu import pools
 
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
+from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL, is_rabbitmq, is_redis
 
 #: Keys in one message: many enough that Celery costs little and connections stay busy. They are claimed in
 #: smaller chunks.
@@ -17,6 +17,11 @@ RUN_NOW_EXPIRES = 300
 
 #: A request waits so long for a broker that hangs, in seconds; a worker's own connection waits longer.
 PUBLISH_TIMEOUT = 0.1
+#: The same for RabbitMQ, for each step: it answers several times before a connection stands.
+PUBLISH_TIMEOUT_RABBITMQ = 0.25
+
+#: RabbitMQ's end of a kept connection may be gone: one more try, at once, with a new one.
+AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 class Publisher:
@@ -43,7 +48,7 @@ class Publisher:
             return
         with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
             for run_id in run_ids:
-                task.apply_async((run_id,), producer=producer, retry=False, queue=EXPANSION)
+                task.apply_async((run_id,), queue=EXPANSION, **self._options(producer))
 
     def run_now(self, chore: str) -> None:
         """Trigger one of the periodic chores ("sweep") besides its schedule. Raises as sending keys does."""
@@ -52,10 +57,10 @@ class Publisher:
             task.apply_async()
             return
         with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
-            task.apply_async(producer=producer, retry=False, queue=CONTROL, expires=RUN_NOW_EXPIRES)
+            task.apply_async(queue=CONTROL, expires=RUN_NOW_EXPIRES, **self._options(producer))
 
     def _send(self, keys: Sequence[int], bulk: bool, producer: Any) -> None:
-        options = {"producer": producer, "retry": False, "queue": BULK if bulk else TRANSACTIONAL}
+        options = self._options(producer) | {"queue": BULK if bulk else TRANSACTIONAL}
         if not bulk:
             task = self._celery.tasks["notifier.deliver_notification"]
             for key in keys:
@@ -65,10 +70,19 @@ class Publisher:
         for start in range(0, len(keys), BATCH):
             task.apply_async((list(keys[start : start + BATCH]),), **options)
 
+    def _options(self, producer: Any) -> dict[str, Any]:
+        if is_rabbitmq(self._celery.conf.broker_url):
+            return {"producer": producer, "retry": True, "retry_policy": AGAIN}
+        return {"producer": producer, "retry": False}
+
     def _pool(self) -> Any:
         url = self._celery.conf.broker_url
-        options = {}
-        if url.startswith(("redis", "rediss")):
+        patience: dict[str, Any] = {}
+        if is_redis(url):
             options = {"socket_connect_timeout": PUBLISH_TIMEOUT, "socket_timeout": PUBLISH_TIMEOUT}
+            patience = {"transport_options": options}
+        elif is_rabbitmq(url):
+            options = {"read_timeout": PUBLISH_TIMEOUT_RABBITMQ, "write_timeout": PUBLISH_TIMEOUT_RABBITMQ}
+            patience = {"transport_options": options, "connect_timeout": PUBLISH_TIMEOUT_RABBITMQ}
         # kombu keeps one pool for each distinct connection, and empties it after a fork.
-        return pools.producers[self._celery.connection_for_write(transport_options=options)]
+        return pools.producers[self._celery.connection_for_write(**patience)]

@@ -1,31 +1,54 @@
-"""kombu's Redis transport, with one change: an entry of a queue that is no message is thrown away, not fatal.
+"""kombu's Redis transport, with two changes: neither an entry that is not a message nor a lost server ends a worker.
 
-kombu 5.7 lets the error of its JSON reader out of the event loop, which ends the worker. The row is the truth, so
-nothing is lost with an entry that nobody can read: the sweep rings for whatever it was meant for.
+kombu 5.7 lets the errors of its reader out of the event loop, and those of closing channels whose server is gone. The
+row is the truth, so no email is lost with an entry that is not readable, or with a message that a lost connection did
+not give back: the sweep enqueues the rows that it was meant for.
 """
 
-from json import JSONDecodeError
 from queue import Empty
 from typing import Any
 
 import structlog
 from kombu.transport import redis, virtual
+from kombu.utils.json import loads
+
+from notifier.tasks import rejected
 
 log = structlog.get_logger(__name__)
 
+#: What kombu raises over an entry that is not what it stores; connections fail with other errors.
+OF_THE_MESSAGE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+#: Delivery tags of messages that channels of this process held when their server was gone.
+_not_given_back: set[str] = set()
+
 
 class _NotAMessage(ValueError):
-    """JSON, but not what kombu stores."""
+    """The entry is not what kombu stores."""
 
 
 class Message(virtual.Message):
-    """A message; what is none is told apart from a fault in handling one."""
+    """A message with the fields that kombu reads before the consumer sees it; its body stays as it came."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        match payload:
+            case {
+                "body": str(),
+                "headers": dict(headers),
+                "properties": {
+                    "delivery_tag": str(),
+                    "delivery_info": {"exchange": str(), "routing_key": str()},
+                },
+            }:
+                # kombu would decompress while it receives: a small body may become larger than the memory.
+                payload = payload | {"headers": {name: headers[name] for name in headers if name != "compression"}}
+            case _:
+                raise _NotAMessage
         try:
-            super().__init__(payload, channel, **kwargs)  # type: ignore[no-untyped-call]  # as all of kombu
-        except (AttributeError, KeyError, TypeError) as error:
-            raise _NotAMessage(type(error).__name__) from error
+            super().__init__(payload, channel, **kwargs)
+        except OF_THE_MESSAGE as error:
+            raise _NotAMessage from error
 
 
 class Channel(redis.Channel):
@@ -34,12 +57,87 @@ class Channel(redis.Channel):
     Message = Message
 
     def _brpop_read(self, **options: Any) -> Any:
+        """As kombu 5.7 does it, in three steps: read the reply, decode the entry, deliver the message."""
         try:
-            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-        except (JSONDecodeError, UnicodeDecodeError, _NotAMessage) as error:
-            # What it held is not logged: it may be anything.
-            log.error("broker.entry_unreadable", error=type(error).__name__)
-            raise Empty from None
+            queue, entry = self._read_reply(**options)
+            self._queue_cycle.rotate(queue)
+            try:
+                self.connection._deliver(_decode(entry), queue)
+            except _NotAMessage:
+                self.keep_rejected(rejected.Record.of_entry(queue, len(entry)))
+                raise Empty from None
+        finally:
+            self._in_poll = None  # type: ignore[assignment]  # kombu infers bool
+            self._flush_brpop_reauth()
+        return True
+
+    def _read_reply(self, **options: Any) -> tuple[str, bytes]:
+        try:
+            reply = self.client.parse_response(self.client.connection, "BRPOP", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        if not reply:
+            raise Empty
+        queue, entry = reply
+        return queue.decode().rsplit(self.sep, 1)[0], entry
+
+    def keep_rejected(self, record: rejected.Record) -> None:
+        """Add to the capped list that operators see. Raise what the client of Redis raises."""
+        with self.conn_or_acquire() as client:
+            rejected.add_to_redis(client, record)
+
+    def close(self) -> None:
+        """As kombu's; if the server is gone, without a word to it.
+
+        kombu asks it to delete bindings and to take messages back. That fails, and when Celery closes the channel
+        again, kombu has forgotten the address: an AttributeError would end the worker.
+        """
+        held = set(self._qos._delivered) if self._qos else set()
+        try:
+            super().close()
+        except (*self.connection_errors, self.ResponseError, AttributeError) as error:
+            log.info("broker.channel_closed_alone", error=type(error).__name__, held=len(held))
+            _not_given_back.update(held)
+            self._close_alone()
+
+    def give_back(self) -> None:
+        """Put the messages back into their queues that this process held when it lost its connection.
+
+        Redis keeps them aside, for an hour by default: a batch of 1,000 emails would wait for so long. Raises what the
+        client raises.
+        """
+        while _not_given_back:
+            tag = next(iter(_not_given_back))
+            self.qos.restore_by_tag(tag)
+            _not_given_back.discard(tag)
+
+    def _close_alone(self) -> None:
+        self.closed = True
+        self._in_poll = None  # type: ignore[assignment]  # kombu infers bool
+        self._disconnect_pools()
+        self._close_clients()
+        if self.connection is not None:
+            self.connection.cycle.discard(self)
+            self.connection.close_channel(self)
+
+    def _receive_one(self, client: Any) -> bool:
+        """Remote control and events: no email depends on them, so one that is not readable is only logged."""
+        try:
+            return bool(super()._receive_one(client))
+        except Empty:
+            return False
+        except OF_THE_MESSAGE as error:
+            log.error("broker.broadcast_unreadable", error=type(error).__name__)
+            return False
+
+
+def _decode(entry: bytes) -> Any:
+    try:
+        return loads(entry.decode())
+    except Exception as error:
+        # JSON with kombu's own types: a decoder of one of them raises whatever the value makes it raise.
+        raise _NotAMessage from error
 
 
 class Transport(redis.Transport):

@@ -20,7 +20,7 @@ from notifier.models import User
 from notifier.preferences import DIGEST, REFUSABLE, How, Wish
 from notifier.tokens import BadToken, ConsentClaim
 from notifier.web.forms import FREQUENCIES, PreferencesForm
-from notifier.web.limits import link_limits
+from notifier.web.limits import limited_link
 
 consent = Blueprint("consent", __name__)
 
@@ -39,13 +39,6 @@ class Reader:
     claim: ConsentClaim
     email: str
     identity_key: str
-
-
-def limited(view: View) -> View:
-    """Put the limits of these pages on a view."""
-    for limit in link_limits:
-        view = limit(view)
-    return view
 
 
 @consent.get("/u/<token>")
@@ -75,7 +68,7 @@ csrf.exempt(unsubscribe)  # it looks by itself, see _how
 
 
 @consent.post("/u/<token>/undo")
-@limited
+@limited_link
 def undo(token: str) -> Answer:
     """This category again, as it was before."""
     reader = _unsubscriber(token)
@@ -97,7 +90,7 @@ def choose(token: str) -> Answer:
 
 
 @consent.post("/preferences/<token>")
-@limited
+@limited_link
 def save(token: str) -> Answer:
     """Keep what was chosen, and show it."""
     reader = _chooser(token)

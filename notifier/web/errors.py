@@ -1,16 +1,27 @@
 """Error pages: plain words, the next step, nothing about the inside."""
 
 import math
+from contextlib import suppress
 
 import structlog
-from flask import Flask, render_template, request
+from flask import Flask, make_response, render_template, request
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
 from notifier import clock
 from notifier.extensions import db, limiter
+from notifier.outages import is_outage
 
 log = structlog.get_logger(__name__)
+
+#: What a client is told to wait while the database is away, in seconds.
+RETRY_AFTER = 10
+
+AWAY = (
+    "Our database doesn't answer right now. What you just sent may not have been saved. Please try again in a moment."
+)
 
 
 def handle(error: HTTPException) -> tuple[str, int] | Response:
@@ -22,7 +33,11 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
         return response
     retry_after = _retry_after(code)
     explanation = getattr(error, "for_people", None)
-    page = render_template(_template(), code=code, retry_after=retry_after, explanation=explanation)
+    try:
+        page = render_template(_template(), code=code, retry_after=retry_after, explanation=explanation)
+    except SQLAlchemyError as failure:
+        # The pages of operators ask who is signed in.
+        return handle_outage(failure)
     response.set_data(page)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
@@ -37,10 +52,26 @@ def _retry_after(code: int) -> int | None:
     return max(1, math.ceil(limiter.current_limit.reset_at - clock.now().timestamp()))
 
 
-def handle_crash(error: InternalServerError) -> tuple[str, int]:
+def handle_outage(error: BaseException) -> Response:
+    """503 where the database is away. Any other error of the database is a fault of ours: it is raised again."""
+    if not is_outage(error):
+        raise error
+    with suppress(SQLAlchemyError):  # the connection is what broke
+        db.session.rollback()
+    cause = getattr(error, "orig", None) or error
+    log.error("request.database_unavailable", endpoint=request.endpoint, error=type(cause).__name__)
+    page = render_template(_template(), code=503, retry_after=RETRY_AFTER, explanation=AWAY)
+    response = make_response(page, 503)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def handle_crash(error: InternalServerError) -> tuple[str, int] | Response:
     """A fault of ours: logged with its traceback, shown without."""
+    original: BaseException | None = getattr(error, "original_exception", None)
+    if original is not None and is_outage(original):
+        return handle_outage(original)
     db.session.rollback()
-    original = getattr(error, "original_exception", None)
     log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
     return render_template(_template(), code=500, retry_after=None, explanation=None), 500
 
@@ -50,7 +81,14 @@ def _template() -> str:
     return "admin/error.html" if request.path.startswith("/admin") else "web/error.html"
 
 
+def _log_nothing(_exc_info: object) -> None:
+    """Flask's own line has the path, which may hold a token. `handle_crash` logs the endpoint."""
+
+
 def init_app(app: Flask) -> None:
     """Show these pages for every error of `app`."""
+    app.log_exception = _log_nothing  # type: ignore[assignment, method-assign]
     app.register_error_handler(HTTPException, handle)
     app.register_error_handler(InternalServerError, handle_crash)
+    app.register_error_handler(DBAPIError, handle_outage)
+    app.register_error_handler(PoolTimeoutError, handle_outage)

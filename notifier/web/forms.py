@@ -7,7 +7,6 @@ from zoneinfo import available_timezones
 from flask import current_app
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, RadioField, StringField, SubmitField, ValidationError
-from wtforms.validators import Optional
 
 from notifier.accounts import Applicant
 from notifier.addresses import Address, AddressError, parse_address
@@ -16,7 +15,7 @@ from notifier.models import Frequency
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
-#: A name that looks like a link turns our mail to a stranger into somebody's advertisement.
+#: A name is in no email before its owner confirmed. But others may see it next to what they do: no advertisement there.
 _LINK = re.compile(
     r"://|\bwww\.|\w\.\w{2,}/|\.(app|biz|click|club|cn|co|com|dev|info|io|link|me|net|online|org|ru|shop|site|top|xyz)\b",
     re.IGNORECASE,
@@ -43,7 +42,7 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
 class SignupForm(AddressForm):
     """An address and, if people like, what to call them."""
 
-    display_name = StringField("Name", validators=[Optional()])
+    display_name = StringField("Name")
     #: Filled in by the browser where it can; never a reason to refuse anybody.
     locale = HiddenField()
     timezone = HiddenField()
@@ -58,14 +57,15 @@ class SignupForm(AddressForm):
         if "@" not in field.data and _LINK.search(unicodedata.normalize("NFKC", field.data)):
             raise ValidationError("A name cannot contain a web address.")
 
-    def applicant(self) -> Applicant:
-        """The checked values."""
+    def applicant(self, network: str) -> Applicant:
+        """Return the checked values, of somebody in this network."""
         locale, zone = self.locale.data or "", self.timezone.data or ""
         return Applicant(
             address=self.address,
             display_name=self.display_name.data or "",
             locale=locale if _LOCALE.fullmatch(locale) else "en",
             timezone=zone if zone in _ZONES else "UTC",
+            network=network,
         )
 
 

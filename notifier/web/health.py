@@ -1,12 +1,15 @@
-"""/healthz: does the web process answer, and its database?"""
+"""/healthz: does the web process answer, and its database, with the schema that this code needs?"""
+
+from typing import cast
 
 import structlog
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from notifier import identity
 from notifier.extensions import db
+from notifier.schema import Schema
 
 log = structlog.get_logger(__name__)
 
@@ -15,11 +18,20 @@ health = Blueprint("health", __name__)
 
 @health.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """200 when web and database answer, 503 when the database does not."""
+    """200 when sign-ups can be served; 503, with the reason in one line, when they cannot."""
+    schema = cast("Schema", current_app.extensions["notifier.schema"])
     try:
-        db.session.execute(text("SELECT 1"))
+        state = schema.state(db.session.connection())
+        restored = not state.behind and identity.is_restored(db.session())
         db.session.rollback()
     except SQLAlchemyError as error:
         log.error("health.database_unavailable", error=type(error).__name__)
-        return jsonify(status="unavailable", database="unavailable"), 503
-    return jsonify(status="ok", database="ok"), 200
+        detail = "the database does not answer"
+        return jsonify(status="unavailable", database="unavailable", schema="unknown", detail=detail), 503
+    if state.behind:
+        log.error("health.schema_behind", detail=state.detail)
+        return jsonify(status="unavailable", database="ok", schema="behind", detail=state.detail), 503
+    if restored:
+        log.error("health.database_restored")
+        return jsonify(status="unavailable", database="restored", schema="ok", detail=identity.HELD), 503
+    return jsonify(status="ok", database="ok", schema="ok"), 200

@@ -4,11 +4,12 @@ Redis holds the counts; without it each process counts for itself, so the limits
 """
 
 import hashlib
-from ipaddress import IPv4Address, ip_address
+from collections.abc import Callable
+from typing import Any
 
-from flask import request
-from flask_limiter.util import get_remote_address
+from flask import Response, request
 
+from notifier import clients
 from notifier.addresses import AddressError, abuse_key, parse_address
 from notifier.extensions import limiter
 
@@ -19,21 +20,13 @@ IN_ALL = "3000 per minute"
 PER_LINK = "20 per minute; 200 per day"
 
 
-def network() -> str:
-    """The client's /24 (IPv4) or /64 (IPv6)."""
-    client = ip_address(get_remote_address())
-    if isinstance(client, IPv4Address):
-        return str(client).rpartition(".")[0]
-    return client.exploded[:19]
-
-
 def typed_address() -> str:
     """A digest of the address in the form, without its tag and dots; addresses never reach Redis."""
     text = request.form.get("email", "")[:1000]
     try:
         key = abuse_key(parse_address(text))
     except AddressError:
-        key = f"{get_remote_address()} {text}"  # what is no address is nobody else's
+        key = f"{clients.client()} {text}"  # what is no address is nobody else's
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
 
 
@@ -43,11 +36,20 @@ def link() -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:24]
 
 
+def _was_taken(response: Response) -> bool:
+    """Whether a form did something: what was refused must not use up what everyone shares."""
+    return response.status_code < 400
+
+
+_in_all = limiter.shared_limit(
+    lambda: IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"], deduct_when=_was_taken
+)
+
 form_limits = [
     limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
-    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=network, methods=["POST"]),
+    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=clients.network, methods=["POST"]),
     limiter.shared_limit(PER_ADDRESS, scope="forms-address", key_func=typed_address, methods=["POST"]),
-    limiter.shared_limit(IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"]),
+    _in_all,
 ]
 
 #: For what people decide on the pages behind a link in a mail. Unsubscribing has no limit at all: thousands of
@@ -55,7 +57,14 @@ form_limits = [
 #: because a second one changes nothing until somebody undoes the first.
 link_limits = [
     limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
-    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=network, methods=["POST"]),
+    limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=clients.network, methods=["POST"]),
     limiter.shared_limit(PER_LINK, scope="forms-link", key_func=link, methods=["POST"]),
-    limiter.shared_limit(IN_ALL, scope="forms-all", key_func=lambda: "all", methods=["POST"]),
+    _in_all,
 ]
+
+
+def limited_link(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the limits of pages behind a link on a view."""
+    for limit in link_limits:
+        view = limit(view)
+    return view

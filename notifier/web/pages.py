@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import cast
 
-from flask import Blueprint, Response, current_app, redirect, render_template, session, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from notifier import clients
 from notifier.accounts import Accounts, Verification
+from notifier.addresses import Address
 from notifier.extensions import db
+from notifier.transaction import check_answers
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
 
@@ -16,7 +19,14 @@ pages = Blueprint("web", __name__, static_folder="static", static_url_path="/sta
 Answer = str | WerkzeugResponse | tuple[str, int]
 View = Callable[..., Answer]
 
+#: Registered as `app.extensions["notifier.challenge"]`: called in the request. Returns None for a person who passed,
+#: else what to answer, such as a page with a puzzle and the fields of the form; nothing is stored then.
+Challenge = Callable[[], Answer | None]
+
 _TYPED = "typed_address"
+
+#: Pages that lead to a form and ask the database nothing themselves.
+_WITHOUT_ROWS = frozenset({"web.index", "web.signup", "web.check_inbox"})
 
 
 def accounts() -> Accounts:
@@ -29,6 +39,13 @@ def limited(view: View) -> View:
     for limit in form_limits:
         view = limit(view)
     return view
+
+
+@pages.before_request
+def need_database() -> None:
+    """Say that the database is away before somebody fills in a form that cannot be stored."""
+    if request.endpoint in _WITHOUT_ROWS and request.method != "POST":
+        check_answers(db.session())
 
 
 @pages.get("/")
@@ -46,7 +63,11 @@ def signup() -> Answer:
         return render_template("web/signup.html", form=form)
     if not form.validate():
         return render_template("web/signup.html", form=form), 400
-    accounts().register(db.session(), form.applicant())
+    applicant = form.applicant(clients.network())
+    asked = _challenge(applicant.address)
+    if asked is not None:
+        return asked
+    accounts().register(db.session(), applicant)
     db.session.commit()
     return _to_inbox(form)
 
@@ -69,9 +90,26 @@ def resend() -> Answer:
     form = AddressForm()
     if not form.validate():
         return render_template("web/verify_failed.html", form=form, expired=False), 400
-    accounts().resend(db.session(), form.address)
+    asked = _challenge(form.address)
+    if asked is not None:
+        return asked
+    accounts().resend(db.session(), form.address, clients.network())
     db.session.commit()
     return _to_inbox(form)
+
+
+def _challenge(address: Address) -> Answer | None:
+    """While first emails to this domain or for this network are slowed, ask the application's own challenge, if any.
+
+    Whether it is asked says nothing about the address: only its domain and the visitor's network count.
+    """
+    challenge: Challenge | None = current_app.extensions["notifier.challenge"]
+    if challenge is None or not accounts().is_slowed(db.session(), address, clients.network()):
+        return None
+    answer = challenge()
+    if answer is not None:
+        db.session.rollback()
+    return answer
 
 
 @pages.get("/verify/<token>")

@@ -1,12 +1,21 @@
 """Headers that every answer carries, and one log line for each request."""
 
+import re
 import time
+from collections.abc import Iterable
 from functools import partial
-from urllib.parse import unquote_to_bytes
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import structlog
 from flask import Flask, abort, g, request
 from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from notifier.clients import parse_client
 
 log = structlog.get_logger(__name__)
 
@@ -14,6 +23,11 @@ CSP = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "img-src 'self'; script-src 'self'; style-src 'self'"
 )
+
+#: Load balancers ask these by the address of a process, not by our name. Their answers name no host.
+PROBES = frozenset({"/healthz"})
+
+_IPV6_HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?\Z")
 
 ROUTINE = frozenset({"health.healthz", "web.static", "admin_assets.static"})
 
@@ -27,13 +41,41 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask, *, https: bool) -> None:
-    """Guard every answer of `app`; `https` adds HSTS."""
+def init_app(app: Flask, public_url: str) -> None:
+    """Guard every answer of `app`; an https `public_url` adds HSTS."""
+    parts = urlsplit(public_url)
+    https = parts.scheme == "https"
     extra = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
+    app.wsgi_app = answer_probes(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    if parts.hostname and ":" in parts.hostname:
+        app.wsgi_app = accept_ipv6(app.wsgi_app, ip_address(parts.hostname))  # type: ignore[assignment, method-assign]
     app.before_request(_start_clock)
     app.before_request(_refuse_undecodable_forms)
     app.after_request(partial(_harden, HEADERS | extra))
     app.after_request(_record)
+
+
+def answer_probes(app: "WSGIApplication") -> "WSGIApplication":
+    """Let PROBES, and nothing else, be asked with any Host header, or with none (HTTP/1.0)."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO") in PROBES:
+            environ["HTTP_HOST"] = "localhost"  # which is always trusted
+        return app(environ, start_response)
+
+    return answer
+
+
+def accept_ipv6(app: "WSGIApplication", own: IPv4Address | IPv6Address) -> "WSGIApplication":
+    """Let the IPv6 address of PUBLIC_URL be the Host: Werkzeug's list of trusted hosts can hold none."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        found = _IPV6_HOST.match(environ.get("HTTP_HOST", ""))
+        if found and parse_client(found[1]) == own:
+            environ["HTTP_HOST"] = "localhost"  # which is always trusted; no link is built from it
+        return app(environ, start_response)
+
+    return answer
 
 
 def _start_clock() -> None:

@@ -7,6 +7,7 @@ that was not handed in as plain values.
 
 from notifier.words.aside import draw_aside
 from notifier.words.errors import WordsError
+from notifier.words.language import TAG, direction_of, language_of
 from notifier.words.layout import Filled, lay_out
 from notifier.words.reading import parse
 from notifier.words.shapes import Sample, shape_of
@@ -14,13 +15,16 @@ from notifier.words.texts import FIELDS, Checked, Drawn, Words
 
 __all__ = [
     "FIELDS",
+    "TAG",
     "Checked",
     "Drawn",
     "Filled",
     "Sample",
     "Words",
     "WordsError",
+    "direction_of",
     "draw_aside",
+    "language_of",
     "lay_out",
     "parse",
     "shape_of",

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,23 @@ from typing import Any
 from notifier.words.errors import WordsError
 from notifier.words.texts import Drawn, Words
 
-#: Seconds until it is killed, whatever it does. It limits its own computing time far below: see `child`.
-PATIENCE = 4.0
+#: Seconds until it is killed. It limits its own computing time far below (see `child`), so it is this machine that is
+#: slow, not the text.
+PATIENCE = 10.0
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TOO_MUCH = "This takes too long, or too much memory. Write it simpler."
+_BUSY = "The server is too busy to check this now. Try again in a moment."
 
 
-def draw_aside(words: Words, offered: Mapping[str, Any], context: Mapping[str, Any], *, content: bool = False) -> Drawn:
-    """What `Checked(words, offered).draw(context)` gives, from a process of its own.
+def draw_aside(
+    words: Words, offered: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]], *, content: bool = False
+) -> list[Drawn]:
+    """Return what `Checked(words, offered).draw` gives for each of `contexts`, from one process of its own.
 
-    `offered` and `context` are plain values. Raises WordsError as that does, and where the process had to be ended.
+    `offered` and `contexts` are plain values. Raises WordsError as that does, and where the process had to be ended.
     """
-    asked = json.dumps({"words": asdict(words), "offered": offered, "context": context, "content": content})
+    asked = json.dumps({"words": asdict(words), "offered": offered, "contexts": contexts, "content": content})
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "notifier.words.child"],
@@ -32,10 +36,10 @@ def draw_aside(words: Words, offered: Mapping[str, Any], context: Mapping[str, A
             env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise WordsError(_TOO_MUCH) from None
+        raise WordsError(_BUSY) from None
     if ended.returncode != 0:
         raise WordsError(_TOO_MUCH)
     answer = json.loads(ended.stdout)
     if "error" in answer:
         raise WordsError(**answer["error"])
-    return Drawn(**answer["drawn"])
+    return [Drawn(**drawn) for drawn in answer["drawn"]]

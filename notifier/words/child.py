@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from notifier.words.errors import WordsError
@@ -28,10 +29,10 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """What `notifier.words.aside` asks for."""
     try:
         checked = Checked(Words(**asked["words"]), asked["offered"], content=asked["content"])
-        drawn = checked.draw(asked["context"])
+        drawn = [asdict(checked.draw(context)) for context in asked["contexts"]]
     except WordsError as error:
         return {"error": {"message": error.message, "line": error.line, "field": error.field}}
-    return {"drawn": {"subject": drawn.subject, "heading": drawn.heading, "body": drawn.body}}
+    return {"drawn": drawn}
 
 
 def main() -> None:

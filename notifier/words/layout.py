@@ -1,11 +1,14 @@
 """From what was filled in to what the templates of mails show: subject, heading, blocks."""
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 
+from notifier.header_text import SUBJECT_LIMIT
 from notifier.words.errors import WordsError
+from notifier.words.language import DEFAULT, Direction, direction_of, direction_within, language_of
 from notifier.words.markup import Block, blocks_of
 from notifier.words.sandbox import unguard
-from notifier.words.texts import Drawn
+from notifier.words.texts import Drawn, too_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,11 @@ class Filled:
     #: What the kind itself knows stands between the two.
     content: bool
     after: tuple[Block, ...]
+    #: BCP 47, and the direction in which it is read.
+    language: str = DEFAULT
+    direction: Direction = "ltr"
+    #: Of the heading, where it is read in the other one.
+    heading_direction: str = ""
 
     @property
     def opening(self) -> str:
@@ -37,22 +45,42 @@ class Filled:
         return "\n\n".join(block.text for block in self.after)
 
 
-def lay_out(drawn: Drawn, *, strict: bool = False) -> Filled:
-    """Read the markup. Raises WordsError where nothing is left of the subject or the body, and, if `strict`, for
-    links that lead nowhere.
+def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> Filled:
+    """Read the markup of a text in this language (BCP 47). Raises WordsError where nothing is left of the subject or
+    the body, and, if `strict`, for links that lead nowhere and for a subject that would be cut.
     """
     subject, heading = _line(drawn.subject), _line(drawn.heading)
     if not subject:
         raise WordsError("The subject is empty for this person.", field="subject")
+    if strict and len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
+        raise WordsError(too_long(len(subject)), field="subject")
     try:
         blocks = blocks_of(drawn.body, strict=strict)
     except WordsError as error:
         raise error.within("body") from None
     if not blocks and not heading:
         raise WordsError("The mail is empty for this person.", field="body")
+    direction = direction_of(language)
+    blocks = [_turned(block, direction) for block in blocks]
     place = next((index for index, block in enumerate(blocks) if block.kind == "content"), len(blocks))
     rest = [block for block in blocks[place:] if block.kind != "content"]
-    return Filled(subject, heading, tuple(blocks[:place]), place < len(blocks), tuple(rest))
+    return Filled(
+        subject,
+        heading,
+        tuple(blocks[:place]),
+        place < len(blocks),
+        tuple(rest),
+        language,
+        direction,
+        direction_within(heading, direction) or "",
+    )
+
+
+def _turned(block: Block, base: Direction) -> Block:
+    """The block with its own direction, where that is not the one of the text around it."""
+    text = "\n".join("".join(span.text for span in line) for line in block.lines)
+    direction = direction_within(text, base)
+    return block if direction is None else replace(block, direction=direction, language=language_of(text))
 
 
 def _line(text: str) -> str:

@@ -41,6 +41,9 @@ class Block:
 
     kind: str
     lines: tuple[Line, ...] = ()
+    #: Where it is read in another direction than the text around it: "ltr" or "rtl", and its language.
+    direction: str = ""
+    language: str = ""
 
     @property
     def text(self) -> str:

@@ -50,6 +50,27 @@ def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
     return tree
 
 
+def fixed_length(tree: nodes.Template) -> int:
+    """Return how many characters are in the text whatever its values are: of branches the shortest counts."""
+    return _shortest(tree.body)
+
+
+def _shortest(found: Sequence[nodes.Node]) -> int:
+    return sum(map(_length, found))
+
+
+def _length(node: nodes.Node) -> int:
+    if isinstance(node, nodes.TemplateData):
+        return len(node.data)
+    if isinstance(node, nodes.Output):
+        return _shortest(node.nodes)
+    if isinstance(node, nodes.If):
+        branches = [node.body, *(each.body for each in node.elif_), node.else_]
+        return min(map(_shortest, branches))
+    # A list may be empty, and so may a value.
+    return 0
+
+
 def _check_characters(source: str) -> None:
     if len(source) > MAX_SOURCE or len(source.encode("utf-8", "replace")) > MAX_SOURCE:
         raise WordsError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")

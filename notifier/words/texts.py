@@ -9,9 +9,11 @@ from typing import Any
 
 from jinja2 import Template
 
+from notifier.header_text import SUBJECT_LIMIT
 from notifier.words.errors import WordsError
+from notifier.words.language import TAG, language_of
 from notifier.words.markup import check_source
-from notifier.words.reading import parse
+from notifier.words.reading import fixed_length, parse
 from notifier.words.sandbox import ENVIRONMENT, fill
 from notifier.words.shapes import Record, Sample, fit, shape_of
 
@@ -21,6 +23,11 @@ FIELDS = ("subject", "heading", "body")
 MAX_LINE = 1000
 
 
+def too_long(length: int) -> str:
+    """Say that a subject has too many characters."""
+    return f"The subject has {length} characters, {SUBJECT_LIMIT} are the most. Shorten it."
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What somebody wrote, line ends as \\n."""
@@ -28,11 +35,19 @@ class Words:
     subject: str
     heading: str
     body: str
+    #: BCP 47. Empty: as its letters tell.
+    language: str = ""
 
     @classmethod
-    def of(cls, subject: str, heading: str, body: str) -> "Words":
+    def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Words":
         """As it comes from a form: browsers send \\r\\n."""
-        return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in (subject, heading, body)))
+        texts = (subject, heading, body, language)
+        return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in texts))
+
+    @property
+    def read_in(self) -> str:
+        """The language that its readers are told: the one that it names, else what its letters tell."""
+        return self.language or language_of("\n".join((self.subject, self.heading, self.body)))
 
     @property
     def digest(self) -> str:
@@ -58,6 +73,10 @@ class Checked:
         Raises WordsError with the text and the line.
         """
         self.words = words
+        if words.language and not TAG.match(words.language):
+            raise WordsError("Write a language as a short code, such as en, he or pt-BR.", field="language")
+        #: BCP 47.
+        self.language = words.read_in
         self._shape = Record({name: shape_of(value) for name, value in offered.items()})
         for field in FIELDS:
             try:
@@ -74,6 +93,12 @@ class Checked:
             raise WordsError(f"This is one line of {MAX_LINE} characters at most.")
         if field == "subject" and not source:
             raise WordsError("A mail needs a subject.")
+
+    def check_length(self) -> None:
+        """Raise WordsError for a subject that is too long whatever its values are: it would be cut in every email."""
+        found = fixed_length(parse(self.words.subject, self._shape.fields))
+        if found > SUBJECT_LIMIT:
+            raise WordsError(too_long(found), field="subject")
 
     @cached_property
     def _templates(self) -> dict[str, Template]:

@@ -34,8 +34,10 @@ EDITORS = {
     "admin_campaigns.choose_kind", "admin_campaigns.create", "admin_campaigns.edit", "admin_campaigns.save",
     "admin_campaigns.preview_schedule", "admin_campaigns.preview_audience", "admin_campaigns.pause",
     "admin_campaigns.resume", "admin_campaigns.ask_archive", "admin_campaigns.archive", "admin_campaigns.plan",
-    "admin_campaigns.run", "admin_runs.pause", "admin_runs.resume", "admin_runs.ask_cancel", "admin_runs.cancel",
+    "admin_campaigns.run", "admin_campaigns.ask_resume", "admin_runs.pause", "admin_runs.resume",
+    "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
     "admin_runs.ask_repair", "admin_runs.repair",
+    "admin_uncertain.ask", "admin_uncertain.decide",
     "admin_words.save", "admin_words.draft", "admin_words.test", "admin_words.ask_back", "admin_words.back",
 }  # fmt: skip
 ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,21 @@ def test_a_cell(case: dict[str, Any]) -> None:
     if case["expect"] == "round_trips":
         assert row == [case["input"]]
     else:
-        assert row[0].endswith(case["input"].lstrip("\t\n\r"))
+        shown = row[0].replace("'", "")
+        assert shown.endswith(case["input"].lstrip("\t\n\r"))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", "\n", "\r\n", '; "', ";  "])
+@pytest.mark.parametrize("start", ["=1+1", "@SUM(1)", "+1+1", "\uff1d1"])
+def test_no_formula_begins_where_another_separator_begins_a_cell(separator: str, start: str) -> None:
+    shown = exports.cell(f"a{separator}{start}{separator}{start}")
+    pieces = re.split(r"[;|\t\r\n]", shown)
+    assert [piece for piece in pieces if piece.strip(' "').startswith(FORMULA)] == []
+
+
+def test_a_file_begins_with_a_byte_order_mark_and_has_one() -> None:
+    text = "".join(exports.lines(["head"], [["J\u00fcrgen"]] * (exports.CHUNK + 1)))
+    assert (text[0], text.count("\ufeff")) == ("\ufeff", 1)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(-5, "-5"), (1.5, "1.5"), ("-5", "-5"), (None, ""), (True, "yes")])

@@ -18,6 +18,7 @@ from notifier.models import (
     Attempt,
     AuditEntry,
     Notification,
+    ProviderHold,
     Role,
     Status,
     Suppression,
@@ -28,7 +29,7 @@ from notifier.models import (
 )
 from notifier.overview import totals
 from notifier.overview.failures import failures
-from notifier.overview.queues import BrokerAway, Queue, Waiting
+from notifier.overview.queues import BrokerAway, Look, Queue, Rejected, RejectedMessage, Waiting
 from tests.conftest import NOON, make_owed, make_user
 from tests.support.operators import Desk
 
@@ -332,17 +333,59 @@ def test_the_dashboard_shows_what_waits_and_what_is_unknown(app: Flask, here: De
     assert "<span>waiting</span>" in fragment
 
 
+def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) -> None:
+    waiting = {"reason_code": "provider_held", "reason": "Microsoft refuses our emails", "hold_key": "smtp:microsoft"}
+    stored(app, 1, **waiting)
+    stored(app, 2, **waiting)
+    with app.app_context():
+        hold = ProviderHold(
+            key="smtp:microsoft",
+            transport="smtp",
+            scope="microsoft",
+            held_since=NOON,
+            phase="eod",
+            code=550,
+            text="Access denied, <b>sending domain</b>",
+            next_probe_at=NOON + timedelta(minutes=2),
+            probes=1,
+        )
+        db.session.add(hold)
+        db.session.commit()
+    for page in (here.get("/admin/").text, here.get("/admin/now", headers={"X-Poll": "1"}).text):
+        assert "<strong>Microsoft</strong> refuses our emails (through smtp) since" in page
+        assert "eod 550 Access denied, &lt;b&gt;sending domain&lt;/b&gt;" in page
+        assert "2 emails wait" in page
+        assert 'href="https://sendersupport.olc.protection.outlook.com/pm/"' in page
+        assert "deadline" in page
+
+
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:
-    app.extensions["notifier.queues"] = lambda: [Queue("bulk", 12, [Waiting("notifier.deliver_batch", "#1, #2")])]
+    waiting = Queue("bulk", 12, [Waiting("notifier.deliver_batch", "#1, #2")])
+    app.extensions["notifier.queues"] = lambda: Look([waiting, Queue("control", 3, None)], Rejected(0, []))
     page = here.get("/admin/queue/").text
     assert "12 messages" in page
     assert "#1, #2" in page
+    assert "RabbitMQ shows no message" in page
 
     def away() -> None:
         raise BrokerAway("The broker does not answer (ConnectionError).")
 
     app.extensions["notifier.queues"] = away
     assert "The broker does not answer" in here.get("/admin/queue/now").text
+
+
+def test_the_queue_page_shows_the_messages_that_no_worker_could_run(app: Flask, here: Desk) -> None:
+    newest = [
+        RejectedMessage(
+            clock.now() - timedelta(minutes=5), "bulk", "notifier.deliver_batch", "its task is unknown", 1234
+        ),
+        RejectedMessage(None, "", "", "<b>no</b>", 0),
+    ]
+    app.extensions["notifier.queues"] = lambda: Look([], Rejected(17, newest))
+    page = here.get("/admin/queue/now").text
+    assert 'Rejected messages <span class="muted">17</span>' in page
+    for said in ("5 min ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):
+        assert said in page
 
 
 def test_tasks_are_found_by_state_and_name(app: Flask, here: Desk) -> None:

@@ -152,6 +152,7 @@ def test_a_second_factor_is_asked_for_and_a_code_works_once(
         assert each.get(HOME).status_code == 302
     code = totp.now()
     assert first.send("/admin/sign-in/code", {"code": code}, "/admin/sign-in/code").location == "/admin/tasks/"
+    second.sign_in()
     assert second.send("/admin/sign-in/code", {"code": code}, "/admin/sign-in/code").status_code == 401
     frozen.shift(timedelta(seconds=30))
     assert second.send("/admin/sign-in/code", {"code": totp.now()}, "/admin/sign-in/code").status_code == 303
@@ -224,6 +225,83 @@ def test_the_sixth_try_of_a_minute_waits_whoever_it_is(
     assert int(answer.headers["Retry-After"]) > 0
     assert "Please wait a moment" in answer.text
     assert audit(app).count("operator.sign_in_failed") == 5
+
+
+def test_strangers_cannot_keep_out_a_device_that_has_signed_in(
+    make_app: Callable[..., Flask], make_operator: Callable[..., int], frozen: time_machine.Traveller
+) -> None:
+    make_operator()
+    app = make_app(ratelimit_enabled=True)
+    own = Desk(app, "192.0.2.7")
+    own.sign_in()
+    own.send("/admin/sign-out")
+    strangers = [Desk(app, f"198.51.{number}.7").sign_in(password="wrong").status_code for number in range(7)]
+    assert strangers[-1] == 429
+    assert Desk(app, "203.0.113.1").sign_in().status_code == 429
+    # Its own budget is as small, and refills as the others do.
+    assert [own.sign_in(password="wrong").status_code for _ in range(4)] == [401] * 4
+    assert own.sign_in().status_code == 303
+
+
+def test_the_cookie_of_a_device_is_worth_nothing_elsewhere_or_after_a_new_password(
+    make_app: Callable[..., Flask], make_operator: Callable[..., int], frozen: time_machine.Traveller
+) -> None:
+    make_operator()
+    make_operator(email="other@example.com")
+    app = make_app(ratelimit_enabled=True)
+    own = Desk(app, "192.0.2.7")
+    own.sign_in()
+    for number in range(5):
+        Desk(app, f"198.51.{number}.7").sign_in("other@example.com", "wrong")
+    own.send("/admin/sign-out")
+    assert own.sign_in("other@example.com", "wrong").status_code == 429
+
+
+def test_a_stolen_session_cannot_guess_the_password(
+    make_app: Callable[..., Flask], make_operator: Callable[..., int], frozen: time_machine.Traveller
+) -> None:
+    make_operator()
+    app = make_app(ratelimit_enabled=True)
+    desk = Desk(app)
+    desk.sign_in()
+    paths = ("password", "recovery-codes", "second-factor/off", "password", "password", "second-factor/off")
+    fields = {"password": "wrong", "new_password": "another password, long enough"}
+    codes = [desk.send(f"/admin/account/{path}", fields).status_code for path in paths]
+    # Without a second factor there are no recovery codes: that page looks at no password.
+    assert codes == [303, 403, 303, 303, 303, 303]
+    assert desk.send("/admin/account/password", fields).status_code == 429
+    assert audit(app).count("operator.password_wrong") == 5
+
+
+def test_half_a_sign_in_ends_with_the_password_that_began_it(
+    app: Flask, desk: Callable[..., Desk], frozen: time_machine.Traveller
+) -> None:
+    signed_in = desk()
+    totp, _ = set_up_totp(signed_in)
+    frozen.shift(timedelta(seconds=60))
+    half = Desk(app)
+    half.sign_in()
+    token = half.token("/admin/sign-in/code")
+    signed_in.send("/admin/account/password", {"password": PASSWORD, "new_password": "another password, long enough"})
+    answer = half.post("/admin/sign-in/code", {"csrf_token": token, "code": totp.now()})
+    assert answer.location == SIGN_IN
+    assert half.get(HOME).status_code == 302
+
+
+def test_half_a_sign_in_works_once(app: Flask, desk: Callable[..., Desk], frozen: time_machine.Traveller) -> None:
+    totp, _ = set_up_totp(desk())
+    frozen.shift(timedelta(seconds=60))
+    half, copy = Desk(app), Desk(app)
+    half.sign_in()
+    token = half.token("/admin/sign-in/code")
+    cookie = half.client.get_cookie("notifier", domain=half.host)
+    assert cookie is not None
+    copy.client.set_cookie("notifier", cookie.value, domain=half.host)
+    assert half.post("/admin/sign-in/code", {"csrf_token": token, "code": totp.now()}).status_code == 303
+    frozen.shift(timedelta(seconds=60))
+    answer = copy.post("/admin/sign-in/code", {"csrf_token": token, "code": totp.now()})
+    assert answer.location == SIGN_IN
+    assert copy.get(HOME).status_code == 302
 
 
 def test_one_client_cannot_try_many_addresses(make_app: Callable[..., Flask], frozen: time_machine.Traveller) -> None:

@@ -39,7 +39,9 @@ def _same_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if "another_process" not in request.node.name:
         monkeypatch.setattr(
             drafts, "draw_aside",
-            lambda words, offered, context, *, content: Checked(words, offered, content=content).draw(context),
+            lambda words, offered, contexts, *, content: [
+                Checked(words, offered, content=content).draw(context) for context in contexts
+            ],
         )  # fmt: skip
 
 

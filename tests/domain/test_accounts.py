@@ -13,6 +13,7 @@ from notifier.accounts import Accounts, Applicant, Verification
 from notifier.addresses import parse_address
 from notifier.extensions import db
 from notifier.models import Notification, User
+from notifier.signup_limits import SignupLimits
 from notifier.tokens import Signer
 from tests.conftest import NOON
 
@@ -23,7 +24,7 @@ KEY = "test-key-that-is-long-enough-for-everything"
 
 @pytest.fixture
 def accounts(context: Flask) -> Accounts:
-    return Accounts(Signer([KEY]), grace=timedelta(seconds=5))
+    return Accounts(Signer([KEY]), grace=timedelta(seconds=5), limits=SignupLimits([KEY]))
 
 
 def register(accounts: Accounts, address: str = "ada@example.com") -> None:
@@ -33,6 +34,10 @@ def register(accounts: Accounts, address: str = "ada@example.com") -> None:
 
 def kinds() -> list[str]:
     return list(db.session.scalars(select(Notification.kind).order_by(Notification.id)))
+
+
+def statuses() -> list[str]:
+    return list(db.session.scalars(select(Notification.status).order_by(Notification.id)))
 
 
 def user() -> User:
@@ -62,6 +67,16 @@ def test_two_spellings_of_one_mailbox_are_one_account(accounts: Accounts) -> Non
     assert user().email == "Ada@example.com"
 
 
+def test_what_was_typed_last_counts_until_the_address_is_confirmed(accounts: Accounts) -> None:
+    """A stranger who was quicker does not choose how the owner is greeted."""
+    for name in ("Call 555-0100", "Ada"):
+        accounts.register(db.session(), Applicant(parse_address("ada@example.com"), display_name=name))
+    assert user().display_name == "Ada"
+    accounts.verify(db.session(), token())
+    accounts.register(db.session(), Applicant(parse_address("ada@example.com"), display_name="Call 555-0100"))
+    assert user().display_name == "Ada"
+
+
 def test_a_second_signup_within_two_minutes_sends_nothing(accounts: Accounts, frozen: time_machine.Traveller) -> None:
     register(accounts)
     frozen.shift(timedelta(seconds=119))
@@ -80,14 +95,25 @@ def test_five_mails_a_day_and_no_more(accounts: Accounts, frozen: time_machine.T
     for _ in range(8):
         register(accounts)
         frozen.shift(timedelta(minutes=10))
-    assert len(kinds()) == 5
+    assert statuses() == ["pending"] * 5 + ["skipped"]
     frozen.shift(timedelta(days=1))
     register(accounts)
-    assert len(kinds()) == 6
+    assert statuses() == ["pending"] * 5 + ["skipped", "pending"]
+
+
+def test_a_sign_up_above_the_limit_says_why_nothing_was_sent(
+    accounts: Accounts, frozen: time_machine.Traveller
+) -> None:
+    for _ in range(6):
+        register(accounts)
+        frozen.shift(timedelta(minutes=10))
+    refused = db.session.scalars(select(Notification).where(Notification.status == "skipped")).one()
+    assert (refused.kind, refused.reason_code) == ("verification", "mailbox_limit")
+    assert refused.reason == "this mailbox had 5 sign-up emails in a day; a later sign-up gets its email"
 
 
 def test_without_limits_every_signup_sends(context: Flask) -> None:
-    accounts = Accounts(Signer([KEY]), grace=timedelta(0), limited=False)
+    accounts = Accounts(Signer([KEY]), grace=timedelta(0), limits=None)
     for _ in range(7):
         register(accounts)
     assert len(kinds()) == 7
@@ -149,7 +175,7 @@ def test_a_link_signed_by_somebody_else_is_void(accounts: Accounts) -> None:
 
 
 def test_a_link_of_an_older_key_still_works(context: Flask) -> None:
-    accounts = Accounts(Signer([KEY, "a-newer-key-that-signs-from-now-on"]), grace=timedelta(0))
+    accounts = Accounts(Signer([KEY, "a-newer-key-that-signs-from-now-on"]), grace=timedelta(0), limits=None)
     register(accounts)
     assert accounts.verify(db.session(), token(Signer([KEY]))) is Verification.done
 

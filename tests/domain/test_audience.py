@@ -189,12 +189,14 @@ def test_steps_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
         occasion(make_campaign(kind="verification_reminder", settings=settings))
 
 
-def test_an_announcement_goes_once_until_its_words_change() -> None:
+def test_an_announcement_goes_once_in_each_edition() -> None:
     make_people(1)
     campaign = make_campaign()
     expand(start_run(campaign))
     assert list(reasons(campaign).values()) == ["already"]
     campaign.settings = campaign.settings | {"heading": "Newer"}
+    assert list(reasons(campaign).values()) == ["already"]
+    campaign.edition = 2
     db.session.commit()
     assert list(reasons(campaign).values()) == [None]
 

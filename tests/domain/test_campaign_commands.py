@@ -10,9 +10,12 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import func, select
 
+from notifier.campaigns.editing import edit
+from notifier.campaigns.errors import Invalid
 from notifier.cli.main import build
+from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.models import Campaign, CampaignState, Notification
+from notifier.models import Campaign, CampaignState, CampaignWords, Notification
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
@@ -123,3 +126,107 @@ def test_a_new_database_gets_the_defaults(make_app: Callable[..., Flask], tmp_pa
         found = db.session.scalars(select(Campaign).where(Campaign.name == "monthly-report")).one()
         assert found.state == CampaignState(state)
         db.session.rollback()
+
+
+def words_of(campaign: Campaign) -> tuple[int, int, str]:
+    """Number, edition and subject of the content that counts."""
+    row = db.session.get_one(CampaignWords, campaign.words_id)
+    return row.number, row.edition, row.subject
+
+
+def test_texts_that_a_command_edits_become_versions_of_the_content(run: Run, app: Flask) -> None:
+    make_people(3)
+    make_campaign()
+    assert run("campaign", "run", "news", "--now").exit_code == 0
+    expand(1)
+    edited = run("campaign", "edit", "news", "--set", "settings.subject=Corrected {x}", "--note", "a typo")
+    assert edited.output == (
+        "news says version 1, of the first edition, from the next run on.\n"
+        "  3 wait with the first version and can move.\n"
+        "They keep their version, unless you say: notifier campaign move news\n"
+    )
+    assert words_of(stored()) == (1, 1, "Corrected {{ '{' }}x{{ '}' }}")
+    assert (stored().settings["subject"], stored().version, stored().edition) == ("News", 1, 1)
+    plan = json.loads(run("plan", "news", "--now", "--json").output)
+    assert (plan["count"], plan["content"], plan["has"]) == (
+        0, {"version": 1, "edition": 1}, [{"version": 0, "status": "pending", "count": 3}],
+    )  # fmt: skip
+    assert "3 wait for the first version" in run("plan", "news", "--now").output
+    moved = run("campaign", "move", "news", "--yes")
+    assert "Moved to version 1: 3." in moved.output
+    assert "Nothing that waits says anything else than version 1" in run("campaign", "move", "news").output
+    another = run(
+        "campaign", "edit", "news", "--set", "settings.subject=Another", "--set", "title=New", "--new-message"
+    )
+    assert "news is at version 2." in another.output
+    assert "news says version 2, of edition 2" in another.output
+    assert words_of(stored()) == (2, 2, "Another")
+    assert json.loads(run("plan", "news", "--now", "--json").output)["count"] == 3
+    assert json.loads(run("campaign", "show", "news", "--json").output)["campaign"]["content"] == 2
+
+
+def test_a_command_moves_what_waits_when_it_edits_or_resumes(run: Run, app: Flask) -> None:
+    make_people(2)
+    make_campaign()
+    assert run("campaign", "run", "news", "--now").exit_code == 0
+    expand(1)
+    run("campaign", "pause", "news")
+    assert "Moved to version 1: 2." in run("campaign", "edit", "news", "--set", "settings.heading=H", "--move").output
+    run("campaign", "edit", "news", "--set", "settings.heading=Better", "--keep")
+    kept = run("campaign", "resume", "news", "--keep")
+    assert kept.output.startswith("news goes on; runs resumed: 1")
+    run("campaign", "pause", "news")
+    moved = run("campaign", "resume", "news", "--run", "1", "--move")
+    assert "Moved to version 2: 2." in moved.output
+    db.session.rollback()
+    assert set(db.session.scalars(select(Notification.words_id))) == {stored().words_id}
+
+
+def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> None:
+    make_campaign()
+
+    def body(*pairs: str) -> str:
+        words = [word for pair in pairs for word in ("--set", pair)]
+        assert run("campaign", "edit", "news", *words).exit_code == 0
+        return db.session.get_one(CampaignWords, stored().words_id).body.partition(",\n\n")[2]
+
+    assert body('settings.paragraphs=["New."]') == "New."
+    assert body("settings.button_text=Go", "settings.button_url=https://a.example/") == (
+        "New.\n\n{button: Go | https://a.example/}"
+    )
+    assert body('settings.paragraphs=["Newer."]') == "Newer.\n\n{button: Go | https://a.example/}"
+    assert body("settings.button_text=", "settings.button_url=") == "Newer."
+
+
+@pytest.mark.parametrize(
+    ("pairs", "problem"),
+    [
+        (["settings.subject=" + "x" * 201], "settings.subject: String should have at most 200 characters"),
+        (["settings.paragraphs=[]"], "settings.paragraphs: "),
+        (["settings.button_text=Go"], "settings.button_text: a button needs both, button_text and button_url"),
+        (["settings.button_text=Go", "settings.button_url=http://a.example"], "must be an https address"),
+    ],
+)
+def test_a_text_that_cannot_be_is_refused_by_the_command(run: Run, pairs: list[str], problem: str) -> None:
+    make_campaign()
+    result = run("campaign", "edit", "news", *[word for pair in pairs for word in ("--set", pair)])
+    assert result.exit_code == 1
+    assert problem in result.output
+    assert stored().words_id is None
+
+
+def test_what_is_said_already_makes_no_version(run: Run) -> None:
+    make_campaign()
+    same = run("campaign", "edit", "news", "--set", "settings.subject=News")
+    assert same.output == "That is what news says already: there is no new version.\n"
+    assert stored().words_id is None
+    assert "of the first edition" in run("campaign", "edit", "news", "--language", "de").output
+    assert db.session.get_one(CampaignWords, stored().words_id).language == "de"
+
+
+def test_content_is_not_edited_behind_the_back_of_its_versions() -> None:
+    campaign = make_campaign()
+    with pytest.raises(Invalid, match=r"settings\.subject: is content, which has versions: edit the content"):
+        edit(db.session(), "news", {"settings": {**campaign.settings, "subject": "x"}}, KINDS, version=None, now=SLOT)
+    db.session.rollback()
+    assert stored().settings["subject"] == "News"

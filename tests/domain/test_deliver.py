@@ -142,6 +142,15 @@ def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> No
     )
 
 
+def test_a_bounce_suppresses_the_address_that_was_refused(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
+    """The account has another address by now."""
+    user.email = user.identity_key = "new@example.com"
+    db.session.commit()
+    mailer.answer = outcome(Decision.BOUNCE, code=550)
+    sender.deliver([pk])
+    assert db.session.scalars(select(Suppression.identity_key)).all() == ["ada@example.com"]
+
+
 def test_the_bounce_of_the_staging_box_suppresses_nobody(sender: Sender, mailer: Mailer, pk: int) -> None:
     """It is the box that does not exist, not the person whose mail was redirected to it."""
     sender.staging = Staging.from_settings(make_settings(mail_redirect_to="box@staging.example"))

@@ -207,8 +207,10 @@ class OneAtATime:
     def __init__(self) -> None:
         self.in_flight = 0
         self.most = 0
+        self.asked = 0
 
-    def reserve(self, requests: Sequence[Request]) -> list[Grant]:
+    def reserve(self, requests: Sequence[Request], *, within: float) -> list[Grant]:
+        self.asked += 1
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         first, *others = requests
@@ -218,14 +220,31 @@ class OneAtATime:
         self.in_flight -= len(list(requests))
 
 
-def test_what_a_limit_has_no_room_for_is_deferred_unclaimed(make_sender: Make, servers: Servers) -> None:
+def test_what_a_limit_has_no_room_for_waits_unclaimed(make_sender: Make, servers: Servers) -> None:
     limits = OneAtATime()
     sender = make_sender(limits=limits)
     pks = owed(3)
     sender.deliver(pks)
     assert servers.tried == [("smtp", pks[0])]
     assert [(row.status, row.claims) for row in rows()] == [("sent", 1), ("pending", 0), ("pending", 0)]
-    assert [(row.reason_code, row.next_attempt_at) for row in rows()[1:]] == [
-        ("rate_limited", NOON + timedelta(seconds=7))
-    ] * 2
+    assert [(row.reason_code, row.next_attempt_at) for row in rows()[1:]] == [("rate_limited", NOON)] * 2
     assert limits.in_flight == 0
+
+
+def test_what_a_limit_has_no_room_for_is_no_fault_to_try_again_for(make_sender: Make) -> None:
+    """The pump sends it at its moment; a second message would only take a moment from another email."""
+    limits = OneAtATime()
+    sender = make_sender(limits=limits)
+    _, second = owed(2)
+    limits.reserve = lambda requests, *, within: [Grant(request.pk, None, 7.0) for request in requests]  # type: ignore[method-assign]
+    sender.deliver([second], quick_tries_left=3)
+    assert [row.reason_code for row in rows()] == [None, "rate_limited"]
+
+
+def test_no_moment_is_asked_for_a_row_that_cannot_be_claimed(make_sender: Make) -> None:
+    limits = OneAtATime()
+    sender = make_sender(limits=limits)
+    (pk,) = owed(1)
+    sender.deliver([pk])
+    sender.deliver([pk])
+    assert limits.asked == 1

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from notifier import ledger
+from notifier import ledger, suppressions
 from notifier.extensions import db
 from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
-from notifier.models import Attempt, Notification, Status
+from notifier.models import Attempt, Notification, Status, SuppressionReason, User
 from notifier.reasons import ReasonCode
 from tests.conftest import NOON, make_owed
 
@@ -32,6 +32,8 @@ DRAWN = {
     ("sent", "complained"),
     ("unknown", "pending"),
     ("unknown", "sent"),
+    ("unknown", "failed"),
+    ("pending", "sent"),
 }
 
 
@@ -286,3 +288,29 @@ def test_deferring_moves_only_what_waits(context: Flask) -> None:
     db.session.commit()
     row = db.session.get_one(Notification, waiting)
     assert (row.next_attempt_at, row.ring_at, row.reason_code) == (later, later, "rate_limited")
+
+
+def test_a_suppression_counts_for_the_address_that_the_email_goes_to(context: Flask) -> None:
+    """An account that has another address by now: each email is judged by its own."""
+    to_old, to_new, other = make_owed(1), make_owed(2), make_owed(3)
+    person = db.session.get_one(Notification, to_old).user_id
+    db.session.execute(
+        update(Notification).where(Notification.id == to_new).values(user_id=person, recipient="New@example.com")
+    )
+    db.session.execute(
+        update(User).where(User.id == person).values(email="New@example.com", identity_key="new@example.com")
+    )
+    for key in ("user1@example.com", "user3@example.com"):
+        suppressions.add(db.session(), key, reason=SuppressionReason.hard_bounce, source="smtp", evidence="")
+    rows = ledger.claim(db.session(), [to_old, to_new, other], now=NOON, lease=LEASE, owner="a worker")
+    assert [row.user and row.user.suppressed for row in rows] == ["hard_bounce", None, "hard_bounce"]
+
+
+def test_a_name_is_told_once_its_owner_has_confirmed(context: Flask) -> None:
+    pks = [make_owed(1), make_owed(2)]
+    first = select(Notification.user_id).where(Notification.id == pks[0]).scalar_subquery()
+    db.session.execute(update(User).values(display_name="Call 555-0100"))
+    db.session.execute(update(User).where(User.id == first).values(verified_at=NOON))
+    claimed = ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
+    for rows in (claimed, ledger.look(db.session(), pks), ledger.held_by(db.session(), "a worker")):
+        assert sorted(row.user.display_name for row in rows if row.user) == ["", "Call 555-0100"]

@@ -91,7 +91,7 @@ def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
             yield key, Outcome(Decision.ACCEPTED, Phase.DATA, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 
     make_people(1)
-    [old] = make_people(1, created_at=SLOT.replace(year=2024), display_name="Bo")
+    [old] = make_people(1, created_at=SLOT.replace(year=2024), display_name="Bo", verified_at=SLOT)
     run_id = start_run(make_campaign(kind="birthday"))
     told: list[int] = []
     Expansion(db.session, lambda keys, bulk: not told.extend(keys), kinds).run(run_id)

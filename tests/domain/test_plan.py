@@ -1,7 +1,7 @@
 """A plan is what the run then does, and planning changes nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -166,18 +166,63 @@ def test_the_time_that_it_takes_is_reckoned_by_what_went_lately(app: Flask, plan
     make_people(100)
     campaign = make_campaign()
     assert planner.plan("news").seconds is None
-    # Two busy minutes with 60 and 120 mails, and one mail that stands alone.
-    for number, minutes in enumerate([*[30] * 60, *[90] * 120, 600]):
-        values = {"dedupe_key": f"k{number}", "recipient": "a@example.com", "kind": "announcement", "bulk": True}
-        at = NOON - timedelta(minutes=minutes)
-        db.session.add(Notification(**values, status="sent", sent_at=at, settled_at=at))
-    db.session.commit()
+    # Two busy seconds with 60 and 120 emails, and one email that stands alone and tells nothing.
+    went([*[30] * 60, *[90] * 120, 600])
     speed = planner.plan("news").throughput
     assert (speed.last_hour, speed.last_day) == (60, 181)
-    assert speed.seen == pytest.approx((60 * 60 + 120 * 120 + 1) / 181 / 60)
-    db.session.execute(update(Campaign).where(Campaign.id == campaign.id).values(rate=0.5))
-    db.session.commit()
+    assert speed.seen == pytest.approx((60 * 60 + 120 * 120) / 180)
+    set_rate(campaign, 0.5)
     assert planner.plan("news").seconds == 200
+
+
+def went(minutes_ago: Sequence[float], campaign_id: int | None = None) -> None:
+    """Emails of campaigns that were sent so many minutes ago."""
+    for number, minutes in enumerate(minutes_ago):
+        values = {"dedupe_key": f"{campaign_id}:{number}", "recipient": "a@example.com", "kind": "announcement"}
+        at = NOON - timedelta(minutes=minutes)
+        sent = {"status": "sent", "sent_at": at, "settled_at": at, "bulk": True, "campaign_id": campaign_id}
+        db.session.add(Notification(**values, **sent))
+    db.session.commit()
+
+
+def set_rate(campaign: Campaign, rate: float | None) -> None:
+    db.session.execute(update(Campaign).where(Campaign.id == campaign.id).values(rate=rate))
+    db.session.commit()
+
+
+def test_a_slow_campaign_of_yesterday_does_not_slow_the_plan_of_a_fast_one(planner: Planner) -> None:
+    """A campaign with a rate tells how fast it may go, and nothing of how fast another one could."""
+    make_people(100)
+    set_rate(make_campaign(), 50)
+    slow = make_campaign("slow", rate=10)
+    went([30 + second / 60 for second in range(60) for _ in range(10)], slow.id)
+    assert planner.plan("news").seconds == 2
+
+
+def test_single_emails_do_not_slow_the_plan_of_a_campaign_with_a_rate(planner: Planner) -> None:
+    make_people(100)
+    campaign = make_campaign()
+    went(range(5, 65))
+    assert planner.plan("news").seconds == 6000
+    set_rate(campaign, 50)
+    assert planner.plan("news").seconds == 2
+
+
+def test_campaigns_share_the_limit_of_all_emails_in_the_plan(app: Flask, planner: Planner) -> None:
+    make_people(100)
+    make_campaign()
+    other = make_campaign("other")
+    db.session.add(CampaignRun(campaign_id=other.id, slot=SLOT, state="sending"))
+    db.session.flush()
+    (run_id,) = db.session.scalars(select(CampaignRun.id))
+    for number in range(20):
+        values = {"dedupe_key": f"o{number}", "recipient": "a@example.com", "kind": "announcement", "bulk": True}
+        db.session.add(Notification(**values, campaign_id=other.id, run_id=run_id))
+    db.session.commit()
+    planner._limit = 10.0
+    # Until the other one has ended, half of it: 4 s for 20. The 80 others go at the full rate.
+    assert planner.plan("news").seconds == 4 + 8
+    assert planner.plan("news").throughput.rate == 5
 
 
 def test_what_somebody_should_know_is_noted(planner: Planner) -> None:

@@ -119,7 +119,7 @@ def test_mail_of_an_older_run_counts_where_it_is_the_same_mail() -> None:
     person = owed("sent", sent_at=NOON)
     expand(start_run(db.session.scalars(select(Campaign)).one(), NOON))
     assert brief(person) == ("got it", "sent")
-    db.session.execute(update(Campaign).values(settings={**KINDS_TEXT, "subject": "Other words"}))
+    db.session.execute(update(Campaign).values(edition=2))
     db.session.commit()
     assert brief(person) == ("will get it", "chosen")
 

@@ -55,8 +55,9 @@ def test_signup_to_inbox(up: Up) -> None:
 
 
 def test_a_second_shell_reaches_the_stack(up: Up) -> None:
-    env_file = up.data / "up.env"
-    assert env_file.stat().st_mode & 0o777 == 0o600
+    # Addresses and secrets: other users of the machine can read nothing.
+    assert up.data.stat().st_mode & 0o777 == 0o700
+    assert [path for path in up.data.rglob("*") if path.stat().st_mode & 0o077] == []
     done = subprocess.run(
         up.command("health"), env=up.env(), cwd=up.data.parent, capture_output=True, text=True, check=False
     )

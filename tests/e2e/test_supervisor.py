@@ -120,6 +120,19 @@ def test_output_is_prefixed_and_kept(stack: Stack) -> None:
     assert "hello from broker" in (stack.folder / "log" / "broker.log").read_text()
 
 
+def test_a_full_log_volume_ends_nothing(stack: Stack) -> None:
+    """Its lines are still shown, and one line says why its log has none."""
+    log = stack.folder / "log" / "broker.log"
+    log.parent.mkdir()
+    log.symlink_to("/dev/full")
+    stack.start([stack.fake("broker")], [stack.fake("web")])
+    stack.wait_for("all ready")
+    stack.wait_for("hello from broker")
+    assert "No space left on device" in stack.said()
+    assert stack.end(signal.SIGTERM) == 0
+    assert stack.events()[-2:] == ["web stop", "broker stop"]
+
+
 def test_restart_after_kill(stack: Stack) -> None:
     """A killed child comes back within a second, and the others do not notice."""
     stack.start([stack.fake("broker", "--fork", gate=True)], [stack.fake("web")])

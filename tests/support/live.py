@@ -30,7 +30,7 @@ from notifier.delivery.smtp.session import Endpoint
 from notifier.delivery.smtp.transport import Transport
 from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
-from notifier.models import Attempt, Notification, Pace, Suppression, TransportState, User
+from notifier.models import Attempt, Notification, Pace, ProviderHold, Suppression, TransportState, User
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from tests.support.smtp_server import SmtpServer
@@ -80,7 +80,7 @@ class Live:
         self._settings: Settings = app.extensions["notifier.settings"]
         gate = app.extensions["notifier.sender"].gate
         # Tests empty the tables behind their backs: every look must be at the rows.
-        gate._breaker._fresh = gate._pace._fresh = 0
+        gate._breaker._fresh = gate._pace._fresh = gate._routes._holds._fresh = 0
         self._threads = threads
         self._numbers = count(1)
         self._under_way = 0
@@ -122,16 +122,21 @@ class Live:
         total: float = 30.0,
         connections: int = 10,
         max_mails: int = 1000,
+        transport: Transport | None = None,
         **settings: Any,
     ) -> None:
-        """From now on mail goes to `server`. `settings`: MAIL_*; `timeouts`: those that must be short."""
-        self.transport.close()
+        """From now on mail goes to `server`. `settings`: MAIL_*; `timeouts`: those that must be short.
+
+        `transport`: another one than `smtp`.
+        """
+        transport = transport or self.transport
+        transport.close()
         values = {"mail_server": server.host, "mail_port": server.port} | settings
         endpoint = Endpoint.from_settings(self._settings.model_copy(update=values))
         patient = dict.fromkeys(Phase, 10.0) | {Phase.QUIT: 1.0}
-        self.transport.endpoint = replace(endpoint, timeouts=patient | dict(timeouts or {}), total=total)
-        self.transport.connections = connections
-        self.transport._max_mails = max_mails
+        transport.endpoint = replace(endpoint, timeouts=patient | dict(timeouts or {}), total=total)
+        transport.connections = connections
+        transport._max_mails = max_mails
 
     # --- the ledger --------------------------------------------------------------------------------
 
@@ -139,9 +144,12 @@ class Live:
         """Empty the ledger, and all that was learnt of mail servers."""
         self.transport.close()
         with self.app.app_context():
-            for table in (Attempt, Notification, Suppression, TransportState, Pace, User):
+            for table in (Attempt, Notification, Suppression, TransportState, ProviderHold, Pace, User):
                 db.session.execute(delete(table))
             db.session.commit()
+        # While one thread looks at the rows anew, the others would go by what it has seen before.
+        gate = self.app.extensions["notifier.sender"].gate
+        gate._pace._rows, gate._routes._holds._held = {}, {}
 
     def owe(self, *recipients: str, **values: Any) -> list[int]:
         """Rows that are due, one for each recipient; nobody rings for them. `values`: columns of all."""
@@ -167,12 +175,12 @@ class Live:
             db.session.commit()
         return list(pks)
 
-    def make_due(self) -> None:
+    def make_due(self, *, forget_holds: bool = True) -> None:
         """Let the time pass that the waiting rows wait for."""
         with self.app.app_context():
             waiting = update(Notification).where(Notification.status == "pending")
             db.session.execute(waiting.values(next_attempt_at=clock.now(), ring_at=clock.now()))
-            for pause in (Pace, TransportState):
+            for pause in (Pace, TransportState, ProviderHold) if forget_holds else ():
                 db.session.execute(delete(pause))
             db.session.commit()
 
@@ -191,6 +199,10 @@ class Live:
     def held(self) -> list[TransportState]:
         """The transports that are held."""
         return self._all(select(TransportState).where(TransportState.held_since.is_not(None)))
+
+    def held_providers(self) -> list[ProviderHold]:
+        """The providers that are held."""
+        return self._all(select(ProviderHold).order_by(ProviderHold.key))
 
     def paused(self) -> dict[str, datetime]:
         """What has been asked to slow down, and until when."""

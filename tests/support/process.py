@@ -25,6 +25,8 @@ class Server:
     """One child process with a log, a port and a temporary folder of its own."""
 
     stop_signal = signal.SIGTERM
+    #: Seconds.
+    start_seconds = START_SECONDS
     needs_nobody = False
 
     def __init__(self, external: str | None) -> None:
@@ -111,7 +113,7 @@ class Server:
                 start_new_session=True, preexec_fn=die_with_parent, **drop_root(self.needs_nobody),
             )  # fmt: skip
         self._process = process
-        wait_until(lambda: process.poll() is not None or self._ready(port), START_SECONDS)
+        wait_until(lambda: process.poll() is not None or self._ready(port), self.start_seconds)
         if process.poll() is None and self._ready(port):
             return True
         self._end(signal.SIGKILL, 10)

@@ -1,11 +1,13 @@
 """A real worker in this process, for as long as a test needs one."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from celery.contrib.testing.worker import start_worker
 from flask import Flask
+from kombu.asynchronous import get_event_loop
 from sqlalchemy import select
 
 from notifier.extensions import db
@@ -28,6 +30,14 @@ def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) 
         shutdown_timeout=20,
     ):
         yield
+        # It looks whether it is to stop when something happens: otherwise once in some seconds.
+        waking = threading.Timer(0.05, get_event_loop().call_soon, [_nothing])
+        waking.start()
+    waking.join()
+
+
+def _nothing() -> None:
+    """Wakes a loop up."""
 
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:

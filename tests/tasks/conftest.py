@@ -6,6 +6,7 @@ import pytest
 import redis
 from flask import Flask
 
+from tests.support.brokers import Broker, RabbitBroker, RedisBroker
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import SmtpServer
 
@@ -33,5 +34,38 @@ def live_app(make_app: Callable[..., Flask], valkey: ValkeyServer, broker: redis
         sweep_grace=0.1,
     )
     # One process, many applications: forget the connections to the broker of the one before.
+    app.extensions["celery"]._after_fork()
+    return app
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def either_broker(request: pytest.FixtureRequest) -> Broker:
+    """An empty broker: every test that uses it runs on both."""
+    broker: Broker
+    if request.param == "redis":
+        broker = RedisBroker(request.getfixturevalue("valkey"))
+    else:
+        broker = RabbitBroker(request.getfixturevalue("rabbit"))
+    broker.empty()
+    return broker
+
+
+@pytest.fixture
+def keep() -> int:
+    """How many messages that no worker could run are kept."""
+    return 100
+
+
+@pytest.fixture
+def app_on_either(make_app: Callable[..., Flask], either_broker: Broker, smtp: SmtpServer, keep: int) -> Flask:
+    """An application on either broker."""
+    app = make_app(
+        celery_broker_url=either_broker.url,
+        mail_server=smtp.host,
+        mail_port=smtp.port,
+        mail_suppress_send=False,
+        sweep_grace=0.1,
+        rejected_messages_kept=keep,
+    )
     app.extensions["celery"]._after_fork()
     return app

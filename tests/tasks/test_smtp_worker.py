@@ -29,6 +29,7 @@ from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.gate import Gate, Portion
+from notifier.delivery.journal import Page
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
@@ -202,10 +203,11 @@ def troubles(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
             monkeypatch.setattr(socket, "getaddrinfo", unknown_host)
         if name == "DISK_FULL_LOCAL":
 
-            def full(line: bytes) -> None:
+            def full(page: Page, *record: object) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-            monkeypatch.setattr(live.app.extensions["notifier.sender"].journal, "_write", full)
+            monkeypatch.setattr(Page, "begin", full)
+            monkeypatch.setattr(Page, "replied", full)
 
     return make
 
@@ -234,8 +236,11 @@ def test_a_reply_has_its_decision_and_its_effects(
     assert (row.lease_until, row.claims, row.transport) == (None, 1, "smtp")
 
     # The way: held or slowed where the server wants that, and else open for the next mail.
-    assert len(live.held()) == len(alerts(caplog)) == (expected == "HOLD")
-    key = "domain:example.com" if scope in {"domain", "recipient"} else "transport:smtp"
+    by_provider = scope == "provider"
+    assert len(live.held()) == len(alerts(caplog)) == (expected == "HOLD" and not by_provider)
+    assert len(live.held_providers()) == (expected == "HOLD" and by_provider)
+    slowed = {"domain": "domain:example.com", "provider": "provider:smtp:example.com"}
+    key = slowed.get(scope.replace("recipient", "domain"), "transport:smtp")
     assert set(live.paused()) == ({key} if expected == "THROTTLE" else set())
     assert all(until > before for until in live.paused().values())
 
@@ -271,9 +276,14 @@ def explained(live: Live, row: Notification, case: dict[str, Any]) -> None:
     said = case["reply"][4:].split(" ", 1)[-1] if code else ""
     assert said in (row.last_text or "")
     assert row.last_text == attempt.text
-    reasons = {"HOLD": ReasonCode.transport_held, "UNKNOWN": ReasonCode.delivery_uncertain}
-    expected = reasons.get(case["expect"])
-    reason = said if expected is None else sentence(expected)
+    reasons = {
+        ("HOLD", False): ReasonCode.transport_held,
+        ("HOLD", True): ReasonCode.provider_held,
+        ("THROTTLE", True): ReasonCode.provider_slowed,
+        ("UNKNOWN", False): ReasonCode.delivery_uncertain,
+    }
+    expected = reasons.get((case["expect"], case["scope"] == "provider"))
+    reason = said if expected is None else sentence(expected, provider="example.com")
     assert reason in (row.reason or "")
     for held in live.held():
         assert (held.name, held.phase, held.code) == ("smtp", attempt.phase, code)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import time
 import unicodedata
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from notifier.addresses import Address, AddressError, abuse_key, parse_address
+from notifier.addresses import Address, AddressError, abuse_key, identity_of, parse_address
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CASES = json.loads((DATA / "email_address.json").read_text())
@@ -52,9 +53,14 @@ def test_corpus(case: dict[str, Any]) -> None:
         ("a%b.example.org@example.com", "a%b.example.org@example.com", "a%b.example.org@example.com"),
         ("host!user@example.com", "host!user@example.com", "host!user@example.com"),
         ("user+tag@example.com", "user+tag@example.com", "user+tag@example.com"),
-        ("\u212a@example.com", "K@example.com", "k@example.com"),
+        ("\u212aevin@example.com", "\u212aevin@example.com", "\u212aevin@example.com"),
+        ("\u212aEVIN@example.com", "\u212aEVIN@example.com", "\u212aevin@example.com"),
+        ("\u0130pek@example.com", "\u0130pek@example.com", "i\u0307pek@example.com"),
+        ("\u00c9MILE@example.com", "\u00c9MILE@example.com", "\u00e9mile@example.com"),
         ("Jo\u0308rg@example.com", "Jörg@example.com", "jörg@example.com"),
-        ("straße@example.com", "straße@example.com", "strasse@example.com"),
+        ("straße@example.com", "straße@example.com", "straße@example.com"),
+        ("!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"),
+        ("=?utf-8?q?x?=@example.com", "=?utf-8?q?x?=@example.com", "=?utf-8?q?x?=@example.com"),
         ("user@FASS.de", "user@fass.de", "user@fass.de"),
         ("user@faß.de", "user@xn--fa-hia.de", "user@xn--fa-hia.de"),
         ("user@βόλος.com", "user@xn--nxasmm1c.com", "user@xn--nxasmm1c.com"),
@@ -123,11 +129,53 @@ def test_lengths_are_counted_in_octets() -> None:
     assert parsed(f"{local}@d{domain}") is None
 
 
-def test_plus_and_dots_are_other_people_but_one_source_of_abuse() -> None:
+def test_plus_and_dots_are_other_people() -> None:
     keys = {parse_address(text).identity_key for text in ("a.b@example.com", "ab@example.com", "ab+1@example.com")}
     assert len(keys) == 3
-    assert abuse_key(parse_address("A.b+news@Example.com")) == "ab@example.com"
-    assert abuse_key(parse_address("+1@example.com")) == "+1@example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("A.b+news@Example.com", "a.b@example.com"),
+        ("a-b+news@example.com", "a-b@example.com"),
+        ("a+b+c@outlook.com", "a@outlook.com"),
+        ("a.b@outlook.com", "a.b@outlook.com"),
+        ("A.b.C+news@gmail.com", "abc@gmail.com"),
+        ("a.bc+1@googlemail.com", "abc@gmail.com"),
+        ("a-b@gmail.com", "a-b@gmail.com"),
+        ("ada-shop@yahoo.com", "ada@yahoo.com"),
+        ("ada-shop+1@yahoo.co.uk", "ada@yahoo.co.uk"),
+        ("a.da@yahoo.com", "a.da@yahoo.com"),
+        ("+1@example.com", "+1@example.com"),
+        ("-1@yahoo.com", "-1@yahoo.com"),
+    ],
+)
+def test_the_limits_know_a_mailbox_whatever_its_tag(text: str, key: str) -> None:
+    assert abuse_key(parse_address(text)) == key
+
+
+def test_no_local_part_outside_ascii_is_ever_the_same_person_as_one_inside() -> None:
+    """Whatever characters the world has: for each that some rule would fold into ASCII."""
+    strangers = [
+        char
+        for char in map(chr, range(0x80, sys.maxunicode + 1))
+        if any(fold(char).isascii() for fold in (str.casefold, str.lower, str.upper, compatible))
+        and parsed(f"x{char}y@example.com") is not None
+    ]
+    assert len(strangers) > 1000
+    wrong = []
+    for char in strangers:
+        address = parse_address(f"x{char}y@example.com")
+        key, envelope = address.identity_key, address.envelope
+        same = identity_of(envelope) == key == parse_address(key).identity_key and parse_address(envelope) == address
+        if key.isascii() or envelope.isascii() or not same:
+            wrong.append(hex(ord(char)))
+    assert wrong == []
+
+
+def compatible(char: str) -> str:
+    return unicodedata.normalize("NFKC", char)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +213,7 @@ def test_any_text_is_an_address_or_an_address_error() -> None:
     assert accepted > 100
 
 
-@pytest.mark.parametrize("local", ["a=?b", "=?utf-8?q?x?=", "a=?utf-8?q?a=40b?="])
-def test_what_looks_like_an_encoded_word_is_refused_at_the_form(local: str) -> None:
-    with pytest.raises(AddressError, match=r"=\?"):
-        parse_address(f"{local}@example.com")
+@pytest.mark.parametrize("word", ["=?utf-8?q?=0D=0ABcc:_x?=", "=?utf-7?q?x?=", "=?utf-8?b?DQo=?="])
+def test_a_local_part_that_would_smuggle_a_header_is_refused(word: str) -> None:
+    with pytest.raises(AddressError):
+        parse_address(f"a{word.replace(':', '')}@example.com")

@@ -1,12 +1,14 @@
 """Which broker is started, and how."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import redis
 
 from notifier.embedded import broker
+from notifier.embedded.ports import free_port, wait_until
 from tests.support.servers import ValkeyServer
 
 
@@ -43,6 +45,24 @@ def test_servers_on_path(no_wheel: Path) -> None:
     assert broker.find_server() == wanted
     wanted = add_server(no_wheel, "valkey-server", "Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64")
     assert broker.find_server() == wanted
+
+
+def test_a_password_is_asked_for_and_stands_in_no_argument(tmp_path: Path) -> None:
+    own = broker.Broker(broker.find_server(), tmp_path, free_port(), password="s3cret")
+    assert not [part for part in own.argv if "s3cret" in part]
+    assert (tmp_path / "password.conf").stat().st_mode & 0o777 == 0o600
+    process = subprocess.Popen(own.argv)
+    try:
+        assert wait_until(lambda: broker.is_ready(own.host, own.port, "s3cret"), 10, 0.05)
+        assert not broker.is_ready(own.host, own.port)
+        assert not broker.is_ready(own.host, own.port, "wrong")
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=own.port).ping()
+        with redis.Redis.from_url(own.url) as client:
+            assert client.ping()
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def test_what_is_queued_survives_a_restart() -> None:

@@ -33,7 +33,7 @@ mail | 553 sorry, your envelope sender domain must exist | HOLD | sender
 mail | 554 5.7.1 listed at bl.spamcop.net | HOLD | transport
 mail | 535 5.7.8 not logged in | HOLD | transport
 rcpt | 421 4.7.0 closing | THROTTLE | transport
-rcpt | 450 4.7.28 unusual rate of unsolicited mail | THROTTLE | domain
+rcpt | 450 4.7.28 unusual rate of unsolicited mail | THROTTLE | provider
 rcpt | 450 4.2.1 mailbox temporarily closed | THROTTLE | recipient
 rcpt | 451 4.7.1 <ada@example.com>: Recipient address rejected: Greylisted for 5 minutes | RETRY | recipient
 rcpt | 450 4.7.1 Client host rejected: Greylisting in action | RETRY | recipient
@@ -75,9 +75,9 @@ rcpt | 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.
 rcpt | 550 SC-001 (BAY004) Messages from 192.0.2.9 weren't sent. You are on our block list | HOLD | transport
 rcpt | 554 Your IP (192.0.2.9) has a poor reputation | HOLD | transport
 rcpt | 550 Your mail server is not allowed | HOLD | transport
-rcpt | 550 5.7.25 reverse DNS validation failed | HOLD | sender
+rcpt | 550 5.7.25 reverse DNS validation failed | HOLD | provider
 rcpt | 554 5.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.9] | HOLD | transport
-rcpt | 550 5.7.606 Access denied, banned sending IP [192.0.2.9] | HOLD | sender
+rcpt | 550 5.7.606 Access denied, banned sending IP [192.0.2.9] | HOLD | provider
 rcpt | 550 5.7.64 TenantAttribution; Relay Access Denied | HOLD | sender
 rcpt | 550 5.7.60 SMTP; Client does not have permissions to send as this sender | HOLD | sender
 rcpt | 550 5.1.7 Invalid address | HOLD | sender
@@ -86,7 +86,7 @@ rcpt | 550 Sender verify failed | HOLD | sender
 rcpt | 550 5.4.5 Daily user sending quota exceeded | HOLD | transport
 rcpt | 530 5.7.57 Client was not authenticated to send anonymous mail | HOLD | transport
 rcpt | 550 5.7.1 authentication required | HOLD | transport
-rcpt | 550 SPF check failed | HOLD | sender
+rcpt | 550 SPF check failed | HOLD | provider
 rcpt | 552 5.2.2 mailbox full | FAIL | recipient
 rcpt | 552 over quota | FAIL | recipient
 rcpt | 550 5.1.1 Mailbox is full | FAIL | recipient
@@ -115,7 +115,7 @@ eod | 471 odd | RETRY | message
 eod | 550 5.2.1 disabled | BOUNCE | recipient
 eod | 550 No such user here | BOUNCE | recipient
 eod | 554 Message rejected: Email address is not verified. The following identities failed the check | HOLD | sender
-eod | 550 5.7.26 unauthenticated | HOLD | sender
+eod | 550 5.7.26 unauthenticated | HOLD | provider
 eod | 550 5.7.60 Client does not have permissions to send as this sender | HOLD | sender
 eod | 550-5.7.1 We detected that this message is likely unsolicited mail.\n550 5.7.1 blocked. | FAIL | content
 eod | 554 5.7.1 Message contains a link listed in dbl.spamhaus.org | FAIL | content
@@ -125,6 +125,68 @@ eod | 554 5.6.0 malformed | FAIL | content
 eod | 552 5.2.2 mailbox full | FAIL | recipient
 eod | 599 odd | FAIL | message
 quit | 500 what | ACCEPTED | message
+rcpt | 550 5.7.515 Access denied, sending domain example.com does not meet the level | HOLD | provider
+rcpt | 550-5.7.30 Unauthenticated email is not accepted\n550 5.7.30 gsmtp | HOLD | provider
+rcpt | 550 5.7.32 The From: header is not aligned | HOLD | provider
+eod | 550 5.7.40 No DMARC record | HOLD | provider
+eod | 550 5.7.509 Access denied, sending domain does not pass DMARC verification | HOLD | provider
+eod | 550 5.7.511 Access denied, banned sender | HOLD | provider
+eod | 554 5.7.9 Message not accepted for policy reasons: DMARC | HOLD | provider
+eod | 550 5.7.9 This mail has been blocked because the sender is unauthenticated | HOLD | provider
+eod | 554 5.7.9 Message not accepted for policy reasons | FAIL | content
+rcpt | 554 5.7.9 Message not accepted for policy reasons | FAIL | content
+eod | 550 5.7.1 Email rejected per DMARC policy of acme.example | HOLD | provider
+eod | 550 Message rejected because SPF did not pass | HOLD | provider
+eod | 554 5.7.1 Rejected as spam (SPF fail, DKIM none) | FAIL | content
+eod | 550 5.7.705 Access denied, tenant has exceeded threshold | HOLD | sender
+data | 550 5.7.26 unauthenticated | HOLD | provider
+rcpt | 421 4.7.0 [TSS05] Messages from 192.0.2.1 temporarily deferred | THROTTLE | provider
+eod | 451 4.7.0 [TS02] Messages from 192.0.2.1 temporarily deferred | THROTTLE | provider
+rcpt | 553 5.7.2 [TSS09] All messages from 192.0.2.1 will be deferred; Retrying will NOT succeed | HOLD | provider
+rcpt | 421-4.7.32 rate limited: not aligned\n421 4.7.32 | THROTTLE | provider
+eod | 421 4.7.40 rate limited: no DMARC | THROTTLE | provider
+eod | 421 4.7.28 unusual rate | THROTTLE | provider
+rcpt | 451 4.7.28 unusual rate | THROTTLE | provider
+eod | 451 4.7.28 unusual rate | THROTTLE | provider
+eod | 451 4.7.500 Server busy | THROTTLE | provider
+rcpt | 451 4.7.500 Server busy | RETRY | domain
+rcpt | 451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited | THROTTLE | provider
+eod | 451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited | THROTTLE | provider
+rcpt | 550 mailbox temporarily unavailable | RETRY | recipient
+rcpt | 550 5.1.1 user unknown, please try again later | RETRY | recipient
+rcpt | 550 5.1.1 temporarily rejected | RETRY | recipient
+rcpt | 556 temporarily not accepting mail | RETRY | recipient
+rcpt | 550 5.4.1 Recipient address rejected: Access denied. Try again in 10 minutes | RETRY | recipient
+rcpt | 550 mailbox is currently unavailable | RETRY | recipient
+rcpt | 550 5.2.1 mailbox disabled at this time | RETRY | recipient
+rcpt | 550 user unknown, message deferred | RETRY | recipient
+rcpt | 550 5.7.1 Recipient address rejected: Greylisted | RETRY | recipient
+rcpt | 550 mailbox unavailable due to local policy | FAIL | recipient
+rcpt | 550 5.1.1 recipient refused by policy | FAIL | recipient
+rcpt | 550 5.2.1 mailbox has reached its limit | FAIL | recipient
+rcpt | 550 User unknown or message limit exceeded | FAIL | recipient
+rcpt | 550 account suspended | FAIL | recipient
+rcpt | 550 5.2.1 The account has been suspended | FAIL | recipient
+rcpt | 550 5.1.1 Access denied | FAIL | recipient
+rcpt | 550 No such user here: sender is not authorized | FAIL | recipient
+rcpt | 550 mailbox unavailable: you are not allowed to mail it | FAIL | recipient
+rcpt | 550 5.2.1 mailbox blocked | FAIL | recipient
+rcpt | 550 5.1.1 The account does not exist. Please check the spelling and try again | BOUNCE | recipient
+rcpt | 550 No such user. Check the address and try again later | BOUNCE | recipient
+rcpt | 550 5.1.1 User temporarily unknown, check and try again | RETRY | recipient
+rcpt | 550-5.1.1 The email account does not exist. Please try\n550 5.1.1 double-checking it | BOUNCE | recipient
+rcpt | 550 5.1.1 Address typo? Does not exist, see https://support.google.com/mail/?p=NoSuchUser | BOUNCE | recipient
+rcpt | 550 5.1.1 Mailbox does not exist, see https://mx.example/policies | BOUNCE | recipient
+rcpt | 550 5.2.1 Mailbox disabled, not accepting messages | BOUNCE | recipient
+rcpt | 550 5.7.1 Message rejected due to content policy | FAIL | content
+rcpt | 554 5.7.1 Rejected as spam | FAIL | content
+rcpt | 550 Your message looks like phishing | FAIL | content
+rcpt | 550 5.7.1 unsolicited bulk mail | FAIL | content
+eod | 550 5.1.1 temporarily unknown, try again later | RETRY | recipient
+eod | 550 5.2.1 account suspended | FAIL | recipient
+eod | 550 Mailbox unavailable, try again later | RETRY | recipient
+eod | 550 mailbox unavailable or access denied | FAIL | recipient
+eod | 550 5.1.1 refused for its content | FAIL | content
 """  # fmt: skip
 
 
@@ -162,7 +224,9 @@ def test_only_what_is_about_the_address_suppresses_it(phase: Phase, text: str) -
 STEERING = [
     "dkim", "spf", "dmarc", "spamhaus", "dnsbl", "rbl", "ip.blocked", "ptr", "reputation", "your-ip", "daily-quota",
     "sender-domain", "relay-access", "log-in-first", "throttle", "rate-limit", "too-many", "greylisted",
-    "quota-exceeded", "o'dkim", "dkim/spf", "5.7.57", "#5.7.57", "5.2.2", "#4.7.28",
+    "quota-exceeded", "temporary", "try-again",
+    "policy", "limit", "suspended", "spam", "content", "[tss04]", "o'dkim", "dkim/spf",
+    "5.7.57", "#5.7.57", "5.2.2", "#4.7.28",
 ]  # fmt: skip
 #: What is said of `ada@example.com`. Of whoever has a name that could mean us, nothing worse than to try again.
 ECHOES = r"""
@@ -259,6 +323,12 @@ def test_where_a_name_and_the_servers_words_are_the_same_the_mail_waits(recipien
 )
 def test_names_that_are_words_of_every_server_change_nothing(recipient: str, reply: str, decision: str) -> None:
     assert classify(Phase.RCPT, parse_reply(reply.encode()), recipient).decision == decision
+
+
+def test_a_name_makes_no_refusal_a_matter_of_the_content() -> None:
+    """Or a sign-up would count against a campaign."""
+    outcome = classify(Phase.RCPT, parse_reply(b"550 5.7.1 spam is not wanted here"), "spam@example.com")
+    assert (outcome.decision, outcome.scope) == (Decision.FAIL, Scope.RECIPIENT)
 
 
 def test_a_code_that_only_looks_like_one_of_the_address_counts() -> None:

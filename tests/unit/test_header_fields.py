@@ -156,6 +156,47 @@ def test_the_gate_lets_our_own_block_pass() -> None:
     verify_header_block(BLOCK + b"Reply-To: =?utf-8?q?J=C3=B6rg?=\r\n =?utf-8?b?w7Y=?= <a@example.com>\r\n")
 
 
+ODD = b"!#$%&'*+-/=?^_`{|}~@example.com"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        ODD,
+        b"<" + ODD + b">",
+        b"=?utf-8?q?J=C3=B6rg?= <" + ODD + b">",
+        b"a=?b@example.com",
+        b"=?utf-8?q?x?=@example.com",
+        b"a@example.com, " + ODD + b",\r\n Ada <" + ODD + b">",
+    ],
+)
+def test_in_an_address_no_encoded_word_begins(to: bytes) -> None:
+    verify_header_block(BLOCK.replace(b"To: b@example.com", b"To: " + to))
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"To: b@example.com", b"To: =?utf-8?q?a <b@example.com>"),
+        (b"To: b@example.com", b"To: =?utf-8?q?a=0Ab?= <b@example.com>"),
+        (b"To: b@example.com", b"To: <=?utf-8?q?a=0Ab?=@example.com>"),
+        (b"To: b@example.com", b'To: "<=?utf-8?x?a?=@example.com>" <b@example.com>'),
+        (b"To: b@example.com", b'To: "a =?b" <b@example.com>'),
+        (b"Subject: ", b"Subject: <a=?b@example.com> "),
+    ],
+)
+def test_elsewhere_it_still_does(line: bytes, text: bytes) -> None:
+    block = BLOCK.replace(line, text)
+    assert block != BLOCK
+    with pytest.raises(UnsafeHeader):
+        verify_header_block(block)
+
+
+@pytest.mark.parametrize("name", ["", "Ada", "Zo\u00eb", "=?utf-8?q?x?="])
+def test_an_address_that_looks_like_an_encoded_word_stands_alone(name: str) -> None:
+    assert encode_mailbox(name, ODD.decode()) == ODD
+
+
 @pytest.mark.parametrize(
     "block",
     [

@@ -70,8 +70,7 @@ def test_neutralised(text: str, cleaned: str) -> None:
 def test_nothing_to_see_is_nothing(text: str) -> None:
     assert clean_text(text, 64) == ""
     assert not is_visible(text)
-    with pytest.raises(HeaderTextError):
-        display_name(text)
+    assert display_name(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -106,7 +105,7 @@ def test_a_form_trims_and_drops_invisible_formatting() -> None:
 
 def test_a_form_says_what_to_do() -> None:
     assert display_name("x" * 64) == "x" * 64
-    for text in ("x" * 65, "\u00e9" * 65, "x" * 20_000, "a\nb", "a\ud800b", "\u200b"):
+    for text in ("x" * 65, "\u00e9" * 65, "x" * 20_000, "a\nb", "a\ud800b"):
         with pytest.raises(HeaderTextError) as caught:
             display_name(text)
         assert str(caught.value).isprintable()

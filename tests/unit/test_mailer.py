@@ -230,6 +230,22 @@ def test_html_alternatives_and_attachments(mail: Mail, transport: FakeTransport)
     assert files[2].get_content_type() == "application/octet-stream"
 
 
+def test_an_invitation_to_a_calendar_keeps_its_method(mail: Mail, transport: FakeTransport) -> None:
+    """RFC 6047, section 2.4: the method stands in the content type."""
+    invitation = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+    message = flask_mail.Message("Meeting", ["a@example.com"], "text", alts={"calendar; method=REQUEST": invitation})
+    message.attach("invite.ics", 'text/calendar; method=REQUEST; name="in vite.ics"', invitation)
+    mail.send(message)
+    alternative, attached = transport.mail.iter_parts()
+    inline = list(alternative.iter_parts())[1]
+    for part in (inline, attached):
+        assert part.get_content_type() == "text/calendar"
+        assert part["Content-Type"].params["method"] == "REQUEST"
+        assert part["Content-Type"].params["charset"] == "utf-8"
+        assert part.get_payload(decode=True).decode() == invitation
+    assert attached["Content-Type"].params["name"] == "in vite.ics"
+
+
 def test_extra_headers(mail: Mail, transport: FakeTransport) -> None:
     url = "<https://app.example.com/u/" + "t" * 150 + ">"
     extra = {"X-Campaign": "März\r\nBcc: x@example.org", "List-Unsubscribe": url, "References": "<1@a> <2@b>"}
@@ -267,6 +283,11 @@ def test_extra_headers(mail: Mail, transport: FakeTransport) -> None:
         {"attachments": [flask_mail.Attachment("a", "text/plain", b"x", headers={"X-A": "y"})]},
         {"attachments": [flask_mail.Attachment("a", "text/plain", b"x", headers={"Content-ID": "<a>\r\nX: y"})]},
         {"attachments": [flask_mail.Attachment("a", "multipart/mixed", b"x")]},
+        {"attachments": [flask_mail.Attachment("a", "text/plain; a=b\r\nX: y", b"x")]},
+        {"attachments": [flask_mail.Attachment("a", 'text/plain; a="b\r\nX: y"', b"x")]},
+        {"attachments": [flask_mail.Attachment("a", "text/plain;", b"x")]},
+        {"attachments": [flask_mail.Attachment("a", "text/plain" + "; a=b" * 6, b"x")]},
+        {"alts": {"html; a": "x"}},
     ],
 )
 def test_what_is_not_safe_is_refused_before_anything_is_sent(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from notifier.delivery.smtp.dialogue import Envelope
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Phase
 from tests.support.mail import BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
@@ -238,3 +239,41 @@ def test_an_exception_of_the_journal_ends_the_connection_not_the_transport(drive
         assert deliver_one(transport, driver, envelope(2)).decision is Decision.ACCEPTED
     assert [mail.data for mail in server.accepted] == [BODY]
     assert server.sessions == 2
+
+
+def test_an_envelope_that_comes_later_is_waited_for_and_replies_are_read_meanwhile() -> None:
+    """A reply that lies unread is a doubt where the process is killed."""
+    replied: list[tuple[int, float]] = []
+    wait = 0.3
+
+    def source() -> Iterator[Envelope | Later]:
+        yield envelope(1)
+        yield Later(wait)
+        yield envelope(2)
+        yield Later(wait)
+
+    with SmtpServer() as server:
+        started = time.monotonic()
+        note = lambda key, _: replied.append((key, time.monotonic() - started))  # noqa: E731
+        with transport_to(server, on_reply=note) as transport:
+            outcomes = dict(transport.send_batch(source()))
+    assert {key: outcome.decision for key, outcome in outcomes.items()} == dict.fromkeys((1, 2), Decision.ACCEPTED)
+    (first, early), (second, late) = replied
+    assert (first, second) == (1, 2)
+    assert early < wait < late
+    assert server.sessions == 1
+
+
+def test_a_batch_whose_first_envelope_comes_later_begins_then() -> None:
+    with SmtpServer() as server, transport_to(server) as transport:
+        started = time.monotonic()
+        outcomes = dict(transport.send_batch(iter([Later(0.1), Later(0.1), envelope(1)])))
+    assert time.monotonic() - started >= 0.2
+    assert outcomes[1].decision is Decision.ACCEPTED
+
+
+def test_what_would_come_later_is_not_tried_where_the_time_is_over() -> None:
+    source = [envelope(1), Later(0.5), envelope(2)]
+    with SmtpServer() as server, transport_to(server) as transport:
+        outcomes = dict(transport.send_batch(iter(source), budget=0.2))
+    assert [outcomes[key].decision for key in (1, 2)] == [Decision.ACCEPTED, Decision.THROTTLE]

@@ -30,9 +30,11 @@ LIVE = {
     "notifier_env": "production",
     "public_url": "https://app.example.com",
     "database_url": "postgresql://db/notifier",
-    "redis_url": "redis://broker/0",
+    "redis_url": "redis://:a-password@broker/0",
     "mail_server": "smtp.example.com",
     "mail_use_tls": True,
+    "mail_default_sender": "Acme <hello@acme.example>",
+    "postal_address": "Acme Ltd, 2 High Street, Leeds",
     "ratelimit_enabled": True,
 }
 

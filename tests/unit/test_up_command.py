@@ -64,7 +64,7 @@ def test_redis_url_that_nobody_answers(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port}/0")
     result = call(tmp_path, monkeypatch)
     assert result.exit_code == 1
-    assert f"REDIS_URL: nobody answers at 127.0.0.1:{port}" in result.output
+    assert f"REDIS_URL: nothing answers at 127.0.0.1:{port}" in result.output
 
 
 def test_env_file_of_a_killed_up_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
@@ -90,8 +90,10 @@ def test_own_broker_unless_one_is_named(tmp_path: Path, taken: int) -> None:
     assert broker is not None
     assert broker.port != 6379
     assert own_broker(Settings(redis_url=f"redis://127.0.0.1:{taken}"), tmp_path) is None
-    with pytest.raises(UnreachableError):
-        own_broker(Settings(celery_broker_url=f"redis://127.0.0.1:{free_port()}"), tmp_path)
+    assert own_broker(Settings(celery_broker_url=f"amqp://guest:guest@127.0.0.1:{taken}//"), tmp_path) is None
+    for scheme in ("redis", "amqp"):
+        with pytest.raises(UnreachableError, match="CELERY_BROKER_URL: nothing answers"):
+            own_broker(Settings(celery_broker_url=f"{scheme}://127.0.0.1:{free_port()}"), tmp_path)
 
 
 def test_environment_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

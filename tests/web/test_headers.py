@@ -1,15 +1,18 @@
 """Headers of every answer, hosts that are not ours, health, errors."""
 
 import json
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from notifier.extensions import db
+from notifier.tokens import Signer
 from tests.support.browse import Visitor
 
 DATA = Path(__file__).parent.parent / "data"
@@ -50,19 +53,60 @@ def test_a_forged_host_leads_nowhere(visitor: Visitor, case: dict[str, Any]) -> 
     assert answer.status_code == 400 or b"evil.example" not in answer.data + str(answer.headers).encode()
 
 
+#: By name: a traceback shows lines of this file.
+CANARY = "ada@canary.example"
+
+
+@pytest.mark.parametrize("path", ["/verify/tok3n-of-ada", "/u/tok3n-of-ada", "/preferences/tok3n-of-ada"])
+def test_no_token_and_no_parameter_stands_in_the_log_of_a_crash(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    app = make_app()
+    app.config |= {"TESTING": False, "PROPAGATE_EXCEPTIONS": False}
+
+    def crash(*_: object, **__: object) -> None:
+        db.session.execute(text("SELECT :email FROM nowhere"), {"email": CANARY})
+
+    for name in ("read_verification", "read_unsubscribe", "read_preferences"):
+        monkeypatch.setattr(Signer, name, crash)
+    answer = Visitor(app).get(path)
+    assert answer.status_code == 500
+    assert "request.crashed" in caplog.text
+    assert "tok3n" not in caplog.text
+    assert CANARY not in caplog.text
+
+
 def test_health_is_200_while_the_database_answers(visitor: Visitor) -> None:
     answer = visitor.get("/healthz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok", "database": "ok"})
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "database": "ok", "schema": "ok"})
 
 
 def test_health_is_503_while_the_database_does_not(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, ConnectionRefusedError())
 
-    monkeypatch.setattr(db.session, "execute", away)
+    monkeypatch.setattr(db.session, "connection", away)
     answer = visitor.get("/healthz")
     assert answer.status_code == 503
-    assert b"SELECT" not in answer.data
+    assert answer.json == {
+        "status": "unavailable", "database": "unavailable", "schema": "unknown",
+        "detail": "the database does not answer",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "pod-7.internal", "[fd00::1]", "a b", "", None])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_health_answers_whatever_host_it_is_asked_by(visitor: Visitor, method: str, host: str | None) -> None:
+    """Load balancers send the address of the process; HTTP/1.0 sends none."""
+    environ = {"HTTP_HOST": host} if host is not None else {"SERVER_NAME": "0.0.0.0"}
+    answer = visitor.client.open("/healthz", method=method, environ_overrides=environ)
+    assert answer.status_code == 200
+    assert b"pod-7" not in answer.data + str(answer.headers).encode()
+
+
+@pytest.mark.parametrize("path", ["/", "/signup", "/healthz/", "/healthz/../signup", "/admin/health/"])
+def test_nothing_else_answers_any_host(visitor: Visitor, path: str) -> None:
+    assert visitor.client.get(path, environ_overrides={"HTTP_HOST": "10.1.2.3"}).status_code == 400
 
 
 def test_a_fault_of_ours_shows_nothing_of_the_inside(

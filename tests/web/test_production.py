@@ -1,5 +1,6 @@
 """What production adds: cookies, HSTS, hosts, proxies, a broker that must be named."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from flask import Flask
 from notifier import logs
 from notifier.app import create_app
 from notifier.extensions import db
+from notifier.web import limits
 from tests.conftest import make_settings
 from tests.support.browse import Visitor
 
@@ -22,6 +24,8 @@ BASE = {
     "database_url": "",
     "redis_url": "redis://127.0.0.1:1/0",
     "mail_server": "127.0.0.1",
+    "mail_default_sender": "Acme <hello@acme.example>",
+    "postal_address": "Acme Ltd, 2 High Street, Leeds",
     "ratelimit_enabled": True,
 }
 
@@ -84,6 +88,63 @@ def test_clients_behind_a_proxy_are_told_apart_only_if_it_is_trusted(
     assert (429 in codes) is limited
 
 
+FOUND = json.loads((Path(__file__).parent.parent / "data" / "found.json").read_text())
+NO_ADDRESS = [
+    "",
+    "_hidden",
+    "203.0.113.9.9",
+    "[",
+    "[]:1",
+    "for=1.2.3.4",
+    "::::",
+    "1" * 5000,
+    "203.0.113.9:port",
+    "\u00fc",
+]
+
+
+FORMS = ["/signup", "/resend", "/admin/sign-in", "/admin/sign-in/code", "/verify/x", "/u/x", "/preferences/x"]
+
+
+@pytest.mark.parametrize("said", [*(case["input"] for case in FOUND["forwarded_for"]["cases"]), *NO_ADDRESS])
+def test_no_forwarded_for_is_a_fault(production: Callable[..., Flask], said: str) -> None:
+    client = production(trusted_proxies=1).test_client()
+    https = {"base_url": "https://app.example.com"}
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/signup", **https).text)
+    assert token
+    form = {"csrf_token": token.group(1), "email": "ada@example.com", "password": "wrong", "code": "000000"}
+    headers = {"X-Forwarded-For": said}
+    codes = {path: client.post(path, data=form, headers=headers, **https).status_code for path in FORMS}
+    assert {path for path, code in codes.items() if code >= 500} == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "limited"),
+    [
+        # Another port, or brackets, is the same client; a word shares one bucket with every other word.
+        (lambda number: f"203.0.113.9:{1000 + number}", True),
+        (lambda number: f"[2001:db8::1]:{1000 + number}", True),
+        (lambda number: f"2001:db8:0:1::{number:x}", True),
+        (lambda number: f"hidden{number}", True),
+        (lambda number: f"203.0.{number}.9:51234", False),
+        (lambda number: f"2001:db8:{number:x}::1", False),
+    ],
+)
+def test_clients_are_told_apart_by_their_address_alone(
+    production: Callable[..., Flask], said: Callable[[int], str], limited: bool
+) -> None:
+    client = production(trusted_proxies=1).test_client()
+    https = {"base_url": "https://app.example.com"}
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/signup", **https).text)
+    assert token
+    form = {"csrf_token": token.group(1)}
+    codes = {
+        client.post("/signup", data=form, headers={"X-Forwarded-For": said(number)}, **https).status_code
+        for number in range(62)
+    }
+    assert (429 in codes) is limited
+
+
 def codes_of(app: Flask, path: str, requests: list[tuple[str, str]]) -> list[int]:
     """The answers to (client, typed address), all with one session."""
     visitor = Visitor(app)
@@ -102,6 +163,21 @@ def limited_app(production: Callable[..., Flask]) -> Flask:
 def test_one_network_is_limited_as_a_whole(production: Callable[..., Flask]) -> None:
     requests = [(f"203.0.113.{number % 250}", f"not an address {number}") for number in range(301)]
     assert codes_of(limited_app(production), "/resend", requests).index(429) == 300
+
+
+def test_one_ipv6_site_is_one_network(production: Callable[..., Flask]) -> None:
+    requests = [(f"2001:db8:1:{number:x}::1", f"not an address {number}") for number in range(301)]
+    assert codes_of(limited_app(production), "/resend", requests).index(429) == 300
+
+
+def test_invalid_forms_use_up_nothing_that_everyone_shares(
+    production: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IN_ALL", "20 per minute")
+    app = limited_app(production)
+    refused = [(f"203.0.{number}.1", f"not an address {number}") for number in range(21)]
+    assert set(codes_of(app, "/resend", refused)) == {400}
+    assert codes_of(app, "/resend", [("198.51.100.1", "ada@example.com")]) == [303]
 
 
 def test_one_address_is_limited_whoever_asks(production: Callable[..., Flask]) -> None:

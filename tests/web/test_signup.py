@@ -3,18 +3,19 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from notifier import suppressions
+from notifier import ledger, suppressions
 from notifier.addresses import parse_address
 from notifier.extensions import db
-from notifier.models import Notification, SuppressionReason, User
+from notifier.models import Notification, SignupEmail, SuppressionReason, User
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
 
@@ -135,6 +136,58 @@ def test_the_limits_hold_without_redis(make_app: Callable[..., Flask]) -> None:
         for number in range(65)
     }
     assert codes == {303, 429}
+
+
+#: White space of every kind, what is invisible, and both.
+NOTHING_TO_SEE = (
+    " ", "\t" * 64, "\r\n \x0b\x0c", "\u3000\u2003\u00a0", "\u200b\u200d\ufeff", " \u2066\t\u2069 ", "\u3164\u2800",
+    "\u200b" * 5000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING_TO_SEE)
+def test_a_name_that_shows_nothing_is_no_name(app: Flask, visitor: Visitor, name: str) -> None:
+    assert visitor.sign_up("ada@example.com", name).status_code == 303
+    assert users(app)[0].display_name == ""
+
+
+def too_many_bounced(app: Flask) -> None:
+    """More than a fifth of the last hundred first emails bounced, at a domain of no known provider."""
+    with app.app_context():
+        for number in range(21):
+            user = make_user(f"nobody{number}@flood.example")
+            row = ledger.owe(
+                db.session(), kind="verification", user=user, dedupe_key=f"n{number}", now=NOON, grace=timedelta(0)
+            )
+            row.status, row.reason_code = "failed", "address_refused"
+            db.session.flush()
+            facts = {"mailbox": "m", "network": "n", "source": "s", "first": True}
+            db.session.add(SignupEmail(notification_id=row.id, at=NOON, due=NOON, **facts))
+        db.session.commit()
+
+
+@pytest.mark.usefixtures("frozen")
+def test_while_first_emails_are_slowed_a_challenge_is_asked_for_unknown_domains(make_app: Callable[..., Flask]) -> None:
+    app = make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True)
+    asked: list[str] = []
+
+    def challenge() -> tuple[str, int] | None:
+        asked.append(request.form["email"])
+        return None if request.form.get("answer") == "42" else ("How much is 6 * 7?", 403)
+
+    app.extensions["notifier.challenge"] = challenge
+    visitor = Visitor(app)
+    assert visitor.sign_up("ada@example.com").status_code == 303
+    assert asked == []
+    too_many_bounced(app)
+    assert visitor.sign_up("bo@example.com").status_code == 403
+    assert visitor.sign_up("ada@gmail.com").status_code == 303
+    again = {"csrf_token": visitor.token("/signup"), "email": "ada@example.com"}
+    assert visitor.post("/resend", again).status_code == 403
+    assert visitor.sign_up("bo@example.com", answer="42").status_code == 303
+    assert asked == ["bo@example.com", "ada@example.com", "bo@example.com"]
+    with app.app_context():
+        assert len(db.session.scalars(select(User).where(User.email == "bo@example.com")).all()) == 1
 
 
 def test_a_form_that_is_too_large_is_refused(visitor: Visitor) -> None:

@@ -1,18 +1,17 @@
 """From an owed notification to a Message: the kind's context, the templates, the headers."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from email.utils import parseaddr
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from notifier import clock, preferences
+from notifier import clock, message_ids, preferences
 from notifier.config import Settings
 from notifier.delivery.mail.message import Message, subscription_headers, verp_sender
 from notifier.delivery.mail.mime import as_given
 from notifier.delivery.mail.render import Rendered, Renderer
 from notifier.delivery.mail.shelf import Shelf
 from notifier.emails import EmailKind, Owed
-from notifier.emails.wording import values
+from notifier.emails.wording import reading, values
 from notifier.ledger import Claimed
 from notifier.words import Filled, lay_out
 
@@ -20,9 +19,6 @@ PRODUCT = "Notifier"
 
 #: Where a mail shows what only a real person's mail has.
 PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
-
-#: Gives words for the values of one mail. Raises WordsError.
-Fill = Callable[[Mapping[str, Any]], Filled]
 
 
 class Composed(NamedTuple):
@@ -43,8 +39,8 @@ class Composer:
         self._renderer = renderer
         self.kinds = kinds
         self.shelf = shelf or Shelf(kinds)
-        self._sender_name, self._sender_address = parseaddr(settings.mail_default_sender)
-        self._reply_to_name, self._reply_to = parseaddr(settings.mail_reply_to or "")
+        self._sender_name, self._sender_address = settings.sender
+        self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
         #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
@@ -56,8 +52,7 @@ class Composer:
 
     def message_id_of(self, pk: int, dedupe_key: str) -> str:
         """The same of a row that is known by its keys."""
-        digest = hashlib.sha256(dedupe_key.encode()).hexdigest()[:16]
-        return f"<n{pk}.{digest}@{self._sender_domain}>"
+        return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
         """Render the mail. Raises what a broken template raises, and WordsError."""
@@ -69,23 +64,21 @@ class Composer:
         if words is None:
             rendered = self._renderer.render(kind.name, known)
             return self._finished(owed, rendered, rendered.template_version, common["unsubscribe_url"])
-        filled = lay_out(words.draw(values(owed, known)))
+        filled = lay_out(words.draw(values(owed, known)), language=words.language)
         rendered = self._renderer.render_worded(kind.name, filled, known)
         digest = hashlib.sha256(f"{rendered.template_version}{words.words.digest}".encode()).hexdigest()
         return self._finished(owed, rendered, f"w{row.words_id}-{digest[:8]}", common["unsubscribe_url"])
 
-    def draft(self, owed: Owed, fill: Fill, example: Mapping[str, Any] | None = None) -> Composed:
-        """The mail with words that are nobody's yet. `example` stands in for what the kind would know.
+    def known(self, owed: Owed, example: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the templates of this email get. `example` stands in for what the kind would know."""
+        own = self.kinds[owed.notification.kind].context(owed) if example is None else example
+        return {**self._common(owed), **own}
 
-        Raises what `fill` raises.
-        """
-        kind = self.kinds[owed.notification.kind]
-        common = self._common(owed)
-        known = common | (kind.context(owed) if example is None else dict(example))
-        filled = fill(values(owed, known))
-        placeholder = "" if example is None else PLACEHOLDER
-        rendered = self._renderer.render_worded(kind.name, filled, known, placeholder)
-        return self._finished(owed, rendered, "draft", common["unsubscribe_url"])
+    def draft(self, owed: Owed, known: Mapping[str, Any], filled: Filled, *, example: bool = False) -> Message:
+        """Build the email with words that are nobody's yet. `known`: see there; `example`: it is about nobody."""
+        placeholder = PLACEHOLDER if example else ""
+        rendered = self._renderer.render_worded(owed.notification.kind, filled, known, placeholder)
+        return self._finished(owed, rendered, "draft", known["unsubscribe_url"]).message
 
     def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:
         row = owed.notification
@@ -114,6 +107,7 @@ class Composer:
             "public_url": owed.links.base,
             "recipient_name": owed.user.display_name,
             "locale": owed.user.locale,
+            **reading(kind.language),
             "postal_address": self._settings.postal_address,
             "category_reason": kind.because,
             "unsubscribe_url": unsubscribe_url,

@@ -31,10 +31,13 @@ _OURS = frozenset(
 _ALSO = frozenset({b"cc", b"in-reply-to", b"references", b"organization"})
 _EXTENSION = re.compile(rb"x-[a-z0-9-]{1,50}\Z")
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"
-_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}\Z")
-_SUBTYPE = re.compile(rf"{_TOKEN}\Z")
+#: A type with its parameters (RFC 2045, section 5.1), such as `text/calendar; method=REQUEST`.
+_VALUE = rf'(?:{_TOKEN}|"[ !#-\[\]-~]{{0,100}}")'
+_PARAMETERS = rf"(?:; ?{_TOKEN}={_VALUE}){{0,5}}"
+_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}{_PARAMETERS}\Z")
+_SUBTYPE = re.compile(rf"{_TOKEN}{_PARAMETERS}\Z")
 _CONTENT_ID = re.compile(r"<[!-;=?-~]{1,200}>\Z")
-_TEXT_LIMIT, _FILENAME_LIMIT = 900, 150
+_TEXT_LIMIT, _FILENAME_LIMIT, _TYPE_LIMIT = 900, 150, 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ def _body(message: flask_mail.Message) -> tuple[bytes, bytes]:
     text = message.body or text_of(message.alts.get("html") or "") or "\n"
     parts = [text_part("plain", text)]
     for subtype, content in message.alts.items():
-        if not _SUBTYPE.match(subtype):
+        if not _SUBTYPE.match(subtype) or len(subtype) > _TYPE_LIMIT:
             raise UnsafeHeader("an alternative has a malformed type")
         parts.append(text_part(subtype, content))
     entity = _entity(parts, "alternative", message.msgId)
@@ -173,7 +176,12 @@ def _attachment(attachment: flask_mail.Attachment) -> bytes:
         raise UnsafeHeader("an attachment has a malformed content type")
     if attachment.disposition not in {"attachment", "inline"}:
         raise UnsafeHeader("an attachment is either 'attachment' or 'inline'")
-    lines = [f"Content-Type: {attachment.content_type}", f"Content-Disposition: {attachment.disposition}"]
+    kind = attachment.content_type
+    if isinstance(attachment.data, str) and kind.startswith("text/") and "charset=" not in kind:
+        kind += "; charset=utf-8"
+    if len(kind) > _TYPE_LIMIT:
+        raise UnsafeHeader("an attachment has a content type that does not fit into a line")
+    lines = [f"Content-Type: {kind}", f"Content-Disposition: {attachment.disposition}"]
     if attachment.filename:
         lines[1] += ";\r\n " + _filename(attachment.filename)
     for name, value in attachment.headers.items():

@@ -21,7 +21,9 @@ from notifier.delivery.mail.inline import inline_fragment, inline_page
 from notifier.delivery.mail.mime import Body
 from notifier.delivery.mail.worded import FOLDER, is_made, made
 from notifier.delivery.mail.wrap import wordwrap
+from notifier.emails.wording import reading
 from notifier.words import Filled
+from notifier.words.language import DEFAULT
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +94,8 @@ class Renderer:
         folder, part = (FOLDER, "body") if placeholder else (kind, "words")
         known = {**self._environment.globals, **context, "words": words, "placeholder": placeholder}
         known["subject"] = words.subject
+        # What the kind shows of its own, and the foot, are in the language of its files.
+        known |= {"own_lang": known["lang"], "own_dir": known["dir"]} | dict(reading(words.language))
         plain, page = (
             _text(self._environment.get_template(f"{folder}/{part}.{end}"), known) for end in ("txt", "html")
         )
@@ -179,6 +183,8 @@ def _environment(folder: Path) -> Environment:
         cache_size=-1,
     )
     environment.filters["wordwrap"] = wordwrap
+    # Of kinds that say nothing else.
+    environment.globals |= reading(DEFAULT)
     return environment
 
 

@@ -35,7 +35,8 @@ class Shelf:
             # New ones instead of emptied ones: another thread may be reading.
             self._words = {pk: words for pk, words in self._words.items() if pk in wanted}
             self._checked = {}
-        query = select(CampaignWords.id, CampaignWords.subject, CampaignWords.heading, CampaignWords.body)
+        columns = (CampaignWords.subject, CampaignWords.heading, CampaignWords.body, CampaignWords.language)
+        query = select(CampaignWords.id, *columns)
         for pk, *texts in session.execute(query.where(CampaignWords.id.in_(missing))):
             self._words[pk] = Words(*texts)
 

@@ -56,8 +56,10 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
         return _judge(phase, reply, "")
     text = reply.text.lower()
     outcome = _judge(phase, reply, masked(text, recipient))
-    if not recipient or outcome.decision not in _ABOUT_US:
+    if not recipient or outcome.decision is Decision.BOUNCE:
         return outcome
+    if outcome.decision not in _ABOUT_US:
+        return _by_server_alone(phase, reply, recipient, outcome)
     # A code of the address is not the server's either.
     strange = reply.enhanced in _DOTTED.findall(recipient)
     rest = reply._replace(enhanced=None) if strange else reply
@@ -68,6 +70,17 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
         return wider
     # It may be the address that says so, and it may be the server, about us: neither others nor this mail pay for it.
     return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
+
+
+def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcome) -> Outcome:
+    """Return the outcome of a mail alone, where its own words may have made it milder, or a matter of the content."""
+    wider = _judge(phase, reply, masked_widely(reply.text.lower(), recipient))
+    if wider.decision is Decision.BOUNCE:
+        # `policy` is in the way of "no such user": either the address says it, or the server does.
+        return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
+    if outcome.scope is Scope.CONTENT and wider.decision not in _ABOUT_US:
+        return wider
+    return outcome
 
 
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")

@@ -26,6 +26,12 @@ class Envelope(NamedTuple):
     ready: bool = False
 
 
+class Later(NamedTuple):
+    """In the place of an envelope: the next one is there in so many seconds."""
+
+    seconds: float
+
+
 def mail_command(session: Session, envelope: Envelope) -> bytes:
     """MAIL with the parameters that this server and this mail need."""
     size = b" SIZE=%d" % len(envelope.data) if session.has_size else b""

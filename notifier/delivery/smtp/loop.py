@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Protocol
 
 from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.delivery.smtp.session import Session, close_session, open_session
 from notifier.delivery.smtp.wire import Wire
@@ -19,6 +20,8 @@ from notifier.delivery.smtp.wire import Wire
 _TICK = 0.05
 #: Connections that are tried before one has succeeded; then their number may triple.
 _FIRST = 4
+#: The outcome of mails that had no turn before their batch was told to end.
+NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was told to end")
 #: Mails settled in one go where none can be sent: the list of outcomes stays short.
 _SLICE = 100
 
@@ -46,15 +49,20 @@ class Lender(Protocol):
     def settled(self, envelope: Envelope, outcome: Outcome) -> None:
         """The outcome is known."""
 
-    def ticked(self) -> None:
-        """Time passes: called often, also while nothing comes in."""
+    def ticked(self) -> float | None:
+        """Time passes: called often, also while nothing comes in.
+
+        Returns None; or, to end the batch early, the moment (monotonic seconds) by which all must have ended. What
+        has had no turn is NOT_TRIED then.
+        """
 
 
-def send_all(lender: Lender, envelopes: Iterable[Envelope], budget: float) -> Iterator[tuple[int, Outcome]]:
+def send_all(lender: Lender, envelopes: Iterable[Envelope | Later], budget: float) -> Iterator[tuple[int, Outcome]]:
     """Hand over `envelopes`; yields (key, outcome) as they come, one for each, in no order.
 
     Takes from `envelopes` as it goes, a connection's worth ahead, so they may be made on the way (and
-    their maker may stop when it sees a bad outcome). `budget` seconds after the start all has ended:
+    their maker may stop when it sees a bad outcome). At a Later it asks again when that is over, and reads
+    replies meanwhile. `budget` seconds after the start all has ended:
     what had no turn is THROTTLE, untried. Where no session can be opened its outcome is that of all
     that wait. Whoever stops iterating early leaves mails on the wire: only the journal knows of them.
     """
@@ -74,11 +82,13 @@ class _Batch:
 
     deep = True
 
-    def __init__(self, lender: Lender, envelopes: Iterable[Envelope], deadline: float) -> None:
+    def __init__(self, lender: Lender, envelopes: Iterable[Envelope | Later], deadline: float) -> None:
         self.outcomes: deque[tuple[int, Outcome]] = deque()
         self._lender = lender
         self._source = iter(envelopes)
         self._dry = False
+        #: When the next envelope may be asked for.
+        self._ask_at = 0.0
         self._waiting: deque[Envelope] = deque()
         #: Mails whose connection died before their turn: the next fresh connection is theirs.
         self._returned: deque[Envelope] = deque()
@@ -122,12 +132,18 @@ class _Batch:
         self.outcomes.append((envelope.key, outcome))
 
     def _look_ahead(self, count: int) -> None:
-        while len(self._waiting) < count and not self._dry:
+        while len(self._waiting) < count and not self._dry and not self._early():
             envelope = next(self._source, None)
             if envelope is None:
                 self._dry = True
+            elif isinstance(envelope, Later):
+                self._ask_at = monotonic() + envelope.seconds
             else:
                 self._waiting.append(envelope)
+
+    def _early(self) -> float:
+        """Seconds until the next envelope may be asked for."""
+        return 0.0 if self._dry else max(0.0, self._ask_at - monotonic())
 
     # --- the connections ---------------------------------------------------------------------------
 
@@ -138,9 +154,11 @@ class _Batch:
             waiting = self._give_up(self._verdict)
         elif len(self._talking) + len(self._opening) < self._limit:
             waiting = self._grow()
-        if not self._opening and not self._talking:
-            return waiting
-        for key, _ in self._selector.select(0 if self._paused or (waiting and self._verdict) else _TICK):
+        early = self._early()
+        if not self._opening and not self._talking and not early:
+            return waiting or not self._dry
+        at_once = self._paused or (waiting and self._verdict)
+        for key, _ in self._selector.select(0 if at_once else min(early or _TICK, _TICK)):
             wire: Wire = key.data
             if not wire.paused:
                 wire.on_ready()
@@ -247,9 +265,14 @@ class _Batch:
 
     def _check_clock(self, now: float) -> None:
         self._next_check = now + _TICK
-        self._lender.ticked()
+        end_by = self._lender.ticked()
+        if end_by is not None:
+            self._deadline = min(self._deadline, end_by)
+            self._verdict = self._verdict or NOT_TRIED
         keys = {key.data: key for key in self._selector.get_map().values()}
-        for wire in [wire for wire in keys if wire.due <= now]:
+        late = now >= self._deadline
+        # One that gave way goes on first: it waits for nothing, so it has nothing to be late for.
+        for wire in [wire for wire in keys if wire.due <= now or (late and not wire.paused)]:
             wire.expire()
             self._watch(wire, keys[wire])
         if now >= self._deadline and self._verdict is None:

@@ -55,6 +55,8 @@ class Scope(StrEnum):
     MESSAGE = "message"
     RECIPIENT = "recipient"
     DOMAIN = "domain"
+    #: All domains of the recipient's mailbox provider, through this transport. Known from the domain alone.
+    PROVIDER = "provider"
     SENDER = "sender"
     CONTENT = "content"
     TRANSPORT = "transport"

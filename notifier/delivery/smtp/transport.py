@@ -9,6 +9,7 @@ from time import monotonic
 
 from notifier.config import Settings
 from notifier.delivery.smtp.dialogue import Envelope, converse
+from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.loop import send_all
 from notifier.delivery.smtp.outcome import Outcome, Phase
 from notifier.delivery.smtp.session import Endpoint, Session, close_session, open_session
@@ -27,7 +28,8 @@ class Transport:
 
     `on_begin(key)` runs right before a body's first byte goes out; an OSError of it stops that mail
     (RETRY). `on_reply(key, outcome)` runs as soon as an outcome is known; an OSError of it is logged,
-    the outcome stands. Both run in the sending thread.
+    the outcome stands. `on_tick()` runs often during a batch, and may say by when it must have ended
+    (`loop.Lender.ticked`). All run in the sending thread.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Transport:
         sign: Callable[[bytes], bytes] | None = None,
         on_begin: Callable[[int], None] = _ignore,
         on_reply: Callable[[int, Outcome], None] = _ignore,
-        on_tick: Callable[[], None] = _ignore,
+        on_tick: Callable[[], float | None] = _ignore,
     ) -> None:
         """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
 
@@ -79,14 +81,14 @@ class Transport:
         return work.outcome
 
     def send_batch(
-        self, envelopes: Iterable[Envelope], *, budget: float | None = None
+        self, envelopes: Iterable[Envelope | Later], *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
         """Hand over many mails on up to `connections` connections; yields (key, outcome) as they come.
 
         See `loop.send_all`. `budget` (seconds, default MAIL_TIMEOUT_TOTAL): when all must have ended.
         """
         if self._sign is not None:
-            envelopes = map(self._signed, envelopes)
+            envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)
         return send_all(self, envelopes, self.endpoint.total if budget is None else budget)
 
     def close(self) -> None:
@@ -140,9 +142,9 @@ class Transport:
         except OSError:
             log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
 
-    def ticked(self) -> None:
-        """Time passes, in a batch."""
-        self._on_tick()
+    def ticked(self) -> float | None:
+        """Time passes, in a batch; it may be told to end."""
+        return self._on_tick()
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.

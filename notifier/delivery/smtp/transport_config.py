@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from notifier.config import ConfigError, Settings, is_loopback
+from notifier.config import ConfigError, Settings
+from notifier.config_rules import is_loopback
 from notifier.delivery.smtp.dkim import Signer
 from notifier.dkim_keys import KeyProblem, load_private_key
 

@@ -1,0 +1,61 @@
+"""A TCP proxy on loopback that can go silent: connections stay open, and nothing passes."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class Proxy:
+    """Forwards to a port on loopback; a context manager."""
+
+    def __init__(self, target: int) -> None:
+        """`target`: the port of the server."""
+        self._target = target
+        self._open = threading.Event()
+        self._open.set()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.set()
+        for sock in (self._listener, *self._sockets):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def cut(self) -> None:
+        """Let nothing pass from now on."""
+        self._open.clear()
+
+    def mend(self) -> None:
+        """Let everything pass again, also what has come in meanwhile."""
+        self._open.set()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._sockets += (client, server)
+            for source, to in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, to), daemon=True).start()
+
+    def _pump(self, source: socket.socket, to: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._open.wait()
+                to.sendall(data)
+        for sock in (source, to):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,231 @@
+"""Rates: what a limit lets through, second by second, and what the plan and the page say of it before it is over."""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bench.faults.history import Seen
+from bench.faults.result import Result
+from bench.faults.scene import SWEEP, Scene, Worker
+from bench.faults.stage import Stage
+from bench.usage import usage_of
+from notifier import clock
+from notifier.campaigns import control
+from notifier.campaigns.control import Follow
+from notifier.campaigns.editing import create
+from notifier.campaigns.plan import Planner
+from notifier.campaigns.progress import progress
+from notifier.delivery import sweep
+from notifier.embedded.ports import wait_until
+from notifier.extensions import db
+from notifier.models import CampaignRun
+
+#: Seconds at the start that are not judged.
+START = 3.0
+#: What must go in the seconds that are judged, and the most that any second may have, as shares of the rate.
+LEAST, MOST, WORST = 0.95, 1.02, 1.10
+#: How far the plan and the page may be from what it took: a share, and seconds for what is over soon.
+NEAR, SOON = 0.10, 2.0
+#: Seconds between two sweeps, as in production.
+SWEEP_EVERY = 5.0
+
+WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that was started by hand."""
+
+    run_id: int
+    campaign_id: int
+    #: Monotonic seconds.
+    at: float
+    #: Seconds that the plan gave.
+    planned: float | None
+
+
+def rates(stage: Stage, *, rate: float, seconds: float, pool: str = "prefork") -> Result:
+    """One campaign with a rate, two sending processes, all else at rest."""
+    result = Result(f"rates ({rate:g}/s)", "I2 I8")
+    emails = round(rate * (START + seconds + 2))
+    with ExitStack() as stack:
+        scene = _scene(stage, stack)
+        worker = scene.worker("bulk,expansion", pool=pool, concurrency=2)
+        before, busy = _updates(stage), _cpu(worker)
+        run = _start(stage, f"rate-{rate:g}".replace(".", "-"), rate, first=0, emails=emails)
+        half = wait_until(lambda: scene.sink.look().accepted >= emails / 2, 10 + 4 * emails / rate, pause=0.02)
+        result.expect(half, "half of them are not out after four times as long as they should take")
+        half_at, left = time.monotonic(), _left(stage, run.run_id)
+        result.expect(scene.settle(10 + 4 * emails / rate), f"I8: {scene.under_way()} rows are under way")
+        moments = _moments(scene.sink.look())
+        took = moments[-1] - run.at
+        _judge(result, moments, rate, seconds)
+        _near(result, "plan", run.planned, took)
+        _near(result, "left at half", left, moments[-1] - half_at)
+        closed = wait_until(lambda: _state(stage, run.run_id) == "done", 2 * SWEEP_EVERY, pause=0.2)
+        result.expect(closed, "the run is not closed")
+        time.sleep(1.5)  # Postgres counts with a delay
+        result.expect(len(moments) == emails, f"I2: {len(moments)} accepted instead of {emails}")
+        result.figures |= {
+            "took s": took,
+            "first after s": moments[0] - run.at,
+            "row updates an email": (_updates(stage) - before) / emails,
+            "CPU s per 1,000": 1000 * (_cpu(worker) - busy) / emails,
+            "load": os.getloadavg()[0],
+        }
+    return result
+
+
+def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | None, seconds: float) -> Result:
+    """Several campaigns at a time, a large one without a rate before them, and a person every half a second.
+
+    With `mail_rate` the limit of all emails stands above them, and they share it.
+    """
+    result = Result(f"rates ({' + '.join(f'{rate:g}' for rate in rates)}, all {mail_rate or 'free'})", "I2 I8 I10")
+    emails = [round(rate * (START + seconds + 2)) for rate in rates]
+    large = 5000
+    with ExitStack() as stack:
+        scene = _scene(stage, stack)
+        env = {"MAIL_RATE": str(mail_rate)} if mail_rate else {}
+        scene.worker("bulk,expansion", **env)
+        scene.worker("transactional", pool="threads", concurrency=4, **env)
+        runs, first = [_start(stage, "large", None, first=sum(emails), emails=large)], 0
+        for number, (rate, count) in enumerate(zip(rates, emails, strict=True)):
+            runs.append(_start(stage, f"limited-{number}", rate, first=first, emails=count))
+            first += count
+        waits = _people(stage, scene, first + large, seconds)
+        limited = tuple(run.campaign_id for run in runs[1:])
+        done = wait_until(lambda: not _waiting(stage, limited), 10 + 3 * (START + seconds), pause=0.5)
+        result.expect(done or bool(mail_rate), "the limited campaigns did not end")
+        by_campaign = _by_campaign(stage, scene.sink.look())
+        if mail_rate:
+            _judge(result, _moments(scene.sink.look()), mail_rate, seconds)
+        else:
+            for rate, run in zip(rates, runs[1:], strict=True):
+                _judge(result, by_campaign.get(run.campaign_id, []), rate, seconds, name=f"{rate:g}/s ")
+        result.figures |= {
+            "people": len(waits),
+            "longest wait of a person s": max(waits, default=0.0),
+            "load": os.getloadavg()[0],
+        }
+        result.expect(max(waits, default=0.0) < 2.0, "I10: a person waited for more than 2 s")
+    return result
+
+
+def _scene(stage: Stage, stack: ExitStack) -> Scene:
+    """Sweeps and bells as in production; nobody is confirmed yet."""
+    usual = sweep.RING_AGAIN[True]
+    sweep.RING_AGAIN[True] = timedelta(minutes=10)
+    stack.callback(sweep.RING_AGAIN.__setitem__, True, usual)
+    stage.execute("UPDATE users SET verified_at = NULL")
+    return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "notifier.tick"))
+
+
+def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: int) -> Started:
+    """An announcement to `emails` people after the first `first`, planned and then started by hand."""
+    ids = stage.execute("SELECT min(id), max(id) FROM (SELECT id FROM users ORDER BY id LIMIT %s OFFSET %s) AS chosen",
+                        emails, first)  # fmt: skip
+    stage.execute("UPDATE users SET verified_at = now() WHERE id BETWEEN %s AND %s", *ids[0])
+    audience = {"user_from": ids[0][0], "user_to": ids[0][1]}
+    values = {"name": name, "kind": "announcement", "settings": WORDS, "audience": audience, "rate": rate}
+    with stage.app.app_context():
+        kinds = stage.app.extensions["notifier.kinds"]
+        campaign_id = create(db.session(), values, kinds, now=clock.now()).id
+        db.session.commit()
+        planner: Planner = stage.app.extensions["notifier.planner"]
+        planned = planner.plan(name, "now").seconds
+        at = time.monotonic()
+        run_id = control.run_now(db.session(), control.find(db.session(), name), kinds)
+        db.session.commit()
+        follow: Follow = stage.app.extensions["notifier.follow"]
+        follow.started([run_id])
+        db.session.remove()
+    return Started(run_id, campaign_id, at, planned)
+
+
+def _people(stage: Stage, scene: Scene, skip: int, seconds: float) -> list[float]:
+    """A verification email every half a second, for so long; how long each took."""
+    owed: dict[str, float] = {}
+    for number in range(round(seconds * 2)):
+        [(address,)] = stage.execute("SELECT email FROM users ORDER BY id LIMIT 1 OFFSET %s", skip + number)
+        owed[address] = time.monotonic()
+        scene.ring(scene.owe(1, bulk=False, skip=skip + number), bulk=False)
+        time.sleep(0.5)
+    wait_until(lambda: owed.keys() <= scene.sink.look().copies().keys(), 10)
+    came = scene.sink.look().copies()
+    return [(came[address][0].accepted or 0) - at if address in came else 999.0 for address, at in owed.items()]
+
+
+def _judge(result: Result, moments: Sequence[float], rate: float, seconds: float, name: str = "") -> None:
+    """The share of the rate in the seconds after the start, and the fullest second, wherever it begins."""
+    if not moments:
+        result.problems.append(f"{name}nothing was sent")
+        return
+    since = moments[0] + START
+    judged = [moment for moment in moments if since <= moment < since + seconds]
+    share, worst = len(judged) / (rate * seconds), fullest(judged)
+    aligned = max(sum(since + n <= moment < since + n + 1 for moment in judged) for n in range(round(seconds)))
+    result.figures |= {f"{name}share": share, f"{name}fullest second": worst, f"{name}fullest of {seconds:g}": aligned}
+    result.expect(LEAST <= share <= MOST, f"{name}{share:.1%} of the rate in {seconds:g} s")
+    # Below 10 a second one email more is more than a tenth.
+    result.expect(worst <= max(rate * WORST, rate + 1), f"{name}a second with {worst} at {rate:g} a second")
+
+
+def fullest(moments: Iterable[float], second: float = 1.0) -> int:
+    """The most moments in any second."""
+    ordered, most, start = sorted(moments), 0, 0
+    for end, moment in enumerate(ordered):
+        while moment - ordered[start] >= second:
+            start += 1
+        most = max(most, end - start + 1)
+    return most
+
+
+def _near(result: Result, name: str, said: float | None, took: float) -> None:
+    result.figures[f"{name} s"] = "unknown" if said is None else said
+    right = said is not None and abs(said - took) <= max(NEAR * took, SOON)
+    result.expect(right, f"{name}: {said} s instead of {took:.1f} s")
+
+
+def _moments(seen: Seen) -> list[float]:
+    return sorted(mail.accepted for mail in seen.mails.values() if mail.accepted is not None)
+
+
+def _by_campaign(stage: Stage, seen: Seen) -> dict[int, list[float]]:
+    rows = stage.execute("SELECT recipient, campaign_id FROM notifications WHERE campaign_id IS NOT NULL")
+    campaigns = dict(rows)
+    found: dict[int, list[float]] = {}
+    for mail in seen.mails.values():
+        if mail.accepted is not None and mail.recipient in campaigns:
+            found.setdefault(campaigns[mail.recipient], []).append(mail.accepted)
+    return {campaign: sorted(moments) for campaign, moments in found.items()}
+
+
+def _left(stage: Stage, run_id: int) -> float | None:
+    """What the run's page says."""
+    with stage.app.app_context():
+        left = progress(db.session(), db.session.get_one(CampaignRun, run_id), clock.now()).left
+        db.session.remove()
+    return left
+
+
+def _state(stage: Stage, run_id: int) -> str:
+    return str(stage.execute("SELECT state FROM campaign_runs WHERE id = %s", run_id)[0][0])
+
+
+def _waiting(stage: Stage, campaigns: tuple[int, ...]) -> int:
+    query = "SELECT count(*) FROM notifications WHERE campaign_id = ANY(%s) AND status IN ('pending', 'sending')"
+    return int(stage.execute(query, list(campaigns))[0][0])
+
+
+def _cpu(worker: Worker) -> float:
+    return usage_of([worker.process.pid]).cpu
+
+
+def _updates(stage: Stage) -> int:
+    """Updates of rows of the ledger since the server started."""
+    query = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'notifications'"
+    return int(stage.execute(query)[0][0])

@@ -1,0 +1,159 @@
+"""Who holds which version of a campaign's content, and which of the emails that wait can get another one."""
+
+import enum
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from notifier import ledger
+from notifier.audience import Kinds
+from notifier.campaigns.answers import TAKEN
+from notifier.campaigns.wording import kind_of, numbers
+from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status
+
+_N = Notification
+
+#: Runs without emails.
+_EMPTY = (RunState.missed, RunState.coalesced)
+
+
+class Holding(enum.StrEnum):
+    """What an email means for its person, as far as content goes."""
+
+    #: A mail server took it.
+    have = "have"
+    #: It waits, and no attempt of it began: it can say another version.
+    can_move = "can_move"
+    #: A worker holds it at this moment.
+    sending = "sending"
+    #: It waits, and an attempt of it came to its body: one Message-ID means the same bytes.
+    begun = "begun"
+    #: Delivery is uncertain: it may have arrived.
+    uncertain = "uncertain"
+    #: It came to rest and nobody got it.
+    got_nothing = "got_nothing"
+
+
+#: Those that keep their version, with the reason.
+KEEPS = {
+    Holding.sending: "being sent right now",
+    Holding.begun: "an attempt of them may have reached the mail server, and a second one has to say the same",
+    Holding.uncertain: "delivery is uncertain: they may have arrived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Emails that are alike."""
+
+    #: The number of the version that they say; 0: what the campaign was created or delivered with.
+    version: int
+    holding: Holding
+    emails: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The emails of an edition that a change of content is about."""
+
+    groups: tuple[Group, ...]
+    #: The number of the version that counts.
+    current: int
+    #: The keys of the open runs: of their waiting emails the version can change.
+    runs: tuple[int, ...] = ()
+    #: The keys of those that are still to add emails, with another version than the one that counts.
+    behind: tuple[int, ...] = ()
+
+    def of(self, *holdings: Holding) -> list[Group]:
+        """Return the groups with one of these holdings, by version."""
+        return [group for group in self.groups if group.holding in holdings]
+
+    def emails(self, *holdings: Holding) -> int:
+        """Return how many emails have one of these holdings."""
+        return sum(group.emails for group in self.of(*holdings))
+
+    @property
+    def waiting(self) -> int:
+        """Return how many emails could get a version that is saved now."""
+        return self.emails(Holding.can_move)
+
+    @property
+    def to_move(self) -> int:
+        """Return how many emails could get the version that counts, and say another one."""
+        return sum(group.emails for group in self.of(Holding.can_move) if group.version != self.current)
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether something of the open runs says, or would say, another version than the one that counts."""
+        return bool(self.to_move or self.behind)
+
+    def sentences(self, *, saving: bool = False) -> list[str]:
+        """Return one sentence for each group that matters to a correction: of the version that counts, or, when
+        `saving`, of one that is still to come.
+        """
+        said = [f"{group.emails:,} have {named(group.version)}." for group in self.of(Holding.have)]
+        for group in self.of(Holding.can_move):
+            moves = " and can move" if saving or group.version != self.current else ""
+            said.append(f"{group.emails:,} wait with {named(group.version)}{moves}.")
+        return said + [
+            f"{group.emails:,} keep {named(group.version)}: {KEEPS[group.holding]}." for group in self.of(*KEEPS)
+        ]
+
+
+def named(version: int) -> str:
+    """Return what people call a version."""
+    return f"version {version}" if version else "the first version"
+
+
+def held(session: Session, campaign: Campaign, kinds: Kinds, *, run_id: int | None = None) -> Held:
+    """Return who holds what of the present edition of a campaign; of a kind without editions, of its open runs.
+
+    `run_id`: of this run alone. Raises CampaignError for a campaign whose kind does not exist.
+    """
+    mine = [CampaignRun.campaign_id == campaign.id, CampaignRun.state.not_in(_EMPTY)]
+    if kind_of(campaign, kinds).editions:
+        mine.append(or_(CampaignRun.edition == campaign.edition, CampaignRun.edition.is_(None)))
+    else:
+        mine.append(CampaignRun.state.in_(OPEN))
+    if run_id is not None:
+        mine.append(CampaignRun.id == run_id)
+    runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id)).all()
+    open_ = [run for run in runs if run.state in OPEN]
+    return Held(
+        tuple(groups_of(session, campaign, [run.id for run in runs])),
+        numbers(session, campaign).get(campaign.words_id, 0),
+        tuple(run.id for run in open_),
+        tuple(run.id for run in open_ if _is_behind(run, campaign)),
+    )
+
+
+def _is_behind(run: CampaignRun, campaign: Campaign) -> bool:
+    pinned = run.edition is not None and run.expanded_at is None
+    return pinned and run.words_id != campaign.words_id
+
+
+def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[Group]:
+    """Return the emails of these runs of one campaign in groups, by version."""
+    if not run_ids:
+        return []
+    open_ = select(CampaignRun.id).where(CampaignRun.id == _N.run_id, CampaignRun.state.in_(OPEN)).correlate(_N)
+    holding = case(
+        (_N.status.in_(TAKEN), Holding.have.value),
+        (_N.status == Status.sending, Holding.sending.value),
+        (_N.status == Status.unknown, Holding.uncertain.value),
+        (and_(_waits(), ledger.never_began(), open_.exists()), Holding.can_move.value),
+        (_waits(), Holding.begun.value),
+        else_=literal(Holding.got_nothing.value),
+    ).label("holding")
+    counted = select(_N.words_id, holding, func.count()).where(_N.run_id.in_(run_ids)).group_by(_N.words_id, "holding")
+    number = numbers(session, campaign)
+    found = [
+        Group(number.get(words_id, 0), Holding(what), emails) for words_id, what, emails in session.execute(counted)
+    ]
+    return sorted(found, key=lambda group: (group.version, list(Holding).index(group.holding)))
+
+
+def _waits() -> ColumnElement[bool]:
+    return _N.status == Status.pending

@@ -1,0 +1,67 @@
+"""Moving: emails that wait say another version of the content. Only those of which no attempt ever began."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.orm import Session
+
+from notifier import audit_log, clock, ledger
+from notifier.audience import Kinds
+from notifier.audit_log import Actor
+from notifier.campaigns.control import find_run
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.runs import run_of
+from notifier.campaigns.tick import CHUNK
+from notifier.campaigns.wording import kind_of
+from notifier.models import OPEN, Campaign, CampaignRun
+from notifier.transaction import transaction
+
+
+class Moving:
+    """Owns its short transactions. Doing it twice equals doing it once; a kill leaves each email with one version."""
+
+    def __init__(self, session: Callable[[], Session], kinds: Kinds) -> None:
+        self._session = session
+        self._kinds = kinds
+
+    def move(self, run_ids: Sequence[int], *, by: Actor) -> int:
+        """Let what waits of these runs say the content that counts now. Return how many emails.
+
+        Emails that these runs are still to add say it too. Raises CampaignError for a run that is over, or of an
+        earlier edition.
+        """
+        with transaction(self._session) as session:
+            for run_id in run_ids:
+                self._aim(session, run_id, by)
+        return sum(self._moved(run_id) for run_id in run_ids)
+
+    def _aim(self, session: Session, run_id: int, by: Actor) -> None:
+        run = find_run(session, run_id)
+        campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True)
+        why_not = self._why_not(run, campaign)
+        if why_not is not None:
+            raise CampaignError(f"Nothing of run {run.id} can move: {why_not}.")
+        if run.edition is None or run.words_id == campaign.words_id:
+            return
+        before, run.words_id = {"content": run.words_id}, campaign.words_id
+        after = {"content": run.words_id}
+        audit_log.record(session, by, "run.moved", object_type="run", object_id=run.id, before=before, after=after)
+
+    def _why_not(self, run: CampaignRun, campaign: Campaign) -> str | None:
+        if run.state not in OPEN:
+            return f"it is {run.state}"
+        editions = kind_of(campaign, self._kinds).editions
+        if editions and run.edition is not None and run.edition != campaign.edition:
+            return f"it sends edition {run.edition}, and the content is of edition {campaign.edition} by now"
+        return None
+
+    def _moved(self, run_id: int) -> int:
+        total = 0
+        while True:
+            with transaction(self._session) as session:
+                run = run_of(session, run_id)
+                if run is None or run.state not in OPEN or run.edition is None:
+                    return total
+                moved = ledger.move_content(session, run_id, run.words_id, now=clock.now(), limit=CHUNK)
+            total += moved
+            if moved < CHUNK:
+                return total

@@ -1,0 +1,43 @@
+"""Emails that went out and have no row, because the database was restored from a backup since (see restore)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier import ledger, message_ids
+from notifier.ledger import Made
+from notifier.models import Notification, Status, UnrecordedEmail
+
+#: Digests in one statement.
+CHUNK = 1000
+
+
+def unrecorded_among(session: Session, digests: Sequence[str]) -> dict[str, str]:
+    """Message-ID by digest, of those of these digests that are noted."""
+    found: dict[str, str] = {}
+    for start in range(0, len(digests), CHUNK):
+        query = select(UnrecordedEmail.digest, UnrecordedEmail.message_id)
+        rows = session.execute(query.where(UnrecordedEmail.digest.in_(digests[start : start + CHUNK]))).all()
+        found |= dict(rows)
+    return found
+
+
+def has_unrecorded(session: Session) -> bool:
+    """Whether there are any: in a database that was never restored there are none."""
+    return session.scalar(select(UnrecordedEmail.digest).limit(1)) is not None
+
+
+def settle_unrecorded(session: Session, run_id: int, made: Made, *, after: int, now: datetime) -> Made:
+    """Of the rows that were just made for a run, take as sent those whose email went out before the restore.
+
+    `after` is the newest key before they were made. No row may be sent before the caller commits.
+    """
+    fresh = (Notification.id > after, Notification.run_id == run_id, Notification.status == Status.pending)
+    rows = session.execute(select(Notification.id, Notification.dedupe_key).where(*fresh)).all()
+    digests = {message_ids.digest_of(key): pk for pk, key in rows}
+    noted = unrecorded_among(session, list(digests))
+    gone = {digests[digest]: f"<{message_id}>" for digest, message_id in noted.items()}
+    ledger.take_as_sent(session, gone, now=now)
+    return Made([pk for pk in made.due if pk not in gone], made.planned, made.excluded, made.fallbacks)

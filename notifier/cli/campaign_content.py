@@ -1,0 +1,117 @@
+"""What the commands do with the content of a campaign: a new version, and what it means for emails that wait."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import click
+from flask import Flask
+
+from notifier import clock
+from notifier.audience import Kinds
+from notifier.audit_log import COMMAND_LINE
+from notifier.campaigns import wording
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.held import Held, held, named
+from notifier.campaigns.moving import Moving
+from notifier.campaigns.wording import Change
+from notifier.delivery.drafts import Drafts
+from notifier.extensions import db
+from notifier.models import Campaign, CampaignWords
+from notifier.words import Words, WordsError
+
+_CHANGE = {
+    "--correction": (Change.correction, "The same email, put right: people who have it get nothing more. The default."),
+    "--new-message": (Change.new_message, "Another email: everybody gets it, also people who have the one before."),
+}
+
+
+def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that changes content."""
+    for name, (change, words) in _CHANGE.items():
+        command = click.option(name, "change", flag_value=change.value, help=words)(command)
+    command = click.option("--language", help="Of the content, such as en or he. Empty: found out from its letters.")(
+        command
+    )
+    command = click.option("--note", default="", help="What changed and why, for colleagues.")(command)
+    return move_option(command)
+
+
+def move_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that says what becomes of emails that wait."""
+    words = "Whether emails that wait, and that no attempt has begun, get the new version. Without it they keep theirs."
+    return click.option("--move/--keep", "move", default=None, help=words)(command)
+
+
+def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kinds: Kinds) -> Words | None:
+    """Return the content with these settings put into it; None where that is what it says already."""
+    session = db.session()
+    before = wording.now_said(session, campaign, kinds)
+    words = wording.rewritten(session, campaign, texts, kinds) if texts else before
+    if language is not None:
+        words = replace(words, language=language.strip())
+    return None if words == before else words
+
+
+def save(app: Flask, campaign: Campaign, words: Words, change: str | None, note: str) -> CampaignWords:
+    """Add a version; on a terminal ask first what it is. The caller commits."""
+    session, kinds = db.session(), app.extensions["notifier.kinds"]
+    kind = wording.kind_of(campaign, kinds)
+    if change is None and kind.editions and sys.stdin.isatty():
+        tell(held(session, campaign, kinds), saving=True)
+        choices = click.Choice(["correction", "new-message"])
+        change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
+    try:
+        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, words, plain=True)
+        return wording.save(
+            session, campaign, words, kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note=note[:300],
+            now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),
+        )  # fmt: skip
+    except WordsError as error:
+        raise CampaignError(str(error)) from None
+
+
+def told(app: Flask, campaign: Campaign, row: CampaignWords, move: bool | None) -> None:
+    """Say what a version that was saved means, and move what waits where that was asked for. After the commit."""
+    found = held(db.session(), campaign, app.extensions["notifier.kinds"])
+    db.session.rollback()
+    what = f"edition {row.edition}" if row.edition > 1 else "the first edition"
+    click.echo(f"{campaign.name} says {named(row.number)}, of {what}, from the next run on.")
+    tell(found)
+    settle(app, campaign, found, move)
+
+
+def settle(app: Flask, campaign: Campaign, found: Held, move: bool | None) -> None:
+    """Move what waits where that was said, or is said now; else say how."""
+    if not found.is_behind:
+        return
+    if move is None and sys.stdin.isatty():
+        move = click.confirm(f"Shall what waits say {named(found.current)}?", default=False)
+    if move:
+        moved = mover(app).move(found.runs, by=COMMAND_LINE)
+        click.echo(f"Moved to {named(found.current)}: {moved:,}.")
+    elif move is None:
+        click.echo(f"They keep their version, unless you say: notifier campaign move {campaign.name}")
+
+
+def tell(found: Held, *, saving: bool = False) -> None:
+    """Show the groups."""
+    for sentence in found.sentences(saving=saving):
+        click.echo(f"  {sentence}")
+
+
+def mover(app: Flask) -> Moving:
+    """Return what moves emails to another version."""
+    return cast("Moving", app.extensions["notifier.moving"])
+
+
+def texts_named(pairs: Sequence[tuple[str, str, Any]], names: frozenset[str]) -> dict[str, Any]:
+    """Return the settings among (field, key, value) that are content; None: take it away."""
+    found: dict[str, Any] = {}
+    for field, key, value in pairs:
+        if field == "settings" and key in names:
+            found[key] = value
+        elif field == "settings" and not key and isinstance(value, dict):
+            found |= {name: value[name] for name in value.keys() & names}
+    return found

@@ -1,0 +1,97 @@
+"""`notifier restore`: what comes between restoring a backup and sending again."""
+
+from pathlib import Path
+from typing import cast
+
+import click
+from flask import Flask
+
+from notifier.audit_log import COMMAND_LINE
+from notifier.campaigns.restore import Found, Reconciliation
+from notifier.cli.audit import accepted_option, evidence, inbox_option
+from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.context import with_app
+from notifier.cli.showing import progress, show, tell
+
+
+@click.group()
+def restore() -> None:
+    """After a backup was restored: send nothing again that went out since."""
+
+
+@restore.command()
+@inbox_option
+@accepted_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
+@as_json_option
+@with_app
+@plainly
+def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Take what a mail server accepted, or what an inbox holds, for the truth; then sending may begin.
+
+    Stop web, workers and beat, restore, reconcile, start. The log must begin before the backup was made. Emails that
+    are there become sent; those whose rows were lost are remembered, so that no campaign sends them again.
+    """
+    reconciliation = cast("Reconciliation", app.extensions["notifier.reconciliation"])
+    with progress("comparing") as told:
+        seen = evidence(url, path, told)
+        if seen is None:
+            raise click.UsageError("Give --accepted FILE or --inbox URL: what went out since the backup.")
+        found = reconciliation.look(seen)
+    if not as_json:
+        _show(found)
+    if dry_run:
+        if as_json:
+            tell({"found": _as_json(found), "reconciled": None})
+        return
+    if not yes:
+        click.confirm("Go on?", abort=True, err=True)
+    done = reconciliation.mend(found, by=COMMAND_LINE)
+    if as_json:
+        tell({"found": _as_json(found), "reconciled": {"sent": done.sent, "unrecorded": done.noted}})
+    else:
+        click.echo(f"Taken as sent: {done.sent:,}; remembered without a row: {done.noted:,}. Sending may begin.")
+
+
+@restore.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_app
+def release(app: Flask, yes: bool) -> None:
+    """Say that nothing went out since the backup, as after a planned move: sending may begin."""
+    reconciliation = cast("Reconciliation", app.extensions["notifier.reconciliation"])
+    if not reconciliation.is_restored():
+        click.echo("Nothing is on hold: this database is the one in use.")
+        return
+    if not yes:
+        click.confirm("What went out since the backup will be sent again. Did nothing go out?", abort=True, err=True)
+    reconciliation.release(by=COMMAND_LINE)
+    click.echo("Sending may begin.")
+
+
+def _as_json(found: Found) -> dict[str, int]:
+    return {
+        "copies": found.copies,
+        "foreign": found.foreign,
+        "known": found.known,
+        "open": len(found.open),
+        "unrecorded": len(found.unrecorded),
+    }
+
+
+def _show(found: Found) -> None:
+    show(
+        ("", ""),
+        [
+            ("emails read", found.copies),
+            ("not ours", found.foreign),
+            ("known as sent", found.known),
+            ("still to be sent, says the database: taken as sent", len(found.open)),
+            ("without a row: remembered, so that no campaign sends them again", len(found.unrecorded)),
+        ],
+    )
+    if not found.known:
+        click.echo(
+            "None of them is known as sent already. Does the log begin before the backup was made? "
+            "What went out between the two is sent again."
+        )

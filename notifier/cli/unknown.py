@@ -1,0 +1,118 @@
+"""`notifier unknown list | resend | accept`: emails whose delivery is uncertain, decided many at once."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+from flask import Flask
+
+from notifier import clock
+from notifier.audit_log import COMMAND_LINE
+from notifier.campaigns.finding import campaign_named
+from notifier.campaigns.unknowns import Group, Which, decide, groups
+from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.context import with_app
+from notifier.cli.showing import plain, show, tell
+from notifier.extensions import db
+from notifier.models import Status
+from notifier.transaction import reading
+
+
+@click.group("unknown")
+def unknown() -> None:
+    """Emails of which nobody knows whether they arrived: list them, send them again, or take them as sent."""
+
+
+def filters(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which emails are meant."""
+    for option in (
+        click.option("--run", "run_id", type=int, help="Of this run."),
+        click.option("--campaign", "name", help="Of this campaign."),
+        click.option("--host", help="That a worker on this host had, as `list` names it."),
+    ):
+        command = option(command)
+    return command
+
+
+deciding = (
+    click.option("--all", "everything", is_flag=True, help="All of them, without another filter."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+)
+
+
+@unknown.command("list")
+@filters
+@as_json_option
+@with_app
+@plainly
+def list_(app: Flask, run_id: int | None, name: str | None, host: str | None, as_json: bool) -> None:
+    """What there is to decide, by host and run. Changes nothing."""
+    with reading(db.session):
+        found = groups(db.session(), _which(run_id, name, host))
+    if as_json:
+        tell([plain(group) for group in found])
+        return
+    _show(found)
+    if not found:
+        click.echo("No email is uncertain.")
+
+
+@unknown.command("resend")
+@filters
+@deciding[0]
+@deciding[1]
+@as_json_option
+@with_app
+@plainly
+def resend(app: Flask, **options: Any) -> None:
+    """Send these emails again, with the same Message-ID. Recipients whom the first copy reached get a second one."""
+    _decide(Status.pending, "Send {count:,} emails again?", "Sent again within seconds: {count:,}", **options)
+
+
+@unknown.command("accept")
+@filters
+@deciding[0]
+@deciding[1]
+@as_json_option
+@with_app
+@plainly
+def accept(app: Flask, **options: Any) -> None:
+    """Take these emails as sent. Recipients whom the first copy did not reach get none."""
+    _decide(Status.sent, "Take {count:,} emails as sent?", "Taken as sent: {count:,}", **options)
+
+
+def _decide(
+    to: Status, question: str, answer: str, *, run_id: int | None, name: str | None, host: str | None,
+    everything: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    # What becomes uncertain while somebody reads the question is not decided by the answer.
+    with reading(db.session):
+        which = _which(run_id, name, host, before=clock.now())
+        if which.any == everything:
+            raise click.UsageError("Say which emails: --run, --campaign or --host; or --all.")
+        found = groups(db.session(), which)
+    count = sum(group.emails for group in found)
+    if not as_json:
+        _show(found)
+    if count and not yes:
+        click.confirm(question.format(count=count), abort=True, err=True)
+    decided = decide(db.session, which, to, by=COMMAND_LINE) if count else 0
+    if as_json:
+        tell({"decided": decided})
+    else:
+        click.echo(answer.format(count=decided) if count else "No email is uncertain.")
+
+
+def _which(run_id: int | None, name: str | None, host: str | None, before: datetime | None = None) -> Which:
+    """Raises CampaignError for a campaign that does not exist."""
+    campaign = None if name is None else campaign_named(db.session(), name).id
+    return Which(run=run_id, campaign=campaign, host=host or "", before=before)
+
+
+def _show(found: list[Group]) -> None:
+    rows = [
+        (group.host or "?", str(group.campaign or ""), str(group.run or ""), group.emails, group.oldest, group.newest)
+        for group in found
+    ]
+    show(("host", "campaign", "run", "emails", "uncertain since (UTC)", "newest"), rows)

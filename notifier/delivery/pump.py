@@ -1,0 +1,119 @@
+"""The pump: sends what waits for a rate limit, each email at its moment, beside the tasks of this process.
+
+A task would hold a slot of its worker while it waits for a moment, and a message would wait behind those of other
+campaigns. So rows that wait are sent by threads of their own, straight from the ledger: broker and slots stay free for
+everybody else. If no process has a pump, the sweep rings for these rows.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from notifier import clock, heartbeats
+from notifier.delivery.handout import Hand, HandOut
+from notifier.delivery.limits import Limits
+from notifier.delivery.pacing import Pacing
+from notifier.transaction import transaction
+
+log = structlog.get_logger(__name__)
+
+#: Hands that are under way at once: while the last emails of one wait for the server, the next one begins.
+AT_ONCE = 2
+
+#: Seconds until the next try where something failed.
+AFTER_A_FAULT = 2.0
+
+#: Seconds between two signs of life while emails wait.
+SIGN = 5.0
+
+
+class Pump:
+    """One for each sending process; `start` it there, after any fork."""
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        hand_out: HandOut,
+        limits: Limits,
+        send: Callable[[Pacing, bool], Any],
+        *,
+        context: Callable[[], AbstractContextManager[Any]],
+        ended: Callable[[int], Any],
+    ) -> None:
+        """`send(pacing, bulk)` sends rows at their moments; `ended(key)` hears that this was the last one of a run.
+
+        context: what `session` needs in a thread.
+        """
+        self._session = session
+        self._hand_out = hand_out
+        self._limits = limits
+        self._send = send
+        self._context = context
+        self._ended = ended
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._signed = float("-inf")
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def start(self) -> None:
+        """Begin to hand out and to send."""
+        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience: float) -> None:
+        """Hand out no more, and wait at most `patience` seconds for what was handed out."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="pump") as pool:
+            while not self._stop.is_set():
+                # Nothing is handed out that could not begin at once.
+                if self._free.acquire(timeout=0.5):
+                    self._free.release()
+                    self._stop.wait(self._round(pool))
+
+    def _round(self, pool: ThreadPoolExecutor) -> float:
+        """Hand out once. Returns the seconds until the next time."""
+        try:
+            with self._context():
+                found = self._hand_out.round()
+                if found.busy:
+                    self._sign()
+        except Exception as error:
+            # Whatever it is: a thread that ends would stop all emails that wait for a limit.
+            log.error("pump.failed", exc_info=None if isinstance(error, SQLAlchemyError) else error)
+            return AFTER_A_FAULT
+        for hand in found.hands:
+            self._free.acquire()
+            pool.submit(self._deal, hand)
+        return found.rest
+
+    def _deal(self, hand: Hand) -> None:
+        pacing = Pacing(hand.turns, self._limits)
+        try:
+            with self._context():
+                self._send(pacing, hand.bulk)
+                for pk in hand.ends:
+                    self._ended(pk)
+        except Exception as error:
+            # What its rows have met stands in the journal; the others wait on.
+            log.error("pump.hand_failed", rows=len(pacing.requests), exc_info=error)
+        finally:
+            self._limits.release(pacing.requests)
+            self._free.release()
+
+    def _sign(self) -> None:
+        """Show that emails which wait are being sent."""
+        if time.monotonic() - self._signed >= SIGN:
+            self._signed = time.monotonic()
+            with transaction(self._session) as session:
+                heartbeats.beat(session, heartbeats.PUMP, clock.now())

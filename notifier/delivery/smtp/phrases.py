@@ -1,0 +1,126 @@
+"""What mail servers say, as patterns: the words behind a code, or without one. `rules.py` decides by them."""
+
+import re
+
+
+def words(*alternatives: str) -> re.Pattern[str]:
+    """Build one pattern of these alternatives. Texts are matched in lower case."""
+    return re.compile("|".join(alternatives))
+
+
+_WHO = r"(?:e-?mail|user|recipient|mailbox|mail ?box|account|addressee|subscriber|local part|customer)"
+_GONE = (
+    r"(?:unknown|not (?:be )?(?:known|found|exist|valid|recognized|listed|registered|active|available here)"
+    r"|do(?:es)? ?n[o'\u2019]?t exist|non-?existent|in-?valid|in-?active|no longer|disabled|de-?activated"
+    r"|closed|terminated|deleted|discontinued|expired|is not (?:a )?(?:valid|known))"
+)
+
+#: The address does not exist, or will never take mail again.
+USER_UNKNOWN = words(
+    r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
+    rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
+    rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]+)?[: ]*(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
+    rf"(?:has been |has |is |was |are |that you tried to reach |could |currently |temporarily )*{_GONE}",
+    rf"\baddress (?:is |was )?{_GONE}",
+    r"(?:does not|doesn't|do not) have an? .{0,40}(?:account|mailbox)",
+    r"no (?:mailbox|user|account|recipient|one|person)\b.{0,20}(?:here|by that name|with that name|at this address)",
+    r"(?:requested action not taken|^): ?mailbox unavailable|mailbox (?:is )?unavailable",
+    r"un-?rout[e]?able (?:address|mail)|not our customer|recipient (?:was |is )?not found",
+    r"(?:user|recipient) is not (?:local|here)|no mailbox",
+)
+#: The mailbox exists and is full: soft, whatever code comes with it.
+MAILBOX_FULL = words(
+    r"over ?quota|quota (?:is |was |has been )?(?:exceed|full)|exceed\w* .{0,40}quota|out of quota",
+    r"(?:mail ?box|inbox|account|user)(?: \S+@\S+)? (?:is |storage |has )*(?:full|too full)|full mail ?box",
+    r"not enough (?:storage |disk )?space|out of (?:storage )?space|(?:storage|mailbox) (?:limit|size)",
+)
+GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet")
+RATE = words(
+    r"rate[- ]?limit|\brate (?:of|is|exceed|control|that)|unusual rate|throttl|slow(?:ed)? down",
+    r"(?:sending|message|mail|e-?mail|connection|delivery|recipient|maximum|high) rate",
+    r"too (?:many|much|fast|quick|frequent|often)|concurren|unexpected volume|(?:high|unusual) volume",
+    r"(?:sending|hourly|connection|message|messages|recipient|recipients|session|traffic|submission) (?:limit|quota)",
+    r"max(?:imum|\.)? .{0,30}(?:connections|messages|recipients|sessions).{0,40}(?:exceed|reach)",
+    r"(?:messages|connections|recipients|mails) per (?:second|minute|hour|session|connection|day)",
+)
+#: Our provider's own allowance for the day: hours, not seconds.
+DAILY_QUOTA = words(
+    r"daily (?:message|user sending|sending|mail|e-?mail|smtp|relay|user|submission)[\w ]{0,20}(?:quota|limit)",
+    r"(?:sending|message|mail) (?:quota|limit) for (?:the|this|24) ?(?:day|hours)|daily (?:quota|limit)",
+)
+RELAY_DENIED = words(
+    r"relay(?:ing)?(?: \w+){0,3} (?:denied|prohibited|not (?:permitted|allowed)|rejected|disallowed|refused)",
+    r"(?:unable|not permitted|not allowed|denied|cannot|can't|refus\w+|does not|do not|don't|won't|no)"
+    r"(?: to)? relay(?:ing)?\b",
+    r"relay not|not an? open relay|relay access",
+)
+AUTH_NEEDED = words(
+    r"authentication (?:is )?(?:required|needed|credentials)|must (?:be |first )?(?:authenticat|issue a starttls)",
+    r"(?:client|user|session|you are|is) not authenticated|authenticate (?:first|yourself|before)|log ?in first",
+)
+#: Our sender is refused, not the recipient (`x@x`, see `echo.py`).
+SENDER_REFUSED = words(
+    r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]{1,3}(?!<?x@x\b)(?:<\S*>|[^\s@]+@\S+):?)? "
+    r"(?:is |was |has been )?(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
+    r"|does not (?:exist|resolve)|domain must)",
+    r"sender verif\w+|(?:invalid|unknown|unverified|unresolvable) (?:return path|sender)|sender domain",
+    r"domain of sender|send as (?:this|that)|to send (?:as|from|on behalf|using)|bad (?:sender|return path)",
+)
+NOT_VERIFIED = words(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
+                      r"not (?:been )?verified")  # fmt: skip
+UNAUTHENTICATED = words(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated")
+#: The same after the dot, where a filter may name one of them among what it found: only a plain "it did not pass".
+NOT_AUTHENTICATED = words(
+    r"unauthenticated (?:e-?mail|mail|message|sender)|(?:is|was|are) (?:not authenticated|unauthenticated)",
+    r"(?:\b(?:spf|dkim|dmarc)\b|(?:sender|e-?mail|mail|message|domain) authentication)[\w :,;'()=/-]{0,40}"
+    r"\b(?:fail|did not pass|does not pass|not pass|not align|violat|polic(?:y|ies)\b|reject|refus)",
+    r"(?:fail\w*|violat\w*|due to|because of|not meet\w*)\b[\w :,;'()=/.-]{0,60}\b(?:spf|dkim|dmarc)\b",
+)
+#: What Yahoo's 5.7.9 says if it is about us. If not, it is about the content.
+AUTHENTICATION = words(r"authenticat|\b(?:spf|dkim|dmarc)\b")
+#: Yahoo's labels for our address in the network: [TSS04], [TS03], [IPTS04].
+YAHOO_LABEL = words(r"\[(?:ip)?tss?\d+\]")
+#: A later try may succeed, whatever the code says.
+TEMPORARY = words(
+    r"\btemporar|(?<!not )\btry(?:ing)? (?:\w+ ){0,3}(?:again|later|back)|(?<!not )\bretry\b",
+    r"re-?send(?:ing)?\b.{0,60}\blater|(?:a|some|sometime|please|come|back|again) later\b|later time",
+    r"again (?:in|after|within) (?:a |an )?(?:few |some )?(?:\d+ ?)?(?:sec|min|hour|moment|while|day)",
+    r"\bcurrently\b|at (?:this|the) (?:time|moment)\b|right now|\bdeferred\b",
+)
+#: The same words as advice: the address is wrong, and a corrected one may be tried.
+_CORRECT_IT = r"^(?!.*temporar)(?=.*(?:check|verif|confirm|correct|spelling|typo|mistake)\w*\b[^.;]{0,80}\btry)"
+CORRECT_AND_TRY = words(_CORRECT_IT)
+UNKNOWN_CORRECT_AND_TRY = words(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
+#: Refused for another reason than an address that does not exist: nothing final about the recipient.
+NOT_FINAL = words(
+    r"(?<![\w/.=&?#-])polic(?:y|ies)\b|\blimit|\brestrict|\bquota|\bsuspen[ds]|\bblocked\b|\bblack-?list",
+    r"(?:access|permission|delivery|connection|sender|message|mail) (?:is |was |has been )?(?:denied|refused|rejected)",
+    r"\b(?:not|\w+n['\u2019]t|never)(?: be| been)? (?:allowed|permitted|authori[sz]ed|accepted from)|\bunauthori[sz]ed",
+    r"\bsender(?:'s)?(?: e-?mail)?(?: address)?(?: is| was)? (?:not|un|dis)|administrative|prohibit",
+)
+#: Refused for what it says: the next recipient would meet the same.
+SPAM = words(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
+CONTENT_REFUSED = words(
+    SPAM.pattern,
+    r"unsolicited|\bbulk (?:e-?mail|mail)\b|(?:message|mail)(?:'s)? contents?\b|\bcontent[- ]?filter",
+    r"\bcontents? (?:polic|reject|refus|block|restrict|is |was |not )",
+    r"(?:due to|because of|for|of)(?: its| the)? content",
+)
+#: Our address in the network is refused; the words name us plainly, so they hold in any phase.
+OUR_IP = words(
+    r"your (?:(?:sending |mail |smtp |e-?mail )?(?:ip|host|server|network|mta|isp)\b|reverse)",
+    r"(?:client|sending|connecting|source|sender'?s?) (?:host|ip|server)\b.{0,80}"
+    r"(?:block|bann|list|reject|denied|refus)",
+    r"\bip(?: address)?\b.{0,60}(?:block|bann|listed|blacklist|reject|reputation|denied)",
+    r"(?:block|bann|list|reject|refus)\w* .{0,40}\bip(?: address)?\b|reputation of (?:the |your )?(?:sending|ip)",
+    r"banned send|\bptr\b|reverse[- ]?(?:dns|lookup|hostname)|\brdns\b|cannot find your|helo command rejected",
+)
+#: A block list is named. Before DATA only our address can be meant; later it may be a link.
+BLOCK_LIST = words(
+    r"spamhaus|spamcop|barracuda|sorbs|abuseat|uceprotect|senderscore|invaluement|mailspike|\bpsbl\b",
+    r"dnsbl|\brbl|\bsbl\b|\bxbl\b|\bpbl\b|black ?hole|(?:black|block|deny)[- ]?list|listed (?:at|in|on|by)|reputation",
+)
+TOO_BIG = words(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
+                 r"size (?:limit )?exceed|exceed\w* .{0,40}message size|too (?:big|large)")  # fmt: skip
+ACCESS_DENIED = words(r"access denied")
+ADDRESS_REJECTED = words(r"^address rejected")

@@ -1,0 +1,41 @@
+"""ProviderHold and DomainProvider: which providers refuse us, and whose customer a domain is."""
+
+from datetime import datetime
+
+from sqlalchemy import Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from notifier.extensions import Base
+from notifier.models.types import UtcDateTime
+
+
+class ProviderHold(Base):
+    """One row while a provider refuses us through a transport; it goes when a probe gets through."""
+
+    __tablename__ = "provider_holds"
+
+    #: transport:scope, see `providers.key`. Waiting rows name it.
+    key: Mapped[str] = mapped_column(String(320), primary_key=True)
+    transport: Mapped[str] = mapped_column(String(64))
+    #: The name of a known provider, or a domain of none.
+    scope: Mapped[str] = mapped_column(String(255))
+    held_since: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The reply that opened the hold (or kept it open), without addresses.
+    phase: Mapped[str] = mapped_column(String(16))
+    code: Mapped[int | None] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(String(500))
+    #: The process that moves this moment on gets the probe.
+    next_probe_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Probes handed out in this hold.
+    probes: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class DomainProvider(Base):
+    """The provider that runs the mail servers (MX) of a domain, as DNS said."""
+
+    __tablename__ = "domain_providers"
+
+    domain: Mapped[str] = mapped_column(String(255), primary_key=True)
+    #: None: no known provider.
+    provider: Mapped[str | None] = mapped_column(String(16))
+    looked_up_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

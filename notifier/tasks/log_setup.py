@@ -1,0 +1,22 @@
+"""Celery's --logfile and --loglevel, for our one line of JSON per event."""
+
+import logging
+from typing import Any
+
+from celery import signals
+
+from notifier import logs
+from notifier.tasks.celery_app import celery_app
+
+
+@signals.setup_logging.connect(weak=False)
+def configure_logging(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
+    """Log to `logfile` (standard error without one) from `loglevel` on. Celery itself then configures nothing.
+
+    Tests keep the handlers of their own.
+    """
+    level = loglevel or logging.INFO
+    if celery_app.flask_app.config["NOTIFIER_ENV"] == "test":
+        logging.getLogger().setLevel(level)
+    else:
+        logs.configure(level, logfile)

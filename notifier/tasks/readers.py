@@ -1,0 +1,65 @@
+"""Which queues do workers read? A queue without a reader holds its emails back, and nothing else says so."""
+
+import threading
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+from amqp.exceptions import AMQPError
+from celery import Celery, signals
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from notifier.tasks.celery_app import QUEUES
+
+log = structlog.get_logger(__name__)
+
+#: What the clients of brokers raise while the broker is away.
+AWAY = (KombuError, AMQPError, RedisError, OSError)
+
+#: Seconds that a worker that starts leaves to the others before it asks.
+GRACE = 5.0
+
+
+def read_by_workers(celery: Celery, *, timeout: float = 1.0) -> dict[str, set[str]]:
+    """Ask all workers which queues they read: name of the worker -> names of queues.
+
+    Takes `timeout` seconds. Raises what the client of the broker raises.
+    """
+    answers = celery.control.inspect(timeout=timeout).active_queues() or {}
+    return {worker: {queue["name"] for queue in queues} for worker, queues in answers.items()}
+
+
+def without_reader(workers: dict[str, set[str]]) -> list[str]:
+    """Return the queues that none of these workers reads."""
+    read = set[str]().union(*workers.values())
+    return [name for name in QUEUES if name not in read]
+
+
+def advice(missing: Collection[str]) -> str:
+    """Say what to do about queues that no worker reads."""
+    return f"No worker reads {', '.join(missing)}. Start one with -Q {','.join(missing)}, or correct its -Q."
+
+
+@signals.worker_ready.connect(weak=False)
+def say_what_nobody_reads(sender: Any, **_: Any) -> None:
+    """When a worker starts: name queues of its -Q that notifier does not use, and those that no worker reads."""
+    own = {queue.name for queue in sender.task_consumer.queues}
+    unknown = sorted(own.difference(QUEUES))
+    if unknown:
+        detail = f"notifier puts nothing into {', '.join(unknown)}. Its queues: {', '.join(QUEUES)}."
+        log.warning("worker.queues_unknown", queues=unknown, detail=detail)
+    if not own.issuperset(QUEUES):
+        later = threading.Timer(GRACE, _ask, [sender.app])
+        later.daemon = True
+        later.start()
+
+
+def _ask(celery: Celery) -> None:
+    try:
+        missing = without_reader(read_by_workers(celery))
+    except AWAY as error:
+        log.warning("worker.queues_not_asked", error=type(error).__name__)
+        return
+    if missing:
+        log.warning("worker.queues_without_reader", queues=missing, detail=advice(missing))

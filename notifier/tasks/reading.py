@@ -1,0 +1,151 @@
+"""Can a worker run this message? Asked before Celery sees it, because Celery takes a right header at its word.
+
+A body that does not fit its header, or a header field of a wrong type, raises inside Celery's event loop, which ends
+the worker; RabbitMQ then hands the same message to the next one. Messages follow Celery's protocol, version 2:
+https://docs.celeryq.dev/en/stable/internals/protocol.html
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from inspect import signature
+from typing import Any, get_type_hints
+
+from celery.utils.time import maybe_iso8601
+
+from notifier import clock
+
+#: The largest primary key that Postgres and SQLite store.
+LARGEST_KEY = 2**63 - 1
+
+#: A message whose start lies further ahead is refused: a worker would hold it in memory, and after 30 minutes
+#: RabbitMQ would cut the connection for it (its consumer_timeout). Our own tasks wait for 20 s at most.
+LONGEST_WAIT = timedelta(minutes=10)
+
+#: What may be shown as the name of a task: not an address, nor a sentence.
+TASK_NAME = re.compile(r"[A-Za-z_][\w.]{0,99}", re.ASCII)
+
+
+def why_unreadable(message: Any, tasks: Mapping[str, Any], *, max_bytes: int) -> str | None:
+    """Return why no worker can run `message` (a kombu message), or None if one can. Never raises.
+
+    `tasks`: the registered ones by name. The reason holds nothing that the message holds.
+    """
+    headers = message.headers
+    if not isinstance(headers, dict) or "task" not in headers:
+        return "its header names no task"
+    name = headers["task"]
+    if not isinstance(name, str) or name not in tasks:
+        return "its task is unknown"
+    if size_of(message) > max_bytes:
+        return f"its body is larger than {max_bytes} bytes"
+    wrong = next((field for field, fits in _FIELDS.items() if not fits(headers.get(field))), None)
+    if wrong is not None:
+        return f"its header field {wrong} is wrong"
+    return _why_not_callable(message, tasks[name])
+
+
+def task_of(message: Any) -> str:
+    """Return the name of the message's task as far as it is a name; else an empty string."""
+    name = message.headers.get("task") if isinstance(message.headers, dict) else None
+    return name if isinstance(name, str) and TASK_NAME.fullmatch(name) else ""
+
+
+def size_of(message: Any) -> int:
+    """Return the size of the body in bytes (in characters, if it came as text)."""
+    return len(message.body) if isinstance(message.body, (str, bytes, memoryview)) else 0
+
+
+def _why_not_callable(message: Any, task: Any) -> str | None:
+    try:
+        payload = message.payload
+    except Exception as error:
+        # Decoders raise whatever comes to their minds; the class goes into the reason, the text may quote the body.
+        return f"its body cannot be decoded ({type(error).__name__})"
+    match payload:
+        case [list(args), dict(kwargs), dict() | None]:
+            return _why_not_arguments(task, args, kwargs)
+    return "its body is not [arguments, named arguments, options]"
+
+
+def _why_not_arguments(task: Any, args: list[Any], kwargs: dict[str, Any]) -> str | None:
+    try:
+        task.__header__(*args, **kwargs)
+    except TypeError:
+        return "the number or the names of its arguments are wrong"
+    names, shapes = _signature(task)
+    given = dict(zip(names, args, strict=False)) | kwargs
+    wrong = next((name for name, fits in shapes.items() if name in given and not fits(given[name])), None)
+    return None if wrong is None else f"its argument {wrong} has a wrong type or is out of range"
+
+
+def _is_key(value: Any) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_KEY
+
+
+def _is_list_of_keys(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_key, value))
+
+
+#: What an argument of a task must be, by its annotation. Arguments with other annotations are not looked at.
+_SHAPES: Mapping[Any, Callable[[Any], bool]] = {int: _is_key, list[int]: _is_list_of_keys}
+
+
+@cache
+def _signature(task: Any) -> tuple[list[str], dict[str, Callable[[Any], bool]]]:
+    """Return the names of the task's arguments in order, and what those of them must be that have a shape."""
+    hints = get_type_hints(task.run)
+    # A bound task has itself as its first argument, which no message carries.
+    names = [name for name in signature(task.run).parameters if name != "self"]
+    return names, {name: _SHAPES[hints[name]] for name in names if hints.get(name) in _SHAPES}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value < 2**31)
+
+
+def _is_moment(value: Any) -> bool:
+    return value is None or _moment(value) is not None
+
+
+def _is_soon(value: Any) -> bool:
+    moment = None if value is None else _moment(value)
+    return value is None or (moment is not None and moment <= clock.now() + LONGEST_WAIT)
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return the time that `value` says by ISO 8601, in UTC; None if it says none, or one before 1970."""
+    try:
+        moment: datetime | None = maybe_iso8601(value)
+        if moment is None:
+            return None
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return None
+    return moment if moment.year >= 1970 else None
+
+
+def _is_no_limit(value: Any) -> bool:
+    """Limits belong to the task: one that comes with a message would kill a process with emails on the wire."""
+    return value is None or value == [None, None]
+
+
+def _is_stamps(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
+#: Header fields that Celery reads in its event loop, and what each must be.
+_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "id": _is_text,
+    "shadow": lambda value: value is None or isinstance(value, str),
+    "retries": _is_count,
+    "eta": _is_soon,
+    "expires": _is_moment,
+    "timelimit": _is_no_limit,
+    "stamped_headers": _is_stamps,
+}

@@ -1,0 +1,102 @@
+"""Messages that no worker could run: logged, counted, and kept where an operator sees them.
+
+Redis: a capped list of what is known of each (never its body), and a count. RabbitMQ: it moves what a worker rejects
+to the dead-letter queue, which keeps the newest whole; why they were rejected is found again when they are looked at.
+No email is lost with a message: the sweep enqueues the rows that it was meant for.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import structlog
+
+from notifier import clock
+from notifier.overview.queues import Rejected, RejectedMessage
+from notifier.tasks.celery_app import REJECTED, celery_app
+from notifier.tasks.reading import size_of, task_of, why_unreadable
+
+log = structlog.get_logger(__name__)
+
+#: Keys in Redis: the newest records, newest first; how many there were since Redis was emptied.
+LIST = "notifier:rejected"
+TOTAL = "notifier:rejected:total"
+
+#: Why a worker rejects a message that the dead-letter queue holds, if nothing is wrong with it by itself.
+UNHANDLED = "a worker could not handle it: see its log"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is kept of a message. Nothing in it comes from the message's body."""
+
+    at: str
+    queue: str
+    task: str
+    reason: str
+    size: int
+
+    @classmethod
+    def of_message(cls, message: Any, reason: str) -> Self:
+        """The record of a message of kombu."""
+        queue = str((message.delivery_info or {}).get("routing_key", ""))
+        return cls(clock.now().isoformat(), queue, task_of(message), reason, size_of(message))
+
+    @classmethod
+    def of_entry(cls, queue: str, size: int) -> Self:
+        """The record of an entry of a queue in Redis that is not a message at all."""
+        return cls(clock.now().isoformat(), queue, "", "it is not a message", size)
+
+
+def log_it(record: Record) -> None:
+    """Write the one line that says so."""
+    log.error("broker.message_rejected", **asdict(record))
+
+
+def add_to_redis(client: Any, record: Record) -> None:
+    """Log and keep a record. Raises what the client raises."""
+    log_it(record)
+    with client.pipeline() as pipe:
+        pipe.lpush(LIST, json.dumps(asdict(record)))
+        pipe.ltrim(LIST, 0, celery_app.settings.rejected_messages_kept - 1)
+        pipe.incr(TOTAL)
+        pipe.execute()
+
+
+def read_redis(client: Any, newest: int) -> Rejected:
+    """Return the count and the newest records. Raises what the client raises."""
+    total, records = client.pipeline().get(TOTAL).lrange(LIST, 0, newest - 1).execute()
+    return Rejected(int(total or 0), [_from_record(json.loads(record)) for record in records])
+
+
+def _from_record(record: dict[str, Any]) -> RejectedMessage:
+    return RejectedMessage(**(record | {"at": datetime.fromisoformat(record["at"])}))
+
+
+def read_rabbitmq(channel: Any, newest: int) -> Rejected:
+    """Return the number of messages in the dead-letter queue, and the newest. Raises what py-amqp raises.
+
+    RabbitMQ has no look without taking: all are taken, and return to their places when the caller closes `channel`.
+    """
+    found = []
+    while (message := channel.basic_get(REJECTED)) is not None:
+        found.append(_from_dead_letter(channel.message_to_python(message)))
+    return Rejected(len(found), list(reversed(found))[:newest])
+
+
+def _from_dead_letter(message: Any) -> RejectedMessage:
+    death = _last_death(message)
+    limit = celery_app.settings.message_max_bytes
+    reason = why_unreadable(message, celery_app.tasks, max_bytes=limit) or UNHANDLED
+    at, queue = death.get("time"), death.get("queue")
+    moment = at.replace(tzinfo=at.tzinfo or UTC) if isinstance(at, datetime) else None
+    return RejectedMessage(moment, str(queue or ""), task_of(message), reason, size_of(message))
+
+
+def _last_death(message: Any) -> dict[str, Any]:
+    """Return what RabbitMQ noted when it moved the message (its header x-death, newest first)."""
+    match message.headers.get("x-death"):
+        case [dict(death), *_]:
+            return death
+    return {}

@@ -1,0 +1,29 @@
+"""The path below which the service is published: that of PUBLIC_URL, and never what a request claims.
+
+X-Forwarded-Prefix is not read: whoever could set it would decide where our redirects and cookies lead.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def path_of(public_url: str) -> str:
+    """Return the path of PUBLIC_URL without a final slash, decoded as WSGI does; empty if it has none."""
+    return unquote(urlsplit(public_url).path, "latin-1").rstrip("/")
+
+
+def below(app: "WSGIApplication", prefix: str) -> "WSGIApplication":
+    """Serve `app` below `prefix`, behind a proxy that strips the prefix and behind one that does not."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        environ["SCRIPT_NAME"] = prefix
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            environ["PATH_INFO"] = path[len(prefix) :] or "/"
+        return app(environ, start_response)
+
+    return answer

@@ -1,0 +1,39 @@
+"""All processes on a broker that goes away for a while: `./run faults --only broker_away`, in short."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bench.faults.brokers import Absence, broker_away
+from bench.faults.stage import Stage, open_stage
+from notifier.campaigns import tick
+from notifier.delivery import sweep
+from tests.support import rabbitmq
+
+#: Six Pythons import the whole application; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(180)
+
+#: More tries to reach the broker than the hundred after which Celery gives up by itself.
+SHORT = Absence(seconds=6.0, reconnect="0.04", signups=20, recipients=200)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """It changes two settings of the driver's process, and where its log goes."""
+    ring_again, stale, logging = dict(sweep.RING_AGAIN), tick.STALE, structlog.get_config()
+    with open_stage(300) as opened:
+        yield opened
+    sweep.RING_AGAIN.update(ring_again)
+    tick.STALE = stale
+    structlog.configure(**logging)
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_no_process_ends_and_all_email_is_out_soon_after(kind: str, stage: Stage) -> None:
+    if kind == "rabbitmq":
+        rabbitmq.need()
+    result = broker_away(stage, kind=kind, absence=SHORT)
+    sys.stdout.write("\n".join(result.lines()))
+    assert result.problems == []

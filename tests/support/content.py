@@ -1,0 +1,96 @@
+"""Content of campaigns for tests: saving it, sending it, and what went out. All need an application context."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from flask import Flask
+from sqlalchemy import select
+
+from notifier.audit_log import COMMAND_LINE
+from notifier.campaigns import control, wording
+from notifier.campaigns.wording import Change
+from notifier.delivery.deliver import Sender
+from notifier.delivery.mail.message import Message
+from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.emails import KINDS
+from notifier.extensions import db
+from notifier.models import Campaign, CampaignRun, CampaignWords, Notification
+from notifier.words import Words
+from tests.conftest import NOON
+from tests.support.campaigns import expand
+
+ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
+UNKNOWN = Outcome(Decision.UNKNOWN, Phase.EOD, Scope.MESSAGE, None, None, "no reply came", 0)
+LATER = Outcome(Decision.RETRY, Phase.EOD, Scope.MESSAGE, 451, "4.3.0", "later", 0)
+GREYLISTED = Outcome(Decision.RETRY, Phase.RCPT, Scope.RECIPIENT, 451, "4.7.1", "greylisted", 0)
+
+
+class Outbox:
+    """A mail server that takes note of what it was handed: (recipient, subject) of every email, in order."""
+
+    def __init__(self, app: Flask) -> None:
+        self.taken: list[tuple[str, str]] = []
+        #: What the n-th email meets from now on.
+        self.meets: Callable[[int], Outcome] = lambda number: ACCEPTED
+        self.sender: Sender = app.extensions["notifier.sender"]
+        self.sender.hand_over = self._hand_over
+
+    def _hand_over(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+        for number, (key, message) in enumerate(messages):
+            outcome = self.meets(number)
+            if outcome.decision in {Decision.ACCEPTED, Decision.UNKNOWN}:
+                self.taken.append((message.recipient, message.subject))
+            yield key, outcome
+
+    def deliver(self, keys: Iterable[int]) -> None:
+        """Send these rows once."""
+        self.sender.deliver(list(keys), bulk=True)
+        db.session.rollback()
+
+    def subjects(self) -> Counter[str]:
+        """How often each subject went out."""
+        return Counter(subject for _, subject in self.taken)
+
+    def most(self) -> int:
+        """How many emails the person has who has the most."""
+        return max(Counter(recipient for recipient, _ in self.taken).values())
+
+
+def save(campaign: Campaign, subject: str, change: Change = Change.correction, body: str = "Text.") -> CampaignWords:
+    """A new version with this subject, committed."""
+    row = wording.save(
+        db.session(), campaign, Words(subject, "Heading", body), KINDS,
+        seen=campaign.words_id or 0, by=COMMAND_LINE, note="", now=NOON, change=change,
+    )  # fmt: skip
+    db.session.commit()
+    return row
+
+
+def run_now(campaign: Campaign, hours: int = 0) -> tuple[int, list[int]]:
+    """Run it for nine in the morning and so many hours: the key of the run and those of the rows that are due."""
+    slot = NOON.replace(hour=9 + hours)
+    run_id = control.run_now(db.session(), campaign, KINDS, slot=slot)
+    db.session.commit()
+    told: list[int] = []
+    expand(run_id, told)
+    return run_id, told
+
+
+def stop(app: Flask, run_id: int) -> int:
+    """Cancel this run. How many emails it cancelled."""
+    control.cancel_run(db.session(), control.find_run(db.session(), run_id), reason="a typo")
+    db.session.commit()
+    return int(app.extensions["notifier.follow"].cancelled([run_id]))
+
+
+def rows(run_id: int | None = None) -> list[Notification]:
+    """The rows, of this run or of all, as they are now."""
+    db.session.rollback()
+    query = select(Notification).order_by(Notification.id).execution_options(populate_existing=True)
+    return list(db.session.scalars(query if run_id is None else query.where(Notification.run_id == run_id)))
+
+
+def run_of(run_id: int) -> CampaignRun:
+    """The run as it is now."""
+    db.session.rollback()
+    return db.session.get_one(CampaignRun, run_id, populate_existing=True)
