@@ -86,7 +86,7 @@ def _populate(stage: Stage, users: int, activities: int) -> None:
         connection.execute("TRUNCATE users RESTART IDENTITY CASCADE")
     app = create_app(Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET]))
     with app.app_context():
-        for _ in seed(db.session(), users=users, verified=0.8, activities=activities, now=clock.now()):
+        for _ in seed(db.session(), users=users, verified=1.0, activities=activities, now=clock.now()):
             pass
         db.session.remove()
         db.engine.dispose()

@@ -56,7 +56,7 @@ from notifier.delivery.smtp.transports import Transports, transport_configs
 from notifier.delivery.sweep import Sweep
 from notifier.delivery.turnstile import Turnstile
 from notifier.dnscheck import DnsResolver, Resolver
-from notifier.emails import KINDS, EmailKind
+from notifier.emails import EmailKind, registry
 from notifier.extensions import csrf, db, limiter, migrate
 from notifier.identity import Hold
 from notifier.links import Links
@@ -90,7 +90,7 @@ def create_app(
     *,
     publish: Publish | None = None,
     publish_runs: Publish | None = None,
-    kinds: Mapping[str, EmailKind] = KINDS,
+    kinds: Mapping[str, EmailKind] | None = None,
     templates: Path = ROOT / "templates",
     resolver: Callable[[], Resolver] = DnsResolver,
 ) -> Flask:
@@ -100,6 +100,7 @@ def create_app(
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
     settings = settings or load_settings()
+    kinds = _kinds(settings) if kinds is None else kinds
     # The blueprints bring their static files; Flask's own /static would stand in front of them.
     app = Flask("notifier", root_path=str(ROOT / "notifier"), template_folder=str(templates), static_folder=None)
     app.config.from_mapping(_flask_config(settings))
@@ -116,6 +117,14 @@ def create_app(
     _register_doors(app)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
+
+
+def _kinds(settings: Settings) -> Mapping[str, EmailKind]:
+    return registry(
+        digest_within=timedelta(seconds=settings.digest_within),
+        digest_gap=timedelta(seconds=settings.digest_gap),
+        report_grace=timedelta(seconds=settings.report_grace),
+    )
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     #: A larger message is rejected unread. Bytes; a batch of 1,000 keys takes 20,000 at most.
     message_max_bytes: int = Field(1024 * 1024, ge=64 * 1024)
 
+    #: People who want a digest as soon as something happens: within so long, and one email in so long.
+    digest_within: float = Field(300, ge=120, le=3600)
+    digest_gap: float = Field(3600, ge=60, le=86_400)
+    #: How long after the end of a month its reports wait for activities of its last moments.
+    report_grace: float = Field(3600, ge=0, le=86_400)
     ratelimit_enabled: bool = True
     #: Emails that sign-ups and resends may cause: to one mailbox in a day, whatever its tags; and first emails in an
     #: hour to one domain of no known provider for one network.

@@ -188,7 +188,7 @@ def _campaigns(session: Session, now: datetime) -> list[Finding]:
         Finding(
             f"campaign {campaign.name}",
             ok=False,
-            detail=f"its slot of {campaign.next_slot:%Y-%m-%d %H:%M} UTC has no run yet: is beat running?",
+            detail=f"its run was due at {campaign.next_run_at:%Y-%m-%d %H:%M} UTC and has not begun: is beat running?",
         )
         for campaign in session.scalars(waiting.order_by(Campaign.next_run_at))
     ]

@@ -85,6 +85,8 @@ def decide(
     if row is None:
         row = Preference(user_id=user_id, category=category)
         session.add(row)
+    if before.wanted is not after.wanted:
+        row.wanted_since = now if after.wanted else None
     row.wanted, row.updated_at = after.wanted, now
     if after.wanted:
         row.frequency = after.frequency  # of what is not wanted the old one stays, for whoever wants it back
@@ -132,6 +134,19 @@ def frequency_of() -> ColumnElement[str]:
         .correlate(User)
     )
     return func.coalesce(decided.scalar_subquery(), literal(DEFAULT_FREQUENCY.value))
+
+
+def digest_since() -> ColumnElement[datetime | None]:
+    """An expression on User: when the digest was switched on again; NULL if it never was off."""
+    found = select(Preference.wanted_since).where(Preference.user_id == User.id, Preference.category == DIGEST)
+    return found.correlate(User).scalar_subquery()
+
+
+def wanting(frequency: Frequency) -> ColumnElement[bool]:
+    """Return a condition on User: they decided to get the digest this often. Not for the default frequency."""
+    assert frequency is not DEFAULT_FREQUENCY, "people without a row want it, too"
+    chosen = (Preference.category == DIGEST, Preference.wanted, Preference.frequency == frequency.value)
+    return User.id.in_(select(Preference.user_id).where(*chosen))
 
 
 def _checked(category: str, frequency: Frequency | str | None) -> Frequency | None:

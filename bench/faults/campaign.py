@@ -81,6 +81,8 @@ def announce(stage: Stage, policy: str) -> None:
         "once_at": now + timedelta(seconds=1),
         "settings": WORDS,
         "on_unknown": policy,
+        # The other faults need accounts that still have to confirm, so these are not confirmed either.
+        "audience": {"verified": "any"},
     }
     with stage.app.app_context():
         create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)

@@ -13,6 +13,7 @@ from bench.worker import app
 from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.editing import create
+from notifier.campaigns.slots import newest_slot
 from notifier.emails import KINDS
 from notifier.extensions import db
 
@@ -82,7 +83,7 @@ def send() -> Facts:
 
 def _started(name: str) -> int:
     campaign = control.find(db.session(), name)
-    slot = control.newest_slot(campaign, clock.now())
+    slot = newest_slot(campaign, clock.now(), KINDS)
     run_id = control.run_now(db.session(), campaign, KINDS, slot=slot)
     db.session.commit()
     return run_id

@@ -16,6 +16,7 @@ from notifier.admin.campaign_form import Form
 from notifier.admin.campaign_merge import Conflict
 from notifier.admin.fields import UNITS, Fields
 from notifier.admin.guard import Page, act, get, show
+from notifier.admin.schedule_preview import Preview
 from notifier.audience import AudienceError, occasion_of
 from notifier.campaigns import editing, wording
 from notifier.campaigns.errors import Changed, Invalid
@@ -35,6 +36,8 @@ class Reach:
     """How many people a form reaches, by the rule that sends."""
 
     chosen: int
+    #: Of those: people whose address is not confirmed.
+    unconfirmed: int
     #: (how many, why), the most first.
     left_out: list[tuple[int, str]]
     slot: datetime
@@ -110,8 +113,11 @@ class Editing(Page):
     @act("/preview/schedule")
     def preview_schedule(self) -> ResponseReturnValue:
         """The words and the next runs of what is typed, for the page to fetch. Changes nothing."""
-        fields, campaign = _fields(), _edited()
-        preview = schedule_preview.of_fields(fields, clock.now(), campaign)
+        campaign = _edited()
+        if campaign is None and not request.form.get("kind"):
+            preview = schedule_preview.of_fields(_fields(), clock.now())
+        else:
+            preview = _schedule(_typed(campaign))
         return render_template("admin/_campaign_schedule.html", preview=preview)
 
     @act("/preview/audience")
@@ -124,7 +130,7 @@ class Editing(Page):
         self, form: Form, *, reach: bool = False, saving: bool = False, conflict: Conflict | None = None
     ) -> ResponseReturnValue:
         """The form. `reach`: count people whatever it takes; `saving`: it was to be stored, so tell what is wrong."""
-        campaign, now = form.campaign, clock.now()
+        campaign = form.campaign
         few = (db.session.scalar(select(func.max(User.id))) or 0) <= QUICK
         settings: Settings = current_app.extensions["notifier.settings"]
         version = campaign.version if campaign is not None else 0
@@ -137,14 +143,14 @@ class Editing(Page):
             version=version if conflict or not saving else (_version() or version),
             seen=_seen(campaign, form, conflict, kept=bool(request.form)),
             conflict=conflict,
-            preview=schedule_preview.of_fields(form.fields, now, campaign),
+            preview=_schedule(form),
             reach=_reach(form) if reach or few else None,
             zones=sorted(periods.names()),
             repeats=schedule_fields.REPEATS,
             weekdays=schedule_fields.WEEKDAYS,
             days=schedule_fields.DAYS,
             units=UNITS,
-            verified=campaign_form.VERIFIED,
+            accounts=campaign_form.ACCOUNTS[form.kind.reaches],
             misfires=campaign_form.MISFIRES,
             on_unknown=campaign_form.ON_UNKNOWN,
             life=form.kind.lifetime,
@@ -175,24 +181,40 @@ def _seen(campaign: Campaign | None, form: Form, conflict: Conflict | None, *, k
     return request.form.get("seen", "") if kept and conflict is None else campaign_merge.seen(campaign)
 
 
+def _draft(form: Form) -> Campaign | None:
+    """Return what the form would store, whatever its name. None if it says nothing yet that could be."""
+    campaign = form.campaign
+    values = form.values or (editing.written(campaign) if campaign is not None else _values(form))
+    values = {**values, "name": campaign.name if campaign is not None else "draft"}
+    try:
+        return editing.draft(values, _kinds(), now=clock.now(), like=campaign)
+    except Invalid:
+        return None
+
+
+def _schedule(form: Form) -> Preview:
+    """What the schedule means, as far as it is right."""
+    now = clock.now()
+    typed = schedule_preview.of_fields(form.fields, now, form.campaign)
+    meant = None if typed.wrong else _draft(form)
+    return typed if meant is None else schedule_preview.of_campaign(meant, now, _kinds())
+
+
 def _reach(form: Form) -> Reach | None:
     """Ask the rule about the form as it is. None where it says nothing yet that could be asked about."""
-    campaign, now = form.campaign, clock.now()
-    values = form.values or (editing.written(campaign) if campaign is not None else _values(form))
-    # Whatever is wrong with the name is no matter of the audience.
-    values = {**values, "name": campaign.name if campaign is not None else "draft"}
-    session = db.session()
+    now, meant = clock.now(), _draft(form)
+    if meant is None:
+        return None
+    upcoming = schedule_preview.of_campaign(meant, now, _kinds()).runs
+    slot = upcoming[0].slot if upcoming else now
     try:
-        meant = editing.draft(values, _kinds(), now=now, like=campaign)
-        upcoming = schedule_preview.of_campaign(meant, now).runs
-        slot = upcoming[0].slot if upcoming else now
-        counts = audience.counts(session, occasion_of(meant, slot, _kinds()), now=now)
-    except (Invalid, AudienceError):
+        counts = audience.counts(db.session(), occasion_of(meant, slot, _kinds()), now=now)
+    except AudienceError:
         return None
     left_out = sorted(
         ((number, counts.words.get(code, code)) for code, number in counts.excluded.items()), reverse=True
     )
-    return Reach(counts.chosen, left_out, slot)
+    return Reach(counts.chosen, counts.unconfirmed, left_out, slot)
 
 
 def _content(form: Form) -> tuple[Words, int] | None:

@@ -5,18 +5,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from notifier import periods
+from notifier import audience, periods
 from notifier.admin import schedule_fields, settings_fields
 from notifier.admin.fields import Fields, Problems, decimal, length, listed, moment, number, shown_length, shown_moment
 from notifier.campaigns import editing
 from notifier.campaigns.errors import Invalid
 from notifier.campaigns.wording import has_content
-from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.campaign_kind import CampaignKind, Reaches
 from notifier.emails.kind import EmailKind
 from notifier.models import Campaign
 
-#: Whom it is for, by whether they verified.
-VERIFIED = {"any": "Verified or not", "yes": "Verified accounts only", "no": "Accounts that are not verified"}
+#: Which accounts it goes to, by what its kind reaches. The first is what the kind says; an empty list: no choice.
+ACCOUNTS: Mapping[Reaches, Mapping[str, str]] = {
+    Reaches.confirmed: {
+        "": "Confirmed accounts only",
+        "any": "Also accounts that are not confirmed",
+        "no": "Only accounts that are not confirmed",
+    },
+    Reaches.both: {
+        "": "Confirmed accounts and accounts that are not confirmed",
+        "yes": "Confirmed accounts only",
+        "no": "Only accounts that are not confirmed",
+    },
+    Reaches.unconfirmed: {},
+}
 
 MISFIRES = {
     "run_late": ("Run it late", "However late it is, everybody gets their mail."),
@@ -44,8 +56,8 @@ LABELS = {
     "title": "Title", "name": "Name", "kind": "Kind", "repeat": "How often", "weekday": "Days",
     "day": "Day of the month",
     "date": "Date", "every-number": "Every", "cron": "Cron expression", "at": "At", "zone": "Time zone",
-    "recipient_local": "Where the reader is", "start_at": "Not before", "end_at": "Not after",
-    "verified": "Verified", "locales": "Languages", "signed_up_from": "Signed up from",
+    "recipient_local": "In each recipient\u2019s time zone", "start_at": "Not before", "end_at": "Not after",
+    "verified": "Accounts", "locales": "Languages", "signed_up_from": "Signed up from",
     "signed_up_before": "Signed up before", "user_from": "Accounts from number", "user_to": "Accounts up to number",
     "share": "Share", "rate": "Mails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",
     "lifetime-number": "Of use for", "misfire": "A slot that nobody ran in time",
@@ -77,6 +89,12 @@ class Form:
         return self.kind.text_settings if there else frozenset()
 
     @property
+    def warning(self) -> str:
+        """What somebody should know who chose accounts that are not confirmed."""
+        chosen = self.kind.reaches is Reaches.confirmed and self.fields.one("verified") in ("any", "no")
+        return audience.UNCONFIRMED_WARNING if chosen else ""
+
+    @property
     def summary(self) -> list[tuple[str, str, str]]:
         """(input, its label, what is wrong) in the order of the page."""
         labels = LABELS | {each.id: each.label for each in self.inputs}
@@ -91,20 +109,21 @@ class Form:
 
 def shown(values: Mapping[str, Any], kind: CampaignKind) -> Fields:
     """What stands in the inputs for these columns."""
-    audience = values.get("audience") or {}
+    people = values.get("audience") or {}
     zone, _ = periods.zone_of(None, values.get("zone"))
-    verified = {True: "yes", False: "no"}.get(audience.get("verified", "any"), "any")
-    share = audience.get("share")
+    chosen = {True: "yes", False: "no", "any": "any"}.get(people.get("verified"), "")
+    share = people.get("share")
     texts = {
         "name": [values.get("name") or ""],
         "title": [values.get("title") or ""],
         "kind": [kind.name],
-        "verified": [verified],
-        "signed_up_from": [shown_moment(_moment(audience.get("signed_up_from")), zone)],
-        "signed_up_before": [shown_moment(_moment(audience.get("signed_up_before")), zone)],
-        "locales": [", ".join(audience.get("locales") or ())],
-        "user_from": [str(audience.get("user_from") or "")],
-        "user_to": [str(audience.get("user_to") or "")],
+        # What says the same as the kind is no choice of its own.
+        "verified": [chosen if chosen in ACCOUNTS[kind.reaches] else ""],
+        "signed_up_from": [shown_moment(_moment(people.get("signed_up_from")), zone)],
+        "signed_up_before": [shown_moment(_moment(people.get("signed_up_before")), zone)],
+        "locales": [", ".join(people.get("locales") or ())],
+        "user_from": [str(people.get("user_from") or "")],
+        "user_to": [str(people.get("user_to") or "")],
         "share": [f"{share * 100:.10g}" if share else ""],
         "rate": [f"{values['rate']:.10g}" if values.get("rate") else ""],
         "quiet_from": [values.get("quiet_from") or ""],
@@ -151,7 +170,7 @@ def _values(
         "title": fields.one("title"),
         "kind": kind.name,
         **schedule_fields.read(fields, problems, was),
-        "audience": _audience(fields, problems, was),
+        "audience": _audience(fields, kind, problems, was),
         "settings": settings_fields.read(kind.Settings, fields, problems, was.get("settings"), kept),
         "rate": decimal(fields, "rate", problems),
         "quiet_from": fields.one("quiet_from")[:5] or None,
@@ -166,16 +185,20 @@ def _values(
     }
 
 
-def _audience(fields: Fields, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
+def _audience(fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
     zone, whose = periods.zone_of(fields.one("zone"))
     old = (was.get("audience") or {}) if was.get("zone") == fields.one("zone") else {}
     share = decimal(fields, "share", problems)
+    choices: dict[str, bool | str] = {"yes": True, "no": False, "any": "any"}
+    verified = choices.get(fields.one("verified")) if ACCOUNTS[kind.reaches] else None
+    if verified is None and (was.get("audience") or {}).get("verified") is True:
+        verified = True  # it said so in words of its own, and still does
 
     def signed_up(name: str) -> datetime | None:
         return moment(fields, name, None if whose else zone, problems, was=_moment(old.get(name)))
 
     values: dict[str, Any] = {
-        "verified": {"yes": True, "no": False}.get(fields.one("verified")),
+        "verified": verified,
         "signed_up_from": signed_up("signed_up_from"),
         "signed_up_before": signed_up("signed_up_before"),
         "locales": listed(fields.one("locales")) or None,

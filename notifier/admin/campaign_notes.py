@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.admin import schedule_preview
 from notifier.admin.campaigns import rows
+from notifier.campaigns.slots import schedule_of
 from notifier.campaigns.why import why
 from notifier.models import Campaign, CampaignState
-from notifier.scheduling import Firing, Schedule, ScheduleError
+from notifier.scheduling import Firing, Schedule, ScheduleError, local_time
 
 #: Campaigns that the dashboard and the jobs page show; all are on their own page.
 SHOWN = 25
@@ -37,7 +38,46 @@ class Lane:
     y: int
     #: Where its slots are, and their words; empty where they are too many.
     marks: Sequence[tuple[float, str]]
+    #: From where to where its runs last that go by each recipient's clock, (x, width), and their words.
+    bars: Sequence[tuple[float, float, str]]
     often: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fired:
+    """One campaign, and what its schedule brings in the week."""
+
+    campaign: Campaign
+    schedule: Schedule | None = None
+    firings: Sequence[Firing] = ()
+
+    @property
+    def by_clocks(self) -> bool:
+        """Whether its runs last for hours, because they go by each recipient's clock."""
+        return self.schedule is not None and self.schedule.recipient_local
+
+    def last_at(self, firing: Firing) -> datetime:
+        """When the last recipients are due."""
+        return firing.run_at if self.schedule is None else self.schedule.last_at(firing.slot)
+
+    def words(self, firing: Firing) -> str:
+        """When it goes."""
+        if self.schedule is not None and self.by_clocks:
+            return local_time(self.schedule, firing.slot)
+        return f"{firing.run_at:%a %d %b, %H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One campaign on one day."""
+
+    #: The first that begins on this day.
+    at: datetime
+    campaign: Campaign
+    #: How many begin on this day.
+    number: int
+    #: When the first goes, if that is in each recipient's time zone. Else empty.
+    when: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +87,8 @@ class Week:
     lanes: Sequence[Lane]
     #: (x, label) of every midnight.
     days: Sequence[tuple[float, str]]
-    #: What fires, day by day: (slot, campaign, how often that day).
-    agenda: Sequence[tuple[date, Sequence[tuple[datetime, Campaign, int]]]]
+    #: What goes, day by day.
+    agenda: Sequence[tuple[date, Sequence[Item]]]
     width: int = WIDTH
 
     @property
@@ -77,11 +117,11 @@ def of_person(session: Session, user_id: int) -> dict[str, Any]:
 
 def week(campaigns: Sequence[Campaign], now: datetime) -> Week:
     """What the schedules of these campaigns bring, by the engine that fires."""
-    fired = [(campaign, found) for campaign in campaigns if (found := _firings(campaign, now))]
-    lanes = [_lane(campaign, found, place, now) for place, (campaign, found) in enumerate(fired)]
+    fired = [each for campaign in campaigns if (each := _fired(campaign, now)).firings]
+    lanes = [_lane(each, place, now) for place, each in enumerate(fired)]
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [(_x(midnight + _DAY * day, now), f"{midnight + _DAY * day:%a %d}") for day in range(1, 8)]
-    return Week(lanes, [(x, label) for x, label in days if x <= WIDTH], _agenda(fired))
+    return Week(lanes, [(x, label) for x, label in days if x <= WIDTH], _agenda(fired, now))
 
 
 def _newest(session: Session) -> list[Campaign]:
@@ -92,34 +132,41 @@ def _newest(session: Session) -> list[Campaign]:
     return list(session.scalars(query.order_by(*order)))
 
 
-def _firings(campaign: Campaign, now: datetime) -> list[Firing]:
+def _fired(campaign: Campaign, now: datetime) -> _Fired:
     if campaign.state != CampaignState.active:
-        return []
+        return _Fired(campaign)
     try:
-        return schedule_preview.week(Schedule.of(campaign), now, 7 * 24 * 60)
+        schedule = schedule_of(campaign, current_app.extensions["notifier.kinds"])
     except ScheduleError:
-        return []
+        return _Fired(campaign)
+    return _Fired(campaign, schedule, schedule_preview.week(schedule, now, 7 * 24 * 60))
 
 
-def _lane(campaign: Campaign, found: Sequence[Firing], place: int, now: datetime) -> Lane:
-    often = len(found) > FEW
-    marks = (
-        [] if often else [(_x(each.slot, now), f"{campaign.title}: {each.slot:%a %d %b, %H:%M} UTC") for each in found]
-    )
-    return Lane(campaign, TOP + LANE * place, marks, often)
+def _lane(fired: _Fired, place: int, now: datetime) -> Lane:
+    title, often = fired.campaign.title, len(fired.firings) > FEW
+    marks, bars = [], []
+    for each in () if often else fired.firings:
+        words = f"{title}: {fired.words(each)}"
+        x = _x(each.run_at, now)
+        if fired.by_clocks:
+            begin = max(x, 0.0)
+            bars.append((begin, round(min(_x(fired.last_at(each), now), WIDTH) - begin, 1), words))
+        else:
+            marks.append((x, words))
+    return Lane(fired.campaign, TOP + LANE * place, marks, bars, often)
 
 
-def _agenda(
-    fired: Sequence[tuple[Campaign, Sequence[Firing]]],
-) -> list[tuple[date, Sequence[tuple[datetime, Campaign, int]]]]:
-    """The first slot of each campaign on each day, and how many there are."""
-    days: dict[date, dict[int, tuple[datetime, Campaign, int]]] = defaultdict(dict)
-    for campaign, found in fired:
-        for each in found:
-            day = days[each.slot.date()]
-            first, _, number = day.get(campaign.id, (each.slot, campaign, 0))
-            day[campaign.id] = (first, campaign, number + 1)
-    return [(day, sorted(found.values(), key=lambda item: item[0])) for day, found in sorted(days.items())]
+def _agenda(fired: Sequence[_Fired], now: datetime) -> list[tuple[date, Sequence[Item]]]:
+    """The first run of each campaign that begins on each day, and how many there are."""
+    days: dict[date, dict[int, Item]] = defaultdict(dict)
+    for each in fired:
+        for firing in each.firings:
+            begins = max(firing.run_at, now).astimezone(UTC)
+            day = days[begins.date()]
+            when = each.words(firing) if each.by_clocks else ""
+            first = day.get(each.campaign.id, Item(begins, each.campaign, 0, when))
+            day[each.campaign.id] = replace(first, number=first.number + 1)
+    return [(day, sorted(found.values(), key=lambda item: item.at)) for day, found in sorted(days.items())]
 
 
 def _x(moment: datetime, now: datetime) -> float:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from notifier import audit_log, clock
 from notifier.admin import arguments, login
 from notifier.admin.guard import Page, act, get, show
+from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
@@ -17,11 +18,16 @@ from notifier.campaigns.finding import Which, moment_of
 from notifier.campaigns.fingerprint import PlanChanged, Token, check
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.planned import HAS, Plan
+from notifier.campaigns.slots import schedule_of
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Role
+from notifier.scheduling import local_time
 
 #: Above so many mails the number has to be typed.
 TYPED_ABOVE = 100
+
+#: Which slot a run is for.
+CHOICES = ("now", "at-local-hour", "newest")
 
 #: A plan for "now" holds for so long.
 FRESH = timedelta(hours=1)
@@ -32,8 +38,12 @@ class Running(Page):
 
     @show("/<key:pk>/run", Role.editor)
     def plan(self, pk: int) -> ResponseReturnValue:
-        """What a run would do, without doing it."""
-        return self._planned(pk, _which(arguments.choice("for", ("now", "newest"))))
+        """What a run would do, without doing it. First when it goes, if the campaign goes by many clocks."""
+        campaign: Campaign = get(Campaign, pk)
+        which = arguments.choice("for", CHOICES)
+        if campaign.recipient_local and not which:
+            return self._ask_when(campaign)
+        return self._planned(pk, _which(which))
 
     @act("/<key:pk>/run")
     def run(self, pk: int) -> ResponseReturnValue:
@@ -54,13 +64,13 @@ class Running(Page):
         if token.count > TYPED_ABOVE and _typed() != token.count:
             wrong = f"This is not the number of mails. Type {token.count:,}, or leave it."
             return self._planned(pk, which, wrong=wrong)
-        return self._start(pk, name, slot or fresh.slot, token)
+        return self._start(pk, name, slot or fresh.slot, token, at_once=fresh.at_once)
 
-    def _start(self, pk: int, name: str, slot: datetime, token: Token) -> ResponseReturnValue:
+    def _start(self, pk: int, name: str, slot: datetime, token: Token, *, at_once: bool) -> ResponseReturnValue:
         session, by = db.session(), login.actor()
         try:
             found = control.find(session, name)
-            run_id = control.run_now(session, found, current_app.extensions["notifier.kinds"], slot=slot)
+            run_id = control.run_now(session, found, _kinds(), slot=slot, at_once=at_once)
         except CampaignError as error:
             session.rollback()
             if (there := _run_of(pk, slot)) is not None:
@@ -75,12 +85,24 @@ class Running(Page):
         taken = cast("Follow", current_app.extensions["notifier.follow"]).started([run_id])
         return _to(run_id, "It is on its way." if taken else "It waits for the broker, and goes by itself then.")
 
+    def _ask_when(self, campaign: Campaign) -> ResponseReturnValue:
+        hour = why_no_hour = ""
+        try:
+            slot = moment_of(campaign, "at-local-hour", clock.now(), _kinds()).slot
+            hour = local_time(schedule_of(campaign, _kinds()), slot)
+        except CampaignError as error:
+            why_no_hour = str(error)
+        missed = _missed(campaign)
+        page: str = self.render(
+            "admin/campaign_when.html", campaign=campaign, hour=hour, why_no_hour=why_no_hour, missed=missed
+        )
+        return page
+
     def _planned(self, pk: int, which: Which, *, changed: str = "", wrong: str = "") -> ResponseReturnValue:
         campaign: Campaign = get(Campaign, pk)
         name = campaign.name
         try:
-            missed = moment_of(campaign, "newest", clock.now())
-            missed_slot = None if missed.at_once or _run_of(pk, missed.slot) else missed.slot
+            missed_slot = _missed(campaign)
             db.session.rollback()
             plan = _planner().plan(name, which)
         except CampaignError as error:
@@ -116,8 +138,18 @@ def _planner() -> Planner:
     return cast("Planner", current_app.extensions["notifier.planner"])
 
 
+def _kinds() -> Kinds:
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
+def _missed(campaign: Campaign) -> datetime | None:
+    """Return the newest slot of its schedule if it has no run. Raise CampaignError for a broken schedule."""
+    missed = moment_of(campaign, "newest", clock.now(), _kinds())
+    return None if missed.at_once or _run_of(campaign.id, missed.slot) else missed.slot
+
+
 def _which(text: str) -> Which:
-    return "newest" if text == "newest" else "now"
+    return cast("Which", text) if text in CHOICES else "now"
 
 
 def _slot() -> datetime | None:

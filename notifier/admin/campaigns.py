@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier import audit_log, clock, ledger
+from notifier import audience, audit_log, clock, ledger
 from notifier.admin import arguments, login, schedule_preview
 from notifier.admin.campaign_editing import Editing
 from notifier.admin.campaign_running import Running
@@ -17,6 +17,7 @@ from notifier.admin.charts import Line, sparkline
 from notifier.admin.guard import act, get, show
 from notifier.admin.listing import by_key
 from notifier.admin.words import mover
+from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
@@ -81,11 +82,14 @@ class Campaigns(Editing, Running):
         """One campaign: when it runs, whom it is for, how it went."""
         found: Campaign = get(Campaign, pk)
         now = clock.now()
+        accounts, warning = _accounts(found)
         page: str = self.render(
             "admin/campaign.html",
             campaign=found,
-            preview=schedule_preview.of_campaign(found, now),
-            runs=details(db.session(), found)["runs"],
+            accounts=accounts,
+            warning=warning,
+            preview=schedule_preview.of_campaign(found, now, _kinds()),
+            runs=details(db.session(), found, _kinds())["runs"],
             row=rows(db.session(), [found])[0],
             now=now,
         )
@@ -188,6 +192,19 @@ def _behind(campaign: Campaign) -> tuple[int, ...]:
 def follow() -> Follow:
     """What comes after the commit."""
     return cast("Follow", current_app.extensions["notifier.follow"])
+
+
+def _kinds() -> Kinds:
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
+def _accounts(campaign: Campaign) -> tuple[str, str]:
+    """Return which accounts it goes to, and the warning about it; nothing if its row cannot be read."""
+    try:
+        occasion = audience.occasion_of(campaign, clock.now(), _kinds())
+    except audience.AudienceError:
+        return "cannot be read", ""
+    return audience.ACCOUNTS[occasion.reaches], audience.warning_of(occasion.kind_of, occasion.audience)
 
 
 def _state(campaign: Campaign) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from notifier import audit_log, clock
 from notifier.admin import arguments, login
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import by_key
+from notifier.admin.slot_times import TRIGGERS
 from notifier.admin.words import mover
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
@@ -20,7 +21,7 @@ from notifier.campaigns.progress import progress, words_of
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.wording import numbers
 from notifier.extensions import db
-from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState
+from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState, Trigger
 from notifier.overview.failures import failures
 from notifier.reasons import ReasonCode
 
@@ -42,18 +43,22 @@ class Runs(Page):
     def index(self) -> ResponseReturnValue:
         """The newest that the filters leave."""
         state, query = arguments.choice("state", [str(state) for state in RunState]), select(CampaignRun)
-        campaign = arguments.key("campaign")
+        campaign, trigger = arguments.key("campaign"), arguments.choice("trigger", [str(each) for each in Trigger])
         if state:
             query = query.where(CampaignRun.state == state)
         if campaign is not None:
             query = query.where(CampaignRun.campaign_id == campaign)
-        campaigns = dict(db.session.execute(select(Campaign.id, Campaign.title)).all())
+        # Those between slots may be many: they show themselves when somebody asks for them.
+        query = query.where(CampaignRun.trigger == trigger if trigger else CampaignRun.trigger != Trigger.prompt)
+        campaigns = {each.id: each for each in db.session.scalars(select(Campaign))}
         page: str = self.render(
             "admin/runs.html",
             listing=by_key(query, CampaignRun.id),
-            titles=campaigns,
-            campaigns=sorted(campaigns.items(), key=lambda item: item[1].casefold()),
+            campaign_of=campaigns,
+            campaigns=sorted(((pk, each.title) for pk, each in campaigns.items()), key=lambda item: item[1].casefold()),
             campaign=campaign or "",
+            trigger=trigger,
+            triggers=[(str(each), words[:1].upper() + words[1:]) for each, words in TRIGGERS.items()],
             state=state,
             states=[str(state) for state in RunState],
         )

@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, request, url_for
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
-from notifier.admin import arguments, formats, login, moments
+from notifier.admin import arguments, formats, login, moments, slot_times
 from notifier.admin.account import Account
 from notifier.admin.audit import AuditLog
 from notifier.admin.campaigns import Campaigns
@@ -78,7 +78,7 @@ def init_app(app: Flask) -> None:
     admin.add_views(*pages[1:])
     app.register_blueprint(assets)
     app.register_blueprint(sign_in)
-    app.jinja_env.filters |= formats.FILTERS | moments.FILTERS
+    app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | slot_times.FILTERS
     app.jinja_env.globals |= {
         "admin_operator": login.current,
         "admin_menu": lambda: _menu(pages),

@@ -93,5 +93,5 @@ def message_of(campaign: Campaign, words: Words, person: str, example: Example =
     if user_id is None:
         raise PreviewError("Nobody has this address. Look for typing mistakes.")
     now = clock.now()
-    occasion = occasion_at(campaign, moment_of(campaign, "next", now).slot, kinds())
+    occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())
     return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), words)

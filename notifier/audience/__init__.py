@@ -6,6 +6,8 @@ before sending.
 
 from notifier.audience.answers import Counts, Judgement, Person, chosen, counts, judge, sample
 from notifier.audience.occasions import (
+    ACCOUNTS,
+    UNCONFIRMED_WARNING,
     AudienceError,
     CampaignOccasion,
     Kinds,
@@ -13,14 +15,19 @@ from notifier.audience.occasions import (
     occasion_of,
     occasion_of_run,
     occasions_of,
+    reached,
+    warning_of,
 )
-from notifier.audience.rule import ALREADY, OPTED_OUT, SUPPRESSED, Rule
+from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, Rule
 from notifier.audience.settings import Audience, lines_of
 
 __all__ = [
+    "ACCOUNTS",
     "ALREADY",
+    "NOT_CONFIRMED",
     "OPTED_OUT",
     "SUPPRESSED",
+    "UNCONFIRMED_WARNING",
     "Audience",
     "AudienceError",
     "CampaignOccasion",
@@ -37,5 +44,7 @@ __all__ = [
     "occasion_of",
     "occasion_of_run",
     "occasions_of",
+    "reached",
     "sample",
+    "warning_of",
 ]

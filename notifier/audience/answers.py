@@ -28,6 +28,8 @@ class Counts:
     fallbacks: int
     #: The words of each code that the rule knows.
     words: dict[str, str]
+    #: Of the chosen: those whose address is not confirmed.
+    unconfirmed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,13 @@ class Person:
 def counts(session: Session, occasion: CampaignOccasion, *, now: datetime | None = None) -> Counts:
     """Ask the rule about everybody. Reads all users: seconds for a million."""
     rule = rule_for(session, occasion, now=now)
-    people = rule.select().subquery()
-    off = func.count().filter(people.c.fallback != "")
-    query = select(people.c.code, func.count(), off).group_by(people.c.code)
-    found = {code: (number, fallbacks) for code, number, fallbacks in session.execute(query)}
-    chosen, fallbacks = found.pop(None, (0, 0))
+    people = rule.select(User.verified_at.is_(None).label("unconfirmed")).subquery()
+    off, unconfirmed = func.count().filter(people.c.fallback != ""), func.count().filter(people.c.unconfirmed)
+    query = select(people.c.code, func.count(), off, unconfirmed).group_by(people.c.code)
+    found = {code: tuple(numbers) for code, *numbers in session.execute(query)}
+    chosen, fallbacks, unconfirmed_chosen = found.pop(None, (0, 0, 0))
     words = {each.code: each.words for each in rule.exclusions}
-    return Counts(chosen, {code: number for code, (number, _) in found.items()}, fallbacks, words)
+    return Counts(chosen, {code: number for code, (number, *_) in found.items()}, fallbacks, words, unconfirmed_chosen)
 
 
 def judge(

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier.audience.settings import Audience, lines_of
-from notifier.emails.campaign_kind import CampaignKind, Occasion
+from notifier.emails.campaign_kind import CampaignKind, Occasion, Reaches
 from notifier.emails.kind import EmailKind
-from notifier.models import Campaign, CampaignRun
+from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.periods import Fallback, zone_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,7 +29,7 @@ class UnknownKind(AudienceError):
     """The registry has no such kind of campaign mail."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOccasion(Occasion):
     """An occasion with the campaign's own policies."""
 
@@ -37,7 +37,7 @@ class CampaignOccasion(Occasion):
     zone_is: Fallback
     kind_of: CampaignKind
     audience: Audience
-    #: The wall clock of the slot is meant where the reader is.
+    #: The reader's own zone counts: for when it goes (`by_their_clocks`), and for what it is about.
     recipient_local: bool
     #: HH:MM on the reader's clock; between them nothing is sent.
     quiet_from: str | None
@@ -50,9 +50,43 @@ class CampaignOccasion(Occasion):
     words_id: int | None = None
 
     @property
+    def reaches(self) -> Reaches:
+        """Which accounts it goes to."""
+        return reached(self.kind_of, self.audience)
+
+    @property
     def life(self) -> timedelta:
         """How long after the slot a mail is of use."""
         return self.kind_of.lifetime_of(self) if self.lifetime is None else self.lifetime
+
+
+#: For people.
+ACCOUNTS: Mapping[Reaches, str] = {
+    Reaches.confirmed: "confirmed accounts only",
+    Reaches.unconfirmed: "accounts that are not confirmed",
+    Reaches.both: "confirmed accounts and accounts that are not confirmed",
+}
+
+#: What an operator reads who chooses more than the kind reaches by itself.
+UNCONFIRMED_WARNING = (
+    "It goes to addresses that were never confirmed. Their owners may never have signed up: such emails reach "
+    "strangers, bounce, and are reported as spam. Send them only what is needed to confirm the account."
+)
+
+
+def reached(kind: CampaignKind, audience: Audience) -> Reaches:
+    """Return which accounts a campaign of this kind goes to: as the kind says, unless the audience chooses."""
+    if kind.reaches is Reaches.unconfirmed or audience.verified is None:
+        return kind.reaches
+    if audience.verified == "any":
+        return Reaches.both
+    return Reaches.confirmed if audience.verified else Reaches.unconfirmed
+
+
+def warning_of(kind: CampaignKind, audience: Audience) -> str:
+    """Return the warning about unconfirmed accounts, empty if the campaign reaches no more of them than its kind."""
+    widened = kind.reaches is Reaches.confirmed and reached(kind, audience) is not Reaches.confirmed
+    return UNCONFIRMED_WARNING if widened else ""
 
 
 def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
@@ -64,8 +98,11 @@ def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
     return kind
 
 
-def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOccasion:
-    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read."""
+def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str = Trigger.schedule) -> CampaignOccasion:
+    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read.
+
+    `trigger` is that of the run, a name of Trigger.
+    """
     kind = campaign_kind(kinds, campaign.kind)
     zone, whose = zone_of(None, campaign.zone)
     return CampaignOccasion(
@@ -76,6 +113,10 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOcc
         zone=zone,
         settings=settings_of(campaign, kind),
         since=campaign.created_at,
+        by_their_clocks=campaign.recipient_local and trigger not in (Trigger.now, Trigger.prompt),
+        prompt=trigger == Trigger.prompt,
+        # A campaign without a slot ahead is not asked for prompt emails.
+        prompts_elsewhere=trigger != Trigger.prompt and bool(campaign.prompted_at and campaign.next_slot),
         zone_is=whose,
         kind_of=kind,
         audience=_read(Audience, campaign.audience, "audience"),
@@ -95,7 +136,7 @@ def occasion_of_run(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> Campa
 
     Raises AudienceError if the campaign's row cannot be read.
     """
-    occasion = occasion_of(campaign, run.slot, kinds)
+    occasion = occasion_of(campaign, run.slot, kinds, run.trigger)
     return occasion if run.edition is None else replace(occasion, words_id=run.words_id, edition=run.edition)
 
 

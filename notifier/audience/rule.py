@@ -9,16 +9,22 @@ from sqlalchemy import ColumnElement, FromClause, Select, String, case, inspect,
 
 from notifier import preferences
 from notifier.audience.occasions import CampaignOccasion
-from notifier.audience.sql import facts, key
+from notifier.audience.sql import facts, key, moment
 from notifier.audience.zones import zone_columns
-from notifier.emails.campaign_kind import Exclusion
+from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
+from notifier.reasons import ReasonCode, sentence
 
 #: The rule as a statement: see Rule.select.
 People = Select[*tuple[Any, ...]]
 
 SUPPRESSED = "suppressed"
 OPTED_OUT = "opted_out"
+#: The account is not one of those that the campaign reaches.
+NOT_CONFIRMED = "not_confirmed"
+CONFIRMED = "confirmed"
+#: It would come in their quiet hours, and nothing is lost if it is left out now.
+QUIET = "quiet_hours"
 #: This very mail is in the ledger already, from this run or another one.
 ALREADY = "already"
 
@@ -34,6 +40,7 @@ class Rule:
         `lasting_only` leaves out what the expansion itself changes: it is for those who have a row already.
         """
         self.occasion = occasion
+        self._now = now
         self._zones = zone_columns(occasion, zones, now)
         self._lasting_only = lasting_only
 
@@ -42,7 +49,8 @@ class Rule:
         """Every reason to be left out, in the order in which they count."""
         occasion = self.occasion
         own = occasion.kind_of.exclusions(occasion, self._zones.kinds)
-        everything = [_suppressed(), *_opted_out(occasion), *occasion.audience.exclusions(), *own, self._already()]
+        before = [_suppressed(), *_opted_out(occasion), *_unreached(occasion), *occasion.audience.exclusions()]
+        everything = [*before, *self._quiet(), *own, self._already()]
         codes = [exclusion.code for exclusion in everything]
         assert len(set(codes)) == len(codes), codes
         return tuple(each for each in everything if each.lasting or not self._lasting_only)
@@ -90,6 +98,14 @@ class Rule:
         users, zones = inspect(User).selectable, self._zones.table
         return users if zones is None else users.outerjoin(zones, zones.c.timezone == User.timezone)
 
+    def _quiet(self) -> list[Exclusion]:
+        """Leave people out of prompt emails in their quiet hours: they are asked about again right after."""
+        if not self.occasion.prompt:
+            return []
+        words, due = sentence(ReasonCode.quiet_hours), self._zones.due
+        at_once = moment(max(self._now, self.occasion.slot))
+        return [Exclusion(QUIET, words, due > at_once, {"due": due}, lasting=False)]
+
     def _already(self) -> Exclusion:
         # No EXISTS: the planner may answer that by reading the whole ledger, which it takes to be small while it grows.
         row = select(Notification.id).where(Notification.dedupe_key == self.key).correlate_except(Notification)
@@ -109,3 +125,13 @@ def _opted_out(occasion: CampaignOccasion) -> list[Exclusion]:
         return []
     refused = preferences.refused(category)
     return [Exclusion(OPTED_OUT, f"they do not want mail of the category {category}", refused, {})]
+
+
+def _unreached(occasion: CampaignOccasion) -> list[Exclusion]:
+    values = {"confirmed at": User.verified_at}
+    if occasion.reaches is Reaches.confirmed:
+        words = sentence(ReasonCode.not_confirmed)
+        return [Exclusion(NOT_CONFIRMED, words, User.verified_at.is_(None), values)]
+    if occasion.reaches is Reaches.unconfirmed:
+        return [Exclusion(CONFIRMED, "the address is confirmed already", User.verified_at.is_not(None), values)]
+    return []

@@ -18,7 +18,9 @@ class Audience(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verified: bool | Literal["any"] = "any"
+    #: Widens or narrows what the kind reaches: True for confirmed accounts only, False for unconfirmed ones only,
+    #: "any" for both. None: as the kind says.
+    verified: bool | Literal["any"] | None = None
     #: [signed_up_from, signed_up_before)
     signed_up_from: AwareDatetime | None = None
     signed_up_before: AwareDatetime | None = None
@@ -41,16 +43,9 @@ class Audience(BaseModel):
         return self
 
     def exclusions(self) -> list[Exclusion]:
-        """Who is not in it, one exclusion for each thing that is set."""
-        found = [self._verified(), self._signed_up(), self._locale(), self._users(), self._share()]
+        """Who is not in it, one exclusion for each thing that is set. `verified`: see `CampaignOccasion.reaches`."""
+        found = [self._signed_up(), self._locale(), self._users(), self._share()]
         return [exclusion for exclusion in found if exclusion is not None]
-
-    def _verified(self) -> Exclusion | None:
-        if self.verified == "any":
-            return None
-        missing = User.verified_at.is_(None) if self.verified else User.verified_at.is_not(None)
-        words = "the campaign is for verified accounts only" if self.verified else "the account is verified"
-        return Exclusion("audience_verified", words, missing, {"verified at": User.verified_at})
 
     def _signed_up(self) -> Exclusion | None:
         outside: list[ColumnElement[bool]] = []

@@ -35,7 +35,7 @@ class Times:
 def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Times:
     """The times of this occasion for readers of this zone."""
     counts = reader if occasion.recipient_local else occasion.zone
-    send_at = resolve(wall(occasion.slot, occasion.zone), counts) if occasion.recipient_local else occasion.slot
+    send_at = resolve(wall(occasion.slot, occasion.zone), counts) if occasion.by_their_clocks else occasion.slot
     earliest = max(send_at, now)
     due = leave_quiet(earliest, reader, occasion.quiet_from, occasion.quiet_to)
     since, until = occasion.kind_of.window(occasion, counts)

@@ -14,6 +14,7 @@ from notifier.campaigns.answers import TAKEN
 from notifier.campaigns.comparison import NAMED, Comparison, Expected, Findings, comparing
 from notifier.campaigns.evidence import Seen, bare
 from notifier.campaigns.finding import run_with
+from notifier.campaigns.slots import slot_name
 from notifier.ledger import GIVEN_BACK
 from notifier.models import Campaign, CampaignRun, Notification, Status, UnrecordedEmail
 from notifier.transaction import reading
@@ -35,6 +36,8 @@ class RunSum:
     id: int
     campaign: str
     slot: datetime
+    #: The slot, for people.
+    named: str
     state: str
     planned: int
     #: Rows of the ledger, by status.
@@ -215,15 +218,23 @@ def _stream(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
 def _sums(session: Session, run_id: int | None) -> list[RunSum]:
     """Each run with its rows by status, oldest first."""
     counted = select(Notification.run_id, Notification.status, func.count()).where(Notification.run_id.is_not(None))
-    runs = select(CampaignRun, Campaign.name).join(Campaign, Campaign.id == CampaignRun.campaign_id)
+    runs = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     if run_id is not None:
         counted, runs = counted.where(Notification.run_id == run_id), runs.where(CampaignRun.id == run_id)
     mails: dict[int, Counter[str]] = {}
     for pk, status, number in session.execute(counted.group_by(Notification.run_id, Notification.status)):
         mails.setdefault(pk or 0, Counter())[status] = number
     return [
-        RunSum(run.id, name, run.slot, run.state, run.planned, dict(mails.get(run.id, {})))
-        for run, name in session.execute(runs.order_by(CampaignRun.id))
+        RunSum(
+            run.id,
+            campaign.name,
+            run.slot,
+            slot_name(campaign, run.slot, run.trigger),
+            run.state,
+            run.planned,
+            dict(mails.get(run.id, {})),
+        )
+        for run, campaign in session.execute(runs.order_by(CampaignRun.id))
     ]
 
 

@@ -14,11 +14,10 @@ from notifier import clock, ledger
 from notifier.audience import Kinds
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.runs import Planned, add_runs, run_of
+from notifier.campaigns.slots import slot_name
 from notifier.campaigns.tick import CHUNK, cancel_rows, close
-from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState
+from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState, Trigger
 from notifier.reasons import ReasonCode, sentence
-from notifier.scheduling.misfires import backlog
-from notifier.scheduling.schedule import Schedule
 from notifier.transaction import transaction
 
 
@@ -129,8 +128,12 @@ def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool =
     return runs
 
 
-def run_now(session: Session, campaign: Campaign, kinds: Kinds, *, slot: datetime | None = None) -> int:
+def run_now(
+    session: Session, campaign: Campaign, kinds: Kinds, *, slot: datetime | None = None, at_once: bool | None = None
+) -> int:
     """Make a run because somebody says so, for this moment unless `slot` says another. Returns its key.
+
+    `at_once`: to everybody now, whatever their clocks show; if not given, so is a run without a slot.
 
     The caller commits and calls Follow.started. Raises CampaignError where the slot has a run, or where the campaign
     is not active.
@@ -138,25 +141,19 @@ def run_now(session: Session, campaign: Campaign, kinds: Kinds, *, slot: datetim
     if campaign.state != CampaignState.active:
         raise CampaignError(f"{campaign.name} is {campaign.state}: resume it first")
     now = clock.now()
+    trigger = Trigger.now if (slot is None if at_once is None else at_once) else Trigger.manual
     slot = slot or now.replace(microsecond=0)
-    made = add_runs(session, campaign, [Planned(slot, RunState.due, trigger="manual")], kinds, now)
+    made = add_runs(session, campaign, [Planned(slot, RunState.due, trigger=trigger)], kinds, now)
     if not made:
         raise CampaignError(_why_no_run(session, campaign, slot))
     return made[0]
-
-
-def newest_slot(campaign: Campaign, now: datetime) -> datetime | None:
-    """The newest slot of its schedule on which a tick should have acted by now. None where it has none."""
-    schedule = Schedule.of(campaign)
-    first = schedule.next_after(campaign.created_at)
-    return None if first is None else backlog(schedule, first.slot, now, portion=1).newest
 
 
 def _why_no_run(session: Session, campaign: Campaign, slot: datetime) -> str:
     query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.slot == slot)
     run = session.scalars(query).one()
     why = f" ({run.reason})" if run.reason else ""
-    return f"{campaign.name} has a run for {slot:%Y-%m-%d %H:%M:%S} UTC: run {run.id} is {run.state}{why}"
+    return f"{campaign.name} has a run for {slot_name(campaign, slot, run.trigger)}: run {run.id} is {run.state}{why}"
 
 
 def _not_archived(campaign: Campaign) -> None:

@@ -15,7 +15,9 @@ from notifier.audience import Audience, AudienceError, Kinds, lines_of
 from notifier.audience.occasions import campaign_kind
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.runs import Planned, add_runs, changed
+from notifier.campaigns.slots import ready_at, schedule_of
 from notifier.campaigns.wording import has_content
+from notifier.emails.campaign_kind import Reaches
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Firing, Schedule, check
@@ -82,7 +84,7 @@ def create(
     """Add a campaign; its first slot is after `now`. The caller commits. Raises Invalid."""
     columns = _checked(values, kinds, now)
     campaign = Campaign(**columns, state=state.value, paused_reason=paused_reason, created_at=now, updated_at=now)
-    _wait_for(campaign, _next(Schedule.of(campaign), columns, now))
+    _wait_for(campaign, _next(schedule_of(campaign, kinds), columns, now))
     try:
         with session.begin_nested():
             session.add(campaign)
@@ -108,9 +110,12 @@ def edit(
     seen = campaign.version if version is None else version
     columns = _checked(written(campaign) | dict(values), kinds, now, created_at=campaign.created_at)
     _keep_content(campaign, columns, kinds)
-    if any(columns[field] != getattr(campaign, field) for field in SCHEDULE):
+    edited = Campaign(**columns, id=campaign.id, created_at=campaign.created_at)
+    if any(columns[field] != getattr(campaign, field) for field in SCHEDULE) or _is_ready_at_another_time(
+        campaign, edited, kinds
+    ):
         _keep_overdue(session, campaign, kinds, now)
-        following = _next(check(**{f: columns[f] for f in SCHEDULE}, anchor=campaign.created_at), columns, now)
+        following = _next(schedule_of(edited, kinds), columns, now)
         columns |= {"next_slot": following and following.slot, "next_run_at": following and following.run_at}
     ours = (Campaign.id == campaign.id, Campaign.version == seen)
     columns |= {"version": seen + 1, "updated_at": now}
@@ -191,6 +196,10 @@ def _kind_problems(values: Mapping[str, Any], kinds: Kinds) -> list[tuple[str, s
             model.model_validate(values.get(field) or {})
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
+    chosen = (values.get("audience") or {}).get("verified")
+    if kind.reaches is Reaches.unconfirmed and chosen in (True, "any"):
+        words = f"{kind.name} only goes to accounts that are not confirmed, so leave this out"
+        problems.append(("audience.verified", words))
     return problems
 
 
@@ -220,6 +229,12 @@ def _next(schedule: Schedule, columns: Mapping[str, Any], now: datetime) -> Firi
 def _wait_for(campaign: Campaign, following: Firing | None) -> None:
     campaign.next_slot = following.slot if following else None
     campaign.next_run_at = following.run_at if following else None
+
+
+def _is_ready_at_another_time(campaign: Campaign, edited: Campaign, kinds: Kinds) -> bool:
+    """Return whether the edit changes from when on the next slot may be expanded."""
+    slot, before, after = campaign.next_slot, ready_at(campaign, kinds), ready_at(edited, kinds)
+    return slot is not None and (before and before(slot)) != (after and after(slot))
 
 
 def _keep_overdue(session: Session, campaign: Campaign, kinds: Kinds, now: datetime) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import ColumnElement, and_, func, select, text, true
 from sqlalchemy.orm import Session
 
 from notifier import audience, clock, ledger, stopping
@@ -110,7 +110,7 @@ class Expansion:
         if run.deadline is not None and run.deadline <= now:
             run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS
             return _finished(run, now, untold)
-        upper = _upper(session, run.cursor, size)
+        upper = _upper(session, run.cursor, size, candidates(occasion))
         if upper is None:
             return _finished(run, now, untold)
         limited = self._is_limited(campaign)
@@ -153,7 +153,7 @@ def owe_between(
     if session.get_bind().dialect.name == "postgresql":
         # The tables that this fills may look empty to the planner; then it reads all of them for each user.
         session.execute(text("SET LOCAL enable_seqscan = off"))
-    among = and_(User.id > after, User.id <= upper)
+    among = and_(User.id > after, User.id <= upper, candidates(occasion))
     restored = has_unrecorded(session)
     newest = session.scalar(select(func.max(Notification.id))) or 0 if restored else 0
     made = ledger.owe_many(
@@ -177,9 +177,14 @@ def owe_between(
     return made
 
 
-def _upper(session: Session, cursor: int, chunk: int) -> int | None:
+def candidates(occasion: CampaignOccasion) -> ColumnElement[bool]:
+    """Return a condition on User: whom a run looks at. Everybody, but for prompt emails."""
+    return occasion.kind_of.prompted() if occasion.prompt else true()
+
+
+def _upper(session: Session, cursor: int, chunk: int, among: ColumnElement[bool]) -> int | None:
     """The last user of the next chunk. None where there are no more."""
-    ids = select(User.id).where(User.id > cursor).order_by(User.id).limit(chunk).subquery()
+    ids = select(User.id).where(User.id > cursor, among).order_by(User.id).limit(chunk).subquery()
     last: int | None = session.scalar(select(func.max(ids.c.id)))
     return last
 

@@ -8,13 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasion_of, occasion_of_run
-from notifier.campaigns.control import newest_slot
 from notifier.campaigns.errors import CampaignError
-from notifier.models import Campaign, CampaignRun
+from notifier.campaigns.slots import newest_slot, slot_at_local_hour
+from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling import ScheduleError
 
-#: next: what the schedule brings by itself. newest: what `campaign run` takes. now: what `campaign run --now` takes.
-Which = Literal["next", "newest", "now"]
+#: next: what the schedule brings by itself. The others: what `campaign run` takes with the option of that name.
+Which = Literal["next", "newest", "now", "at-local-hour"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,13 @@ class Moment:
     slot: datetime
     #: It is no slot of the schedule: somebody says "now".
     at_once: bool
+    #: When its run begins. None: as soon as somebody says so.
+    begins_at: datetime | None = None
+
+    @property
+    def trigger(self) -> Trigger:
+        """Of the run that it would be."""
+        return Trigger.now if self.at_once else Trigger.schedule
 
 
 def campaign_named(session: Session, name: str) -> Campaign:
@@ -55,22 +62,29 @@ def run_with(session: Session, run_id: int) -> CampaignRun:
     return found
 
 
-def moment_of(campaign: Campaign, which: Which, now: datetime) -> Moment:
-    """The slot of that sort; this moment where the campaign has none. Raises CampaignError for a broken schedule."""
+def moment_of(campaign: Campaign, which: Which, now: datetime, kinds: Kinds) -> Moment:
+    """The slot of that sort; this moment where the campaign has none.
+
+    Raises CampaignError for a broken schedule, or if the campaign has no local hour.
+    """
     slot = campaign.next_slot if which == "next" else None
     try:
-        if which == "newest" or (slot is not None and slot <= now):
+        if which == "at-local-hour":
+            slot = slot_at_local_hour(campaign, now, kinds)
+        elif which == "newest" or (slot is not None and slot <= now):
             # Of overdue slots the newest is what runs.
-            slot = newest_slot(campaign, now) or slot
+            slot = newest_slot(campaign, now, kinds) or slot
     except ScheduleError as error:
         raise unreadable(campaign, error) from None
-    return Moment(slot or now.replace(microsecond=0), at_once=slot is None)
+    if slot is None:
+        return Moment(now.replace(microsecond=0), at_once=True)
+    return Moment(slot, at_once=False, begins_at=campaign.next_run_at if which == "next" else None)
 
 
-def occasion_at(campaign: Campaign, slot: datetime, kinds: Kinds) -> CampaignOccasion:
+def occasion_at(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str = Trigger.schedule) -> CampaignOccasion:
     """The campaign at that slot. Raises CampaignError where its row cannot be read."""
     try:
-        return occasion_of(campaign, slot, kinds)
+        return occasion_of(campaign, slot, kinds, trigger)
     except AudienceError as error:
         raise unreadable(campaign, error) from None
 

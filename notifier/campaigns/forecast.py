@@ -4,11 +4,14 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
+from notifier.audience import Kinds
 from notifier.campaigns.finding import unreadable
+from notifier.campaigns.slots import schedule_of
 from notifier.models import Campaign, CampaignState
 from notifier.periods import Mark
-from notifier.scheduling import Schedule, ScheduleError, simulate
+from notifier.scheduling import Schedule, ScheduleError, local_time, simulate
 
 _WORDS: dict[Mark, str] = {
     "": "",
@@ -29,6 +32,8 @@ class Fired:
     local: datetime
     zone: str
     mark: Mark
+    #: When it goes, if that is in each recipient's time zone. Else empty.
+    when: str = ""
 
     @property
     def words(self) -> str:
@@ -36,18 +41,21 @@ class Fired:
         return _WORDS[self.mark]
 
 
-def forecast(campaigns: Iterable[Campaign], since: datetime, days: float) -> Iterator[Fired]:
+def forecast(
+    campaigns: Iterable[Campaign], since: datetime, days: float, kinds: Kinds = MappingProxyType({})
+) -> Iterator[Fired]:
     """What fires with `since` <= slot < `since` + `days` times 24 hours. Archived campaigns fire no more.
 
-    Paused ones are shown as if they were resumed. Raises CampaignError for a schedule that cannot be used.
+    Paused ones are shown as if they were resumed. `kinds` say which slots have to wait for what they are about.
+    Raises CampaignError for a schedule that cannot be used.
     """
     active = [campaign for campaign in campaigns if campaign.state != CampaignState.archived]
-    return heapq.merge(*[_firings(campaign.name, _schedule(campaign), since, days) for campaign in active])
+    return heapq.merge(*[_firings(campaign.name, _schedule(campaign, kinds), since, days) for campaign in active])
 
 
-def _schedule(campaign: Campaign) -> Schedule:
+def _schedule(campaign: Campaign, kinds: Kinds) -> Schedule:
     try:
-        return Schedule.of(campaign)
+        return schedule_of(campaign, kinds)
     except ScheduleError as error:
         raise unreadable(campaign, error) from None
 
@@ -55,4 +63,5 @@ def _schedule(campaign: Campaign) -> Schedule:
 def _firings(name: str, schedule: Schedule, since: datetime, days: float) -> Iterator[Fired]:
     for firing in simulate(schedule, since, days):
         local = firing.slot.astimezone(schedule.zone)
-        yield Fired(firing.slot, name, firing.run_at, local, schedule.zone.key, firing.mark)
+        when = local_time(schedule, firing.slot) if schedule.recipient_local else ""
+        yield Fired(firing.slot, name, firing.run_at, local, schedule.zone.key, firing.mark, when)

@@ -6,8 +6,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
+from notifier.audience import Kinds
+from notifier.campaigns.slots import slot_name, when
 from notifier.campaigns.wording import numbers
-from notifier.models import Campaign, CampaignRun
+from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
 from notifier.scheduling.wording import words
@@ -16,9 +18,10 @@ from notifier.scheduling.wording import words
 NEWEST = 10
 
 
-def overview(session: Session) -> list[dict[str, Any]]:
+def overview(session: Session, kinds: Kinds) -> list[dict[str, Any]]:
     """All campaigns by name, each with its newest run."""
-    newest = select(func.max(CampaignRun.id)).group_by(CampaignRun.campaign_id)
+    of_slots = CampaignRun.trigger != Trigger.prompt
+    newest = select(func.max(CampaignRun.id)).where(of_slots).group_by(CampaignRun.campaign_id)
     last = {run.campaign_id: run for run in session.scalars(select(CampaignRun).where(CampaignRun.id.in_(newest)))}
     return [
         {
@@ -28,22 +31,26 @@ def overview(session: Session) -> list[dict[str, Any]]:
             "state": campaign.state,
             "schedule": in_words(campaign),
             "next_slot": campaign.next_slot,
-            "last_run": _brief(last[campaign.id]) if campaign.id in last else None,
+            "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
+            "last_run": _brief(campaign, last[campaign.id]) if campaign.id in last else None,
         }
         for campaign in session.scalars(select(Campaign).order_by(Campaign.name))
     ]
 
 
-def details(session: Session, campaign: Campaign) -> dict[str, Any]:
+def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any]:
     """Everything about one campaign, with its newest runs."""
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
-    content = numbers(session, campaign)[campaign.words_id]
-    runs = session.scalars(
-        select(CampaignRun).where(CampaignRun.campaign_id == campaign.id).order_by(CampaignRun.id.desc()).limit(NEWEST)
-    )
+    mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.trigger != Trigger.prompt)
+    runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id.desc()).limit(NEWEST))
+    facts = {
+        "schedule": in_words(campaign),
+        "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
+        "content": numbers(session, campaign)[campaign.words_id],
+    }
     return {
-        "campaign": columns | {"schedule": in_words(campaign), "content": content},
-        "runs": [_brief(run) | _numbers(session, run) for run in runs],
+        "campaign": columns | facts,
+        "runs": [_brief(campaign, run) | _numbers(session, run) for run in runs],
     }
 
 
@@ -55,8 +62,15 @@ def in_words(campaign: Campaign) -> str:
         return f"cannot be used: {error}"
 
 
-def _brief(run: CampaignRun) -> dict[str, Any]:
-    return {"id": run.id, "slot": run.slot, "trigger": run.trigger, "state": run.state, "reason": run.reason}
+def _brief(campaign: Campaign, run: CampaignRun) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "slot": run.slot,
+        "for": slot_name(campaign, run.slot, run.trigger),
+        "trigger": run.trigger,
+        "state": run.state,
+        "reason": run.reason,
+    }
 
 
 def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:

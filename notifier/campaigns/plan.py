@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 from notifier import audience, clock
 from notifier.audience import CampaignOccasion, Kinds
 from notifier.audience.answers import rule_for
-from notifier.campaigns.finding import Moment, Which, campaign_named, moment_of, occasion_at
+from notifier.campaigns.finding import Moment, Which, campaign_named, moment_of, occasion_at, unreadable
 from notifier.campaigns.fingerprint import BOXES, Fingerprint, box_of, config_of
 from notifier.campaigns.planned import Has, LeftOut, Plan, Rendered, Somebody
 from notifier.campaigns.runs import USELESS, deadline_of
+from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
 from notifier.campaigns.wording import numbers
 from notifier.ledger import Claimed, Recipient
 from notifier.models import Campaign, CampaignState, Notification, User
+from notifier.scheduling import Schedule, ScheduleError, local_time
 from notifier.transaction import reading
 
 #: People shown for each reason.
@@ -35,6 +37,7 @@ class _Group(NamedTuple):
     box: int
     people: int
     fallbacks: int
+    unconfirmed: int
     first: datetime
     last: datetime
     user_id: int
@@ -68,8 +71,8 @@ class Planner:
         with reading(self._session) as session:
             now = clock.now()
             campaign = campaign_named(session, name)
-            moment = moment_of(campaign, which, now) if slot is None else Moment(slot, at_once=False)
-            occasion = occasion_at(campaign, moment.slot, self._kinds)
+            moment = moment_of(campaign, which, now, self._kinds) if slot is None else Moment(slot, at_once=False)
+            occasion = occasion_at(campaign, moment.slot, self._kinds, moment.trigger)
             return self._made(session, campaign, moment, occasion, now, details=details)
 
     def _made(
@@ -82,12 +85,18 @@ class Planner:
         *,
         details: bool,
     ) -> Plan:
-        groups, words = _grouped(session, occasion, now)
+        schedule = self._schedule(campaign)
+        groups, words = _grouped(session, occasion, max(now, moment.begins_at or now))
         chosen = [group for group in groups if group.code is None]
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
         speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=campaign.rate, limit=self._limit)
-        notes = _notes(campaign, moment, self._kinds, now)
+        unconfirmed = sum(group.unconfirmed for group in chosen)
+        first = min((group.first for group in chosen), default=None)
+        last = max((group.last for group in chosen), default=None)
+        notes = _notes(campaign, occasion, moment, self._kinds, now)
+        if unconfirmed and (warning := audience.warning_of(occasion.kind_of, occasion.audience)):
+            notes.append(f"{unconfirmed:,} of {count:,} recipients are not confirmed. {warning}")
         sample = self._sample(session, occasion, chosen, now, notes) if details else None
         named = _named(session, occasion, groups, now) if details else {}
         number = numbers(session, campaign)
@@ -97,12 +106,15 @@ class Planner:
             version=campaign.version,
             slot=moment.slot,
             at_once=moment.at_once,
+            when=_when(schedule, occasion, moment, first, last),
+            timing="" if moment.at_once else occasion.kind_of.timing(occasion, step_after(schedule, moment.slot)),
             count=count,
+            unconfirmed=unconfirmed,
             people=named.get(None, []),
             left_out=_left_out(groups, words, named),
             zone_fallbacks=sum(group.fallbacks for group in chosen),
-            first=min((group.first for group in chosen), default=None),
-            last=max((group.last for group in chosen), default=None),
+            first=first,
+            last=last,
             throughput=speed,
             seconds=speed.seconds(count),
             sample=sample,
@@ -112,6 +124,12 @@ class Planner:
             edition=campaign.edition,
             has=_has(session, occasion, number, now) if told else [],
         )
+
+    def _schedule(self, campaign: Campaign) -> Schedule:
+        try:
+            return schedule_of(campaign, self._kinds)
+        except ScheduleError as error:
+            raise unreadable(campaign, error) from None
 
     def _config(self, campaign: Campaign, moment: Moment) -> str:
         slot = "now" if moment.at_once else moment.slot.isoformat()
@@ -135,13 +153,14 @@ class Planner:
 def _grouped(session: Session, occasion: CampaignOccasion, now: datetime) -> tuple[list[_Group], dict[str, str]]:
     """Everybody in few groups, and the words of the codes. One look at the users gives all numbers."""
     rule = rule_for(session, occasion, now=now)
-    people = rule.select(box_of(User.id).label("box")).subquery()
+    people = rule.select(box_of(User.id).label("box"), User.verified_at.is_(None).label("unconfirmed")).subquery()
     person = people.c
     query = select(
         person.code,
         person.box,
         func.count(),
         func.count().filter(person.fallback != ""),
+        func.count().filter(person.unconfirmed),
         func.min(person.due),
         func.max(person.due),
         func.min(person.user_id),
@@ -220,12 +239,29 @@ def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: 
     )
 
 
-def _notes(campaign: Campaign, moment: Moment, kinds: Kinds, now: datetime) -> list[str]:
+def _when(
+    schedule: Schedule, occasion: CampaignOccasion, moment: Moment, first: datetime | None, last: datetime | None
+) -> str:
+    """Return when it goes, if that is not simply the slot: by the real zones of the recipients, if there are any."""
+    if moment.at_once:
+        return "now, to everybody at once" if occasion.recipient_local else "now"
+    if not occasion.by_their_clocks:
+        return ""
+    return local_time(schedule, moment.slot, first, last)
+
+
+def _notes(campaign: Campaign, occasion: CampaignOccasion, moment: Moment, kinds: Kinds, now: datetime) -> list[str]:
     notes = []
     if campaign.state != CampaignState.active:
         why = f": {campaign.paused_reason}" if campaign.paused_reason else ""
         notes.append(f"The campaign is {campaign.state}{why}. Nothing goes while it is.")
-    deadline = deadline_of(campaign, moment.slot, kinds)
+    deadline = deadline_of(campaign, moment.slot, kinds, moment.trigger)
     if deadline is not None and deadline <= now:
         notes.append(f"Nothing would go: {USELESS} (since {deadline:%Y-%m-%d %H:%M} UTC).")
+    ready = occasion.kind_of.ready_at(occasion)
+    if ready is not None and ready > max(now, moment.begins_at or now):
+        notes.append(
+            f"It is about what happens until {ready:%Y-%m-%d %H:%M} UTC. This run is earlier: it leaves out people to "
+            "whom nothing has happened yet."
+        )
     return notes

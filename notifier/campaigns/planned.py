@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from notifier.audience import NOT_CONFIRMED
 from notifier.campaigns.fingerprint import Fingerprint, Token
 from notifier.campaigns.throughput import Throughput
 
@@ -79,7 +80,13 @@ class Plan:
     slot: datetime
     #: It is not of the schedule: the slot is the moment of the plan.
     at_once: bool
+    #: When it goes, for people, if that is not simply the slot: now, or by each recipient's clock.
+    when: str
+    #: What the kind has to say about when it goes.
+    timing: str
     count: int
+    #: Of those: people whose address is not confirmed.
+    unconfirmed: int
     people: list[Somebody]
     left_out: list[LeftOut]
     #: Of those who get it: whose own time zone is of no use.
@@ -100,6 +107,16 @@ class Plan:
     edition: int = 1
     #: Who of those that are left out as `already` has, or waits for, which version.
     has: list[Has] = field(default_factory=list)
+
+    @property
+    def confirmed(self) -> int:
+        """People with a confirmed address who get it."""
+        return self.count - self.unconfirmed
+
+    @property
+    def not_confirmed(self) -> int:
+        """People who are left out because their address is not confirmed."""
+        return self.excluded.get(NOT_CONFIRMED, 0)
 
     @property
     def token(self) -> Token:

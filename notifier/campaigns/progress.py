@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger
 from notifier.audience import AudienceError, Kinds, Rule, occasion_of
 from notifier.campaigns.throughput import Throughput, under_way
-from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status, User
+from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status, Trigger, User
 
 #: Mails that came to rest in so many seconds until now make the rate.
 LATELY = timedelta(seconds=30)
@@ -86,7 +86,7 @@ def progress(session: Session, run: CampaignRun, now: datetime, *, limit: float 
 def words_of(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> dict[str, str]:
     """The reasons to be left out of this run, in words, by code. Empty where the campaign cannot be read any more."""
     try:
-        rule = Rule(occasion_of(campaign, run.slot, kinds), (), clock.now())
+        rule = Rule(occasion_of(campaign, run.slot, kinds, run.trigger), (), clock.now())
     except AudienceError:
         return {}
     return {each.code: each.words for each in rule.exclusions}
@@ -98,7 +98,11 @@ def recent(session: Session, campaign_ids: Collection[int], limit: int = RECENT)
         return {}
     each = [
         select(CampaignRun.id)
-        .where(CampaignRun.campaign_id == pk, CampaignRun.state.not_in(EMPTY))
+        .where(
+            CampaignRun.campaign_id == pk,
+            CampaignRun.state.not_in(EMPTY),
+            CampaignRun.trigger != Trigger.prompt,
+        )
         .order_by(CampaignRun.slot.desc())
         .limit(limit)
         .subquery()

@@ -30,7 +30,7 @@ from notifier.campaigns.comparison import comparing
 from notifier.campaigns.control import find_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.evidence import Seen
-from notifier.campaigns.expand import owe_between
+from notifier.campaigns.expand import candidates, owe_between
 from notifier.campaigns.finding import occasion_in, run_with
 from notifier.campaigns.runs import USELESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
@@ -212,7 +212,7 @@ def _check(run: CampaignRun, campaign: Campaign) -> None:
 
 
 def _missing(session: Session, run: CampaignRun, occasion: CampaignOccasion) -> int:
-    looked_at = and_(User.id > 0, User.id <= run.cursor)
+    looked_at = and_(User.id > 0, User.id <= run.cursor, candidates(occasion))
     people = audience.chosen(session, occasion, looked_at).subquery()
     return session.scalar(select(func.count()).select_from(people).where(people.c.code.is_(None))) or 0
 

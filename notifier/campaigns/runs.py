@@ -11,13 +11,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier.audience import AudienceError, Kinds, occasion_of
-from notifier.models import Campaign, CampaignRun, RunState
+from notifier.models import Campaign, CampaignRun, RunState, Trigger
 from notifier.reasons import ReasonCode, sentence
+from notifier.scheduling import LATEST
 
 log = structlog.get_logger(__name__)
-
-#: Where readers' clocks count, the last of them shows a wall time so long after UTC's: UTC-12.
-LATEST = timedelta(hours=12)
 
 #: Why a slot does not run although its policy would let it.
 USELESS = sentence(ReasonCode.run_useless)
@@ -30,7 +28,7 @@ class Planned:
     slot: datetime
     state: RunState
     reason: str = ""
-    trigger: str = "schedule"
+    trigger: Trigger = Trigger.schedule
 
 
 def add_runs(
@@ -47,14 +45,14 @@ def add_runs(
 
 
 def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> dict[str, Any]:
-    deadline = deadline_of(campaign, planned.slot, kinds)
+    deadline = deadline_of(campaign, planned.slot, kinds, planned.trigger)
     state, code, reason = planned.state, None, planned.reason
     if state is RunState.due and deadline is not None and deadline <= now:
         state, code, reason = RunState.missed, ReasonCode.run_useless, USELESS
     return {
         "campaign_id": campaign.id,
         "slot": planned.slot,
-        "trigger": planned.trigger,
+        "trigger": planned.trigger.value,
         "state": state.value,
         "reason_code": code,
         "reason": reason or None,
@@ -65,13 +63,15 @@ def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> d
     }
 
 
-def deadline_of(campaign: Campaign, slot: datetime, kinds: Kinds) -> datetime | None:
+def deadline_of(
+    campaign: Campaign, slot: datetime, kinds: Kinds, trigger: Trigger = Trigger.schedule
+) -> datetime | None:
     """After this moment no mail of the slot is of use. None where the campaign's row cannot be read."""
     try:
-        occasion = occasion_of(campaign, slot, kinds)
+        occasion = occasion_of(campaign, slot, kinds, trigger)
     except AudienceError:
         return None
-    if not occasion.recipient_local:
+    if not occasion.by_their_clocks:
         return slot + occasion.life
     offset = slot.astimezone(occasion.zone).utcoffset() or timedelta(0)
     return slot + offset + LATEST + occasion.life

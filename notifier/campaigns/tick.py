@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import ColumnElement, case, select, update
@@ -12,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, heartbeats, ledger
 from notifier.audience import Kinds
+from notifier.campaigns.prompts import prompt
 from notifier.campaigns.runs import Planned, add_runs, changed, run_of
+from notifier.campaigns.slots import schedule_of, slot_name
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState
 from notifier.scheduling.misfires import backlog, misfired
-from notifier.scheduling.schedule import Schedule
 from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,8 @@ class Ticked:
 
     #: The keys of new runs that are due.
     started: list[int] = field(default_factory=list)
+    #: The keys of runs between slots, for people who want to hear as soon as something happens.
+    prompted: list[int] = field(default_factory=list)
     #: Slots that became runs, by the state of the run.
     slots: Counter[str] = field(default_factory=Counter)
     #: Runs whose expansion was called for again.
@@ -63,11 +67,13 @@ class Tick:
                 # One campaign must not stop the others; its slot stays due, and health says so.
                 log.error("tick.failed", campaign=campaign_id, exc_info=error)
                 ticked.failed.append(campaign_id)
-        self._ring(ticked.started)
+        ticked.prompted = self._prompt(now)
+        self._ring([*ticked.started, *ticked.prompted])
         self._resume(now, ticked)
         self._finish(now, ticked)
-        if ticked.slots or ticked.resumed or ticked.finished:
-            log.info("tick.done", **ticked.slots, resumed=len(ticked.resumed), finished=len(ticked.finished))
+        if ticked.slots or ticked.prompted or ticked.resumed or ticked.finished:
+            counts = {name: len(getattr(ticked, name)) for name in ("prompted", "resumed", "finished")}
+            log.info("tick.done", **ticked.slots, **counts)
         return ticked
 
     def _beat(self, now: datetime) -> None:
@@ -96,7 +102,7 @@ class Tick:
 
     def _advance(self, session: Session, campaign: Campaign, slot: datetime, now: datetime) -> list[Planned] | None:
         """Move the campaign to its next slot; the slots up to now, judged. None where it is not ours to move."""
-        waiting = backlog(Schedule.of(campaign), slot, now)
+        waiting = backlog(schedule_of(campaign, self._kinds), slot, now)
         within = None if campaign.misfire_within is None else timedelta(seconds=campaign.misfire_within)
         judged = misfired(
             [firing.slot for firing in waiting.firings],
@@ -105,6 +111,8 @@ class Tick:
             within,
             campaign.coalesce,
             newest=waiting.newest,
+            named=partial(slot_name, campaign),
+            run_at={firing.slot: firing.run_at for firing in waiting.firings},
         )
         following = waiting.following
         as_seen = (
@@ -117,6 +125,14 @@ class Tick:
         if changed(session, update(Campaign).where(*as_seen).values(**values)) != 1:
             return None
         return [Planned(each.slot, RunState(each.verdict), each.reason) for each in judged]
+
+    def _prompt(self, now: datetime) -> list[int]:
+        try:
+            return prompt(self._session, self._kinds, now)
+        except Exception as error:
+            # They are asked for again soon; the slots of schedules must not wait for that.
+            log.error("tick.prompt_failed", exc_info=error)
+            return []
 
     def _resume(self, now: datetime, ticked: Ticked) -> None:
         """Call again for expansions that stand still."""

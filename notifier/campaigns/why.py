@@ -3,8 +3,9 @@
 The answer is about one slot, the same for everybody: that of the newest run while it is being expanded, otherwise the
 next one of the schedule, otherwise (the campaign has none ahead) this moment. In this order, the first that holds:
 
-1. The newest run of the campaign owes this person a mail: what became of that row, or will. A row that was cancelled
-   before it could reach anybody gave its key back: where a later run will reach the person, that is the answer.
+1. The newest run of the campaign, or one between slots after it, owes this person a mail: what became of that row, or
+   will. A row that was cancelled before it could reach anybody gave its key back: where a later run will reach the
+   person, that is the answer.
 2. The rule says that the mail of the slot is in the ledger already, from any run: the same about that row.
 3. The rule leaves the person out at the slot: its reason, with the values.
 4. The rule chooses the person, but the campaign is paused or archived, or has no slot ahead: that.
@@ -17,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from notifier import audience, clock
@@ -26,7 +27,7 @@ from notifier.campaigns.answers import ROW, Answer, Outcome, Row, Verdict, is_gi
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.finding import campaigns_of, moment_of, occasion_at, occasion_in
 from notifier.campaigns.wording import numbers
-from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, Notification, RunState, User
+from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, Notification, RunState, Trigger, User
 
 #: Users in one portion of `why_all`.
 CHUNK = 2000
@@ -77,7 +78,7 @@ class Question:
         try:
             self._numbers = numbers(session, campaign)
             run = self._expanding
-            self.slot = moment_of(campaign, "next", self._now).slot if run is None else run.slot
+            self.slot = moment_of(campaign, "next", self._now, kinds).slot if run is None else run.slot
             if run is None:
                 self._occasion = occasion_at(campaign, self.slot, kinds)
             else:
@@ -105,8 +106,9 @@ class Question:
         """The row that the answer is about, by user."""
         mine = Notification.campaign_id == self._campaign.id
         last = select(func.max(Notification.id)).where(Notification.user_id.in_(judged), mine)
-        found = self._found(select(*ROW).where(Notification.id.in_(last.group_by(Notification.user_id))))
-        rows = {row.user_id: row for row in found if self._newest is not None and row.run_id == self._newest.id}
+        newest = select(*ROW).join(CampaignRun, CampaignRun.id == Notification.run_id).where(self._is_of_newest())
+        found = self._found(newest.where(Notification.id.in_(last.group_by(Notification.user_id))))
+        rows = {row.user_id: row for row in found}
         there = {
             str(answer.values["key"])
             for pk, answer in judged.items()
@@ -114,6 +116,12 @@ class Question:
         }
         known = self._found(select(*ROW).where(Notification.dedupe_key.in_(there))) if there else ()
         return {row.user_id: row for row in known} | rows
+
+    def _is_of_newest(self) -> ColumnElement[bool]:
+        """Return a condition on CampaignRun: the newest slot, and what was sent between slots since."""
+        since = self._newest.slot if self._newest is not None else self._campaign.created_at
+        prompt = and_(CampaignRun.trigger == Trigger.prompt, CampaignRun.slot > since)
+        return or_(CampaignRun.id == (self._newest.id if self._newest is not None else None), prompt)
 
     def _found(self, query: Select[*tuple[Any, ...]]) -> Iterable[Row]:
         return [Row(*row) for row in self._session.execute(query)]
@@ -170,6 +178,10 @@ class Question:
 
 
 def _newest_run(session: Session, campaign: Campaign) -> CampaignRun | None:
-    """The run of the newest slot that owed, or will owe, somebody something."""
-    mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.state.not_in(_EMPTY))
+    """The run of the newest slot that owed, or will owe, somebody something. Not one between slots: see Trigger."""
+    mine = (
+        CampaignRun.campaign_id == campaign.id,
+        CampaignRun.state.not_in(_EMPTY),
+        CampaignRun.trigger != Trigger.prompt,
+    )
     return session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.slot.desc()).limit(1)).one_or_none()

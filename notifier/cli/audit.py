@@ -84,10 +84,10 @@ def _as_json(report: Report) -> dict[str, object]:
 
 def _show(report: Report) -> None:
     rows = [
-        (str(run.id), run.campaign, run.slot, run.state, run.planned, run.mails, run.waiting, run.difference or "ok")
+        (str(run.id), run.campaign, run.named, run.state, run.planned, run.mails, run.waiting, run.difference or "ok")
         for run in report.runs
     ]
-    show(("run", "campaign", "slot (UTC)", "state", "planned", "mails", "of them waiting", "missing rows"), rows)
+    show(("run", "campaign", "slot", "state", "planned", "mails", "of them waiting", "missing rows"), rows)
     click.echo(f"Recipients with the same mail twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)

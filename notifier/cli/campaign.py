@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from notifier import clock
+from notifier import audience, clock
 from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.load import DEFAULTS, load
 from notifier.campaigns.overview import details, overview
+from notifier.campaigns.slots import when
 from notifier.campaigns.wording import has_content, kind_of
 from notifier.cli import campaign_content
 from notifier.cli.context import with_app
@@ -49,6 +50,29 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+def which_options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return the options that say which slot a run by hand is for; `what` runs."""
+    options = (
+        click.option("--now", "which", flag_value="now", help=f"{what} goes now, to everybody at once."),
+        click.option(
+            "--at-local-hour",
+            "which",
+            flag_value="at-local-hour",
+            help=f"{what} goes at the campaign's hour in each recipient's time zone, on the first day that allows it.",
+        ),
+        click.option("--newest", "which", flag_value="newest", help=f"{what} is for the newest slot of its schedule."),
+    )
+
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 set_option = click.option(
     "--set",
     "pairs",
@@ -69,17 +93,16 @@ def campaign() -> None:
 def list_(app: Flask, as_json: bool) -> None:
     """All campaigns."""
     read_only()
-    rows = overview(db.session())
+    rows = overview(db.session(), app.extensions["notifier.kinds"])
     if as_json:
         click.echo(json.dumps(rows, default=str))
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "kind", "state", "schedule", "next (UTC)", "last run"):
+    for heading in ("name", "kind", "state", "schedule", "next", "last run"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        last = f"{row['last_run']['slot']:%Y-%m-%d %H:%M} {row['last_run']['state']}" if row["last_run"] else ""
-        upcoming = f"{row['next_slot']:%Y-%m-%d %H:%M}" if row["next_slot"] else ""
-        table.add_row(row["name"], row["kind"], row["state"], escape(row["schedule"]), upcoming, last)
+        last = f"{row['last_run']['for']} {row['last_run']['state']}" if row["last_run"] else ""
+        table.add_row(row["name"], row["kind"], row["state"], escape(row["schedule"]), row["next"], last)
     console.print(table)
 
 
@@ -91,7 +114,7 @@ def list_(app: Flask, as_json: bool) -> None:
 def show(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
     read_only()
-    found = details(db.session(), control.find(db.session(), name))
+    found = details(db.session(), control.find(db.session(), name), app.extensions["notifier.kinds"])
     db.session.rollback()
     if as_json:
         click.echo(json.dumps(found, default=str))
@@ -101,11 +124,11 @@ def show(app: Flask, name: str, as_json: bool) -> None:
         table.add_row(field, escape(_shown(value)))
     console.print(table)
     runs = Table(box=None, pad_edge=False, title="runs, newest first", title_justify="left")
-    for heading in ("run", "slot (UTC)", "state", "planned", "mails", "left out", "reason"):
+    for heading in ("run", "slot", "state", "planned", "mails", "left out", "reason"):
         runs.add_column(heading, overflow="fold")
     for row in found["runs"]:
         counts = (escape(_shown(row["mails"])), escape(_shown(row["excluded"])), escape(row["reason"] or ""))
-        runs.add_row(str(row["id"]), f"{row['slot']:%Y-%m-%d %H:%M}", row["state"], str(row["planned"]), *counts)
+        runs.add_row(str(row["id"]), row["for"], row["state"], str(row["planned"]), *counts)
     if found["runs"]:
         console.print(runs)
 
@@ -127,7 +150,8 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     values = {"name": name, "kind": kind, **_merged({}, [_read(pair) for pair in pairs])}
     made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
     db.session.commit()
-    click.echo(f"{name} is {made.state}. {_when(made)}")
+    click.echo(f"{name} is {made.state}. {_when(app, made)}")
+    _warn(app, made)
 
 
 @campaign.command("edit")
@@ -156,7 +180,8 @@ def edit_(
             click.echo(f"That is what {name} says already: there is no new version.")
     if len(texts) < len(read):
         changed = edit(db.session(), name, values, kinds, version=version, now=clock.now())
-        click.echo(f"{name} is at version {changed.version}. {_when(changed)}")
+        click.echo(f"{name} is at version {changed.version}. {_when(app, changed)}")
+        _warn(app, changed)
     db.session.commit()
     if row is not None:
         campaign_content.told(app, found, row, move)
@@ -175,8 +200,16 @@ def _but(found: Campaign, values: dict[str, Any], texts: dict[str, Any]) -> dict
     return values | {"settings": settings | kept}
 
 
-def _when(found: Campaign) -> str:
-    return f"Next: {found.next_slot:%Y-%m-%d %H:%M} UTC." if found.next_slot else "It has no slot ahead."
+def _warn(app: Flask, found: Campaign) -> None:
+    kind = app.extensions["notifier.kinds"][found.kind]
+    if warning := audience.warning_of(kind, audience.Audience.model_validate(found.audience)):
+        click.echo(f"Warning: {warning}", err=True)
+
+
+def _when(app: Flask, found: Campaign) -> str:
+    if found.next_slot is None:
+        return "It has no slot ahead."
+    return f"Next: {when(found, found.next_slot, app.extensions['notifier.kinds'])}."
 
 
 def _read(pair: str) -> tuple[str, str, Any]:

@@ -11,14 +11,14 @@ from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.finding import campaign_named
+from notifier.campaigns.finding import Which, campaign_named, moment_of
 from notifier.campaigns.fingerprint import Token, check
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.plan import Planner
 from notifier.campaigns.planned import Plan
 from notifier.campaigns.tick import Tick
 from notifier.cli import campaign_content
-from notifier.cli.campaign import as_json_option, campaign, plainly
+from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress
 from notifier.extensions import db
@@ -120,30 +120,47 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
 
 @campaign.command()
 @click.argument("name")
-@click.option("--now", "at_once", is_flag=True, help="For this moment, instead of the newest slot of its schedule.")
+@which_options("It")
 @click.option("--plan", "token", help="What `notifier plan` said; refused where it would be another plan by now.")
 @with_app
 @plainly
-def run(app: Flask, name: str, at_once: bool, token: str | None) -> None:
-    """Run NAME: for the newest slot of its schedule, if it has no run yet. Nobody gets the same mail twice."""
-    planned = None if token is None else _checked(app, name, token, at_once=at_once)
-    session = db.session()
+def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
+    """Run NAME. Nobody gets the same email twice.
+
+    Without an option it runs for the newest slot of its schedule. A campaign that goes by each recipient's time zone
+    needs one: it can go now, to everybody at once, or at its hour in each time zone.
+    """
+    kinds, session = app.extensions["notifier.kinds"], db.session()
+    which = which or _only_choice(control.find(session, name))
+    session.rollback()
+    planned = None if token is None else _checked(app, name, token, which)
     found = control.find(session, name)
     if planned is not None and found.version != planned.version:
         raise CampaignError(f"{name} was changed at this very moment: plan it again.")
-    slot = None if at_once else control.newest_slot(found, clock.now())
-    run_id = control.run_now(session, found, app.extensions["notifier.kinds"], slot=slot)
+    moment = moment_of(found, which, clock.now(), kinds)
+    run_id = control.run_now(session, found, kinds, slot=moment.slot, at_once=moment.at_once)
     session.commit()
     taken = follow(app).started([run_id])
     click.echo(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
 
 
-def _checked(app: Flask, name: str, token: str, *, at_once: bool) -> Plan:
+def _only_choice(found: Campaign) -> Which:
+    """Return the slot of a run that nobody chose one for. Raise CampaignError if that would say nothing of when."""
+    if found.recipient_local:
+        raise CampaignError(
+            f"{found.name} goes by each recipient's time zone. Say when this run goes: --now (to everybody at once), "
+            "--at-local-hour (at its hour in each recipient's time zone) or --newest (the newest slot of its schedule, "
+            "to those whose hour has passed at once)."
+        )
+    return "newest"
+
+
+def _checked(app: Flask, name: str, token: str, which: Which) -> Plan:
     """The plan as it is now, where it is still the one of the token. Raises CampaignError."""
     known = Token.read(token)
     planner = cast("Planner", app.extensions["notifier.planner"])
     with progress(f"planning {name}"):
-        fresh = planner.plan(name, "now" if at_once else "newest", details=False)
+        fresh = planner.plan(name, which, details=False)
     check(known, fresh.fingerprint)
     return fresh
 
@@ -158,7 +175,7 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
         raise click.ClickException("--at is for development: in production a slot is run when it is due")
     ticked = cast("Tick", app.extensions["notifier.tick"]).run(at and at.astimezone(UTC))
     numbers = {
-        "started": ticked.started, "slots": dict(ticked.slots), "resumed": ticked.resumed,
+        "started": ticked.started, "prompted": ticked.prompted, "slots": dict(ticked.slots), "resumed": ticked.resumed,
         "finished": ticked.finished, "failed": ticked.failed,
     }  # fmt: skip
     if as_json:
@@ -166,7 +183,8 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
         return
     click.echo(
         f"runs started {len(ticked.started)}, missed {ticked.slots['missed']}, coalesced {ticked.slots['coalesced']}, "
-        f"called for again {len(ticked.resumed)}, finished {len(ticked.finished)}, failed {len(ticked.failed)}"
+        f"started between slots {len(ticked.prompted)}, called for again {len(ticked.resumed)}, "
+        f"finished {len(ticked.finished)}, failed {len(ticked.failed)}"
     )
 
 

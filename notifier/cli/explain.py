@@ -20,7 +20,7 @@ from notifier.campaigns.plan import Planner
 from notifier.campaigns.planned import HAS, Plan, Somebody
 from notifier.campaigns.throughput import Throughput
 from notifier.campaigns.why import why as answers_to
-from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.campaign import as_json_option, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import as_text, cell, plain, progress, show, span, tell
 from notifier.extensions import db
@@ -35,8 +35,7 @@ _MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"
 
 @click.command("plan")
 @click.argument("name")
-@click.option("--now", "which", flag_value="now", help="As `campaign run NAME --now` would do it.")
-@click.option("--newest", "which", flag_value="newest", help="As `campaign run NAME` would do it.")
+@which_options("A run that")
 @click.option("--sample", "text", is_flag=True, help="Show all of the sample mail, as text.")
 @as_json_option
 @with_app
@@ -55,7 +54,10 @@ def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool)
 
 def _as_json(plan: Plan) -> dict[str, object]:
     sample = plan.sample and {"subject": plan.sample.subject, "text": plan.sample.text, "html": plan.sample.html}
-    names = ("campaign", "version", "slot", "at_once", "count", "zone_fallbacks", "first", "last", "seconds", "notes")
+    names = (
+        "campaign", "version", "slot", "at_once", "when", "timing", "count", "confirmed", "unconfirmed",
+        "not_confirmed", "zone_fallbacks", "first", "last", "seconds", "notes",
+    )  # fmt: skip
     facts: dict[str, object] = {name: getattr(plan, name) for name in names}
     return facts | {
         "token": str(plan.token),
@@ -73,9 +75,12 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
         ("", ""),
         [
             ("campaign", f"{plan.campaign}, version {plan.version}"),
-            ("slot (UTC)", f"{cell(plan.slot)}{' (now)' if plan.at_once else ''}"),
+            ("goes", plan.when or f"{cell(plan.slot)} UTC"),
+            ("timing", plan.timing),
             ("content", f"{named(plan.content)}, edition {plan.edition}"),
             ("will get it", plan.count),
+            ("confirmed", f"{plan.confirmed:,} will get it"),
+            ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} left out"),
             *(("have it already", f"{each.count:,} {HAS[each.status]} {named(each.version)}") for each in plan.has),
             ("for example", ", ".join(each.email for each in plan.people)),
             ("no zone of their own", plan.zone_fallbacks),
@@ -106,7 +111,7 @@ def _first_values(people: list[Somebody]) -> str:
 def _what_to_do(plan: Plan, which: Which | None) -> str:
     if which is None and not plan.at_once:
         return f"Plan {plan.token}. Its schedule runs it; to run it at once, plan it with --now."
-    option = " --now" if which == "now" else ""
+    option = "" if which == "newest" and not plan.when else f" --{which or 'now'}"
     return f"To run exactly this: notifier campaign run {plan.campaign}{option} --plan {plan.token}"
 
 
@@ -153,16 +158,16 @@ def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, a
     start = clock.now() if since is None else since.replace(tzinfo=since.tzinfo or UTC).astimezone(UTC)
     with reading(db.session) as session:
         campaigns = campaigns_of(session, name)
-        fired = forecast(campaigns, start, days)
+        fired = forecast(campaigns, start, days, app.extensions["notifier.kinds"])
     if as_json:
         _stream(fired)
         return
     shown = list(islice(fired, LINES))
     rows = [
-        (each.slot, each.campaign, f"{each.local:%a %Y-%m-%d %H:%M %z}", each.zone, each.run_at, each.words)
+        (each.run_at, each.campaign, each.when or f"{each.local:%a %Y-%m-%d %H:%M %z} {each.zone}", each.words)
         for each in shown
     ]
-    show(("slot (UTC)", "campaign", "on its clocks", "zone", "starts (UTC)", ""), rows)
+    show(("starts (UTC)", "campaign", "goes", ""), rows)
     rest = sum(1 for _ in fired)
     if rest:
         click.echo(f"… and {rest:,} more: --json gives all of them.")

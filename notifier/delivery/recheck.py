@@ -126,6 +126,8 @@ class Recheck:
             elif answer.code is not None:
                 if answer.code == audience.SUPPRESSED:
                     yield row.id, Halt(Status.suppressed, ReasonCode.suppressed, answer.words)
+                elif answer.code == audience.NOT_CONFIRMED:
+                    yield row.id, halt(Status.skipped, ReasonCode.not_confirmed)
                 else:
                     yield row.id, halt(Status.skipped, ReasonCode.excluded, why=answer.words)
             elif answer.due > now:

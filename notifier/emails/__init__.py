@@ -1,5 +1,6 @@
 """The kinds of mail. A new one is a module here, a template folder, and a line in KINDS."""
 
+from datetime import timedelta
 from types import MappingProxyType
 
 from notifier.emails.account_exists import AccountExists
@@ -10,19 +11,26 @@ from notifier.emails.monthly_report import MonthlyReport
 from notifier.emails.verification import TOKEN_LIFE, Verification
 from notifier.emails.verification_reminder import VerificationReminder
 
-#: The registry, by name.
-KINDS: MappingProxyType[str, EmailKind] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            Verification(),
-            AccountExists(),
-            VerificationReminder(),
-            MonthlyReport(),
-            ActivityDigest(),
-            Announcement(),
-        )
-    }
-)
 
-__all__ = ["KINDS", "TOKEN_LIFE", "AccountExists", "Category", "EmailKind", "Owed", "Verification"]
+def registry(
+    *,
+    digest_within: timedelta = timedelta(minutes=5),
+    digest_gap: timedelta = timedelta(hours=1),
+    report_grace: timedelta = timedelta(hours=1),
+) -> MappingProxyType[str, EmailKind]:
+    """Return all kinds by name, with these settings."""
+    kinds: tuple[EmailKind, ...] = (
+        Verification(),
+        AccountExists(),
+        VerificationReminder(),
+        MonthlyReport(grace=report_grace),
+        ActivityDigest(within=digest_within, gap=digest_gap),
+        Announcement(),
+    )
+    return MappingProxyType({kind.name: kind for kind in kinds})
+
+
+#: The registry, by name, with the default settings.
+KINDS: MappingProxyType[str, EmailKind] = registry()
+
+__all__ = ["KINDS", "TOKEN_LIFE", "AccountExists", "Category", "EmailKind", "Owed", "Verification", "registry"]

@@ -6,19 +6,20 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Executable, Select, exists, select
+from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from notifier.emails import activity_words, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
-from notifier.emails.digest_window import boundary_of, earlier, key_part, mark_of, moves, until_of
+from notifier.emails.digest_window import boundary_of, earlier, key_part, listed_since, mark_of, moves, until_of
 from notifier.emails.kind import Category, Owed
 from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
-from notifier.models import Activity, Frequency, User
+from notifier.models import Activity, Frequency, Notification, Status, User
+from notifier.models.types import UtcDateTime
 from notifier.periods import wall, zone_of
-from notifier.preferences import frequency_of
+from notifier.preferences import frequency_of, wanting
 from notifier.words import Words
 
 
@@ -33,8 +34,18 @@ class DigestSettings(BaseModel):
     )
 
 
+#: Statuses of emails that the reader may have.
+_MAY_HAVE_ARRIVED = (Status.sent, Status.bounced, Status.complained, Status.unknown)
+
+#: From the moment at which somebody is found to be due to the mail server: a tick, a run, a queue.
+_ON_THE_WAY = timedelta(seconds=60)
+
+
 class ActivityDigest(CampaignKind):
-    """Due where the user's day, week or month is over and something happened in it that was not told yet."""
+    """Due where the user's day, week or month is over and something happened in it that was not told yet.
+
+    People who want to hear as soon as something happens are served between the slots, too.
+    """
 
     name: ClassVar[str] = "activity_digest"
     category: ClassVar[Category] = Category.digest
@@ -48,8 +59,18 @@ class ActivityDigest(CampaignKind):
         "headline": "Ada liked “Night train”",
         "rest": "4",
         "more": "2",
+        "older": "37 older ones",
         "home_url": "https://example.com/",
     }
+
+    def __init__(self, *, within: timedelta = timedelta(minutes=5), gap: timedelta = timedelta(hours=1)) -> None:
+        """For people who want to hear as soon as something happens: `within` that time, and one email in `gap`."""
+        self.prompt_every = within - _ON_THE_WAY
+        self._gap = gap
+
+    def prompted(self) -> ColumnElement[bool]:
+        """Those who want to hear as soon as something happens."""
+        return wanting(Frequency.immediate)
 
     def words(self, settings: DigestSettings) -> Words:
         """As in templates/emails/activity_digest."""
@@ -67,7 +88,7 @@ class ActivityDigest(CampaignKind):
         week without news would make the weekly digest come on any day.
         """
         since, boundary = mark_of(occasion), earlier(boundary_of(occasion), until_of(occasion, columns))
-        inside = (Activity.occurred_at >= since, Activity.occurred_at < boundary)
+        inside = (Activity.occurred_at >= listed_since(occasion), Activity.occurred_at < boundary)
         any_activity = select(Activity.id).where(Activity.user_id == User.id, *inside).correlate_except(Activity)
         values: dict[str, ColumnElement[Any]] = {
             "how often": frequency_of(),
@@ -83,16 +104,43 @@ class ActivityDigest(CampaignKind):
             ),
             Exclusion("not_due", "the next digest is not due yet", since >= boundary, values, lasting=False),
             Exclusion("nothing_new", "nothing new has happened", ~exists(any_activity), values, lasting=False),
+            *self._immediate(occasion),
         ]
+
+    def _immediate(self, occasion: Occasion) -> Sequence[Exclusion]:
+        """Who is left out of those who want to hear as soon as something happens."""
+        how_often = {"how often": frequency_of()}
+        immediate = frequency_of() == Frequency.immediate.value
+        if occasion.prompts_elsewhere:
+            words = "they get it as soon as something happens, not at this hour"
+            return [Exclusion("prompt", words, immediate, how_often, lasting=False)]
+        if not occasion.prompt:
+            return []
+        sent = func.coalesce(Notification.sent_at, Notification.settled_at)
+        since = literal(occasion.slot - self._gap, UtcDateTime())
+        last = select(func.max(Notification.id)).where(Notification.user_id == User.id, Notification.kind == self.name)
+        lately = select(Notification.id).where(
+            Notification.id == last.correlate(User).scalar_subquery(),
+            or_(
+                Notification.status.in_((Status.pending, Status.sending)),
+                and_(Notification.status.in_(_MAY_HAVE_ARRIVED), sent > since),
+            ),
+        )
+        minutes = round(self._gap / timedelta(minutes=1))
+        words = f"they get one email in {minutes} minutes at most"
+        return [Exclusion("too_soon", words, and_(immediate, exists(lately)), how_often, lasting=False)]
 
     def period(self, occasion: Occasion, columns: Columns) -> str:
         """The slot, in UTC: 20261120T080000Z."""
         return key_part(occasion)
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """The window (`windows.number`), the zones in which its days may be named, and how long it may be."""
+        """The window (`windows.number`), from when on it is told line by line, the zones in which its days may be
+        named, and how long it may be.
+        """
         return {
             "since": windows.NumberOf(mark_of(occasion)),
+            "listed": windows.NumberOf(listed_since(occasion)),
             "until": windows.NumberOf(until_of(occasion, columns)),
             "zone": User.timezone.expression,
             "home": occasion.zone.key,
@@ -108,7 +156,7 @@ class ActivityDigest(CampaignKind):
         return digests_of(session, [_wanted(row, row.user.id) for row in rows if row.user])
 
     def unwanted(self, owed: Owed) -> str | None:
-        """An empty digest is no mail."""
+        """An empty digest is no email, and neither is one of old things alone."""
         nothing = isinstance(owed.data, Digest) and not owed.data.counts
         return "nothing to tell any more" if nothing else None
 
@@ -120,19 +168,20 @@ class ActivityDigest(CampaignKind):
         first = digest.lines[0]
         rest = digest.counts.total() - first.count
         return {
-            "since": _since(wall(digest.since, zone), wall(digest.until, zone)),
+            "since": _since(wall(digest.listed or digest.since, zone), wall(digest.until, zone)),
             "summary": activity_words.tally(digest.counts),
             "headline": " ".join(filter(None, _sentence(first, title_limit=40))),
             "rest": f"{rest:,}" if rest else "",
             "lines": [(*_sentence(line), _note(line, wall(digest.until, zone), zone)) for line in digest.lines],
             "more": f"{digest.more:,}" if digest.more else "",
+            "older": activity_words.counted(digest.older, "older one", "older ones") if digest.older else "",
             "home_url": owed.links.home(),
         }
 
 
 def _wanted(row: Claimed, user_id: int) -> Wanted:
-    params = row.params
-    return Wanted(row.id, user_id, windows.moment(params["since"]), windows.moment(params["until"]), params["lines"])
+    since, listed, until = (windows.moment(row.params[name]) for name in ("since", "listed", "until"))
+    return Wanted(row.id, user_id, since, listed, until, row.params["lines"])
 
 
 def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:

@@ -4,8 +4,9 @@ The rule is a list of exclusions, each a condition in SQL with a reason in words
 gives the plan its counts, the expansion its rows, `why` its answers, and stops the sender at the last moment.
 """
 
+import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -19,13 +20,21 @@ from notifier.ledger import Claimed
 from notifier.words import Words
 
 
+class Reaches(enum.StrEnum):
+    """Which accounts a kind goes to, by whether they have confirmed their address (`User.verified_at`)."""
+
+    confirmed = "confirmed"
+    unconfirmed = "unconfirmed"
+    both = "both"
+
+
 class NoSettings(BaseModel):
     """Of a kind that needs none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
     """One campaign at one slot: all that the rule may depend on, besides the people."""
 
@@ -39,8 +48,14 @@ class Occasion:
     settings: Any
     #: When the campaign was made: what happened long before is nobody's news.
     since: datetime
+    #: It goes when each recipient's own clock shows the time of the slot, so for most of them it is planned ahead.
+    by_their_clocks: bool = False
+    #: Between slots, for people who want to hear as soon as something happens: see `CampaignKind.prompted`.
+    prompt: bool = False
+    #: Those people are served between slots, so this slot is not for them.
+    prompts_elsewhere: bool = False
     #: The edition of its content, for kinds that have editions.
-    edition: int = field(default=1, kw_only=True)
+    edition: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,10 @@ class Exclusion:
 class CampaignKind(EmailKind):
     """One kind of campaign mail. Stateless: one instance serves every thread."""
 
+    #: So often it is asked, between slots, whether somebody wants to hear as soon as something happens. None: never.
+    prompt_every: timedelta | None = None
+    #: Only accounts of this sort get it. A campaign may widen `confirmed`; nothing widens `unconfirmed`.
+    reaches: ClassVar[Reaches] = Reaches.confirmed
     #: Checks and completes `Campaign.settings`.
     Settings: ClassVar[type[BaseModel]] = NoSettings
     #: What of its context edited words may name, each with an example of its value: see `wording.offered`.
@@ -104,9 +123,27 @@ class CampaignKind(EmailKind):
         """[since, until) of what the mail is about, for readers of `zone`. The slot alone where it is about nothing."""
         return occasion.slot, occasion.slot
 
+    def ready_at(self, occasion: Occasion) -> datetime | None:
+        """Return from when on everything has happened that its emails are about: no run is expanded before.
+
+        None: at any time.
+        """
+        return None
+
+    def timing(self, occasion: Occasion, step: timedelta | None) -> str:
+        """Return in a sentence for operators when an email goes, if the schedule alone does not say it.
+
+        `step` is the time from one slot to the next; None if there is no next one.
+        """
+        return ""
+
+    def prompted(self) -> ColumnElement[bool]:
+        """Return a condition on User: who is served between slots. Of a kind with `prompt_every` only."""
+        raise NotImplementedError
+
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Who is left out, in the order in which a reason counts. Suppression, opt-out and the campaign's audience
-        are judged before, whoever has this very mail already after.
+        """Who is left out, in the order in which a reason counts. Suppression, opt-out, `reaches` and the campaign's
+        audience are judged before, whoever has this very mail already after.
         """
         return ()
 

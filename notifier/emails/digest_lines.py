@@ -18,11 +18,12 @@ _A = Activity
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The lines of one row: of activities in [since, until)."""
+    """The lines of one row: of activities in [listed, until). Those in [since, listed) are a number."""
 
     key: int
     user_id: int
     since: datetime
+    listed: datetime
     until: datetime
     #: At most so many lines.
     lines: int
@@ -50,23 +51,30 @@ class Digest:
     until: datetime
     #: What matters most first.
     lines: list[Line] = field(default_factory=list)
-    #: All activities of the window, by kind.
+    #: Activities that are told line by line, by kind.
     counts: Counter[str] = field(default_factory=Counter)
+    #: Activities before `listed`, which are a number.
+    older: int = 0
+    #: From then on it is told line by line. None: all of it.
+    listed: datetime | None = None
 
     @property
     def more(self) -> int:
-        """Activities that are in no line."""
+        """Activities that are in no line, older ones aside."""
         return self.counts.total() - sum(line.count for line in self.lines)
 
 
 def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
     """The digests by key. Two statements, however many are wanted."""
-    found = {one.key: Digest(one.since, one.until) for one in wanted}
+    found = {one.key: Digest(one.since, one.until, listed=one.listed) for one in wanted}
     if not wanted:
         return found
     table = _table(session, wanted)
-    for key, kind, count in session.execute(_by_kind(table)):
-        found[key].counts[kind] = count
+    for key, kind, is_old, count in session.execute(_by_kind(table)):
+        if is_old:
+            found[key].older += count
+        else:
+            found[key].counts[kind] = count
     for row in session.execute(_by_line(table)):
         lines = found[row.key].lines
         if row.place > len(lines):
@@ -77,21 +85,30 @@ def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
 
 def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
     rows: list[dict[str, int | datetime]] = [
-        {"key": one.key, "user_id": one.user_id, "since": one.since, "until": one.until, "lines": one.lines}
+        {
+            "key": one.key,
+            "user_id": one.user_id,
+            "since": one.since,
+            "listed": one.listed,
+            "until": one.until,
+            "lines": one.lines,
+        }
         for one in wanted
     ]
-    moment = UtcDateTime()
-    return windows.table(session, rows, key=BigInteger(), user_id=BigId, since=moment, until=moment, lines=BigInteger())
+    moments = dict.fromkeys(("since", "listed", "until"), UtcDateTime())
+    return windows.table(session, rows, key=BigInteger(), user_id=BigId, **moments, lines=BigInteger())
 
 
-def _mine(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+def _mine(table: FromClause, since: str) -> tuple[ColumnElement[bool], ...]:
     w = table.c
-    return _A.user_id == w.user_id, _A.occurred_at >= w.since, _A.occurred_at < w.until
+    return _A.user_id == w.user_id, _A.occurred_at >= w[since], _A.occurred_at < w.until
 
 
 def _by_kind(table: FromClause) -> Select[Any]:
-    """(key, kind, count)."""
-    return select(table.c.key, _A.kind, func.count()).where(*_mine(table)).group_by(table.c.key, _A.kind)
+    """(key, kind, whether it is before `listed`, count)."""
+    is_old = case((_A.occurred_at < table.c.listed, 1), else_=0).label("is_old")
+    mine = _mine(table, "since")
+    return select(table.c.key, _A.kind, is_old, func.count()).where(*mine).group_by(table.c.key, _A.kind, is_old)
 
 
 def _by_line(table: FromClause) -> Select[Any]:
@@ -102,7 +119,7 @@ def _by_line(table: FromClause) -> Select[Any]:
         select(w.key, w.lines, _A.kind, thing, _A.actor)
         .add_columns(func.count().label("times"), func.max(_A.object_title).label("title"))
         .add_columns(func.max(_A.occurred_at).label("at"), func.max(_A.id).label("last"))
-        .where(*_mine(table))
+        .where(*_mine(table, "listed"))
         .group_by(w.key, w.lines, _A.kind, thing, _A.actor)
         .subquery()
     )

@@ -6,6 +6,7 @@ the mail, to what the mail's own row says, and never back. Whoever is owed nothi
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from typing import cast as typed
 from zoneinfo import ZoneInfo
 
@@ -29,8 +30,8 @@ from notifier.emails import windows
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
 from notifier.models.types import BigId, UtcDateTime
-from notifier.periods import month_before, start_of_day, start_of_month, start_of_week
-from notifier.preferences import frequency_of
+from notifier.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
+from notifier.preferences import digest_since, frequency_of
 
 _INSTANT = timedelta(microseconds=1)
 _MARKS = typed("Table", DigestMark.__table__)
@@ -86,12 +87,33 @@ def mark_of(occasion: Occasion) -> ColumnElement[datetime]:
     return func.coalesce(mark.correlate_except(DigestMark).scalar_subquery(), first)
 
 
+def listed_since(occasion: Occasion) -> ColumnElement[datetime]:
+    """From when on things are told line by line; what the window holds before is a number.
+
+    It is the window's beginning, unless the digest was switched on again since: then at most a period back, and never
+    later than it was switched on.
+    """
+    since, again, floor = mark_of(occasion), digest_since(), _by_frequency(_a_period_before(occasion))
+    listed = earlier(again, floor)
+    return case((again.is_(None), since), (listed > since, listed), else_=since)
+
+
+def _a_period_before(occasion: Occasion) -> dict[str, datetime]:
+    """By frequency, a day, week or month before the slot, on the campaign's clock."""
+    here = wall(occasion.slot, occasion.zone)
+    last_of_month_before = here.replace(day=1) - timedelta(days=1)
+    month = last_of_month_before.replace(day=min(here.day, last_of_month_before.day))
+    day, week = here - timedelta(days=1), here - timedelta(days=7)
+    walls = {Frequency.immediate: day, Frequency.daily: day, Frequency.weekly: week, Frequency.monthly: month}
+    return {frequency.value: resolve(moment, occasion.zone) for frequency, moment in walls.items()}
+
+
 def until_of(occasion: Occasion, columns: Columns) -> ColumnElement[datetime]:
     """The slot, or when the mail goes where that is earlier: nothing may happen between a mail and its end."""
     return earlier(columns.send_at, _literal(occasion.slot))
 
 
-def earlier(one: ColumnElement[datetime], other: ColumnElement[datetime]) -> ColumnElement[datetime]:
+def earlier(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
     """The earlier of two moments."""
     return case((one < other, one), else_=other)
 

@@ -20,6 +20,9 @@ from notifier.models import Activity, User
 from notifier.periods import month_before, wall
 from notifier.words import Words
 
+#: Where every month ends last: UTC-12, which POSIX writes with the other sign.
+_LAST_ZONE = ZoneInfo("Etc/GMT+12")
+
 #: Characters of the longest bar of a text.
 _MARKS = 20
 
@@ -34,7 +37,8 @@ class ReportSettings(BaseModel):
     month_of: Literal["campaign", "user"] = Field(
         "campaign",
         title="Whose midnight begins the month",
-        description="The campaign\u2019s, or each reader\u2019s: that needs \u201cWhere the reader is\u201d above.",
+        description="The campaign\u2019s, or each reader\u2019s: that needs \u201cIn each recipient\u2019s time "
+        "zone\u201d above. Reports wait until the month has ended everywhere it counts, and an hour more.",
     )
     #: Things with the most activities.
     top: int = Field(
@@ -61,6 +65,24 @@ class MonthlyReport(CampaignKind):
         "summary": "800 likes and 404 comments",
         "home_url": "https://example.com/",
     }
+
+    def __init__(self, *, grace: timedelta = timedelta(hours=1)) -> None:
+        """`grace`: how long after the end of the month activities may still be written down."""
+        self._grace = grace
+
+    def ready_at(self, occasion: Occasion) -> datetime:
+        """When the month has ended everywhere it is read, and what happened in its last hour is known."""
+        _, end = month_starting(_month(occasion), occasion.zone)
+        if occasion.settings.month_of == "user" and occasion.by_their_clocks:
+            _, end = month_starting(_month(occasion), _LAST_ZONE)
+        return end + self._grace
+
+    def timing(self, occasion: Occasion, step: timedelta | None) -> str:
+        """When the month is over, and who gets it later for that."""
+        ready = self.ready_at(occasion)
+        text = f"Not before {ready:%H:%M} UTC on {ready.day} {ready:%B}, when the month has ended everywhere it counts"
+        late = " People whose hour comes before get it then." if occasion.by_their_clocks else ""
+        return f"{text} and its last activities are known.{late}"
 
     def words(self, settings: ReportSettings) -> Words:
         """As in templates/emails/monthly_report."""

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_
 from sqlalchemy.orm import aliased
 
-from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails import windows
+from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
 from notifier.emails.wording import GREETING
@@ -29,8 +30,9 @@ class Steps(BaseModel):
         min_length=1,
         max_length=10,
         title="Steps: days after signing up",
-        description="One mail for each, in rising order: 1, 3, 7 is one on the first, third and seventh day. "
-        "They stop the moment the account is verified.",
+        description="One email for each, in rising order: 1, 3, 7 is one at the first run at least 24 hours, 3 days "
+        "and 7 days after signing up. With an hourly schedule the first one goes 24 to 25 hours after it; with a "
+        "daily one at its hour, 24 to 48 hours after it. They stop the moment the address is confirmed.",
     )
     #: Older accounts are left in peace: a new campaign must not write to people who forgot us long ago.
     not_after: int = Field(
@@ -58,6 +60,7 @@ class VerificationReminder(CampaignKind):
     #: No longer than its link works.
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
     because: ClassVar[str] = "You get this mail because this address was used to sign up and is not confirmed yet."
+    reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
     offers: ClassVar[Mapping[str, Any]] = {
         "verify_url": "https://example.com/verify/abc",
@@ -82,26 +85,35 @@ class VerificationReminder(CampaignKind):
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Whoever is verified, and accounts that are too young or too old."""
+        """Leave out accounts that are too young or too old."""
         steps: Steps = occasion.settings
         first, last = steps.steps[0], steps.not_after
-        young, old = User.created_at > _ago(occasion, first), User.created_at <= _ago(occasion, last)
-        verified, seen = {"verified at": User.verified_at}, {"signed up at": User.created_at}
+        young, old = ~_is_aged(occasion, columns, first), _is_aged(occasion, columns, last)
+        seen = {"signed up at": User.created_at}
         return [
-            Exclusion("verified", "the account is verified", User.verified_at.is_not(None), verified),
             Exclusion("too_young", f"the account is younger than {_days(first)}", young, seen),
             Exclusion("too_old", f"the account is older than {_days(last)}", old, seen),
-            _same_mailbox(_ago(occasion, last)),
+            _same_mailbox(occasion.slot - timedelta(days=last)),
             _held_back(),
         ]
 
+    def timing(self, occasion: Occasion, step: timedelta | None) -> str:
+        """How long after the signup the first one goes, by the schedule that there is."""
+        hours = 24 * occasion.settings.steps[0]
+        text = f"The first reminder goes at the first run when the account is at least {hours} hours old"
+        if step is not None:
+            most = hours + step / timedelta(hours=1)
+            text += f": {hours} to {most:.3g} hours after the signup"
+        place = ", by the clock in each recipient's time zone" if occasion.by_their_clocks else ""
+        return f"{text}{place}."
+
     def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str]:
-        """The newest step whose age is reached: whoever missed one does not get two at once.
+        """The newest step whose age is reached when it goes: whoever missed one does not get two at once.
 
         By number, not by days: however the days are changed, nobody gets more mails than there are steps.
         """
         steps = reversed(list(enumerate(occasion.settings.steps, 1)))
-        reached = ((User.created_at <= _ago(occasion, days), literal(f"step{number}")) for number, days in steps)
+        reached = ((_is_aged(occasion, columns, days), literal(f"step{number}")) for number, days in steps)
         return case(*reached, else_=literal("none"))
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
@@ -147,8 +159,12 @@ def _held_back() -> Exclusion:
 _LIMITS = (ReasonCode.mailbox_limit, ReasonCode.source_limit)
 
 
-def _ago(occasion: Occasion, days: int) -> datetime:
-    return occasion.slot - timedelta(days=days)
+def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[bool]:
+    """Return a condition on User: so many times 24 hours lie between their signup and the moment when it goes."""
+    if not occasion.by_their_clocks:
+        return User.created_at <= occasion.slot - timedelta(days=days)
+    age = windows.number_of(timedelta(days=days))
+    return windows.NumberOf(User.created_at) + age <= windows.NumberOf(columns.send_at)
 
 
 def _days(number: int) -> str:

@@ -28,6 +28,11 @@ def number(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def number_of(span: timedelta) -> int:
+    """A length of time in microseconds."""
+    return span // _MICROSECOND
+
+
 def moment(number: int) -> datetime:
     """The inverse of `number`."""
     return _EPOCH + number * _MICROSECOND

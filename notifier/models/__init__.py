@@ -2,7 +2,7 @@
 
 from notifier.models.activity import Activity
 from notifier.models.audit import AuditEntry
-from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState
+from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.campaign_words import CampaignWords
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
@@ -54,6 +54,7 @@ __all__ = [
     "TaskResult",
     "TaskState",
     "TransportState",
+    "Trigger",
     "UnrecordedEmail",
     "User",
 ]

@@ -41,6 +41,19 @@ class Misfire(enum.StrEnum):
     within = "within"
 
 
+class Trigger(enum.StrEnum):
+    """Why a run exists, and so which clocks count."""
+
+    #: A slot of the schedule was due.
+    schedule = "schedule"
+    #: An operator started a slot.
+    manual = "manual"
+    #: An operator sends it now: to everybody at once, also if the campaign goes by each recipient's time zone.
+    now = "now"
+    #: Between slots, for people who want to hear as soon as something happens.
+    prompt = "prompt"
+
+
 class RunState(enum.StrEnum):
     """Where a run is. Missed and coalesced slots are rows too: never silence."""
 
@@ -108,6 +121,8 @@ class Campaign(Base):
     #: because somewhere it is that time already. None: no more slots.
     next_slot: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The last moment for which a tick looked whether somebody wants to hear at once. None: never.
+    prompted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     misfire: Mapped[str] = mapped_column(String(16), default=Misfire.run_late.value)
     #: Seconds, for Misfire.within.
@@ -161,8 +176,8 @@ class CampaignRun(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"))
     slot: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: schedule, or manual where somebody said so.
-    trigger: Mapped[str] = mapped_column(String(16), default="schedule")
+    #: A name of Trigger.
+    trigger: Mapped[str] = mapped_column(String(16), default=Trigger.schedule.value)
     state: Mapped[str] = mapped_column(String(16), default=RunState.due.value)
     #: Why it stands still, where code decides by it (ReasonCode).
     reason_code: Mapped[str | None] = mapped_column(String(32))

@@ -32,6 +32,8 @@ class Preference(Base):
     wanted: Mapped[bool] = mapped_column(Boolean)
     #: Of the digest only.
     frequency: Mapped[str | None] = mapped_column(String(16))
+    #: When it was switched on again. None: it never was off, or it is.
+    wanted_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 

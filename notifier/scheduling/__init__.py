@@ -3,20 +3,27 @@
 from notifier.scheduling.cron import check_cron
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.misfires import GRACE, PORTION, Backlog, Judged, backlog, misfired
-from notifier.scheduling.schedule import Firing, Schedule, check, simulate
-from notifier.scheduling.wording import words
+from notifier.scheduling.schedule import EARLIEST, LATEST, Firing, ReadyAt, Schedule, check, simulate
+from notifier.scheduling.wording import EACH_ZONE, first_and_last, local_slot, local_time, words
 
 __all__ = [
+    "EACH_ZONE",
+    "EARLIEST",
     "GRACE",
+    "LATEST",
     "PORTION",
     "Backlog",
     "Firing",
     "Judged",
+    "ReadyAt",
     "Schedule",
     "ScheduleError",
     "backlog",
     "check",
     "check_cron",
+    "first_and_last",
+    "local_slot",
+    "local_time",
     "misfired",
     "simulate",
     "words",

@@ -1,7 +1,7 @@
 """Slots that nobody ran in time: which of them still run, and in what portions a long backlog is worked off."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -65,14 +65,18 @@ def misfired(
     grace: timedelta = GRACE,
     *,
     newest: datetime | None = None,
+    run_at: Mapping[datetime, datetime] | None = None,
+    named: Callable[[datetime], str] | None = None,
 ) -> list[Judged]:
     """What becomes of each of these slots, oldest first.
 
     One not older than `grace` is in time and runs. Of the older ones run_late runs all, skip none, within those not
     older than `within` (without it: none). Where several would run and `coalesce` is set, only the newest does.
-    `newest` is the newest due slot where `late` is a portion that ends before it.
+    `newest` is the newest due slot where `late` is a portion that ends before it. A slot that could not run before
+    its `run_at` is late from then on. `named` gives a slot as people read it; UTC, if not given.
     """
-    why_not = {slot: _why_not(now - slot, Misfire(policy), within, grace) for slot in late}
+    ages = {slot: now - max(slot, (run_at or {}).get(slot, slot)) for slot in late}
+    why_not = {slot: _why_not(ages[slot], Misfire(policy), within, grace) for slot in late}
     # What is newer is less late: where any slot runs, the newest of all runs as well.
     chosen = max(late[-1], newest or late[-1]) if late else now
     judged = []
@@ -80,9 +84,9 @@ def misfired(
         if why_not[slot]:
             judged.append(Judged(slot, "missed", why_not[slot]))
         elif coalesce and slot != chosen:
-            judged.append(Judged(slot, "coalesced", f"run together with the slot of {_moment(chosen)}"))
+            judged.append(Judged(slot, "coalesced", f"run together with the slot of {(named or _moment)(chosen)}"))
         else:
-            judged.append(Judged(slot, "due", f"run {_span(now - slot)} late" if now - slot > grace else ""))
+            judged.append(Judged(slot, "due", f"run {_span(ages[slot])} late" if ages[slot] > grace else ""))
     return judged
 
 

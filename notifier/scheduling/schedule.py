@@ -1,6 +1,6 @@
 """Schedule: when a campaign is due. Pure: no clock, no database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -15,8 +15,11 @@ from notifier.scheduling.errors import ScheduleError
 #: Seconds of the shortest and the longest interval.
 SHORTEST, LONGEST = 60, 366 * 86_400
 
-#: Where on earth every wall time comes first: UTC+14.
-EARLIEST = timedelta(hours=14)
+#: Where on earth every wall time comes first: UTC+14. And where it comes last, so long after UTC: UTC-12.
+EARLIEST, LATEST = timedelta(hours=14), timedelta(hours=12)
+
+#: Of a slot: from when on everything has happened that its emails are about. None: at any time.
+ReadyAt = Callable[[datetime], datetime | None]
 
 #: The smallest step of a datetime: turns "after" into "from".
 _TICK = timedelta.resolution
@@ -49,9 +52,11 @@ class Schedule:
     end_at: datetime | None = None
     #: Intervals are whole multiples from here.
     anchor: datetime | None = None
+    #: No slot is acted on before.
+    ready_at: ReadyAt | None = None
 
     @classmethod
-    def of(cls, campaign: Campaign) -> "Schedule":
+    def of(cls, campaign: Campaign, ready_at: ReadyAt | None = None) -> "Schedule":
         """The schedule of a row. Raises ScheduleError where the row cannot be used."""
         return check(
             cron=campaign.cron,
@@ -62,6 +67,7 @@ class Schedule:
             start_at=campaign.start_at,
             end_at=campaign.end_at,
             anchor=campaign.created_at,
+            ready_at=ready_at,
         )
 
     @property
@@ -85,10 +91,21 @@ class Schedule:
         return takewhile(lambda firing: firing.run_at <= now, self.firings(after))
 
     def run_at(self, slot: datetime) -> datetime:
-        """When the tick acts on the slot: where readers' clocks count, when the first of them shows its wall time."""
-        if not self.recipient_local:
-            return slot
-        return periods.wall(slot, self.zone).replace(tzinfo=UTC) - EARLIEST
+        """When the tick acts on the slot: where readers' clocks count, when the first of them shows its wall time.
+
+        Not before everything has happened that the emails of the slot are about.
+        """
+        first = self._in_utc(slot) - EARLIEST if self.recipient_local else slot
+        ready = None if self.ready_at is None else self.ready_at(slot)
+        return first if ready is None else max(first, ready)
+
+    def last_at(self, slot: datetime) -> datetime:
+        """Return when the last recipients are due: never before the tick acts on the slot. UTC."""
+        return max(self.run_at(slot), self._in_utc(slot) + LATEST if self.recipient_local else slot)
+
+    def _in_utc(self, slot: datetime) -> datetime:
+        """Return the moment at which clocks in UTC show the wall time of the slot."""
+        return periods.wall(slot, self.zone).replace(tzinfo=UTC)
 
     def _not_before_start(self, after: datetime) -> datetime:
         return after if self.start_at is None else max(after, self.start_at - _TICK)
@@ -115,6 +132,7 @@ def check(
     start_at: datetime | None = None,
     end_at: datetime | None = None,
     anchor: datetime | None = None,
+    ready_at: ReadyAt | None = None,
 ) -> Schedule:
     """The schedule of these columns of Campaign; `every` in seconds, from `start_at` on or, without one, from `anchor`.
 
@@ -137,6 +155,7 @@ def check(
         start_at=start_at,
         end_at=end_at,
         anchor=anchor,
+        ready_at=ready_at,
     )
     _check_has_slots(schedule)
     return schedule
@@ -171,7 +190,7 @@ def _check_every(every: int, *, recipient_local: bool) -> None:
     if recipient_local:
         raise ScheduleError(
             "recipient_local",
-            "An interval has no time of day, so it cannot be meant where the reader is. "
+            "An interval has no time of day, so it cannot be meant in each recipient's time zone. "
             "Write a cron expression, such as '0 9 * * *' for every day at 09:00.",
         )
 

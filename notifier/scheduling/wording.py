@@ -1,10 +1,13 @@
 """A schedule in plain English."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from notifier import periods
 from notifier.scheduling.cron_words import cron_words
 from notifier.scheduling.schedule import Schedule
+
+EACH_ZONE = "in each recipient's time zone"
 
 _UNITS = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (timedelta(seconds=1), "second"))
 
@@ -12,7 +15,7 @@ _UNITS = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (timed
 def words(schedule: Schedule) -> str:
     """When it is due, such as "every day at 09:00 (Europe/London)", with its bounds where it has any."""
     zone = f" ({schedule.zone.key})"
-    place = " where the reader is" if schedule.recipient_local else zone
+    place = f" {EACH_ZONE}" if schedule.recipient_local else zone
     if schedule.once_at is not None:
         return f"once, on {_moment(schedule.once_at, schedule)}{place}"
     if schedule.cron is not None:
@@ -20,6 +23,29 @@ def words(schedule: Schedule) -> str:
     if schedule.every is not None:
         return _bounded(_every(schedule.every), schedule, zone)
     return "only when somebody starts it"
+
+
+def local_time(schedule: Schedule, slot: datetime, first: datetime | None = None, last: datetime | None = None) -> str:
+    """Return when the emails of a slot go that is meant in each recipient's time zone.
+
+    Such as "Sun 30 Nov, 10:00 in each recipient's time zone; first 29 Nov 20:00 UTC, last 26 h later": all over the
+    earth, unless it is known when the first and the last recipient are due.
+    """
+    wall = periods.wall(slot, schedule.zone)
+    span = first_and_last(first or schedule.run_at(slot), last or schedule.last_at(slot))
+    return f"{wall:%a} {wall.day} {wall:%b}, {_clock(wall)} {EACH_ZONE}; {span}"
+
+
+def local_slot(slot: datetime, zone: ZoneInfo) -> str:
+    """Return the name of a slot that is meant in each recipient's time zone: its day and time, with the year."""
+    wall = periods.wall(slot, zone)
+    return f"{wall:%a} {wall.day} {wall:%b %Y}, {_clock(wall)} {EACH_ZONE}"
+
+
+def first_and_last(first: datetime, last: datetime) -> str:
+    """Return "first 29 Nov 20:00 UTC, last 26 h later"."""
+    utc, hours = first.astimezone(UTC), (last - first) / timedelta(hours=1)
+    return f"first {utc.day} {utc:%b %H:%M} UTC, last {hours:.3g} h later"
 
 
 def _bounded(text: str, schedule: Schedule, zone: str) -> str:
@@ -43,5 +69,8 @@ def _every(step: timedelta) -> str:
 
 def _moment(moment: datetime, schedule: Schedule) -> str:
     wall = periods.wall(moment, schedule.zone)
-    clock = f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
-    return f"{wall.day} {wall:%B} {wall.year} at {clock}"
+    return f"{wall.day} {wall:%B} {wall.year} at {_clock(wall)}"
+
+
+def _clock(wall: datetime) -> str:
+    return f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"

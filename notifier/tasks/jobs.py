@@ -52,7 +52,7 @@ def tick() -> dict[str, int]:
     """Make runs of the slots that are due, and see after those that are not over."""
     ticked = cast("Tick", current_app.extensions["notifier.tick"]).run()
     totals.roll_up(db.session, clock.now())
-    return {name: len(getattr(ticked, name)) for name in ("started", "resumed", "finished", "failed")}
+    return {name: len(getattr(ticked, name)) for name in ("started", "prompted", "resumed", "finished", "failed")}
 
 
 @celery_app.task(name="notifier.expand_run", autoretry_for=(DBAPIError,), **QUICK_TRIES)

@@ -29,7 +29,7 @@ EDIT = "/admin/campaigns/1/edit"
 REMINDER = {
     "kind": "verification_reminder", "name": "weekly-reminder", "title": "Weekly reminder", "repeat": "weekly",
     "weekday": ["1", "4"], "at": "07:30", "zone": "Europe/London", "settings-steps": "1, 5", "settings-not_after": "20",
-    "verified": "any", "misfire": "within", "misfire_within-number": "6", "misfire_within-unit": "hours",
+    "misfire": "within", "misfire_within-number": "6", "misfire_within-unit": "hours",
     "coalesce": "yes", "on_unknown": "ask", "rate": "2.5", "quiet_from": "22:00", "quiet_to": "07:00",
     "lifetime-number": "12", "lifetime-unit": "hours", "start": "active",
 }  # fmt: skip
@@ -81,7 +81,7 @@ def _unescaped(text: str) -> str:
 
 def test_a_weekly_reminder_is_made_by_choosing(app: Flask, here: Desk) -> None:
     with app.app_context():
-        make_people(3, created_at=NOON - timedelta(days=6))
+        make_people(3, created_at=NOON - timedelta(days=6), verified_at=None)
     page = here.get(f"{NEW}?kind=verification_reminder").text
     assert "Steps: days after signing up" in page
     assert here.send(NEW, REMINDER).location == "/admin/campaigns/1/"
@@ -135,12 +135,12 @@ def test_mistakes_are_told_beside_the_field_and_nothing_typed_is_lost(app: Flask
 
 def test_without_scripts_a_button_shows_what_it_means_and_saves_nothing(app: Flask, here: Desk) -> None:
     with app.app_context():
-        make_people(2, created_at=NOON - timedelta(days=6))
-        make_people(1, created_at=NOON - timedelta(days=6), verified_at=NOON)
+        make_people(2, created_at=NOON - timedelta(days=6), verified_at=None)
+        make_people(1, created_at=NOON - timedelta(days=6))
     page = here.send(NEW, REMINDER | {"do": "show", "repeat": "monthly", "day": "L"}).text
     assert "On the last day of every month at 07:30 (Europe/London)" in page
     assert "<strong>2 people</strong>" in page
-    assert "the account is verified" in page
+    assert "the address is confirmed already" in page
     with app.app_context():
         assert db.session.scalars(select(Campaign)).all() == []
 
@@ -157,7 +157,7 @@ PREVIEWS: list[tuple[dict[str, Any], str]] = [
     ({"repeat": "cron", "cron": "61 * * * *"}, "does not work as the minute"),
     ({"repeat": "weekly", "at": "09:00"}, "Choose one day or more"),
     ({"repeat": "interval", "every-number": "6", "recipient_local": "yes"}, "no time of day"),
-    ({"repeat": "daily", "at": "10:00", "recipient_local": "yes"}, "when their own clock shows that time"),
+    ({"repeat": "daily", "at": "10:00", "recipient_local": "yes"}, "10:00 in each recipient&#39;s time zone; first "),
     ({"repeat": "once", "date": "2020-01-01", "at": "10:00"}, "No run lies ahead"),
     ({"repeat": "sometimes"}, "Choose how often"),
     ({"repeat": "once", "date": "31 May", "at": "10:00"}, "Choose a day and a time"),
@@ -269,14 +269,14 @@ def test_who_overwrites_knowingly_keeps_what_the_other_one_changed_elsewhere(
     with app.app_context():
         make_campaign()
     mine, theirs = opened(here), opened(other)
-    theirs["title"], theirs["rate"], theirs["verified"] = "Their title", "7", "yes"
+    theirs["title"], theirs["rate"], theirs["verified"] = "Their title", "7", "any"
     other.post(EDIT, theirs)
     mine["title"], mine["locales"] = "My title", "de"
     told = here.post(EDIT, mine)
     monkeypatch.setattr(here, "get", lambda _path: told)
     assert here.post(EDIT, opened(here)).status_code == 303
     after = stored(app)
-    assert (after.title, after.rate, after.audience) == ("My title", 7.0, {"verified": True, "locales": ["de"]})
+    assert (after.title, after.rate, after.audience) == ("My title", 7.0, {"verified": "any", "locales": ["de"]})
     assert after.version == 3
 
 
@@ -356,11 +356,11 @@ def test_the_dashboard_shows_campaigns_and_the_coming_week(app: Flask, here: Des
 def test_the_page_of_a_person_answers_why_for_each_campaign(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_campaign(title="Morning news")
-        make_campaign("verified-only", title="For others", audience={"verified": True})
+        make_campaign("verified-only", title="For others", audience={"locales": ["de"]})
         (pk,) = make_people(1)
     page = here.get(f"/admin/people/{pk}/").text
     assert "will get it" in page
-    assert "the campaign is for verified accounts only" in page
+    assert "the campaign is for other languages: de" in page
 
 
 @one

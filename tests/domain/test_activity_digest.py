@@ -259,3 +259,54 @@ def test_moments_are_numbers_to_the_microsecond_in_both_databases() -> None:
     found = db.session.execute(query.order_by(number)).all()
     assert found == [(windows.number(at), at) for at in moments]
     assert [windows.moment(windows.number(at)) for at in moments] == moments
+
+
+def test_switched_on_again_it_tells_one_period_and_counts_what_is_older() -> None:
+    """Off for four weeks: the last week line by line, the rest as a number, and no gap in what it covers."""
+    user_id, campaign = reader("weekly"), digests(created_at=MADE - timedelta(days=60))
+    happened(user_id, SLOT - timedelta(days=40))
+    before = run(campaign, SLOT - timedelta(days=35))
+    want_at(user_id, "never", SLOT - timedelta(days=30))
+    happened(user_id, *[SLOT - timedelta(days=20)] * 37, actor="Bo")
+    want_at(user_id, "weekly", SLOT - timedelta(days=1))
+    happened(user_id, SLOT - timedelta(days=5), kind="comment")
+    later = run(campaign)
+    assert (window(before)[0][1], window(later)[0][0]) == (SLOT - timedelta(days=35),) * 2
+    rows = rows_of(later)
+    [digest], [mail] = contexts(rows), mails(rows)
+    assert (digest["since"], digest["summary"], digest["older"]) == (
+        "Wednesday, 11 November",
+        "1 comment",
+        "37 older ones",
+    )
+    assert len(digest["lines"]) == 1
+    assert "\n* and 37 older ones\n" in mail.text
+    assert ">and 37 older ones<" in mail.html
+    happened(user_id, SLOT + timedelta(hours=1))
+    [after] = contexts(rows_of(run(campaign, SLOT + timedelta(days=7))))
+    assert (after["older"], after["summary"]) == ("", "1 like")
+
+
+def test_after_an_outage_all_that_happened_since_it_was_switched_on_is_told() -> None:
+    user_id, campaign = reader("never"), digests(created_at=MADE - timedelta(days=60))
+    happened(user_id, SLOT - timedelta(days=40))
+    want_at(user_id, "weekly", SLOT - timedelta(days=25))
+    happened(user_id, SLOT - timedelta(days=20), SLOT - timedelta(days=3))
+    [digest] = contexts(rows_of(run(campaign)))
+    assert (digest["summary"], digest["older"]) == ("2 likes", "1 older one")
+
+
+def test_old_things_alone_are_no_email_and_are_counted_in_the_next() -> None:
+    user_id, campaign = reader("never"), digests(created_at=MADE - timedelta(days=60))
+    happened(user_id, SLOT - timedelta(days=40))
+    want_at(user_id, "weekly", SLOT - timedelta(days=1))
+    assert why_not(campaign, user_id) == "nothing_new"
+    assert rows_of(run(campaign)) == []
+    happened(user_id, SLOT + timedelta(days=1))
+    [digest] = contexts(rows_of(run(campaign, SLOT + timedelta(days=7))))
+    assert (digest["summary"], digest["older"]) == ("1 like", "1 older one")
+
+
+def want_at(user_id: int, frequency: str, at: datetime) -> None:
+    preferences.decide(db.session(), user_id, "digest", frequency != "never", frequency, how=How.page, now=at)
+    db.session.commit()

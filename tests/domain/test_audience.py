@@ -33,9 +33,10 @@ def reasons(campaign: Campaign) -> dict[int, str | None]:
 @pytest.mark.parametrize(
     ("settings", "people", "expected"),
     [
-        ({"verified": True}, [{"verified_at": NOON}, {}], [None, "audience_verified"]),
-        ({"verified": False}, [{"verified_at": NOON}, {}], ["audience_verified", None]),
-        ({"verified": "any"}, [{"verified_at": NOON}, {}], [None, None]),
+        ({}, [{}, {"verified_at": None}], [None, "not_confirmed"]),
+        ({"verified": True}, [{}, {"verified_at": None}], [None, "not_confirmed"]),
+        ({"verified": False}, [{}, {"verified_at": None}], ["confirmed", None]),
+        ({"verified": "any"}, [{}, {"verified_at": None}], [None, None]),
         (
             {"signed_up_from": "2026-11-01T00:00:00Z", "signed_up_before": "2026-11-10T00:00:00Z"},
             [{"created_at": NOON - number * DAY} for number in (25, 15, 10, 5)],
@@ -97,31 +98,32 @@ def test_an_audience_that_cannot_be_is_refused_with_words(settings: dict[str, An
 
 
 def test_reasons_count_in_their_order() -> None:
-    """Suppressed before opted out, opted out before the audience, the ledger last."""
-    people = make_people(5, verified_at=NOON)
-    campaign = make_campaign(audience={"verified": True})
+    """Suppressed before opted out, opted out before confirmed, that before the audience, the ledger last."""
+    people = make_people(6)
+    campaign = make_campaign()
     expand(start_run(campaign))
     for pk in people[:2]:
         db.session.add(Suppression(identity_key=f"user{people.index(pk) + 1}@example.com", reason="manual", source="x"))
     for pk in people[:3]:
         db.session.add(Preference(user_id=pk, category="news", wanted=False))
+    campaign.audience = {"user_from": people[5]}
     db.session.execute(update(User).where(User.id.in_(people[:4])).values(verified_at=None))
     db.session.commit()
-    expected = ["suppressed", "suppressed", "opted_out", "audience_verified", "already"]
+    expected = ["suppressed", "suppressed", "opted_out", "not_confirmed", "audience_users", "already"]
     assert list(reasons(campaign).values()) == expected
 
 
 def test_counts_judgements_and_sample_agree() -> None:
-    make_people(6, verified_at=NOON)
-    make_people(4)
-    campaign = make_campaign(audience={"verified": True})
+    make_people(6)
+    make_people(4, locale="de")
+    campaign = make_campaign(audience={"locales": ["en"]})
     found = audience.counts(db.session(), occasion(campaign))
-    assert (found.chosen, found.excluded) == (6, {"audience_verified": 4})
-    assert found.words["audience_verified"] == "the campaign is for verified accounts only"
+    assert (found.chosen, found.excluded) == (6, {"audience_locale": 4})
+    assert found.words["audience_locale"] == "the campaign is for other languages: en"
     people = reasons(campaign)
     in_sample = audience.sample(db.session(), occasion(campaign), limit=3)
     assert [person.user_id for person in in_sample] == [pk for pk, code in people.items() if code is None][:3]
-    left_out = audience.sample(db.session(), occasion(campaign), code="audience_verified")
+    left_out = audience.sample(db.session(), occasion(campaign), code="audience_locale")
     assert [person.user_id for person in left_out] == [pk for pk, code in people.items() if code is not None]
     run_id = start_run(campaign)
     expand(run_id)
@@ -130,7 +132,7 @@ def test_counts_judgements_and_sample_agree() -> None:
 
 
 def test_a_judgement_names_the_values_it_rests_on() -> None:
-    (pk,) = make_people(1, created_at=SLOT - 40 * DAY)
+    (pk,) = make_people(1, created_at=SLOT - 40 * DAY, verified_at=None)
     campaign = make_campaign(kind="verification_reminder")
     answer = audience.judge(db.session(), occasion(campaign), [pk, 999])
     assert set(answer) == {pk}
@@ -140,7 +142,7 @@ def test_a_judgement_names_the_values_it_rests_on() -> None:
 
 def test_lasting_reasons_leave_out_what_the_expansion_itself_makes_true() -> None:
     people = make_people(2)
-    campaign = make_campaign(audience={"verified": "any"})
+    campaign = make_campaign()
     expand(start_run(campaign))
     db.session.execute(update(Campaign).values(audience={"user_to": people[0]}))
     db.session.commit()
@@ -162,7 +164,7 @@ def test_lasting_reasons_leave_out_what_the_expansion_itself_makes_true() -> Non
     ],
 )
 def test_reminders_go_by_the_age_of_the_account(age: timedelta, code: str | None, step: str | None) -> None:
-    (pk,) = make_people(1, created_at=SLOT - age)
+    (pk,) = make_people(1, created_at=SLOT - age, verified_at=None)
     campaign = make_campaign(kind="verification_reminder")
     assert reasons(campaign) == {pk: code}
     expand(start_run(campaign))
@@ -170,11 +172,13 @@ def test_reminders_go_by_the_age_of_the_account(age: timedelta, code: str | None
     assert keys == ([f"c{campaign.id}:{step}:{pk}"] if step else [])
 
 
-def test_reminders_leave_the_verified_alone_and_ignore_opt_outs() -> None:
-    verified, refused = *make_people(1, created_at=SLOT - DAY, verified_at=NOON), *make_people(1, created_at=SLOT - DAY)
+def test_reminders_leave_the_confirmed_alone_and_ignore_opt_outs() -> None:
+    confirmed, refused = (
+        make_people(1, created_at=SLOT - DAY, verified_at=verified_at)[0] for verified_at in (NOON, None)
+    )
     db.session.add(Preference(user_id=refused, category="news", wanted=False))
     db.session.commit()
-    assert reasons(make_campaign(kind="verification_reminder")) == {verified: "verified", refused: None}
+    assert reasons(make_campaign(kind="verification_reminder")) == {confirmed: "confirmed", refused: None}
 
 
 @pytest.mark.parametrize(

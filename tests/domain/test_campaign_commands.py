@@ -57,7 +57,8 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
         "--set", "settings.subject=News", "--set", "settings.heading=What is new",
         "--set", 'settings.paragraphs=["One."]', "--set", "audience.verified=false",
     )  # fmt: skip
-    assert (made.exit_code, made.output) == (0, "news is active. Next: 2026-11-21 09:00 UTC.\n")
+    assert (made.exit_code, made.stdout) == (0, "news is active. Next: 2026-11-21 09:00 UTC.\n")
+    assert made.stderr.startswith("Warning: It goes to addresses that were never confirmed.")
     edited = run(
         "campaign", "edit", "news", "--version", "1", "--set", "audience.verified=", "--set", "zone=Asia/Tokyo"
     )

@@ -55,7 +55,7 @@ def people_of_all_sorts() -> list[int]:
     people = []
     for number, zone in enumerate(("UTC", "Asia/Tokyo", "America/New_York", "Nowhere/Land") * 3):
         values: dict[str, Any] = {"timezone": zone, "created_at": SLOT - timedelta(days=(0.5, 2, 5, 200)[number % 4])}
-        people += make_people(1, **values | ({"verified_at": NOON} if number % 3 == 0 else {}))
+        people += make_people(1, **values, verified_at=None if number % 3 == 1 else NOON)
     db.session.add(Suppression(identity_key="user2@example.com", reason="manual", source="operator"))
     for category, pk in (("news", people[3]), ("report", people[4]), ("digest", people[5])):
         db.session.add(Preference(user_id=pk, category=category, wanted=False))
@@ -72,7 +72,7 @@ def people_of_all_sorts() -> list[int]:
         {},
         {"recipient_local": True, "zone": "Europe/Berlin"},
         {"quiet_from": "20:00", "quiet_to": "08:00"},
-        {"audience": {"verified": True, "share": 0.9}},
+        {"audience": {"verified": "any", "share": 0.9}},
         {"kind": "monthly_report", "recipient_local": True},
         {"kind": "activity_digest", "created_at": SLOT - 10 * DAY},
         {"kind": "verification_reminder"},
@@ -103,9 +103,9 @@ def test_a_plan_shows_a_sample_and_people_with_what_they_were_judged_by(planner:
     plan = planner.plan("news")
     assert plan.sample is not None
     assert "confirm" in plan.sample.subject.lower() + plan.sample.text.lower()
-    (verified,) = [each for each in plan.left_out if each.code == "verified"]
-    assert verified.people[0].user_id == people[0]
-    assert verified.people[0].values["verified at"] == NOON
+    (confirmed,) = [each for each in plan.left_out if each.code == "confirmed"]
+    assert confirmed.people[0].user_id == people[0]
+    assert confirmed.people[0].values["confirmed at"] == NOON
 
 
 def test_a_sample_that_cannot_be_made_is_a_note(planner: Planner) -> None:

@@ -82,23 +82,29 @@ def suppress() -> None:
     db.session.add(Suppression(identity_key="user1@example.com", reason="complaint", source="report"))
 
 
+def change_the_address() -> None:
+    db.session.execute(update(User).values(verified_at=None))
+
+
 def narrow() -> None:
-    db.session.execute(update(Campaign).values(audience={"verified": True}))
+    db.session.execute(update(Campaign).values(audience={"locales": ["de"]}))
 
 
 @pytest.mark.parametrize(
     ("act", "values", "end"),
     [
-        (verify, {"kind": "verification_reminder"}, ("skipped", "the account is verified")),
+        (verify, {"kind": "verification_reminder"}, ("skipped", "the address is confirmed already")),
+        (change_the_address, {}, ("skipped", "the address is not confirmed")),
         (opt_out, {}, ("skipped", "they do not want mail of the category news")),
         (suppress, {}, ("suppressed", "the address is suppressed")),
-        (narrow, {}, ("skipped", "the campaign is for verified accounts only")),
+        (narrow, {}, ("skipped", "the campaign is for other languages: de")),
     ],
 )
 def test_what_changes_between_claim_and_wire_counts(
     sender: Sender, sent: list[Message], act: Callable[[], None], values: dict[str, Any], end: tuple[str, str]
 ) -> None:
-    keys = planned(people={"created_at": SLOT - DAY}, **values)
+    confirmed = SLOT if act is not verify else None
+    keys = planned(people={"created_at": SLOT - DAY, "verified_at": confirmed}, **values)
     meanwhile(sender, act)
     sender.deliver(keys, bulk=True)
     assert (ends(), sent) == ([end], [])
@@ -122,7 +128,7 @@ def test_what_nothing_speaks_against_is_sent(sender: Sender, sent: list[Message]
 
 
 def test_a_reminder_brings_a_link_that_works(sender: Sender, sent: list[Message], app: Flask) -> None:
-    keys = planned(people={"created_at": SLOT - DAY}, kind="verification_reminder")
+    keys = planned(people={"created_at": SLOT - DAY, "verified_at": None}, kind="verification_reminder")
     sender.deliver(keys, bulk=True)
     link = next(word for word in str(sent[0].text).split() if "/verify/" in word)
     page = app.test_client().get(link.removeprefix("http://notifier.test"))
@@ -134,7 +140,7 @@ def test_a_link_that_was_planned_ahead_is_fresh_when_it_comes(
 ) -> None:
     """Owed with the first zone of the earth, sent with one of the last: more than a day lies between."""
     frozen.move_to(SLOT - timedelta(hours=14))
-    people = {"created_at": SLOT - DAY, "timezone": "Pacific/Honolulu"}
+    people = {"created_at": SLOT - DAY, "timezone": "Pacific/Honolulu", "verified_at": None}
     planned(people=people, kind="verification_reminder", recipient_local=True)
     keys = db.session.scalars(select(Notification.id)).all()
     frozen.move_to(SLOT + timedelta(hours=11))

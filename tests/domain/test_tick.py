@@ -179,7 +179,7 @@ def test_the_jobs_tick_and_expand(app: Flask, enqueued: list[int], monkeypatch: 
     called: list[int] = []
     monkeypatch.setattr(app.extensions["notifier.tick"], "_ring", lambda runs: called.extend(runs) is None)
     tasks = app.extensions["celery"].tasks
-    assert tasks["notifier.tick"]() == {"started": 1, "resumed": 0, "finished": 0, "failed": 0}
+    assert tasks["notifier.tick"]() == {"started": 1, "prompted": 0, "resumed": 0, "finished": 0, "failed": 0}
     assert called == db.session.scalars(select(CampaignRun.id)).all()
     db.session.rollback()
     assert tasks["notifier.expand_run"](*called) == {"run": called[0], "expanded": 1}

@@ -131,13 +131,13 @@ KINDS_TEXT = {"subject": "News", "heading": "What is new", "paragraphs": ["One t
 
 
 def test_whoever_has_no_row_is_judged_for_the_next_slot() -> None:
-    make_campaign(next_slot=SLOT + DAY, next_run_at=SLOT + DAY, audience={"verified": True})
-    chosen, left = make_people(1, verified_at=NOON)[0], make_people(1)[0]
+    make_campaign(next_slot=SLOT + DAY, next_run_at=SLOT + DAY)
+    chosen, left = make_people(1)[0], make_people(1, verified_at=None)[0]
     answer = ask(chosen)
     assert (answer.outcome, answer.code, answer.at) == (Outcome.will, "chosen", SLOT + DAY)
     answer = ask(left)
-    assert (answer.outcome, answer.code) == (Outcome.wont, "audience_verified")
-    assert (answer.words, answer.values) == ("the campaign is for verified accounts only", {"verified at": None})
+    assert (answer.outcome, answer.code) == (Outcome.wont, "not_confirmed")
+    assert (answer.words, answer.values) == ("the address is not confirmed", {"confirmed at": None})
 
 
 @pytest.mark.parametrize(

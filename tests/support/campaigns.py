@@ -35,9 +35,10 @@ def make_campaign(name: str = "news", **values: Any) -> Campaign:
 
 
 def make_people(count: int, **values: Any) -> list[int]:
-    """So many stored users, alike but for their addresses, who signed up 100 days before SLOT."""
+    """So many stored users, alike but for their addresses, who signed up and confirmed 100 days before SLOT."""
     start = len(db.session.scalars(select(User.id)).all())
-    common = {"created_at": SLOT - timedelta(days=100), "link_nonce": "n"} | values
+    signed_up = values.get("created_at", SLOT - timedelta(days=100))
+    common = {"created_at": signed_up, "verified_at": signed_up, "link_nonce": "n"} | values
     names = [f"user{start + number + 1}@example.com" for number in range(count)]
     db.session.execute(insert(User), [{"email": name, "identity_key": name, **common} for name in names])
     db.session.commit()

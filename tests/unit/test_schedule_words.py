@@ -18,7 +18,10 @@ START = utc("2026-11-01 09:00")
     [
         ({}, "only when somebody starts it"),
         ({"cron": "0 9 * * *", "zone": "Europe/London"}, "every day at 09:00 (Europe/London)"),
-        ({"cron": "0 9 1 * *", "recipient_local": True}, "on the 1st of every month at 09:00 where the reader is"),
+        (
+            {"cron": "0 9 1 * *", "recipient_local": True},
+            "on the 1st of every month at 09:00 in each recipient's time zone",
+        ),
         ({"every": 21_600, "anchor": START}, "every 6 hours"),
         ({"every": 3600, "anchor": START}, "every hour"),
         ({"every": 60, "anchor": START}, "every minute"),
@@ -32,7 +35,7 @@ START = utc("2026-11-01 09:00")
         ),
         (
             {"once_at": utc("2026-12-24 14:00:30"), "zone": "America/New_York", "recipient_local": True},
-            "once, on 24 December 2026 at 09:00:30 where the reader is",
+            "once, on 24 December 2026 at 09:00:30 in each recipient's time zone",
         ),
         (
             {"cron": "0 9 * * *", "zone": "Asia/Tokyo", "start_at": START},
@@ -40,7 +43,7 @@ START = utc("2026-11-01 09:00")
         ),
         (
             {"cron": "0 9 * * *", "zone": "Asia/Tokyo", "recipient_local": True, "end_at": START},
-            "every day at 09:00 where the reader is, until 1 November 2026 at 18:00 (Asia/Tokyo)",
+            "every day at 09:00 in each recipient's time zone, until 1 November 2026 at 18:00 (Asia/Tokyo)",
         ),
         (
             {"every": 21_600, "start_at": START, "end_at": START + timedelta(days=1)},
