@@ -1,7 +1,7 @@
 """holds by provider, the provider of a domain, and what a waiting row waits for
 
 Revision ID: 0007
-Revises: 0012
+Revises: 0006
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """editions of a campaign's content, and the language of each version
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 """
 
 import sqlalchemy as sa

@@ -55,7 +55,7 @@ def test_the_migration_keeps_rows_indexes_triggers_and_what_points_at_them(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     app = make_app(database_url=url)
-    revision = ScriptDirectory(str(ROOT / "migrations")).get_revision("0013")
+    revision = ScriptDirectory(str(ROOT / "migrations")).get_revision("0011")
     with app.app_context():
         flask_migrate.upgrade(revision=str(revision.down_revision))
         before = schema(url)
@@ -68,7 +68,7 @@ def test_the_migration_keeps_rows_indexes_triggers_and_what_points_at_them(
                 "INSERT INTO activities (user_id, kind, actor, object_key, object_title, occurred_at) "
                 "VALUES (7, 'like', 'Bo', '', '', '2026-01-01')"
             )
-        flask_migrate.upgrade(revision="0013")
+        flask_migrate.upgrade(revision="0011")
         with db.engine.begin() as connection:
             count = "SELECT (SELECT count(*) FROM activities WHERE user_id = 7), (SELECT count(*) FROM users)"
             assert connection.exec_driver_sql(count).one() == (1, 1)

@@ -1,7 +1,7 @@
 """when a preference was switched on again, and when a campaign was last asked for prompt emails
 
-Revision ID: 0009
-Revises: 0014
+Revision ID: 0013
+Revises: 0012
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from notifier.models import types
 
-revision = '0009'
-down_revision = '0014'
+revision = '0013'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 

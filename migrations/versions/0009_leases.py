@@ -1,6 +1,6 @@
 """attempts name the process whose lease ran out; emails count the processes that died while making them
 
-Revision ID: 0011
+Revision ID: 0009
 Revises: 0006
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 
-revision = '0011'
+revision = '0009'
 down_revision = '0008'
 branch_labels = None
 depends_on = None

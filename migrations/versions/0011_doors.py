@@ -1,7 +1,7 @@
 """ids that SQLite never gives again, limits of sign-up emails, suppressions that end by themselves
 
-Revision ID: 0013
-Revises: 0012
+Revision ID: 0011
+Revises: 0010
 """
 
 import re
@@ -12,8 +12,8 @@ from alembic import op
 from notifier.models import types
 
 
-revision = '0013'
-down_revision = '0012'
+revision = '0011'
+down_revision = '0010'
 branch_labels = None
 depends_on = None
 
