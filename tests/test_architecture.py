@@ -20,14 +20,13 @@ def name_of(path: Path) -> str:
 
 
 def test_only_the_publisher_calls_tasks() -> None:
-    """Beat hands its own entries to Celery's scheduler; nothing else goes by it."""
     guilty = {
         name_of(path)
         for path in SOURCES
         for call in calls(path)
         if isinstance(call.func, ast.Attribute) and call.func.attr in {"delay", "apply_async", "send_task"}
     }
-    assert guilty == {"notifier/tasks/publisher.py", "notifier/tasks/beat.py"}
+    assert guilty == {"notifier/tasks/publisher.py"}
 
 
 def test_only_the_ledger_writes_a_status() -> None:

@@ -137,7 +137,7 @@ class HandOut:
     def _reserved(self, bites: Sequence[_Bite], bulk: bool) -> tuple[Hand, float]:
         """Those who got a moment, in their turns; and the seconds until the next look makes sense."""
         asking = [ask for ask in chain(*zip_longest(*map(_tagged, bites))) if ask is not None]
-        started = time.time()
+        started = time.monotonic()
         grants = self._limits.reserve([request for _, request in asking], within=AHEAD if bulk else HORIZON)
         rest = IDLE
         turns: dict[int, Turn] = {}

@@ -14,7 +14,7 @@ ASK_AGAIN = 0.05
 class Turn:
     """Emails that begin together."""
 
-    #: Seconds of `time.time`.
+    #: Seconds of `time.monotonic`.
     moment: float
     requests: list[Request] = field(default_factory=list)
     #: They may.
@@ -37,7 +37,7 @@ class Pacing:
         turn = self._turns[pk]
         if turn.begun:
             return 0.0
-        early = turn.moment - time.time()
+        early = turn.moment - time.monotonic()
         if early > 0:
             return early
         crowded = self._limits.begin(turn.requests)

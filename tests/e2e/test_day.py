@@ -136,7 +136,7 @@ def make_a_weekly_reminder(desk: Page) -> None:
     desk.get_by_label("Monday").check()
     meaning = desk.get_by_role("region", name="What this means")
     desk.get_by_label("At", exact=True).fill("07:30")
-    desk.get_by_label("Time zone").fill("Europe/Berlin")
+    desk.get_by_label("Time zone", exact=True).fill("Europe/Berlin")
     expect(meaning).to_contain_text("Every Monday at 07:30 (Europe/Berlin)")
     expect(meaning.locator(".next-runs li")).to_have_count(5)
     before = meaning.locator(".next-runs li").first.inner_text()

@@ -170,7 +170,7 @@ def test_our_own_kinds_are_filled(tmp_path: Path, kind: str) -> None:
     merged = merge_templates(tmp_path)
     quick, slow, dice = Renderer(merged), uncompiled(merged), random.Random(kind)
     names = ["recipient_name", "month", "views", "likes", "comments", "friends", "shares", "countries", "rank"]
-    names += ["best_day", "favourite", "favourite_views", "profile_url", "verify_url", "signin_url"]
+    names += ["best_day", "favourite", "favourite_views", "profile_url", "verify_url", "not_me_url", "signin_url"]
     names += ["preferences_url", "unsubscribe_url"]
     settled = {"product": "Acmé & Sons", "public_url": "https://x", "category_reason": "So.", "postal_address": "A, B"}
     filled = 0

@@ -157,7 +157,12 @@ def test_a_paragraph_of_the_other_direction_says_so() -> None:
 def test_what_a_kind_shows_of_its_own_keeps_its_language() -> None:
     checked = Checked(Words("דוח", "דוח", "שלום.\n\n{content}"), OFFERED, content=True)
     filled = lay_out(checked.draw(OFFERED), language=checked.language)
-    known = CONTEXT | {"lines": [("Ada", "liked", "x", "today")], "more": "", "home_url": "https://h.example"}
+    known = CONTEXT | {
+        "lines": [("Ada", "liked", "x", "today")],
+        "more": "",
+        "older": "",
+        "home_url": "https://h.example",
+    }
     page = Page(str(Renderer(TEMPLATES).render_worded("activity_digest", filled, known).html))
     assert page.all("html", "dir") == [("rtl",)]
     [(language, direction, _, text)] = page.turned()
@@ -166,7 +171,7 @@ def test_what_a_kind_shows_of_its_own_keeps_its_language() -> None:
 
 
 def test_a_kind_in_another_language_is_read_in_its_direction() -> None:
-    known = CONTEXT | {"verify_url": "https://v.example", "hours_valid": 24}
+    known = CONTEXT | {"verify_url": "https://v.example", "not_me_url": "https://n.example", "hours_valid": 24}
     for extra, expected in (({}, ("en", "ltr")), (reading("ar"), ("ar", "rtl"))):
         page = Page(str(Renderer(TEMPLATES).render("verification", known | dict(extra)).html))
         assert page.all("html", "lang", "dir") == [expected]

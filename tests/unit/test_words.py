@@ -275,8 +275,8 @@ def test_html_and_text_say_the_same_and_escape() -> None:
     common = {
         "product": "Notifier", "public_url": "https://n.example", "locale": "en", "postal_address": "Here",
         "category_reason": "Because.", "unsubscribe_url": None, "preferences_url": None, "recipient_name": "",
-        "summary": "4 likes", "since": "Monday", "more": "", "lines": [("Ada", "liked", "“Tea”", "Monday")],
-        "home_url": "u",
+        "summary": "4 likes", "since": "Monday", "more": "", "older": "", "home_url": "u",
+        "lines": [("Ada", "liked", "“Tea”", "Monday")],
     }  # fmt: skip
     rendered = renderer.render_worded("activity_digest", filled, common)
     assert rendered.text.startswith(

@@ -271,6 +271,7 @@ def suppression_beats(world: World) -> None:
 
 
 def again(world: World) -> None:
+    assert Person().press(world.verify_url()).status == 200  # digests are for confirmed accounts
     undo(world)
     assert world.subscribed()
     assert world.deliver(world.queue_digest()) == "sent"

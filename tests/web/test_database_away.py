@@ -47,7 +47,7 @@ def visitor(gone: Flask) -> Visitor:
     visitor = Visitor(gone)
     with visitor.client.session_transaction(base_url=f"http://{visitor.host}") as session:
         session["_user_id"] = "a-token"
-        session["half_way"] = [1, int(clock.now().timestamp()), "/admin/"]
+        session["half_way"] = [1, int(clock.now().timestamp()), "/admin/", "state"]
     return visitor
 
 
@@ -62,6 +62,7 @@ def address(app: Flask, rule: Rule) -> str:
     tokens = {
         "/verify": signer.issue_verification(1, "ada@example.com", "nonce", now),
         "/u": signer.issue_unsubscribe(1, "ada@example.com", "news", 1, now),
+        "/not-me": signer.issue_not_me(1, "ada@example.com", "nonce", now),
         "/preferences": signer.issue_preferences(1, "ada@example.com", 1, now),
     }
     path = rule.rule
