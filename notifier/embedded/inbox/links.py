@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from html import unescape
+
+from notifier.embedded.inbox.tags import Piece, pieces
 
 _URL = re.compile(r"https?://[^\s<>\"']+")
 
@@ -20,42 +22,19 @@ class Link:
         return self.target.lower().startswith(("http://", "https://", "mailto:"))
 
 
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Link] = []
-        self._target: str | None = None
-        self._label: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self._finish()
-            self._target = dict(attrs).get("href")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._finish()
-
-    def handle_data(self, data: str) -> None:
-        if self._target is not None:
-            self._label.append(data)
-
-    def _finish(self) -> None:
-        if self._target:
-            self.found.append(Link(self._target.strip(), " ".join("".join(self._label).split())))
-        self._target = None
-        self._label = []
-
-
 def links_in_html(html: str) -> list[Link]:
     """All `<a href>` in order."""
-    parser = _Anchors()
-    try:
-        parser.feed(html)
-        parser.close()
-    except AssertionError:  # the stdlib's answer to a malformed `<![…`; what came before it still counts
-        return parser.found
-    return parser.found
+    found: list[Link] = []
+    target: str | None = None
+    label: list[str] = []
+    for piece in [*pieces(html), Piece("a", True, "")]:
+        if piece.name == "a":
+            if target:
+                found.append(Link(target.strip(), unescape(" ".join("".join(label).split()))))
+            target, label = (None if piece.closes else piece.attribute("href")), []
+        elif not piece.name and target is not None:
+            label.append(piece.source)
+    return found
 
 
 def links_in_text(text: str) -> list[Link]:

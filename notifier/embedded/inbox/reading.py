@@ -4,7 +4,6 @@ The old `compat32` policy on purpose: the modern one raises on some of the broke
 an inbox for developers must be able to show.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -14,6 +13,10 @@ from email.message import Message
 from functools import cached_property
 
 from notifier.embedded.inbox.links import Link, links_in_angles, links_in_html, links_in_text
+from notifier.embedded.inbox.tags import first_words
+
+#: Characters. The time to decode a header grows with the square of its length; a longer one is shown as it was sent.
+MAX_HEADER = 32 * 1024
 
 #: Deeper nesting is an attack on the reader, not a mail.
 MAX_DEPTH = 20
@@ -97,8 +100,8 @@ class Reading:
     @property
     def snippet(self) -> str:
         """The first words of the text."""
-        source = self.text or re.sub(r"(?s)<(style|script|title)\b.*?</\1>|<[^>]*>", " ", self.html)
-        return " ".join(source[:2_000].split())[:160]
+        words = " ".join(self.text[:2_000].split()) or first_words(self.html, 160)
+        return words[:160]
 
     def _bodies(self, content_type: str) -> list[Part]:
         return [part for part in self.parts if part.content_type == content_type and not part.is_attachment]
@@ -158,7 +161,7 @@ def clean_bytes(text: str) -> str:
 def decode_words(value: str) -> str:
     """RFC 2047 encoded words as text; what cannot be decoded stays as it was sent."""
     value = clean_bytes(value)
-    if "=?" not in value:
+    if "=?" not in value or len(value) > MAX_HEADER:
         return value
     try:
         pieces = decode_header(value)
