@@ -13,7 +13,7 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 from notifier.characters import BLANKS, is_invisible, is_selector
-from notifier.header_text import hides_something
+from notifier.header_text import hides_control
 from notifier.providers import provider_of
 
 #: Longer input is refused before any pattern or table sees it. The longest address has 254 octets.
@@ -173,7 +173,7 @@ def _check_local(local: str, allow_smtputf8: bool) -> str:
     breaker = _ATEXT_BREAKERS.search(local)
     if breaker:
         raise AddressError(f"The character {breaker.group()} is not possible before the @.")
-    if hides_something(local.encode()):
+    if hides_control(local.encode()):
         raise AddressError("The part before the @ looks like encoded text. Please type it as plain text.")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise AddressError("Before the @, a dot cannot come first, last or twice in a row.")

@@ -3,7 +3,7 @@
 import re
 
 from notifier.header_fields import HARD_LINE, UnsafeHeader
-from notifier.header_text import hides_something
+from notifier.header_text import hides_control, hides_something
 
 _REQUIRED = (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version")
 #: Every field that a mail of ours may have, lower case.
@@ -88,7 +88,7 @@ def _verify_words(block: bytes) -> None:
     shown = _ADDRESSES.sub(lambda field: _QUOTED_OR_ADDRESS.sub(_without_address, field[0]), block)
     if b"=?" in _ENCODED_WORD.sub(b"", shown):
         raise UnsafeHeader("a broken encoded word in the header block")
-    if hides_something(block):
+    if hides_something(shown) or hides_control(block):
         raise UnsafeHeader("an encoded word hides a control character")
 
 

@@ -19,6 +19,8 @@ _PLAIN = re.compile(r"[ -~]*\Z")
 #: What some reader might decode (RFC 2047), wherever it stands.
 _ENCODED_WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+#: In these the octets of ASCII mean something else, or a control character has another form.
+_NOT_ASCII_CHARSETS = (b"utf-7", b"utf7", b"unicode-1-1-utf-7", b"utf-16", b"utf-32", b"ucs", b"iso-2022", b"hz")
 
 
 class HeaderTextError(ValueError):
@@ -68,6 +70,24 @@ def hides_something(text: bytes) -> bool:
     This is how a header is smuggled into a message (CVE-2024-6923).
     """
     return not all(_is_harmless(*word.groups()) for word in _ENCODED_WORD.finditer(text))
+
+
+def hides_control(text: bytes) -> bool:
+    """Return True if a reader who wrongly decodes an encoded word in `text` may get a control character.
+
+    For addresses, in which `=?` is legal and begins no encoded word (RFC 5321, section 4.1.2; RFC 2047, section 5).
+    """
+    return any(_may_hide_control(*word.groups()) for word in _ENCODED_WORD.finditer(text))
+
+
+def _may_hide_control(charset: bytes, kind: bytes, payload: bytes) -> bool:
+    if charset.lower().startswith(_NOT_ASCII_CHARSETS):
+        return True
+    try:
+        decoded = a2b_base64(payload) if kind in b"bB" else a2b_qp(payload, header=True)
+    except Base64Error:
+        return False
+    return bool(_CONTROLS.search(decoded))
 
 
 def _is_harmless(charset: bytes, kind: bytes, payload: bytes) -> bool:

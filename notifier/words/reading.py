@@ -37,6 +37,7 @@ def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
     try:
         _count(source)
         tree = ENVIRONMENT.parse(source)
+        _check_constants(tree)
         _Reader(names).statements(tree.body)
     except TemplateSyntaxError as error:
         raise WordsError(f"{(error.message or 'cannot be read').rstrip('.')}.", error.lineno) from None
@@ -80,6 +81,13 @@ def _check_characters(source: str) -> None:
     if broken:
         line = source.count("\n", 0, broken.start()) + 1
         raise WordsError("This line holds a character that cannot be shown. Delete it and type it again.", line)
+
+
+def _check_constants(tree: nodes.Template) -> None:
+    """Escapes between the braces, such as `"\\ud800"`, must not make what could not be typed."""
+    for constant in tree.find_all(nodes.Const):
+        if isinstance(constant.value, str) and _BROKEN.search(constant.value):
+            raise WordsError("This line writes a character that cannot be shown. Delete it.", constant.lineno)
 
 
 def _count(source: str) -> None:

@@ -383,3 +383,18 @@ def test_what_a_kind_gives_is_cut_to_what_it_offers() -> None:
         fit(shape, {"user": {"name": "x"}, "n": "many"})
     with pytest.raises(KeyError):
         fit(shape, {"n": 2})
+
+
+ESCAPES = [
+    "{{ '\\ud800' }}",
+    "{{ '\\x00' }}",
+    "{% if user.name == '\\u2028' %}a{% endif %}",
+    "{{ user.name|default('\\ufffe') }}",
+]
+
+
+@pytest.mark.parametrize("source", ESCAPES)
+def test_an_escape_writes_no_character_that_cannot_be_shown(source: str) -> None:
+    with pytest.raises(WordsError) as refused:
+        Checked(Words("S", "H", f"first\n\n{source}"), {"user": {"name": ""}})
+    assert "cannot be shown" in refused.value.message
