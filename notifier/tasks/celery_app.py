@@ -93,6 +93,11 @@ def configure(app: Flask, settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         # With prefetch disabled the consumer looks for the next task once a second only: 4 to 8 mails a second.
         worker_disable_prefetch=False,
+        # After a reconnect Celery 5.7 prefetches less and asks for more with each task that starts: in the thread of
+        # the pool, where it reads RabbitMQ's answer from the connection that the event loop reads (py-amqp has no
+        # lock). Frames are lost, and the worker stands still for as long as a heartbeat. It gains nothing here:
+        # messages are acknowledged when a task starts, so running tasks hold none of what is prefetched.
+        worker_enable_prefetch_count_reduction=False,
         worker_consumer="notifier.tasks.consumer:PatientConsumer",
         worker_soft_shutdown_timeout=0,
         worker_hijack_root_logger=False,

@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from celery.contrib.testing.worker import start_worker
 from flask import Flask
-from kombu.asynchronous import get_event_loop
 from sqlalchemy import select
 
 from notifier.extensions import db
@@ -19,8 +19,8 @@ SECONDS = 10.0
 
 
 @contextmanager
-def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) -> Iterator[None]:
-    """The worker of these queues."""
+def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) -> Iterator[Any]:
+    """The worker of these queues: Celery's object."""
     with start_worker(
         app.extensions["celery"],
         pool="threads",
@@ -28,10 +28,10 @@ def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) 
         queues=list(queues),
         perform_ping_check=False,
         shutdown_timeout=20,
-    ):
-        yield
+    ) as worker:
+        yield worker
         # It looks whether it is to stop when something happens: otherwise once in some seconds.
-        waking = threading.Timer(0.05, get_event_loop().call_soon, [_nothing])
+        waking = threading.Timer(0.05, worker.hub.call_soon, [_nothing])
         waking.start()
     waking.join()
 
