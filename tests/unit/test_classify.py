@@ -263,6 +263,11 @@ rcpt | gmail.com | 421 4.3.2 shutting down | THROTTLE | transport
 rcpt | gmail.com | 554 5.7.1 Relay access denied | HOLD | transport
 mail | gmail.com | 554 5.7.1 listed at bl.spamcop.net | HOLD | transport
 mail | gmail.com | 421 4.7.0 unusual rate of unsolicited mail | THROTTLE | transport
+rcpt | gmail.com | 421 4.7.0 IP not in whitelist for RCPT domain, closing connection. | THROTTLE | provider
+eod | outlook.com | 550 5.7.1 MailFrom domain is listed in Spamhaus. (S8002) | HOLD | provider
+eod | yahoo.com | 421 4.7.0 [GL01] Message from (192.0.2.9) temporarily deferred | RETRY | message
+eod | example.com | 454 Daily sending quota exceeded for user | HOLD | transport
+eod | example.com | 550 5.7.1 daily quota of this user's mailbox is used up | FAIL | recipient
 rcpt | evil.example | 550 blocked using zen.spamhaus.org | HOLD | transport
 rcpt | evil.example | 550 5.7.1 Sender address rejected | HOLD | sender
 rcpt | evil.example | 421 4.7.0 go away | THROTTLE | transport
@@ -305,6 +310,12 @@ def test_whose_limit_or_verdict_it_is_depends_on_the_recipients_provider(
     "5.2.1 account locked", "Mailbox not found: not yet activated", "556 domain in maintenance",
     "5.1.1 lookup failure, please check the address and try again",
     "5.1.1 rejected by policy, please check the address and try again",
+    "5.1.1 mailbox unavailable: server busy", "5.1.1 mailbox is being rebuilt", "5.2.1 mailbox inaccessible: I/O error",
+    "5.1.1 unable to verify user", "5.1.2 MX lookup: connection refused", "Mailbox unavailable, awaiting approval",
+    "5.1.1 User unknown - server is down for backup", "5.1.1 undeliverable: host mx.example said: 450 4.2.0 full",
+    "5.2.1 Mailbox disabled for external senders", "5.1.1 You are not on the whitelist of this user",
+    "5.1.1 Recipient only accepts mail from known contacts", "5.1.1 Reputation too low", "5.1.3 Sender syntax invalid",
+    "5.1.1 reverse DNS missing", "5.1.1 looks like junk", "Invalid recipient: verify your account first",
 ])  # fmt: skip
 @pytest.mark.parametrize("phase", [Phase.RCPT, Phase.EOD])
 def test_words_of_time_of_a_failed_lookup_or_about_us_take_a_suppression_back(phase: Phase, text: str) -> None:
@@ -316,7 +327,9 @@ def test_words_of_time_of_a_failed_lookup_or_about_us_take_a_suppression_back(ph
     "5.1.2 Host unknown (Name server: host not found)", "5.2.1 Mailbox disabled, not accepting messages",
     "5.1.10 Recipient not found by SMTP address lookup", "5.1.1 User unknown; not listed in Domino Directory",
     "5.1.10 Your message couldn't be delivered, the recipient's address wasn't found", "5.1.6 The mailbox has moved",
-    "5.1.1 Utilisateur inconnu", "5.1.10 Domain does not accept mail (nullMX)", "Account deactivated", "User unknown",
+    "5.1.2 Bad destination host 'DNS Hard Error looking up example.com (MX): NXDomain'", "5.1.1 Utilisateur inconnu",
+    "5.1.1 Invalid mailbox. Verification failed: no such user", "5.1.1 User unknown, contact your host administrator",
+    "5.1.1 Account deleted after 90 days without use", "5.1.10 Domain does not accept mail (nullMX)", "Account deactivated", "User unknown",
 ])  # fmt: skip
 def test_a_verdict_on_the_address_alone_suppresses(text: str) -> None:
     assert classify(Phase.RCPT, parse_reply(f"550 {text}".encode()), "person@example.com").decision is Decision.BOUNCE

@@ -34,7 +34,7 @@ MAILBOX_FULL = words(
     r"(?:mail ?box|inbox|account|user)(?: \S+@\S+)? (?:is |storage |has )*(?:full|too full)|full mail ?box",
     r"not enough (?:storage |disk )?space|out of (?:storage )?space|(?:storage|mailbox) (?:limit|size)",
 )
-GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet")
+GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
 RATE = words(
     r"rate[- ]?limit|\brate (?:of|is|exceed|control|that)|unusual rate|throttl|slow(?:ed)? down",
     r"(?:sending|message|mail|e-?mail|connection|delivery|recipient|maximum|high) rate",
@@ -45,7 +45,7 @@ RATE = words(
 )
 #: What one mailbox takes in a time: no matter of ours, nor of its neighbours.
 ONE_MAILBOX = words(
-    r"(?:daily|hourly|per[- ](?:day|hour)|24 ?h).{0,60}"
+    r"^(?!.*\b(?:sending|relay|submission|smtp)\b).*(?:daily|hourly|per[- ](?:day|hour)|24 ?h).{0,60}"
     r"\b(?:for|of|by) (?:the |this )?(?:recipient|mailbox|user|inbox)\b",
     r"\b(?:recipient|mailbox|inbox|addressee) (?:has |have |is |was )*(?:exceed|reach)\w* "
     r".{0,30}(?:daily|hourly|limit)",
@@ -105,7 +105,7 @@ JUDGED = words(
     _NO_AUTHENTICATION,
     r"reputation of (?:the |your )?(?:sending|sender|ip\b)|(?:your|sender|sending)(?: \w+)? reputation",
     r"\b(?:network|ip|server|host|you)\b.{0,40}\b(?:on|in) (?:our|a|the) (?:block|deny|black) ?list",
-    r"\bip you.{0,4} (?:are )?using to send|(?:client|sending) host .{0,60}blocked using",
+    r"\bip (?:is )?not in (?:the |our )?(?:white|allow)-?list|\bip you.{0,4} (?:are )?using to send|(?:client|sending) host .{0,60}blocked using",
 )
 #: A later try may succeed, whatever the code says.
 TEMPORARY = words(
@@ -120,18 +120,25 @@ TEMPORARY = words(
 )
 #: The mailbox may come (back), or the server could not find out: maintenance, a move, a payment, a lookup that failed.
 NOT_YET = words(
-    r"maintenance|\bpending\b|\b(?:on|under|in) (?:hold|review)\b|\bheld\b|in progress|\buntil\b|\bdormant|\boutage"
-    r"|\bpay(?:ment|ing)?\b|\bunpaid|\b(?:un)?lock(?:ed|out)?\b|\bfrozen\b|\bpaused\b|\bhibernat|\bmigrat|\boverload",
-    r"(?:will|can|could|may|might) be (?:re-?)?(?:activated|enabled|opened|restored|available)"
-    r"|re-?activat\w+ (?:at|on|by|when)"
-    r"|not (?:yet|been) (?:activated|created|provisioned|set up|enabled)|\bnot yet\b|\bsoon\b",
-    r"being (?:moved|migrated|transferred|created|set up|provisioned|upgraded|restored|updated)",
-    r"\b(?:look-?up|ldap|dns|database|directory|back-?end|name ?server|resolver|quer(?:y|ies)|verification|call-?out)\b"
-    r".{0,30}(?:\bfail|\berror|unavailable|unreachable|not (?:complete|respond|available)|incomplete|problem|\bdown\b)",
-    r"(?:fail\w*|error|unable|could not|cannot|problem)(?: \w+){0,3} "
-    r"(?:look[- ]?up|ldap|dns|quer\w+|database|directory)",
-    r"serv-?fail|timed?[- ]?out\b|internal error|did not complete"
-    r"|no (?:answer|response) from .{0,20}(?:server|dns|ldap|directory|resolver)",
+    r"maintenance|mantenimiento|manuten[cç]|\bwartung|\bgewartet|\bpending\b|\bawait|\bwaiting\b|in progress|\buntil\b",
+    r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|\bsoon\b|\bbackup\b",
+    r"\bpay(?:ment|ing)?\b|\bunpaid|\b(?:un)?lock(?:ed|out)?\b|\bfrozen\b|\bpaused\b|\bhibernat|\bmigrat|\bupgrad",
+    r"(?:will|can|could|may|might) be (?:re-?)?(?:activated|enabled|opened|restored|available)|\bre-?(?:activat|stor)ing",
+    r"re-?activat\w+ (?:at|on|by|when)|not (?:yet |been )?(?:activated|created|provisioned|set up|enabled|confirmed)\b",
+    r"\bbeing (?:\w+ed|rebuilt|set up)\b|\breplicat|\bpropagat|\bretrying|(?:confirm|verify) (?:first|your)|\bunverified",
+    r"\b(?:in|within|for the next) (?:a |an )?(?:few )?\d* ?(?:sec|min|hour|day|week)\w*\b|tomorrow|weekend|vacation|holiday",
+    r"\b(?:disk|i/?o|hardware|storage|system|server|software|internal) (?:fail|err|crash|problem)|\bserver .{0,10}\bdown\b",
+    r"(?:unable to|could not|couldn['\u2019]t|cannot|can['\u2019]t)(?: be)? (?:verif|determin|check|look up|resolv|quer)",
+    # What a lookup found is an answer: that there is no such domain.
+    r"^(?!.*(?:nxdomain|hard error|not found|no such)).*(?:"
+    r"\b(?:look-?up|ldap|dns|database|directory|back-?end|name ?server|resolver|quer(?:y|ies)|call-?out)\b"
+    r".{0,30}(?:\bfail|\berror|unavailable|unreachable|not (?:complete|respond|available)|incomplete|problem|\bdown\b)"
+    r"|(?:fail\w*|error|problem)(?: \w+){0,3} (?:look[- ]?up|ldap|dns|quer\w+|database|directory))",
+    r"serv-?fail|timed?[- ]?out\b|did not complete",
+    r"(?:connect\w*|network)\b.{0,20}(?:refused|lost|reset|fail|unreachable)",
+    r"no (?:answer|response) from .{0,20}(?:server|dns|ldap|directory|resolver)",
+    # Another server's answer, passed on, or a code of another class.
+    r"\bsaid:? 4\d\d\b|(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
 )
 #: Refused for another reason than an address that does not exist: nothing final about the recipient.
 NOT_FINAL = words(
@@ -139,7 +146,10 @@ NOT_FINAL = words(
     r"(?:access|permission|delivery|connection|sender|message|mail) (?:is |was |has been )?(?:denied|refused|rejected)",
     r"\b(?:not|\w+n['\u2019]t|never)(?: be| been)? (?:allowed|permitted|authori[sz]ed|accepted from)|\bunauthori[sz]ed",
     r"\brates?\b|\btoo (?:many|much|fast|quick|frequent)|\bthrottl|\bvolume\b",
-    r"\byour (?:[\w-]+ ){0,2}(?:ips?|domain|network|host|server|isp|reputation)\b",
+    r"\byour (?:[\w-]+ ){0,2}(?:ips?|domain|network|host|server|isp|reputation)\b(?! admin)|\breputation",
+    r"\b(?:white|safe|allow)-?list|\bonly (?:\w+ )?accept|accepts? .{0,30}\bonly\b|\bjunk\b",
+    r"\b(?:external|outside) send",
+    r"\breverse dns|\brdns\b|\bptr\b|\b(?:spf|dkim|dmarc)\b|\bsender (?:\w+ )?(?:syntax|invalid|bad|domain)",
     # "Mailbox disabled, not accepting messages" is how RFC 3463 explains X.2.1.
     r"(?<!disabled, )\bnot accepting\b|not accept\w* .{0,20}(?:\bfrom\b|external|outside)"
     r"|(?:internal|local) (?:senders|mail) only",
