@@ -220,6 +220,121 @@ def test_only_what_is_about_the_address_suppresses_it(phase: Phase, text: str) -
     assert classify(phase, parse_reply(f"554 {text}".encode())).decision is not Decision.BOUNCE
 
 
+#: Said of a recipient at a provider, or at a domain of none. `*`: to RCPT, to DATA and after the dot.
+AT_DOMAINS = r"""
+* | outlook.com | 550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3140). | HOLD | provider
+* | hotmail.com | 550 5.7.1 Messages from [192.0.2.9] weren't sent, their network is on our block list (S3150) | HOLD | provider
+* | outlook.com | 550 5.7.1 Service unavailable, message from 192.0.2.9 was not sent. S775 | HOLD | provider
+* | live.com | 550 SC-001 (BAY004-MC1F23) Unfortunately, messages from 192.0.2.9 weren't sent | HOLD | provider
+* | msn.com | 550 DY-001 (SNT004) Unfortunately, messages from 192.0.2.9 weren't sent | HOLD | provider
+* | outlook.com | 550 OU-002 (BAY004) Unfortunately, messages from 192.0.2.9 weren't sent, spam-like traits | HOLD | provider
+* | gmail.com | 550-5.7.1 [192.0.2.9] Gmail has detected that this message is likely suspicious due to the very\n550-5.7.1 low reputation of the sending domain. To best protect our users from spam,\n550 5.7.1 the message has been blocked. | HOLD | provider
+* | gmail.com | 550 5.7.1 likely suspicious due to the very low reputation of the sending IP address | HOLD | provider
+* | gmail.com | 550-5.7.1 This message does not have authentication information or fails to\n550 5.7.1 pass authentication checks. To best protect our users from spam, it has been blocked. | HOLD | provider
+* | icloud.com | 554 5.7.1 DKIM signature required | HOLD | provider
+rcpt | example.com | 554 5.7.1 DKIM signature required | HOLD | provider
+eod | example.com | 554 5.7.1 DKIM signature required | HOLD | provider
+* | yahoo.com | 553 5.7.1 [BL21] Connections will not be accepted from 192.0.2.9 | HOLD | provider
+* | aol.com | 553 5.7.1 [BL23] Connections not accepted from IP addresses on Spamhaus XBL | HOLD | provider
+* | yahoo.com | 554 5.7.9 Message not accepted for policy reasons, DMARC policy | HOLD | provider
+* | gmail.com | 550 5.7.1 unsolicited mail originating from your IP address has been blocked | HOLD | provider
+* | icloud.com | 550 5.7.1 Your email was rejected due to your sender reputation | HOLD | provider
+rcpt | icloud.com | 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org | HOLD | provider
+data | example.com | 554 5.7.9 Message not accepted for policy reasons, DMARC policy | HOLD | provider
+data | outlook.com | 451 4.7.500 Server busy | THROTTLE | provider
+data | example.com | 451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited | THROTTLE | provider
+* | gmail.com | 421-4.7.0 [192.0.2.9] Our system has detected an unusual rate of unsolicited mail\n421 4.7.0 originating from your IP address. | THROTTLE | provider
+* | hotmail.com | 421 RP-001 (BAY004) Unfortunately, some messages from 192.0.2.9 weren't sent | THROTTLE | provider
+* | icloud.com | 450 4.7.1 too many messages | THROTTLE | provider
+rcpt | gmail.com | 450-4.2.1 The user you are trying to contact is receiving mail at a rate that\n450 4.2.1 prevents additional messages from being delivered. | THROTTLE | recipient
+eod | gmail.com | 450-4.2.1 The user you are trying to contact is receiving mail at a rate that\n450 4.2.1 prevents additional messages from being delivered. | THROTTLE | recipient
+rcpt | gmail.com | 550-5.2.1 The user you are trying to contact is receiving mail at a rate that\n550 5.2.1 prevents additional messages from being delivered. | FAIL | recipient
+eod | gmail.com | 550-5.2.1 The user you are trying to contact is receiving mail at a rate that\n550 5.2.1 prevents additional messages from being delivered. | FAIL | recipient
+rcpt | gmail.com | 550-5.1.1 The email account that you tried to reach does not exist. Please try\n550-5.1.1 double-checking the recipient's email address for typos or\n550 5.1.1 unnecessary spaces. https://support.google.com/mail/?p=NoSuchUser | BOUNCE | recipient
+rcpt | outlook.com | 550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302). | BOUNCE | recipient
+eod | gmail.com | 550-5.7.1 likely unsolicited mail. To reduce the amount of spam\n550 5.7.1 this message has been blocked. | FAIL | content
+eod | gmail.com | 554 5.7.1 Message contains a link listed in dbl.spamhaus.org | FAIL | content
+eod | gmail.com | 454 Throttling failure: Maximum sending rate exceeded. | THROTTLE | transport
+eod | gmail.com | 454 Throttling failure: Daily message quota exceeded. | HOLD | transport
+rcpt | gmail.com | 452 4.5.3 Too many recipients | THROTTLE | transport
+rcpt | gmail.com | 432 4.3.2 Concurrent connections limit exceeded | THROTTLE | transport
+rcpt | gmail.com | 421 4.7.0 Too many connections from your host | THROTTLE | transport
+rcpt | gmail.com | 421 4.3.2 shutting down | THROTTLE | transport
+rcpt | gmail.com | 554 5.7.1 Relay access denied | HOLD | transport
+mail | gmail.com | 554 5.7.1 listed at bl.spamcop.net | HOLD | transport
+mail | gmail.com | 421 4.7.0 unusual rate of unsolicited mail | THROTTLE | transport
+rcpt | gmail.com | 421 4.7.0 IP not in whitelist for RCPT domain, closing connection. | THROTTLE | provider
+eod | outlook.com | 550 5.7.1 MailFrom domain is listed in Spamhaus. (S8002) | HOLD | provider
+eod | yahoo.com | 421 4.7.0 [GL01] Message from (192.0.2.9) temporarily deferred | RETRY | message
+eod | example.com | 454 Daily sending quota exceeded for user | HOLD | transport
+eod | example.com | 550 5.7.1 daily quota of this user's mailbox is used up | FAIL | recipient
+rcpt | evil.example | 550 blocked using zen.spamhaus.org | HOLD | transport
+rcpt | evil.example | 550 5.7.1 Sender address rejected | HOLD | sender
+rcpt | evil.example | 421 4.7.0 go away | THROTTLE | transport
+* | example.com | 450 Daily message limit of the mailbox reached | THROTTLE | recipient
+rcpt | example.com | 550 5.2.2 recipient exceeded daily message quota | FAIL | recipient
+eod | example.com | 550 5.2.2 recipient exceeded daily message quota | FAIL | recipient
+rcpt | example.com | 550 Daily limit of messages for the recipient reached | FAIL | recipient
+eod | example.com | 550 Daily limit of messages for the recipient reached | FAIL | recipient
+rcpt | example.com | 550 5.7.1 Daily SMTP relay limit exceeded for user | HOLD | transport
+rcpt | example.com | 550 Your account exceeded its daily sending limit | HOLD | transport
+""".strip().splitlines()  # fmt: skip # noqa: E501
+
+
+def at_domains() -> list[list[str]]:
+    rows = [[part.strip() for part in line.split(" | ")] for line in AT_DOMAINS]
+    return [[phase, *row[1:]] for row in rows for phase in (("rcpt", "data", "eod") if row[0] == "*" else (row[0],))]
+
+
+@pytest.mark.parametrize(("phase", "domain", "reply", "decision", "scope"), at_domains())
+def test_whose_limit_or_verdict_it_is_depends_on_the_recipients_provider(
+    phase: str, domain: str, reply: str, decision: str, scope: str
+) -> None:
+    outcome = classify(Phase(phase), parse_reply(reply.replace("\\n", "\n").encode()), f"person@{domain}")
+    assert (outcome.decision, outcome.scope) == (decision, scope), outcome
+
+
+@pytest.mark.parametrize("text", [
+    "Too many invalid recipients", "5.1.1 Too many invalid recipients from your IP",
+    "5.1.1 Not accepting mail from your domain", "Recipient not found or not accepting external mail",
+    "5.1.1 User unknown to your network", "5.1.1 does not accept mail from outside", "5.1.1 unusual volume",
+    "User unknown: LDAP lookup failure", "user disabled for maintenance", "5.1.2 Host unknown (Name server: timeout)",
+    "5.2.1 Mailbox on hold", "5.1.1 This account has been deactivated pending review",
+    "5.1.2 Host unknown: DNS SERVFAIL",
+    "5.1.1 host lookup did not complete", "Invalid recipient: maintenance in progress",
+    "Account disabled until payment received", "User unknown (being moved to another server)",
+    "5.1.1 Mailbox is dormant, will be reactivated at login", "5.1.1 essayez plus tard",
+    "5.1.1 Utilisateur inconnu, problème temporaire", "5.1.1 bitte versuchen Sie es später", "5.2.1 intente más tarde",
+    "5.1.1 пользователь временно недоступен",
+    "5.1.1 User unknown, could not query the directory", "5.1.1 address verification failed: backend unavailable",
+    "5.2.1 account locked", "Mailbox not found: not yet activated", "556 domain in maintenance",
+    "5.1.1 lookup failure, please check the address and try again",
+    "5.1.1 rejected by policy, please check the address and try again",
+    "5.1.1 mailbox unavailable: server busy", "5.1.1 mailbox is being rebuilt", "5.2.1 mailbox inaccessible: I/O error",
+    "5.1.1 unable to verify user", "5.1.2 MX lookup: connection refused", "Mailbox unavailable, awaiting approval",
+    "5.1.1 User unknown - server is down for backup", "5.1.1 undeliverable: host mx.example said: 450 4.2.0 full",
+    "5.2.1 Mailbox disabled for external senders", "5.1.1 You are not on the whitelist of this user",
+    "5.1.1 Recipient only accepts mail from known contacts", "5.1.1 Reputation too low", "5.1.3 Sender syntax invalid",
+    "5.1.1 reverse DNS missing", "5.1.1 looks like junk", "Invalid recipient: verify your account first",
+])  # fmt: skip
+@pytest.mark.parametrize("phase", [Phase.RCPT, Phase.EOD])
+def test_words_of_time_of_a_failed_lookup_or_about_us_take_a_suppression_back(phase: Phase, text: str) -> None:
+    reply = parse_reply((text if text.startswith("556") else f"550 {text}").encode())
+    assert classify(phase, reply, "person@example.com").decision in {Decision.RETRY, Decision.FAIL}
+
+
+@pytest.mark.parametrize("text", [
+    "5.1.2 Host unknown (Name server: host not found)", "5.2.1 Mailbox disabled, not accepting messages",
+    "5.1.10 Recipient not found by SMTP address lookup", "5.1.1 User unknown; not listed in Domino Directory",
+    "5.1.10 Your message couldn't be delivered, the recipient's address wasn't found", "5.1.6 The mailbox has moved",
+    "5.1.2 Bad destination host 'DNS Hard Error looking up example.com (MX): NXDomain'", "5.1.1 Utilisateur inconnu",
+    "5.1.1 Invalid mailbox. Verification failed: no such user", "5.1.1 User unknown, contact your host administrator",
+    "5.1.1 Account deleted after 90 days without use", "5.1.10 Domain does not accept mail (nullMX)", "Account deactivated", "User unknown",
+])  # fmt: skip
+def test_a_verdict_on_the_address_alone_suppresses(text: str) -> None:
+    assert classify(Phase.RCPT, parse_reply(f"550 {text}".encode()), "person@example.com").decision is Decision.BOUNCE
+
+
 #: Local parts and domains that anybody may have, and that rules know as words.
 STEERING = [
     "dkim", "spf", "dmarc", "spamhaus", "dnsbl", "rbl", "ip.blocked", "ptr", "reputation", "your-ip", "daily-quota",

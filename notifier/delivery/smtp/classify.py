@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from notifier import providers
 from notifier.delivery.smtp.echo import masked, masked_widely
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
 from notifier.delivery.smtp.rules import REFUSALS
@@ -54,27 +55,28 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
     """
     if reply.code < 400:
         return _judge(phase, reply, "")
+    known = phase in _KNOWS_RECIPIENT and providers.provider_of(providers.domain_of(recipient)) is not None
     text = reply.text.lower()
-    outcome = _judge(phase, reply, masked(text, recipient))
+    outcome = _judge(phase, reply, masked(text, recipient), known=known)
     if not recipient or outcome.decision is Decision.BOUNCE:
         return outcome
     if outcome.decision not in _ABOUT_US:
-        return _by_server_alone(phase, reply, recipient, outcome)
+        return _by_server_alone(phase, reply, recipient, outcome, known=known)
     # A code of the address is not the server's either.
     strange = reply.enhanced in _DOTTED.findall(recipient)
     rest = reply._replace(enhanced=None) if strange else reply
-    if not strange and _judge(phase, rest, recipient.lower()).decision not in _ABOUT_US:
+    if not strange and _judge(phase, rest, recipient.lower(), known=known).decision not in _ABOUT_US:
         return outcome  # its words alone would not say so: `user` and `mail` are the server's words
-    wider = _judge(phase, rest, masked_widely(text, recipient))
+    wider = _judge(phase, rest, masked_widely(text, recipient), known=known)
     if wider.decision in _ABOUT_US:
         return wider
     # It may be the address that says so, and it may be the server, about us: neither others nor this mail pay for it.
     return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
 
 
-def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcome) -> Outcome:
+def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcome, *, known: bool) -> Outcome:
     """Return the outcome of a mail alone, where its own words may have made it milder, or a matter of the content."""
-    wider = _judge(phase, reply, masked_widely(reply.text.lower(), recipient))
+    wider = _judge(phase, reply, masked_widely(reply.text.lower(), recipient), known=known)
     if wider.decision is Decision.BOUNCE:
         # `policy` is in the way of "no such user": either the address says it, or the server does.
         return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
@@ -86,11 +88,13 @@ def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcom
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")
 #: What slows or stops the mail of others, too.
 _ABOUT_US = {Decision.HOLD, Decision.THROTTLE}
+#: Before RCPT the server cannot mean a recipient's provider.
+_KNOWS_RECIPIENT = {Phase.RCPT, Phase.DATA, Phase.EOD}
 
 
 @lru_cache(maxsize=1024)
-def _judge(phase: Phase, reply: Reply, text: str) -> Outcome:
-    """By these words of the reply."""
+def _judge(phase: Phase, reply: Reply, text: str, *, known: bool = False) -> Outcome:
+    """By these words of the reply. `known`: it is about a recipient at a known provider."""
     if phase is Phase.QUIT:
         return _outcome(Decision.ACCEPTED, Scope.MESSAGE, phase, reply)
     digit = reply.code // 100
@@ -102,7 +106,7 @@ def _judge(phase: Phase, reply: Reply, text: str) -> Outcome:
     # An enhanced code of another class contradicts its reply, and the reply decides.
     enhanced = reply.enhanced or ""
     enhanced = enhanced if enhanced.startswith(str(digit)) else ""
-    rule = next(rule for rule in rules if rule.fits(reply.code, enhanced, text))
+    rule = next(rule for rule in rules if rule.fits(reply.code, enhanced, text, known=known))
     return _outcome(rule.decision, rule.scope, phase, reply, rule.min_delay)
 
 

@@ -34,7 +34,7 @@ MAILBOX_FULL = words(
     r"(?:mail ?box|inbox|account|user)(?: \S+@\S+)? (?:is |storage |has )*(?:full|too full)|full mail ?box",
     r"not enough (?:storage |disk )?space|out of (?:storage )?space|(?:storage|mailbox) (?:limit|size)",
 )
-GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet")
+GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
 RATE = words(
     r"rate[- ]?limit|\brate (?:of|is|exceed|control|that)|unusual rate|throttl|slow(?:ed)? down",
     r"(?:sending|message|mail|e-?mail|connection|delivery|recipient|maximum|high) rate",
@@ -43,10 +43,20 @@ RATE = words(
     r"max(?:imum|\.)? .{0,30}(?:connections|messages|recipients|sessions).{0,40}(?:exceed|reach)",
     r"(?:messages|connections|recipients|mails) per (?:second|minute|hour|session|connection|day)",
 )
-#: Our provider's own allowance for the day: hours, not seconds.
+#: What one mailbox takes in a time: no matter of ours, nor of its neighbours.
+ONE_MAILBOX = words(
+    r"^(?!.*\b(?:sending|relay|submission|smtp)\b).*(?:daily|hourly|per[- ](?:day|hour)|24 ?h).{0,60}"
+    r"\b(?:for|of|by) (?:the |this )?(?:recipient|mailbox|user|inbox)\b",
+    r"\b(?:recipient|mailbox|inbox|addressee) (?:has |have |is |was )*(?:exceed|reach)\w* "
+    r".{0,30}(?:daily|hourly|limit)",
+    r"\b(?:user|recipient|mailbox|account|inbox)\b.{0,40}\breceiv\w+ .{0,30}(?:too (?:many|much|fast|quick)|\brate\b)",
+)
+#: Our provider's own allowance for the day: hours, not seconds. Not that of a mailbox.
 DAILY_QUOTA = words(
-    r"daily (?:message|user sending|sending|mail|e-?mail|smtp|relay|user|submission)[\w ]{0,20}(?:quota|limit)",
-    r"(?:sending|message|mail) (?:quota|limit) for (?:the|this|24) ?(?:day|hours)|daily (?:quota|limit)",
+    r"^(?!.*\b(?:recipient|mailbox|inbox|addressee|receiving)\b)"
+    r"(?:(?!.*\buser\b)|(?=.*\b(?:sending|relay|submission|smtp)\b)).*(?:"
+    r"daily (?:message|user sending|sending|mail|e-?mail|smtp|relay|user|submission)[\w ]{0,20}(?:quota|limit)"
+    r"|(?:sending|message|mail) (?:quota|limit) for (?:the|this|24) ?(?:day|hours)|daily (?:quota|limit))",
 )
 RELAY_DENIED = words(
     r"relay(?:ing)?(?: \w+){0,3} (?:denied|prohibited|not (?:permitted|allowed)|rejected|disallowed|refused)",
@@ -68,36 +78,90 @@ SENDER_REFUSED = words(
 )
 NOT_VERIFIED = words(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
                       r"not (?:been )?verified")  # fmt: skip
-UNAUTHENTICATED = words(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated")
+_NO_AUTHENTICATION = (
+    r"(?:not have|\bno|without|lack\w*|missing) (?:\w+ )?authentication (?:information|result)"
+    r"|fail\w*(?: to pass)?(?: the)? authentication check"
+)
+UNAUTHENTICATED = words(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated", _NO_AUTHENTICATION)
 #: The same after the dot, where a filter may name one of them among what it found: only a plain "it did not pass".
 NOT_AUTHENTICATED = words(
     r"unauthenticated (?:e-?mail|mail|message|sender)|(?:is|was|are) (?:not authenticated|unauthenticated)",
     r"(?:\b(?:spf|dkim|dmarc)\b|(?:sender|e-?mail|mail|message|domain) authentication)[\w :,;'()=/-]{0,40}"
     r"\b(?:fail|did not pass|does not pass|not pass|not align|violat|polic(?:y|ies)\b|reject|refus)",
     r"(?:fail\w*|violat\w*|due to|because of|not meet\w*)\b[\w :,;'()=/.-]{0,60}\b(?:spf|dkim|dmarc)\b",
+    r"\b(?:spf|dkim|dmarc)\b[\w -]{0,30}\b(?:required|mandatory|needed|missing)"
+    r"|(?:requir\w*|missing|without) [\w ]{0,20}\b(?:spf|dkim|dmarc)\b",
+    _NO_AUTHENTICATION,
 )
 #: What Yahoo's 5.7.9 says if it is about us. If not, it is about the content.
 AUTHENTICATION = words(r"authenticat|\b(?:spf|dkim|dmarc)\b")
 #: Yahoo's labels for our address in the network: [TSS04], [TS03], [IPTS04].
 YAHOO_LABEL = words(r"\[(?:ip)?tss?\d+\]")
+#: The same of other providers: Microsoft's (S3140), SC-001, RP-001 and Yahoo's [BL21].
+_LABEL = r"\(s\d{3,4}\)|\bs(?:3140|3150|775)\b|\b(?:sc|dy|ou|rp|hc|ls)-\d{3}\b(?![.-])|\[bl\d+\]"
+#: A provider's verdict on us in its own words, which may go on to speak of spam.
+JUDGED = words(
+    _LABEL,
+    _NO_AUTHENTICATION,
+    r"reputation of (?:the |your )?(?:sending|sender|ip\b)|(?:your|sender|sending)(?: \w+)? reputation",
+    r"\b(?:network|ip|server|host|you)\b.{0,40}\b(?:on|in) (?:our|a|the) (?:block|deny|black) ?list",
+    r"\bip (?:is )?not in (?:the |our )?(?:white|allow)-?list|\bip you.{0,4} (?:are )?using to send|(?:client|sending) host .{0,60}blocked using",
+)
 #: A later try may succeed, whatever the code says.
 TEMPORARY = words(
-    r"\btemporar|(?<!not )\btry(?:ing)? (?:\w+ ){0,3}(?:again|later|back)|(?<!not )\bretry\b",
+    r"\btempor[aäá]|\bvor(?:ü|ue)bergehend|\bprovisoire",
+    # Russian and Chinese: "for the time being", "later".
+    r"\u0432\u0440\u0435\u043c\u0435\u043d\u043d\u043e|\u043f\u043e\u0437\u0436\u0435|\u7a0d\u540e",
+    r"plus tard|\bsp(?:ä|ae)ter|m[aá]s tarde|pi[uù]'? tardi|mais tarde|novamente|\berneut|opnieuw|p[oó][zź]niej",
+    r"(?<!not )\btry(?:ing)? (?:\w+ ){0,3}(?:again|later|back)|(?<!not )\bretry\b",
     r"re-?send(?:ing)?\b.{0,60}\blater|(?:a|some|sometime|please|come|back|again) later\b|later time",
     r"again (?:in|after|within) (?:a |an )?(?:few |some )?(?:\d+ ?)?(?:sec|min|hour|moment|while|day)",
     r"\bcurrently\b|at (?:this|the) (?:time|moment)\b|right now|\bdeferred\b",
 )
-#: The same words as advice: the address is wrong, and a corrected one may be tried.
-_CORRECT_IT = r"^(?!.*temporar)(?=.*(?:check|verif|confirm|correct|spelling|typo|mistake)\w*\b[^.;]{0,80}\btry)"
-CORRECT_AND_TRY = words(_CORRECT_IT)
-UNKNOWN_CORRECT_AND_TRY = words(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
+#: The mailbox may come (back), or the server could not find out: maintenance, a move, a payment, a lookup that failed.
+NOT_YET = words(
+    r"maintenance|mantenimiento|manuten[cç]|\bwartung|\bgewartet|\bpending\b|\bawait|\bwaiting\b|in progress|\buntil\b",
+    r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|\bsoon\b|\bbackup\b",
+    r"\bpay(?:ment|ing)?\b|\bunpaid|\b(?:un)?lock(?:ed|out)?\b|\bfrozen\b|\bpaused\b|\bhibernat|\bmigrat|\bupgrad",
+    r"(?:will|can|could|may|might) be (?:re-?)?(?:activated|enabled|opened|restored|available)|\bre-?(?:activat|stor)ing",
+    r"re-?activat\w+ (?:at|on|by|when)|not (?:yet |been )?(?:activated|created|provisioned|set up|enabled|confirmed)\b",
+    r"\bbeing (?:\w+ed|rebuilt|set up)\b|\breplicat|\bpropagat|\bretrying|(?:confirm|verify) (?:first|your)|\bunverified",
+    r"\b(?:in|within|for the next) (?:a |an )?(?:few )?\d* ?(?:sec|min|hour|day|week)\w*\b|tomorrow|weekend|vacation|holiday",
+    r"\b(?:disk|i/?o|hardware|storage|system|server|software|internal) (?:fail|err|crash|problem)|\bserver .{0,10}\bdown\b",
+    r"(?:unable to|could not|couldn['\u2019]t|cannot|can['\u2019]t)(?: be)? (?:verif|determin|check|look up|resolv|quer)",
+    # What a lookup found is an answer: that there is no such domain.
+    r"^(?!.*(?:nxdomain|hard error|not found|no such)).*(?:"
+    r"\b(?:look-?up|ldap|dns|database|directory|back-?end|name ?server|resolver|quer(?:y|ies)|call-?out)\b"
+    r".{0,30}(?:\bfail|\berror|unavailable|unreachable|not (?:complete|respond|available)|incomplete|problem|\bdown\b)"
+    r"|(?:fail\w*|error|problem)(?: \w+){0,3} (?:look[- ]?up|ldap|dns|quer\w+|database|directory))",
+    r"serv-?fail|timed?[- ]?out\b|did not complete",
+    r"(?:connect\w*|network)\b.{0,20}(?:refused|lost|reset|fail|unreachable)",
+    r"no (?:answer|response) from .{0,20}(?:server|dns|ldap|directory|resolver)",
+    # Another server's answer, passed on, or a code of another class.
+    r"\bsaid:? 4\d\d\b|(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
+)
 #: Refused for another reason than an address that does not exist: nothing final about the recipient.
 NOT_FINAL = words(
     r"(?<![\w/.=&?#-])polic(?:y|ies)\b|\blimit|\brestrict|\bquota|\bsuspen[ds]|\bblocked\b|\bblack-?list",
     r"(?:access|permission|delivery|connection|sender|message|mail) (?:is |was |has been )?(?:denied|refused|rejected)",
     r"\b(?:not|\w+n['\u2019]t|never)(?: be| been)? (?:allowed|permitted|authori[sz]ed|accepted from)|\bunauthori[sz]ed",
+    r"\brates?\b|\btoo (?:many|much|fast|quick|frequent)|\bthrottl|\bvolume\b",
+    r"\byour (?:[\w-]+ ){0,2}(?:ips?|domain|network|host|server|isp|reputation)\b(?! admin)|\breputation",
+    r"\b(?:white|safe|allow)-?list|\bonly (?:\w+ )?accept|accepts? .{0,30}\bonly\b|\bjunk\b",
+    r"\b(?:external|outside) send",
+    r"\breverse dns|\brdns\b|\bptr\b|\b(?:spf|dkim|dmarc)\b|\bsender (?:\w+ )?(?:syntax|invalid|bad|domain)",
+    # "Mailbox disabled, not accepting messages" is how RFC 3463 explains X.2.1.
+    r"(?<!disabled, )\bnot accepting\b|not accept\w* .{0,20}(?:\bfrom\b|external|outside)"
+    r"|(?:internal|local) (?:senders|mail) only",
     r"\bsender(?:'s)?(?: e-?mail)?(?: address)?(?: is| was)? (?:not|un|dis)|administrative|prohibit",
 )
+#: The same words as advice: the address is wrong, and a corrected one may be tried.
+_CORRECT_IT = (
+    rf"^(?!.*(?:temporar|{NOT_YET.pattern}|{NOT_FINAL.pattern}))"
+    r"(?=.*(?:check|verif|confirm|correct|spelling|typo|mistake)\w*\b[^.;]{0,80}\btry)"
+)
+CORRECT_AND_TRY = words(_CORRECT_IT)
+UNKNOWN_CORRECT_AND_TRY = words(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
 #: Refused for what it says: the next recipient would meet the same.
 SPAM = words(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
 CONTENT_REFUSED = words(
@@ -119,6 +183,10 @@ OUR_IP = words(
 BLOCK_LIST = words(
     r"spamhaus|spamcop|barracuda|sorbs|abuseat|uceprotect|senderscore|invaluement|mailspike|\bpsbl\b",
     r"dnsbl|\brbl|\bsbl\b|\bxbl\b|\bpbl\b|black ?hole|(?:black|block|deny)[- ]?list|listed (?:at|in|on|by)|reputation",
+)
+#: A provider's limit for our mail to all its mailboxes; not one of connections, which are with the server we talk to.
+PROVIDER_LIMIT = words(
+    rf"^(?!.*(?:connection|session|concurren)).*(?:{RATE.pattern}|unsolicited|{OUR_IP.pattern}|{BLOCK_LIST.pattern})"
 )
 TOO_BIG = words(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
                  r"size (?:limit )?exceed|exceed\w* .{0,40}message size|too (?:big|large)")  # fmt: skip
