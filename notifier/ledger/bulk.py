@@ -184,8 +184,8 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
         .values(status=Status.cancelled, settled_at=now, dedupe_key=given_back(), **why(ReasonCode.run_cancelled))
         .returning(_N.campaign_id, _N.user_id)
     )
-    cancelled = session.execute(statement.execution_options(synchronize_session=False)).tuples().all()
-    move_marks_back(session, cancelled)
+    cancelled = session.execute(statement.execution_options(synchronize_session=False)).all()
+    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in cancelled])
     return len(cancelled)
 
 

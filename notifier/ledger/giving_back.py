@@ -42,8 +42,8 @@ def give_back_skipped(session: Session, pks: Collection[int]) -> None:
     untouched = ~_N.dedupe_key.contains(GIVEN_BACK, autoescape=True)
     statement = update(_N).where(*rested, *unconfirmed, untouched).values(dedupe_key=given_back())
     session.execute(statement.execution_options(synchronize_session=False))
-    mine = session.execute(select(_N.campaign_id, _N.user_id).where(*rested)).tuples()
-    move_marks_back(session, mine)
+    mine = session.execute(select(_N.campaign_id, _N.user_id).where(*rested))
+    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in mine])
 
 
 def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | None]]) -> None:
