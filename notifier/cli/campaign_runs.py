@@ -61,8 +61,8 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
 def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None:
     """Let NAME and its runs go on where they were.
 
-    Runs that paused by themselves go on, too. A run that a person paused needs --run. If emails wait with older content,
-    say --move or --keep.
+    Runs that paused by themselves go on, too. A run that a person paused needs --run. If emails wait with older
+    content, say --move or --keep.
     """
     session = db.session()
     campaign_content.settle(app, *_resumable(app, name, run_id, move), move)
@@ -88,8 +88,9 @@ def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> 
     session.rollback()
     if stands and waiting.is_behind and move is None and not sys.stdin.isatty():
         groups = " ".join(waiting.sentences()) or f"A run is still to add emails with an older version: {stands}."
+        newest = named(waiting.current)
         raise CampaignError(
-            f"{groups} Say --move, and what can move says {named(waiting.current)}, or --keep, and it keeps its version."
+            f"{groups} Say --move, and what can move says {newest}, or --keep, and it keeps its version."
         )
     return found, waiting
 

@@ -192,8 +192,8 @@ def test_resume_asks_which_version_goes_on(run: Run, app: Flask) -> None:
     refused = run("campaign", "resume", "news")
     assert (refused.exit_code, refused.output) == (
         1,
-        "Error: 2 wait with the original version and can move. Say --move, and what can move says version 1, or --keep, "
-        "and it keeps its version.\n",
+        "Error: 2 wait with the original version and can move. Say --move, and what can move says version 1, or "
+        "--keep, and it keeps its version.\n",
     )
     assert stored().state == "paused"
     assert run("campaign", "resume", "news", "--keep").exit_code == 0
