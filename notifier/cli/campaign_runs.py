@@ -89,9 +89,7 @@ def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> 
     if stands and waiting.is_behind and move is None and not sys.stdin.isatty():
         groups = " ".join(waiting.sentences()) or f"A run is still to add emails with an older version: {stands}."
         newest = named(waiting.current)
-        raise CampaignError(
-            f"{groups} Say --move, and what can move says {newest}, or --keep, and it keeps its version."
-        )
+        raise CampaignError(f"{groups} Say --move, and what can move says {newest}, or --keep: it keeps its version.")
     return found, waiting
 
 

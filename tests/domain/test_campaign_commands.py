@@ -193,7 +193,7 @@ def test_resume_asks_which_version_goes_on(run: Run, app: Flask) -> None:
     assert (refused.exit_code, refused.output) == (
         1,
         "Error: 2 wait with the original version and can move. Say --move, and what can move says version 1, or "
-        "--keep, and it keeps its version.\n",
+        "--keep: it keeps its version.\n",
     )
     assert stored().state == "paused"
     assert run("campaign", "resume", "news", "--keep").exit_code == 0
@@ -230,6 +230,29 @@ def test_a_run_of_another_campaign_is_left_alone(run: Run, app: Flask, command: 
     run("campaign", "run", "other", "--now")
     result = run("campaign", command, "news", "--run", "1")
     assert (result.exit_code, "run 1 is none of news" in result.output) == (1, True)
+
+
+def test_without_redis_a_rate_is_said_to_be_of_no_effect(run: Run, app: Flask) -> None:
+    make_people(2)
+    make_campaign()
+    ignored = "Its rate does not apply, because REDIS_URL is not set"
+    assert ignored not in run("plan", "news", "--now").output
+    assert f"Warning: {ignored}" in run("campaign", "edit", "news", "--set", "rate=0.5").stderr
+    plan = json.loads(run("plan", "news", "--now", "--json").output)
+    assert (plan["throughput"]["campaign_limit"], ignored in " ".join(plan["notes"])) == (None, True)
+    [finding] = [each for each in json.loads(run("health", "--json").output) if each["name"] == "campaign rates"]
+    assert (finding["ok"], finding["detail"]) == (
+        False, "of news do not apply, because REDIS_URL is not set: set it, or no rate",
+    )  # fmt: skip
+
+
+def test_with_redis_a_rate_is_reckoned_with(make_app: Callable[..., Flask]) -> None:
+    app = make_app(publish=lambda keys, bulk: None, redis_url="redis://127.0.0.1:1/0")
+    with app.app_context():
+        make_campaign(rate=0.5)
+        db.session.rollback()
+        plan = app.extensions["notifier.planner"].plan("news", "now")
+        assert (plan.throughput.campaign_limit, plan.notes) == (0.5, [])
 
 
 def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> None:
