@@ -255,6 +255,15 @@ def test_with_redis_a_rate_is_reckoned_with(make_app: Callable[..., Flask]) -> N
         assert (plan.throughput.campaign_limit, plan.notes) == (0.5, [])
 
 
+def test_show_tells_the_content_that_is_sent(run: Run) -> None:
+    make_campaign()
+    assert json.loads(run("campaign", "show", "news", "--json").output)["campaign"]["settings"]["subject"] == "News"
+    run("campaign", "edit", "news", "--set", "settings.subject=Better")
+    shown = json.loads(run("campaign", "show", "news", "--json").output)["campaign"]
+    assert (shown["subject"], shown["content"], "subject" in shown["settings"]) == ("Better", 1, False)
+    assert "Better" in run("campaign", "show", "news").output
+
+
 def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> None:
     make_campaign()
 
