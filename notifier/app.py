@@ -410,7 +410,12 @@ def _wire_campaigns(app: Flask, settings: Settings, publish: Publish | None, kin
         ),
         "notifier.follow": Follow(db.session, runs.publish),
         "notifier.planner": Planner(
-            db.session, kinds, version_of=renderer.version, render=previews.planned, limit=settings.mail_rate
+            db.session,
+            kinds,
+            version_of=renderer.version,
+            render=previews.planned,
+            limit=settings.mail_rate,
+            rates=limits is not None,
         ),
         "notifier.audit": audit,
         "notifier.reconciliation": Reconciliation(db.session),

@@ -53,10 +53,11 @@ class Finding:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def examine(session: Session, now: datetime, schema: Schema | None = None) -> list[Finding]:
+def examine(session: Session, now: datetime, schema: Schema | None = None, *, rates: bool = True) -> list[Finding]:
     """Findings about the database and what its rows say. Never raises for a database that is away.
 
-    `schema` adds a finding of that name: whether the database has what this code needs.
+    `schema` adds a finding of that name: whether the database has what this code needs. `rates`: those of campaigns
+    apply, because there is a Redis.
     """
     findings = []
     try:
@@ -74,6 +75,7 @@ def examine(session: Session, now: datetime, schema: Schema | None = None) -> li
             *_held(session, now),
             *_held_providers(session),
             *_campaigns(session, now),
+            *([] if rates else _rates(session)),
             *_chores(session, now),
         ]
     except SQLAlchemyError as error:
@@ -179,6 +181,17 @@ def _limited(session: Session, now: datetime) -> list[Finding]:
         return []
     detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
     return [Finding("limited emails", ok=False, detail=detail)]
+
+
+def _rates(session: Session) -> list[Finding]:
+    """A finding where campaigns have a rate and workers have no Redis to count in; none where no campaign has one."""
+    limited = select(Campaign.name).where(Campaign.rate.is_not(None), Campaign.state != CampaignState.archived)
+    names = session.scalars(limited.order_by(Campaign.name)).all()
+    if not names:
+        return []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    detail = f"of {', '.join(names[:NAMED])}{more} do not apply, because REDIS_URL is not set: set it, or no rate"
+    return [Finding("campaign rates", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

@@ -23,6 +23,7 @@ from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import held
 from notifier.campaigns.overview import details, in_words
+from notifier.campaigns.planned import RATE_IGNORED
 from notifier.campaigns.progress import recent, sent_of
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, Role
@@ -88,6 +89,7 @@ class Campaigns(Editing, Running):
             campaign=found,
             accounts=accounts,
             warning=warning,
+            rate_note=RATE_IGNORED if found.rate and current_app.extensions["notifier.limits"] is None else "",
             preview=schedule_preview.of_campaign(found, now, _kinds()),
             runs=details(db.session(), found, _kinds())["runs"],
             row=rows(db.session(), [found])[0],

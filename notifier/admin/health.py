@@ -18,8 +18,9 @@ class HealthPage(Page):
     @show()
     def index(self) -> ResponseReturnValue:
         """One line for each."""
+        schema, rates = current_app.extensions["notifier.schema"], bool(current_app.extensions["notifier.limits"])
         findings = [
-            *healthcheck.examine(db.session(), clock.now(), current_app.extensions["notifier.schema"]),
+            *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
             *current_app.extensions["notifier.probes"](),
         ]
         page: str = self.render("admin/health.html", findings=findings, well=all(each.ok for each in findings))

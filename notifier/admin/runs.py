@@ -17,6 +17,7 @@ from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held
+from notifier.campaigns.planned import RATE_IGNORED
 from notifier.campaigns.progress import progress, words_of
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.wording import numbers
@@ -243,7 +244,8 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
     session, now = db.session(), clock.now()
     campaign = session.get_one(Campaign, run.campaign_id)
     words = words_of(campaign, run, current_app.extensions["notifier.kinds"])
-    far = progress(session, run, now, limit=current_app.extensions["notifier.settings"].mail_rate)
+    rates = current_app.extensions["notifier.limits"] is not None
+    far = progress(session, run, now, limit=current_app.extensions["notifier.settings"].mail_rate, rates=rates)
     waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
     return {
         "run": run,
@@ -255,6 +257,7 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
                            reverse=True),
         "failures": failures(session, run_id=run.id) if any(far.mails.get(name) for name in SHOWN[1:4]) else None,
         "is_open": run.state in OPEN,
+        "rate_note": RATE_IGNORED if campaign.rate and not rates else "",
         "now": now,
     }  # fmt: skip
 

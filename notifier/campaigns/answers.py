@@ -99,9 +99,12 @@ _ENDS = {
 }
 
 
+_MAY_GIVE_BACK = frozenset({Status.cancelled, Status.skipped})
+
+
 def is_given_back(row: Row) -> bool:
-    """Return whether this row was cancelled and another run may send the same email."""
-    return row.status == Status.cancelled and GIVEN_BACK in row.dedupe_key
+    """Return whether this row came to rest unsent and another run may send the same email."""
+    return row.status in _MAY_GIVE_BACK and GIVEN_BACK in row.dedupe_key
 
 
 class Verdict(NamedTuple):

@@ -30,12 +30,14 @@ def find(session: Session, name: str) -> Campaign:
     return campaign
 
 
-def find_run(session: Session, run_id: int) -> CampaignRun:
-    """The run, locked until the transaction ends. Raises CampaignError."""
+def find_run(session: Session, run_id: int, *, of: Campaign | None = None) -> CampaignRun:
+    """The run, `of` this campaign if given, locked until the transaction ends. Raises CampaignError."""
     query = select(CampaignRun).where(CampaignRun.id == run_id).with_for_update()
     run = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if run is None:
         raise CampaignError(f"there is no run {run_id}")
+    if of is not None and run.campaign_id != of.id:
+        raise CampaignError(f"run {run_id} is none of {of.name}: `notifier campaign show {of.name}` lists its runs")
     return run
 
 
@@ -108,15 +110,21 @@ def stop_run(session: Callable[[], Session], run_id: int, code: ReasonCode, **de
 def resume(session: Session, campaign: Campaign) -> list[int]:
     """Let schedule and runs go on; the next tick judges slots that were missed meanwhile by the misfire policy.
 
-    Runs that were paused by themselves stay so. Returns the keys of the others; the caller commits and calls
-    Follow.resumed.
+    So do runs that paused by themselves, such as one whose content could not be made. Those that a person paused stay
+    so. Returns the keys of the others; the caller commits and calls Follow.resumed.
     """
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.active.value, None
-    waiting = [run for run in open_runs(session, campaign) if run.reason_code == ReasonCode.campaign_paused]
+    waiting = [run for run in open_runs(session, campaign) if run.reason_code != ReasonCode.paused_by_hand]
     runs = [run.id for run in waiting if resume_run(session, run)]
     session.flush()
     return runs
+
+
+def paused_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
+    """Its runs that are paused, oldest first."""
+    mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.state == RunState.paused)
+    return list(session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id)))
 
 
 def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool = False) -> list[int]:

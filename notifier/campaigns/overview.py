@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from notifier import ledger
 from notifier.audience import Kinds
 from notifier.campaigns.slots import slot_name, when
-from notifier.campaigns.wording import numbers
+from notifier.campaigns.wording import current, numbers
+from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
@@ -49,9 +50,21 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
         "content": numbers(session, campaign)[campaign.words_id],
     }
     return {
-        "campaign": columns | facts,
+        "campaign": columns | _content(session, campaign, kinds) | facts,
         "runs": [_brief(campaign, run) | _numbers(session, run) for run in runs],
     }
+
+
+def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any]:
+    """What a version says, in place of the settings that the campaign was created with. Nothing without a version."""
+    version = current(session, campaign)
+    if version is None:
+        return {}
+    kind = kinds.get(campaign.kind)
+    texts = kind.text_settings if isinstance(kind, CampaignKind) else frozenset()
+    settings = {name: value for name, value in campaign.settings.items() if name not in texts}
+    said = {"subject": version.subject, "heading": version.heading, "body": version.body}
+    return {"settings": settings} | said
 
 
 def in_words(campaign: Campaign) -> str:

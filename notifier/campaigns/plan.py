@@ -13,7 +13,7 @@ from notifier.audience import CampaignOccasion, Kinds
 from notifier.audience.answers import rule_for
 from notifier.campaigns.finding import Moment, Which, campaign_named, moment_of, occasion_at, unreadable
 from notifier.campaigns.fingerprint import BOXES, Fingerprint, box_of, config_of
-from notifier.campaigns.planned import Has, LeftOut, Plan, Rendered, Somebody
+from notifier.campaigns.planned import RATE_IGNORED, Has, LeftOut, Plan, Rendered, Somebody
 from notifier.campaigns.runs import USELESS, deadline_of
 from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
@@ -54,13 +54,18 @@ class Planner:
         version_of: Callable[[str], str],
         render: Render,
         limit: float | None = None,
+        rates: bool = True,
     ) -> None:
-        """`version_of` gives the version of a kind's templates; `limit` is that of all mail, in mails a second."""
+        """`version_of` gives the version of a kind's templates; `limit` is that of all mail, in mails a second.
+
+        `rates`: those of campaigns apply, because there is a Redis in which workers count together.
+        """
         self._session = session
         self._kinds = kinds
         self._version_of = version_of
         self._render = render
         self._limit = limit
+        self.rates = rates
 
     def plan(self, name: str, which: Which = "next", *, slot: datetime | None = None, details: bool = True) -> Plan:
         """The plan of this campaign for a slot: that of `which`, unless `slot` says one.
@@ -90,11 +95,14 @@ class Planner:
         chosen = [group for group in groups if group.code is None]
         boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
         count = sum(boxes)
-        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=campaign.rate, limit=self._limit)
+        rate = campaign.rate if self.rates else None
+        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=rate, limit=self._limit)
         unconfirmed = sum(group.unconfirmed for group in chosen)
         first = min((group.first for group in chosen), default=None)
         last = max((group.last for group in chosen), default=None)
         notes = _notes(campaign, occasion, moment, self._kinds, now)
+        if campaign.rate and not self.rates:
+            notes.append(RATE_IGNORED)
         if unconfirmed and (warning := audience.warning_of(occasion.kind_of, occasion.audience)):
             notes.append(f"{unconfirmed:,} of {count:,} recipients are not confirmed. {warning}")
         sample = self._sample(session, occasion, chosen, now, notes) if details else None

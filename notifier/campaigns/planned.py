@@ -44,6 +44,9 @@ class LeftOut:
     people: list[Somebody]
 
 
+#: Of a campaign with a rate, where workers have no place to count together.
+RATE_IGNORED = "Its rate does not apply, because REDIS_URL is not set: emails go as fast as they can."
+
 #: What a row's status says of its person and the version.
 HAS = {
     "sent": "have",

@@ -56,10 +56,12 @@ class Progress:
         return 100 * self.done // self.total if self.total else (100 if self.final else 0)
 
 
-def progress(session: Session, run: CampaignRun, now: datetime, *, limit: float | None = None) -> Progress:
+def progress(
+    session: Session, run: CampaignRun, now: datetime, *, limit: float | None = None, rates: bool = True
+) -> Progress:
     """Counted from the ledger while the run is open, afterwards as it was counted then.
 
-    `limit` is that of all mail, in mails a second.
+    `limit` is that of all mail, in mails a second. `rates`: those of campaigns apply, because there is a Redis.
     """
     mails = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
     total = max(sum(mails.values()), run.planned if run.state in OPEN else 0)
@@ -76,7 +78,7 @@ def progress(session: Session, run: CampaignRun, now: datetime, *, limit: float 
         total=total,
         done=done,
         rate=rate,
-        left=_seconds_left(session, run, left, rate, now, limit) if left and run.expanded_at else None,
+        left=_seconds_left(session, run, left, rate, now, limit, rates=rates) if left and run.expanded_at else None,
         next_at=next_at if next_at and next_at > now else None,
         looked_at=_looked_at(session, run),
         final=final,
@@ -130,11 +132,11 @@ def _rate(session: Session, run: CampaignRun, now: datetime) -> float:
 
 
 def _seconds_left(
-    session: Session, run: CampaignRun, emails: int, rate: float, now: datetime, limit: float | None
+    session: Session, run: CampaignRun, emails: int, rate: float, now: datetime, limit: float | None, *, rates: bool
 ) -> float | None:
     if run.state != RunState.sending:
         return None
-    own = session.scalar(select(Campaign.rate).where(Campaign.id == run.campaign_id))
+    own = session.scalar(select(Campaign.rate).where(Campaign.id == run.campaign_id)) if rates else None
     others = [] if limit is None else under_way(session, besides=run.campaign_id)
     allowed = Throughput(0, 0, None, own, limit, others)
     young = now - run.created_at < YOUNG

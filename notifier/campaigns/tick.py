@@ -164,6 +164,9 @@ def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
             run = run_of(current, run_id)
             if run is None or run.state != RunState.cancelled:
                 return total
+            # As an expansion does: the windows of its digests begin where the marks are that this moves back.
+            lock = select(Campaign.id).where(Campaign.id == run.campaign_id).with_for_update(key_share=True)
+            current.execute(lock)
             cancelled = ledger.cancel_run(current, run_id, now=clock.now(), limit=CHUNK)
         total += cancelled
         if cancelled < CHUNK:

@@ -20,6 +20,7 @@ from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.load import DEFAULTS, load
 from notifier.campaigns.overview import details, overview
+from notifier.campaigns.planned import RATE_IGNORED
 from notifier.campaigns.slots import when
 from notifier.campaigns.wording import has_content, kind_of
 from notifier.cli import campaign_content
@@ -204,6 +205,8 @@ def _warn(app: Flask, found: Campaign) -> None:
     kind = app.extensions["notifier.kinds"][found.kind]
     if warning := audience.warning_of(kind, audience.Audience.model_validate(found.audience)):
         click.echo(f"Warning: {warning}", err=True)
+    if found.rate and app.extensions["notifier.limits"] is None:
+        click.echo(f"Warning: {RATE_IGNORED}", err=True)
 
 
 def _when(app: Flask, found: Campaign) -> str:

@@ -1,6 +1,7 @@
 """`notifier campaign run | pause | resume | cancel` and `notifier tick`: what campaigns do."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import cast
 
@@ -41,7 +42,7 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
     if run_id is None:
         runs = control.pause(session, found, reason=reason)
     else:
-        run = control.find_run(session, run_id)
+        run = control.find_run(session, run_id, of=found)
         runs = (
             [run_id]
             if control.pause_run(session, run, ReasonCode.paused_by_hand, why=reason or "an operator paused it")
@@ -58,17 +59,38 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
 @with_app
 @plainly
 def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None:
-    """Let NAME and its runs go on where they were."""
+    """Let NAME and its runs go on where they were.
+
+    Runs that paused by themselves go on, too. A run that a person paused needs --run. If emails wait with older
+    content, say --move or --keep.
+    """
     session = db.session()
-    campaign_content.settle(app, *_waiting(app, name, run_id), move)
+    campaign_content.settle(app, *_resumable(app, name, run_id, move), move)
     found = control.find(session, name)
     if run_id is None:
         runs = control.resume(session, found)
     else:
-        runs = [run_id] if control.resume_run(session, control.find_run(session, run_id)) else []
+        runs = [run_id] if control.resume_run(session, control.find_run(session, run_id, of=found)) else []
+    stay = [(run.id, run.reason) for run in control.paused_runs(session, found)]
     session.commit()
     woken = follow(app).resumed(runs)
-    click.echo(f"{name} goes on; runs resumed: {len(runs)}, mails woken: {woken}.")
+    what = name if run_id is None else f"Run {run_id} of {name}"
+    click.echo(f"{what} goes on; runs resumed: {len(runs)}, mails woken: {woken}.")
+    for pk, reason in stay:
+        click.echo(f"Run {pk} stays paused: {reason}. To resume it: notifier campaign resume {name} --run {pk}")
+
+
+def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> tuple[Campaign, Held]:
+    """What `_waiting` gives. Raises CampaignError if nobody said, or can be asked, which version goes on."""
+    found, waiting = _waiting(app, name, run_id)
+    session = db.session()
+    stands = [run.id for run in control.paused_runs(session, found) if run_id in (None, run.id)]
+    session.rollback()
+    if stands and waiting.is_behind and move is None and not sys.stdin.isatty():
+        groups = " ".join(waiting.sentences()) or f"A run is still to add emails with an older version: {stands}."
+        newest = named(waiting.current)
+        raise CampaignError(f"{groups} Say --move, and what can move says {newest}, or --keep: it keeps its version.")
+    return found, waiting
 
 
 @campaign.command()
@@ -112,7 +134,9 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
     if run_id is None:
         runs = control.cancel(session, found, reason=reason, archive=archive)
     else:
-        runs = [run_id] if control.cancel_run(session, control.find_run(session, run_id), reason=reason) else []
+        runs = (
+            [run_id] if control.cancel_run(session, control.find_run(session, run_id, of=found), reason=reason) else []
+        )
     session.commit()
     mails = follow(app).cancelled(runs)
     click.echo(f"Runs cancelled: {len(runs)}, mails cancelled: {mails}." + (" Archived." if archive else ""))

@@ -116,8 +116,9 @@ def sweep(app: Flask) -> None:
 def health(app: Flask, as_json: bool) -> None:
     """Is everything there that sending needs? Exit 1 where something is wrong."""
     read_only()
+    schema, rates = app.extensions["notifier.schema"], bool(app.extensions["notifier.limits"])
     findings = [
-        *healthcheck.examine(db.session(), clock.now(), app.extensions["notifier.schema"]),
+        *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
         *app.extensions["notifier.probes"](),
     ]
     if as_json:

@@ -17,6 +17,7 @@ from notifier.emails.kind import Category, Owed
 from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
 from notifier.models import Activity, Frequency, Notification, Status, User
+from notifier.models.instants import NumberOf
 from notifier.models.types import UtcDateTime
 from notifier.periods import wall, zone_of
 from notifier.preferences import frequency_of, wanting
@@ -139,9 +140,9 @@ class ActivityDigest(CampaignKind):
         named, and how long it may be.
         """
         return {
-            "since": windows.NumberOf(mark_of(occasion)),
-            "listed": windows.NumberOf(listed_since(occasion)),
-            "until": windows.NumberOf(until_of(occasion, columns)),
+            "since": NumberOf(mark_of(occasion)),
+            "listed": NumberOf(listed_since(occasion)),
+            "until": NumberOf(until_of(occasion, columns)),
             "zone": User.timezone.expression,
             "home": occasion.zone.key,
             "lines": occasion.settings.max_items,

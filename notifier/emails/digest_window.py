@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from notifier.emails import windows
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
+from notifier.models.instants import MomentOf
 from notifier.models.types import BigId, UtcDateTime
 from notifier.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
 from notifier.preferences import digest_since, frequency_of
@@ -133,7 +133,7 @@ def moves(occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
     def end(user_id: SQLColumnExpression[int]) -> Select[datetime]:
         until = cast(Notification.params["until"].as_string(), BigInteger)
         mine = Notification.dedupe_key == literal(prefix) + cast(user_id, String)
-        return select(windows.MomentOf(until)).where(mine).correlate_except(Notification)
+        return select(MomentOf(until)).where(mine).correlate_except(Notification)
 
     ends = select(literal(occasion.campaign_id, BigId), User.id, end(User.id).scalar_subquery()).where(
         User.id.in_(people), end(User.id).scalar_subquery().is_not(None)

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from notifier.emails import activity_words, windows
+from notifier.emails import activity_words
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.kind import Category, Owed
 from notifier.emails.report_figures import WEEKS, Figures, Wanted, figures_of, month_of, month_starting
 from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
+from notifier.models.instants import NumberOf
 from notifier.periods import month_before, wall
 from notifier.words import Words
 
@@ -124,8 +125,8 @@ class MonthlyReport(CampaignKind):
         """The month, where it begins and ends (`windows.number`), and the zones by which that may be read."""
         return {
             "month": _month(occasion).isoformat(),
-            "since": windows.NumberOf(columns.since),
-            "until": windows.NumberOf(columns.until),
+            "since": NumberOf(columns.since),
+            "until": NumberOf(columns.until),
             "home": occasion.zone.key,
             "top": occasion.settings.top,
         } | ({"zone": User.timezone.expression} if occasion.settings.month_of == "user" else {})

@@ -15,6 +15,7 @@ from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
 from notifier.emails.wording import GREETING
 from notifier.models import Notification, Status, User
+from notifier.models.instants import NumberOf
 from notifier.reasons import ReasonCode
 from notifier.words import Words
 
@@ -164,7 +165,7 @@ def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[b
     if not occasion.by_their_clocks:
         return User.created_at <= occasion.slot - timedelta(days=days)
     age = windows.number_of(timedelta(days=days))
-    return windows.NumberOf(User.created_at) + age <= windows.NumberOf(columns.send_at)
+    return NumberOf(User.created_at) + age <= NumberOf(columns.send_at)
 
 
 def _days(number: int) -> str:

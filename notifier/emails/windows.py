@@ -7,14 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, FromClause, column, func, literal, literal_column, select
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import JSON, FromClause, column, func, literal, literal_column, select
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
-
-from notifier.models.types import UtcDateTime
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -36,45 +31,6 @@ def number_of(span: timedelta) -> int:
 def moment(number: int) -> datetime:
     """The inverse of `number`."""
     return _EPOCH + number * _MICROSECOND
-
-
-class NumberOf(FunctionElement[int]):
-    """`number` of an expression."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-class MomentOf(FunctionElement[datetime]):
-    """`moment` of an expression."""
-
-    type = UtcDateTime()
-    inherit_cache = True
-
-
-@compiles(NumberOf, "postgresql")
-def _postgres_number(element: NumberOf, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST(extract(epoch FROM {compiler.process(element.clauses, **kw)}) * 1000000 AS BIGINT)"
-
-
-@compiles(NumberOf, "sqlite")
-def _sqlite_number(element: NumberOf, compiler: SQLCompiler, **kw: Any) -> str:
-    text = compiler.process(element.clauses, **kw)
-    # strftime rounds what is less than a second, one version up and another down.
-    return f"(strftime('%s', substr({text}, 1, 19)) * 1000000 + CAST(substr({text}, 21, 6) AS INTEGER))"
-
-
-@compiles(MomentOf, "postgresql")
-def _postgres_moment(element: MomentOf, compiler: SQLCompiler, **kw: Any) -> str:
-    number = compiler.process(element.clauses, **kw)
-    return f"(TIMESTAMPTZ '1970-01-01 00:00:00+00' + ({number}) * INTERVAL '1 microsecond')"
-
-
-@compiles(MomentOf, "sqlite")
-def _sqlite_moment(element: MomentOf, compiler: SQLCompiler, **kw: Any) -> str:
-    number = compiler.process(element.clauses, **kw)
-    seconds = f"strftime('%Y-%m-%d %H:%M:%S', ({number}) / 1000000, 'unixepoch')"
-    return f"({seconds} || printf('.%06d', ({number}) % 1000000))"
 
 
 def table(session: Session, rows: Sequence[Mapping[str, int | datetime]], **columns: TypeEngine[Any]) -> FromClause:

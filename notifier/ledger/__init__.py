@@ -5,7 +5,6 @@ the claim under which it acts.
 """
 
 from notifier.ledger.bulk import (
-    GIVEN_BACK,
     RING_AGAIN,
     Debt,
     Made,
@@ -20,6 +19,7 @@ from notifier.ledger.bulk import (
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
+from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
 from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew

@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
-    String,
     case,
     func,
     literal,
@@ -18,11 +17,11 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
+from notifier.ledger.giving_back import given_back, move_marks_back
 from notifier.ledger.keys import among
 from notifier.ledger.rows import changed, why
 from notifier.ledger.waiting import ring_at_last
@@ -34,9 +33,6 @@ _TABLE = cast("Any", Notification.__table__)
 
 #: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
 RING_AGAIN = timedelta(minutes=10)
-
-#: Stands in the key of a cancelled row that gave its key back, before the row's number. No other key has it.
-GIVEN_BACK = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,21 +174,19 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
     """Cancel rows of this run that wait, `limit` at most. Returns how many. The caller commits.
 
     What a worker holds is left to it: it sends it, or it waits again and the next call cancels it. Rows that nobody can
-    have got give their key back, so that another run can reach the same people.
+    have got give back their key and the time of their digest, so that another run can reach the same people. The caller
+    holds the campaign locked: a run that is expanded meanwhile would begin its windows where these end.
     """
     waiting = (_N.run_id == run_id, _N.status == Status.pending)
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
-        .values(status=Status.cancelled, settled_at=now, dedupe_key=_given_back(), **why(ReasonCode.run_cancelled))
+        .values(status=Status.cancelled, settled_at=now, dedupe_key=given_back(), **why(ReasonCode.run_cancelled))
+        .returning(_N.campaign_id, _N.user_id)
     )
-    return changed(session, statement)
-
-
-def _given_back() -> ColumnElement[str]:
-    """The key of a cancelled row: with its own number behind, unless an attempt of it is in doubt."""
-    own = _N.dedupe_key + literal(GIVEN_BACK) + sql_cast(_N.id, String)
-    return case((_N.unknowns == 0, own), else_=_N.dedupe_key)
+    cancelled = session.execute(statement.execution_options(synchronize_session=False)).all()
+    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in cancelled])
+    return len(cancelled)
 
 
 def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:

@@ -8,6 +8,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from notifier.ledger.edges import check_edge
+from notifier.ledger.giving_back import give_back_skipped
 from notifier.ledger.holds import name_hold
 from notifier.ledger.statements import Ended, end_tries
 from notifier.models import Attempt, Notification, Status
@@ -64,10 +65,17 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
         some = [end for end in ends if (end.to is Status.pending) is waiting]
         if some:
             ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
+    unsent = [end.pk for end in ends if end.to in _UNSENT]
+    if unsent:
+        give_back_skipped(session, unsent)
     _name_holds(session, ends)
     _keep_attempts(session, ends, now)
     _keep_deaths(session, ends)
     return ended
+
+
+#: Few rows end so, and only they may have something to give back.
+_UNSENT = frozenset({Status.skipped, Status.suppressed})
 
 
 def correct(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:

@@ -10,6 +10,7 @@ from notifier import audience, preferences
 from notifier.emails import KINDS, windows
 from notifier.extensions import db
 from notifier.models import Activity, Campaign, CampaignRun, DigestMark, Preference
+from notifier.models.instants import MomentOf, NumberOf
 from notifier.preferences import How
 from tests.support.campaigns import expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import contexts, happened, mails, owed, rows_of
@@ -254,8 +255,8 @@ def test_moments_are_numbers_to_the_microsecond_in_both_databases() -> None:
     fractions = (0, 1, 499_999, 500_000, 999_499, 999_500, 999_999)
     moments = [datetime(2026, 11, 16, 23, 59, 59, fraction, UTC) for fraction in fractions]
     happened(reader(), *moments)
-    number = windows.NumberOf(Activity.occurred_at)
-    query = select(number, windows.MomentOf(number)).where(windows.MomentOf(number) == Activity.occurred_at)
+    number = NumberOf(Activity.occurred_at)
+    query = select(number, MomentOf(number)).where(MomentOf(number) == Activity.occurred_at)
     found = db.session.execute(query.order_by(number)).all()
     assert found == [(windows.number(at), at) for at in moments]
     assert [windows.moment(windows.number(at)) for at in moments] == moments

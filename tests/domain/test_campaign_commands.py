@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from notifier.campaigns.editing import edit
 from notifier.campaigns.errors import Invalid
 from notifier.cli.main import build
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.models import Campaign, CampaignState, CampaignWords, Notification
+from notifier.models import Campaign, CampaignRun, CampaignState, CampaignWords, Notification
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
@@ -180,6 +180,88 @@ def test_a_command_moves_what_waits_when_it_edits_or_resumes(run: Run, app: Flas
     assert "Moved to version 2: 2." in moved.output
     db.session.rollback()
     assert set(db.session.scalars(select(Notification.words_id))) == {stored().words_id}
+
+
+def test_resume_asks_which_version_goes_on(run: Run, app: Flask) -> None:
+    make_people(2)
+    make_campaign()
+    run("campaign", "run", "news", "--now")
+    expand(1)
+    run("campaign", "pause", "news")
+    run("campaign", "edit", "news", "--set", "settings.heading=H")
+    refused = run("campaign", "resume", "news")
+    assert (refused.exit_code, refused.output) == (
+        1,
+        "Error: 2 wait with the original version and can move. Say --move, and what can move says version 1, or "
+        "--keep: it keeps its version.\n",
+    )
+    assert stored().state == "paused"
+    assert run("campaign", "resume", "news", "--keep").exit_code == 0
+    assert run("campaign", "resume", "news").exit_code == 0  # nothing is paused, so there is nothing to ask
+
+
+@pytest.mark.parametrize("code", ["content_failing", "content_refused", "campaign_unreadable"])
+def test_resume_takes_along_a_run_that_paused_by_itself(run: Run, app: Flask, code: str) -> None:
+    make_people(2)
+    make_campaign()
+    run("campaign", "run", "news", "--now")
+    expand(1)
+    values = {"state": "paused", "resume_to": "sending", "reason_code": code, "reason": "its content is no good"}
+    db.session.execute(update(CampaignRun).values(**values))
+    db.session.commit()
+    assert run("campaign", "resume", "news", "--move").output == "news goes on; runs resumed: 1, mails woken: 0.\n"
+
+
+def test_resume_names_the_run_that_stays_paused_and_what_resumes_it(run: Run, app: Flask) -> None:
+    make_campaign()
+    run("campaign", "run", "news", "--now")
+    run("campaign", "pause", "news", "--run", "1", "--reason", "looks odd")
+    assert run("campaign", "resume", "news").output == (
+        "news goes on; runs resumed: 0, mails woken: 0.\n"
+        "Run 1 stays paused: looks odd. To resume it: notifier campaign resume news --run 1\n"
+    )
+    assert run("campaign", "resume", "news", "--run", "1").output.startswith("Run 1 of news goes on; runs resumed: 1")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
+def test_a_run_of_another_campaign_is_left_alone(run: Run, app: Flask, command: str) -> None:
+    make_campaign()
+    make_campaign("other")
+    run("campaign", "run", "other", "--now")
+    result = run("campaign", command, "news", "--run", "1")
+    assert (result.exit_code, "run 1 is none of news" in result.output) == (1, True)
+
+
+def test_without_redis_a_rate_is_said_to_be_of_no_effect(run: Run, app: Flask) -> None:
+    make_people(2)
+    make_campaign()
+    ignored = "Its rate does not apply, because REDIS_URL is not set"
+    assert ignored not in run("plan", "news", "--now").output
+    assert f"Warning: {ignored}" in run("campaign", "edit", "news", "--set", "rate=0.5").stderr
+    plan = json.loads(run("plan", "news", "--now", "--json").output)
+    assert (plan["throughput"]["campaign_limit"], ignored in " ".join(plan["notes"])) == (None, True)
+    [finding] = [each for each in json.loads(run("health", "--json").output) if each["name"] == "campaign rates"]
+    assert (finding["ok"], finding["detail"]) == (
+        False, "of news do not apply, because REDIS_URL is not set: set it, or no rate",
+    )  # fmt: skip
+
+
+def test_with_redis_a_rate_is_reckoned_with(make_app: Callable[..., Flask]) -> None:
+    app = make_app(publish=lambda keys, bulk: None, redis_url="redis://127.0.0.1:1/0")
+    with app.app_context():
+        make_campaign(rate=0.5)
+        db.session.rollback()
+        plan = app.extensions["notifier.planner"].plan("news", "now")
+        assert (plan.throughput.campaign_limit, plan.notes) == (0.5, [])
+
+
+def test_show_tells_the_content_that_is_sent(run: Run) -> None:
+    make_campaign()
+    assert json.loads(run("campaign", "show", "news", "--json").output)["campaign"]["settings"]["subject"] == "News"
+    run("campaign", "edit", "news", "--set", "settings.subject=Better")
+    shown = json.loads(run("campaign", "show", "news", "--json").output)["campaign"]
+    assert (shown["subject"], shown["content"], "subject" in shown["settings"]) == ("Better", 1, False)
+    assert "Better" in run("campaign", "show", "news").output
 
 
 def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> None:

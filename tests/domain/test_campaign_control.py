@@ -57,7 +57,7 @@ def test_a_paused_campaign_stops_and_goes_on_where_it_was(follow: Follow) -> Non
     assert tick(SLOT + DAY + timedelta(hours=1)).slots == {"coalesced": 1, "due": 1}
 
 
-def test_a_run_that_was_paused_by_itself_stays_paused(follow: Follow) -> None:
+def test_a_run_that_a_person_paused_stays_paused(follow: Follow) -> None:
     campaign = make_campaign()
     run_id = start_run(campaign)
     control.pause_run(db.session(), control.find_run(db.session(), run_id), ReasonCode.paused_by_hand, why="looks odd")

@@ -34,6 +34,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def planner(app: Flask) -> Planner:
     planner: Planner = app.extensions["notifier.planner"]
+    planner.rates = True  # as with a Redis
     return planner
 
 

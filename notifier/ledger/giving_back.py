@@ -1,0 +1,75 @@
+"""Giving back: what a row took, and its person never got, is there for the next run.
+
+A row took its key, and a digest the time of its window as well. Both are given back in the transaction in which the
+row comes to rest. A row with an attempt in doubt keeps them: its person may have the email.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, ColumnElement, String, Table, and_, case, func, literal, select, update
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.orm import Session
+
+from notifier.ledger.keys import among
+from notifier.models import DigestMark, Notification, Status
+from notifier.models.instants import MomentOf
+from notifier.reasons import ReasonCode
+
+_N = Notification
+_MARKS = cast("Table", DigestMark.__table__)
+
+#: Stands in the key of a row that gave its key back, before the row's number. No other key has it.
+GIVEN_BACK = "~"
+
+#: In these a row comes to rest, and what it was to tell may be told by another one.
+_NEVER_TOLD = (Status.cancelled, Status.skipped, Status.suppressed)
+
+
+def given_back() -> ColumnElement[str]:
+    """The key of a row that gives it back: with its own number behind, unless an attempt of it is in doubt."""
+    own = _N.dedupe_key + literal(GIVEN_BACK) + sql_cast(_N.id, String)
+    return case((_N.unknowns == 0, own), else_=_N.dedupe_key)
+
+
+def give_back_skipped(session: Session, pks: Collection[int]) -> None:
+    """Give back what these campaign rows took, if they were skipped or suppressed. The caller commits.
+
+    Only the want of a confirmed address gives the key back: a person may confirm it while the campaign still runs.
+    """
+    rested = (among(session, _N.id, pks), _N.status.in_((Status.skipped, Status.suppressed)), _N.unknowns == 0)
+    unconfirmed = (_N.status == Status.skipped, _N.reason_code == ReasonCode.not_confirmed, _N.run_id.is_not(None))
+    untouched = ~_N.dedupe_key.contains(GIVEN_BACK, autoescape=True)
+    statement = update(_N).where(*rested, *unconfirmed, untouched).values(dedupe_key=given_back())
+    session.execute(statement.execution_options(synchronize_session=False))
+    mine = session.execute(select(_N.campaign_id, _N.user_id).where(*rested))
+    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in mine])
+
+
+def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | None]]) -> None:
+    """Move the digest marks of these (campaign, user) to the end of what was told. The caller commits.
+
+    That is the end of the last window that was told, or still will be; without one, the beginning of the first that
+    was given back. A mark never moves forward here, so this may be repeated, and never behind a later window.
+    """
+    users: dict[int, list[int]] = {}
+    for campaign_id, user_id in people:
+        if campaign_id is not None and user_id is not None:
+            users.setdefault(campaign_id, []).append(user_id)
+    for campaign_id, user_ids in sorted(users.items()):
+        if session.scalar(select(_MARKS.c.user_id).where(_MARKS.c.campaign_id == campaign_id).limit(1)) is None:
+            continue
+        mine = and_(_MARKS.c.campaign_id == campaign_id, among(session, _MARKS.c.user_id, user_ids))
+        # In one order: two workers that want the same marks must not wait for each other.
+        session.execute(select(_MARKS.c.user_id).where(mine).order_by(_MARKS.c.user_id).with_for_update()).all()
+        told = _told_until(campaign_id)
+        session.execute(update(_MARKS).where(mine, told < _MARKS.c.until).values(until=told))
+
+
+def _told_until(campaign_id: int) -> ColumnElement[Any]:
+    """Up to where the windows of a mark's user were told or will be. Null if there is none to judge by."""
+    untold = and_(_N.status.in_(_NEVER_TOLD), _N.unknowns == 0)
+    end, begin = (sql_cast(_N.params[name].as_string(), BigInteger) for name in ("until", "since"))
+    told = func.coalesce(func.max(end).filter(~untold), func.min(begin).filter(untold))
+    rows = select(told).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)
+    return MomentOf(rows.correlate(_MARKS).scalar_subquery())
