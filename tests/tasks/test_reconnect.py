@@ -39,16 +39,18 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> dict[amqp.Connection, set[int]]:
 
 
 def cut(worker: Any) -> amqp.Connection:
-    """Cut the worker's connection; return the one that it makes instead."""
-    lost = worker.consumer.connection.connection
+    """Cut the connection that the worker reads; return the one that it reads instead."""
+    lost = read_by(worker)
+    assert lost is not None
     lost.sock.shutdown(socket.SHUT_RDWR)
-    eventually(lambda: reads_another(worker, lost), "the worker connects again")
-    return worker.consumer.connection.connection
+    eventually(lambda: read_by(worker) not in (None, lost), "the worker connects again")
+    return read_by(worker)
 
 
-def reads_another(worker: Any, lost: amqp.Connection) -> bool:
-    connection = worker.consumer.connection
-    return connection is not None and connection.connection is not lost and bool(worker.consumer.task_consumer)
+def read_by(worker: Any) -> amqp.Connection | None:
+    """Return the connection by its channel: kombu's own object would connect in this thread."""
+    consumer = worker.consumer.task_consumer
+    return consumer.channel.connection if consumer else None
 
 
 def test_only_the_loop_reads_the_new_connection_while_tasks_run_and_start(
