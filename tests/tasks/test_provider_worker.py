@@ -82,6 +82,15 @@ def live(one_worker: Live) -> Iterator[Live]:
     one_worker.transport.close()
 
 
+#: Verdicts on us in a provider's own words, also where it waits for the body.
+OWN_WORDS = [
+    {"id": name, "input": said, "expect": decision, "phases": phases, "recipient": recipient}
+    for name, decision, recipient, phases, said in (
+        ("S3140", "HOLD", "person@outlook.com", ["data"], "550 5.7.1 their network is on our block list (S3140)"),
+        ("reputation", "HOLD", "person@gmail.com", ["eod"], "550 5.7.1 very low reputation of the sending domain"),
+        ("rate", "THROTTLE", "person@gmail.com", ["rcpt"], "421 4.7.0 an unusual rate of unsolicited mail"),
+    )
+]
 WAYS: dict[str, Callable[[Live, list[int]], list[Notification]]] = {
     "batch": Live.deliver,
     "alone": Live.deliver_alone,
@@ -114,7 +123,7 @@ def test_a_refusal_that_is_not_about_the_address_suppresses_no_one(live: Live, c
     ("case", "phase"),
     [
         pytest.param(case, phase, id=f"{case['id']}-{phase}")
-        for case in FOUND["refusal_about_us"]["cases"]
+        for case in (*FOUND["refusal_about_us"]["cases"], *OWN_WORDS)
         for phase in case["phases"]
     ],
 )

@@ -330,7 +330,8 @@ def test_words_of_time_of_a_failed_lookup_or_about_us_take_a_suppression_back(ph
     "5.1.2 Bad destination host 'DNS Hard Error looking up example.com (MX): NXDomain'", "5.1.1 Utilisateur inconnu",
     "5.1.1 Invalid mailbox. Verification failed: no such user", "5.1.1 User unknown, contact your host administrator",
     "5.1.1 Account deleted after 90 days without use", "5.1.10 Domain does not accept mail (nullMX)",
-    "Account deactivated", "User unknown",
+    "Account deactivated",
+    "User unknown",
 ])  # fmt: skip
 def test_a_verdict_on_the_address_alone_suppresses(text: str) -> None:
     assert classify(Phase.RCPT, parse_reply(f"550 {text}".encode()), "person@example.com").decision is Decision.BOUNCE

@@ -105,8 +105,8 @@ JUDGED = words(
     _NO_AUTHENTICATION,
     r"reputation of (?:the |your )?(?:sending|sender|ip\b)|(?:your|sender|sending)(?: \w+)? reputation",
     r"\b(?:network|ip|server|host|you)\b.{0,40}\b(?:on|in) (?:our|a|the) (?:block|deny|black) ?list",
-    r"\bip (?:is )?not in (?:the |our )?(?:white|allow)-?list|\bip you.{0,4} (?:are )?using to send|(?:client|"
-    r"sending) host .{0,60}blocked using",
+    r"\bip (?:is )?not in (?:the |our )?(?:white|allow)-?list|\bip you.{0,4} (?:are )?using to send",
+    r"(?:client|sending) host .{0,60}blocked using",
 )
 #: A later try may succeed, whatever the code says.
 TEMPORARY = words(
@@ -122,20 +122,20 @@ TEMPORARY = words(
 #: The mailbox may come (back), or the server could not find out: maintenance, a move, a payment, a lookup that failed.
 NOT_YET = words(
     r"maintenance|mantenimiento|manuten[cç]|\bwartung|\bgewartet|\bpending\b|\bawait|\bwaiting\b|in progress|\buntil\b",
-    r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|"
-    r"\bsoon\b|\bbackup\b",
+    r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|\bsoon\b",
+    r"\bbackup\b",
     r"\bpay(?:ment|ing)?\b|\bunpaid|\b(?:un)?lock(?:ed|out)?\b|\bfrozen\b|\bpaused\b|\bhibernat|\bmigrat|\bupgrad",
-    r"(?:will|can|could|may|might) be (?:re-?)?(?:activated|enabled|opened|restored|available)|"
+    r"(?:will|can|could|may|might) be (?:re-?)?(?:activated|enabled|opened|restored|available)",
     r"\bre-?(?:activat|stor)ing",
     r"re-?activat\w+ (?:at|on|by|when)|not (?:yet |been )?(?:activated|created|provisioned|set up|enabled|confirmed)\b",
-    r"\bbeing (?:\w+ed|rebuilt|set up)\b|\breplicat|\bpropagat|\bretrying|(?:confirm|verify) (?:first|your)|"
+    r"\bbeing (?:\w+ed|rebuilt|set up)\b|\breplicat|\bpropagat|\bretrying|(?:confirm|verify) (?:first|your)",
     r"\bunverified",
-    r"\b(?:in|within|for the next) (?:a |an )?(?:few )?\d* ?(?:sec|min|hour|day|week)\w*\b|tomorrow|weekend|"
-    r"vacation|holiday",
-    r"\b(?:disk|i/?o|hardware|storage|system|server|software|internal) (?:fail|err|crash|problem)|"
+    r"\b(?:in|within|for the next) (?:a |an )?(?:few )?\d* ?(?:sec|min|hour|day|week)\w*\b|tomorrow|weekend|vacation",
+    r"holiday",
+    r"\b(?:disk|i/?o|hardware|storage|system|server|software|internal) (?:fail|err|crash|problem)",
     r"\bserver .{0,10}\bdown\b",
-    r"(?:unable to|could not|couldn['\u2019]t|cannot|can['\u2019]t)(?: be)? (?:verif|determin|check|look up|"
-    r"resolv|quer)",
+    r"(?:unable to|could(?: not|n['\u2019]t)|cannot|can['\u2019]t)(?: be)? "
+    r"(?:verif|determin|check|look up|resolv|reach|quer)",
     # What a lookup found is an answer: that there is no such domain.
     r"^(?!.*(?:nxdomain|hard error|not found|no such)).*(?:"
     r"\b(?:look-?up|ldap|dns|database|directory|back-?end|name ?server|resolver|quer(?:y|ies)|call-?out)\b"
