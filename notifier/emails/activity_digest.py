@@ -119,13 +119,12 @@ class ActivityDigest(CampaignKind):
             return []
         sent = func.coalesce(Notification.sent_at, Notification.settled_at)
         since = literal(occasion.slot - self._gap, UtcDateTime())
-        last = select(func.max(Notification.id)).where(Notification.user_id == User.id, Notification.kind == self.name)
+        counts = Notification.status.in_((Status.pending, Status.sending, *_MAY_HAVE_ARRIVED))
+        mine = (Notification.user_id == User.id, Notification.kind == self.name, counts)
+        last = select(func.max(Notification.id)).where(*mine)
         lately = select(Notification.id).where(
             Notification.id == last.correlate(User).scalar_subquery(),
-            or_(
-                Notification.status.in_((Status.pending, Status.sending)),
-                and_(Notification.status.in_(_MAY_HAVE_ARRIVED), sent > since),
-            ),
+            or_(Notification.status.in_((Status.pending, Status.sending)), sent > since),
         )
         minutes = round(self._gap / timedelta(minutes=1))
         words = f"they get one email in {minutes} minutes at most"

@@ -96,6 +96,20 @@ def test_whatever_happens_it_is_one_email_an_hour_and_nothing_is_lost(frozen: ti
     assert sum(digest.counts.total() for digest in loaded.values()) == 27
 
 
+@pytest.mark.parametrize("status", ["cancelled", "skipped", "failed"])
+def test_an_email_that_never_went_does_not_make_the_next_one_come_sooner(
+    frozen: time_machine.Traveller, status: str
+) -> None:
+    campaign, user_id = digests(), reader()
+    live(frozen, NOON + 6 * MINUTE, happens=[(user_id, NOON)])
+    [(_, first)] = sent()
+    values = {"campaign_id": campaign.id, "user_id": user_id, "recipient": "a@example.com", "dedupe_key": "x~1"}
+    db.session.add(Notification(kind="activity_digest", status=status, settled_at=NOON, created_at=NOON, **values))
+    db.session.commit()
+    live(frozen, NOON + 2 * HOUR, happens=[(user_id, NOON + 7 * MINUTE)], step=MINUTE)
+    assert sent()[1][1] - first >= HOUR
+
+
 def test_in_quiet_hours_it_waits_and_comes_as_one_email_right_after(frozen: time_machine.Traveller) -> None:
     digests(quiet_from="12:00", quiet_to="14:30")
     here, there = reader(timezone="UTC"), reader(timezone="Asia/Tokyo")
