@@ -191,7 +191,7 @@ def _rates(session: Session) -> list[Finding]:
         return []
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     detail = f"of {', '.join(names[:NAMED])}{more} do not apply, because REDIS_URL is not set: set it, or no rate"
-    return [Finding("campaign rates", ok=False, detail=detail)]
+    return [Finding("ignored rates", ok=False, detail=detail)]
 
 
 def _campaigns(session: Session, now: datetime) -> list[Finding]:

@@ -401,3 +401,13 @@ def test_nonsense_in_any_field_is_answered(here: Desk) -> None:
 
 def test_the_form_names_a_label_for_every_problem() -> None:
     assert set(campaign_form.LABELS) >= {"at", "zone", "name", "rate", "lifetime-number"}
+
+
+def test_the_page_says_that_a_rate_does_not_apply_without_redis(here: Desk, app: Flask) -> None:
+    with app.app_context():
+        make_campaign(rate=0.5)
+        db.session.commit()
+    assert (
+        "0.5 mails a second. Its rate does not apply, because REDIS_URL is not set"
+        in here.get("/admin/campaigns/1/").text
+    )

@@ -240,7 +240,7 @@ def test_without_redis_a_rate_is_said_to_be_of_no_effect(run: Run, app: Flask) -
     assert f"Warning: {ignored}" in run("campaign", "edit", "news", "--set", "rate=0.5").stderr
     plan = json.loads(run("plan", "news", "--now", "--json").output)
     assert (plan["throughput"]["campaign_limit"], ignored in " ".join(plan["notes"])) == (None, True)
-    [finding] = [each for each in json.loads(run("health", "--json").output) if each["name"] == "campaign rates"]
+    [finding] = [each for each in json.loads(run("health", "--json").output) if each["name"] == "ignored rates"]
     assert (finding["ok"], finding["detail"]) == (
         False, "of news do not apply, because REDIS_URL is not set: set it, or no rate",
     )  # fmt: skip
