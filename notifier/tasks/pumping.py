@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import bootsteps, signals
 
+from notifier import stopping
 from notifier.delivery.pump import Pump
 from notifier.tasks.celery_app import BULK, TRANSACTIONAL, celery_app
 
@@ -35,7 +36,9 @@ def stop() -> None:
     """Stop it, if it runs, and wait for what it has on the wire."""
     pump, _Running.pump = _Running.pump, None
     if pump is not None:
-        pump.stop(PATIENCE)
+        # Half of what is left: the rest of the process has to end in time, too.
+        left = stopping.seconds_left()
+        pump.stop(PATIENCE if left is None else min(PATIENCE, left / 2))
 
 
 class PumpStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types

@@ -10,6 +10,7 @@ from celery import Celery, signals
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from notifier import stopping
 from notifier.tasks.celery_app import QUEUES
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,8 @@ def say_what_nobody_reads(sender: Any, **_: Any) -> None:
 
 
 def _ask(celery: Celery) -> None:
+    if stopping.is_asked():
+        return  # this worker reads nothing any more
     try:
         missing = without_reader(read_by_workers(celery))
     except AWAY as error:
