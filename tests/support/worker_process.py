@@ -80,8 +80,10 @@ class WorkerProcess:
 
 
 def _is_gone(pid: int) -> bool:
+    """Whether all its threads have ended: the first may be a zombie while others still hold the files."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
+        threads = len(os.listdir(f"/proc/{pid}/task"))
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"
+    return stat.rpartition(")")[2].split()[0] == "Z" and threads <= 1
