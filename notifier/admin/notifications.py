@@ -125,7 +125,7 @@ class Notifications(Page):
             )  # fmt: skip
         db.session.commit()
         said = "Decided. " + ("It is sent again within seconds." if to is Status.pending else "It counts as sent.")
-        flash(said if moved else "Somebody was quicker: this mail needs no decision any more.",
+        flash(said if moved else "Another operator was quicker: this email needs no decision any more.",
               "success" if moved else "warning")  # fmt: skip
         return redirect(url_for(".detail", pk=pk), 303)
 

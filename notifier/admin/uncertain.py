@@ -56,7 +56,7 @@ class Uncertain(Page):
         db.session.rollback()
         moved = decide(db.session, which, to, by=by)
         said = "sent again within seconds" if to is Status.pending else "taken as sent"
-        flash(f"Decided: {moved:,} emails are {said}." if moved else "Somebody was quicker: nothing is left to decide.",
+        flash(f"Decided: {moved:,} emails are {said}." if moved else "Another operator was quicker: none is left.",
               "success" if moved else "warning")  # fmt: skip
         return redirect(url_for(".index"), 303)
 

@@ -32,7 +32,7 @@ run_option = click.option("--run", "run_id", type=int, help="This run only.")
 @campaign.command()
 @click.argument("name")
 @run_option
-@click.option("--reason", default="", help="For whoever looks at it next.")
+@click.option("--reason", default="", help="For the next person who looks at it.")
 @with_app
 @plainly
 def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
@@ -75,7 +75,7 @@ def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None
     session.commit()
     woken = follow(app).resumed(runs)
     what = name if run_id is None else f"Run {run_id} of {name}"
-    click.echo(f"{what} goes on; runs resumed: {len(runs)}, mails woken: {woken}.")
+    click.echo(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
     for pk, reason in stay:
         click.echo(f"Run {pk} stays paused: {reason}. To resume it: notifier campaign resume {name} --run {pk}")
 
@@ -124,7 +124,7 @@ def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]
 @click.argument("name")
 @run_option
 @click.option("--archive", is_flag=True, help="End the campaign for good.")
-@click.option("--reason", default="an operator cancelled it", help="For whoever looks at it next.")
+@click.option("--reason", default="an operator cancelled it", help="For the next person who looks at it.")
 @with_app
 @plainly
 def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str) -> None:

@@ -79,7 +79,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
 
     assert run("campaign", "pause", "news").output == "Paused news; runs stopped: 1.\n"
     assert run("campaign", "run", "news", "--now").exit_code == 1
-    assert run("campaign", "resume", "news").output == "news goes on; runs resumed: 1, mails woken: 0.\n"
+    assert run("campaign", "resume", "news").output == "news goes on; runs resumed: 1, emails woken: 0.\n"
     assert run("campaign", "cancel", "news").output == "Runs cancelled: 1, mails cancelled: 3.\n"
     assert owed_to(1) != []
     assert statuses() == {"cancelled": 3}
@@ -209,7 +209,7 @@ def test_resume_takes_along_a_run_that_paused_by_itself(run: Run, app: Flask, co
     values = {"state": "paused", "resume_to": "sending", "reason_code": code, "reason": "its content is no good"}
     db.session.execute(update(CampaignRun).values(**values))
     db.session.commit()
-    assert run("campaign", "resume", "news", "--move").output == "news goes on; runs resumed: 1, mails woken: 0.\n"
+    assert run("campaign", "resume", "news", "--move").output == "news goes on; runs resumed: 1, emails woken: 0.\n"
 
 
 def test_resume_names_the_run_that_stays_paused_and_what_resumes_it(run: Run, app: Flask) -> None:
@@ -217,7 +217,7 @@ def test_resume_names_the_run_that_stays_paused_and_what_resumes_it(run: Run, ap
     run("campaign", "run", "news", "--now")
     run("campaign", "pause", "news", "--run", "1", "--reason", "looks odd")
     assert run("campaign", "resume", "news").output == (
-        "news goes on; runs resumed: 0, mails woken: 0.\n"
+        "news goes on; runs resumed: 0, emails woken: 0.\n"
         "Run 1 stays paused: looks odd. To resume it: notifier campaign resume news --run 1\n"
     )
     assert run("campaign", "resume", "news", "--run", "1").output.startswith("Run 1 of news goes on; runs resumed: 1")
