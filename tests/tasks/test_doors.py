@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes
@@ -12,17 +11,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import redis
 import time_machine
 from flask import Flask
 from sqlalchemy import delete, select
 
-from notifier.app import create_app
 from notifier.extensions import db
 from notifier.models import SignupEmail, User
-from tests.conftest import make_settings
 from tests.support.browse import Visitor
 from tests.support.live import Live
+from tests.support.live_app import live_application
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import Accepted, SmtpServer
 
@@ -44,22 +41,8 @@ def cases(*suites: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def door(migrated_sqlite: Path, valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("doors")
-    shutil.copy(migrated_sqlite, folder / "notifier.db")
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-    app = create_app(
-        make_settings(
-            database_url=f"sqlite:///{folder / 'notifier.db'}",
-            redis_url=valkey.url,
-            notifier_data_dir=folder,
-            mail_suppress_send=False,
-            ratelimit_enabled=True,
-        )
-    )
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    with live_application(folder, migrated_sqlite, valkey, ratelimit_enabled=True) as app:
+        yield app
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,24 @@
 """Refusals that are about us, or not about the address, through a scripted server and a real worker."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import time_machine
 from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock
-from notifier.app import create_app
 from notifier.delivery.smtp.transport_config import PRIMARY
 from notifier.extensions import db
 from notifier.models import Campaign, Notification
-from tests.conftest import NOON, make_settings
+from tests.conftest import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.live import LETTERS, Live, letter_templates
+from tests.support.live_app import live_application
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import Action, Session, SmtpServer
 
@@ -46,26 +44,11 @@ def as_script(text: str) -> str:
 @pytest.fixture(scope="module")
 def live_app(migrated_sqlite: Path, valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("live")
-    shutil.copy(migrated_sqlite, folder / "notifier.db")
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
     second = folder / "transports.toml"
     second.write_text('[[transport]]\nname = "second"\nserver = "127.0.0.1"\nport = 9\nsecurity = "none"\nweight = 0\n')
-    app = create_app(
-        make_settings(
-            database_url=f"sqlite:///{folder / 'notifier.db'}",
-            redis_url=valkey.url,
-            notifier_data_dir=folder,
-            mail_suppress_send=False,
-            mail_transports=second,
-        ),
-        kinds=LETTERS,
-        templates=letter_templates(folder / "templates"),
-    )
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    wiring = {"kinds": LETTERS, "templates": letter_templates(folder / "templates")}
+    with live_application(folder, migrated_sqlite, valkey, wiring=wiring, mail_transports=second) as app:
+        yield app
 
 
 @pytest.fixture(scope="module")

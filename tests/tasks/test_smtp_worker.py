@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import random
-import shutil
 import socket
 import threading
 import time
@@ -20,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import time_machine
 from flask import Flask
 from sqlalchemy import update
 
 from notifier import clock, ledger
-from notifier.app import create_app
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.gate import Gate, Portion
 from notifier.delivery.journal import Page
@@ -35,9 +32,10 @@ from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
 from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence
-from tests.conftest import NOON, make_settings
+from tests.conftest import NOON
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates
+from tests.support.live_app import live_application
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import EVERYTHING, Accepted, Action, Session, SmtpServer
 
@@ -61,23 +59,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def live_app(migrated_sqlite: Path, valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("live")
-    shutil.copy(migrated_sqlite, folder / "notifier.db")
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-    app = create_app(
-        make_settings(
-            database_url=f"sqlite:///{folder / 'notifier.db'}",
-            redis_url=valkey.url,
-            notifier_data_dir=folder,
-            mail_suppress_send=False,
-        ),
-        kinds=LETTERS,
-        templates=letter_templates(folder / "templates"),
-    )
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    wiring = {"kinds": LETTERS, "templates": letter_templates(folder / "templates")}
+    with live_application(folder, migrated_sqlite, valkey, wiring=wiring) as app:
+        yield app
 
 
 @pytest.fixture(scope="module")
