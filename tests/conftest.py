@@ -15,7 +15,7 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
-from notifier import clock, ledger
+from notifier import clock, ledger, logs
 from notifier.app import create_app
 from notifier.config import Settings
 from notifier.database_clock import DatabaseClock
@@ -170,8 +170,12 @@ def empty_postgres(migrated_postgres: str) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
-    """Builds applications on the test's database; `publish` records keys unless given."""
+def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
+    """Build applications on the test's database; `publish` records keys unless given.
+
+    None of them configures logging, which counts for the whole process: later tests would read other lines.
+    """
+    monkeypatch.setattr(logs, "configure", lambda: None)
     apps: list[Flask] = []
 
     def make(publish: Any = None, **values: Any) -> Flask:
