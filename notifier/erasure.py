@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from notifier import audit_log, clock, ledger, suppressions
 from notifier.audit_log import Actor
-from notifier.models import Attempt, Notification, Status, User
+from notifier.models import AccountRequest, Attempt, Notification, Status, User
 from notifier.reasons import ReasonCode
 
 #: Stands where an address was.
@@ -17,12 +17,15 @@ class ErasureError(ValueError):
 
 
 def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
-    """Remove this person: account, activities, preferences, and their address from every row. The caller commits.
+    """Remove this person: account, activities, preferences, requests, and their address from every row.
 
-    A suppression stays, without the address (`keys` as in SECRET_KEYS). Raises ErasureError while a mail to
+    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raises ErasureError while a mail to
     them is on its way.
     """
     now = clock.now()
+    # First, because one that is being handled may still add an email: this waits for it.
+    asked = delete(AccountRequest).where(AccountRequest.identity_key == user.identity_key)
+    session.execute(asked, execution_options=_PLAIN)
     mine = Notification.user_id == user.id
     waiting = select(Notification.id).where(mine, Notification.status == Status.pending)
     for pk in session.scalars(waiting).all():
