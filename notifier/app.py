@@ -98,8 +98,8 @@ def create_app(
 ) -> Flask:
     """Build a wired application.
 
-    `publish`, `publish_runs` and `publish_requests` replace the broker: for email, for campaign runs, for what the public
-    forms ask for. `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
+    `publish`, `publish_runs` and `publish_requests` replace the broker: for email, for campaign runs, for what the
+    public forms ask for. `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """

@@ -19,8 +19,8 @@ class ErasureError(ValueError):
 def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
     """Remove this person: account, activities, preferences, requests, and their address from every row.
 
-    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raises ErasureError while a mail to
-    them is on its way.
+    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raises ErasureError while
+    a mail to them is on its way.
     """
     now = clock.now()
     # First, because one that is being handled may still add an email: this waits for it.

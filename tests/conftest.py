@@ -108,6 +108,7 @@ def make_settings(**values: Any) -> Settings:
         "public_url": "http://notifier.test",
         "secret_keys": ["test-key-that-is-long-enough-for-everything"],
         "ratelimit_enabled": False,
+        "form_answer_step": 0,
         "mail_mx_ttl": 0,
     }
     return Settings(_env_file=None, **defaults | values)

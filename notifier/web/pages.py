@@ -15,6 +15,7 @@ from notifier.models import AccountAction
 from notifier.transaction import check_answers
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
+from notifier.web.steady import steady
 
 pages = Blueprint("web", __name__, static_folder="static", static_url_path="/static")
 
@@ -58,6 +59,7 @@ def index() -> Answer:
 
 @pages.route("/signup", methods=["GET", "POST"])
 @limited
+@steady
 def signup() -> Answer:
     """The form, and what it leads to."""
     form = SignupForm()
@@ -86,6 +88,7 @@ def check_inbox() -> Answer:
 
 @pages.post("/resend")
 @limited
+@steady
 def resend() -> Answer:
     """Ask for the email again, which is sent within its limits."""
     form = AddressForm()

@@ -76,9 +76,9 @@ def test_the_broker_sees_primary_keys_only(app_on_either: Flask, either_broker: 
     Visitor(app_on_either).sign_up("canary@example.com", "Canary Name")
     handle_requests_of(app_on_either)
     assert either_broker.length(TRANSACTIONAL) == 2
-    messages = sorted(either_broker.messages(TRANSACTIONAL), key=lambda message: b"deliver" in message)
-    assert b"notifier.handle_account_request" in messages[0]
-    assert b"notifier.deliver_notification" in messages[1]
+    messages = either_broker.messages(TRANSACTIONAL)
+    for task in (b"notifier.handle_account_request", b"notifier.deliver_notification"):
+        assert any(task in message for message in messages)
     for content in [*messages, *either_broker.everything()]:
         assert b"canary" not in content.lower()
 
