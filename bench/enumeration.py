@@ -187,7 +187,7 @@ def open_site(database: str) -> Iterator[tuple[int, People]]:
                 "MAIL_PORT": str(sink.port),
                 "MAIL_SUPPRESS_SEND": "0",
                 "TRUSTED_PROXIES": "1",
-            }  # fmt: skip
+            }
         )
         yield _start(stack, env, folder), People(app)
         with app.app_context():

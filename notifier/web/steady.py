@@ -40,4 +40,4 @@ def steady(view: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]
 
 def rest_of_step(took: float, step: float) -> float:
     """Return the seconds until the next multiple of `step`, if `took` seconds have passed."""
-    return ceil(took / step) * step - took
+    return max(0.0, ceil(took / step) * step - took)

@@ -103,6 +103,18 @@ def test_mail_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask,
     assert len(smtp.accepted) == 1
 
 
+def test_a_sign_up_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask, smtp: SmtpServer) -> None:
+    outbox = app_on_either.extensions["notifier.request_outbox"]
+    publish, outbox._publish = outbox._publish, _lost
+    Visitor(app_on_either).sign_up("ada@example.com")
+    outbox._publish = publish
+    time.sleep(0.15)
+    with working(app_on_either):
+        jobs.sweep.apply_async()
+        eventually(lambda: statuses(app_on_either) == ["sent"], "the row is sent")
+    assert len(smtp.accepted) == 1
+
+
 def test_a_mail_server_that_is_busy_for_a_moment_is_asked_again_soon(app_on_either: Flask, smtp: SmtpServer) -> None:
     smtp.script["banner"] = ["421 4.3.2 too many connections", None]
     with working(app_on_either):
