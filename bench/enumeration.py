@@ -64,7 +64,8 @@ class Comparison:
     door: str
     state: str
     auc: float
-    #: Of the medians, in milliseconds.
+    #: The median of the new addresses, and how much longer the other one is, in milliseconds.
+    median: float
     difference: float
 
     @property
@@ -156,8 +157,8 @@ def compare(port: int, people: People, database: str, door: str, state: str, pro
         for name in rng.sample(sorted(waiting), 2):
             time.sleep(rng.random() * PAUSE)
             took[name].append(prober.probe(door, waiting[name].pop()))
-    difference = (median(took[state]) - median(took["new"])) * 1000
-    return Comparison(database, door, state, auc(took["new"], took[state]), difference)
+    new, known = (median(took[name]) * 1000 for name in ("new", state))
+    return Comparison(database, door, state, auc(took["new"], took[state]), new, known - new)
 
 
 @contextmanager
@@ -214,16 +215,20 @@ def _start(stack: ExitStack, env: dict[str, str], folder: Path) -> int:
     return port
 
 
-def measure(databases: list[str], probes: int, told: Callable[[Comparison], None]) -> list[Comparison]:
-    """Compare every state with a new address, at every door, on these databases."""
+def measure(options: argparse.Namespace, told: Callable[[Comparison], None]) -> list[Comparison]:
+    """Compare the states with a new address, at the doors and on the databases that were asked for."""
     found = []
-    for database in databases:
+    for database in options.database or DATABASES:
         with open_site(database) as (port, people):
-            for door in DOORS:
-                for state in STATES:
-                    found.append(compare(port, people, database, door, state, probes))
+            for door in options.door or DOORS:
+                for state in options.state or STATES:
+                    found.append(compare(port, people, database, door, state, options.probes))
                     told(found[-1])
     return found
+
+
+def _times(one: Comparison) -> tuple[str, str]:
+    return f"{one.median:.1f} ms", f"{one.difference:+.2f} ms"
 
 
 def _tell(one: Comparison) -> None:
@@ -234,15 +239,15 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.enumeration", description=__doc__)
     parser.add_argument("--probes", type=int, default=200, help="of each state (200)")
-    parser.add_argument("--database", choices=DATABASES, action="append", help="one of them alone")
-    options = parser.parse_args()
-    found = measure(options.database or list(DATABASES), options.probes, _tell)
+    for name, choices in (("database", DATABASES), ("door", DOORS), ("state", STATES)):
+        parser.add_argument(f"--{name}", choices=choices, action="append", help="one of them alone; may be repeated")
+    found = measure(parser.parse_args(), _tell)
     table = Table(box=None, pad_edge=False)
-    for heading in ("database", "door", "new address against", "AUC", "medians differ by", ""):
+    for heading in ("database", "door", "new address against", "AUC", "median", "the other one", ""):
         table.add_column(heading)
     for one in found:
         verdict = "" if one.is_fair else "TELLS"
-        table.add_row(one.database, one.door, one.state, f"{one.auc:.3f}", f"{one.difference:+.2f} ms", verdict)
+        table.add_row(one.database, one.door, one.state, f"{one.auc:.3f}", *_times(one), verdict)
     console.print(table)
     if not all(one.is_fair for one in found):
         sys.exit("bench: the time of an answer tells whether an address is known")
