@@ -38,7 +38,15 @@ def test_a_signup_leads_to_the_inbox_page_and_rings_the_bell(app: Flask, visitor
     assert len(enqueued) == 1
 
 
-@pytest.mark.parametrize("fields", [{"locale": "'; --", "timezone": "Mars/Olympus"}, {"timezone": "\x00"}, {}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"locale": "'; --", "timezone": "Mars/Olympus"},
+        {"locale": "abc-12345678-12345678"},
+        {"timezone": "\x00"},
+        {},
+    ],
+)
 def test_what_a_browser_guessed_wrong_refuses_nobody(app: Flask, visitor: Visitor, fields: dict[str, str]) -> None:
     assert visitor.sign_up("ada@example.com", **fields).status_code == 303
     (user,) = users(app)
