@@ -16,6 +16,7 @@ from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.overview import totals
+from notifier.tasks import outbox
 from notifier.tasks.celery_app import celery_app
 
 #: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
@@ -36,8 +37,18 @@ def deliver_notification(self: Task, pk: int) -> None:
 
 @celery_app.task(name="notifier.handle_account_request", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def handle_account_request(pk: int) -> None:
-    """Decide what a sign-up or a request for another link leads to. Running it twice equals running it once."""
-    account_requests().handle(pk)
+    """Decide what a sign-up or a request for another link leads to. Running it twice equals running it once.
+
+    The email goes from here: a second way through the broker would take as long as the first, or longer on a busy machine.
+    """
+    with outbox.kept() as keys:
+        account_requests().handle(pk)
+    for key in keys:
+        try:
+            sender().deliver([key], quick_tries_left=1)
+        except (TransientDelivery, DBAPIError):
+            # The task for emails has the quick tries.
+            cast("outbox.Outbox", current_app.extensions["notifier.outbox"]).publish([key])
 
 
 @celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)

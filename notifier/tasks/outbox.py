@@ -6,11 +6,12 @@ the row: the outbox logs, counts, and leaves the rest to the sweep.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from flask import current_app
+from flask import current_app, g
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction, sessionmaker
 
@@ -28,6 +29,7 @@ _OUTBOXES: Final = (
     ("notifier.outbox", False, True),
 )
 
+_KEPT: Final = "notifier_outbox_kept"
 _COLLECTED: Final = "notifier.outbox.collected"
 _COMMITTED: Final = "notifier.outbox.committed"
 
@@ -105,6 +107,20 @@ def watch(sessions: "sessionmaker[Any]") -> None:
         event.listen(sessions, "after_transaction_end", _release)
 
 
+@contextmanager
+def kept() -> Iterator[list[int]]:
+    """Collect the keys of people's own emails that this application context commits, instead of publishing them.
+
+    The caller sends them. If it cannot, the sweep finds them.
+    """
+    keys: list[int] = []
+    setattr(g, _KEPT, keys)
+    try:
+        yield keys
+    finally:
+        delattr(g, _KEPT)
+
+
 def _collect(session: Session, _context: UOWTransaction) -> None:
     new = [row for row in session.new if _is_due(row)]
     if new:
@@ -134,7 +150,10 @@ def _release(session: Session, transaction: SessionTransaction) -> None:
     # Here the connection is back in its pool, and an eager task may use any session.
     for name, is_request, is_bulk in _OUTBOXES:
         keys = [key for key, *sort in committed if sort == [is_request, is_bulk]]
-        if keys:
+        kept: list[int] | None = g.get(_KEPT)
+        if kept is not None and not is_request and not is_bulk:
+            kept.extend(keys)
+        elif keys:
             outbox: Outbox = current_app.extensions[name]
             outbox.publish(keys, bulk=is_bulk)
 

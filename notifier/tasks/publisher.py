@@ -53,8 +53,8 @@ class Publisher:
     def handle_requests(self, request_ids: Sequence[int], _bulk: bool = False) -> None:
         """Call for the handling of these requests of forms. Raises as sending keys does.
 
-        They go to the transactional queue, ahead of the email that they lead to: its workers are those that start at
-        once, and a queue of its own would be one more that an installation can forget to read.
+        They go to the transactional queue, whose workers start at once and then send the email that it leads to. A
+        queue of its own would be one more that an installation can forget to read.
         """
         task = self._celery.tasks["notifier.handle_account_request"]
         if self._celery.conf.task_always_eager:
