@@ -31,6 +31,14 @@ def test_a_signup_is_in_the_recorded_messages_when_the_request_ends(eager_app: F
         assert db.session.scalars(select(Notification.status)).all() == ["sent"]
 
 
+def test_the_task_of_a_signup_sends_its_email_without_a_second_message(eager_app: Flask) -> None:
+    assert Visitor(eager_app).sign_up("ada@example.com").status_code == 303
+    outboxes = [eager_app.extensions[f"notifier.{name}"] for name in ("request_outbox", "outbox")]
+    assert [outbox.published for outbox in outboxes] == [1, 0]
+    with eager_app.app_context():
+        assert db.session.scalars(select(Notification.status)).all() == ["sent"]
+
+
 def test_the_session_that_committed_stays_usable(eager_app: Flask) -> None:
     with eager_app.app_context():
         for number in range(3):
