@@ -24,7 +24,8 @@ from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick, close_after
-from notifier.config import ConfigError, Settings, load_settings
+from notifier.config import ConfigError, Settings
+from notifier.config_loading import load_settings
 from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from notifier.config import ConfigError, load_settings
+from notifier.config import ConfigError
+from notifier.config_loading import load_settings
 from notifier.delivery import limits
 from notifier.delivery.limits import AWAY, CHUNK, HORIZON, Grant, Limits, Request
 from tests.conftest import make_settings
