@@ -161,6 +161,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "MAIL_USE_SSL": settings.mail_use_ssl,
         "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
         "MAIL_SMTPUTF8": settings.mail_smtputf8,
+        # How parse_address reads what people type.
+        "ADDRESSES": {"allow_smtputf8": settings.mail_smtputf8, "allow_local": settings.allows_local_addresses},
         # As with Flask-Mail itself: tests send nothing unless they ask for it.
         "MAIL_SUPPRESS_SEND": (settings.notifier_env == "test")
         if settings.mail_suppress_send is None

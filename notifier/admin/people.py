@@ -38,7 +38,7 @@ class People(Page):
         email, wrong = arguments.text("email"), ""
         if email:
             try:
-                key = parse_address(email, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+                key = parse_address(email, **current_app.config["ADDRESSES"]).identity_key
             except AddressError as error:
                 wrong = str(error)
             else:

@@ -99,7 +99,7 @@ class Suppressions(Page):
 
 
 def _parse(email: str) -> Address:
-    return parse_address(email, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"])
+    return parse_address(email, **current_app.config["ADDRESSES"])
 
 
 def _pk(identity_key: str) -> int:

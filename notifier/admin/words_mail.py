@@ -86,7 +86,7 @@ def message_of(campaign: Campaign, words: Words, person: str, example: Example =
     if not person:
         return drafts().example(kind, words, example)
     try:
-        key = parse_address(person, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+        key = parse_address(person, **current_app.config["ADDRESSES"]).identity_key
     except AddressError as error:
         raise PreviewError(str(error)) from None
     user_id = session.scalar(select(User.id).where(User.identity_key == key))

@@ -124,7 +124,7 @@ def _what_to_do(plan: Plan, which: Which | None) -> str:
 def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
     """Why EMAIL got the mail of each campaign (or of NAME), will get it, or does not. Changes nothing."""
     try:
-        key = parse_address(email).identity_key
+        key = parse_address(email, allow_local=True).identity_key
     except AddressError as error:
         raise click.ClickException(f"{email}: {error}") from None
     with reading(db.session) as session:
