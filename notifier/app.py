@@ -66,7 +66,7 @@ from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
+from notifier.tasks import alive, beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
@@ -324,6 +324,7 @@ def _wire(
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
+        "notifier.is_alive": partial(alive.is_alive, celery, settings),
         "notifier.queues": lambda: peek(celery),
         "notifier.run_now": publisher.run_now,
         "notifier.publisher": publisher,

@@ -6,6 +6,7 @@ from functools import cache
 import click
 from flask import Flask
 
+from notifier.cli.alive import alive
 from notifier.cli.audit import audit_, repair_
 from notifier.cli.campaign import campaign
 from notifier.cli.campaign_runs import tick
@@ -28,6 +29,6 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
         context.obj = cache(create_app)
 
     explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)
-    for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, check_dns):
+    for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, alive, check_dns):
         cli.add_command(command)
     return cli
