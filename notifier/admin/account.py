@@ -161,7 +161,7 @@ def _new_secret(*, make: bool) -> str | None:
     try:
         return sealer().open(session[_NEW_SECRET])
     except (KeyError, SealError):
-        if not make or request.method != "GET":
+        if not make or request.method not in {"GET", "HEAD"}:
             return None
     secret = second_factor.new_secret()
     session[_NEW_SECRET] = sealer().seal(secret)
