@@ -4,12 +4,12 @@ So nothing counts here that a restart cannot mend: a broker or database that is 
 that is `notifier health`.
 """
 
-import time
 from pathlib import Path
 
 import structlog
 from celery import Celery
 
+from notifier import clock
 from notifier.config import Settings
 from notifier.healthcheck import Finding
 from notifier.tasks.readers import AWAY
@@ -48,7 +48,7 @@ class SignOfLife:
     def age(self) -> float | None:
         """Return the seconds since it was shown; None if it never was."""
         try:
-            return time.time() - self.path.stat().st_mtime
+            return clock.now().timestamp() - self.path.stat().st_mtime
         except FileNotFoundError:
             return None
 
