@@ -41,7 +41,7 @@ def create(session: Session, *, email: str, password: str, role: Role, by: Actor
     )
     session.add(operator)
     session.flush()
-    _record(session, by, "operator.created", operator, after={"email": operator.email, "role": operator.role})
+    _record(session, by, "operator.created", operator, after={"role": operator.role})
     return operator
 
 
