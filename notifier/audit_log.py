@@ -33,20 +33,27 @@ ERASED = "person.erased"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something. `name` is no address: for operators see `operator`."""
+    """Who does something. `name` goes into the log and is no address: for operators see `operator`."""
 
     name: str
     operator_id: int | None = None
     ip: str = ""
+    #: The operator's address, for pages and reasons of rows; never in the log.
+    address: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people read: the address, or the name of those who have none."""
+        return self.address or self.name
 
 
 COMMAND_LINE = Actor("command line")
 SYSTEM = Actor("notifier")
 
 
-def operator(pk: int, ip: str = "") -> Actor:
-    """Return the operator with this key, at the IP address `ip`."""
-    return Actor(f"operator {pk}", pk, ip)
+def operator(known: Operator, ip: str = "") -> Actor:
+    """Return this operator, at the IP address `ip`."""
+    return Actor(f"operator {known.id}", known.id, ip, known.email)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,19 +108,12 @@ def actor() -> Actor:
     operator = current()
     if operator is None:
         return Actor(NOT_SIGNED_IN, ip=clients.address())
-    return audit_log.operator(operator.id, clients.address())
-
-
-def address() -> str:
-    """Return the address of the operator who asks. Only for those who are signed in."""
-    operator = current()
-    assert operator is not None  # the guard stands before every page
-    return operator.email
+    return audit_log.operator(operator, clients.address())
 
 
 def sign_in(operator: Operator, how: str) -> None:
     """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
-    by = audit_log.operator(operator.id, clients.address())
+    by = audit_log.operator(operator, clients.address())
     held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
     db.session.commit()
     forget()

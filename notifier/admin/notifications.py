@@ -124,7 +124,7 @@ class Notifications(Page):
             raise arguments.BadArgument("There is no such decision.")
         by = login.actor()
         code = ReasonCode.decided_resend if to is Status.pending else ReasonCode.decided_sent
-        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.name)
+        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.shown)
         if moved:
             audit_log.record(
                 db.session(), by, "notification.decided", object_type="notification", object_id=pk,
