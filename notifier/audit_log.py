@@ -95,8 +95,8 @@ def _newest(session: Session, which: ColumnElement[bool]) -> datetime | None:
 def addresses_of(session: Session, entries: Collection[AuditEntry]) -> dict[int, str]:
     """Return the addresses that the operators of these entries have now, by their keys."""
     pks = {entry.operator_id for entry in entries if entry.operator_id is not None}
-    found = session.execute(select(Operator.id, Operator.email).where(Operator.id.in_(pks))) if pks else ()
-    return {pk: email for pk, email in found}
+    operators = session.scalars(select(Operator).where(Operator.id.in_(pks))) if pks else ()
+    return {known.id: known.email for known in operators}
 
 
 def record(

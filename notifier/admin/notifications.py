@@ -13,9 +13,9 @@ from notifier.admin.exports import stream
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import link
 from notifier.admin.search import Search
+from notifier.audit_log import About
 from notifier.delivery.preview import PreviewError, Previews
 from notifier.emails import KINDS
-from notifier.audit_log import About
 from notifier.erasure import ERASED
 from notifier.extensions import db
 from notifier.models import Attempt, Campaign, Notification, Role, Status

@@ -115,7 +115,7 @@ def store() -> None:
                 raise
             log.warning(
                 "audit.trace_not_stored", operator=by.operator_id, page=trace.what, key=trace.key, at=now.isoformat(),
-                addresses=trace.count, person=trace.about and trace.about.digest, **{"filter": trace.filter},
+                addresses=trace.count, person=trace.about and trace.about.digest, filter=trace.filter,
             )  # fmt: skip
 
 
