@@ -178,7 +178,7 @@ class Batch:
         if (
             row.run_id is not None
             and not row.attempts
-            and self._sender.failing.failed(row.run_id, in_words(error, row))
+            and self._sender.failing.failed(row.run_id, in_words(error, row.private))
         ):
             self._portion.stopped = ReasonCode.run_paused
 
