@@ -135,7 +135,7 @@ def record(
 
 def _plain(values: Mapping[str, Any], leave_out: set[str]) -> dict[str, Any]:
     return {
-        name: _short(value)
+        without_addresses(name): _short(value)
         for name, value in values.items()
         if name not in leave_out and not any(word in name for word in _SECRET)
     }

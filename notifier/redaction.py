@@ -8,8 +8,8 @@ ADDRESS, TOKEN, PRIVATE = "<address>", "<token>", "<private>"
 
 #: Quoted local parts (RFC 5321, section 4.1.2) and all others; the @ may be percent-encoded, as in a link. The bounds
 #: keep a text without any address from being searched again from each of its characters.
-_LOCAL = r"""(?:"[^"]{1,64}"|[^\s<>,;:()\[\]"'=/?&]{1,192})(?:@|%40)"""
-_NAME = r"""[^\s<>,;:()\[\]"'/?&]"""
+_LOCAL = r"""(?:"[^"]{1,64}"|[^\s<>,;:()\[\]"'=/?&@]{1,192})(?:@|%40)"""
+_NAME = r"""[^\s<>,;:()\[\]"'/?&@]"""
 _ADDRESS = re.compile(rf"{_LOCAL}{_NAME}{{1,255}}")
 #: The same with a dot in the domain: without one it may be the name of a worker, as in celery@host.
 _FULL_ADDRESS = re.compile(rf"{_LOCAL}{_NAME}{{1,255}}?\.{_NAME}{{0,255}}[^\W\d_]")
