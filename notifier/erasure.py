@@ -66,7 +66,7 @@ def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
         update(Attempt).where(Attempt.notification_id.in_(rows)).values(text=None), execution_options=_PLAIN
     )
     reason = case((Notification.reason_code == ReasonCode.erased.value, Notification.reason), else_=None)
-    values = {"recipient": ERASED, "last_text": None, "params": {}, "reason": reason}
+    values: dict[str, object] = {"recipient": ERASED, "last_text": None, "params": {}, "reason": reason}
     session.execute(update(Notification).where(mine).values(values), execution_options=_PLAIN)
 
 

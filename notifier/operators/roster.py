@@ -133,5 +133,13 @@ def _check_new(password: str) -> None:
         raise OperatorError(f"the password may have {MAX_PASSWORD} characters at most")
 
 
-def _record(session: Session, by: Actor, action: str, operator: Operator, **values: Mapping[str, Any]) -> None:
-    audit_log.record(session, by, action, object_type="operator", object_id=operator.id, **values)
+def _record(
+    session: Session,
+    by: Actor,
+    action: str,
+    operator: Operator,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    audit_log.record(session, by, action, object_type="operator", object_id=operator.id, before=before, after=after)
