@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from notifier import audit_log
-from notifier.admin import login
+from notifier.admin import login, traces
 from notifier.extensions import db
 from notifier.transaction import writing
 
@@ -79,8 +79,9 @@ def stream(
     if request.method == "GET":
         with writing(db.session) as session:
             audit_log.record(
-                session, login.actor(), f"{name}.exported", object_type=name, after={"filter": request.args.to_dict()}
-            )
+                session, login.actor(), f"{name}.exported", object_type=name, about=traces.searched(),
+                after={"filter": traces.searched_by()},
+            )  # fmt: skip
     # Plain values: objects would take four times as long.
     plain = query.with_only_columns(key, *columns.values()).order_by(key.desc() if newest_first else key).limit(CHUNK)
     pages = _rows(plain, key, newest_first=newest_first)

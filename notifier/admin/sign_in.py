@@ -133,7 +133,7 @@ def _failed(what: str, email: str) -> None:
     except ValueError:
         known = None
     ip = clients.address()
-    by = Actor(known.email, known.id, ip) if known else Actor("nobody", ip=ip)
+    by = audit_log.operator(known, ip) if known else Actor(login.NOT_SIGNED_IN, ip=ip)
     audit_log.record(
         db.session(), by, "operator.sign_in_failed", object_type="operator", object_id=known.id if known else "",
         after={"wrong": what},

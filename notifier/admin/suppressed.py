@@ -3,13 +3,15 @@
 from flask import current_app, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from werkzeug.exceptions import Forbidden
 
 from notifier import audit_log, suppressions
 from notifier.addresses import Address, AddressError, parse_address
-from notifier.admin import arguments, login
+from notifier.admin import arguments, login, traces
 from notifier.admin.exports import stream
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import by_key
+from notifier.audit_log import About
 from notifier.extensions import db
 from notifier.models import Role, Suppression, SuppressionReason
 
@@ -56,7 +58,8 @@ class Suppressions(Page):
         if new:
             audit_log.record(
                 db.session(), login.actor(), "suppression.added", object_type="suppression",
-                object_id=_pk(address.identity_key), after={"reason": str(SuppressionReason.manual), "note": note},
+                object_id=_pk(address.identity_key), about=traces.about(address.identity_key),
+                after={"reason": str(SuppressionReason.manual), "note": note},
             )  # fmt: skip
         db.session.commit()
         flash(f"{email} gets no mail from now on." if new else f"{email} was suppressed already.", "success")
@@ -65,19 +68,22 @@ class Suppressions(Page):
     @show("/<key:pk>/lift", Role.editor)
     def ask_lift(self, pk: int) -> ResponseReturnValue:
         """What lifting means."""
-        page: str = self.render("admin/lift.html", row=get(Suppression, pk), wrong="", note="")
+        row = _liftable(pk)
+        _trace(row)
+        page: str = self.render("admin/lift.html", row=row, wrong="", note="")
         return page
 
     @act("/<key:pk>/lift", Role.editor)
     def lift(self, pk: int) -> ResponseReturnValue:
         """Mail it again; the note says why."""
-        row: Suppression = get(Suppression, pk)
+        row = _liftable(pk)
         note = arguments.field("note", 300)
         if not note:
+            _trace(row)
             return self.render("admin/lift.html", row=row, wrong="Say why it is lifted.", note=""), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
-            before={"reason": row.reason, "source": row.source}, after={"note": note},
+            about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
         )  # fmt: skip
         suppressions.lift(db.session(), row)
         db.session.commit()
@@ -91,11 +97,42 @@ class Suppressions(Page):
                 query = query.where(Suppression.identity_key == _parse(email).identity_key)
             except AddressError as error:
                 query, not_found = query.where(Suppression.id < 0), str(error)
+        listing = by_key(query, Suppression.id)
+        traces.shown("suppressions", sum(_about(row) is not None for row in listing.rows))
         page: str = self.render(
             "admin/suppressions.html", email=email, not_found=not_found, added=added, note=note, wrong=wrong,
-            listing=by_key(query, Suppression.id),
+            listing=listing, may_lift=may_lift,
         )  # fmt: skip
         return page
+
+
+class NotForEditors(Forbidden):
+    """A complaint says that this person does not want our email: to send it again takes more than an editor."""
+
+    for_people = (
+        "This address reported our email as spam, so only an admin can lift its suppression. Ask one, and say why."
+    )
+
+
+def may_lift(row: Suppression) -> bool:
+    """Return whether the operator who asks may lift this suppression."""
+    return login.may(Role.admin if row.reason == SuppressionReason.complaint else Role.editor)
+
+
+def _liftable(pk: int) -> Suppression:
+    row: Suppression = get(Suppression, pk)
+    if not may_lift(row):
+        raise NotForEditors
+    return row
+
+
+def _about(row: Suppression) -> About | None:
+    return None if row.identity_key.startswith(suppressions.CONCEALED) else traces.about(row.identity_key)
+
+
+def _trace(row: Suppression) -> None:
+    person = _about(row)
+    traces.shown("suppression", int(person is not None), pk=row.id, person=person)
 
 
 def _parse(email: str) -> Address:

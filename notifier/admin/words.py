@@ -144,12 +144,12 @@ class Templates(Page):
         )
         # No transaction spans SMTP.
         session.commit()
-        outcome = words_mail.drafts().send(message, by.name)
+        outcome = words_mail.drafts().send(message, by.address)
         campaign = get(Campaign, pk)
         if outcome.decision is not Decision.ACCEPTED:
             said = " ".join(map(str, filter(None, (outcome.code, outcome.text))))
             return self._page(campaign, typed, trouble=f"The test was not accepted: {said or outcome.decision}")
-        return self._page(campaign, typed, done=f"Sent to {by.name}. Look in your inbox for “[Test]”.")
+        return self._page(campaign, typed, done=f"Sent to {by.address}. Look in your inbox for “[Test]”.")
 
     @show("/<key:pk>/versions")
     def versions(self, pk: int) -> ResponseReturnValue:

@@ -14,6 +14,7 @@ from notifier.cli.data import database, health, outbox, seed
 from notifier.cli.dns import check_dns
 from notifier.cli.explain import plan_, simulate_, why_
 from notifier.cli.operators import operator
+from notifier.cli.people import person
 from notifier.cli.restore import restore
 from notifier.cli.unknown import unknown
 from notifier.cli.up import up
@@ -29,6 +30,8 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
         context.obj = cache(create_app)
 
     explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)
-    for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, alive, check_dns):
+    for command in (
+        up, database, operator, person, seed, outbox, campaign, tick, *explaining, health, alive, check_dns
+    ):  # fmt: skip
         cli.add_command(command)
     return cli

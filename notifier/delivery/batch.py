@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clock, stopping
+from notifier import clock, logs, stopping
 from notifier.delivery.aside import Aside
 from notifier.delivery.facts import Facts
 from notifier.delivery.gate import Portion
@@ -179,10 +179,15 @@ class Batch:
         return self._pacing.in_turn(emails, lambda taken: taken[0].notification.id, lambda: not self._portion.stopped)
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
-        log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
+        with logs.private(row.private):
+            log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self.settler.add(compose_failed(row, error, clock.now()))
         # Only first attempts: those that fail again would count as others.
-        if row.run_id is not None and not row.attempts and self._sender.failing.failed(row.run_id, in_words(error)):
+        if (
+            row.run_id is not None
+            and not row.attempts
+            and self._sender.failing.failed(row.run_id, in_words(error, row.private))
+        ):
             self._portion.stopped = ReasonCode.run_paused
 
     def closing(self) -> float | None:

@@ -82,10 +82,9 @@ def test_each_role_gets_what_is_meant_for_it(world: Flask, desk: Callable[..., D
             expected = {403} if rule.endpoint in forbidden else {200, 302}
             assert answer.status_code in expected, (rule.rule, answer.status_code)
     after = rows(world)
-    exported = {"audit_entries"} if role is not Role.viewer else set()
-    assert {name: found for name, found in after.items() if name not in exported} == {
-        name: found for name, found in before.items() if name not in exported
-    }
+    # Every role leaves traces of the addresses that it saw.
+    assert len(after.pop("audit_entries")) > len(before.pop("audit_entries"))
+    assert after == before
 
 
 def test_a_post_without_its_token_changes_nothing(world: Flask, desk: Callable[..., Desk]) -> None:
