@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
+from notifier.account_requests import AccountRequests
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -91,12 +92,15 @@ def create_app(
     *,
     publish: Publish | None = None,
     publish_runs: Publish | None = None,
+    publish_requests: Publish | None = None,
     kinds: Mapping[str, EmailKind] | None = None,
     templates: Path = ROOT / "templates",
     resolver: Callable[[], Resolver] = DnsResolver,
 ) -> Flask:
-    """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
-    campaign runs; `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
+    """Build a wired application.
+
+    `publish`, `publish_runs` and `publish_requests` replace the broker: for email, for campaign runs, for what the
+    public forms ask for. `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
@@ -114,6 +118,7 @@ def create_app(
     security.init_app(app, settings.public_url)
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds, resolver)
+    _wire_requests(app, settings, publish_requests or (publish and nobody))
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
@@ -338,6 +343,20 @@ def _wire(
     assert results.queued
     assert readers.say_what_nobody_reads
     assert shutdown.stop
+
+
+def _wire_requests(app: Flask, settings: Settings, publish: Publish | None) -> None:
+    publisher: Publisher = app.extensions["notifier.publisher"]
+    outbox = Outbox(publish or (publisher.handle_requests if _has_broker(settings) else never))
+    app.extensions |= {
+        "notifier.request_outbox": outbox,
+        "notifier.account_requests": AccountRequests(
+            db.session,
+            app.extensions["notifier.accounts"],
+            outbox.publish,
+            grace=timedelta(seconds=settings.sweep_grace),
+        ),
+    }
 
 
 def _signup_limits(settings: Settings) -> SignupLimits | None:

@@ -164,6 +164,8 @@ class Settings(BaseSettings):
     first_email_bounces: float = Field(0.2, gt=0, lt=1)
     first_email_window: int = Field(100, ge=10, le=10_000)
     first_emails_per_minute: float = Field(10, ge=0.01, le=1_000_000)
+    #: The public forms are answered at multiples of it, so that the time says nothing; 0: as soon as possible.
+    form_answer_step: Seconds = Field(0.1, ge=0, le=2)
     #: Days without email for an address whose owner says that they did not sign up.
     not_me_days: Annotated[int, Unit("days")] = Field(30, ge=1, le=3650)
     #: How often the sweep runs, and how long a new row may wait before the sweep rings for it.

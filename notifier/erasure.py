@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import audit_log, clock, ledger, suppressions
 from notifier.audit_log import About, Actor
-from notifier.models import Attempt, Notification, Status, User
+from notifier.models import AccountRequest, Attempt, Notification, Status, User
 from notifier.reasons import ReasonCode
 
 #: Stands where an address was.
@@ -23,11 +23,12 @@ class ErasureError(ValueError):
 
 
 def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
-    """Remove this person: account, activities, preferences, and their address from every row. The caller commits.
+    """Remove this person: account, activities, preferences, requests, and their address from every row.
 
-    A suppression stays, without the address (`keys` as in SECRET_KEYS). Raises ErasureError while a mail to
-    them is on its way.
+    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raises ErasureError while
+    a mail to them is on its way.
     """
+    _forget_requests(session, user.identity_key)
     mine = Notification.user_id == user.id
     _forget_rows(session, mine)
     _close(session, user.identity_key, user.id, keys, by)
@@ -42,6 +43,7 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
     Raises ErasureError while an email to them is on its way.
     """
     before = audit_log.erased_at(session, identity_key, keys)
+    _forget_requests(session, identity_key)
     user = session.scalars(select(User).where(User.identity_key == identity_key)).one_or_none()
     if user is not None:
         erase(session, user, keys=keys, by=by)
@@ -50,6 +52,12 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
     _forget_rows(session, func.lower(Notification.recipient) == identity_key)
     _close(session, identity_key, "", keys, by)
     return before
+
+
+def _forget_requests(session: Session, identity_key: str) -> None:
+    """Delete what was asked for with this address. First, because handling one may still add an email: this waits."""
+    asked = delete(AccountRequest).where(AccountRequest.identity_key == identity_key)
+    session.execute(asked, execution_options=_PLAIN)
 
 
 def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:

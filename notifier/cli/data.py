@@ -13,6 +13,7 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from notifier import clock, healthcheck, identity
+from notifier.account_requests import AccountRequests
 from notifier.campaigns.load import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
@@ -102,12 +103,26 @@ def outbox() -> None:
 def sweep(app: Flask) -> None:
     """Enqueue what nobody picked up and give back what a lost worker held; exit 1 where the broker is away."""
     swept = cast("Sweep", app.extensions["notifier.sweep"]).run()
+    requests = _requests(app).sweep()
+    refused = swept.refused + requests.refused
     click.echo(
-        f"enqueued {swept.rung}, given back {swept.lapsed}, expired {swept.expired}, "
-        f"not enqueued because the broker is away {swept.refused}"
+        f"enqueued {swept.rung + requests.enqueued}, given back {swept.lapsed}, expired {swept.expired}, "
+        f"not enqueued because the broker is away {refused}"
     )
-    if swept.refused:
+    if refused:
         sys.exit(1)
+
+
+@outbox.command("retry")
+@with_app
+def retry(app: Flask) -> None:
+    """Try the sign-up requests again that failed too often: `health` counts them."""
+    count = _requests(app).retry_failed()
+    click.echo(f"{count} sign-up requests are tried again.")
+
+
+def _requests(app: Flask) -> AccountRequests:
+    return cast("AccountRequests", app.extensions["notifier.account_requests"])
 
 
 @click.command()

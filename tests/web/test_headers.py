@@ -117,7 +117,7 @@ def test_a_fault_of_ours_shows_nothing_of_the_inside(
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(sqlite_app.extensions["notifier.accounts"], "register", broken)
+    monkeypatch.setattr(sqlite_app.extensions["notifier.account_requests"], "add", broken)
     answer = visitor.sign_up("ada@example.com")
     assert answer.status_code == 500
     assert b"secret detail" not in answer.data
