@@ -1,5 +1,6 @@
 """Which characters cannot be seen. Unicode's category alone does not tell."""
 
+import re
 import unicodedata
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
@@ -7,6 +8,23 @@ ZWNJ, ZWJ = "\u200c", "\u200d"
 BLANKS = frozenset("\ufffd\u115f\u1160\u3164\uffa0\u2800")
 #: Marks that show nothing by themselves: grapheme joiner, Khmer inherent vowels, Mongolian selectors.
 _INVISIBLE_MARKS = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
+
+#: Control characters other than tabs and line breaks, halves of surrogate pairs, and what stands in for a lost
+#: character. Postgres stores no NUL, UTF-8 has no halves, and a terminal obeys some of the others.
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+
+
+def broken_in(text: str) -> str:
+    """Return what is wrong with the first character that no text has, in words for people; empty if there is none."""
+    found = _BROKEN.search(text)
+    if found is None:
+        return ""
+    return f"holds a character that cannot be shown (U+{ord(found[0]):04X}): delete it and type it again"
+
+
+def with_marks(text: str) -> str:
+    """Return `text` with a replacement character, which can be seen and deleted, for each that no text has."""
+    return _BROKEN.sub("\ufffd", text)
 
 
 def is_selector(char: str) -> bool:

@@ -80,7 +80,7 @@ class People(Page):
     def erase(self, pk: int) -> ResponseReturnValue:
         """For good, so the address is typed once more."""
         user: User = get(User, pk)
-        if arguments.field("email", 1000).lower() != user.email.lower():
+        if arguments.typed("email", 1000)[0].lower() != user.email.lower():
             wrong = "This is not the address of this person. Nothing was erased."
             return self.render("admin/erase.html", user=user, wrong=wrong), 400
         settings: Settings = current_app.extensions["notifier.settings"]

@@ -1,4 +1,4 @@
-"""`gunicorn wsgi:app`, and requests that no client of HTTP may send: 400 and a closed connection, never a fault of ours."""
+"""`gunicorn wsgi:app` and requests with broken bodies: 400 and a closed connection, never a fault of ours."""
 
 import os
 import socket
