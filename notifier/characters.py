@@ -32,6 +32,23 @@ def is_selector(char: str) -> bool:
     return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
+def escaped(text: str) -> str:
+    """Return `text` for a terminal: what would be obeyed, or would hide or turn around other text, is shown instead.
+
+    Control characters other than line feeds and tabs, line separators, halves of surrogate pairs and invisible
+    characters become `\\x1b` or `\\u202e`. Joiners and selectors, which emoji and scripts need, stay.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(char.encode("unicode_escape").decode() if _is_harmful(char) else char for char in text)
+
+
+def _is_harmful(char: str) -> bool:
+    if char in "\n\t" or char in (ZWNJ, ZWJ) or is_selector(char):
+        return False
+    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or is_invisible(char) or is_noncharacter(char)
+
+
 def is_noncharacter(char: str) -> bool:
     """A code point that will never be a character."""
     code = ord(char)
