@@ -29,4 +29,4 @@ PROBING = Probing()
 
 def without_addresses(outcome: Outcome) -> str:
     """Return the text of an outcome for a hold. Servers like to quote addresses, and this goes into logs."""
-    return _ADDRESS.sub("<address>", outcome.text)[:MAX_TEXT]
+    return _ADDRESS.sub("<address>", outcome.text[:MAX_TEXT])[:MAX_TEXT]
