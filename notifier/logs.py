@@ -4,10 +4,11 @@ Control characters are escaped by JSON itself, and long values are shortened. Ad
 bodies are never log fields: events name rows by primary key. A log that cannot be written ends no process.
 """
 
+import json
 import logging
 import logging.handlers
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def _shorten(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mutab
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = shortened(value, MAX_TRACEBACK if key == _TRACEBACK else MAX_VALUE)
+        elif isinstance(value, Collection) and len(text := str(value)) > MAX_VALUE:
+            event[key] = shortened(text, MAX_VALUE)
     return event
 
 
@@ -49,6 +52,12 @@ def _name_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mu
     if error is not None:
         event.setdefault("error", type(error).__name__)
     return event
+
+
+def _as_line(event: Any, **options: Any) -> str:
+    """Return an event as JSON in ASCII, on one line, with its control characters escaped."""
+    # DEL is the one control character that JSON does not escape.
+    return json.dumps(event, **options).replace("\x7f", "\\u007f")
 
 
 class _Surviving(logging.Handler):
@@ -118,7 +127,7 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_as_line),
         ],
     )
     handler, problem = _handler(file)

@@ -81,7 +81,7 @@ def bound_of(key: str) -> Bound | None:
 
 
 def seconds(call: Callable[[str], object], text: str, limit: float) -> float:
-    """Return the time of the processor for a call. More than `limit` is measured again, beside a known piece of work."""
+    """Return the processor time of a call. More than `limit` is measured again, beside a known piece of work."""
     begun = time.thread_time()
     call(text)
     taken = time.thread_time() - begun
