@@ -1,5 +1,6 @@
 """`gunicorn wsgi:app` and requests with broken bodies: 400 and a closed connection, never a fault of ours."""
 
+import json
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from notifier.embedded.process import die_with_parent
 from tests.conftest import migrate
 
 ROOT = Path(__file__).parents[2]
+CASES = json.loads((ROOT / "tests" / "data" / "log_injection.json").read_text())
 
 #: Requests to pages that read a form, to pages that read no body, and to none.
 STARTS = ("POST /signup", "POST /admin/sign-in", "POST /u/x", "GET /", "GET /metrics", "POST /healthz")
@@ -106,3 +108,19 @@ def test_a_body_in_chunks_is_read_up_to_its_limit(served: Served) -> None:
     for body in large:
         assert served.say(start, body).startswith(b"HTTP/1.1 413 "), body[:20]
     _assert_calm(served)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_no_head_of_a_request_writes_into_the_log(served: Served, case: dict[str, str]) -> None:
+    text = case["input"].encode()
+    for head in (
+        b"GET /%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /signup HTTP/1.1\r\nHost: %s\r\n\r\n",
+        b"GET /signup HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: %s\r\n\r\n",
+        b"%s /signup HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /signup %s\r\nHost: 127.0.0.1\r\n\r\n",
+    ):
+        answer = served.say(head.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost", 1) % text)
+        assert not answer.startswith(b"HTTP/1.1 5"), (head, answer[:200])
+    _assert_calm(served)
+    assert max(map(len, served.log.read_bytes().splitlines())) < 20_000
