@@ -28,7 +28,8 @@ class Command(click.Group):
         try:
             return super().invoke(context)
         except click.ClickException as error:
-            error.message = escaped(error.message)
+            # Its kind decides how it is shown; only the text changes.
+            error.message = escaped(error.message)  # type: ignore[misc]
             raise
 
 

@@ -76,7 +76,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent) as process,
     ):
         try:
-            assert wait_until(lambda: is_healthy("127.0.0.1", found.port), 30), found.log.read_text()
+            assert wait_until(lambda: is_healthy("127.0.0.1", found.port), 50), found.log.read_text()
             yield found
         finally:
             process.kill()
