@@ -75,6 +75,7 @@ from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.transaction import reads_only
 from notifier.web import errors, security
+from notifier.web.bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.not_me import not_me
@@ -116,6 +117,7 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     # First, so that it sees a form before anything else reads it.
     security.init_app(app, settings.public_url)
+    app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds, resolver)
     _wire_requests(app, settings, publish_requests or (publish and nobody))

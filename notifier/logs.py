@@ -6,10 +6,11 @@ that is there already), so addresses and tokens are replaced in all that is writ
 more has named with `private`. A log that cannot be written ends no process.
 """
 
+import json
 import logging
 import logging.handlers
 import sys
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -56,6 +57,8 @@ def _shorten(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mutab
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = shortened(value, MAX_TRACEBACK if key == _TRACEBACK else MAX_VALUE)
+        elif isinstance(value, Collection) and len(text := str(value)) > MAX_VALUE:
+            event[key] = shortened(text, MAX_VALUE)
     return event
 
 
@@ -84,6 +87,12 @@ def _name_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mu
     if error is not None:
         event.setdefault("error", type(error).__name__)
     return event
+
+
+def _as_line(event: Any, **options: Any) -> str:
+    """Return an event as JSON in ASCII, on one line, with its control characters escaped."""
+    # DEL is the one control character that JSON does not escape.
+    return json.dumps(event, **options).replace("\x7f", "\\u007f")
 
 
 class _Surviving(logging.Handler):
@@ -154,7 +163,7 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_as_line),
         ],
     )
     handler, problem = _handler(file)

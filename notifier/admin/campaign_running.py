@@ -164,7 +164,7 @@ def _slot() -> datetime | None:
 
 def _typed() -> int | None:
     """The number that was typed, with or without separators."""
-    text = "".join(letter for letter in arguments.field("count", 30) if letter not in ",. '\u202f\u00a0")
+    text = "".join(letter for letter in arguments.typed("count", 30)[0] if letter not in ",. '\u202f\u00a0")
     return int(text) if text.isascii() and text.isdecimal() else None
 
 

@@ -90,7 +90,7 @@ class People(Page):
     def erase(self, pk: int) -> ResponseReturnValue:
         """For good, so the address is typed once more."""
         user = _person(pk)
-        if arguments.field("email", 1000).lower() != user.email.lower():
+        if arguments.typed("email", 1000)[0].lower() != user.email.lower():
             wrong = "This is not the address of this person. Nothing was erased."
             _trace(user)
             return self.render("admin/erase.html", user=user, wrong=wrong), 400

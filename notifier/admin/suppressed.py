@@ -45,13 +45,14 @@ class Suppressions(Page):
     @act("/add", Role.editor)
     def add(self) -> ResponseReturnValue:
         """Mail this address no more."""
-        email, note = arguments.field("email", 1000), arguments.field("note", 300)
+        (email, wrong), (note, note_wrong) = arguments.typed("email", 1000), arguments.typed("note", 300)
         try:
             address = _parse(email)
         except AddressError as error:
-            return self._list("", added=email, note=note, wrong=str(error)), 400
-        if not note:
-            return self._list("", added=email, note=note, wrong="Say why, for whoever comes after you."), 400
+            return self._list("", added=email, note=note, wrong=wrong or str(error), note_wrong=note_wrong), 400
+        if note_wrong or not note:
+            note_wrong = note_wrong or "Say why, for those who come after you."
+            return self._list("", added=email, note=note, note_wrong=note_wrong), 400
         new = suppressions.add(
             db.session(), address.identity_key, reason=SuppressionReason.manual, source="operator", evidence=note
         )
@@ -77,10 +78,10 @@ class Suppressions(Page):
     def lift(self, pk: int) -> ResponseReturnValue:
         """Mail it again; the note says why."""
         row = _liftable(pk)
-        note = arguments.field("note", 300)
-        if not note:
+        note, wrong = arguments.typed("note", 300)
+        if wrong or not note:
             _trace(row)
-            return self.render("admin/lift.html", row=row, wrong="Say why it is lifted.", note=""), 400
+            return self.render("admin/lift.html", row=row, wrong=wrong or "Say why it is lifted.", note=note), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
             about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
@@ -90,7 +91,7 @@ class Suppressions(Page):
         flash("The suppression is lifted. The address gets mail again from now on.", "success")
         return redirect(url_for(".index"), 303)
 
-    def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "") -> str:
+    def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "", note_wrong: str = "") -> str:
         query, not_found = select(Suppression), ""
         if email:
             try:
@@ -101,7 +102,7 @@ class Suppressions(Page):
         traces.shown("suppressions", sum(_about(row) is not None for row in listing.rows))
         page: str = self.render(
             "admin/suppressions.html", email=email, not_found=not_found, added=added, note=note, wrong=wrong,
-            listing=listing, may_lift=may_lift,
+            note_wrong=note_wrong, listing=listing, may_lift=may_lift,
         )  # fmt: skip
         return page
 

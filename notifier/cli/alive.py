@@ -4,6 +4,7 @@ import click
 from flask import Flask
 
 from notifier.cli.context import with_app
+from notifier.cli.showing import say
 
 
 @click.command()
@@ -15,6 +16,6 @@ def alive(app: Flask, process: str) -> None:
     Exit 1 only for what a restart of this process may mend. For everything else there is `notifier health`.
     """
     finding = app.extensions["notifier.is_alive"](process)
-    click.echo(f"{finding.name} {finding.detail}")
+    say(f"{finding.name} {finding.detail}")
     if not finding.ok:
         raise SystemExit(1)

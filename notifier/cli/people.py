@@ -9,6 +9,7 @@ from notifier import erasure
 from notifier.addresses import AddressError, parse_address
 from notifier.audit_log import COMMAND_LINE
 from notifier.cli.context import with_app
+from notifier.cli.showing import say
 from notifier.config import Settings
 from notifier.extensions import db
 
@@ -37,5 +38,5 @@ def erase(app: Flask, address: str, yes: bool) -> None:
         raise click.ClickException(str(error)) from error
     db.session.commit()
     if before is not None:
-        click.echo(f"This address was erased before, on {before.astimezone(UTC):%d %b %Y at %H:%M} UTC.")
-    click.echo("Erased. The audit log has an entry about it, without the address.")
+        say(f"This address was erased before, on {before.astimezone(UTC):%d %b %Y at %H:%M} UTC.")
+    say("Erased. The audit log has an entry about it, without the address.")

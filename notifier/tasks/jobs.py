@@ -39,7 +39,7 @@ def deliver_notification(self: Task, pk: int) -> None:
 def handle_account_request(pk: int) -> None:
     """Decide what a sign-up or a request for another link leads to. Running it twice equals running it once.
 
-    The email goes from here: a second way through the broker would take as long as the first, or longer on a busy machine.
+    The email goes from here: a second way through the broker would take as long as the first, or longer.
     """
     with outbox.kept() as keys:
         account_requests().handle(pk)
