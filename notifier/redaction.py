@@ -6,13 +6,12 @@ from urllib.parse import quote, quote_plus
 
 ADDRESS, TOKEN, PRIVATE = "<address>", "<token>", "<private>"
 
-#: Quoted local parts (RFC 5321, section 4.1.2) and all others; the @ may be percent-encoded, as in a link. The bounds
-#: keep a text without any address from being searched again from each of its characters.
-_LOCAL = r"""(?:"[^"]{1,64}"|[^\s<>,;:()\[\]"'=/?&@]{1,192})(?:@|%40)"""
-_NAME = r"""[^\s<>,;:()\[\]"'/?&@]"""
-_ADDRESS = re.compile(rf"{_LOCAL}{_NAME}{{1,255}}")
-#: The same with a dot in the domain: without one it may be the name of a worker, as in celery@host.
-_FULL_ADDRESS = re.compile(rf"{_LOCAL}{_NAME}{{1,255}}?\.{_NAME}{{0,255}}[^\W\d_]")
+_STOP = r"""\s<>,;:()\[\]"'/?&@"""
+#: Quoted local parts (RFC 5321, section 4.1.2) and all others; the @ may be percent-encoded, as in a link. A run of
+#: characters is read from its beginning only and never given back, so that the time grows with the text alone.
+_ADDRESS = re.compile(
+    rf"""(?:"[^"]{{1,64}}+"|(?:(?<![^{_STOP}=])|(?<=%40))(?:[^{_STOP}=%]|%(?!40))++)(?:@|%40)([^{_STOP}]++)"""
+)
 #: payload . timestamp . signature of 32 bytes, see `tokens`; with the dots percent-encoded, too.
 _TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{8,}+(?:\.|%2E)[A-Za-z0-9_-]{1,11}(?:\.|%2E)[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -33,8 +32,15 @@ def redacted(text: str, private: Iterable[str] = ()) -> str:
             if len(form) >= SHORTEST and form in text:
                 text = _word(form).sub(PRIVATE, text)
     if "@" in text or "%40" in text:
-        text = _FULL_ADDRESS.sub(ADDRESS, text)
+        text = _ADDRESS.sub(_full, text)
     return _TOKEN.sub(TOKEN, text)
+
+
+def _full(found: re.Match[str]) -> str:
+    """Replace an address at a domain with a dot. Without one it may be the name of a worker, as in celery@host."""
+    domain = found[1]
+    end = next((place for place in range(len(domain), 0, -1) if domain[place - 1].isalpha()), 0)
+    return ADDRESS + domain[end:] if "." in domain[1:end] else found[0]
 
 
 def _word(value: str) -> re.Pattern[str]:

@@ -3,13 +3,11 @@
 import re
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from notifier.admin import returning
-from notifier.delivery.probing import without_addresses
 from notifier.delivery.smtp.classify import classify
 from notifier.delivery.smtp.outcome import MAX_TEXT, Phase
 from notifier.delivery.smtp.replies import parse_reply
@@ -31,9 +29,11 @@ COLLECTED = Collector()
 
 #: Patterns that are made of what is not known before: in each function its parts are escaped, or collected here.
 DYNAMIC = {
+    "notifier.delivery.smtp.echo:_repeated",
     "notifier.delivery.smtp.echo:_words",
     "notifier.delivery.smtp.phrases:words",
     "notifier.delivery.smtp.rules:_rule",
+    "notifier.redaction:_word",
 }
 
 
@@ -64,16 +64,11 @@ BOUNDS: dict[str, Bound] = {
     "notifier.config:host": SETTING,
     "notifier.config_rules:": SETTING,
     "notifier.delivery.smtp.transport_config:": SETTING,
-    "notifier.delivery.probing:": Bound(MAX_TEXT, lambda text: without_addresses(_outcome(text))),
     "notifier.delivery.smtp.classify:REFUSALS": REPLY,
     "notifier.words.language:_NO_TEXT": Bound(READ, language_of),
     # After it comes the search for advertisements.
     "notifier.web.forms:_LINK": Bound(NAME_LIMIT, _name),
 }
-
-
-def _outcome(text: str) -> Any:
-    return SimpleNamespace(text=text)
 
 
 def bound_of(key: str) -> Bound | None:
