@@ -1,7 +1,7 @@
 """the audit log holds no address: a digest names the person that an entry is about
 
 Revision ID: 0015
-Revises: 0013
+Revises: 0014
 """
 
 import re
