@@ -25,7 +25,8 @@ from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick, close_after
-from notifier.config import ConfigError, Settings, load_settings
+from notifier.config import ConfigError, Settings
+from notifier.config_loading import load_settings
 from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
@@ -66,7 +67,7 @@ from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
+from notifier.tasks import alive, beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
@@ -74,6 +75,7 @@ from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.transaction import reads_only
 from notifier.web import errors, security
+from notifier.web.bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.not_me import not_me
@@ -115,6 +117,7 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     # First, so that it sees a form before anything else reads it.
     security.init_app(app, settings.public_url)
+    app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds, resolver)
     _wire_requests(app, settings, publish_requests or (publish and nobody))
@@ -165,6 +168,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "MAIL_USE_SSL": settings.mail_use_ssl,
         "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
         "MAIL_SMTPUTF8": settings.mail_smtputf8,
+        # How parse_address reads what people type.
+        "ADDRESSES": {"allow_smtputf8": settings.mail_smtputf8, "allow_local": settings.allows_local_addresses},
         # As with Flask-Mail itself: tests send nothing unless they ask for it.
         "MAIL_SUPPRESS_SEND": (settings.notifier_env == "test")
         if settings.mail_suppress_send is None
@@ -326,6 +331,7 @@ def _wire(
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
+        "notifier.is_alive": partial(alive.is_alive, celery, settings),
         "notifier.queues": lambda: peek(celery),
         "notifier.run_now": publisher.run_now,
         "notifier.publisher": publisher,

@@ -35,7 +35,7 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         if not text.strip():
             raise ValidationError("Enter your email address.")
         try:
-            self.address = parse_address(text, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"])
+            self.address = parse_address(text, **current_app.config["ADDRESSES"])
         except AddressError as error:
             raise ValidationError(str(error)) from error
 
