@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.support import quick, rabbitmq
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
+from tests.support.shares import Sharing
 
 #: A Friday noon without any meaning.
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -48,6 +50,10 @@ class _Memory(BytecodeCache):
 
 PAGES = _Memory()
 
+# As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Events go through logging, where pytest captures them and shows them for failures only.
 structlog.configure(
     processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
@@ -63,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Dear folders first; all else in its order (`--no-loadscope-reorder` keeps it)."""
     ranks = {folder: rank for rank, folder in enumerate(DEAR)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | None:
+    """Several processes: see `Sharing`."""
+    return Sharing(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
