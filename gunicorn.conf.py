@@ -8,16 +8,16 @@ import os
 import sys
 
 
-def _number(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        sys.exit(f"{name}: must be a whole number of 1 or more")
+def _number(name: str, default: int, most: int) -> int:
+    text = os.environ.get(name, "").strip() or str(default)
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= most:
+        sys.exit(f"{name}: must be a whole number from 1 to {most}")
     return int(text)
 
 
 worker_class = "gthread"
-workers = _number("WEB_CONCURRENCY", 2)
-threads = _number("WEB_THREADS", 64)
+workers = _number("WEB_CONCURRENCY", 2, 500)
+threads = _number("WEB_THREADS", 64, 1000)
 
 # Once, before the processes fork: they share its memory, all are ready together, and a wrong setting ends the start.
 # New code needs a restart, not a reload (SIGHUP).

@@ -18,7 +18,8 @@ from bench.servers import Sink, Stage, open_sink
 from notifier.embedded.plan import is_healthy
 from notifier.embedded.ports import free_port, wait_until
 
-_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+#: The token in a form of ours.
+FORM_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _HOST = "127.0.0.1"
 
 #: Seconds that one mail may take.
@@ -37,7 +38,7 @@ class Visitor:
         self._connection = http.client.HTTPConnection(_HOST, port, timeout=PATIENCE)
         self._connection.request("GET", "/signup")
         answer = self._connection.getresponse()
-        found = _TOKEN.search(answer.read().decode())
+        found = FORM_TOKEN.search(answer.read().decode())
         if found is None:
             raise ChildError(f"the signup page answers {answer.status} and has no form")
         self._token = found[1]

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
+from notifier.account_requests import AccountRequests
 from notifier.accounts import Accounts
 from notifier.admin import site as admin
 from notifier.campaigns.audit import Audit
@@ -24,7 +25,8 @@ from notifier.campaigns.plan import Planner
 from notifier.campaigns.repair import Repair
 from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick, close_after
-from notifier.config import ConfigError, Settings, load_settings
+from notifier.config import ConfigError, Settings
+from notifier.config_loading import load_settings
 from notifier.database_clock import DatabaseClock
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender
@@ -65,7 +67,7 @@ from notifier.reasons import ReasonCode
 from notifier.schema import Schema
 from notifier.sealing import Sealer
 from notifier.signup_limits import SignupLimits
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
+from notifier.tasks import alive, beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
@@ -73,6 +75,7 @@ from notifier.tasks.publisher import Publisher
 from notifier.tokens import Signer
 from notifier.transaction import reads_only
 from notifier.web import errors, security
+from notifier.web.bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.not_me import not_me
@@ -90,12 +93,15 @@ def create_app(
     *,
     publish: Publish | None = None,
     publish_runs: Publish | None = None,
+    publish_requests: Publish | None = None,
     kinds: Mapping[str, EmailKind] | None = None,
     templates: Path = ROOT / "templates",
     resolver: Callable[[], Resolver] = DnsResolver,
 ) -> Flask:
-    """A wired application. `publish` and `publish_runs` replace the broker, the one for mail and the one for
-    campaign runs; `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
+    """Build a wired application.
+
+    `publish`, `publish_runs` and `publish_requests` replace the broker: for email, for campaign runs, for what the
+    public forms ask for. `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
 
     Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
@@ -111,8 +117,10 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     # First, so that it sees a form before anything else reads it.
     security.init_app(app, settings.public_url)
+    app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
     _bind_extensions(app, settings)
     _wire(app, settings, publish, kinds, resolver)
+    _wire_requests(app, settings, publish_requests or (publish and nobody))
     _wire_campaigns(app, settings, publish_runs or (publish and nobody), kinds)
     _register_doors(app)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
@@ -160,6 +168,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "MAIL_USE_SSL": settings.mail_use_ssl,
         "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
         "MAIL_SMTPUTF8": settings.mail_smtputf8,
+        # How parse_address reads what people type.
+        "ADDRESSES": {"allow_smtputf8": settings.mail_smtputf8, "allow_local": settings.allows_local_addresses},
         # As with Flask-Mail itself: tests send nothing unless they ask for it.
         "MAIL_SUPPRESS_SEND": (settings.notifier_env == "test")
         if settings.mail_suppress_send is None
@@ -321,6 +331,7 @@ def _wire(
         "notifier.sealer": Sealer(settings.secret_keys),
         "notifier.previews": Previews(composer, settings.link_base),
         "notifier.drafts": Drafts(composer, settings.link_base, partial(mail.deliver, key=NO_KEY)),
+        "notifier.is_alive": partial(alive.is_alive, celery, settings),
         "notifier.queues": lambda: peek(celery),
         "notifier.run_now": publisher.run_now,
         "notifier.publisher": publisher,
@@ -334,6 +345,20 @@ def _wire(
     assert results.queued
     assert readers.say_what_nobody_reads
     assert shutdown.stop
+
+
+def _wire_requests(app: Flask, settings: Settings, publish: Publish | None) -> None:
+    publisher: Publisher = app.extensions["notifier.publisher"]
+    outbox = Outbox(publish or (publisher.handle_requests if _has_broker(settings) else never))
+    app.extensions |= {
+        "notifier.request_outbox": outbox,
+        "notifier.account_requests": AccountRequests(
+            db.session,
+            app.extensions["notifier.accounts"],
+            outbox.publish,
+            grace=timedelta(seconds=settings.sweep_grace),
+        ),
+    }
 
 
 def _signup_limits(settings: Settings) -> SignupLimits | None:

@@ -1,5 +1,6 @@
 """Which characters cannot be seen. Unicode's category alone does not tell."""
 
+import re
 import unicodedata
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
@@ -8,10 +9,44 @@ BLANKS = frozenset("\ufffd\u115f\u1160\u3164\uffa0\u2800")
 #: Marks that show nothing by themselves: grapheme joiner, Khmer inherent vowels, Mongolian selectors.
 _INVISIBLE_MARKS = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 
+#: Control characters other than tabs and line breaks, halves of surrogate pairs, and what stands in for a lost
+#: character. Postgres stores no NUL, UTF-8 has no halves, and a terminal obeys some of the others.
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+
+
+def broken_in(text: str) -> str:
+    """Return what is wrong with the first character that no text has, in words for people; empty if there is none."""
+    found = _BROKEN.search(text)
+    if found is None:
+        return ""
+    return f"holds a character that cannot be shown (U+{ord(found[0]):04X}): delete it and type it again"
+
+
+def with_marks(text: str) -> str:
+    """Return `text` with a replacement character, which can be seen and deleted, for each that no text has."""
+    return _BROKEN.sub("\ufffd", text)
+
 
 def is_selector(char: str) -> bool:
     """A variation selector: an emoji in colour, a variant of a Han character."""
     return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
+def escaped(text: str) -> str:
+    """Return `text` for a terminal: what would be obeyed, or would hide or turn around other text, is shown instead.
+
+    Control characters other than line feeds and tabs, line separators, halves of surrogate pairs and invisible
+    characters become `\\x1b` or `\\u202e`. Joiners and selectors, which emoji and scripts need, stay.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(char.encode("unicode_escape").decode() if _is_harmful(char) else char for char in text)
+
+
+def _is_harmful(char: str) -> bool:
+    if char in "\n\t" or char in (ZWNJ, ZWJ) or is_selector(char):
+        return False
+    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or is_invisible(char) or is_noncharacter(char)
 
 
 def is_noncharacter(char: str) -> bool:

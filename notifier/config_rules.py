@@ -1,9 +1,8 @@
 """Rules about settings together, and about what production must not start with. One line for each mistake."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -19,12 +18,6 @@ EXAMPLE_POSTAL_ADDRESS = "Notifier, 1 Example Street, Example Town"
 #: A random key of 32 characters has more different ones than this, in hexadecimal too.
 FEWEST_DIFFERENT = 8
 
-#: Brokers that are tested. `memory` is Celery's own, for tests.
-BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp", "memory")
-
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
-
 
 def is_loopback(host: str) -> bool:
     """Return True if `host` can only be this machine."""
@@ -34,30 +27,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def is_host(text: str) -> bool:
-    """Return True if `text` is a host name (RFC 1123, section 2.1) or an IP address, without scheme or port."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return len(text) <= 253 and bool(_HOST.match(text))
-    return True
-
-
-def port_is_right(url: str) -> bool:
-    """Return False if the port of `url` is not a number from 1 to 65535."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def quoted(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the settings whose value stands in quotes: an env file kept them, and they would become a part of it."""
-    for name, value in values.items():
-        if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            yield f"{name.upper()}: the quotes around it are part of the value: remove them"
 
 
 def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
@@ -75,6 +44,8 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
         yield "MAIL_PROBE_LONGEST: must not be shorter than MAIL_PROBE_FIRST"
     if bool(settings.mail_username) != bool(settings.mail_password):
         yield "MAIL_USERNAME and MAIL_PASSWORD: set both or neither"
+    if settings.notifier_env != "test" and settings.celery_broker_url.startswith("memory:"):
+        yield "CELERY_BROKER_URL: memory:// is for tests: no other process can read from it"
     if not settings.redis_url:
         yield from _limits_without_redis(settings)
 

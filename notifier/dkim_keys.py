@@ -20,7 +20,7 @@ from dkim.util import InvalidTagValueList, parse_tag_value
 #: Bits. RFC 8301 3.2: verifiers refuse fewer than 1024, signers should use 2048 or more.
 MIN_RSA, GOOD_RSA = 1024, 2048
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\n(.+?)\n-----END \1-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,60})-----\n((?:[^-]++|-(?!----))++)(?<=\n)-----END \1-----")
 #: Everything that dkimpy's parser raises for something that is no key.
 _RUBBISH = (UnparsableKeyError, ASN1FormatError, ValueError, IndexError, TypeError, KeyError, AssertionError)
 

@@ -25,7 +25,7 @@ _ENCODED_WORD = re.compile(rb"=\?[A-Za-z0-9-]+\?[bBqQ]\?[!->@-~]*\?=(?=[\s<]|\Z)
 _ADDRESSES = re.compile(rb"^(?:From|To|Cc|Reply-To):(?:[^\r]|\r\n[\t ])*", re.IGNORECASE | re.MULTILINE)
 #: A quoted string; or an address alone, in angle brackets or where a mailbox begins and ends.
 _QUOTED_OR_ADDRESS = re.compile(
-    rb'"(?:[^"\\]|\\.)*"|<[^\s<>"@]+@[A-Za-z0-9.-]+>|(?<=[:,] )[^\s<>"@,]+@[A-Za-z0-9.-]+(?=,|\Z)'
+    rb'"(?:[^"\\]++|\\.)*+"|<[^\s<>"@]+@[A-Za-z0-9.-]+>|(?<=[:,] )[^\s<>"@,]+@[A-Za-z0-9.-]+(?=,|\Z)'
 )
 _UNICODE_BREAKS = re.compile("[\x80-\x9f\u2028\u2029]")
 

@@ -14,7 +14,16 @@ from sqlalchemy.orm import Session
 from notifier import heartbeats, identity, ledger
 from notifier.database_clock import DatabaseClock
 from notifier.held_providers import held_providers
-from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState, Status, TransportState
+from notifier.models import (
+    AccountRequest,
+    Campaign,
+    CampaignRun,
+    CampaignState,
+    Notification,
+    RunState,
+    Status,
+    TransportState,
+)  # fmt: skip
 from notifier.models.notification import FAILED
 from notifier.schema import Schema
 
@@ -68,6 +77,7 @@ def examine(session: Session, now: datetime, schema: Schema | None = None, *, ra
             *findings,
             *_restored(session),
             _ledger(session, now),
+            _requests(session, now),
             *_limited(session, now),
             _unknown(session),
             _failed(session, now),
@@ -126,6 +136,28 @@ def _ledger(session: Session, now: datetime) -> Finding:
     if age > STUCK:
         return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
     return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+
+
+def _requests(session: Session, now: datetime) -> Finding:
+    """Report what the public forms asked for and no worker has handled."""
+    given_up = AccountRequest.given_up()
+    waiting, oldest, failed = session.execute(
+        select(
+            func.count().filter(~given_up),
+            func.min(AccountRequest.created_at).filter(~given_up),
+            func.count().filter(given_up),
+        )
+    ).one()
+    age = (now - oldest).total_seconds() if oldest else 0.0
+    figures = {"waiting": waiting, "oldest_seconds": round(age), "failed": failed}
+    name = "sign-up requests"
+    if failed:
+        detail = f"{failed:,} failed too often (account_request.given_up in the log): then notifier outbox retry"
+        return Finding(name, ok=False, detail=detail, figures=figures)
+    if age > STUCK:
+        detail = f"the oldest waits for {age:.0f} s: does a worker read the queue transactional, and is beat running?"
+        return Finding(name, ok=False, detail=detail, figures=figures)
+    return Finding(name, ok=True, detail=f"{waiting:,} waiting" if waiting else "none is waiting", figures=figures)
 
 
 def _unknown(session: Session) -> Finding:

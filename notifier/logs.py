@@ -1,17 +1,24 @@
 """Logs: one event is one line of JSON, on standard error or in the file that a command was given.
 
 Control characters are escaped by JSON itself, and long values are shortened. Addresses, names, tokens and
-bodies are never log fields: events name rows by primary key. A log that cannot be written ends no process.
+bodies are never log fields: events name rows by primary key. Errors quote them all the same (Postgres repeats the key
+that is there already), so addresses and tokens are replaced in all that is written, and with them what code that knows
+more has named with `private`. A log that cannot be written ends no process.
 """
 
+import json
 import logging
 import logging.handlers
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from notifier.redaction import redacted
 
 #: Characters of one value; a longer one is shortened in the middle, visibly.
 MAX_VALUE = 2000
@@ -23,6 +30,19 @@ MAX_TRACEBACK = 8000
 END_SHARE = 0.75
 
 _TRACEBACK = "exception"
+
+#: Values that no line may hold now.
+_private: ContextVar[tuple[str, ...]] = ContextVar("private", default=())
+
+
+@contextmanager
+def private(values: Iterable[str]) -> Iterator[None]:
+    """Replace these values, such as a person's name, in whatever is logged meanwhile."""
+    token = _private.set((*_private.get(), *sorted(set(values), key=len, reverse=True)))
+    try:
+        yield
+    finally:
+        _private.reset(token)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -37,7 +57,25 @@ def _shorten(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mutab
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = shortened(value, MAX_TRACEBACK if key == _TRACEBACK else MAX_VALUE)
+        elif isinstance(value, Collection) and len(text := str(value)) > MAX_VALUE:
+            event[key] = shortened(text, MAX_VALUE)
     return event
+
+
+def _redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        event[key] = _without_private(value, _private.get())
+    return event
+
+
+def _without_private(value: Any, values: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        return redacted(value, values)
+    if isinstance(value, dict):
+        return {key: _without_private(inner, values) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_private(inner, values) for inner in value]
+    return value
 
 
 def _name_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -49,6 +87,12 @@ def _name_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mu
     if error is not None:
         event.setdefault("error", type(error).__name__)
     return event
+
+
+def _as_line(event: Any, **options: Any) -> str:
+    """Return an event as JSON in ASCII, on one line, with its control characters escaped."""
+    # DEL is the one control character that JSON does not escape.
+    return json.dumps(event, **options).replace("\x7f", "\\u007f")
 
 
 class _Surviving(logging.Handler):
@@ -107,6 +151,7 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_error,
         structlog.processors.format_exc_info,
+        _redact,
         _shorten,
     ]
     structlog.configure(
@@ -118,7 +163,7 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_as_line),
         ],
     )
     handler, problem = _handler(file)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from notifier.addresses import AddressError, parse_address
 from notifier.header_text import NAME_LIMIT, clean_text
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\Z')
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"\Z')
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 _FORM = "write an address, or Name <address>"
 

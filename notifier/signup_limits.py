@@ -5,7 +5,6 @@ digests, never an address. Everything here is part of the caller's transaction.
 """
 
 import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.addresses import abuse_key
+from notifier.digests import keyed_digest
 from notifier.ledger import Why, why
 from notifier.models import Notification, Pace, SignupEmail, Status
 from notifier.providers import provider_of
@@ -90,7 +90,7 @@ class SignupLimits:
         `per_day`: emails to one mailbox; `per_hour`: first emails to one domain of no known provider for one network;
         `bounces`: the share of the last `window` first emails above which they go out at `per_minute`.
         """
-        self._key = keys[-1].encode()
+        self._key = keys[-1]
         self._per_day, self._per_hour = per_day, per_hour
         self._bounces, self._window = bounces, window
         self._pause = timedelta(minutes=1) / per_minute
@@ -231,8 +231,7 @@ class SignupLimits:
         )
 
     def _digest(self, purpose: str, text: str) -> str:
-        key = b"notifier.signup\0" + purpose.encode() + b"\0" + self._key
-        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:32]
+        return keyed_digest(f"notifier.signup\0{purpose}", self._key, text)[:32]
 
     @staticmethod
     def _lock(session: Session, *names: str) -> None:

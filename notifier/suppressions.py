@@ -4,8 +4,6 @@ Of an erased address only a digest with a key is kept. It turns back into a plai
 signs up again: whoever complained once is not mailed because of a new account.
 """
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -14,6 +12,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from notifier.digests import keyed_digest
 from notifier.models import Suppression, SuppressionReason
 
 #: What stands in the place of an erased address begins with this; no address does.
@@ -52,8 +51,7 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
 
 
 def _concealed(identity_key: str, key: str) -> str:
-    digest = hmac.new(b"notifier.suppression\0" + key.encode(), identity_key.encode(), hashlib.sha256)
-    return f"{CONCEALED}{digest.hexdigest()}"
+    return CONCEALED + keyed_digest("notifier.suppression", key, identity_key)
 
 
 def end(session: Session, identity_key: str, now: datetime) -> None:

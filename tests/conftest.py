@@ -25,6 +25,7 @@ from notifier.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
 from tests.support import quick, rabbitmq
+from tests.support.inline import handle_requests
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
@@ -132,6 +133,7 @@ def make_settings(**values: Any) -> Settings:
         "public_url": "http://notifier.test",
         "secret_keys": ["test-key-that-is-long-enough-for-everything"],
         "ratelimit_enabled": False,
+        "form_answer_step": 0,
         "mail_mx_ttl": 0,
     }
     return Given(**defaults | values)
@@ -196,15 +198,21 @@ def empty_postgres(migrated_postgres: str) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Build applications on the test's database; `publish` records keys unless given.
+    """Build applications on the test's database. `publish` takes the place of the broker for email.
+
+    What a form asks for is then handled right after its request, unless `publish_requests` is given too.
 
     None of them configures logging, which counts for the whole process: later tests would read other lines.
     """
     monkeypatch.setattr(logs, "configure", lambda: None)
     apps: list[Flask] = []
 
-    def make(publish: Any = None, **values: Any) -> Flask:
-        app = create_app(make_settings(**{"database_url": database_url} | values), publish=publish)
+    def make(publish: Any = None, publish_requests: Any = None, **values: Any) -> Flask:
+        app = create_app(
+            make_settings(**{"database_url": database_url} | values),
+            publish=publish,
+            publish_requests=publish_requests or (publish and handle_requests),
+        )
         app.jinja_env.bytecode_cache = PAGES
         apps.append(app)
         return app
@@ -257,7 +265,11 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     """An application on SQLite alone, for long tables of cases that do not touch what databases differ in."""
     path = tmp_path / "notifier.db"
     shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-    app = create_app(make_settings(database_url=f"sqlite:///{path}"), publish=lambda keys, bulk: None)
+    app = create_app(
+        make_settings(database_url=f"sqlite:///{path}"),
+        publish=lambda keys, bulk: None,
+        publish_requests=handle_requests,
+    )
     app.jinja_env.bytecode_cache = PAGES
     yield app
     app.extensions["notifier.transport"].close()

@@ -98,6 +98,7 @@ def _check_mailbox(result: Result, scene: Scene, stage: Stage) -> None:
     """One sign-up from each network, all for one mailbox, and whatever the form itself refuses."""
     answers = [_sign_up(stage, VICTIM.format(number), 300 + number) for number in range(NETWORKS)]
     mine = "SELECT status, count(*) FROM notifications WHERE recipient LIKE 'victim+%%' GROUP BY status"
+    wait_until(lambda: not stage.execute("SELECT FROM account_requests"), 10, pause=0.1)
     wait_until(lambda: not {"pending", "sending"} & set(dict(stage.execute(mine))), 10, pause=0.1)
     rows: dict[str, Any] = dict(stage.execute(mine))
     copies = sum(len(mails) for name, mails in scene.sink.look().copies().items() if name.startswith("victim+"))

@@ -69,10 +69,6 @@ def _make_meanwhile(stage: Stage, fleet: Fleet, kind: str, absence: Absence) -> 
     announce(stage, "never")
     people = Signups(fleet)
     people.run(absence.signups, absence.seconds * 0.8, f"away-{kind}-")
-    query = """
-        INSERT INTO preferences (user_id, category, wanted, updated_at)
-        SELECT id, 'news', false, now() FROM users WHERE email LIKE %s ON CONFLICT DO NOTHING"""
-    stage.execute(query, f"away-{kind}-%")
     return people
 
 

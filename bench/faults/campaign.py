@@ -73,7 +73,7 @@ def nobody_else(stage: Stage, users: int, salt: float) -> None:
 
 
 def announce(stage: Stage, policy: str) -> None:
-    """A campaign whose one slot is a moment ahead: the tick makes the run."""
+    """Make a campaign for the people who have an account now. Its slot is a moment ahead: the tick makes the run."""
     now = clock.now()
     values = {
         "name": "news",
@@ -82,7 +82,7 @@ def announce(stage: Stage, policy: str) -> None:
         "settings": WORDS,
         "on_unknown": policy,
         # The other faults need accounts that still have to confirm, so these are not confirmed either.
-        "audience": {"verified": "any"},
+        "audience": {"verified": "any", "user_to": stage.execute("SELECT max(id) FROM users")[0][0]},
     }
     with stage.app.app_context():
         create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)

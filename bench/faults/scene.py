@@ -216,8 +216,10 @@ class Scene:
         return taken
 
     def under_way(self) -> int:
-        """Rows that have not ended."""
-        query = "SELECT count(*) FROM notifications WHERE status IN ('pending', 'sending')"
+        """Count the emails that have not ended, and the sign-ups that no worker has handled."""
+        query = """
+            SELECT (SELECT count(*) FROM notifications WHERE status IN ('pending', 'sending'))
+                 + (SELECT count(*) FROM account_requests)"""
         return int(self.stage.execute(query)[0][0])
 
     def settle(self, seconds: float) -> bool:

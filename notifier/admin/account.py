@@ -81,7 +81,7 @@ class Account(Page):
         if not _right_password(operator):
             return self._setup(WRONG_PASSWORD, 400)
         codes = second_factor.enable(
-            db.session(), operator, secret, arguments.field("code", 20),
+            db.session(), operator, secret, arguments.typed("code", 20)[0],
             sealer=sealer(), by=login.actor(), now=clock.now(),
         )  # fmt: skip
         if codes is None:
@@ -161,7 +161,7 @@ def _new_secret(*, make: bool) -> str | None:
     try:
         return sealer().open(session[_NEW_SECRET])
     except (KeyError, SealError):
-        if not make or request.method != "GET":
+        if not make or request.method not in {"GET", "HEAD"}:
             return None
     secret = second_factor.new_secret()
     session[_NEW_SECRET] = sealer().seal(secret)

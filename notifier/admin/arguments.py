@@ -7,6 +7,8 @@ from flask import request
 from werkzeug.exceptions import BadRequest, NotFound, RequestURITooLarge
 from werkzeug.routing import IntegerConverter
 
+from notifier.characters import broken_in, with_marks
+
 #: Longer queries are not read: the longest of ours has a few hundred characters.
 MAX_QUERY = 8000
 
@@ -79,11 +81,23 @@ def key(name: str) -> int | None:
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
-def field(name: str, longest: int = 500) -> str:
-    """A text from a form without spaces around it. Never a password: see `password`."""
+def typed(name: str, longest: int = 500) -> tuple[str, str]:
+    """Return (the text of a form's input without spaces around it, what is wrong with it or ""). Never a password.
+
+    The text has a mark for each character that cannot be shown, and is all that was typed: for the form once more.
+    """
     value = request.form.get(name, "").strip()
-    if "\0" in value or len(value) > longest:
-        raise BadArgument("This text is too long, or holds a character that no text has. Make it shorter.")
+    if len(value) > longest:
+        return with_marks(value), f"This text is longer than {longest} characters. Shorten it."
+    broken = broken_in(value)
+    return with_marks(value), broken and f"This {broken}."
+
+
+def field(name: str, longest: int = 500) -> str:
+    """A text that a page of ours put into its form: there is no input in which it could be mended."""
+    value, wrong = typed(name, longest)
+    if wrong:
+        raise BadArgument("The form holds something that no page of ours has. Open the page again.")
     return value
 
 

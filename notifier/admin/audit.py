@@ -1,9 +1,14 @@
-"""Audit log: who changed what. Nothing here, or anywhere, changes an entry."""
+"""Audit log: who changed what, and who saw whose address. Nothing here, or anywhere, changes an entry.
+
+The log names operators by key and addresses by digest. This page joins the addresses that operators have now, and
+finds all entries about an address by its digest.
+"""
 
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from notifier.admin import arguments
+from notifier import audit_log
+from notifier.admin import arguments, traces
 from notifier.admin.exports import stream
 from notifier.admin.guard import Page, show
 from notifier.admin.listing import by_key, link
@@ -14,10 +19,12 @@ _COLUMNS = {
     "id": AuditEntry.id,
     "when": AuditEntry.at,
     "who": AuditEntry.actor,
+    "operator's address": Operator.email,
     "from": AuditEntry.ip,
     "what": AuditEntry.action,
     "object": AuditEntry.object_type,
     "object id": AuditEntry.object_id,
+    "about": AuditEntry.person_digest,
     "before": AuditEntry.before,
     "after": AuditEntry.after,
 }
@@ -34,7 +41,7 @@ class AuditLog(Page):
     def index(self) -> ResponseReturnValue:
         """The newest that the filters leave."""
         action, kind, pk = arguments.text("action", 64), arguments.text("object", 32), arguments.text("object_id", 64)
-        who = arguments.key("operator")
+        who, address, wrong = arguments.key("operator"), arguments.text("address"), ""
         query = select(AuditEntry)
         for column, value in (
             (AuditEntry.action, action),
@@ -44,13 +51,21 @@ class AuditLog(Page):
         ):
             if value:
                 query = query.where(column == value)
+        if address:
+            identity_key = traces.identity_of(address)
+            wrong = "" if identity_key else "This is not an email address. Type all of it, such as name@example.com."
+            query = query.where(audit_log.is_about(identity_key or "", traces.keys()))
+        listing = by_key(query, AuditEntry.id)
         page: str = self.render(
             "admin/audit.html",
-            listing=by_key(query, AuditEntry.id),
+            listing=listing,
             action=action,
             kind=kind,
             pk=pk,
             who=who,
+            address=address,
+            wrong=wrong,
+            addresses=audit_log.addresses_of(db.session(), listing.rows),
             # Distinct by the index: there are few, whatever the number of entries.
             actions=db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)).all(),
             operators=db.session.execute(select(Operator.id, Operator.email).order_by(Operator.email)).all(),
@@ -61,4 +76,5 @@ class AuditLog(Page):
     @show("/export.csv", Role.admin)
     def export(self) -> ResponseReturnValue:
         """All of it."""
-        return stream("audit", select(AuditEntry), AuditEntry.id, _COLUMNS, newest_first=True)
+        query = select(AuditEntry).outerjoin(Operator, Operator.id == AuditEntry.operator_id)
+        return stream("audit", query, AuditEntry.id, _COLUMNS, newest_first=True)

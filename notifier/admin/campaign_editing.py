@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from werkzeug.exceptions import NotFound
 
 from notifier import audience, audit_log, clock, periods
-from notifier.admin import arguments, campaign_form, campaign_merge, login, schedule_fields, schedule_preview
+from notifier.admin import campaign_form, campaign_merge, login, schedule_fields, schedule_preview
 from notifier.admin.campaign_form import Form
 from notifier.admin.campaign_merge import Conflict
 from notifier.admin.fields import UNITS, Fields
@@ -236,10 +236,7 @@ def _typed(campaign: Campaign | None) -> Form:
 
 
 def _fields() -> Fields:
-    fields = Fields(request.form.to_dict(flat=False))
-    if fields.too_long():
-        raise arguments.BadArgument("A text is too long, or holds a character that no text has. Make it shorter.")
-    return fields
+    return Fields(request.form.to_dict(flat=False))
 
 
 def _edited() -> Campaign | None:

@@ -150,6 +150,7 @@ def read(
 ) -> Form:
     """The form with what it says, and everything that is wrong with it."""
     form = Form(kind, fields, campaign)
+    form.problems.add_all(fields.broken().items())
     was = {} if campaign is None else editing.written(campaign)
     form.values = _values(fields, kind, form.problems, was, form.kept)
     for name in settings_fields.typed_again(kind.Settings, fields, form.kept, was.get("settings") or {}):

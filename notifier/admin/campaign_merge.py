@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from notifier import audit_log
 from notifier.campaigns.editing import SCHEDULE, Draft, draft, written
 from notifier.campaigns.errors import Invalid
 from notifier.campaigns.overview import in_words
@@ -92,7 +93,10 @@ def _last_change(session: Session, campaign: Campaign) -> tuple[str, datetime]:
         .limit(1)
     )
     entry = session.scalars(query).one_or_none()
-    return ("Somebody", campaign.updated_at) if entry is None else (entry.actor, entry.at)
+    if entry is None:
+        return "Another operator", campaign.updated_at
+    addresses = audit_log.addresses_of(session, [entry])
+    return addresses.get(entry.operator_id or 0, entry.actor), entry.at
 
 
 def _opened(text: str) -> dict[str, Any] | None:

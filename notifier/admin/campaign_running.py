@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from notifier import audit_log, clock
-from notifier.admin import arguments, login
+from notifier.admin import arguments, login, traces
 from notifier.admin.guard import Page, act, get, show
 from notifier.audience import Kinds
 from notifier.campaigns import control
@@ -108,6 +108,7 @@ class Running(Page):
         except CampaignError as error:
             flash(str(error), "error")
             return redirect(url_for(".edit", pk=pk), 302 if request.method == "GET" else 303)
+        traces.shown("plan", len(plan.people) + sum(len(each.people[:2]) for each in plan.left_out), pk=pk)
         page: str = self.render(
             "admin/campaign_run.html",
             campaign=get(Campaign, pk),
@@ -163,7 +164,7 @@ def _slot() -> datetime | None:
 
 def _typed() -> int | None:
     """The number that was typed, with or without separators."""
-    text = "".join(letter for letter in arguments.field("count", 30) if letter not in ",. '\u202f\u00a0")
+    text = "".join(letter for letter in arguments.typed("count", 30)[0] if letter not in ",. '\u202f\u00a0")
     return int(text) if text.isascii() and text.isdecimal() else None
 
 

@@ -101,7 +101,7 @@ class Campaigns(Editing, Running):
     def pause(self, pk: int) -> ResponseReturnValue:
         """Stop its schedule and its open runs."""
         why = arguments.field("reason", 200)
-        return self._switch(pk, "paused", why or f"{login.actor().name} paused it"[:200])
+        return self._switch(pk, "paused", why or f"{login.actor().shown} paused it"[:200])
 
     @show("/<key:pk>/resume", Role.editor)
     def ask_resume(self, pk: int) -> ResponseReturnValue:

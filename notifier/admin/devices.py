@@ -19,8 +19,8 @@ _SALT = "notifier.device"
 
 
 def cookie_name(app: Flask) -> str:
-    """Return the name of the cookie, beside that of the session."""
-    return f"{app.config['SESSION_COOKIE_NAME'].removeprefix('__Host-').removeprefix('__Secure-')}-device"
+    """Return the name of the cookie, beside that of the session and with its prefix: no other host may set either."""
+    return f"{app.config['SESSION_COOKIE_NAME']}-device"
 
 
 def remember(response: Response, operator: Operator) -> Response:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from notifier import audit_log
-from notifier.admin import login
+from notifier.admin import login, traces
 from notifier.extensions import db
 from notifier.transaction import writing
 
@@ -24,7 +24,8 @@ _STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
 _FORMULA = re.compile(rf"[\t\r\n]|\s*[{_STARTS}]")
 
 #: The same where a spreadsheet of another language begins a new cell.
-_NEXT_CELL = re.compile(rf"([;|\t\r\n][\s\"']*)(?=[{_STARTS}])")
+#: A run is taken as a whole, whatever follows it: a long one is then looked at once.
+_NEXT_CELL = re.compile(rf"([;|\t\r\n][\s\"';|]*+)([{_STARTS}])?")
 
 #: Excel reads a file without it in the code page of its machine, and garbles names.
 BOM = "\ufeff"
@@ -45,7 +46,7 @@ def cell(value: object) -> str:
     text = str(value).replace("\0", "")
     if _NUMBER.fullmatch(text):
         return text
-    safe = _NEXT_CELL.sub(r"\1'", text)
+    safe = _NEXT_CELL.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[1], text)
     return f"'{safe}" if safe != text or _FORMULA.match(text) else text
 
 
@@ -79,8 +80,9 @@ def stream(
     if request.method == "GET":
         with writing(db.session) as session:
             audit_log.record(
-                session, login.actor(), f"{name}.exported", object_type=name, after={"filter": request.args.to_dict()}
-            )
+                session, login.actor(), f"{name}.exported", object_type=name, about=traces.searched(),
+                after={"filter": traces.searched_by()},
+            )  # fmt: skip
     # Plain values: objects would take four times as long.
     plain = query.with_only_columns(key, *columns.values()).order_by(key.desc() if newest_first else key).limit(CHUNK)
     pages = _rows(plain, key, newest_first=newest_first)

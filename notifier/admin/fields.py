@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from notifier import periods
+from notifier.characters import broken_in, with_marks
 
 #: Units that people choose for a length of time, in seconds.
 UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
@@ -14,10 +15,11 @@ LONGEST = 60_000
 
 
 class Fields:
-    """The texts of a form by the names of its inputs."""
+    """The texts of a form by the names of its inputs, with a mark for each character that cannot be shown."""
 
     def __init__(self, texts: Mapping[str, Sequence[str]]) -> None:
-        self._texts = {name: list(values) for name, values in texts.items()}
+        self._texts = {name: list(map(with_marks, values)) for name, values in texts.items()}
+        self._broken = {name: broken for name, values in texts.items() if (broken := _broken(values))}
 
     def one(self, name: str, default: str = "") -> str:
         """The text of an input, without spaces around it."""
@@ -32,9 +34,16 @@ class Fields:
         """Whether a box is ticked."""
         return bool(self.one(name))
 
-    def too_long(self) -> bool:
-        """Whether a text is longer than anything we have, or holds a character that no text has."""
-        return any("\0" in text or len(text) > LONGEST for texts in self._texts.values() for text in texts)
+    def broken(self) -> Mapping[str, str]:
+        """Return what is wrong with texts as such, whatever they are for, by the names of their inputs."""
+        return self._broken
+
+
+def _broken(values: Sequence[str]) -> str:
+    if any(len(value) > LONGEST for value in values):
+        return f"This text is longer than {LONGEST:,} characters. Shorten it."
+    found = next(filter(None, map(broken_in, values)), "")
+    return found and f"This {found}."
 
 
 class Problems:

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from werkzeug.exceptions import Forbidden
 
-from notifier.admin import arguments, login
+from notifier.admin import arguments, login, traces
 from notifier.extensions import db
 from notifier.models import Role
 
@@ -72,8 +72,10 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return None
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call it once; whatever it raises is what people get to see in the log."""
-        return fn(self, *args, **kwargs)
+        """Call it once; its error reaches the log as it is. A page that shows addresses leaves its trace afterwards."""
+        answer = fn(self, *args, **kwargs)
+        traces.store()
+        return answer
 
     def is_accessible(self) -> bool:
         """For the menu."""

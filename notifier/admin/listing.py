@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from sqlalchemy import Select
@@ -72,4 +73,6 @@ def link(**changes: Any) -> str:
     """This page with other arguments; None takes one away."""
     arguments_now: Mapping[str, Any] = {**request.args.to_dict(), **changes}
     kept = {name: value for name, value in arguments_now.items() if value not in (None, "")}
-    return url_for(request.endpoint or "", **(request.view_args or {}), **kept)
+    # Never as arguments of `url_for`: some names in an address are those of its own parameters.
+    page = url_for(request.endpoint or "", **(request.view_args or {}))
+    return f"{page}?{urlencode(kept)}" if kept else page

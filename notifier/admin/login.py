@@ -5,7 +5,7 @@ from flask import Flask, g, has_request_context, request, session
 from flask_login import LoginManager, current_user, login_user
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clients, clock
+from notifier import audit_log, clients, clock
 from notifier.audit_log import Actor
 from notifier.extensions import db
 from notifier.models import Operator, Role
@@ -20,6 +20,9 @@ _COOKIE_KEY = "_user_id"
 
 #: What a page fetches by itself says so: it is no sign of a person.
 POLL_HEADER = "X-Poll"
+
+#: The actor of what happens before a sign-in.
+NOT_SIGNED_IN = "not signed in"
 
 _RANKS = {role.value: rank for rank, role in enumerate((Role.viewer, Role.editor, Role.admin))}
 
@@ -101,16 +104,16 @@ def may(role: Role) -> bool:
 
 
 def actor() -> Actor:
-    """Whoever asks, for the audit log."""
+    """Return the operator who asks, for the audit log."""
     operator = current()
     if operator is None:
-        return Actor("nobody", ip=clients.address())
-    return Actor(operator.email, operator.id, clients.address())
+        return Actor(NOT_SIGNED_IN, ip=clients.address())
+    return audit_log.operator(operator, clients.address())
 
 
 def sign_in(operator: Operator, how: str) -> None:
     """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
-    by = Actor(operator.email, operator.id, clients.address())
+    by = audit_log.operator(operator, clients.address())
     held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
     db.session.commit()
     forget()

@@ -7,13 +7,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from notifier import audit_log, clock, ledger
-from notifier.admin import arguments, login
+from notifier.addresses import identity_of
+from notifier.admin import arguments, login, traces
 from notifier.admin.exports import stream
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import link
 from notifier.admin.search import Search
+from notifier.audit_log import About
 from notifier.delivery.preview import PreviewError, Previews
 from notifier.emails import KINDS
+from notifier.erasure import ERASED
 from notifier.extensions import db
 from notifier.models import Attempt, Campaign, Notification, Role, Status
 from notifier.reasons import ReasonCode
@@ -58,10 +61,12 @@ class Notifications(Page):
         if search.pk is not None and request.args.get("id"):
             get(Notification, search.pk)
             return redirect(url_for(".detail", pk=search.pk))
+        listing = search.listing()
+        traces.shown("notifications", len(listing.rows))
         page: str = self.render(
             "admin/notifications.html",
             search=search,
-            listing=search.listing(),
+            listing=listing,
             statuses=[str(status) for status in Status],
             kinds=sorted(KINDS),
             campaigns=db.session.execute(select(Campaign.id, Campaign.title).order_by(Campaign.title)).all(),
@@ -83,6 +88,7 @@ class Notifications(Page):
         ).all()
         campaign = db.session.get(Campaign, row.campaign_id) if row.campaign_id else None
         preview, trouble = _preview(pk)
+        _trace(row)
         page: str = self.render(
             "admin/notification.html", row=row, attempts=attempts, campaign=campaign, preview=preview, trouble=trouble
         )
@@ -91,7 +97,7 @@ class Notifications(Page):
     @show("/<key:pk>/mail")
     def mail(self, pk: int) -> ResponseReturnValue:
         """The mail alone, for the frame."""
-        get(Notification, pk)
+        _trace(get(Notification, pk))
         preview, trouble = _preview(pk)
         answer = Response(preview.html if preview else f"<p>{trouble}</p>", mimetype="text/html")
         answer.headers["Content-Security-Policy"] = MAIL_CSP
@@ -105,29 +111,39 @@ class Notifications(Page):
         if decision not in DECISIONS or row.status != Status.unknown:
             flash("This mail needs no decision any more.", "warning")
             return redirect(url_for(".detail", pk=pk))
+        _trace(row)
         page: str = self.render("admin/decide.html", row=row, decision=decision)
         return page
 
     @act("/<key:pk>/decide/<decision>", Role.editor)
     def decide(self, pk: int, decision: str) -> ResponseReturnValue:
         """Send again, or take as sent. Only where nobody can know; of two people one decides."""
-        get(Notification, pk)
+        row: Notification = get(Notification, pk)
         to = DECISIONS.get(decision)
         if to is None:
             raise arguments.BadArgument("There is no such decision.")
         by = login.actor()
         code = ReasonCode.decided_resend if to is Status.pending else ReasonCode.decided_sent
-        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.name)
+        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.shown)
         if moved:
             audit_log.record(
                 db.session(), by, "notification.decided", object_type="notification", object_id=pk,
-                before={"status": str(Status.unknown)}, after={"status": str(to)},
+                about=_about(row), before={"status": str(Status.unknown)}, after={"status": str(to)},
             )  # fmt: skip
         db.session.commit()
         said = "Decided. " + ("It is sent again within seconds." if to is Status.pending else "It counts as sent.")
         flash(said if moved else "Another operator was quicker: this email needs no decision any more.",
               "success" if moved else "warning")  # fmt: skip
         return redirect(url_for(".detail", pk=pk), 303)
+
+
+def _about(row: Notification) -> About | None:
+    return None if row.recipient == ERASED else traces.about(identity_of(row.recipient))
+
+
+def _trace(row: Notification) -> None:
+    person = _about(row)
+    traces.shown("notification", int(person is not None), pk=row.id, person=person)
 
 
 def _preview(pk: int) -> tuple[Any, str]:

@@ -83,7 +83,7 @@ class Runs(Page):
 
         def stop(run: CampaignRun) -> bool:
             return control.pause_run(
-                db.session(), run, ReasonCode.paused_by_hand, why=f"{login.actor().name} paused it"
+                db.session(), run, ReasonCode.paused_by_hand, why=f"{login.actor().shown} paused it"
             )
 
         return self._switch(pk, "run.paused", stop, "Paused. What is on the wire this moment still goes.")
@@ -158,7 +158,7 @@ class Runs(Page):
         """What is not sent yet never is."""
 
         def end(run: CampaignRun) -> bool:
-            return control.cancel_run(db.session(), run, reason=f"{login.actor().name} cancelled it")
+            return control.cancel_run(db.session(), run, reason=f"{login.actor().shown} cancelled it")
 
         words = "Cancelled. It sends nothing more. People whom it did not reach can be reached by a later run."
         return self._switch(pk, "run.cancelled", end, words, lambda: _follow().cancelled([pk]))

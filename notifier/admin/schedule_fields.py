@@ -31,7 +31,9 @@ DAYS = {str(day): f"the {day}." for day in range(1, 32)} | {LAST: "the last day"
 
 #: Where the clock counts.
 _TIMED = frozenset({"daily", "weekly", "monthly"})
-_SIMPLE = re.compile(r"(\d{1,2}) (\d{1,2}) (\*|\d{1,2}|L) \* (\*|[0-7](?:-[0-7])?(?:,[0-7](?:-[0-7])?)*)\Z", re.ASCII)
+_SIMPLE = re.compile(
+    r"(\d{1,2}) (\d{1,2}) (\*|\d{1,2}|L) \* (\*|[0-7](?:-[0-7])?(?:,[0-7](?:-[0-7])?){0,20})\Z", re.ASCII
+)
 
 
 def shown(values: Mapping[str, Any]) -> dict[str, list[str]]:

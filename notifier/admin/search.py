@@ -49,7 +49,7 @@ class Search:
 
     def _with_user(self) -> "Search":
         try:
-            key = parse_address(self.email, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+            key = parse_address(self.email, **current_app.config["ADDRESSES"]).identity_key
         except AddressError as error:
             return replace(self, wrong=str(error))
         user_id = db.session.scalar(select(User.id).where(User.identity_key == key))

@@ -78,7 +78,7 @@ def check_code() -> ResponseReturnValue:
         flash("That took too long. Sign in again.", "warning")
         return redirect(url_for("sign_in.form"), 303)
     operator, target = half
-    typed, now, current = arguments.field("code", 100), clock.now(), db.session()
+    typed, now, current = arguments.typed("code", 100)[0], clock.now(), db.session()
     if second_factor.accept_code(current, operator, typed, sealer=sealer(), now=now):
         return _welcome(operator, "password and code", returning.local(target))
     if second_factor.accept_recovery_code(current, operator, typed, now=now):
@@ -133,7 +133,7 @@ def _failed(what: str, email: str) -> None:
     except ValueError:
         known = None
     ip = clients.address()
-    by = Actor(known.email, known.id, ip) if known else Actor("nobody", ip=ip)
+    by = audit_log.operator(known, ip) if known else Actor(login.NOT_SIGNED_IN, ip=ip)
     audit_log.record(
         db.session(), by, "operator.sign_in_failed", object_type="operator", object_id=known.id if known else "",
         after={"wrong": what},

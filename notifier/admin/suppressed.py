@@ -3,13 +3,15 @@
 from flask import current_app, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from werkzeug.exceptions import Forbidden
 
 from notifier import audit_log, suppressions
 from notifier.addresses import Address, AddressError, parse_address
-from notifier.admin import arguments, login
+from notifier.admin import arguments, login, traces
 from notifier.admin.exports import stream
 from notifier.admin.guard import Page, act, get, show
 from notifier.admin.listing import by_key
+from notifier.audit_log import About
 from notifier.extensions import db
 from notifier.models import Role, Suppression, SuppressionReason
 
@@ -43,20 +45,22 @@ class Suppressions(Page):
     @act("/add", Role.editor)
     def add(self) -> ResponseReturnValue:
         """Mail this address no more."""
-        email, note = arguments.field("email", 1000), arguments.field("note", 300)
+        (email, wrong), (note, note_wrong) = arguments.typed("email", 1000), arguments.typed("note", 300)
         try:
             address = _parse(email)
         except AddressError as error:
-            return self._list("", added=email, note=note, wrong=str(error)), 400
-        if not note:
-            return self._list("", added=email, note=note, wrong="Say why, for whoever comes after you."), 400
+            return self._list("", added=email, note=note, wrong=wrong or str(error), note_wrong=note_wrong), 400
+        if note_wrong or not note:
+            note_wrong = note_wrong or "Say why, for those who come after you."
+            return self._list("", added=email, note=note, note_wrong=note_wrong), 400
         new = suppressions.add(
             db.session(), address.identity_key, reason=SuppressionReason.manual, source="operator", evidence=note
         )
         if new:
             audit_log.record(
                 db.session(), login.actor(), "suppression.added", object_type="suppression",
-                object_id=_pk(address.identity_key), after={"reason": str(SuppressionReason.manual), "note": note},
+                object_id=_pk(address.identity_key), about=traces.about(address.identity_key),
+                after={"reason": str(SuppressionReason.manual), "note": note},
             )  # fmt: skip
         db.session.commit()
         flash(f"{email} gets no mail from now on." if new else f"{email} was suppressed already.", "success")
@@ -65,41 +69,75 @@ class Suppressions(Page):
     @show("/<key:pk>/lift", Role.editor)
     def ask_lift(self, pk: int) -> ResponseReturnValue:
         """What lifting means."""
-        page: str = self.render("admin/lift.html", row=get(Suppression, pk), wrong="", note="")
+        row = _liftable(pk)
+        _trace(row)
+        page: str = self.render("admin/lift.html", row=row, wrong="", note="")
         return page
 
     @act("/<key:pk>/lift", Role.editor)
     def lift(self, pk: int) -> ResponseReturnValue:
         """Mail it again; the note says why."""
-        row: Suppression = get(Suppression, pk)
-        note = arguments.field("note", 300)
-        if not note:
-            return self.render("admin/lift.html", row=row, wrong="Say why it is lifted.", note=""), 400
+        row = _liftable(pk)
+        note, wrong = arguments.typed("note", 300)
+        if wrong or not note:
+            _trace(row)
+            return self.render("admin/lift.html", row=row, wrong=wrong or "Say why it is lifted.", note=note), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
-            before={"reason": row.reason, "source": row.source}, after={"note": note},
+            about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
         )  # fmt: skip
         suppressions.lift(db.session(), row)
         db.session.commit()
         flash("The suppression is lifted. The address gets mail again from now on.", "success")
         return redirect(url_for(".index"), 303)
 
-    def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "") -> str:
+    def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "", note_wrong: str = "") -> str:
         query, not_found = select(Suppression), ""
         if email:
             try:
                 query = query.where(Suppression.identity_key == _parse(email).identity_key)
             except AddressError as error:
                 query, not_found = query.where(Suppression.id < 0), str(error)
+        listing = by_key(query, Suppression.id)
+        traces.shown("suppressions", sum(_about(row) is not None for row in listing.rows))
         page: str = self.render(
             "admin/suppressions.html", email=email, not_found=not_found, added=added, note=note, wrong=wrong,
-            listing=by_key(query, Suppression.id),
+            note_wrong=note_wrong, listing=listing, may_lift=may_lift,
         )  # fmt: skip
         return page
 
 
+class NotForEditors(Forbidden):
+    """A complaint says that this person does not want our email: to send it again takes more than an editor."""
+
+    for_people = (
+        "This address reported our email as spam, so only an admin can lift its suppression. Ask one, and say why."
+    )
+
+
+def may_lift(row: Suppression) -> bool:
+    """Return whether the operator who asks may lift this suppression."""
+    return login.may(Role.admin if row.reason == SuppressionReason.complaint else Role.editor)
+
+
+def _liftable(pk: int) -> Suppression:
+    row: Suppression = get(Suppression, pk)
+    if not may_lift(row):
+        raise NotForEditors
+    return row
+
+
+def _about(row: Suppression) -> About | None:
+    return None if row.identity_key.startswith(suppressions.CONCEALED) else traces.about(row.identity_key)
+
+
+def _trace(row: Suppression) -> None:
+    person = _about(row)
+    traces.shown("suppression", int(person is not None), pk=row.id, person=person)
+
+
 def _parse(email: str) -> Address:
-    return parse_address(email, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"])
+    return parse_address(email, **current_app.config["ADDRESSES"])
 
 
 def _pk(identity_key: str) -> int:

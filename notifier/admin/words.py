@@ -54,6 +54,8 @@ class Templates(Page):
         """A new version, unless something is wrong with it or somebody else was first."""
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = words_form.typed(), db.session(), login.actor()
+        if typed.mistake is not None:
+            return self._page(campaign, typed, mistake=typed.mistake)
         now_there = wording.current(session, campaign)
         same = now_there is not None and wording.written(now_there) == typed.words
         if now_there is not None and same and typed.change is Change.correction:
@@ -129,6 +131,8 @@ class Templates(Page):
         """One mail as it is typed, to whoever asks for it. It is in nobody's count."""
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = words_form.typed(), db.session(), login.actor()
+        if typed.mistake is not None:
+            return self._page(campaign, typed, mistake=typed.mistake)
         try:
             message = words_mail.message_of(campaign, typed.words, typed.person, typed.example)
             with limiter.limit(TESTS, key_func=lambda: f"operator {by.operator_id}", scope="words-test"):
@@ -144,12 +148,12 @@ class Templates(Page):
         )
         # No transaction spans SMTP.
         session.commit()
-        outcome = words_mail.drafts().send(message, by.name)
+        outcome = words_mail.drafts().send(message, by.address)
         campaign = get(Campaign, pk)
         if outcome.decision is not Decision.ACCEPTED:
             said = " ".join(map(str, filter(None, (outcome.code, outcome.text))))
             return self._page(campaign, typed, trouble=f"The test was not accepted: {said or outcome.decision}")
-        return self._page(campaign, typed, done=f"Sent to {by.name}. Look in your inbox for “[Test]”.")
+        return self._page(campaign, typed, done=f"Sent to {by.address}. Look in your inbox for “[Test]”.")
 
     @show("/<key:pk>/versions")
     def versions(self, pk: int) -> ResponseReturnValue:

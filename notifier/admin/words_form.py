@@ -32,19 +32,25 @@ class Typed:
     change: Change = Change.correction
     #: Emails that wait get it too.
     move: bool = True
+    #: What is wrong with the texts beside the content.
+    mistake: "Mistake | None" = None
 
 
 def typed() -> Typed:
     """The form. What is wrong with the words is said later, beside them."""
     seen = request.form.get("seen", "")
+    note, note_wrong = arguments.typed("note", 300)
+    person, person_wrong = arguments.typed("person", 320)
+    wrong = {"note": note_wrong, "person": person_wrong}
     return Typed(
         Words.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
-        arguments.field("note", 300),
-        arguments.field("person", 320),
+        note,
+        person,
         int(seen) if seen.isdecimal() and len(seen) < 19 else 0,
         example(request.form.get("example", "")),
         change(),
         request.form.get("move", "") == "yes",
+        next((Mistake(name, words) for name, words in wrong.items() if words), None),
     )
 
 

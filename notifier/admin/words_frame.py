@@ -29,7 +29,7 @@ VIEWS = {
 
 _DARK = re.compile(r"@media\s*\(\s*prefers-color-scheme:\s*dark\s*\)")
 _SCHEME = re.compile(r'(<meta name="(?:supported-)?color-schemes?" content=")light dark"')
-_BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
+_BODY = re.compile(r"<body[^<>]*>", re.IGNORECASE)
 
 _PLAIN = Markup(
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title><style>'

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from notifier import clock
 from notifier.addresses import AddressError, parse_address
-from notifier.admin import arguments
+from notifier.admin import arguments, traces
 from notifier.admin.guard import found
 from notifier.audience import Kinds
 from notifier.campaigns import wording
@@ -86,12 +86,13 @@ def message_of(campaign: Campaign, words: Words, person: str, example: Example =
     if not person:
         return drafts().example(kind, words, example)
     try:
-        key = parse_address(person, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+        key = parse_address(person, **current_app.config["ADDRESSES"]).identity_key
     except AddressError as error:
         raise PreviewError(str(error)) from None
     user_id = session.scalar(select(User.id).where(User.identity_key == key))
     if user_id is None:
         raise PreviewError("Nobody has this address. Look for typing mistakes.")
+    traces.shown("preview", 1, pk=user_id, person=traces.about(key))
     now = clock.now()
     occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())
     return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), words)

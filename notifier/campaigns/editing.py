@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from notifier import periods
 from notifier.audience import Audience, AudienceError, Kinds, lines_of
 from notifier.audience.occasions import campaign_kind
+from notifier.campaigns.broken_texts import broken_texts
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.runs import Planned, add_runs, changed
 from notifier.campaigns.slots import ready_at, schedule_of
@@ -163,9 +164,10 @@ def _checked(
         found = [_problem(line) for line in lines_of(error)]
         told = {field.partition(".")[0] for field, _ in found}
         # All mistakes at once: what is wrong elsewhere does not hide these.
-        found += [each for each in _kind_problems(values, kinds) if each[0].partition(".")[0] not in told]
+        others = [*broken_texts(values), *_kind_problems(values, kinds)]
+        found += [each for each in others if each[0].partition(".")[0] not in told]
         raise Invalid(found) from None
-    problems = [*_kind_problems(draft.model_dump(), kinds), *_policy_problems(draft)]
+    problems = [*broken_texts(values), *_kind_problems(draft.model_dump(), kinds), *_policy_problems(draft)]
     columns = draft.model_dump(mode="python")
     try:
         schedule = check(**{field: columns[field] for field in SCHEDULE}, anchor=created_at or now)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock, ledger, stopping
 from notifier.audience import AudienceError, CampaignOccasion, Kinds
-from notifier.campaigns.runs import USELESS
+from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.ledger import Debt, Made
 from notifier.models import Campaign, CampaignRun, Notification, RunState, User
@@ -85,18 +85,17 @@ class Expansion:
         return max(size // 2, min(LEAST, self.chunk)) if took > SLOW else size
 
     def _step(self, session: Session, run_id: int, size: int, *, first: bool) -> _Step | None:
+        # Locked: two runs of one campaign at a time would tell a recipient of a digest the same things twice.
+        campaign = lock_campaign(session, run_id)
         query = select(CampaignRun).where(
             CampaignRun.id == run_id, CampaignRun.state.in_((RunState.due, RunState.expanding))
         )
         query = query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
         run = session.scalars(query).one_or_none()
-        if run is None:
+        if run is None or campaign is None:
             return None
         run.touched_at = now = clock.now()
         try:
-            # Locked: two runs of one campaign at a time would tell a reader of a digest the same things twice.
-            lock = {"key_share": True}
-            campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
             if run.state == RunState.due:
                 run.words_id, run.edition = campaign.words_id, campaign.edition
             occasion = audience.occasion_of_run(campaign, run, self._kinds)

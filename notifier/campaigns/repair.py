@@ -32,7 +32,7 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.evidence import Seen
 from notifier.campaigns.expand import candidates, owe_between
 from notifier.campaigns.finding import occasion_in, run_with
-from notifier.campaigns.runs import USELESS
+from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
 from notifier.reasons import ReasonCode
 from notifier.transaction import reading, transaction
@@ -157,10 +157,9 @@ class Repair:
         after = 0
         while True:
             with transaction(self._session) as session:
-                run = find_run(session, run_id)
-                # As the expansion does: two at a time would tell a reader of a digest the same things twice.
-                lock = {"key_share": True}
-                campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True, with_for_update=lock)
+                # As the expansion does: two at a time would tell a recipient of a digest the same things twice.
+                campaign, run = lock_campaign(session, run_id), find_run(session, run_id)
+                assert campaign is not None  # a run cannot be without it: there is a foreign key
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
                 occasion = occasion_in(campaign, run, self._kinds)

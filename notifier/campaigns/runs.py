@@ -83,6 +83,17 @@ def changed(session: Session, statement: Update) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
+def lock_campaign(session: Session, run_id: int) -> Campaign | None:
+    """Return the campaign of this run, locked until the transaction ends; None if there is no such run.
+
+    Lock the campaign before its run, as every command of an operator does: in the other order, an expansion and a
+    "cancel" would wait for each other, and the database would end one of them with an error.
+    """
+    query = select(Campaign).join(CampaignRun, CampaignRun.campaign_id == Campaign.id).where(CampaignRun.id == run_id)
+    query = query.with_for_update(of=Campaign, key_share=True).execution_options(populate_existing=True)
+    return session.scalars(query).one_or_none()
+
+
 def run_of(session: Session, run_id: int, *, lock: bool = False) -> CampaignRun | None:
     """The run as it is in the database now; with `lock`, nobody else changes it until the transaction ends."""
     query = select(CampaignRun).where(CampaignRun.id == run_id)

@@ -79,7 +79,7 @@ def decide(session: Callable[[], Session], which: Which, to: Status, *, by: Acto
     with transaction(session) as current:
         where = _matching(current, which)
         runs = set(current.scalars(select(_N.run_id).where(*where).distinct())) - {None}
-        moved = ledger.decide_unknown(current, where, to, now=now, operator=by.name)
+        moved = ledger.decide_unknown(current, where, to, now=now, operator=by.shown)
         if moved and to is Status.pending:
             _reopen(current, runs)
         if moved:

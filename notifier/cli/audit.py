@@ -17,7 +17,7 @@ from notifier.campaigns.evidence import Seen, Told, from_file, from_inbox
 from notifier.campaigns.repair import Damage, Repair
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
-from notifier.cli.showing import cell, plain, progress, show, tell
+from notifier.cli.showing import cell, plain, progress, say, show, tell
 
 #: Findings that a table shows of each sort; programs get more.
 LINES = 20
@@ -88,37 +88,37 @@ def _show(report: Report) -> None:
         for run in report.runs
     ]
     show(("run", "campaign", "slot", "state", "planned", "mails", "of them waiting", "missing rows"), rows)
-    click.echo(f"Recipients with the same mail twice: {report.twice:,}")
+    say(f"Recipients with the same mail twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)
     if report.beside is not None:
         _show_beside(report.beside)
     if report.restored:
-        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
-    click.echo("It adds up." if report.ok else "It does not add up.")
+        say(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
+    say("It adds up." if report.ok else "It does not add up.")
 
 
 def _show_beside(beside: Beside) -> None:
-    click.echo(
+    say(
         f"Rows compared: {beside.rows:,}; copies there: {beside.copies:,}, "
         f"of them explained by lost connections: {beside.explained:,}; in doubt, and there: {beside.arrived:,}"
     )
     if beside.under_way:
-        click.echo(f"Mails under way right now: {beside.under_way:,}. Audit again when they are at rest.")
+        say(f"Mails under way right now: {beside.under_way:,}. Audit again when they are at rest.")
     sorts = {
         "sent, says the ledger, but not there": beside.missing,
         "more copies than there can be": beside.extra,
         "there, but the ledger does not know it": beside.strangers,
     }
     for what, found in sorts.items():
-        click.echo(f"{what[0].upper()}{what[1:]}: {found.count:,}")
+        say(f"{what[0].upper()}{what[1:]}: {found.count:,}")
         rows = [
             (each.notification_id or "", each.status, each.recipient, each.copies, each.message_id)
             for each in found.named[:LINES]
         ]
         show(("mail", "status", "recipient", "copies", "Message-ID"), [tuple(map(_as_is, row)) for row in rows])
         if found.count > LINES:
-            click.echo(f"… and {found.count - LINES:,} more")
+            say(f"… and {found.count - LINES:,} more")
 
 
 def _as_is(value: object) -> str:
@@ -162,14 +162,14 @@ def repair_(
     if as_json:
         tell({"damage": plain(damage), "repaired": plain(done)})
         return
-    click.echo(
+    say(
         f"People who are owed the mail now: {done.owed:,}; mails rung for: {done.rung:,}; "
         f"taken as sent: {done.arrived:,}; to be sent again: {done.again:,}"
     )
 
 
 def _show_damage(damage: Damage) -> None:
-    click.echo(f"Run {damage.run_id} of {damage.campaign}")
+    say(f"Run {damage.run_id} of {damage.campaign}")
     show(
         ("", ""),
         [
@@ -182,4 +182,4 @@ def _show_damage(damage: Damage) -> None:
         ],
     )
     if not damage.any:
-        click.echo("Nothing is to be repaired.")
+        say("Nothing is to be repaired.")

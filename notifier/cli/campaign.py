@@ -1,6 +1,5 @@
 """`notifier campaign list | show | create | edit | load`: campaigns as rows that people edit."""
 
-import json
 import tomllib
 from collections.abc import Callable
 from functools import wraps
@@ -9,9 +8,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 from flask import Flask
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from notifier import audience, clock
 from notifier.audience import Kinds
@@ -25,11 +21,11 @@ from notifier.campaigns.slots import when
 from notifier.campaigns.wording import has_content, kind_of
 from notifier.cli import campaign_content
 from notifier.cli.context import with_app
+from notifier.cli.showing import say, show, tell
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.transaction import read_only
 
-console = Console()
 CHANGEABLE = FIELDS - {"name"}
 
 P = ParamSpec("P")
@@ -96,42 +92,38 @@ def list_(app: Flask, as_json: bool) -> None:
     read_only()
     rows = overview(db.session(), app.extensions["notifier.kinds"])
     if as_json:
-        click.echo(json.dumps(rows, default=str))
+        tell(rows, default=str)
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "kind", "state", "schedule", "next", "last run"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        last = f"{row['last_run']['for']} {row['last_run']['state']}" if row["last_run"] else ""
-        table.add_row(row["name"], row["kind"], row["state"], escape(row["schedule"]), row["next"], last)
-    console.print(table)
+    show(("name", "kind", "state", "schedule", "next", "last run"), [_row(row) for row in rows])
 
 
-@campaign.command()
+def _row(row: dict[str, Any]) -> tuple[object, ...]:
+    last = f"{row['last_run']['for']} {row['last_run']['state']}" if row["last_run"] else ""
+    return row["name"], row["kind"], row["state"], row["schedule"], row["next"], last
+
+
+@campaign.command("show")
 @click.argument("name")
 @as_json_option
 @with_app
 @plainly
-def show(app: Flask, name: str, as_json: bool) -> None:
+def show_(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
     read_only()
     found = details(db.session(), control.find(db.session(), name), app.extensions["notifier.kinds"])
     db.session.rollback()
     if as_json:
-        click.echo(json.dumps(found, default=str))
+        tell(found, default=str)
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for field, value in found["campaign"].items():
-        table.add_row(field, escape(_shown(value)))
-    console.print(table)
-    runs = Table(box=None, pad_edge=False, title="runs, newest first", title_justify="left")
-    for heading in ("run", "slot", "state", "planned", "mails", "left out", "reason"):
-        runs.add_column(heading, overflow="fold")
-    for row in found["runs"]:
-        counts = (escape(_shown(row["mails"])), escape(_shown(row["excluded"])), escape(row["reason"] or ""))
-        runs.add_row(str(row["id"]), row["for"], row["state"], str(row["planned"]), *counts)
-    if found["runs"]:
-        console.print(runs)
+    show(("", ""), [(field, _shown(value)) for field, value in found["campaign"].items()])
+    runs = [
+        (
+            str(row["id"]), row["for"], row["state"], str(row["planned"]), _shown(row["mails"]),
+            _shown(row["excluded"]), row["reason"],
+        )
+        for row in found["runs"]
+    ]  # fmt: skip
+    show(("run", "slot", "state", "planned", "mails", "left out", "reason"), runs, title="runs, newest first")
 
 
 def _shown(value: Any) -> str:
@@ -151,7 +143,7 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     values = {"name": name, "kind": kind, **_merged({}, [_read(pair) for pair in pairs])}
     made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
     db.session.commit()
-    click.echo(f"{name} is {made.state}. {_when(app, made)}")
+    say(f"{name} is {made.state}. {_when(app, made)}")
     _warn(app, made)
 
 
@@ -178,10 +170,10 @@ def edit_(
         words = campaign_content.edited(found, texts, language, kinds)
         row = None if words is None else campaign_content.save(app, found, words, change, note)
         if words is None:
-            click.echo(f"That is what {name} says already: there is no new version.")
+            say(f"That is what {name} says already: there is no new version.")
     if len(texts) < len(read):
         changed = edit(db.session(), name, values, kinds, version=version, now=clock.now())
-        click.echo(f"{name} is at version {changed.version}. {_when(app, changed)}")
+        say(f"{name} is at version {changed.version}. {_when(app, changed)}")
         _warn(app, changed)
     db.session.commit()
     if row is not None:
@@ -204,9 +196,9 @@ def _but(found: Campaign, values: dict[str, Any], texts: dict[str, Any]) -> dict
 def _warn(app: Flask, found: Campaign) -> None:
     kind = app.extensions["notifier.kinds"][found.kind]
     if warning := audience.warning_of(kind, audience.Audience.model_validate(found.audience)):
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     if found.rate and app.extensions["notifier.limits"] is None:
-        click.echo(f"Warning: {RATE_IGNORED}", err=True)
+        say(f"Warning: {RATE_IGNORED}", err=True)
 
 
 def _when(app: Flask, found: Campaign) -> str:
@@ -254,4 +246,4 @@ def load_(app: Flask, path: Path) -> None:
     """Add the default campaigns that are missing. What is there is never overwritten."""
     loaded = load(db.session(), app.extensions["notifier.kinds"], now=clock.now(), path=path)
     db.session.commit()
-    click.echo(f"Added: {', '.join(loaded.added) or 'none'}. Kept: {', '.join(loaded.kept) or 'none'}.")
+    say(f"Added: {', '.join(loaded.added) or 'none'}. Kept: {', '.join(loaded.kept) or 'none'}.")

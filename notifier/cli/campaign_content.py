@@ -16,6 +16,7 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.moving import Moving
 from notifier.campaigns.wording import Change
+from notifier.cli.showing import say
 from notifier.delivery.drafts import Drafts
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignWords
@@ -77,7 +78,7 @@ def told(app: Flask, campaign: Campaign, row: CampaignWords, move: bool | None) 
     found = held(db.session(), campaign, app.extensions["notifier.kinds"])
     db.session.rollback()
     what = f"edition {row.edition}" if row.edition > 1 else "the first edition"
-    click.echo(f"{campaign.name} says {named(row.number)}, of {what}, from the next run on.")
+    say(f"{campaign.name} says {named(row.number)}, of {what}, from the next run on.")
     tell(found)
     settle(app, campaign, found, move)
 
@@ -90,15 +91,15 @@ def settle(app: Flask, campaign: Campaign, found: Held, move: bool | None) -> No
         move = click.confirm(f"Shall what waits say {named(found.current)}?", default=False)
     if move:
         moved = mover(app).move(found.runs, by=COMMAND_LINE)
-        click.echo(f"Moved to {named(found.current)}: {moved:,}.")
+        say(f"Moved to {named(found.current)}: {moved:,}.")
     elif move is None:
-        click.echo(f"They keep their version, unless you say: notifier campaign move {campaign.name}")
+        say(f"They keep their version, unless you say: notifier campaign move {campaign.name}")
 
 
 def tell(found: Held, *, saving: bool = False) -> None:
     """Show the groups."""
     for sentence in found.sentences(saving=saving):
-        click.echo(f"  {sentence}")
+        say(f"  {sentence}")
 
 
 def mover(app: Flask) -> Moving:

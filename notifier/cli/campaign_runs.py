@@ -1,6 +1,5 @@
 """`notifier campaign run | pause | resume | cancel` and `notifier tick`: what campaigns do."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from typing import cast
@@ -21,7 +20,7 @@ from notifier.campaigns.tick import Tick
 from notifier.cli import campaign_content
 from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
-from notifier.cli.showing import progress
+from notifier.cli.showing import on_one_line, progress, say, tell
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.reasons import ReasonCode
@@ -49,7 +48,7 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
             else []
         )
     session.commit()
-    click.echo(f"Paused {name if run_id is None else f'run {run_id}'}; runs stopped: {len(runs)}.")
+    say(f"Paused {name if run_id is None else f'run {run_id}'}; runs stopped: {len(runs)}.")
 
 
 @campaign.command()
@@ -75,9 +74,10 @@ def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None
     session.commit()
     woken = follow(app).resumed(runs)
     what = name if run_id is None else f"Run {run_id} of {name}"
-    click.echo(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
+    say(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
     for pk, reason in stay:
-        click.echo(f"Run {pk} stays paused: {reason}. To resume it: notifier campaign resume {name} --run {pk}")
+        why = on_one_line(reason or "")
+        say(f"Run {pk} stays paused: {why}. To resume it: notifier campaign resume {name} --run {pk}")
 
 
 def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> tuple[Campaign, Held]:
@@ -104,7 +104,7 @@ def move(app: Flask, name: str, run_id: int | None, yes: bool) -> None:
     found, waiting = _waiting(app, name, run_id)
     campaign_content.tell(waiting)
     if not waiting.is_behind:
-        click.echo(f"Nothing that waits says anything else than {named(waiting.current)}.")
+        say(f"Nothing that waits says anything else than {named(waiting.current)}.")
         return
     if not yes:
         click.confirm(f"Shall what waits say {named(waiting.current)}?", abort=True)
@@ -139,7 +139,7 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
         )
     session.commit()
     mails = follow(app).cancelled(runs)
-    click.echo(f"Runs cancelled: {len(runs)}, mails cancelled: {mails}." + (" Archived." if archive else ""))
+    say(f"Runs cancelled: {len(runs)}, mails cancelled: {mails}." + (" Archived." if archive else ""))
 
 
 @campaign.command()
@@ -165,7 +165,7 @@ def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
     run_id = control.run_now(session, found, kinds, slot=moment.slot, at_once=moment.at_once)
     session.commit()
     taken = follow(app).started([run_id])
-    click.echo(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
+    say(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
 
 
 def _only_choice(found: Campaign) -> Which:
@@ -203,9 +203,9 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
         "finished": ticked.finished, "failed": ticked.failed,
     }  # fmt: skip
     if as_json:
-        click.echo(json.dumps(numbers))
+        tell(numbers)
         return
-    click.echo(
+    say(
         f"runs started {len(ticked.started)}, missed {ticked.slots['missed']}, coalesced {ticked.slots['coalesced']}, "
         f"started between slots {len(ticked.prompted)}, called for again {len(ticked.resumed)}, "
         f"finished {len(ticked.finished)}, failed {len(ticked.failed)}"

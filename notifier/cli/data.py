@@ -1,30 +1,27 @@
 """Commands about rows: the schema, seeds, the sweep, health."""
 
-import json
 import sys
 from dataclasses import asdict
 from typing import cast
 
 import click
 from flask import Flask
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy import func, select
 
 from notifier import clock, healthcheck, identity
+from notifier.account_requests import AccountRequests
 from notifier.campaigns.load import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
+from notifier.cli.showing import progress, say, show, tell
 from notifier.config import Settings
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.seeds import seed as plant
 from notifier.transaction import read_only
-
-console = Console()
 
 
 @click.group("db")
@@ -44,11 +41,11 @@ def upgrade(app: Flask, first_operator: bool) -> None:
     upgrading.upgrade(
         lock_timeout=settings.migration_lock_timeout,
         tries=settings.migration_lock_tries,
-        tell=lambda line: click.echo(line, err=True),
+        tell=lambda line: say(line, err=True),
     )
     _load_into_new(app)
     _adopt_new()
-    click.echo("The database is up to date.")
+    say("The database is up to date.")
     if first_operator:
         make_first_operator(app)
 
@@ -59,7 +56,7 @@ def _adopt_new() -> None:
     if not identity.is_adopted(session):
         identity.adopt(session, clock.now())
     elif identity.is_restored(session):
-        click.echo(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.", err=True)
+        say(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.", err=True)
     session.commit()
 
 
@@ -84,12 +81,11 @@ def seed(app: Flask, users: int, verified: float, activities: int, number: int) 
     """Add made-up users at reserved domains. Refused in production."""
     if app.config["NOTIFIER_ENV"] == "production":
         raise click.ClickException("seeds are for development and tests; this is production")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("users", total=users)
+    with progress("users") as told:
         steps = plant(db.session(), users=users, verified=verified, activities=activities, now=clock.now(), seed=number)
         for done in steps:
-            progress.update(bar, completed=done)
-    click.echo(f"Added {users} users.")
+            told(done, users)
+    say(f"Added {users} users.")
 
 
 @click.group()
@@ -102,12 +98,26 @@ def outbox() -> None:
 def sweep(app: Flask) -> None:
     """Enqueue what nobody picked up and give back what a lost worker held; exit 1 where the broker is away."""
     swept = cast("Sweep", app.extensions["notifier.sweep"]).run()
-    click.echo(
-        f"enqueued {swept.rung}, given back {swept.lapsed}, expired {swept.expired}, "
-        f"not enqueued because the broker is away {swept.refused}"
+    requests = _requests(app).sweep()
+    refused = swept.refused + requests.refused
+    say(
+        f"enqueued {swept.rung + requests.enqueued}, given back {swept.lapsed}, expired {swept.expired}, "
+        f"not enqueued because the broker is away {refused}"
     )
-    if swept.refused:
+    if refused:
         sys.exit(1)
+
+
+@outbox.command("retry")
+@with_app
+def retry(app: Flask) -> None:
+    """Try the sign-up requests again that failed too often: `health` counts them."""
+    count = _requests(app).retry_failed()
+    say(f"{count} sign-up requests are tried again.")
+
+
+def _requests(app: Flask) -> AccountRequests:
+    return cast("AccountRequests", app.extensions["notifier.account_requests"])
 
 
 @click.command()
@@ -122,13 +132,9 @@ def health(app: Flask, as_json: bool) -> None:
         *app.extensions["notifier.probes"](),
     ]
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings]))
+        tell([asdict(finding) for finding in findings])
     else:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("", "check", "detail"):
-            table.add_column(heading)
-        for finding in findings:
-            table.add_row("[green]ok[/]" if finding.ok else "[red]WRONG[/]", finding.name, finding.detail)
-        console.print(table)
+        verdicts = {True: Text("ok", "green"), False: Text("WRONG", "red")}
+        show(("", "check", "detail"), [(verdicts[each.ok], each.name, each.detail) for each in findings])
     if not all(finding.ok for finding in findings):
         sys.exit(1)

@@ -1,17 +1,15 @@
 """`notifier check-dns`: would receivers believe our mail?"""
 
-import json
 import sys
 from ipaddress import ip_address
 
 import click
 from flask import Flask
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from notifier.addresses import AddressError, parse_address
 from notifier.cli.context import with_app
+from notifier.cli.showing import show, tell
 from notifier.config import Settings
 from notifier.delivery.smtp.transports import Transports
 from notifier.dnscheck import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
@@ -73,11 +71,7 @@ def _ip(text: str | None) -> str | None:
 
 def _show(lines: list[Line], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([{"level": line.level, "name": line.name, "detail": line.detail} for line in lines]))
+        tell([{"level": line.level, "name": line.name, "detail": line.detail} for line in lines])
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "check", "detail"):
-        table.add_column(heading, overflow="fold")
-    for line in lines:
-        table.add_row(f"[{_COLOURS[line.level]}]{line.level}[/]", escape(line.name), escape(line.detail))
-    Console().print(table)
+    rows = [(Text(line.level, _COLOURS[line.level]), line.name, line.detail) for line in lines]
+    show(("", "check", "detail"), rows)

@@ -22,7 +22,7 @@ from notifier.campaigns.throughput import Throughput
 from notifier.campaigns.why import why as answers_to
 from notifier.cli.campaign import as_json_option, plainly, which_options
 from notifier.cli.context import with_app
-from notifier.cli.showing import as_text, cell, plain, progress, show, span, tell
+from notifier.cli.showing import as_text, cell, plain, progress, say, show, span, tell
 from notifier.extensions import db
 from notifier.models import User
 from notifier.transaction import reading
@@ -49,7 +49,7 @@ def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool)
         tell(_as_json(plan))
         return
     _show_plan(plan, text=text)
-    click.echo(f"\n{_what_to_do(plan, which)}")
+    say(f"\n{_what_to_do(plan, which)}")
 
 
 def _as_json(plan: Plan) -> dict[str, object]:
@@ -96,7 +96,7 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
     ]
     show(("left out", "code", "because", "for example", "judged by"), rows)
     if text and plan.sample:
-        click.echo(f"\n{plan.sample.text}")
+        say(f"\n{plan.sample.text}")
 
 
 def _speed(speed: Throughput) -> str:
@@ -124,7 +124,7 @@ def _what_to_do(plan: Plan, which: Which | None) -> str:
 def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
     """Why EMAIL got the mail of each campaign (or of NAME), will get it, or does not. Changes nothing."""
     try:
-        key = parse_address(email).identity_key
+        key = parse_address(email, allow_local=True).identity_key
     except AddressError as error:
         raise click.ClickException(f"{email}: {error}") from None
     with reading(db.session) as session:
@@ -137,7 +137,7 @@ def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
         return
     show(("campaign", "answer (UTC)", "because", "judged by"), [_row(answer) for answer in answers])
     if not answers:
-        click.echo("There is no campaign.")
+        say("There is no campaign.")
 
 
 def _row(answer: Answer) -> tuple[object, ...]:
@@ -170,15 +170,15 @@ def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, a
     show(("starts (UTC)", "campaign", "goes", ""), rows)
     rest = sum(1 for _ in fired)
     if rest:
-        click.echo(f"… and {rest:,} more: --json gives all of them.")
+        say(f"… and {rest:,} more: --json gives all of them.")
     if not shown:
-        click.echo("Nothing is due in that time.")
+        say("Nothing is due in that time.")
 
 
 def _stream(fired: Iterator[Fired]) -> None:
     """One list, an element on each line: it may be long."""
     before = "[\n"
     for each in fired:
-        click.echo(before + as_text(plain(each) | {"words": each.words}), nl=False)
+        say(before + as_text(plain(each) | {"words": each.words}), nl=False)
         before = ",\n"
-    click.echo("[]" if before == "[\n" else "\n]")
+    say("[]" if before == "[\n" else "\n]")

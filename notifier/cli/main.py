@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import click
 from flask import Flask
 
+from notifier.characters import escaped
+from notifier.cli.alive import alive
 from notifier.cli.audit import audit_, repair_
 from notifier.cli.campaign import campaign
 from notifier.cli.campaign_runs import tick
@@ -13,21 +16,37 @@ from notifier.cli.data import database, health, outbox, seed
 from notifier.cli.dns import check_dns
 from notifier.cli.explain import plan_, simulate_, why_
 from notifier.cli.operators import operator
+from notifier.cli.people import person
 from notifier.cli.restore import restore
 from notifier.cli.unknown import unknown
 from notifier.cli.up import up
 
 
+class Command(click.Group):
+    """The command. Its errors are shown as all else is: they name what people typed, and what servers said."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run it, and make what it refuses with safe to show."""
+        try:
+            return super().invoke(context)
+        except click.ClickException as error:
+            # Its kind decides how it is shown; only the text changes.
+            error.message = escaped(error.message)  # type: ignore[misc]
+            raise
+
+
 def build(create_app: Callable[[], Flask]) -> click.Group:
     """The command, for applications made by `create_app`; made only where a command needs one."""
 
-    @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
     @click.pass_context
     def cli(context: click.Context) -> None:
         """Email and lifecycle notifications: every mail is a ledger row first."""
         context.obj = cache(create_app)
 
     explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)
-    for command in (up, database, operator, seed, outbox, campaign, tick, *explaining, health, check_dns):
+    for command in (
+        up, database, operator, person, seed, outbox, campaign, tick, *explaining, health, alive, check_dns
+    ):  # fmt: skip
         cli.add_command(command)
     return cli

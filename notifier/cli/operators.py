@@ -4,14 +4,12 @@ import secrets
 
 import click
 from flask import Flask
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from sqlalchemy import select
 
 from notifier import operators
 from notifier.addresses import AddressError
 from notifier.cli.context import with_app
+from notifier.cli.showing import say, show
 from notifier.extensions import db
 from notifier.models import Operator, Role
 
@@ -40,20 +38,18 @@ def create_operator(app: Flask, email: str, role: str, password: str | None) -> 
     except (operators.OperatorError, AddressError) as error:
         raise click.ClickException(str(error)) from error
     db.session.commit()
-    click.echo(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
+    say(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
 
 
 @operator.command("list")
 @with_app
 def list_operators(app: Flask) -> None:
     """Who they are."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("address", "role", "second factor", ""):
-        table.add_column(heading)
-    for row in db.session.scalars(select(Operator).order_by(Operator.email)):
-        factor, state = "yes" if row.totp_secret else "no", "" if row.active else "disabled"
-        table.add_row(escape(row.email), row.role, factor, state)
-    Console().print(table)
+    there = db.session.scalars(select(Operator).order_by(Operator.email)).all()
+    rows = [
+        (row.email, row.role, "yes" if row.totp_secret else "no", "" if row.active else "disabled") for row in there
+    ]
+    show(("address", "role", "second factor", ""), rows)
 
 
 @operator.command("role")
@@ -64,7 +60,7 @@ def change_role(app: Flask, email: str, role: str) -> None:
     """Give the operator EMAIL another ROLE; open sessions end."""
     operators.set_role(db.session(), _find(email), Role(role))
     db.session.commit()
-    click.echo(f"{email} is {role} now, after signing in again.")
+    say(f"{email} is {role} now, after signing in again.")
 
 
 @operator.command("disable")
@@ -74,7 +70,7 @@ def disable(app: Flask, email: str) -> None:
     """Keep the operator EMAIL out, from the next request on."""
     operators.set_active(db.session(), _find(email), False)
     db.session.commit()
-    click.echo(f"{email} can no longer sign in.")
+    say(f"{email} can no longer sign in.")
 
 
 @operator.command("enable")
@@ -84,7 +80,7 @@ def enable(app: Flask, email: str) -> None:
     """Let the operator EMAIL in again."""
     operators.set_active(db.session(), _find(email), True)
     db.session.commit()
-    click.echo(f"{email} may sign in again.")
+    say(f"{email} may sign in again.")
 
 
 @operator.command("password")
@@ -100,7 +96,7 @@ def new_password(app: Flask, email: str, password: str | None) -> None:
     except operators.OperatorError as error:
         raise click.ClickException(str(error)) from error
     db.session.commit()
-    click.echo(f"{email} has a new password." + (f"\nPassword (shown once): {password}" if made_up else ""))
+    say(f"{email} has a new password." + (f"\nPassword (shown once): {password}" if made_up else ""))
 
 
 @operator.command("reset-totp")
@@ -110,7 +106,7 @@ def reset_totp(app: Flask, email: str) -> None:
     """Ask the operator EMAIL for no code any more: their phone is gone, and the recovery codes too."""
     operators.reset_second_factor(db.session(), _find(email))
     db.session.commit()
-    click.echo(f"{email} signs in with the password alone now.")
+    say(f"{email} signs in with the password alone now.")
 
 
 def make_first_operator(app: Flask) -> None:
@@ -120,7 +116,7 @@ def make_first_operator(app: Flask) -> None:
     password = secrets.token_urlsafe(18)
     operators.create(db.session(), email=FIRST, password=password, role=Role.admin)
     db.session.commit()
-    click.echo(f"\nFor the admin, on this machine only (shown once): {FIRST}  {password}\n")
+    say(f"\nFor the admin, on this machine only (shown once): {FIRST}  {password}\n")
 
 
 def _find(email: str) -> Operator:

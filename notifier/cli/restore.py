@@ -11,7 +11,7 @@ from notifier.campaigns.restore import Found, Reconciliation
 from notifier.cli.audit import accepted_option, evidence, inbox_option
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
-from notifier.cli.showing import progress, show, tell
+from notifier.cli.showing import progress, say, show, tell
 
 
 @click.group()
@@ -51,7 +51,7 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
     if as_json:
         tell({"found": _as_json(found), "reconciled": {"sent": done.sent, "unrecorded": done.noted}})
     else:
-        click.echo(f"Taken as sent: {done.sent:,}; remembered without a row: {done.noted:,}. Sending may begin.")
+        say(f"Taken as sent: {done.sent:,}; remembered without a row: {done.noted:,}. Sending may begin.")
 
 
 @restore.command()
@@ -61,12 +61,12 @@ def release(app: Flask, yes: bool) -> None:
     """Say that nothing went out since the backup, as after a planned move: sending may begin."""
     reconciliation = cast("Reconciliation", app.extensions["notifier.reconciliation"])
     if not reconciliation.is_restored():
-        click.echo("Nothing is on hold: this database is the one in use.")
+        say("Nothing is on hold: this database is the one in use.")
         return
     if not yes:
         click.confirm("What went out since the backup will be sent again. Did nothing go out?", abort=True, err=True)
     reconciliation.release(by=COMMAND_LINE)
-    click.echo("Sending may begin.")
+    say("Sending may begin.")
 
 
 def _as_json(found: Found) -> dict[str, int]:
@@ -91,7 +91,7 @@ def _show(found: Found) -> None:
         ],
     )
     if not found.known:
-        click.echo(
+        say(
             "None of them is known as sent already. Does the log begin before the backup was made? "
             "What went out between the two is sent again."
         )

@@ -1,4 +1,7 @@
-"""How commands show things: tables for people, progress beside them."""
+"""How commands show things: tables for people, progress beside them. All that a command prints goes through here.
+
+Values may come from anybody: a name from a sign-up, the reply of a server. None of them is obeyed by a terminal.
+"""
 
 import json
 import sys
@@ -13,20 +16,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
+
+from notifier.characters import escaped
 
 #: Columns of tables where no terminal says how wide it is.
 WIDTH = 130
 
 
-def show(headings: tuple[str, ...], rows: Sequence[Sequence[object]]) -> None:
-    """A table of plain texts; nothing where there are no rows."""
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print `text` on standard output (`err`: standard error), with a line end after it (`nl`)."""
+    click.echo(escaped(text), err=err, nl=nl)
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` within a sentence: its line ends could otherwise begin what looks like a line of ours."""
+    return text.replace("\n", "\\n")
+
+
+def show(headings: tuple[str, ...], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """Print a table of plain texts, and nothing if there are no rows. A `Text` keeps its colour."""
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, show_header=any(headings))
+    table = Table(box=None, pad_edge=False, show_header=any(headings), title=title, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell(value)) for value in row))
+        table.add_row(*(value if isinstance(value, Text) else escape(escaped(cell(value))) for value in row))
     (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table)
 
 
@@ -43,18 +59,19 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def tell(value: Any) -> None:
-    """One JSON value on one line."""
-    click.echo(as_text(value))
-
-
-def as_text(value: Any) -> str:
-    """As JSON; moments in ISO 8601."""
-    return json.dumps(value, default=_plain)
-
-
 def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def tell(value: Any, default: Callable[[object], object] = _plain) -> None:
+    """One JSON value on one line."""
+    say(as_text(value, default))
+
+
+def as_text(value: Any, default: Callable[[object], object] = _plain) -> str:
+    """As JSON in ASCII; moments in ISO 8601 unless `default` says otherwise."""
+    # The one control character that JSON does not escape.
+    return json.dumps(value, default=default).replace("\x7f", "\\u007f")
 
 
 def plain(value: Any) -> dict[str, Any]:
@@ -75,7 +92,7 @@ def span(seconds: float | None) -> str:
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on standard error that hears (done, of how many); it is gone at the end."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(what, total=None)
+        bar = bars.add_task(escape(escaped(what)), total=None)
 
         def told(done: int, total: int | None = None) -> None:
             bars.update(bar, completed=done, total=total)

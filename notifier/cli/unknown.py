@@ -13,7 +13,7 @@ from notifier.campaigns.finding import campaign_named
 from notifier.campaigns.unknowns import Group, Which, decide, groups
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
-from notifier.cli.showing import plain, show, tell
+from notifier.cli.showing import plain, say, show, tell
 from notifier.extensions import db
 from notifier.models import Status
 from notifier.transaction import reading
@@ -55,7 +55,7 @@ def list_(app: Flask, run_id: int | None, name: str | None, host: str | None, as
         return
     _show(found)
     if not found:
-        click.echo("No email is uncertain.")
+        say("No email is uncertain.")
 
 
 @unknown.command("resend")
@@ -101,7 +101,7 @@ def _decide(
     if as_json:
         tell({"decided": decided})
     else:
-        click.echo(answer.format(count=decided) if count else "No email is uncertain.")
+        say(answer.format(count=decided) if count else "No email is uncertain.")
 
 
 def _which(run_id: int | None, name: str | None, host: str | None, before: datetime | None = None) -> Which:

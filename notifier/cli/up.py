@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from notifier.config import load_settings, make_development_key
+from notifier.config_loading import load_settings, make_development_key
 from notifier.embedded.broker import BrokerMissingError
 from notifier.embedded.datalock import InUseError, data_lock
 from notifier.embedded.ports import PortTakenError
@@ -56,4 +56,4 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
     except (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from None
+        raise click.ClickException(f"--data-dir: {error.filename or folder}: {error.strerror}") from None

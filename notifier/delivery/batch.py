@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clock, stopping
+from notifier import clock, logs, stopping
 from notifier.delivery.aside import Aside
 from notifier.delivery.facts import Facts
 from notifier.delivery.gate import Portion
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: An email and when it was taken up, monotonic seconds.
+_Taken = tuple[Owed, float]
+
 GONE = halt(Status.skipped, ReasonCode.account_gone)
 
 #: Of the time that a stopping process has left, this share may be spent on the emails that are on the wire.
 ON_THE_WIRE = 0.7
 
-#: Stands for the moment at which an email was made, once its body goes out.
+#: Stands for the moment at which an email was taken up, once its body goes out.
 BEGUN: Final = -inf
 
 
@@ -78,7 +81,7 @@ class Batch:
         self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
         self.settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
-        #: What is between claim and outcome, and when it was made (monotonic seconds) or BEGUN.
+        #: What is between claim and outcome, and when it was taken up (monotonic seconds) or BEGUN: it may wait since.
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
         #: A first email bounced: its address does not exist.
         self._first_bounced = False
@@ -147,13 +150,17 @@ class Batch:
         return isinstance(route, Deliver) and route.redirected
 
     def _composed(self, all_owed: Iterable[Owed]) -> Iterator[tuple[int, Message] | Later]:
-        for owed in all_owed:
+        for each in self._in_turn((owed, monotonic()) for owed in all_owed):
+            if isinstance(each, Later):
+                yield each
+                continue
+            owed, taken = each
             row = owed.notification
+            if self._pacing is not None and (stays := self._stays(row)) is not None:
+                self.settler.add(stays)
+                continue
             if self._pacing is not None:
-                yield from self._until_its_moment(row, self._pacing)
-                if (stays := self._stays(row)) is not None:
-                    self.settler.add(stays)
-                    continue
+                self._page.makes(row.id)  # since it was taken up others were
             try:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
@@ -163,18 +170,24 @@ class Batch:
             if row.run_id is not None and not row.attempts and self._sender.failing.made(row.run_id):
                 self._portion.stopped = ReasonCode.run_paused
             facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
-            self._under_way[row.id] = (row, facts, monotonic())
+            self._under_way[row.id] = (row, facts, taken)
             yield row.id, composed.message
 
-    def _until_its_moment(self, row: Claimed, pacing: Pacing) -> Iterator[Later]:
-        while not self._portion.stopped and (seconds := pacing.wait(row.id)) > 0:
-            yield Later(seconds)
+    def _in_turn(self, emails: Iterator[_Taken]) -> Iterator[_Taken | Later]:
+        if self._pacing is None:
+            return emails
+        return self._pacing.in_turn(emails, lambda taken: taken[0].notification.id, lambda: not self._portion.stopped)
 
     def _not_made(self, row: Claimed, error: Exception) -> None:
-        log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
+        with logs.private(row.private):
+            log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self.settler.add(compose_failed(row, error, clock.now()))
         # Only first attempts: those that fail again would count as others.
-        if row.run_id is not None and not row.attempts and self._sender.failing.failed(row.run_id, in_words(error)):
+        if (
+            row.run_id is not None
+            and not row.attempts
+            and self._sender.failing.failed(row.run_id, in_words(error, row.private))
+        ):
             self._portion.stopped = ReasonCode.run_paused
 
     def closing(self) -> float | None:
@@ -199,10 +212,10 @@ class Batch:
         entry = self._under_way.get(pk)
         if entry is None:  # an email that has no row in the ledger needs no record
             return
-        row, facts, made = entry
+        row, facts, taken = entry
         if self.closing() is not None:
             raise BatchEnds("this batch was told to end")
-        if row.run_id is not None and monotonic() - made > FRESH:
+        if row.run_id is not None and monotonic() - taken > FRESH:
             self._look_again(row)
         self._page.begin(pk, row.claim, facts)
         self._under_way[pk] = (row, facts, BEGUN)
@@ -228,9 +241,9 @@ class Batch:
             raise NoLongerWanted(found.reason)
 
     def _settle(self, pk: int, outcome: Outcome) -> None:
-        row, facts, made = self._under_way.pop(pk)
+        row, facts, taken = self._under_way.pop(pk)
         withdrawn = self._withdrawn.pop(pk, None)
-        if withdrawn is None and self._end_by is not None and made is not BEGUN:
+        if withdrawn is None and self._end_by is not None and taken is not BEGUN:
             assert self._portion.stopped is not None
             withdrawn = halt(Status.pending, self._portion.stopped, due=clock.now())
         if withdrawn is not None:

@@ -16,7 +16,7 @@ from sqlalchemy import CursorResult, Update, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier.delivery.probing import PROBING, Probing, without_addresses
+from notifier.delivery.probing import PROBING, Probing, text_of
 from notifier.delivery.smtp.outcome import Decision, Outcome, Scope
 from notifier.models import TransportState
 from notifier.transaction import transaction
@@ -205,7 +205,7 @@ def _is_unwell(outcome: Outcome) -> bool:
 
 def _why(outcome: Outcome) -> dict[str, Any]:
     """The reason of a hold."""
-    return {"phase": outcome.phase.value, "code": outcome.code, "text": without_addresses(outcome)}
+    return {"phase": outcome.phase.value, "code": outcome.code, "text": text_of(outcome)}
 
 
 def _read(session: Session, name: str) -> Any:

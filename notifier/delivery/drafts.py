@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from notifier import clock
+from notifier import clock, logs
 from notifier.delivery.mail.compose import Composer
 from notifier.delivery.mail.message import Message, MessageError, build
 from notifier.delivery.preview import PreviewError
@@ -87,7 +87,8 @@ class Drafts:
             raise
         except Exception as error:
             # A kind that fails is what somebody who looks wants to know.
-            log.warning("draft.failed", kind=kind.name, exc_info=error)
+            with logs.private(row.private):
+                log.warning("draft.failed", kind=kind.name, exc_info=error)
             raise PreviewError(
                 f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
             ) from error

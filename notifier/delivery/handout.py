@@ -1,8 +1,9 @@
 """Hands out turns: to rows that wait for a rate limit, as their moments come, and to no more of them than that.
 
-One process at a time looks at who waits, gives the first of each line the moments of the next half second, and lets
-the others wait. So a campaign of a million costs as much as one of a hundred while it waits, and no row is touched
-before its turn.
+One process at a time looks at who waits, gives the first of each line the moments of the next one and a half seconds,
+and lets the others wait. So a campaign of a million costs as much as one of a hundred while it waits, and no row is
+touched before its turn. The next look comes long before these moments are over: if it is late by a second none is lost,
+and what an even later one loses is made up for.
 """
 
 import random
@@ -16,20 +17,24 @@ from math import ceil
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.limits import HORIZON, Grant, Limits, Request
+from notifier.delivery.asking import BACK, HORIZON, Grant, Request
+from notifier.delivery.limits import Limits
 from notifier.delivery.pacing import Turn
 from notifier.delivery.turnstile import Turnstile
 from notifier.ledger import Line
 from notifier.transaction import reading
 
-#: Seconds ahead for which campaigns get moments. People's own email may look further: it goes first.
-AHEAD = 0.5
+#: Seconds ahead for which campaigns get moments. People's own email may look further: there is room for it always.
+AHEAD = 1.5
 
-#: Emails whose moments lie so close together, in seconds, begin together.
+#: Seconds from one look to the next while rows wait.
+LOOK = 0.5
+
+#: Emails under the same limits whose moments lie so close together, in seconds, begin together.
 TOGETHER = 0.05
 
 #: Rows looked at in one go: of one line, and of all.
-BITE, MOUTHFUL = 500, 2000
+BITE, MOUTHFUL = 1000, 4000
 
 #: Seconds until the next look: where nothing waits, where there is more to hand out, where a place may become free.
 IDLE, MORE, PLACE = 0.5, 0.05, 0.1
@@ -87,28 +92,34 @@ class HandOut:
 
     def round(self) -> Round:
         """Hand out what may go in the next moments. Raises DBAPIError if the database is away."""
-        handed = self._turnstile.enter()
+        rounds = [self._round_of(bulk) for bulk in self._bulk]
+        return Round(
+            [hand for each in rounds for hand in each.hands],
+            min(each.rest for each in rounds),
+            busy=any(each.busy for each in rounds),
+        )
+
+    def _round_of(self, bulk: bool) -> Round:
+        """Each sort has a turnstile of its own: who finds none of a person's must not keep campaigns waiting."""
+        handed = self._turnstile.enter(bulk=bulk)
         if not isinstance(handed, set):
             return Round([], min(handed, IDLE))
-        hands: list[Hand] = []
-        rest = IDLE
+        hand, rest = Hand(bulk, [], []), IDLE
         try:
-            bites = self._bites(handed, clock.now())
-            for bulk in self._bulk:
-                mine = [bite for bite in bites if bite.line.bulk is bulk and bite.requests]
-                if mine:
-                    hand, until = self._reserved(mine, bulk)
-                    hands.append(hand)
-                    rest = min(rest, until)
+            bites = self._bites(bulk, handed, clock.now())
+            asking = [bite for bite in bites if bite.requests]
+            if asking:
+                hand, rest = self._reserved(asking, bulk)
         finally:
-            given = [request.pk for hand in hands for turn in hand.turns for request in turn.requests]
-            ahead = AHEAD if all(hand.bulk for hand in hands) else HORIZON
-            self._turnstile.leave(given, rest=rest, keep=ahead + CLAIMED)
-        return Round([hand for hand in hands if hand.turns], rest, busy=bool(bites))
+            given = [request.pk for turn in hand.turns for request in turn.requests]
+            self._turnstile.leave(given, bulk=bulk, rest=rest, keep=(AHEAD if bulk else HORIZON) + CLAIMED)
+        if not bites:
+            self._limits.get_ready()
+        return Round([hand] if hand.turns else [], rest, busy=bool(bites))
 
-    def _bites(self, handed: Collection[int], now: datetime) -> list[_Bite]:
+    def _bites(self, bulk: bool, handed: Collection[int], now: datetime) -> list[_Bite]:
         with reading(self._session) as session:
-            lines = ledger.lines(session, bulk=self._bulk)
+            lines = ledger.lines(session, bulk=[bulk])
             # No line is the first one always: where there is one moment for all, they take turns.
             random.shuffle(lines)
             return [self._bite(session, line, self._size(line, len(lines)), handed, now) for line in lines]
@@ -132,34 +143,36 @@ class HandOut:
         rates = [rate for rate in (line.rate, self._limits.rate) if rate]
         if self._limits.by_domain or not rates:
             return max(1, min(BITE, MOUTHFUL // lines))
-        return min(BITE, ceil(min(rates) * (AHEAD if line.bulk else HORIZON)) + 1)
+        return min(BITE, ceil(min(rates) * (BACK + AHEAD if line.bulk else HORIZON)) + 2)
 
     def _reserved(self, bites: Sequence[_Bite], bulk: bool) -> tuple[Hand, float]:
         """Those who got a moment, in their turns; and the seconds until the next look makes sense."""
         asking = [ask for ask in chain(*zip_longest(*map(_tagged, bites))) if ask is not None]
         started = time.monotonic()
-        grants = self._limits.reserve([request for _, request in asking], within=AHEAD if bulk else HORIZON)
+        within, back = (AHEAD, BACK) if bulk else (HORIZON, 0.0)
+        grants = self._limits.reserve([request for _, request in asking], within=within, back=back)
         rest = IDLE
-        turns: dict[int, Turn] = {}
+        turns: dict[tuple[int, tuple[str, ...]], Turn] = {}
         for (bite, request), grant in zip(asking, grants, strict=True):
             if grant.delay is None:
                 rest = min(rest, self._until(grant))
                 continue
             number = ceil((started + grant.delay) / TOGETHER)
-            turns.setdefault(number, Turn(number * TOGETHER)).requests.append(request)
+            turn = Turn(number * TOGETHER, urgent=not bulk)
+            turns.setdefault((number, self._limits.line(request)), turn).requests.append(request)
             bite.granted += 1
         full = [bite for bite in bites if bite.granted == len(bite.requests)]
         for bite in full:
-            rest = min(rest, MORE if bite.more else AHEAD / 2)
+            rest = min(rest, MORE if bite.more else LOOK)
         ends = [bite.requests[-1].pk for bite in full if not bite.more]
-        return Hand(bulk, [turns[number] for number in sorted(turns)], ends), rest
+        return Hand(bulk, sorted(turns.values(), key=lambda turn: turn.moment), ends), rest
 
     def _until(self, grant: Grant) -> float:
         """Seconds until one that got nothing, or one behind it, may get a moment."""
         if self._limits.by_places:
             return PLACE
-        soon = max(MORE, (grant.retry_in or 0.0) - AHEAD / 2)
-        return min(soon, AHEAD / 2) if self._limits.by_domain else soon
+        soon = max(MORE, (grant.retry_in or 0.0) - (AHEAD - LOOK))
+        return min(soon, LOOK) if self._limits.by_domain else soon
 
 
 def _tagged(bite: _Bite) -> list[tuple[_Bite, Request]]:

@@ -3,13 +3,14 @@
 One call to Redis for a whole batch. Time is cut into slots of 1/rate seconds, and each slot takes one mail, so
 nothing is saved up while nothing is sent: no second, wherever it begins, holds more than rate + 1 moments.
 A mail gets the first moment that is free in each of its limits. Time is that of Redis: one clock for all.
+
+To have a moment is one thing, to begin is another. A late look may still use the moments of the last second that stayed
+free, and people's own email begins before its moment, which then stays empty: campaigns pay it back. What begins is
+counted by itself, so in both cases no second holds much more than the rate.
 """
 
-import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
 from math import ceil, floor
 from typing import Self, cast
 
@@ -19,12 +20,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from notifier.config import Settings
+from notifier.delivery.asking import BACK, HORIZON, PREFIX, Grant, Question, Request, flight_key, rate_key
 from notifier.delivery.reservation import BEGIN, RESERVE
 
 log = structlog.get_logger(__name__)
-
-#: No moment further ahead, in seconds, is ever given away.
-HORIZON = 2.0
 
 #: Seconds to connect to Redis, and for it to answer.
 TIMEOUT = 0.5
@@ -32,36 +31,18 @@ TIMEOUT = 0.5
 #: Redis is away: nothing is sent for so many seconds. A limit that cannot be asked is not lifted.
 AWAY = 5.0
 
-#: What was late may go so much faster than the rate: over a second, and for a moment.
-CATCH_UP, DASH = 1.04, 1.25
+#: What was late may go so much faster than the rate: for long, and for a moment. Each email begins a little after it
+#: may, so with less a late campaign would stay late.
+CATCH_UP, DASH = 1.06, 1.5
+
+#: What is urgent may go so much faster than the rate over a second: it has room when all else has none.
+URGENT = 1.08
 
 #: The second in which no more may begin, in seconds: shorter by what the next one may be early.
 SECOND = 0.98
 
 #: Mails in one call: Redis serves nobody else meanwhile.
 CHUNK = 500
-
-#: All keys in one slot, for a Redis in many parts.
-_PREFIX = "{notifier:limits}"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A mail that wants to go. `campaign_rate` in mails a second, None where its campaign sets none."""
-
-    pk: int
-    domain: str
-    campaign_id: int | None = None
-    campaign_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Either `delay`: send it in so many seconds; or `retry_in`: nothing is reserved, ask again then."""
-
-    pk: int
-    delay: float | None
-    retry_in: float | None
 
 
 class Limits:
@@ -91,6 +72,8 @@ class Limits:
         self.by_domain = bool(domain_rate or domain_concurrency)
         self.by_places = bool(domain_concurrency)
         self._away_until = 0.0
+        #: Line and whether it is urgent -> until when (monotonic seconds) it is full: many threads wait for one limit.
+        self._full: dict[tuple[tuple[str, ...], bool], float] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings, *, campaigns: bool = False) -> Self | None:
@@ -112,20 +95,32 @@ class Limits:
             lease=settings.mail_timeout_total + HORIZON,
         )
 
-    def reserve(self, requests: Sequence[Request], *, within: float = HORIZON) -> list[Grant]:
+    def reserve(self, requests: Sequence[Request], *, within: float = HORIZON, back: float = 0.0) -> list[Grant]:
         """A moment for each mail, in the order asked for, at most `within` seconds ahead (HORIZON at most).
 
+        `back`: a limit that was in use `back` seconds ago (BACK at most) gives also the moments that stayed free since.
+        Ask `begin` before mails with such a moment go.
         One call to Redis for each CHUNK of them. A granted mail holds a place of its domain until `release`, or for
         the lease. Never raises for a Redis that is away: then all are told to come back.
         """
+        back = min(back, BACK)
         return [
             grant
             for start in range(0, len(requests), CHUNK)
-            for grant in self._reserve_chunk(requests[start : start + CHUNK], within)
+            for grant in self._reserve_chunk(requests[start : start + CHUNK], within, back)
         ]
 
-    def begin(self, requests: Sequence[Request]) -> float:
-        """Let these mails begin now, at or after their moment: 0.0, and they count.
+    def get_ready(self) -> None:
+        """Let a Redis that knows no moments begin to know them, while nothing waits.
+
+        It does not know what it gave away before it lost its memory, so for HORIZON seconds it gives nothing. Never
+        raises for a Redis that is away.
+        """
+        if time.monotonic() >= self._away_until:
+            self._asked(Question(None), HORIZON, 0.0)
+
+    def begin(self, requests: Sequence[Request], *, urgent: bool = False) -> float:
+        """Let these mails begin now, at or after their moment, or before it if they are `urgent`: 0.0, and they count.
 
         Or the seconds until there may be room: others were late, and no second holds much more than the rate. Never
         raises for a Redis that is away.
@@ -136,20 +131,34 @@ class Limits:
                 wanted.setdefault(key, (rate, []))[1].append(request.pk)
         if not wanted:
             return 0.0
-        numbers = [number for rate, pks in wanted.values() for number in (*_room(rate), len(pks))]
+        line = (tuple(wanted), urgent)
+        full = self._full.get(line, 0.0) - time.monotonic()
+        if full > 0:
+            return full
+        numbers = [number for rate, pks in wanted.values() for number in (*_room(rate, urgent=urgent), len(pks))]
         try:
             keys = [f"{key}:{what}" for key in wanted for what in ("begun", "next")]
-            wait = self._begin(keys=keys, args=[*numbers, *(pk for _, pks in wanted.values() for pk in pks)])
+            names = [pk for _, pks in wanted.values() for pk in pks]
+            wait = self._begin(keys=keys, args=[int(urgent), *numbers, *names])
         except redis.RedisError as error:
             self._is_away(error)
             return AWAY
-        return cast("int", wait) / 1_000_000
+        seconds = cast("int", wait) / 1_000_000
+        if seconds:
+            self._full[line] = time.monotonic() + seconds
+        else:
+            self._full.pop(line, None)
+        return seconds
+
+    def line(self, request: Request) -> tuple[str, ...]:
+        """What it is under: those of one line wait for one another, and those of other lines need not wait for them."""
+        return tuple(self._rates_of(request))
 
     def _rates_of(self, request: Request) -> dict[str, float]:
         """The limits of mails a second that this one is under, by their keys."""
-        rates = {f"{_PREFIX}:all": self.rate, _rate_key(request.domain): self._domain_rate}
+        rates = {f"{PREFIX}:all": self.rate, rate_key(request.domain): self._domain_rate}
         if request.campaign_id is not None:
-            rates[f"{_PREFIX}:campaign:{request.campaign_id}"] = request.campaign_rate
+            rates[f"{PREFIX}:campaign:{request.campaign_id}"] = request.campaign_rate
         return {key: rate for key, rate in rates.items() if rate}
 
     def release(self, requests: Iterable[Request]) -> None:
@@ -157,7 +166,7 @@ class Limits:
         places: dict[str, list[int]] = {}
         if self._domain_concurrency is not None:
             for request in requests:
-                places.setdefault(_flight_key(request.domain), []).append(request.pk)
+                places.setdefault(flight_key(request.domain), []).append(request.pk)
         if not places or time.monotonic() < self._away_until:
             return
         try:
@@ -169,23 +178,30 @@ class Limits:
             # They come back by themselves when their lease ends.
             self._is_away(error)
 
-    def _reserve_chunk(self, requests: Sequence[Request], within: float) -> list[Grant]:
-        question = _Question(self._domain_concurrency)
+    def _reserve_chunk(self, requests: Sequence[Request], within: float, back: float) -> list[Grant]:
+        question = Question(self._domain_concurrency)
         for request in requests:
             question.add(request, self._rates_of(request))
         if not question.limited:
             return [Grant(request.pk, 0.0, None) for request in requests]
         if time.monotonic() < self._away_until:
             return _come_back(requests)
+        answers = self._asked(question, within, back)
+        if answers is None:
+            return _come_back(requests)
+        return [_grant(request.pk, answer, back) for request, answer in zip(requests, answers, strict=True)]
+
+    def _asked(self, question: Question, within: float, back: float) -> list[int] | None:
+        """Redis's answers; None where it is away."""
         try:
-            answers = cast("list[int]", self._reserve(keys=question.keys, args=[question.text(self._lease, within)]))
+            answers = self._reserve(keys=question.keys, args=[question.text(self._lease, within, back)])
         except redis.RedisError as error:
             self._is_away(error)
-            return _come_back(requests)
+            return None
         if self._away_until:
             self._away_until = 0.0
             log.info("limits.redis_is_back")
-        return [_grant(request.pk, answer) for request, answer in zip(requests, answers, strict=True)]
+        return cast("list[int]", answers)
 
     def _is_away(self, error: redis.RedisError) -> None:
         first, self._away_until = not self._away_until, time.monotonic() + AWAY
@@ -193,76 +209,18 @@ class Limits:
             log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=AWAY)
 
 
-class _Question:
-    """What the script is asked, collected mail by mail."""
-
-    def __init__(self, domain_concurrency: int | None) -> None:
-        self._concurrency = domain_concurrency
-        #: Key -> length of its slots in microseconds; the key of places has the number of them instead.
-        self._slots: dict[str, int] = {}
-        self._places: dict[str, int] = {}
-        self._mails: list[tuple[int, list[str], str | None]] = []
-
-    @property
-    def limited(self) -> bool:
-        """Whether any limit applies to any mail."""
-        return bool(self._slots or self._places)
-
-    def add(self, request: Request, rates: Mapping[str, float]) -> None:
-        """One more mail and the rates that it is under."""
-        used = {key: ceil(1_000_000 / rate) for key, rate in rates.items()}
-        self._slots |= used
-        place = None
-        if self._concurrency is not None:
-            place = _flight_key(request.domain)
-            self._places[place] = self._concurrency
-        self._mails.append((request.pk, list(used), place))
-
-    @property
-    def keys(self) -> list[str]:
-        """All that the script touches."""
-        return [f"{_PREFIX}:since", *self._slots, *self._places]
-
-    def text(self, lease: float, within: float) -> str:
-        """The rest, in JSON; numbers stand for keys, from 1 as Lua counts."""
-        slots = {key: number for number, key in enumerate(self._slots, start=1)}
-        places = {key: number for number, key in enumerate(self._places, start=1)}
-        return json.dumps(
-            {
-                "horizon": round(HORIZON * 1_000_000),
-                "within": round(min(within, HORIZON) * 1_000_000),
-                "lease": round(lease * 1_000_000),
-                "slots": list(self._slots.values()),
-                "places": list(self._places.values()),
-                "mails": [
-                    (pk, [slots[key] for key in keys], 0 if place is None else places[place])
-                    for pk, keys, place in self._mails
-                ],
-            }
-        )
-
-
-def _room(rate: float) -> tuple[int, int, int]:
+def _room(rate: float, *, urgent: bool) -> tuple[int, int, int]:
     """How many mails may begin in how many microseconds, and how many each of them keeps the next one waiting."""
-    return max(ceil(rate), floor(rate * CATCH_UP)), round(SECOND * 1_000_000), round(1_000_000 / (rate * DASH))
+    most, window = max(ceil(rate) + 1, floor(rate * URGENT)), SECOND
+    if not urgent:
+        most = ceil(rate)
+        window = most / (rate * CATCH_UP)
+    return most, round(window * 1_000_000), round(1_000_000 / (rate * DASH))
 
 
-def _rate_key(domain: str) -> str:
-    return f"{_PREFIX}:domain:{_hashed(domain)}"
-
-
-def _flight_key(domain: str) -> str:
-    return f"{_PREFIX}:flight:{_hashed(domain)}"
-
-
-def _hashed(domain: str) -> str:
-    """No name of anybody in Redis, and a domain may be one."""
-    return blake2b(domain.encode(), digest_size=10).hexdigest()
-
-
-def _grant(pk: int, answer: int) -> Grant:
-    """Microseconds: from 0 up a delay, below it the time until a next try makes sense."""
-    return Grant(pk, answer / 1_000_000, None) if answer >= 0 else Grant(pk, None, -answer / 1_000_000)
+def _grant(pk: int, answer: int, back: float) -> Grant:
+    """Microseconds: from 0 up a delay after `back` seconds ago, below it the time until a next try makes sense."""
+    return Grant(pk, answer / 1_000_000 - back, None) if answer >= 0 else Grant(pk, None, -answer / 1_000_000)
 
 
 def _come_back(requests: Sequence[Request]) -> list[Grant]:

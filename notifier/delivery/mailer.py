@@ -23,6 +23,7 @@ from notifier.delivery.mail.staging import EVERYBODY, NOT_ALLOWED, Staging, With
 from notifier.delivery.smtp.dialogue import Envelope
 from notifier.delivery.smtp.envelope import Later
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.redaction import redacted
 
 log = structlog.get_logger(__name__)
 
@@ -231,8 +232,9 @@ def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcom
         data = build(message)
     except ValueError as error:
         # A mistake in a template or a setting. Other mails must go on, and trying again changes nothing.
-        log.error("mail.not_built", notification=key, error=type(error).__name__, reason=str(error))
-        return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {error}")
+        reason = redacted(str(error), (message.recipient, message.subject))
+        log.error("mail.not_built", notification=key, error=type(error).__name__, reason=reason)
+        return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {reason}")
     return Envelope(key, message.envelope_sender, message.recipient, data, message.smtputf8, ready=True)
 
 

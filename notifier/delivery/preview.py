@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.orm import Session
 
-from notifier import ledger
+from notifier import ledger, logs
 from notifier.delivery.mail.compose import Composer
 from notifier.emails import Owed
 from notifier.emails.campaign_kind import CampaignKind
@@ -60,7 +60,8 @@ class Previews:
             composed = self._composer.compose(Owed(row, row.user, self._links, data))
         except Exception as error:
             # A template or kind that fails is what somebody who looks wants to know.
-            log.warning("preview.failed", notification=row.id, kind=row.kind, exc_info=error)
+            with logs.private(row.private):
+                log.warning("preview.failed", notification=row.id, kind=row.kind, exc_info=error)
             raise PreviewError(
                 f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
             ) from error

@@ -1,13 +1,10 @@
 """Holds in general: when the next probe is due, and what is kept of the reason."""
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from notifier.delivery.smtp.outcome import MAX_TEXT, Outcome
-
-#: Addresses in what servers say: quoted local parts (RFC 5321, section 4.1.2) and all others.
-_ADDRESS = re.compile(r"""(?:"[^"]*"|[^\s<>,;:()\[\]"']*)@[^\s<>,;()"']+""")
+from notifier.redaction import without_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +24,6 @@ class Probing:
 PROBING = Probing()
 
 
-def without_addresses(outcome: Outcome) -> str:
+def text_of(outcome: Outcome) -> str:
     """Return the text of an outcome for a hold. Servers like to quote addresses, and this goes into logs."""
-    return _ADDRESS.sub("<address>", outcome.text)[:MAX_TEXT]
+    return without_addresses(outcome.text)[:MAX_TEXT]

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import providers
-from notifier.delivery.probing import PROBING, Probing, without_addresses
+from notifier.delivery.probing import PROBING, Probing, text_of
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.models import DomainProvider, ProviderHold
 from notifier.transaction import transaction
@@ -244,7 +244,7 @@ def _read(session: Session, key: str) -> Held | None:
 
 
 def _why(outcome: Outcome) -> dict[str, Any]:
-    return {"phase": outcome.phase.value, "code": outcome.code, "text": without_addresses(outcome)}
+    return {"phase": outcome.phase.value, "code": outcome.code, "text": text_of(outcome)}
 
 
 def _still(probe: HoldProbe) -> tuple[ColumnElement[bool], ...]:

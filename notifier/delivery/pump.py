@@ -24,8 +24,9 @@ from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
-#: Hands that are under way at once: while the last emails of one wait for the server, the next one begins.
-AT_ONCE = 2
+#: Hands that are under way at once: a look hands out before the moments of the three before it are over, and the last
+#: emails of a hand may wait for the server. With fewer, a look would wait and its moments would pass.
+AT_ONCE = 5
 
 #: Seconds until the next try where something failed.
 AFTER_A_FAULT = 2.0

@@ -9,7 +9,16 @@ from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import audit_log, clock, ledger
-from notifier.models import Attempt, AuditEntry, OperatorSession, ProviderHold, SignupEmail, Suppression, TaskResult
+from notifier.models import (
+    AccountRequest,
+    Attempt,
+    AuditEntry,
+    OperatorSession,
+    ProviderHold,
+    SignupEmail,
+    Suppression,
+    TaskResult,
+)  # fmt: skip
 from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -26,6 +35,9 @@ KEEP_HOLDS = timedelta(hours=1)
 #: What the limits of sign-up count; the longest of them looks back a day.
 KEEP_SIGNUP_EMAILS = timedelta(days=2)
 
+#: What a form asked for and no worker could handle; it holds an address.
+KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
+
 #: Rows deleted in one transaction.
 CHUNK = 5000
 
@@ -38,6 +50,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
         "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
         "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),
+        "account_requests": _older(session, AccountRequest.id, AccountRequest.created_at, KEEP_ACCOUNT_REQUESTS),
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
         "provider_holds": purge_holds(session),
     }

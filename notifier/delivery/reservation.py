@@ -2,8 +2,8 @@
 
 KEYS: a marker, then one sorted set of moments for each rate, then one of mails for each domain.
 ARGV: JSON; see `limits._Question`. All times are microseconds.
-Answers one number for each mail: from 0 up, it is granted and goes so much later than now; below 0, nothing is
-reserved for it, and so much later there may be room.
+Answers one number for each mail: from 0 up, it is granted and goes so much later than `back` ago; below 0, nothing is
+reserved for it, and so much later than now there may be room.
 """
 
 RESERVE = """
@@ -23,7 +23,7 @@ if not first then
   first = furthest
   redis.call('SET', KEYS[1], whole(first))
 end
-first = math.max(now, tonumber(first))
+first = tonumber(first)
 -- A clock that was set back must not stop the mail.
 if first > furthest then
   first = furthest
@@ -33,11 +33,14 @@ end
 local rates = {}
 for number, length in ipairs(asked.slots) do
   local rate = {key = KEYS[1 + number], length = length, taken = {}, skip = {}, new = {}}
-  local slot = math.floor(now / length)
+  local slot = math.floor((now - asked.known) / length)
   redis.call('ZREMRANGEBYSCORE', rate.key, '-inf', '(' .. whole(slot * length))
-  for _, moment in ipairs(redis.call('ZRANGE', rate.key, 0, -1)) do
+  local moments = redis.call('ZRANGE', rate.key, 0, -1)
+  for _, moment in ipairs(moments) do
     rate.taken[math.floor(moment / length)] = true
   end
+  -- Nothing is saved up while a limit rests: only what stayed free since it was in use is made up for.
+  rate.first = math.min(now, math.max(now - asked.back, tonumber(moments[1] or now)))
   rates[number] = rate
 end
 
@@ -65,7 +68,10 @@ local function free_slot(rate, slot)
 end
 
 local function free_moment(numbers)
-  local moment, agreed = first, false
+  local moment, agreed = math.max(first, #numbers > 0 and now - asked.back or now), false
+  for _, number in ipairs(numbers) do
+    moment = math.max(moment, rates[number].first)
+  end
   while not agreed do
     agreed = true
     for _, number in ipairs(numbers) do
@@ -116,7 +122,7 @@ for index, mail in ipairs(asked.mails) do
       domain.holds[pk] = true
       add(domain, moment + asked.lease, pk)
     end
-    answers[index] = granted and moment - now or now - moment
+    answers[index] = granted and moment - now + asked.back or now - moment
   end
 end
 
@@ -131,8 +137,9 @@ return answers
 
 #: Whether emails whose moment has come may begin now: what was late must not crowd a second, nor come all at once.
 #: KEYS: for each rate a sorted set of what began lately, and the moment from which on more may begin.
-#: ARGV: for each rate how many may begin in which time, how long each of them keeps the next one waiting (both in
-#: microseconds), and how many want to begin; then their keys.
+#: ARGV: 1 for what is urgent, which does not wait for that moment, else 0; for each rate how many may begin in which
+#: time, how long each of them keeps the next one waiting (both in microseconds), and how many want to begin; then their
+#: keys.
 #: Answers 0: they have begun; or the microseconds until there may be room.
 BEGIN = """
 local clock = redis.call('TIME')
@@ -146,30 +153,35 @@ local rates, wait = {}, 0
 for number = 1, #KEYS / 2 do
   local rate = {set = KEYS[2 * number - 1], next = KEYS[2 * number]}
   for index, name in ipairs({'most', 'window', 'pause', 'wanted'}) do
-    rate[name] = tonumber(ARGV[4 * (number - 1) + index])
+    rate[name] = tonumber(ARGV[4 * (number - 1) + index + 1])
   end
   rates[number] = rate
-  redis.call('ZREMRANGEBYSCORE', rate.set, '-inf', whole(now - rate.window))
-  local count = redis.call('ZCARD', rate.set)
+  rate.kept = math.max(rate.window, 1000000)
+  redis.call('ZREMRANGEBYSCORE', rate.set, '-inf', whole(now - rate.kept))
+  local since = '(' .. whole(now - rate.window)
+  local count = redis.call('ZCOUNT', rate.set, since, '+inf')
   local over = math.min(count, count + rate.wanted - rate.most)
   if over > 0 then
-    local last = redis.call('ZRANGE', rate.set, over - 1, over - 1, 'WITHSCORES')
+    local last = redis.call('ZRANGEBYSCORE', rate.set, since, '+inf', 'WITHSCORES', 'LIMIT', over - 1, 1)
     wait = math.max(wait, tonumber(last[2]) + rate.window - now + 1)
   end
-  wait = math.max(wait, tonumber(redis.call('GET', rate.next) or 0) - now)
+  rate.from = math.max(now, tonumber(redis.call('GET', rate.next) or 0))
+  if ARGV[1] == '0' then
+    wait = math.max(wait, rate.from - now)
+  end
 end
 if wait > 0 then
   return wait
 end
-local first = 4 * #rates + 1
+local first = 4 * #rates + 2
 for _, rate in ipairs(rates) do
   for index = first, first + rate.wanted - 1 do
     redis.call('ZADD', rate.set, whole(now), ARGV[index] .. ':' .. whole(now))
   end
   first = first + rate.wanted
-  local pause = rate.wanted * rate.pause
-  redis.call('PEXPIRE', rate.set, math.ceil(rate.window / 1000))
-  redis.call('SET', rate.next, whole(now + pause), 'PX', math.ceil(pause / 1000) + 1)
+  local next_ = rate.from + rate.wanted * rate.pause
+  redis.call('PEXPIRE', rate.set, math.ceil(rate.kept / 1000))
+  redis.call('SET', rate.next, whole(next_), 'PX', math.ceil((next_ - now) / 1000) + 1)
 end
 return 0
 """

@@ -13,15 +13,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
-from notifier.delivery.limits import Limits, Request
+from notifier.delivery.asking import HORIZON, Request
+from notifier.delivery.limits import Limits
+from notifier.delivery.pacing import Turn
 from notifier.models import Campaign, Notification, Status
 
 #: Mails whose moments lie so close together, in seconds, go together.
 TOGETHER = 0.02
 
-#: Seconds for which a task waits: one of people's own email (False), whose moments are behind those that the pump has
-#: given to campaigns, and one of campaigns (True).
-PATIENCE = {False: 1.0, True: 0.1}
+#: How far ahead, in seconds, the moment of an email may lie that a task sends: of people's own (False), which is behind
+#: those that the pump has given to campaigns, but which begins before it; and of one of a campaign (True).
+PATIENCE = {False: HORIZON, True: 0.1}
 
 
 def domain_of(address: str) -> str:
@@ -58,9 +60,12 @@ class Turns:
         held = {pk for group in groups.values() for pk in group}
         try:
             for moment, group in sorted(groups.items()):
-                time.sleep(max(0.0, started + moment * TOGETHER - time.monotonic()))
+                asked = [requests[pk] for pk in group]
+                turn = Turn(started + moment * TOGETHER, asked, urgent=not bulk)
+                while (seconds := turn.wait(self._limits)) > 0:
+                    time.sleep(seconds)
                 yield group
-                self._limits.release([requests[pk] for pk in group])
+                self._limits.release(asked)
                 held.difference_update(group)
         finally:
             self._limits.release([requests[pk] for pk in held])

@@ -1,5 +1,6 @@
 """The turnstile: of all processes one at a time hands out turns, and knows what the others have handed out.
 
+There is one for campaigns and one for people's own email: other processes send those, and often none waits.
 It stands in Redis beside the limits. Whoever has passed keeps it shut until there is something to hand out again, so
 that many processes ask no more often than one.
 """
@@ -17,8 +18,11 @@ log = structlog.get_logger(__name__)
 #: Seconds after which it opens again if the process that passed was killed.
 STUCK = 2.0
 
-_SHUT = "{notifier:limits}:turnstile"
-_HANDED = "{notifier:limits}:handed"
+#: What is shut, and the rows that were handed out, of campaigns (True) and of people's own email (False).
+_KEYS = {
+    bulk: [f"{{notifier:limits}}:turnstile:{sort}", f"{{notifier:limits}}:handed:{sort}"]
+    for bulk, sort in ((True, "bulk"), (False, "own"))
+}
 
 _ENTER = """
 local shut = redis.call('PTTL', KEYS[1])
@@ -57,7 +61,7 @@ class Turnstile:
         self._leave = client.register_script(_LEAVE)
         self._away_until = 0.0
 
-    def enter(self) -> set[int] | float:
+    def enter(self, *, bulk: bool) -> set[int] | float:
         """Pass: the keys that were handed out lately, by any process; call `leave` then.
 
         Or the seconds until it may open. Never raises for a Redis that is away.
@@ -66,17 +70,17 @@ class Turnstile:
         if away > 0:
             return away
         try:
-            answer = self._enter(keys=[_SHUT, _HANDED], args=[_milliseconds(STUCK)])
+            answer = self._enter(keys=_KEYS[bulk], args=[_milliseconds(STUCK)])
         except redis.RedisError as error:
             return self._is_away(error)
         assert isinstance(answer, list)
         shut, *handed = answer
         return shut / 1000 if shut else set(handed)
 
-    def leave(self, handed: Collection[int], *, rest: float, keep: float) -> None:
+    def leave(self, handed: Collection[int], *, bulk: bool, rest: float, keep: float) -> None:
         """These rows are handed out, and not again for `keep` seconds. Nobody passes for `rest` seconds."""
         try:
-            self._leave(keys=[_SHUT, _HANDED], args=[_milliseconds(rest), _milliseconds(keep), *handed])
+            self._leave(keys=_KEYS[bulk], args=[_milliseconds(rest), _milliseconds(keep), *handed])
         except redis.RedisError as error:
             self._is_away(error)
 

@@ -1,5 +1,6 @@
 """From an outcome to the end of a try: where the row goes, and when it is due again. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from notifier.delivery.smtp.outcome import Decision, Outcome, Scope, clean
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
 from notifier.models import Status
 from notifier.reasons import ReasonCode, sentence
+from notifier.redaction import redacted
 from notifier.words import WordsError
 
 #: Our own faults (a template that does not render) are tried so often before the row fails.
@@ -98,14 +100,17 @@ def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
         to=Status.failed if over else Status.pending,
         attempts=tries,
         unknowns=row.unknowns,
-        **why(ReasonCode.not_composed, error=in_words(error)),
+        **why(ReasonCode.not_composed, error=in_words(error, row.private)),
         due=None if over else in_time(row, retry.next_attempt(tries, now)),
     )
 
 
-def in_words(error: Exception) -> str:
-    """Return what people are told about an email that could not be made: the sentence of the error, in one line."""
-    text = " ".join(str(error).split())
+def in_words(error: Exception, private: Iterable[str] = ()) -> str:
+    """Return what people are told about an email that could not be made: the sentence of the error, in one line.
+
+    It is kept with the run, too, so the `private` values of the person whose email it was are replaced.
+    """
+    text = redacted(" ".join(str(error).split()), private)
     if not isinstance(error, WordsError | MessageError | TemplateError):
         # What a program says of itself is no sentence: its sort has to stand beside it.
         text = f"{type(error).__name__}: {text or 'the log has the details'}"

@@ -163,20 +163,27 @@ def _checked(name: str, value: Any) -> Any:
         raise ValueError(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
-#: A button as the last line. The bar between its two parts is none of those that `literally` has put into quotes.
-_BUTTON_LINE = re.compile(r"(?:\A|\n\s*)(\{button:(.*?)(?<!['\[\]{}|])\|(?!['\[\]{}|])(.*)\})\s*\Z")
+#: A button, alone on its line. The bar between its two parts is none of those that `literally` has put into quotes.
+_BUTTON_LINE = re.compile(r"\{button:(?=.*\}\Z)(.*?)(?<!['\[\]{}|])\|(?!['\[\]{}|])(.*)\}\Z")
+
+
+def _button_line(body: str) -> tuple[str, re.Match[str] | None]:
+    """The body before its last line, and that line if it is a button."""
+    text = body.rstrip()
+    before, break_, line = text.rpartition("\n")
+    return before, _BUTTON_LINE.match(line.lstrip() if break_ else line)
 
 
 def _without_button(body: str) -> tuple[str, str]:
     """The body and the button at its end, as the two are written."""
-    found = _BUTTON_LINE.search(body)
-    return (body, "") if found is None else (body[: found.start()].rstrip(), found[1])
+    before, found = _button_line(body)
+    return (body, "") if found is None else (before.rstrip(), found[0])
 
 
 def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """The button as it is written from now on. Raises ValueError where half of it is missing."""
-    found = _BUTTON_LINE.search(before)
-    label, url = (found[2].strip(), found[3].strip()) if found else ("", "")
+    _, found = _button_line(before)
+    label, url = (found[1].strip(), found[2].strip()) if found else ("", "")
     label = literally(given.get("button_text", "")) if "button_text" in changes else label
     url = literally(given.get("button_url", "")) if "button_url" in changes else url
     if bool(label) is not bool(url):

@@ -4,6 +4,8 @@ import errno
 import os
 from typing import TextIO
 
+from notifier.characters import escaped
+
 #: What a volume without room says; it may have room again later.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -21,7 +23,8 @@ class Console:
         self._gone = False
 
     def line(self, name: str, text: str) -> None:
-        """One line of a child."""
+        """One line of a child, which may quote what strangers sent."""
+        text = escaped(text)
         label = name.ljust(self._width)
         colour = self._colours.get(name)
         self.say(f"\x1b[{colour}m{label} |\x1b[0m {text}" if colour else f"{label} | {text}")

@@ -17,6 +17,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
+def can_listen(host: str) -> bool:
+    """Return True if `host` is an IPv4 address or a name of this machine."""
+    try:
+        free_port(host)
+    except OSError:
+        return False
+    return True
+
+
 def is_free(host: str, port: int) -> bool:
     """Can we listen there? Old connections in TIME_WAIT do not count."""
     with socket.socket() as probe:

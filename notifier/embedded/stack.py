@@ -13,7 +13,7 @@ from notifier.config import Settings
 from notifier.embedded.broker import Broker, find_server
 from notifier.embedded.console import Console
 from notifier.embedded.plan import Ports, make_plan
-from notifier.embedded.ports import PortTakenError, answers, free_port, is_free
+from notifier.embedded.ports import PortTakenError, answers, can_listen, free_port, is_free
 from notifier.embedded.supervisor import Supervisor
 from notifier.embedded.upenv import up_env
 
@@ -39,7 +39,11 @@ class Wishes:
 
 
 def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
-    """The ports to listen on. Raises PortTakenError with a line that says what to do."""
+    """The ports to listen on. Raises PortTakenError or UnreachableError with a line that says what to do."""
+    if not can_listen(wishes.host):
+        raise UnreachableError(
+            f"--host {wishes.host}: this machine has no such IPv4 address. Use 127.0.0.1, or 0.0.0.0 for all of them."
+        )
     wished = {"web": (wishes.host, wishes.web_port)}
     if with_inbox:
         wished |= {"inbox": (wishes.host, wishes.inbox_port), "smtp": ("127.0.0.1", wishes.smtp_port)}

@@ -58,6 +58,11 @@ class Claimed(NamedTuple):
     #: Processes that died while they were making it.
     deaths: int = 0
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """What errors may quote of the person, and nothing that is kept may hold."""
+        return (self.recipient,) if self.user is None else (self.recipient, self.user.display_name)
+
     def __repr__(self) -> str:
         # Neither the address nor what the mail is about: this may stand in a log.
         return f"Claimed(id={self.id}, claim={self.claim}, kind={self.kind!r})"

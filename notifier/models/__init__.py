@@ -1,5 +1,6 @@
 """The rows: one module for each aggregate."""
 
+from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity
 from notifier.models.audit import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
@@ -22,6 +23,8 @@ __all__ = [
     "OPEN",
     "RECORDED",
     "WAITING",
+    "AccountAction",
+    "AccountRequest",
     "Activity",
     "Attempt",
     "AuditEntry",

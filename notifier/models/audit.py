@@ -1,9 +1,9 @@
-"""AuditEntry: who changed what, when. Rows are added and, after a year, purged; nothing else."""
+"""AuditEntry: who changed or saw what, when. Rows are added and, after a year, purged; nothing else."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, String, event
+from sqlalchemy import JSON, BigInteger, Index, String, event, text
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
@@ -12,7 +12,10 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class AuditEntry(Base):
-    """One change, written in its transaction. The database refuses to update it (migration 0004)."""
+    """One change, written in its transaction, or one look at addresses. The database refuses to update it.
+
+    No column holds an address: it would outlive the erasing of its person.
+    """
 
     __tablename__ = "audit_entries"
     __table_args__ = (
@@ -20,6 +23,14 @@ class AuditEntry(Base):
         Index("ix_audit_entries_operator_id_id", "operator_id", "id"),
         Index("ix_audit_entries_action_id", "action", "id"),
         Index("ix_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
+        # Everything about one address.
+        Index(
+            "ix_audit_entries_person_digest_id",
+            "person_digest",
+            "id",
+            postgresql_where=text("person_digest IS NOT NULL"),
+            sqlite_where=text("person_digest IS NOT NULL"),
+        ),
         NEVER_AGAIN,
     )
 
@@ -27,13 +38,15 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: No foreign key: the entry outlives the operator.
     operator_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The operator's address as it was, or "command line", or "nobody".
+    #: "operator 3", "command line", "the recipient", ... Pages join the address that the operator has now.
     actor: Mapped[str] = mapped_column(String(320))
     ip: Mapped[str] = mapped_column(String(45), default="")
     #: operator.signed_in, suppression.lifted, ...
     action: Mapped[str] = mapped_column(String(64))
     object_type: Mapped[str] = mapped_column(String(32), default="")
     object_id: Mapped[str] = mapped_column(String(64), default="")
+    #: The address that it is about, as a keyed digest (`audit_log.About`). None: no address, or not one alone.
+    person_digest: Mapped[str | None] = mapped_column(String(64))
     #: What it was and what it is, without secrets; only the fields that changed.
     before: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     after: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

@@ -41,7 +41,7 @@ def create(session: Session, *, email: str, password: str, role: Role, by: Actor
     )
     session.add(operator)
     session.flush()
-    _record(session, by, "operator.created", operator, after={"email": operator.email, "role": operator.role})
+    _record(session, by, "operator.created", operator, after={"role": operator.role})
     return operator
 
 
@@ -133,5 +133,13 @@ def _check_new(password: str) -> None:
         raise OperatorError(f"the password may have {MAX_PASSWORD} characters at most")
 
 
-def _record(session: Session, by: Actor, action: str, operator: Operator, **values: Mapping[str, Any]) -> None:
-    audit_log.record(session, by, action, object_type="operator", object_id=operator.id, **values)
+def _record(
+    session: Session,
+    by: Actor,
+    action: str,
+    operator: Operator,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    audit_log.record(session, by, action, object_type="operator", object_id=operator.id, before=before, after=after)

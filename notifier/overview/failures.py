@@ -21,7 +21,7 @@ REPLIES = 500
 SAMPLE = 5
 
 _N = Notification
-_ADDRESS = re.compile(r"<?[^\s<>@\"]{1,64}@[^\s<>@\"]{1,255}>?")
+_ADDRESS = re.compile(r"<?(?<![^\s<>@\"])[^\s<>@\"]++@[^\s<>@\"]{1,255}>?")
 #: Queue ids, session ids, times: words with digits in them, but for the codes at the front.
 _NUMBERED = re.compile(r"\b(?=\w*\d)[\w.:-]{6,}\b")
 

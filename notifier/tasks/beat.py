@@ -7,7 +7,8 @@ from celery import Celery, signals
 from celery.beat import SchedulingError
 
 from notifier.config import Settings
-from notifier.tasks.celery_app import CONTROL, RECONNECT
+from notifier.tasks.alive import SignOfLife, beat_sign
+from notifier.tasks.celery_app import CONTROL, RECONNECT, celery_app
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +38,10 @@ class Recovery:
     Celery 5.7 keeps one connection for good: on RabbitMQ every message after a restart of the broker fails.
     """
 
-    def __init__(self, scheduler: Any) -> None:
-        """Take over how `scheduler` connects and publishes."""
+    def __init__(self, scheduler: Any, sign: SignOfLife) -> None:
+        """Take over how `scheduler` connects and publishes. `sign` is shown whenever it does either."""
         self._scheduler = scheduler
+        self._sign = sign
         self._trigger = scheduler.apply_async
         scheduler._ensure_connected = self._connect
         scheduler.apply_entry = self.apply_entry
@@ -64,10 +66,15 @@ class Recovery:
 
     def _publish(self, entry: Any) -> None:
         self._trigger(entry, producer=self._scheduler.producer, advance=False)
+        self._sign.show()
 
     def _connect(self) -> Any:
         connection = self._scheduler.connection
-        return connection.ensure_connection(_say_away, None, **RECONNECT)
+        return connection.ensure_connection(self._away, None, **RECONNECT)
+
+    def _away(self, error: Exception, seconds: float) -> None:
+        self._sign.show()
+        log.warning("beat.broker_away", error=type(error).__name__, again_in=seconds)
 
     def _forget_connection(self) -> None:
         self._scheduler.__dict__.pop("producer", None)
@@ -81,11 +88,8 @@ def _cause(error: SchedulingError) -> str:
     return type(error.__context__ or error).__name__
 
 
-def _say_away(error: Exception, seconds: float) -> None:
-    log.warning("beat.broker_away", error=type(error).__name__, again_in=seconds)
-
-
 @signals.beat_init.connect(weak=False)
 def run_all_once(sender: Any, **_: Any) -> None:
     """At the start, trigger everything: beat itself waits a whole interval first, an hour for the purge."""
-    Recovery(sender.scheduler).run_all()
+    settings: Settings = celery_app.flask_app.extensions["notifier.settings"]
+    Recovery(sender.scheduler, beat_sign(settings)).run_all()

@@ -8,6 +8,7 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, heartbeats
+from notifier.account_requests import AccountRequests
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick, close_after
 from notifier.delivery import purge as retention
@@ -15,6 +16,7 @@ from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.overview import totals
+from notifier.tasks import outbox
 from notifier.tasks.celery_app import celery_app
 
 #: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
@@ -33,6 +35,22 @@ def deliver_notification(self: Task, pk: int) -> None:
     sender().deliver([pk], quick_tries_left=self.max_retries - self.request.retries)
 
 
+@celery_app.task(name="notifier.handle_account_request", autoretry_for=(DBAPIError,), **QUICK_TRIES)
+def handle_account_request(pk: int) -> None:
+    """Decide what a sign-up or a request for another link leads to. Running it twice equals running it once.
+
+    The email goes from here: a second way through the broker would take as long as the first, or longer.
+    """
+    with outbox.kept() as keys:
+        account_requests().handle(pk)
+    for key in keys:
+        try:
+            sender().deliver([key], quick_tries_left=1)
+        except (TransientDelivery, DBAPIError):
+            # The task for emails has the quick tries.
+            cast("outbox.Outbox", current_app.extensions["notifier.outbox"]).publish([key])
+
+
 @celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
@@ -43,8 +61,10 @@ def deliver_batch(pks: list[int]) -> None:
 
 @celery_app.task(name="notifier.sweep")
 def sweep() -> dict[str, int]:
-    """Ring for what nobody picked up; give back what a lost worker held."""
-    return asdict(cast("Sweep", current_app.extensions["notifier.sweep"]).run())
+    """Enqueue what no worker picked up; give back what a lost worker held."""
+    swept = asdict(cast("Sweep", current_app.extensions["notifier.sweep"]).run())
+    requests = account_requests().sweep()
+    return swept | {"requests": requests.enqueued, "requests_refused": requests.refused}
 
 
 @celery_app.task(name="notifier.tick")
@@ -68,6 +88,11 @@ def purge() -> dict[str, int]:
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
     return retention.purge(db.session)
+
+
+def account_requests() -> AccountRequests:
+    """Return what handles the requests of the public forms."""
+    return cast("AccountRequests", current_app.extensions["notifier.account_requests"])
 
 
 def sender() -> Sender:

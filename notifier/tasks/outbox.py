@@ -1,4 +1,4 @@
-"""The outbox: after the commit, and only then, ring the bell for the notifications it stored.
+"""The outbox: after the commit, and only then, enqueue the notifications and the requests of forms that it stored.
 
 Enqueueing is a hint. A broker that is down or hangs must neither fail nor slow the request that stored
 the row: the outbox logs, counts, and leaves the rest to the sweep.
@@ -6,21 +6,30 @@ the row: the outbox logs, counts, and leaves the rest to the sweep.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from flask import current_app
+from flask import current_app, g
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction, sessionmaker
 
-from notifier.models import Notification, Status
+from notifier.models import AccountRequest, Notification, Status
 
 log = structlog.get_logger(__name__)
 
 #: Hands primary keys to the broker: (keys, bulk). Raises whatever the broker's client raises.
 Publish = Callable[[Sequence[int], bool], None]
 
+#: Where the keys go: (extension of the application, requests of forms, bulk).
+_OUTBOXES: Final = (
+    ("notifier.request_outbox", True, False),
+    ("notifier.outbox", False, False),
+    ("notifier.outbox", False, True),
+)
+
+_KEPT: Final = "notifier_outbox_kept"
 _COLLECTED: Final = "notifier.outbox.collected"
 _COMMITTED: Final = "notifier.outbox.committed"
 
@@ -56,7 +65,7 @@ class Breaker:
 
 
 class Outbox:
-    """Publishes the keys of stored notifications, without ever failing its caller."""
+    """Publishes the keys of stored rows, without ever failing its caller."""
 
     def __init__(self, publish: Publish, *, breaker: Breaker | None = None) -> None:
         """`publish` hands keys to the broker; see `notifier.tasks.publisher`."""
@@ -98,10 +107,28 @@ def watch(sessions: "sessionmaker[Any]") -> None:
         event.listen(sessions, "after_transaction_end", _release)
 
 
+@contextmanager
+def kept() -> Iterator[list[int]]:
+    """Collect the keys of people's own emails that this application context commits, instead of publishing them.
+
+    The caller sends them. If it cannot, the sweep finds them.
+    """
+    keys: list[int] = []
+    setattr(g, _KEPT, keys)
+    try:
+        yield keys
+    finally:
+        delattr(g, _KEPT)
+
+
 def _collect(session: Session, _context: UOWTransaction) -> None:
-    new = [row for row in session.new if isinstance(row, Notification) and row.status == Status.pending]
+    new = [row for row in session.new if _is_due(row)]
     if new:
         session.info.setdefault(_COLLECTED, []).extend(new)
+
+
+def _is_due(row: object) -> bool:
+    return isinstance(row, AccountRequest) or (isinstance(row, Notification) and row.status == Status.pending)
 
 
 def _confirm(session: Session) -> None:
@@ -110,18 +137,25 @@ def _confirm(session: Session) -> None:
         return
     # What a savepoint's rollback or a delete took back is no longer persistent.
     kept = [state for row in session.info.pop(_COLLECTED) if (state := inspect(row)).persistent]
-    session.info[_COMMITTED] = [(state.identity[0], bool(state.dict.get("bulk"))) for state in kept]
+    session.info[_COMMITTED] = [
+        (state.identity[0], state.class_ is AccountRequest, bool(state.dict.get("bulk"))) for state in kept
+    ]
 
 
 def _release(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
     session.info.pop(_COLLECTED, None)
-    committed: list[tuple[int, bool]] = session.info.pop(_COMMITTED, [])
+    committed: list[tuple[int, bool, bool]] = session.info.pop(_COMMITTED, [])
     # Here the connection is back in its pool, and an eager task may use any session.
-    for bulk in (False, True):
-        outbox: Outbox = current_app.extensions["notifier.outbox"]
-        outbox.publish([key for key, is_bulk in committed if is_bulk is bulk], bulk=bulk)
+    for name, is_request, is_bulk in _OUTBOXES:
+        keys = [key for key, *sort in committed if sort == [is_request, is_bulk]]
+        kept: list[int] | None = g.get(_KEPT)
+        if kept is not None and not is_request and not is_bulk:
+            kept.extend(keys)
+        elif keys:
+            outbox: Outbox = current_app.extensions[name]
+            outbox.publish(keys, bulk=is_bulk)
 
 
 def never(_keys: Sequence[int], _bulk: bool) -> None:

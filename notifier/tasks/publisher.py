@@ -50,6 +50,21 @@ class Publisher:
             for run_id in run_ids:
                 task.apply_async((run_id,), queue=EXPANSION, **self._options(producer))
 
+    def handle_requests(self, request_ids: Sequence[int], _bulk: bool = False) -> None:
+        """Call for the handling of these requests of forms. Raises as sending keys does.
+
+        They go to the transactional queue, whose workers start at once and then send the email that it leads to. A
+        queue of its own would be one more that an installation can forget to read.
+        """
+        task = self._celery.tasks["notifier.handle_account_request"]
+        if self._celery.conf.task_always_eager:
+            for request_id in request_ids:
+                task.apply_async((request_id,))
+            return
+        with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
+            for request_id in request_ids:
+                task.apply_async((request_id,), queue=TRANSACTIONAL, **self._options(producer))
+
     def run_now(self, chore: str) -> None:
         """Trigger one of the periodic chores ("sweep") besides its schedule. Raises as sending keys does."""
         task = self._celery.tasks[f"notifier.{chore}"]

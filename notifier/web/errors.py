@@ -1,6 +1,7 @@
 """Error pages: plain words, the next step, nothing about the inside."""
 
 import math
+from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
@@ -10,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
-from notifier import clock
+from notifier import clock, logs
 from notifier.extensions import db, limiter
 from notifier.outages import is_outage
 
@@ -72,8 +73,15 @@ def handle_crash(error: InternalServerError) -> tuple[str, int] | Response:
     if original is not None and is_outage(original):
         return handle_outage(original)
     db.session.rollback()
-    log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
+    with logs.private(_typed()):
+        log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
     return render_template(_template(), code=500, retry_after=None, explanation=None), 500
+
+
+def _typed() -> Iterator[str]:
+    """What came with this request: an error may repeat it, and it may be a name, a password or a token."""
+    yield from (str(value) for value in (request.view_args or {}).values())
+    yield from request.values.values()
 
 
 def _template() -> str:

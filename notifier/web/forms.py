@@ -13,7 +13,8 @@ from notifier.addresses import Address, AddressError, parse_address
 from notifier.header_text import HeaderTextError, display_name
 from notifier.models import Frequency
 
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+#: At most 16 characters, as the column has.
+_LOCALE = re.compile(r"(?!.{17})[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
 #: A name is in no email before its owner confirmed. But others may see it next to what they do: no advertisement there.
 _LINK = re.compile(
@@ -34,7 +35,7 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         if not text.strip():
             raise ValidationError("Enter your email address.")
         try:
-            self.address = parse_address(text, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"])
+            self.address = parse_address(text, **current_app.config["ADDRESSES"])
         except AddressError as error:
             raise ValidationError(str(error)) from error
 

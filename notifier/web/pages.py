@@ -1,4 +1,4 @@
-"""Signup and verification. Every answer is the same whether an address was known or not."""
+"""Signup and verification. Every answer is the same, and takes the same time, whether an address was known or not."""
 
 from collections.abc import Callable
 from typing import cast
@@ -7,12 +7,15 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from notifier import clients
-from notifier.accounts import Accounts, Verification
+from notifier.account_requests import AccountRequests
+from notifier.accounts import Accounts, Applicant, Verification
 from notifier.addresses import Address
 from notifier.extensions import db
+from notifier.models import AccountAction
 from notifier.transaction import check_answers
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
+from notifier.web.steady import steady
 
 pages = Blueprint("web", __name__, static_folder="static", static_url_path="/static")
 
@@ -56,6 +59,7 @@ def index() -> Answer:
 
 @pages.route("/signup", methods=["GET", "POST"])
 @limited
+@steady
 def signup() -> Answer:
     """The form, and what it leads to."""
     form = SignupForm()
@@ -67,8 +71,7 @@ def signup() -> Answer:
     asked = _challenge(applicant.address)
     if asked is not None:
         return asked
-    accounts().register(db.session(), applicant)
-    db.session.commit()
+    _store(AccountAction.signup, applicant)
     return _to_inbox(form)
 
 
@@ -85,17 +88,24 @@ def check_inbox() -> Answer:
 
 @pages.post("/resend")
 @limited
+@steady
 def resend() -> Answer:
-    """Send the mail again, within its limits."""
+    """Ask for the email again, which is sent within its limits."""
     form = AddressForm()
     if not form.validate():
         return render_template("web/verify_failed.html", form=form, expired=False), 400
     asked = _challenge(form.address)
     if asked is not None:
         return asked
-    accounts().resend(db.session(), form.address, clients.network())
-    db.session.commit()
+    _store(AccountAction.resend, Applicant(form.address, network=clients.network()))
     return _to_inbox(form)
+
+
+def _store(action: AccountAction, applicant: Applicant) -> None:
+    """Store what was asked for. A worker looks at the account: nothing in this request depends on it."""
+    requests: AccountRequests = current_app.extensions["notifier.account_requests"]
+    requests.add(db.session(), action, applicant)
+    db.session.commit()
 
 
 def _challenge(address: Address) -> Answer | None:

@@ -15,6 +15,7 @@ from notifier.admin.guard import Page
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
 from tests.conftest import make_owed
+from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import SIGN_IN, Desk
 
@@ -24,23 +25,6 @@ CSRF = json.loads((DATA / "csrf.json").read_text())
 
 #: The way in is for everybody.
 OPEN = {"sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out"}
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again"}
-
-#: What the roles below the highest must not see. Everything else is for viewers.
-EDITORS = {
-    "admin_notifications.export", "admin_notifications.ask", "admin_notifications.decide",
-    "admin_people.export", "admin_suppressions.export", "admin_suppressions.add",
-    "admin_suppressions.ask_lift", "admin_suppressions.lift",
-    "admin_campaigns.choose_kind", "admin_campaigns.create", "admin_campaigns.edit", "admin_campaigns.save",
-    "admin_campaigns.preview_schedule", "admin_campaigns.preview_audience", "admin_campaigns.pause",
-    "admin_campaigns.resume", "admin_campaigns.ask_archive", "admin_campaigns.archive", "admin_campaigns.plan",
-    "admin_campaigns.run", "admin_campaigns.ask_resume", "admin_runs.pause", "admin_runs.resume",
-    "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
-    "admin_runs.ask_repair", "admin_runs.repair",
-    "admin_uncertain.ask", "admin_uncertain.decide",
-    "admin_words.save", "admin_words.draft", "admin_words.test", "admin_words.ask_back", "admin_words.back",
-}  # fmt: skip
-ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}
 
 
 def rules(app: Flask, method: str) -> Iterator[tuple[Rule, str]]:
@@ -103,10 +87,9 @@ def test_each_role_gets_what_is_meant_for_it(world: Flask, desk: Callable[..., D
             expected = {403} if rule.endpoint in forbidden else {200, 302}
             assert answer.status_code in expected, (rule.rule, answer.status_code)
     after = rows(world)
-    exported = {"audit_entries"} if role is not Role.viewer else set()
-    assert {name: found for name, found in after.items() if name not in exported} == {
-        name: found for name, found in before.items() if name not in exported
-    }
+    # Every role leaves traces of the addresses that it saw.
+    assert len(after.pop("audit_entries")) > len(before.pop("audit_entries"))
+    assert after == before
 
 
 def test_a_post_without_its_token_changes_nothing(world: Flask, desk: Callable[..., Desk]) -> None:

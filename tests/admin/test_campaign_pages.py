@@ -231,7 +231,7 @@ def test_an_edit_counts_and_is_in_the_audit_log_with_before_and_after(app: Flask
     assert here.post(EDIT, fields).status_code == 303
     assert (stored(app).cron, stored(app).title) == ("15 10 * * *", "Later news")
     (entry,) = entries(app, "campaign.edited")
-    assert entry.actor == "editor@example.com"
+    assert entry.actor == f"operator {entry.operator_id}"
     assert (entry.before["cron"], entry.after["cron"]) == ("0 9 * * *", "15 10 * * *")
 
 

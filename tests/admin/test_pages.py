@@ -96,7 +96,7 @@ def test_a_person_is_found_by_any_spelling_of_the_whole_address(app: Flask, here
     with app.app_context():
         pk = make_user("ada@example.com").id
     assert here.get("/admin/people/?email=%20ADA@Example.COM").location == f"/admin/people/{pk}/"
-    assert "Nobody has this address" in here.get("/admin/people/?email=ad@example.com").text
+    assert "No account has this address" in here.get("/admin/people/?email=ad@example.com").text
     assert "no @" in here.get("/admin/people/?email=ada").text
 
 

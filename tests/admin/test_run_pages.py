@@ -71,7 +71,7 @@ def test_the_plan_comes_first_and_the_button_carries_the_number(app: Flask, here
     (run,) = runs(app)
     assert (run.state, run.trigger, run.slot) == ("due", "now", NOON)
     (entry,) = entries(app, "run.started")
-    assert (entry.actor, entry.object_id, entry.after["planned"]) == ("editor@example.com", "1", 3)
+    assert (entry.actor, entry.object_id, entry.after["planned"]) == ("operator 1", "1", 3)
 
 
 def test_two_clicks_are_one_run_and_the_second_lands_on_it(

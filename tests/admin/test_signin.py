@@ -67,7 +67,7 @@ def test_a_typed_text_that_is_nobodys_address_is_not_kept(app: Flask) -> None:
     Desk(app).sign_in("my-password-by-mistake@example.com")
     with app.app_context():
         entry = db.session.scalars(select(AuditEntry)).one()
-    assert entry.actor == "nobody"
+    assert entry.actor == "not signed in"
     assert "mistake" not in f"{entry.before}{entry.after}{entry.object_id}"
 
 

@@ -51,7 +51,7 @@ def test_all_of_one_host_are_decided_with_one_answer(app: Flask, here: Desk) -> 
     assert statuses(app) == ["pending", "pending", "unknown", "unknown"]
     with app.app_context():
         (entry,) = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "notifications.decided"))
-        assert (entry.actor, entry.after["emails"], entry.after["host"]) == ("editor@example.com", 2, "web-3")
+        assert (entry.actor, entry.after["emails"], entry.after["host"]) == ("operator 1", 2, "web-3")
     assert here.get("/admin/uncertain/decide/sent?host=web-9").status_code == 302
 
 

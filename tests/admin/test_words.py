@@ -101,7 +101,7 @@ def test_it_begins_with_what_the_mail_says_and_saves_versions(here: Desk, app: F
     save(here, pk, seen=words_id(app, pk), body="First.\r\n\r\nThird.")
     assert stored(app)[1][1].body == "First.\n\nThird."
     assert "version 2" in here.get("/admin/words/").text
-    assert entries(app) == [("words.saved", "editor@example.com")] * 2
+    assert entries(app) == [("words.saved", "operator 1")] * 2
     again = save(here, pk, seen=0, body="First.\n\nThird.")
     assert again.status_code == 303
     assert "nothing to save" in here.get(f"/admin/words/{pk}/").text
@@ -275,7 +275,7 @@ def test_a_test_arrives_marked_and_is_in_nobodys_count(here: Desk, app: Flask, p
     assert "Not saved ada@example.com" in body.get_content()
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Notification)) == 0
-    assert entries(app) == [("words.tested", "editor@example.com")]
+    assert entries(app) == [("words.tested", "operator 1")]
     assert stored(app) == []
 
 

@@ -128,8 +128,8 @@ def test_health_names_what_is_missing(app: Flask, run: Run) -> None:
     result = run("health", "--json")
     assert result.exit_code == 1
     assert {line["name"]: line["ok"] for line in json.loads(result.output)} == {
-        "schema": True, "ledger": True, "unknown": True, "failed": True, "lost claims": True, "tick": False,
-        "sweep": False, "purge": False,
+        "schema": True, "ledger": True, "sign-up requests": True, "unknown": True, "failed": True, "lost claims": True,
+        "tick": False, "sweep": False, "purge": False,
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The gate in the spine: a held transport burns nothing, another one takes over, pauses and limits defer."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
@@ -9,13 +10,14 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from notifier import clock, ledger
+from notifier.delivery.asking import Grant, Request
 from notifier.delivery.breaker import Breaker
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.gate import Gate
-from notifier.delivery.limits import Grant, Request
 from notifier.delivery.mail.message import Message
 from notifier.delivery.pace import Pace
 from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.turns import PATIENCE
 from notifier.extensions import db
 from notifier.models import Notification
 from tests.conftest import NOON, make_user
@@ -216,6 +218,9 @@ class OneAtATime:
         first, *others = requests
         return [Grant(first.pk, 0.0, None), *(Grant(request.pk, None, 7.0) for request in others)]
 
+    def begin(self, requests: Sequence[Request], *, urgent: bool) -> float:
+        return 0.0
+
     def release(self, requests: Iterable[Request]) -> None:
         self.in_flight -= len(list(requests))
 
@@ -248,3 +253,17 @@ def test_no_moment_is_asked_for_a_row_that_cannot_be_claimed(make_sender: Make) 
     sender.deliver([pk])
     sender.deliver([pk])
     assert limits.asked == 1
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_an_email_of_a_person_begins_before_a_moment_that_is_behind_those_of_campaigns(
+    make_sender: Make, servers: Servers, bulk: bool
+) -> None:
+    limits = OneAtATime()
+    limits.reserve = lambda requests, *, within: [Grant(requests[0].pk, within, None)]  # type: ignore[method-assign]
+    (pk,) = owed(1)
+    began = time.monotonic()
+    make_sender(limits=limits).deliver([pk], bulk=bulk)
+    took = time.monotonic() - began
+    assert servers.tried == [("smtp", pk)]
+    assert took >= PATIENCE[True] if bulk else took < PATIENCE[False]

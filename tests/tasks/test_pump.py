@@ -233,3 +233,10 @@ def test_a_limit_that_is_taken_away_lets_all_of_them_go(live_app: Flask, smtp: S
         db.session.commit()
     with pumping(live_app):
         eventually(lambda: set(statuses(live_app)) == {"sent"}, "all are sent")
+
+
+@sqlite
+def test_redis_is_ready_before_an_email_waits(live_app: Flask, broker: "redis.Redis") -> None:
+    """For two seconds it gives no moment to the first that asks: those were a person's."""
+    with pumping(live_app, bulk=(False,)):
+        eventually(lambda: bool(broker.exists("{notifier:limits}:since")), "the seconds have begun")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from notifier.config import ConfigError, Settings, load_settings, make_development_key
+from notifier.config import ConfigError, Settings
+from notifier.config_loading import load_settings, make_development_key
 from notifier.config_rules import DEVELOPMENT_SECRET
 
 PRODUCTION = {
@@ -78,8 +79,8 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"REDIS_URL": "redis://broker/0"}, "REDIS_URL: a broker on another machine needs a password"),
         ({"REDIS_URL": "rediss://user@broker/0"}, "REDIS_URL: a broker on another machine needs a password"),
         ({"CELERY_BROKER_URL": "amqp://guest@broker//"}, "CELERY_BROKER_URL: a broker on another machine"),
-        ({"CELERY_BROKER_URL": "sqs://x:y@broker"}, "CELERY_BROKER_URL: must begin with one of redis://"),
-        ({"CELERY_BROKER_URL": "broker:6379"}, "CELERY_BROKER_URL: must begin with one of redis://"),
+        ({"CELERY_BROKER_URL": "sqs://x:y@broker"}, "CELERY_BROKER_URL: must be redis://"),
+        ({"CELERY_BROKER_URL": "broker:6379"}, "CELERY_BROKER_URL: must be redis://"),
         ({"MAIL_SERVER": "smtp://smtp.example.com"}, "MAIL_SERVER: must be a host name"),
         ({"MAIL_SERVER": "smtp.example.com:587"}, "MAIL_SERVER: must be a host name"),
         ({"MAIL_SERVER": '"smtp.example.com"'}, "MAIL_SERVER: the quotes around it"),
@@ -88,7 +89,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"MAIL_DEFAULT_SENDER": "Acme <hello@acme>"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_DEFAULT_SENDER": "a@b.example, c@d.example"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_DEFAULT_SENDER": "A <a@b.example>, C <c@d.example>"}, "MAIL_DEFAULT_SENDER: it holds more than one"),
-        ({"MAIL_DEFAULT_SENDER": "Acme\nBcc: x <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: the name cannot stand"),
+        ({"MAIL_DEFAULT_SENDER": "Acme\nBcc: x <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: holds a line break"),
         ({"MAIL_DEFAULT_SENDER": "=?utf-8?q?Acme?= <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: the name cannot"),
         ({"MAIL_DEFAULT_SENDER": "Acme <hé@acme.example>"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_REPLY_TO": "support"}, "MAIL_REPLY_TO: write an address, or Name <address>"),

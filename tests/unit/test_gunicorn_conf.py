@@ -1,6 +1,6 @@
 """gunicorn.conf.py: what the documented command serves with."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -30,11 +30,21 @@ def test_no_header_is_believed_because_of_where_it_comes_from(loaded: WSGIApplic
     assert not loaded.cfg.forwarded_allow_ips
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_a_wrong_number_ends_the_start_with_one_line(value: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-S", str(ROOT / "gunicorn.conf.py")],
-        env={"WEB_THREADS": value}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert done.stderr == "WEB_THREADS: must be a whole number of 1 or more\n"
+WRONG = ("0", "-1", "many", "1.5", "nan", "1001", "9" * 400, "4 8", "'4'", "0x10", "4\x01", "\u0664", "4s")
+
+
+@pytest.mark.parametrize(("name", "most"), [("WEB_CONCURRENCY", 500), ("WEB_THREADS", 1000)])
+@pytest.mark.parametrize("value", WRONG)
+def test_a_wrong_number_ends_the_start_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as failure:
+        runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert failure.value.code == f"{name}: must be a whole number from 1 to {most}"
+
+
+@pytest.mark.parametrize(("value", "number"), [("", 64), (" ", 64), (" 8\n", 8)])
+def test_a_number_means_what_it_says(monkeypatch: pytest.MonkeyPatch, value: str, number: int) -> None:
+    monkeypatch.setenv("WEB_THREADS", value)
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] == number

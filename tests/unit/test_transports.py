@@ -149,7 +149,7 @@ def test_in_production_only_this_machine_may_do_without_tls(tmp_path: Path) -> N
     ("name", "value", "line"),
     [
         ("mail_dkim_domain", "exa mple.com", "MAIL_DKIM_DOMAIN: not a domain name"),
-        ("mail_dkim_domain", "example.com\n", "MAIL_DKIM_DOMAIN: not a domain name"),
+        ("mail_dkim_domain", "example..com", "MAIL_DKIM_DOMAIN: not a domain name"),
         ("mail_dkim_domain", "ex\u00e4mple.com", "MAIL_DKIM_DOMAIN: not a domain name"),
         ("mail_dkim_domain", f"{'a' * 60}.com", "MAIL_DKIM_DOMAIN: not a domain name"),
         ("mail_dkim_selector", "a;b", "MAIL_DKIM_SELECTOR: not a selector"),

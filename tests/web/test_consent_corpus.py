@@ -25,6 +25,7 @@ from notifier.links import Links
 from notifier.models import Campaign, CampaignRun, Consent, Notification, RunState, Suppression, SuppressionReason, User
 from notifier.tokens import Signer
 from tests.conftest import PAGES, make_settings
+from tests.support.inline import handle_requests
 from tests.support.smtp_server import SmtpServer
 from tests.support.website import Answer, Person, serving
 
@@ -167,7 +168,13 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path)
             notifier_data_dir=folder,
         )
         kinds = {kind.name: kind for kind in (Letter(), Verification())}
-        app = create_app(settings, publish=lambda keys, bulk: None, kinds=kinds, templates=templates)
+        app = create_app(
+            settings,
+            publish=lambda keys, bulk: None,
+            publish_requests=handle_requests,
+            kinds=kinds,
+            templates=templates,
+        )
         app.jinja_env.bytecode_cache = PAGES
         with serving(app, port):
             yield World(app, settings.public_url, mails)

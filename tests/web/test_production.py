@@ -14,6 +14,7 @@ from notifier.extensions import db
 from notifier.web import limits
 from tests.conftest import make_settings
 from tests.support.browse import Visitor
+from tests.support.inline import handle_requests
 
 # A window of a limit that ends in the middle of a test would let more in.
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -41,7 +42,7 @@ def production(
         path = tmp_path / "notifier.db"
         path.write_bytes(migrated_sqlite.read_bytes())
         settings = make_settings(**BASE | {"database_url": f"sqlite:///{path}"} | values)
-        apps.append(create_app(settings, publish=lambda keys, bulk: None))
+        apps.append(create_app(settings, publish=lambda keys, bulk: None, publish_requests=handle_requests))
         return apps[-1]
 
     yield make

@@ -1,7 +1,6 @@
 """The signup door: the same answer for everybody, limits, bad input."""
 
 import json
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
-from notifier import ledger, suppressions
-from notifier.addresses import parse_address
+from notifier import ledger
 from notifier.extensions import db
-from notifier.models import Notification, SignupEmail, SuppressionReason, User
+from notifier.models import Notification, SignupEmail, User
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
 
@@ -41,7 +38,15 @@ def test_a_signup_leads_to_the_inbox_page_and_rings_the_bell(app: Flask, visitor
     assert len(enqueued) == 1
 
 
-@pytest.mark.parametrize("fields", [{"locale": "'; --", "timezone": "Mars/Olympus"}, {"timezone": "\x00"}, {}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"locale": "'; --", "timezone": "Mars/Olympus"},
+        {"locale": "abc-12345678-12345678"},
+        {"timezone": "\x00"},
+        {},
+    ],
+)
 def test_what_a_browser_guessed_wrong_refuses_nobody(app: Flask, visitor: Visitor, fields: dict[str, str]) -> None:
     assert visitor.sign_up("ada@example.com", **fields).status_code == 303
     (user,) = users(app)
@@ -66,43 +71,6 @@ def test_without_a_csrf_token_nothing_happens(app: Flask, visitor: Visitor) -> N
     assert visitor.post("/signup", {"email": "ada@example.com"}).status_code == 400
     assert visitor.post("/resend", {"email": "ada@example.com"}).status_code == 400
     assert users(app) == []
-
-
-def prepare(app: Flask, state: str) -> None:
-    """Put the address known@example.com into a state."""
-    with app.app_context():
-        if state == "new":
-            return
-        user = make_user("known@example.com", created_at=NOON, verified_at=NOON if state == "verified" else None)
-        if state == "suppressed":
-            suppressions.add(
-                db.session(), user.identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=""
-            )
-        if state == "cooling down":
-            app.extensions["notifier.accounts"].resend(db.session(), parse_address("known@example.com"))
-        db.session.commit()
-
-
-def masked(answer: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
-    """All that a visitor can compare, without what is random by design."""
-    headers = [(name, value) for name, value in answer.headers if name not in {"Date", "Set-Cookie"}]
-    body = re.sub(rb'(name="csrf_token"[^>]*value=)"[^"]+"', rb"\1", answer.data)
-    return answer.status_code, headers, body
-
-
-@pytest.mark.parametrize("state", ["verified", "unverified", "suppressed", "cooling down"])
-def test_the_answer_does_not_tell_whether_an_address_is_known(make_app: Callable[..., Flask], state: str) -> None:
-    answers = []
-    for case in ("new", state):
-        app = make_app(publish=lambda keys, bulk: None)
-        prepare(app, case)
-        visitor = Visitor(app)
-        answers.append([masked(visitor.sign_up("known@example.com")), masked(visitor.get("/check-inbox"))])
-        with app.app_context():
-            for table in reversed(db.metadata.sorted_tables):
-                db.session.execute(table.delete())
-            db.session.commit()
-    assert answers[0] == answers[1]
 
 
 @pytest.mark.usefixtures("frozen")  # a window that ends in the middle would let more in

@@ -16,11 +16,11 @@ from notifier.delivery.mail.flatten import Piece, flatten, pieces_of
 
 _MARK = re.compile(r"<!--zqj(\d+)jqz-->|zqj(\d+)jqz")
 _MARK_WORD = re.compile(r"zqj\d+jqz")
-_STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL | re.IGNORECASE)
-_AT_RULE = re.compile(r"@[\w-]+[^{;]*(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
+_STYLE = re.compile(r"<style[^<>]*>((?:[^<]++|<(?!/?style))*+)</style>", re.IGNORECASE)
+_AT_RULE = re.compile(r"@[\w-]++[^{;@]*+(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
 _TAG_OR_COMMENT = re.compile(r"<(?:!--|/?([A-Za-z][A-Za-z0-9-]*))")
 _TAG_STOP = re.compile(r"[\"'>]")
-_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*\Z")
+_ATTRIBUTE = re.compile(r"(?<![\w-])([\w-]{1,100})\s{0,20}=\s{0,20}\Z")
 #: A parser adds these by itself.
 _IMPLIED = frozenset({"html", "head", "body", "tbody"})
 _TEXT_ONLY = frozenset({"title", "textarea", "style", "script"})

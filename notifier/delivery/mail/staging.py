@@ -51,13 +51,14 @@ class Staging:
         """MAIL_REDIRECT_TO and MAIL_ALLOW. Raises ConfigError with one line for each mistake."""
         problems: list[str] = []
         redirect_to = allowed = None
+        local = settings.allows_local_addresses
         if settings.mail_redirect_to is not None:
             try:
-                redirect_to = parse_address(settings.mail_redirect_to).envelope
+                redirect_to = parse_address(settings.mail_redirect_to, allow_local=local).envelope
             except AddressError as error:
                 problems.append(f"MAIL_REDIRECT_TO: {error}")
         if settings.mail_allow is not None:
-            allowed = _allowed(settings.mail_allow, problems)
+            allowed = _allowed(settings.mail_allow, problems, allow_local=local)
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(redirect_to, allowed)
@@ -79,7 +80,8 @@ class Staging:
         if self.allowed is None:
             return False
         try:
-            address = parse_address(recipient)
+            # It was accepted before, by whatever rules.
+            address = parse_address(recipient, allow_local=True)
         except AddressError:
             # What cannot be compared with the list is not on it.
             return False
@@ -100,7 +102,7 @@ def stage(message: Message, staging: Staging) -> Message | Withhold:
     return replace(message, recipient=way.address, recipient_name=way.shown)
 
 
-def _allowed(text: str, problems: list[str]) -> frozenset[str]:
+def _allowed(text: str, problems: list[str], *, allow_local: bool) -> frozenset[str]:
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
         problems.append("MAIL_ALLOW: names nobody; leave it unset to mail everybody")
@@ -109,9 +111,9 @@ def _allowed(text: str, problems: list[str]) -> frozenset[str]:
         domain = entry.removeprefix("@")
         try:
             if "@" in domain:
-                allowed.add(parse_address(domain).identity_key)
+                allowed.add(parse_address(domain, allow_local=allow_local).identity_key)
             else:
-                allowed.add(parse_address(f"x@{domain}").domain)
+                allowed.add(parse_address(f"x@{domain}", allow_local=allow_local).domain)
         except AddressError as error:
             problems.append(f"MAIL_ALLOW: {entry}: {error}")
     return frozenset(allowed)

@@ -85,7 +85,7 @@ def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcom
     return outcome
 
 
-_DOTTED = re.compile(r"\d+(?:\.\d+)+")
+_DOTTED = re.compile(r"(?<!\d)\d++(?:\.\d++)++")
 #: What slows or stops the mail of others, too.
 _ABOUT_US = {Decision.HOLD, Decision.THROTTLE}
 #: Before RCPT the server cannot mean a recipient's provider.

@@ -8,6 +8,7 @@ one mail decides another.
 from typing import Protocol
 
 from notifier.delivery.smtp.classify import WANTED, classify, classify_failure
+from notifier.delivery.smtp.echo import without_recipient
 from notifier.delivery.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
 from notifier.delivery.smtp.ops import READ, YIELD, Conversation, Line
 from notifier.delivery.smtp.outcome import Decision, Failure, Outcome, Phase
@@ -61,7 +62,7 @@ def converse(line: Line, session: Session, work: Work) -> Conversation[None]:
             session.dirty = True
             if go_on and not session.broken:
                 yield from _end_empty(line, session, refusal)
-            work.settle(envelope, refusal)
+            _settle(work, envelope, refusal)
         if session.broken:
             return
         envelope = following or _announce_next(line, session, work)
@@ -164,11 +165,15 @@ def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> 
     else:
         outcome = classify(Phase.EOD, reply, envelope.rcpt_to)
         session.broken = reply.code == 421 or reply.code // 100 == 3
-    work.settle(envelope, outcome)
+    _settle(work, envelope, outcome)
     if session.broken and following is not None:
         work.give_back(following)
         return None
     return following
+
+
+def _settle(work: Work, envelope: Envelope, outcome: Outcome) -> None:
+    work.settle(envelope, without_recipient(outcome, envelope.rcpt_to))
 
 
 def _begin(work: Work, envelope: Envelope) -> None:

@@ -19,7 +19,7 @@ _GONE = (
 USER_UNKNOWN = words(
     r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
     rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
-    rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]+)?[: ]*(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
+    rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]{{1,60}})?[: ]{{0,5}}(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
     rf"(?:has been |has |is |was |are |that you tried to reach |could |currently |temporarily )*{_GONE}",
     rf"\baddress (?:is |was )?{_GONE}",
     r"(?:does not|doesn't|do not) have an? .{0,40}(?:account|mailbox)",

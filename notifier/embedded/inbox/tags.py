@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]{0,30})([^<>]*)>|<[!?][^<>]*>")
-_ATTRIBUTE = re.compile(r"""([A-Za-z-]{1,40})\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]{0,30}+)([^<>]*+)>|<[!?][^<>]*+>")
+_ATTRIBUTE = re.compile(r"""(?<![A-Za-z-])([A-Za-z-]{1,40}+)\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
 
 #: What stands between these is no text of the email.
 HIDDEN = frozenset({"style", "script", "title", "head"})

@@ -1,0 +1,21 @@
+"""The health check of one process, for containers."""
+
+import click
+from flask import Flask
+
+from notifier.cli.context import with_app
+from notifier.cli.showing import say
+
+
+@click.command()
+@click.argument("process")
+@with_app
+def alive(app: Flask, process: str) -> None:
+    """Does PROCESS do its work? PROCESS is beat, or the name of a worker such as mail@host.
+
+    Exit 1 only for what a restart of this process may mend. For everything else there is `notifier health`.
+    """
+    finding = app.extensions["notifier.is_alive"](process)
+    say(f"{finding.name} {finding.detail}")
+    if not finding.ok:
+        raise SystemExit(1)

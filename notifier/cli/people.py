@@ -1,0 +1,42 @@
+"""`notifier person erase`: a person goes, by their address."""
+
+from datetime import UTC
+
+import click
+from flask import Flask
+
+from notifier import erasure
+from notifier.addresses import AddressError, parse_address
+from notifier.audit_log import COMMAND_LINE
+from notifier.cli.context import with_app
+from notifier.cli.showing import say
+from notifier.config import Settings
+from notifier.extensions import db
+
+
+@click.group()
+def person() -> None:
+    """The people who get email."""
+
+
+@person.command("erase")
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_app
+def erase(app: Flask, address: str, yes: bool) -> None:
+    """Erase the person with this ADDRESS for good, and what is kept of the address without an account.
+
+    A suppression stays, as a digest. The audit log keeps that the address was erased, as a digest.
+    """
+    settings: Settings = app.extensions["notifier.settings"]
+    try:
+        identity_key = parse_address(address, allow_smtputf8=settings.mail_smtputf8).identity_key
+        if not yes:
+            click.confirm(f"Erase everything about {address}? This cannot be undone", abort=True)
+        before = erasure.erase_address(db.session(), identity_key, keys=settings.secret_keys, by=COMMAND_LINE)
+    except (AddressError, erasure.ErasureError) as error:
+        raise click.ClickException(str(error)) from error
+    db.session.commit()
+    if before is not None:
+        say(f"This address was erased before, on {before.astimezone(UTC):%d %b %Y at %H:%M} UTC.")
+    say("Erased. The audit log has an entry about it, without the address.")

@@ -1,0 +1,56 @@
+"""AccountRequest: what a public form asked for, until a worker has decided what follows from it."""
+
+import enum
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from notifier import clock
+from notifier.extensions import Base
+from notifier.models.types import BigId, UtcDateTime
+
+#: How long a request whose handling raised an error waits before each further try. After the last one it is given up.
+RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 45, 135))
+
+
+class AccountAction(enum.StrEnum):
+    """Which form was sent."""
+
+    signup = enum.auto()
+    resend = enum.auto()
+
+
+class AccountRequest(Base):
+    """One row for each form that was accepted, whether the address has an account or not. Deleted once it is handled.
+
+    It holds an address that may be unknown, so nothing else may point at it, and it is kept for a week at most.
+    """
+
+    __tablename__ = "account_requests"
+    __table_args__ = (
+        # The first request of a person goes first.
+        Index("ix_account_requests_identity_key", "identity_key", "id"),
+        Index("ix_account_requests_enqueue_at", "enqueue_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    action: Mapped[str] = mapped_column(String(16))
+    #: For the envelope, and who it is: as in `User`.
+    email: Mapped[str] = mapped_column(String(320))
+    identity_key: Mapped[str] = mapped_column(String(400))
+    display_name: Mapped[str] = mapped_column(String(64), default="")
+    locale: Mapped[str] = mapped_column(String(16), default="en")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    #: Where the form came from: an IPv4 /24 or IPv6 /48.
+    network: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: How often it was handled and raised an error.
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    #: When the sweep enqueues it, unless a worker has handled it by then.
+    enqueue_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @classmethod
+    def given_up(cls) -> ColumnElement[bool]:
+        """Build the condition for requests that failed too often: no worker tries them again."""
+        return cls.attempts > len(RETRY_AFTER)

@@ -1,0 +1,81 @@
+"""Does one process do its work? For the health checks of containers, which can only restart it.
+
+So nothing counts here that a restart cannot mend: a broker or database that is away, emails that are uncertain. All of
+that is `notifier health`.
+"""
+
+from pathlib import Path
+
+import structlog
+from celery import Celery
+
+from notifier import clock
+from notifier.config import Settings
+from notifier.healthcheck import Finding
+from notifier.tasks.readers import AWAY
+
+log = structlog.get_logger(__name__)
+
+#: The name by which beat is asked for; every other is that of a worker.
+BEAT = "beat"
+
+#: Seconds after which beat, which triggers something every 30 seconds at least, has stopped.
+BEAT_STOPPED = 120.0
+
+#: Seconds that a worker may take to answer.
+PING_TIMEOUT = 5.0
+
+
+class SignOfLife:
+    """A file that beat touches whenever it triggers something, or tries to reach a broker that is away."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._failed = False
+
+    def show(self) -> None:
+        """Touch it. A disk that is full or read-only must not end beat; it is said once."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+        except OSError as error:
+            if not self._failed:
+                log.warning("beat.sign_of_life_failed", path=str(self.path), error=error.strerror)
+            self._failed = True
+        else:
+            self._failed = False
+
+    def age(self) -> float | None:
+        """Return the seconds since it was shown; None if it never was."""
+        try:
+            return clock.now().timestamp() - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+
+def beat_sign(settings: Settings) -> SignOfLife:
+    """Return that of the beat with this data folder."""
+    return SignOfLife(settings.notifier_data_dir / "beat.alive")
+
+
+def is_alive(celery: Celery, settings: Settings, name: str) -> Finding:
+    """Look whether `beat` triggers, or whether the worker `name` (mail@host) answers."""
+    return _beat(beat_sign(settings)) if name == BEAT else _worker(celery, name)
+
+
+def _beat(sign: SignOfLife) -> Finding:
+    age = sign.age()
+    if age is None:
+        return Finding(BEAT, ok=False, detail=f"has triggered nothing yet: {sign.path} is not there")
+    return Finding(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered something {age:.0f} s ago")
+
+
+def _worker(celery: Celery, name: str) -> Finding:
+    try:
+        answers = celery.control.inspect(destination=[name], timeout=PING_TIMEOUT).ping()
+    except AWAY as error:
+        detail = f"cannot be asked: the broker is away ({type(error).__name__}), and the worker waits for it"
+        return Finding(name, ok=True, detail=detail)
+    if not answers:
+        return Finding(name, ok=False, detail=f"did not answer within {PING_TIMEOUT:.0f} s")
+    return Finding(name, ok=True, detail="answers")

@@ -1,0 +1,161 @@
+"""Characters that no text has, in every form: the mistake stands beside its input, and all that was typed stays."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from markupsafe import escape
+from sqlalchemy import select
+from werkzeug.routing import Rule
+
+from notifier import suppressions
+from notifier.admin.fields import LONGEST, Fields
+from notifier.characters import broken_in
+from notifier.extensions import db
+from notifier.models import AuditEntry, Campaign, Role, Suppression, SuppressionReason, User
+from tests.conftest import make_owed
+from tests.support.campaigns import make_campaign, start_run
+from tests.support.operators import Desk
+
+NEW = "/admin/campaigns/new"
+
+#: An announcement, as a person fills it in.
+TYPED = {
+    "kind": "announcement", "name": "winter", "title": "Winter news", "repeat": "cron", "cron": "0 9 * * 1",
+    "zone": "Europe/London", "locales": "de, en", "settings-subject": "It is cold", "settings-heading": "Winter",
+    "settings-paragraphs": "One.\n\nTwo.", "quiet_from": "22:00", "quiet_to": "07:00", "rate": "2.5",
+    "misfire": "run_late", "on_unknown": "ask",
+}  # fmt: skip
+
+NUL, ESC, C1 = "\0", "\x1b]0;title\x07", "\x9b31m"
+
+
+@pytest.fixture
+def here(desk: Callable[..., Desk], frozen: time_machine.Traveller) -> Desk:
+    return desk(Role.admin)
+
+
+@pytest.mark.parametrize("broken", [NUL, ESC, C1, "\ufffd"])
+def test_the_form_of_a_campaign_keeps_all_that_was_typed(app: Flask, here: Desk, broken: str) -> None:
+    for name in ("title", "name", "cron", "zone", "locales", "settings-subject", "settings-paragraphs", "quiet_from"):
+        answer = here.send(NEW, TYPED | {name: f"{TYPED[name]}{broken}tail"})
+        assert answer.status_code == 400
+        assert f'id="{name}-wrong"' in answer.text, name
+        assert "holds a character that cannot be shown (U+" in answer.text
+        for text in (TYPED | {name: f"{TYPED[name]}\ufffd"}).values():
+            assert escape(text) in answer.text, name
+        assert not broken_in(answer.text.replace("\ufffd", ""))
+    with app.app_context():
+        assert db.session.scalars(select(Campaign)).all() == []
+
+
+def test_previews_of_a_broken_form_are_answered(here: Desk) -> None:
+    for path in ("/admin/campaigns/preview/schedule", "/admin/campaigns/preview/audience"):
+        for name in TYPED.keys() - {"kind"}:
+            assert here.send(path, TYPED | {name: f"{TYPED[name]}{NUL}"}).status_code == 200, name
+
+
+def test_a_text_that_is_too_long_is_kept_too(here: Desk) -> None:
+    answer = here.send(NEW, TYPED | {"title": "x" * (LONGEST + 1)})
+    assert answer.status_code == 400
+    assert 'id="title-wrong"' in answer.text
+    assert "It is cold" in answer.text
+
+
+def test_a_form_says_what_is_wrong_by_the_code_of_the_character() -> None:
+    fields = Fields({"title": ["a\tb\r\nc"], "name": ["\ud800"], "zone": ["a", "\x1b"]})
+    assert {name: words.partition("(")[2][:6] for name, words in fields.broken().items()} == {
+        "name": "U+D800", "zone": "U+001B",
+    }  # fmt: skip
+
+
+def test_the_editor_of_content_keeps_all_that_was_typed(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        pk = make_campaign(title="The news").id
+    typed = {
+        "subject": "Hello", "heading": "What is new", "body": "First.\n\nSecond.", "language": "en", "note": "shorter",
+        "person": "a@example.com",
+    }  # fmt: skip
+    for action, name in [*(("save", name) for name in typed), ("test", "note"), ("test", "person")]:
+        answer = here.send(f"/admin/words/{pk}/{action}", typed | {name: f"{typed[name]}{NUL}"})
+        assert answer.status_code == 400, (action, name)
+        assert f'id="{name}-wrong"' in answer.text, (action, name)
+        assert all(text in answer.text for text in typed.values())
+
+
+def test_a_suppression_keeps_the_address_and_the_note(app: Flask, here: Desk) -> None:
+    for email, note in (("ada@example.com", f"asked{NUL}"), (f"ada@example.com{ESC}", "asked")):
+        answer = here.send("/admin/suppressions/add", {"email": email, "note": note})
+        assert answer.status_code == 400
+        assert ('id="add-note-wrong"' in answer.text) is (NUL in note)
+        assert "ada@example.com" in answer.text
+        assert "asked" in answer.text
+    with app.app_context():
+        assert db.session.scalars(select(Suppression)).all() == []
+
+
+def test_a_note_on_lifting_is_kept(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        suppressions.add(
+            db.session(), "ada@example.com", reason=SuppressionReason.manual, source="operator", evidence="test"
+        )
+        db.session.commit()
+    answer = here.send("/admin/suppressions/1/lift", {"note": f"asked for it{NUL}"})
+    assert answer.status_code == 400
+    assert 'id="note-wrong"' in answer.text
+    assert "asked for it\ufffd" in answer.text
+
+
+def test_signing_up_says_what_is_wrong_and_keeps_the_rest(app: Flask) -> None:
+    for email, name in (("ada@example.com", f"Ada{NUL}"), (f"ada@example.com{NUL}", "Ada")):
+        answer = Desk(app).sign_up(email, name, locale=NUL, timezone=NUL)
+        assert answer.status_code == 400
+        assert f'id="{"email" if NUL in email else "display_name"}-error"' in answer.text
+        assert "ada@example.com" in answer.text
+        assert 'value="Ada' in answer.text
+    with app.app_context():
+        assert db.session.scalars(select(User)).all() == []
+
+
+#: What forms and pages send beside the texts above.
+NAMES = (
+    "email", "password", "new_password", "code", "next", "note", "reason", "host", "run", "campaign", "before", "for",
+    "slot", "plan", "count", "seen", "version", "move", "change", "example", "person", "view", "subject", "heading",
+    "body", "language", "display_name", "locale", "timezone", "digest", "report", "news", "stop", "back", "do", "start",
+    "List-Unsubscribe", *TYPED,
+)  # fmt: skip
+CHOSEN = {"for": "now", "move": "yes", "email": "user1@example.com"}
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x"}
+
+
+def posts(app: Flask) -> Iterator[tuple[Rule, str]]:
+    with app.test_request_context():
+        adapter = app.url_map.bind("notifier.test")
+        for rule in app.url_map.iter_rules():
+            if "POST" in (rule.methods or ()) and rule.endpoint not in {"sign_in.sign_out", "admin_account.elsewhere"}:
+                values = {name: ARGUMENTS[name] for name in rule.arguments}
+                yield rule, adapter.build(rule.endpoint, values, "POST")
+
+
+def test_no_form_is_a_fault_whatever_it_holds(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        make_owed(1)
+        start_run(make_campaign())
+    broken: dict[str, Any] = dict.fromkeys(NAMES, f"x{NUL}{ESC}")
+    token = {"csrf_token": here.token("/admin/account/")}
+    asked = 0
+    for rule, path in posts(app):
+        # All at once; and one at a time beside what is right: a page that refuses one sees nothing of the rest.
+        right = TYPED if "/campaigns/new" in path else CHOSEN
+        for name in ("", *right):
+            fields = broken | (right | {name: f"{right[name]}{NUL}"} if name else {}) | token
+            answer = here.post(path, fields)
+            asked += 1
+            assert answer.status_code < 500, (rule.rule, name)
+    assert asked > 100
+    with app.app_context():
+        assert db.session.scalars(select(Campaign.title)).all() == ["news"]
+        said = db.session.scalars(select(AuditEntry.action)).all()
+    assert "campaign.created" not in said

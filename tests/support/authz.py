@@ -1,0 +1,50 @@
+"""For whom every rule of the URL map is. A new rule fails the tests until it stands here."""
+
+from notifier.models import Role
+
+#: The forms and links of the public pages, and the way into the admin.
+EVERYONE = {
+    "web.index", "web.signup", "web.check_inbox", "web.resend", "web.verify", "web.confirm", "web.static",
+    "not_me.look", "not_me.end_account", "not_me.take_back",
+    "consent.look", "consent.unsubscribe", "consent.undo", "consent.choose", "consent.save",
+    "health.healthz", "admin_assets.static",
+    "sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out",
+}  # fmt: skip
+
+VIEWERS = {
+    "admin.index", "admin.now",
+    "admin_account.index", "admin_account.password", "admin_account.recovery_codes", "admin_account.second_factor",
+    "admin_account.enable", "admin_account.disable", "admin_account.elsewhere",
+    "admin_audit.index", "admin_campaigns.index", "admin_campaigns.campaign", "admin_failures.index",
+    "admin_health.index", "admin_jobs.index", "admin_notifications.index", "admin_notifications.detail",
+    "admin_notifications.mail", "admin_people.index", "admin_people.person", "admin_queue.index", "admin_queue.now",
+    "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_suppressions.index", "admin_tasks.index",
+    "admin_uncertain.index", "admin_words.index", "admin_words.campaign", "admin_words.look", "admin_words.versions",
+}  # fmt: skip
+
+EDITORS = {
+    "admin_notifications.export", "admin_notifications.ask", "admin_notifications.decide",
+    "admin_people.export", "admin_suppressions.export", "admin_suppressions.add",
+    "admin_suppressions.ask_lift", "admin_suppressions.lift",
+    "admin_campaigns.choose_kind", "admin_campaigns.create", "admin_campaigns.edit", "admin_campaigns.save",
+    "admin_campaigns.preview_schedule", "admin_campaigns.preview_audience", "admin_campaigns.pause",
+    "admin_campaigns.resume", "admin_campaigns.ask_archive", "admin_campaigns.archive", "admin_campaigns.plan",
+    "admin_campaigns.run", "admin_campaigns.ask_resume", "admin_runs.pause", "admin_runs.resume",
+    "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
+    "admin_runs.ask_repair", "admin_runs.repair",
+    "admin_uncertain.ask", "admin_uncertain.decide",
+    "admin_words.save", "admin_words.draft", "admin_words.test", "admin_words.ask_back", "admin_words.back",
+}  # fmt: skip
+
+ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}
+
+#: What each role, and a visitor (None), may open.
+MAY_OPEN: dict[Role | None, set[str]] = {
+    None: EVERYONE,
+    Role.viewer: EVERYONE | VIEWERS,
+    Role.editor: EVERYONE | VIEWERS | EDITORS,
+    Role.admin: EVERYONE | VIEWERS | EDITORS | ADMINS,
+}
+
+#: Values for the variable parts of addresses; `world` of tests/admin/test_authz.py has one of everything, with key 1.
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x"}
