@@ -27,7 +27,8 @@ def transaction(session: Callable[[], Session]) -> Iterator[Session]:
 
 def check_answers(session: Session) -> None:
     """Ask the database for nothing, and on SQLite take no lock. Raises SQLAlchemyError if it does not answer."""
-    session.connection(execution_options={READ_ONLY: True})
+    if not session.in_transaction():
+        session.connection(execution_options={READ_ONLY: True})
     session.execute(select(literal(1)))
     session.rollback()
 

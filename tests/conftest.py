@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import flask_migrate
@@ -13,6 +15,7 @@ import structlog
 import time_machine
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from pydantic_settings import PydanticBaseSettingsSource
 from sqlalchemy import create_engine
 
 from notifier import clock, ledger, logs
@@ -26,6 +29,7 @@ from tests.support.inline import handle_requests
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
+from tests.support.shares import Sharing
 
 #: A Friday noon without any meaning.
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -35,17 +39,21 @@ class _Memory(BytecodeCache):
     """Compiled pages, kept for all applications of this process."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, bytes] = {}
+        self._pages: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._pages:
-            bucket.bytecode_from_string(self._pages[bucket.key])
+        bucket.code = self._pages.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._pages[bucket.key] = bucket.bytecode_to_string()
+        assert bucket.code is not None
+        self._pages[bucket.key, bucket.checksum] = bucket.code
 
 
 PAGES = _Memory()
+
+# As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Events go through logging, where pytest captures them and shows them for failures only.
 structlog.configure(
@@ -62,6 +70,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Dear folders first; all else in its order (`--no-loadscope-reorder` keeps it)."""
     ranks = {folder: rank for rank, folder in enumerate(DEAR)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | None:
+    """Several processes: see `Sharing`."""
+    return Sharing(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
@@ -101,6 +115,17 @@ def rabbit() -> Iterator[RabbitServer]:
         yield server
 
 
+class Given(Settings):
+    """Settings that are given, and nothing else: to look for all of them in the environment takes 5 ms each time."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: Any, *_: Any, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """No others."""
+        return (init_settings,)
+
+
 def make_settings(**values: Any) -> Settings:
     """Settings of a test: nothing from the environment, quick timeouts."""
     defaults: dict[str, Any] = {
@@ -111,7 +136,7 @@ def make_settings(**values: Any) -> Settings:
         "form_answer_step": 0,
         "mail_mx_ttl": 0,
     }
-    return Settings(_env_file=None, **defaults | values)
+    return Given(**defaults | values)
 
 
 def migrate(url: str) -> None:

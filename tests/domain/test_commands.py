@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.models import Activity, Operator, User
 from notifier.tasks.outbox import Breaker, Outbox
+
+ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., Result]
 
@@ -177,22 +180,30 @@ def test_a_command_before_the_schema_says_what_to_do_and_shows_no_statement(
     assert "tables are missing" in " ".join(result.output.split())
 
 
-@pytest.mark.parametrize(
-    ("setting", "line"),
-    [("MAIL_PORT=x", "MAIL_PORT: "), ("NOTIFIER_ENV=production", "PUBLIC_URL: "), ("REDIS_URL=foo", "REDIS_URL: ")],
-)
-def test_servers_end_at_once_with_a_wrong_setting(tmp_path: Path, setting: str, line: str) -> None:
+def test_servers_end_at_once_with_a_wrong_setting(tmp_path: Path) -> None:
     """Exit code 3 is what tells gunicorn not to start its worker again for ever."""
-    name, _, value = setting.partition("=")
-    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", "import wsgi"],
-        env={**os.environ, "NOTIFIER_DATA_DIR": str(tmp_path), name: value},
-        cwd=root,
+        env={**os.environ, "NOTIFIER_DATA_DIR": str(tmp_path), "MAIL_PORT": "x"},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 3
-    assert [text for text in done.stderr.splitlines() if text.startswith(line)], done.stderr
+    assert [text for text in done.stderr.splitlines() if text.startswith("MAIL_PORT: ")], done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"), [("NOTIFIER_ENV=production", "PUBLIC_URL: "), ("REDIS_URL=foo", "REDIS_URL: ")]
+)
+def test_servers_say_which_setting_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str, line: str
+) -> None:
+    name, _, value = setting.partition("=")
+    monkeypatch.setenv("NOTIFIER_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="3"):
+        runpy.run_path(str(ROOT / "wsgi.py"))
+    assert [text for text in capsys.readouterr().err.splitlines() if text.startswith(line)]

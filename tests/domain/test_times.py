@@ -80,7 +80,7 @@ def test_the_first_activity_in_the_last_hour_of_a_month_counts(month_of: str, fr
     for zone, pk in people.items():
         counts = ZoneInfo(zone if month_of == "user" else "UTC")
         happened(pk, datetime(2026, 10, 31, 23, 59, tzinfo=counts))
-    live(frozen, utc("2026-10-31 12:00"), utc("2026-11-02 00:00"), HOUR / 2)
+    live(frozen, utc("2026-10-31 12:00"), utc("2026-11-02 00:00"), HOUR)
     assert owed_to() == sorted(people.values())
     for zone, pk in people.items():
         at_nine = datetime(2026, 11, 1, 9, tzinfo=ZoneInfo(zone))

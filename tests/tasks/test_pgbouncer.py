@@ -22,7 +22,7 @@ from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
-SIGN_UPS, PEOPLE, BATCH = 200, 2000, 100
+SIGN_UPS, PEOPLE, BATCH = 100, 1000, 100
 ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 
 
@@ -56,7 +56,7 @@ def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[...
         statuses = threads.map(sign_up, range(SIGN_UPS))
         with app.app_context():
             due: list[int] = []
-            expand(run_id, due, chunk=500)
+            expand(run_id, due, chunk=250)
         for done in [threads.submit(send, due[at : at + BATCH]) for at in range(0, len(due), BATCH)]:
             done.result()
         assert set(statuses) == {303}

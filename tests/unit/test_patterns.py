@@ -62,7 +62,7 @@ SETTING = Bound(128 * 1024, lambda text: None)
 BOUNDS: dict[str, Bound] = {
     "notifier.admin.returning:": Bound(returning.MAX_LENGTH, returning.local),
     "notifier.config:host": SETTING,
-    "notifier.config_rules:": SETTING,
+    "notifier.config_types:": SETTING,
     "notifier.delivery.smtp.transport_config:": SETTING,
     "notifier.delivery.smtp.classify:REFUSALS": REPLY,
     "notifier.words.language:_NO_TEXT": Bound(READ, language_of),

@@ -20,6 +20,7 @@ from notifier.extensions import db
 from notifier.models import Heartbeat, OperatorSession, Role, SuppressionReason, User
 from notifier.transaction import writing
 from tests.conftest import NOON, make_owed, make_user
+from tests.support import quick
 from tests.support.browse import Visitor
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import PASSWORD, Desk
@@ -178,3 +179,11 @@ def _count(app: Flask, method: str) -> None:
         if method == "POST":
             db.session.execute(text("UPDATE counter SET n = :n"), {"n": (number or 0) + 1})
             db.session.commit()
+
+
+def test_a_commit_of_the_application_is_on_the_disk(tmp_path: Path) -> None:
+    """The engines of tests do not wait for the disk: `configure` is the application's own."""
+    with closing(sqlite3.connect(tmp_path / "any.db")) as connection:
+        quick.configure(connection, None)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
