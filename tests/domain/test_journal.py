@@ -1,6 +1,5 @@
 """The journal: what a killed process sent is settled, what it had begun is unknown, the rest waits again."""
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -23,6 +22,7 @@ from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Suppression
 from tests.conftest import NOON, make_owed
+from tests.support.forked import dying
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
@@ -32,19 +32,6 @@ BOUNCE = Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no
 
 def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
-
-
-def in_a_process_that_dies(work: Callable[[], None]) -> None:
-    """Run `work` in a forked process that is killed right after it."""
-
-    def run() -> None:
-        work()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join(20)
-    assert process.exitcode == -signal.SIGKILL
 
 
 def hold(pks: list[int], owner: str) -> None:
@@ -65,7 +52,7 @@ def lost_process(folder: Path, write: Callable[[Page], None]) -> str:
             write(page)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    in_a_process_that_dies(work)
+    dying(work)
     (path,) = files(folder)
     return path.stem
 
@@ -146,7 +133,7 @@ def test_a_forked_child_has_its_own(tmp_path: Path) -> None:
             begin(page, 5)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    in_a_process_that_dies(child)
+    dying(child)
     assert len(files(tmp_path)) == 2
     with journal.orphans(tmp_path) as lost:
         assert [begun(path) for path, _ in lost] == [{5}]

@@ -1,6 +1,5 @@
 """An email whose making kills its process (out of memory): it takes no other along, and it ends."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -27,6 +26,7 @@ from notifier.emails import Owed
 from notifier.extensions import db
 from notifier.models import Attempt, Notification
 from tests.conftest import NOON, make_owed, make_settings
+from tests.support.forked import forked
 from tests.support.live import Letter, letter_templates
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -89,11 +89,9 @@ def rows() -> dict[int, Notification]:
 def dies(work: Callable[[], object]) -> bool:
     """Run it in a process of its own; whether that was killed."""
     db.session.remove()
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    process.join(20)
-    assert process.exitcode in {0, -signal.SIGKILL}
-    return process.exitcode != 0
+    code = forked(work)
+    assert code in {0, -signal.SIGKILL}
+    return code != 0
 
 
 def test_it_fails_visibly_after_three_deaths_and_the_others_are_sent_once(sender: Sender) -> None:

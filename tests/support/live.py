@@ -83,7 +83,9 @@ class Live:
         gate._breaker._fresh = gate._pace._fresh = gate._routes._holds._fresh = 0
         self._threads = threads
         self._numbers = count(1)
-        self._under_way = 0
+        #: Ids of tasks that were published, and of those that have run.
+        self._sent: set[str] = set()
+        self._done: set[str] = set()
         self._failed: list[str] = []
         self._changed = threading.Condition()
         self._exit = ExitStack()
@@ -240,17 +242,17 @@ class Live:
     def wait(self) -> None:
         """Until every task that was published has run. Fails where one of them raised."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._under_way <= 0, PATIENCE), "the worker is still busy"
+            assert self._changed.wait_for(lambda: self._sent <= self._done, PATIENCE), "the worker is still busy"
             failed, self._failed = self._failed, []
         assert not failed, failed
 
-    def _published(self, **_: Any) -> None:
+    def _published(self, headers: dict[str, Any], **_: Any) -> None:
         with self._changed:
-            self._under_way += 1
+            self._sent.add(headers["id"])
 
-    def _ran(self, state: str | None = None, retval: Any = None, **_: Any) -> None:
+    def _ran(self, task_id: str, state: str | None = None, retval: Any = None, **_: Any) -> None:
         with self._changed:
-            self._under_way -= 1
+            self._done.add(task_id)
             if state == "FAILURE":
                 self._failed.append(repr(retval))
             self._changed.notify_all()
