@@ -33,7 +33,7 @@ AWAY = 5.0
 
 #: What was late may go so much faster than the rate: for long, and for a moment. Each email begins a little after it
 #: may, so with less a late campaign would stay late.
-CATCH_UP, DASH = 1.06, 1.5
+CATCH_UP, DASH = 1.04, 1.5
 
 #: What is urgent may go so much faster than the rate over a second: it has room when all else has none.
 URGENT = 1.08
