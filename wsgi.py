@@ -3,7 +3,7 @@
 import sys
 
 from notifier.app import create_app
-from notifier.config import ConfigError
+from notifier.config.settings import ConfigError
 
 #: gunicorn ends, instead of starting the worker again for ever, when a worker exits with this code.
 CANNOT_BOOT = 3

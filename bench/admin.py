@@ -18,13 +18,13 @@ from rich.table import Table
 
 from bench.servers import SECRET, Stage, open_stage
 from notifier import clock, operators
+from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.campaigns.load import load
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
-from notifier.overview import totals
-from notifier.seeds import seed
+from notifier.observability import totals
 from tests.support.operators import PASSWORD, Desk
 
 DATABASE = "bench_admin"

@@ -28,10 +28,10 @@ from bench.mails import ROOT
 from bench.main import WIDTH, told
 from bench.servers import SECRET, Sink, Stage, open_sink, open_stage
 from notifier import clock
+from notifier.accounts.seeds import seed
 from notifier.app import create_app
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.extensions import db
-from notifier.seeds import seed
 
 DATABASE = "bench_campaign"
 

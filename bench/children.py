@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from bench.mails import ROOT
-from notifier.embedded.ports import wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.ports import wait_until
+from notifier.dev.process import die_with_parent
 
 #: Settings of whoever runs the bench are not settings of what is measured.
 _FOREIGN = ("MAIL_", "NOTIFIER_", "CELERY_", "BENCH_", "DJANGO_", "RATELIMIT_", "DATABASE_", "REDIS_", "TEST_")

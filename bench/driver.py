@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from notifier.embedded.process import die_with_parent
+from notifier.dev.process import die_with_parent
 
 #: What a program adds about its run.
 Facts = dict[str, Any]

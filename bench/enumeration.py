@@ -29,16 +29,18 @@ from bench.arithmetic import auc
 from bench.children import READY_SECONDS, Child, ChildError, clean_env
 from bench.latency import FORM_TOKEN
 from bench.servers import SECRET, DurablePostgres, OwnValkey, open_sink
-from notifier import clock, erasure, suppressions
-from notifier.accounts import Applicant
-from notifier.addresses import parse_address
+from notifier import clock
+from notifier.accounts import erasure
+from notifier.accounts.signup import Applicant
 from notifier.app import create_app
-from notifier.audit_log import SYSTEM
-from notifier.config import Settings
-from notifier.embedded.plan import is_healthy
-from notifier.embedded.ports import free_port, wait_until
+from notifier.config.settings import Settings
+from notifier.consent import suppressions
+from notifier.dev.plan import is_healthy
+from notifier.dev.ports import free_port, wait_until
 from notifier.extensions import db
+from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
+from notifier.operators.audit_log import SYSTEM
 
 DOORS = ("/signup", "/resend")
 #: What is compared with a new address.

@@ -11,7 +11,7 @@ from bench.mails import Bench
 from bench.servers import SECRET, Stage
 from notifier import clock
 from notifier.app import create_app
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.tasks.outbox import watch

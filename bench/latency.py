@@ -15,8 +15,8 @@ from bench.arithmetic import percentile
 from bench.children import READY_SECONDS, ChildError
 from bench.contenders import Notifier, Setting
 from bench.servers import Sink, Stage, open_sink
-from notifier.embedded.plan import is_healthy
-from notifier.embedded.ports import free_port, wait_until
+from notifier.dev.plan import is_healthy
+from notifier.dev.ports import free_port, wait_until
 
 #: The token in a form of ours.
 FORM_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')

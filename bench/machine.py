@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from notifier.embedded.broker import find_server, server_version
+from notifier.dev.broker import find_server, server_version
 from tests.support.postgres import postgres_binaries
 
 _OURS = ("celery", "flask", "flask-mail", "sqlalchemy", "psycopg")

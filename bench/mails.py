@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.personal import personal_values
-from notifier.delivery.mail.render import Renderer
 from notifier.emails import KINDS, Category, EmailKind, Owed
+from notifier.rendering.render import Renderer
 
 ROOT = Path(__file__).parents[1]
 TEMPLATES = Path(__file__).parent / "templates"

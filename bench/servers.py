@@ -16,10 +16,10 @@ from bench.arithmetic import Accepted, parse_log
 from bench.children import READY_SECONDS, Child, clean_env
 from bench.mails import flatten_templates, merge_templates
 from notifier import clock
+from notifier.accounts.seeds import seed
 from notifier.app import create_app
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.extensions import db
-from notifier.seeds import seed
 from tests.support.postgres import PostgresServer
 from tests.support.servers import ValkeyServer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bench import driver
 from bench.mails import BENCH_KINDS
-from notifier import logs
 from notifier.app import create_app
+from notifier.observability import logs
 
 # Imported for what it does to forks: none of them outlives its parent.
 assert driver

@@ -7,9 +7,9 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, event, text
 
+from notifier.database.schema import UPGRADE_LOCK
 from notifier.extensions import db
 from notifier.models import Notification  # so that the metadata knows every table
-from notifier.schema import UPGRADE_LOCK
 
 assert Notification.metadata is db.metadata
 

@@ -13,67 +13,69 @@ from redis.retry import Retry
 from sqlalchemy import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import healthcheck, ledger, logs, pools, postgres, sqlite
-from notifier.account_requests import AccountRequests
-from notifier.accounts import Accounts
+from notifier import ledger
+from notifier.accounts.limits import SignupLimits
+from notifier.accounts.not_me import NotMe
+from notifier.accounts.requests import AccountRequests
+from notifier.accounts.signup import Accounts
 from notifier.admin import site as admin
-from notifier.campaigns.audit import Audit
 from notifier.campaigns.control import Follow, stop, stop_run
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.moving import Moving
-from notifier.campaigns.plan import Planner
-from notifier.campaigns.repair import Repair
-from notifier.campaigns.restore import Reconciliation
 from notifier.campaigns.tick import Tick, close_after
-from notifier.config import ConfigError, Settings
-from notifier.config_loading import load_settings
-from notifier.database_clock import DatabaseClock
-from notifier.delivery.breaker import Breaker
+from notifier.config.loading import load_settings
+from notifier.config.settings import ConfigError, Settings
+from notifier.database import pools, postgres, sqlite
+from notifier.database.database_clock import DatabaseClock
+from notifier.database.identity import Hold
+from notifier.database.schema import Schema
+from notifier.database.transaction import reads_only
+from notifier.delivery.content_brake import Refusals
 from notifier.delivery.deliver import Sender
-from notifier.delivery.drafts import Drafts
 from notifier.delivery.failing import Failing
-from notifier.delivery.first_emails import FirstEmails
-from notifier.delivery.gate import Gate
-from notifier.delivery.handout import HandOut
-from notifier.delivery.journal import Journal
-from notifier.delivery.leases import Leases, LeaseTimes
-from notifier.delivery.limits import Limits
-from notifier.delivery.mail.compose import Composer
-from notifier.delivery.mail.render import Renderer
-from notifier.delivery.mail.staging import Staging
 from notifier.delivery.mailer import NO_KEY, Mail
-from notifier.delivery.members import Members
-from notifier.delivery.pace import Pace
-from notifier.delivery.preview import Previews
-from notifier.delivery.probe import probe_mail_server
-from notifier.delivery.probing import Probing
-from notifier.delivery.provider_holds import ProviderHolds
 from notifier.delivery.pump import Pump
 from notifier.delivery.recheck import Recheck
-from notifier.delivery.refusals import Refusals
-from notifier.delivery.smtp.outcome import Outcome
-from notifier.delivery.smtp.session import Endpoint
-from notifier.delivery.smtp.transport import Transport
-from notifier.delivery.smtp.transports import Transports, transport_configs
+from notifier.delivery.recovery.journal import Journal
+from notifier.delivery.recovery.leases import Leases, LeaseTimes
+from notifier.delivery.staging import Staging
 from notifier.delivery.sweep import Sweep
-from notifier.delivery.turnstile import Turnstile
-from notifier.dnscheck import DnsResolver, Resolver
+from notifier.delivery.throttle.breaker import Breaker
+from notifier.delivery.throttle.first_emails import FirstEmails
+from notifier.delivery.throttle.gate import Gate
+from notifier.delivery.throttle.handout import HandOut
+from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.pace import Pace
+from notifier.delivery.throttle.probing import Probing
+from notifier.delivery.throttle.provider_holds import ProviderHolds
+from notifier.delivery.throttle.provider_members import Members
+from notifier.delivery.throttle.turnstile import Turnstile
 from notifier.emails import EmailKind, registry
+from notifier.explain.audit import Audit
+from notifier.explain.plan import Planner
+from notifier.explain.repair import Repair
+from notifier.explain.restore import Reconciliation
 from notifier.extensions import csrf, db, limiter, migrate
-from notifier.identity import Hold
-from notifier.links import Links
-from notifier.not_me import NotMe
+from notifier.observability import healthcheck, logs
+from notifier.observability.mail_server_probe import probe_mail_server
 from notifier.reasons import ReasonCode
-from notifier.schema import Schema
-from notifier.sealing import Sealer
-from notifier.signup_limits import SignupLimits
+from notifier.rendering.compose import Composer
+from notifier.rendering.drafts import Drafts
+from notifier.rendering.previews import Previews
+from notifier.rendering.render import Renderer
+from notifier.security.links import Links
+from notifier.security.sealing import Sealer
+from notifier.security.tokens import Signer
+from notifier.sender_auth import DnsResolver, Resolver
+from notifier.smtp.outcome import Outcome
+from notifier.smtp.session import Endpoint
+from notifier.smtp.transport import Transport
+from notifier.smtp.transports import Transports, transport_configs
 from notifier.tasks import alive, beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
 from notifier.tasks.outbox import Outbox, Publish, never, nobody, watch
 from notifier.tasks.peek import peek
 from notifier.tasks.probe import probes
 from notifier.tasks.publisher import Publisher
-from notifier.tokens import Signer
-from notifier.transaction import reads_only
 from notifier.web import errors, security
 from notifier.web.bodies import read_whole
 from notifier.web.consent import consent

@@ -7,7 +7,7 @@ from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from notifier import clients
+from notifier.security import clients
 
 #: Constraint names that both databases share, so that a migration can name what it drops.
 NAMING = {

@@ -18,12 +18,13 @@ from jinja2.bccache import Bucket, BytecodeCache
 from pydantic_settings import PydanticBaseSettingsSource
 from sqlalchemy import create_engine
 
-from notifier import clock, ledger, logs
+from notifier import clock, ledger
 from notifier.app import create_app
-from notifier.config import Settings
-from notifier.database_clock import DatabaseClock
+from notifier.config.settings import Settings
+from notifier.database.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
+from notifier.observability import logs
 from tests.support import quick, rabbitmq
 from tests.support.inline import handle_requests
 from tests.support.postgres import PostgresServer
@@ -63,7 +64,7 @@ structlog.configure(
 
 
 #: The folders with the longest tests: they begin first, so that no process of the run is left with one at the end.
-DEAR = ("e2e", "tasks", "admin")
+DEAR = ("e2e", "tasks", "smtp", "admin")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,7 +41,7 @@ def test_only_the_ledger_writes_a_status() -> None:
 def test_only_the_clock_asks_for_the_time() -> None:
     asks = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
     guilty = {name_of(path) for path in SOURCES if asks.search(path.read_text())}
-    assert guilty <= {"notifier/clock.py"} | {name_of(path) for path in (ROOT / "notifier/embedded").rglob("*.py")}
+    assert guilty <= {"notifier/clock.py"} | {name_of(path) for path in (ROOT / "notifier/dev").rglob("*.py")}
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])

@@ -9,7 +9,7 @@ from bench.faults.history import Seen
 from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from tests.support.browse import Visitor
 
 #: Sign-ups of the flood, and networks that they come from.

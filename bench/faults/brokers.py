@@ -13,7 +13,7 @@ from bench.faults.fleet import Fleet, Signups
 from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
 from tests.support.brokers import Broker, RabbitBroker, RedisBroker
 from tests.support.poison import ENTRIES, WRONG

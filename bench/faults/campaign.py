@@ -14,10 +14,10 @@ from bench.faults.result import Result
 from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
 from notifier import clock
-from notifier.campaigns import evidence
-from notifier.campaigns.audit import Audit, Report
 from notifier.campaigns.editing import create
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
+from notifier.explain import audit_evidence
+from notifier.explain.audit import Audit, Report
 from notifier.extensions import db
 
 #: Kills in each of the two phases.
@@ -159,6 +159,8 @@ def _audited(scene: Scene, seen: Seen) -> Report:
     app = scene.stage.app
     with app.app_context():
         auditor: Audit = app.extensions["notifier.audit"]
-        report = auditor.of(None, [evidence.Seen(evidence.bare(mail.message_id), mail.recipient) for mail in mails])
+        report = auditor.of(
+            None, [audit_evidence.Seen(audit_evidence.bare(mail.message_id), mail.recipient) for mail in mails]
+        )
         db.session.remove()
     return report

@@ -15,14 +15,14 @@ from bench.faults.result import Result
 from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
 from notifier import clock
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns import control, moving, wording
+from notifier.campaigns import content_versions, control, moving
+from notifier.campaigns.content_versions import Change
 from notifier.campaigns.editing import create
-from notifier.campaigns.wording import Change
-from notifier.embedded.ports import wait_until
+from notifier.content import Words
+from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.models import Campaign
-from notifier.words import Words
+from notifier.operators.audit_log import COMMAND_LINE
 
 #: Of the people, so many have an email when it is stopped.
 STOPPED_AT = 0.2
@@ -165,7 +165,7 @@ class _Story:
         with self._app.app_context():
             campaign = self._campaign()
             words = Words(subject, "What is new", "One thing.")
-            row = wording.save(
+            row = content_versions.save(
                 db.session(), campaign, words, self._kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note="",
                 now=clock.now(), change=change,
             )  # fmt: skip

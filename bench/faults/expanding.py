@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.faults.killer import is_gone
 from bench.faults.scene import Scene, Worker
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 
 #: Seconds in which an expansion that was killed must be at work again: STALE, a tick, and a worker that starts.
 AGAIN = 60.0

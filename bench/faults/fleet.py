@@ -13,7 +13,7 @@ from bench.children import READY_SECONDS, Child
 from bench.faults.killer import is_gone
 from bench.faults.result import Result
 from bench.faults.scene import Scene, children_of
-from notifier.embedded.ports import answers, free_port, wait_until
+from notifier.dev.ports import answers, free_port, wait_until
 from tests.support.website import Person
 
 #: Seconds that `notifier health` may take.

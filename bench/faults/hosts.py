@@ -12,10 +12,11 @@ from bench.faults.proxy import Proxy
 from bench.faults.result import Result
 from bench.faults.scene import Scene, Worker
 from bench.faults.stage import Stage
-from notifier import clock, healthcheck
-from notifier.delivery import journal
-from notifier.embedded.ports import wait_until
+from notifier import clock
+from notifier.delivery.recovery import journal
+from notifier.dev.ports import wait_until
 from notifier.extensions import db
+from notifier.observability import healthcheck
 
 LOST, OTHER = "lost-host", "other-host"
 #: Emails of a campaign that the lost host holds: less than one chunk, so all of them are claimed.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.faults.history import Kill
 from bench.faults.scene import Scene, Worker
-from notifier.delivery import journal
-from notifier.embedded.ports import wait_until
+from notifier.delivery.recovery import journal
+from notifier.dev.ports import wait_until
 
 #: Seconds that a kill waits at most for a process that has mails under way.
 PATIENCE = 30.0

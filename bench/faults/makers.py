@@ -10,7 +10,7 @@ from bench.faults.killer import is_gone
 from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 
 EMAILS = 1000
 #: Seconds that a worker may take to stop: the default of STOP_GRACE.

@@ -11,9 +11,9 @@ from bench.faults.history import Seen
 from bench.faults.result import Result
 from bench.faults.scene import Scene, Sink
 from bench.faults.stage import Stage
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from notifier.extensions import db
-from notifier.held_providers import HeldProvider, held_providers
+from notifier.observability.held_providers import HeldProvider, held_providers
 
 REFUSAL = "550 5.7.515 Access denied, sending domain does not meet the required authentication level"
 MICROSOFT = ("outlook.com", "hotmail.com")

@@ -16,10 +16,10 @@ from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.editing import create
-from notifier.campaigns.plan import Planner
 from notifier.campaigns.progress import progress
 from notifier.delivery import sweep
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
+from notifier.explain.plan import Planner
 from notifier.extensions import db
 from notifier.models import CampaignRun
 

@@ -15,7 +15,7 @@ from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
 from notifier import clock
 from notifier.campaigns.editing import create
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from tests.support.postgres import postgres_binaries
 

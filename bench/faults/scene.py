@@ -17,7 +17,7 @@ from bench.children import READY_SECONDS, Child, clean_env
 from bench.faults.history import Log, Row, Seen
 from bench.faults.stage import SECRET, Stage
 from notifier.campaigns.tick import Ticked
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from notifier.extensions import db
 
 #: The chore that every fault has; "notifier.tick" is the other one.

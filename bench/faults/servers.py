@@ -11,7 +11,7 @@ from bench.faults.result import Result
 from bench.faults.scene import Scene, Worker
 from bench.faults.stage import Stage
 from notifier.delivery import retry
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 
 STORM = '{"rcpt": "451 4.3.0 Try again later"}'
 #: Short patience, in seconds, where a server hangs: what is tested is that it ends by itself.

@@ -16,12 +16,12 @@ import structlog
 from flask import Flask
 
 from notifier import clock
+from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.campaigns import tick
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.delivery import sweep
 from notifier.extensions import db
-from notifier.seeds import seed
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer

@@ -11,7 +11,7 @@ from bench.faults.scene import Scene
 from bench.faults.stage import Stage
 from notifier.delivery.settler import PAUSES
 from notifier.delivery.verdict import COMPOSE_TRIES
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 
 #: Seconds without a database: more than those who must store an outcome wait for it.
 AWAY = sum(PAUSES) + 3

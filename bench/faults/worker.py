@@ -4,12 +4,12 @@ import os
 import signal
 from typing import cast
 
-from notifier import logs
 from notifier.app import create_app
 from notifier.campaigns.expand import CHUNK
-from notifier.delivery.mail.compose import Composed
+from notifier.dev.process import die_with_parent
 from notifier.emails import Owed
-from notifier.embedded.process import die_with_parent
+from notifier.observability import logs
+from notifier.rendering.compose import Composed
 from notifier.tasks.celery_app import RECONNECT
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.

@@ -10,7 +10,7 @@ from bench.faults.checker import tally
 from bench.faults.result import Result
 from bench.faults.scene import Scene, Sweeper
 from bench.faults.stage import Stage
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 
 #: Seconds that the server keeps its reply to a final dot.
 BEHIND_THE_DOT = 2.0

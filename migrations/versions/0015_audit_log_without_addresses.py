@@ -26,7 +26,7 @@ TABLE = sa.table(
     sa.column('after', sa.JSON),
 )
 
-#: As in notifier.redaction on the day of this migration.
+#: As in notifier.security.redaction on the day of this migration.
 ADDRESS = re.compile(r"""[^\s<>,;:()\[\]"'=/?&]{1,192}(?:@|%40)[^\s<>,;:()\[\]"'/?&]{1,255}""")
 
 #: Rows looked at in one statement.

@@ -7,24 +7,25 @@ from flask import Blueprint, Flask, request, url_for
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
-from notifier.admin import arguments, formats, login, moments, slot_times
-from notifier.admin.account import Account
-from notifier.admin.audit import AuditLog
-from notifier.admin.campaigns import Campaigns
-from notifier.admin.dashboard import Dashboard
-from notifier.admin.failures import FailuresPage
-from notifier.admin.guard import Page
-from notifier.admin.health import HealthPage
-from notifier.admin.jobs import Jobs
-from notifier.admin.notifications import Notifications
-from notifier.admin.people import People
-from notifier.admin.queue import QueuePage
-from notifier.admin.runs import Runs
-from notifier.admin.sign_in import sign_in
-from notifier.admin.suppressed import Suppressions
-from notifier.admin.tasks import Tasks
-from notifier.admin.uncertain import Uncertain
-from notifier.admin.words import Templates
+from notifier.admin.access.account import Account
+from notifier.admin.access.sign_in import sign_in
+from notifier.admin.campaigns import slot_times
+from notifier.admin.campaigns.pages import Campaigns
+from notifier.admin.campaigns.runs import Runs
+from notifier.admin.content.pages import Templates
+from notifier.admin.kit import arguments, formats, login, moments
+from notifier.admin.kit.page import Page
+from notifier.admin.people.notifications import Notifications
+from notifier.admin.people.people import People
+from notifier.admin.people.suppressions import Suppressions
+from notifier.admin.people.uncertain import Uncertain
+from notifier.admin.system.audit import AuditLog
+from notifier.admin.system.dashboard import Dashboard
+from notifier.admin.system.failures import FailuresPage
+from notifier.admin.system.health import HealthPage
+from notifier.admin.system.jobs import Jobs
+from notifier.admin.system.queue import QueuePage
+from notifier.admin.system.tasks import Tasks
 from notifier.models import Role
 
 #: Every page, in the order of the menu. A new one is a class and a line here.

@@ -13,7 +13,7 @@ from notifier.audience.settings import Audience, lines_of
 from notifier.emails.campaign_kind import CampaignKind, Occasion, Reaches
 from notifier.emails.kind import EmailKind
 from notifier.models import Campaign, CampaignRun, Trigger
-from notifier.periods import Fallback, zone_of
+from notifier.scheduling.periods import Fallback, zone_of
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, String, case, inspect, literal, select
 
-from notifier import preferences
 from notifier.audience.occasions import CampaignOccasion
 from notifier.audience.sql import facts, key, moment
 from notifier.audience.zones import zone_columns
+from notifier.consent import preferences
 from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
 from notifier.reasons import ReasonCode, sentence

@@ -15,8 +15,8 @@ from notifier.audience.occasions import CampaignOccasion
 from notifier.audience.sql import moment
 from notifier.emails.campaign_kind import Columns
 from notifier.models.types import UtcDateTime
-from notifier.periods import leave_quiet, resolve, wall, zone_of
 from notifier.reasons import ReasonCode
+from notifier.scheduling.periods import leave_quiet, resolve, wall, zone_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from notifier.characters import broken_in, with_marks
+from notifier.mail.characters import broken_in, with_marks
 
 
 def broken_texts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

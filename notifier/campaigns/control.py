@@ -16,9 +16,9 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.runs import Planned, add_runs, run_of
 from notifier.campaigns.slots import slot_name
 from notifier.campaigns.tick import CHUNK, cancel_rows, close
+from notifier.database.transaction import transaction
 from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState, Trigger
 from notifier.reasons import ReasonCode, sentence
-from notifier.transaction import transaction
 
 
 def find(session: Session, name: str) -> Campaign:

@@ -10,16 +10,16 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier import periods
 from notifier.audience import Audience, AudienceError, Kinds, lines_of
 from notifier.audience.occasions import campaign_kind
 from notifier.campaigns.broken_texts import broken_texts
+from notifier.campaigns.content_versions import has_content
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.runs import Planned, add_runs, changed
 from notifier.campaigns.slots import ready_at, schedule_of
-from notifier.campaigns.wording import has_content
 from notifier.emails.campaign_kind import Reaches
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
+from notifier.scheduling import periods
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Firing, Schedule, check
 

@@ -18,10 +18,10 @@ from notifier import audience, clock, ledger, stopping
 from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
+from notifier.database.transaction import transaction
 from notifier.ledger import Debt, Made
 from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
-from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from notifier import ledger
 from notifier.audience import Kinds
 from notifier.campaigns.answers import TAKEN
-from notifier.campaigns.wording import kind_of, numbers
+from notifier.campaigns.content_versions import kind_of, numbers
 from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status
 
 _N = Notification

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session
 
-from notifier import audit_log, clock, ledger
+from notifier import clock, ledger
 from notifier.audience import Kinds
-from notifier.audit_log import Actor
+from notifier.campaigns.content_versions import kind_of
 from notifier.campaigns.control import find_run
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.runs import run_of
 from notifier.campaigns.tick import CHUNK
-from notifier.campaigns.wording import kind_of
+from notifier.database.transaction import transaction
 from notifier.models import OPEN, Campaign, CampaignRun
-from notifier.transaction import transaction
+from notifier.operators import audit_log
+from notifier.operators.audit_log import Actor
 
 
 class Moving:

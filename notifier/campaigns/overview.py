@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from notifier import ledger
 from notifier.audience import Kinds
+from notifier.campaigns.content_versions import current, numbers
 from notifier.campaigns.slots import slot_name, when
-from notifier.campaigns.wording import current, numbers
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling.errors import ScheduleError

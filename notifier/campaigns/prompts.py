@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from notifier import audience
 from notifier.audience import AudienceError, Kinds
 from notifier.campaigns.runs import Planned, add_runs, changed
+from notifier.database.transaction import transaction
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, CampaignState, RunState, Trigger
-from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from notifier import periods
 from notifier.audience import AudienceError, Kinds, occasion_of
 from notifier.campaigns.errors import CampaignError
 from notifier.models import Campaign, Trigger
-from notifier.scheduling import EARLIEST, ReadyAt, Schedule, ScheduleError, backlog, local_slot, local_time
+from notifier.scheduling import EARLIEST, ReadyAt, Schedule, ScheduleError, backlog, local_slot, local_time, periods
 
 
 def schedule_of(campaign: Campaign, kinds: Kinds) -> Schedule:

@@ -11,14 +11,15 @@ from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier import clock, heartbeats, ledger
+from notifier import clock, ledger
 from notifier.audience import Kinds
 from notifier.campaigns.prompts import prompt
 from notifier.campaigns.runs import Planned, add_runs, changed, run_of
 from notifier.campaigns.slots import schedule_of, slot_name
+from notifier.database.transaction import transaction
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState
+from notifier.observability import heartbeats
 from notifier.scheduling.misfires import backlog, misfired
-from notifier.transaction import transaction
 
 log = structlog.get_logger(__name__)
 

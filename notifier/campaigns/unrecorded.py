@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier import ledger, message_ids
+from notifier import ledger
 from notifier.ledger import Made
+from notifier.mail import message_ids
 from notifier.models import Notification, Status, UnrecordedEmail
 
 #: Digests in one statement.

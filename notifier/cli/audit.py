@@ -9,15 +9,15 @@ from typing import cast
 import click
 from flask import Flask
 
-from notifier import identity
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns.audit import Audit, Beside, Report
-from notifier.campaigns.comparison import Findings
-from notifier.campaigns.evidence import Seen, Told, from_file, from_inbox
-from notifier.campaigns.repair import Damage, Repair
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import cell, plain, progress, say, show, tell
+from notifier.database import identity
+from notifier.explain.audit import Audit, Beside, Report
+from notifier.explain.audit_comparison import Findings
+from notifier.explain.audit_evidence import Seen, Told, from_file, from_inbox
+from notifier.explain.repair import Damage, Repair
+from notifier.operators.audit_log import COMMAND_LINE
 
 #: Findings that a table shows of each sort; programs get more.
 LINES = 20

@@ -12,19 +12,19 @@ from flask import Flask
 from notifier import audience, clock
 from notifier.audience import Kinds
 from notifier.campaigns import control
+from notifier.campaigns.content_versions import has_content, kind_of
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.load import DEFAULTS, load
 from notifier.campaigns.overview import details, overview
-from notifier.campaigns.planned import RATE_IGNORED
 from notifier.campaigns.slots import when
-from notifier.campaigns.wording import has_content, kind_of
 from notifier.cli import campaign_content
 from notifier.cli.context import with_app
 from notifier.cli.showing import say, show, tell
+from notifier.database.transaction import read_only
+from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db
 from notifier.models import Campaign
-from notifier.transaction import read_only
 
 CHANGEABLE = FIELDS - {"name"}
 

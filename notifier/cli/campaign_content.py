@@ -10,17 +10,17 @@ from flask import Flask
 
 from notifier import clock
 from notifier.audience import Kinds
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns import wording
+from notifier.campaigns import content_versions
+from notifier.campaigns.content_versions import Change
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.moving import Moving
-from notifier.campaigns.wording import Change
 from notifier.cli.showing import say
-from notifier.delivery.drafts import Drafts
+from notifier.content import Words, WordsError
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignWords
-from notifier.words import Words, WordsError
+from notifier.operators.audit_log import COMMAND_LINE
+from notifier.rendering.drafts import Drafts
 
 _CHANGE = {
     "--correction": (Change.correction, "The same email, put right: people who have it get nothing more. The default."),
@@ -48,8 +48,8 @@ def move_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kinds: Kinds) -> Words | None:
     """Return the content with these settings put into it; None where that is what it says already."""
     session = db.session()
-    before = wording.now_said(session, campaign, kinds)
-    words = wording.rewritten(session, campaign, texts, kinds) if texts else before
+    before = content_versions.now_said(session, campaign, kinds)
+    words = content_versions.rewritten(session, campaign, texts, kinds) if texts else before
     if language is not None:
         words = replace(words, language=language.strip())
     return None if words == before else words
@@ -58,14 +58,14 @@ def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kind
 def save(app: Flask, campaign: Campaign, words: Words, change: str | None, note: str) -> CampaignWords:
     """Add a version; on a terminal ask first what it is. The caller commits."""
     session, kinds = db.session(), app.extensions["notifier.kinds"]
-    kind = wording.kind_of(campaign, kinds)
+    kind = content_versions.kind_of(campaign, kinds)
     if change is None and kind.editions and sys.stdin.isatty():
         tell(held(session, campaign, kinds), saving=True)
         choices = click.Choice(["correction", "new-message"])
         change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
     try:
         cast("Drafts", app.extensions["notifier.drafts"]).check(kind, words, plain=True)
-        return wording.save(
+        return content_versions.save(
             session, campaign, words, kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note=note[:300],
             now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),
         )  # fmt: skip

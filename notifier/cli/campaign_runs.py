@@ -11,16 +11,16 @@ from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.finding import Which, campaign_named, moment_of
-from notifier.campaigns.fingerprint import Token, check
 from notifier.campaigns.held import Held, held, named
-from notifier.campaigns.plan import Planner
-from notifier.campaigns.planned import Plan
+from notifier.campaigns.lookup import Which, campaign_named, moment_of
 from notifier.campaigns.tick import Tick
 from notifier.cli import campaign_content
 from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import on_one_line, progress, say, tell
+from notifier.explain.plan import Planner
+from notifier.explain.plan_token import Token, check
+from notifier.explain.plan_values import Plan
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.reasons import ReasonCode

@@ -9,19 +9,21 @@ from flask import Flask
 from rich.text import Text
 from sqlalchemy import func, select
 
-from notifier import clock, healthcheck, identity
-from notifier.account_requests import AccountRequests
+from notifier import clock
+from notifier.accounts.requests import AccountRequests
+from notifier.accounts.seeds import seed as plant
 from notifier.campaigns.load import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
 from notifier.cli.showing import progress, say, show, tell
-from notifier.config import Settings
+from notifier.config.settings import Settings
+from notifier.database import identity
+from notifier.database.transaction import read_only
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
-from notifier.seeds import seed as plant
-from notifier.transaction import read_only
+from notifier.observability import healthcheck
 
 
 @click.group("db")

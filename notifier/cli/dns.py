@@ -7,12 +7,12 @@ import click
 from flask import Flask
 from rich.text import Text
 
-from notifier.addresses import AddressError, parse_address
 from notifier.cli.context import with_app
 from notifier.cli.showing import show, tell
-from notifier.config import Settings
-from notifier.delivery.smtp.transports import Transports
-from notifier.dnscheck import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
+from notifier.config.settings import Settings
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.sender_auth import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
+from notifier.smtp.transports import Transports
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
 

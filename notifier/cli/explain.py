@@ -10,22 +10,22 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock
-from notifier.addresses import AddressError, parse_address
 from notifier.campaigns.answers import Answer
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.finding import Which, campaigns_of
-from notifier.campaigns.forecast import Fired, forecast
 from notifier.campaigns.held import named
-from notifier.campaigns.plan import Planner
-from notifier.campaigns.planned import HAS, Plan, Somebody
+from notifier.campaigns.lookup import Which, campaigns_of
 from notifier.campaigns.throughput import Throughput
-from notifier.campaigns.why import why as answers_to
 from notifier.cli.campaign import as_json_option, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import as_text, cell, plain, progress, say, show, span, tell
+from notifier.database.transaction import reading
+from notifier.explain.plan import Planner
+from notifier.explain.plan_values import HAS, Plan, Somebody
+from notifier.explain.simulate import Fired, forecast
+from notifier.explain.why import why as answers_to
 from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
-from notifier.transaction import reading
 
 #: Lines of a table that people still read; programs get all.
 LINES = 5000

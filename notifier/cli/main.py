@@ -7,7 +7,6 @@ from typing import Any
 import click
 from flask import Flask
 
-from notifier.characters import escaped
 from notifier.cli.alive import alive
 from notifier.cli.audit import audit_, repair_
 from notifier.cli.campaign import campaign
@@ -20,6 +19,7 @@ from notifier.cli.people import person
 from notifier.cli.restore import restore
 from notifier.cli.unknown import unknown
 from notifier.cli.up import up
+from notifier.mail.characters import escaped
 
 
 class Command(click.Group):

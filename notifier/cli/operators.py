@@ -7,10 +7,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import operators
-from notifier.addresses import AddressError
 from notifier.cli.context import with_app
 from notifier.cli.showing import say, show
 from notifier.extensions import db
+from notifier.mail.addresses import AddressError
 from notifier.models import Operator, Role
 
 #: On a developer's machine; example domains belong to nobody (RFC 2606).

@@ -5,13 +5,13 @@ from datetime import UTC
 import click
 from flask import Flask
 
-from notifier import erasure
-from notifier.addresses import AddressError, parse_address
-from notifier.audit_log import COMMAND_LINE
+from notifier.accounts import erasure
 from notifier.cli.context import with_app
 from notifier.cli.showing import say
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.operators.audit_log import COMMAND_LINE
 
 
 @click.group()

@@ -6,12 +6,12 @@ from typing import cast
 import click
 from flask import Flask
 
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns.restore import Found, Reconciliation
 from notifier.cli.audit import accepted_option, evidence, inbox_option
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress, say, show, tell
+from notifier.explain.restore import Found, Reconciliation
+from notifier.operators.audit_log import COMMAND_LINE
 
 
 @click.group()

@@ -18,7 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from notifier.characters import escaped
+from notifier.mail.characters import escaped
 
 #: Columns of tables where no terminal says how wide it is.
 WIDTH = 130

@@ -8,15 +8,15 @@ import click
 from flask import Flask
 
 from notifier import clock
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns.finding import campaign_named
-from notifier.campaigns.unknowns import Group, Which, decide, groups
+from notifier.campaigns.lookup import campaign_named
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import plain, say, show, tell
+from notifier.database.transaction import reading
+from notifier.explain.unknowns import Group, Which, decide, groups
 from notifier.extensions import db
 from notifier.models import Status
-from notifier.transaction import reading
+from notifier.operators.audit_log import COMMAND_LINE
 
 
 @click.group("unknown")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from notifier.config_loading import load_settings, make_development_key
-from notifier.embedded.broker import BrokerMissingError
-from notifier.embedded.datalock import InUseError, data_lock
-from notifier.embedded.ports import PortTakenError
-from notifier.embedded.stack import ROOT, UnreachableError, Wishes, run_up
-from notifier.embedded.supervisor import GivenUpError
-from notifier.embedded.upenv import up_env_path
+from notifier.config.loading import load_settings, make_development_key
+from notifier.dev.broker import BrokerMissingError
+from notifier.dev.datalock import InUseError, data_lock
+from notifier.dev.ports import PortTakenError
+from notifier.dev.stack import ROOT, UnreachableError, Wishes, run_up
+from notifier.dev.supervisor import GivenUpError
+from notifier.dev.upenv import up_env_path
 
 PORT = click.IntRange(0, 65535)
 

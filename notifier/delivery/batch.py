@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clock, logs, stopping
-from notifier.delivery.aside import Aside
+from notifier import clock, stopping
+from notifier.delivery.claiming import FRESH, Intake
 from notifier.delivery.facts import Facts
-from notifier.delivery.gate import Portion
-from notifier.delivery.intake import FRESH, Intake
-from notifier.delivery.journal import Page
-from notifier.delivery.leases import Hold
-from notifier.delivery.mail.message import Message
-from notifier.delivery.mail.staging import Deliver, Withhold
-from notifier.delivery.pacing import Pacing
 from notifier.delivery.recheck import Halt, Look, halt
+from notifier.delivery.recovery.journal import Page
+from notifier.delivery.recovery.leases import Hold
 from notifier.delivery.settler import Settler
-from notifier.delivery.smtp.envelope import Later
-from notifier.delivery.smtp.outcome import Decision, Outcome
+from notifier.delivery.side_thread import Aside
+from notifier.delivery.staging import Deliver, Withhold
+from notifier.delivery.throttle.gate import Portion
+from notifier.delivery.throttle.pacing import Pacing
 from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed, Settlement
+from notifier.mail.message import Message
 from notifier.models import Status
+from notifier.observability import logs
 from notifier.reasons import ReasonCode
+from notifier.smtp.envelope import Later
+from notifier.smtp.outcome import Decision, Outcome
 
 if TYPE_CHECKING:
     from notifier.delivery.deliver import Sender

@@ -13,23 +13,23 @@ from threading import local
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, stopping
-from notifier.delivery.aside import Aside, Context, at_once, beside
 from notifier.delivery.batch import Batch
-from notifier.delivery.company import Company
+from notifier.delivery.content_brake import Refusals
 from notifier.delivery.failing import Failing
-from notifier.delivery.gate import Deferred, Gate, Portion
-from notifier.delivery.journal import Journal
-from notifier.delivery.leases import Leases
-from notifier.delivery.mail.compose import Composer
-from notifier.delivery.mail.message import Message
-from notifier.delivery.mail.staging import EVERYBODY, Staging
-from notifier.delivery.pacing import Pacing
 from notifier.delivery.recheck import Recheck
-from notifier.delivery.refusals import Refusals
-from notifier.delivery.replay import replay
-from notifier.delivery.smtp.envelope import Later
-from notifier.delivery.smtp.outcome import Decision, Outcome
-from notifier.links import Links
+from notifier.delivery.recovery.company import Company
+from notifier.delivery.recovery.journal import Journal
+from notifier.delivery.recovery.leases import Leases
+from notifier.delivery.recovery.replay import replay
+from notifier.delivery.side_thread import Aside, Context, at_once, beside
+from notifier.delivery.staging import EVERYBODY, Staging
+from notifier.delivery.throttle.gate import Deferred, Gate, Portion
+from notifier.delivery.throttle.pacing import Pacing
+from notifier.mail.message import Message
+from notifier.rendering.compose import Composer
+from notifier.security.links import Links
+from notifier.smtp.envelope import Later
+from notifier.smtp.outcome import Decision, Outcome
 
 #: From so many on a portion is worth a thread of its own for its statements.
 WORTH_A_THREAD = 20

@@ -17,13 +17,13 @@ import flask_mail
 import structlog
 from flask import Flask
 
-from notifier.delivery.mail.foreign import Mailbox, foreign_mail
-from notifier.delivery.mail.message import Message, build
-from notifier.delivery.mail.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
-from notifier.delivery.smtp.dialogue import Envelope
-from notifier.delivery.smtp.envelope import Later
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
-from notifier.redaction import redacted
+from notifier.delivery.flask_message import Mailbox, foreign_mail
+from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Staging, Withhold, stage
+from notifier.mail.message import Message, build
+from notifier.security.redaction import redacted
+from notifier.smtp.dialogue import Envelope
+from notifier.smtp.envelope import Later
+from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class RecipientsRefused(Exception):
 
 
 class Sends(Protocol):
-    """What hands over one mail; notifier.delivery.smtp.transport.Transport in production."""
+    """What hands over one mail; notifier.smtp.transport.Transport in production."""
 
     def send(self, envelope: Envelope) -> Outcome:
         """Every end that SMTP knows is an Outcome."""

@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import clock, heartbeats, stopping
-from notifier.delivery.handout import IDLE, Hand, HandOut
-from notifier.delivery.limits import Limits
-from notifier.delivery.pacing import Pacing
-from notifier.transaction import transaction
+from notifier import clock, stopping
+from notifier.database.transaction import transaction
+from notifier.delivery.throttle.handout import IDLE, Hand, HandOut
+from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.pacing import Pacing
+from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)
 

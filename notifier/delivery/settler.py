@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from notifier import clock, ledger, suppressions
-from notifier.addresses import identity_of
-from notifier.delivery.aside import Aside, at_once
-from notifier.delivery.smtp.outcome import Outcome
+from notifier import clock, ledger
+from notifier.consent import suppressions
+from notifier.delivery.side_thread import Aside, at_once
 from notifier.ledger import Claimed, Settlement
+from notifier.mail.addresses import identity_of
 from notifier.models import SuppressionReason
+from notifier.smtp.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 

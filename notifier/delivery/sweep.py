@@ -9,8 +9,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy.orm import Session
 
-from notifier import clock, heartbeats, ledger
-from notifier.delivery.replay import replay
+from notifier import clock, ledger
+from notifier.delivery.recovery.replay import replay
+from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)
 

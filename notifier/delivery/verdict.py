@@ -6,16 +6,16 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from notifier import providers
+from notifier.content import WordsError
 from notifier.delivery import retry
 from notifier.delivery.facts import NO_FACTS, Facts
-from notifier.delivery.mail.message import MessageError
-from notifier.delivery.smtp.outcome import Decision, Outcome, Scope, clean
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
+from notifier.mail import providers
+from notifier.mail.message import MessageError
 from notifier.models import Status
 from notifier.reasons import ReasonCode, sentence
-from notifier.redaction import redacted
-from notifier.words import WordsError
+from notifier.security.redaction import redacted
+from notifier.smtp.outcome import Decision, Outcome, Scope, clean
 
 #: Our own faults (a template that does not render) are tried so often before the row fails.
 COMPOSE_TRIES = 5

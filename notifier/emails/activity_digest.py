@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from notifier.consent.preferences import frequency_of, wanting
+from notifier.content import Words
 from notifier.emails import activity_words, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
@@ -19,9 +21,7 @@ from notifier.ledger import Claimed
 from notifier.models import Activity, Frequency, Notification, Status, User
 from notifier.models.instants import NumberOf
 from notifier.models.types import UtcDateTime
-from notifier.periods import wall, zone_of
-from notifier.preferences import frequency_of, wanting
-from notifier.words import Words
+from notifier.scheduling.periods import wall, zone_of
 
 
 class DigestSettings(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from notifier.header_text import clean_text
+from notifier.mail.header_text import clean_text
 
 #: Of a list of people so many are named; where there are more, all but one of these and a number.
 NAMED = 3

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from notifier.content import Words, language_of
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.kind import Category, Owed
 from notifier.emails.wording import GREETING, literally, reading
 from notifier.ledger import Claimed
 from notifier.models import Campaign
-from notifier.words import Words, language_of
 
 
 def _one_line(text: str) -> str:

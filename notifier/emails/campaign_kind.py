@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Executable, Select, SQLColumnExpression
 from sqlalchemy.orm import Session
 
+from notifier.content import Words
 from notifier.emails.kind import EmailKind
 from notifier.ledger import Claimed
-from notifier.words import Words
 
 
 class Reaches(enum.StrEnum):

@@ -26,12 +26,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from notifier.consent.preferences import digest_since, frequency_of
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
 from notifier.models.instants import MomentOf
 from notifier.models.types import BigId, UtcDateTime
-from notifier.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
-from notifier.preferences import digest_since, frequency_of
+from notifier.scheduling.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
 
 _INSTANT = timedelta(microseconds=1)
 _MARKS = typed("Table", DigestMark.__table__)

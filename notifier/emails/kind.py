@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from notifier.ledger import Claimed, Recipient
-from notifier.links import Links
+from notifier.security.links import Links
 
 
 class Category(enum.StrEnum):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
+from notifier.content import Words
 from notifier.emails import activity_words
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.kind import Category, Owed
@@ -18,8 +19,7 @@ from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
 from notifier.models.instants import NumberOf
-from notifier.periods import month_before, wall
-from notifier.words import Words
+from notifier.scheduling.periods import month_before, wall
 
 #: Where every month ends last: UTC-12, which POSIX writes with the other sign.
 _LAST_ZONE = ZoneInfo("Etc/GMT+12")

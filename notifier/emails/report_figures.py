@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from notifier.emails import activity_words, windows
 from notifier.models import Activity, User
 from notifier.models.types import BigId, UtcDateTime
-from notifier.periods import resolve, wall, zone_of
+from notifier.scheduling.periods import resolve, wall, zone_of
 
 _A = Activity
 #: The weeks of a report begin on these days of the month: the last one is short.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_
 from sqlalchemy.orm import aliased
 
+from notifier.content import Words
 from notifier.emails import windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
 from notifier.emails.kind import Category, Owed
@@ -17,7 +18,6 @@ from notifier.emails.wording import GREETING
 from notifier.models import Notification, Status, User
 from notifier.models.instants import NumberOf
 from notifier.reasons import ReasonCode
-from notifier.words import Words
 
 
 class Steps(BaseModel):

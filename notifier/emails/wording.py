@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from notifier import preferences
+from notifier.consent import preferences
+from notifier.content import direction_of
 from notifier.emails.kind import Owed
-from notifier.words import direction_of
 
 if TYPE_CHECKING:
     from notifier.emails.campaign_kind import CampaignKind

@@ -4,6 +4,7 @@ Every move is a compare-and-set: it names the status that it leaves and, where a
 the claim under which it acts.
 """
 
+from notifier.database.keys import among
 from notifier.ledger.bulk import (
     RING_AGAIN,
     Debt,
@@ -21,7 +22,6 @@ from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
-from notifier.ledger.keys import among
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, ring_soon, take_as_sent

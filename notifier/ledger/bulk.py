@@ -21,8 +21,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
+from notifier.database.keys import among
 from notifier.ledger.giving_back import given_back, move_marks_back
-from notifier.ledger.keys import among
 from notifier.ledger.rows import changed, why
 from notifier.ledger.waiting import ring_at_last
 from notifier.models import CampaignRun, Notification, RunState, Status

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func,
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from notifier.addresses import identity_of
-from notifier.ledger.keys import among
+from notifier.database.keys import among
+from notifier.mail.addresses import identity_of
 from notifier.models import CampaignRun, Notification, RunState, Status, Suppression, User
 
 

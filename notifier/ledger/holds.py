@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.keys import among
+from notifier.database.keys import among
 from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode
 

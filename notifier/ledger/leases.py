@@ -1,6 +1,6 @@
 """Leases: how long a claim holds, and what follows when its process does not renew it.
 
-All moments here are those of one clock that every host shares, the database's: see `notifier.database_clock`.
+All moments here are those of one clock that every host shares, the database's: see `notifier.database.database_clock`.
 """
 
 from collections.abc import Collection, Sequence

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.keys import among
+from notifier.database.keys import among
 from notifier.ledger.rows import changed
 from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode, sentence

@@ -11,8 +11,8 @@ from typing import Any, TypedDict, cast
 from sqlalchemy import ColumnElement, CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
+from notifier.database.keys import among
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
-from notifier.ledger.keys import among
 from notifier.ledger.settling import Reply, Settlement
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence

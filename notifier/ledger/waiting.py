@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.keys import among
+from notifier.database.keys import among
 from notifier.ledger.rows import changed, why
 from notifier.models import WAITING, Campaign, CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode

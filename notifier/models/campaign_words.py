@@ -25,7 +25,7 @@ class CampaignWords(Base):
     subject: Mapped[str] = mapped_column(Text)
     heading: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
-    #: BCP 47. Empty: found out from the script of the text (`notifier.words.language`).
+    #: BCP 47. Empty: found out from the script of the text (`notifier.content.language`).
     language: Mapped[str] = mapped_column(String(35), default="", server_default="")
     #: The edition of the campaign that it was written for.
     edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")

@@ -35,7 +35,7 @@ class Operator(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(16), default=Role.viewer.value)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    #: The secret of the second factor, sealed (notifier.sealing). None: a password is enough.
+    #: The secret of the second factor, sealed (notifier.security.sealing). None: a password is enough.
     totp_secret: Mapped[str | None] = mapped_column(String(300))
     #: The time step of the last code that was accepted: it and those before it are used up (RFC 6238 5.2).
     totp_step: Mapped[int | None] = mapped_column(BigInteger)

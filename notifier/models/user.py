@@ -8,8 +8,8 @@ from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
-from notifier.addresses import abuse_key
 from notifier.extensions import Base
+from notifier.mail.addresses import abuse_key
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 

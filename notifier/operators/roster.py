@@ -9,11 +9,11 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier import audit_log, clock
-from notifier.addresses import AddressError, parse_address
-from notifier.audit_log import COMMAND_LINE, Actor
+from notifier import clock
+from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import Operator, Role
-from notifier.operators import sessions
+from notifier.operators import audit_log, sessions
+from notifier.operators.audit_log import COMMAND_LINE, Actor
 
 #: Length is what makes a password hold (ASVS 6.2.1). Longer than the upper bound is not hashed at all.
 MIN_PASSWORD, MAX_PASSWORD = 15, 1000

@@ -9,11 +9,10 @@ import pyotp
 from sqlalchemy import CursorResult, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from notifier import audit_log
-from notifier.audit_log import COMMAND_LINE, Actor
 from notifier.models import Operator, RecoveryCode
-from notifier.operators import sessions
-from notifier.sealing import Sealer, SealError
+from notifier.operators import audit_log, sessions
+from notifier.operators.audit_log import COMMAND_LINE, Actor
+from notifier.security.sealing import Sealer, SealError
 
 ISSUER = "Notifier"
 

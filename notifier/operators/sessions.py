@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from notifier import audit_log
-from notifier.audit_log import Actor
 from notifier.models import Operator, OperatorSession
+from notifier.operators import audit_log
+from notifier.operators.audit_log import Actor
 
 #: Without a request of a person for so long, a session is over (ASVS 7.3.1).
 IDLE = timedelta(minutes=30)

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from notifier import periods
-from notifier.periods import Mark
+from notifier.scheduling import periods
 from notifier.scheduling.errors import ScheduleError
+from notifier.scheduling.periods import Mark
 
 #: The length of Campaign.cron.
 MAX_LENGTH = 100

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from notifier import periods
 from notifier.models import Misfire
+from notifier.scheduling import periods
 from notifier.scheduling.schedule import EARLIEST, Firing, Schedule
 
 #: A slot of this age is in time: ticks come every 30 seconds, and a restart takes a moment.

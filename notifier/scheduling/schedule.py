@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
-from notifier import periods
 from notifier.models import Campaign
-from notifier.periods import Mark
 from notifier.scheduling import cron as expressions
+from notifier.scheduling import periods
 from notifier.scheduling.errors import ScheduleError
+from notifier.scheduling.periods import Mark
 
 #: Seconds of the shortest and the longest interval.
 SHORTEST, LONGEST = 60, 366 * 86_400

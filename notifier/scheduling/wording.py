@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from notifier import periods
+from notifier.scheduling import periods
 from notifier.scheduling.cron_words import cron_words
 from notifier.scheduling.schedule import Schedule
 

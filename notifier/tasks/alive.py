@@ -10,8 +10,8 @@ import structlog
 from celery import Celery
 
 from notifier import clock
-from notifier.config import Settings
-from notifier.healthcheck import Finding
+from notifier.config.settings import Settings
+from notifier.observability.healthcheck import Finding
 from notifier.tasks.readers import AWAY
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ import structlog
 from celery import Celery, signals
 from celery.beat import SchedulingError
 
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.tasks.alive import SignOfLife, beat_sign
 from notifier.tasks.celery_app import CONTROL, RECONNECT, celery_app
 

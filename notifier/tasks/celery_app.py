@@ -11,7 +11,7 @@ from celery import Celery, Task
 from flask import Flask
 from kombu.entity import Exchange, Queue
 
-from notifier.config import Settings
+from notifier.config.settings import Settings
 
 TRANSACTIONAL = "transactional"
 BULK = "bulk"

@@ -7,15 +7,14 @@ from celery import Task
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from notifier import clock, heartbeats
-from notifier.account_requests import AccountRequests
+from notifier import clock, retention
+from notifier.accounts.requests import AccountRequests
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick, close_after
-from notifier.delivery import purge as retention
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
-from notifier.overview import totals
+from notifier.observability import heartbeats, totals
 from notifier.tasks import outbox
 from notifier.tasks.celery_app import celery_app
 

@@ -11,8 +11,8 @@ from celery import signals
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.config import Settings
-from notifier.delivery.replay import replay
+from notifier.config.settings import Settings
+from notifier.delivery.recovery.replay import replay
 from notifier.extensions import db
 from notifier.tasks.celery_app import celery_app
 

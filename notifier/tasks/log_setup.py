@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import signals
 
-from notifier import logs
+from notifier.observability import logs
 from notifier.tasks.celery_app import celery_app
 
 

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from notifier.overview.queues import BrokerAway, Look, Queue, Rejected, Waiting
+from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, Waiting
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
 from notifier.tasks.reading import TASK_NAME

@@ -8,9 +8,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from notifier import clock
-from notifier.config import Settings
-from notifier.healthcheck import Finding
-from notifier.overview.queues import BrokerAway, RejectedMessage
+from notifier.config.settings import Settings
+from notifier.observability.healthcheck import Finding
+from notifier.observability.queues import BrokerAway, RejectedMessage
 from notifier.tasks.peek import peek
 from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import structlog
 
 from notifier import clock
-from notifier.overview.queues import Rejected, RejectedMessage
+from notifier.observability.queues import Rejected, RejectedMessage
 from notifier.tasks.celery_app import REJECTED, celery_app
 from notifier.tasks.reading import size_of, task_of, why_unreadable
 

@@ -16,7 +16,7 @@ from billiard import pool
 from celery import signals
 
 from notifier import stopping
-from notifier.config import Settings
+from notifier.config.settings import Settings
 from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)

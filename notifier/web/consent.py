@@ -13,12 +13,12 @@ from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import ValidationError
 
-from notifier import preferences
+from notifier.consent import preferences
+from notifier.consent.preferences import DIGEST, REFUSABLE, How, Wish
 from notifier.extensions import csrf, db
-from notifier.links import Links
 from notifier.models import User
-from notifier.preferences import DIGEST, REFUSABLE, How, Wish
-from notifier.tokens import BadToken, ConsentClaim
+from notifier.security.links import Links
+from notifier.security.tokens import BadToken, ConsentClaim
 from notifier.web.forms import FREQUENCIES, PreferencesForm
 from notifier.web.limits import limited_link
 

@@ -11,9 +11,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
-from notifier import clock, logs
+from notifier import clock
+from notifier.database.outages import is_outage
 from notifier.extensions import db, limiter
-from notifier.outages import is_outage
+from notifier.observability import logs
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from flask import current_app
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, RadioField, StringField, SubmitField, ValidationError
 
-from notifier.accounts import Applicant
-from notifier.addresses import Address, AddressError, parse_address
-from notifier.header_text import HeaderTextError, display_name
+from notifier.accounts.signup import Applicant
+from notifier.mail.addresses import Address, AddressError, parse_address
+from notifier.mail.header_text import HeaderTextError, display_name
 from notifier.models import Frequency
 
 #: At most 16 characters, as the column has.

@@ -7,9 +7,9 @@ from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier import identity
+from notifier.database import identity
+from notifier.database.schema import Schema
 from notifier.extensions import db
-from notifier.schema import Schema
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import Response, request
 
-from notifier import clients
-from notifier.addresses import AddressError, abuse_key, parse_address
 from notifier.extensions import limiter
+from notifier.mail.addresses import AddressError, abuse_key, parse_address
+from notifier.security import clients
 
 PER_CLIENT = "60 per minute; 600 per hour"
 PER_NETWORK = "300 per minute"

@@ -7,10 +7,10 @@ from typing import cast
 
 from flask import Blueprint, Response, current_app, render_template
 
-from notifier.config import Settings
-from notifier.erasure import ErasureError
+from notifier.accounts.erasure import ErasureError
+from notifier.accounts.not_me import Found, NotMe, State
+from notifier.config.settings import Settings
 from notifier.extensions import db
-from notifier.not_me import Found, NotMe, State
 from notifier.web.limits import limited_link
 
 not_me = Blueprint("not_me", __name__)

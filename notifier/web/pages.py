@@ -6,13 +6,13 @@ from typing import cast
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from notifier import clients
-from notifier.account_requests import AccountRequests
-from notifier.accounts import Accounts, Applicant, Verification
-from notifier.addresses import Address
+from notifier.accounts.requests import AccountRequests
+from notifier.accounts.signup import Accounts, Applicant, Verification
+from notifier.database.transaction import check_answers
 from notifier.extensions import db
+from notifier.mail.addresses import Address
 from notifier.models import AccountAction
-from notifier.transaction import check_answers
+from notifier.security import clients
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
 from notifier.web.steady import steady

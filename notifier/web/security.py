@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from notifier.clients import parse_client
+from notifier.security.clients import parse_client
 
 log = structlog.get_logger(__name__)
 

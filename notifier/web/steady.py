@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from flask import current_app, request
 
-from notifier.config import Settings
+from notifier.config.settings import Settings
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")

@@ -9,11 +9,12 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, text
 
-from notifier import audit_log, suppressions
-from notifier.admin import traces
-from notifier.audit_log import About
+from notifier.admin.kit import traces
+from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Role, Suppression, SuppressionReason, User
+from notifier.operators import audit_log
+from notifier.operators.audit_log import About
 from tests.admin.test_authz import ARGUMENTS, rules
 from tests.conftest import make_owed, make_user
 from tests.support.campaigns import make_campaign, start_run

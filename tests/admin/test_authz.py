@@ -10,8 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
-from notifier import operators, suppressions
-from notifier.admin.guard import Page
+from notifier import operators
+from notifier.admin.kit.page import Page
+from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
 from tests.conftest import make_owed
@@ -200,7 +201,7 @@ def test_a_typeerror_of_a_page_is_what_the_log_says(
     def broken(*_: object, **__: object) -> None:
         raise TypeError("the real reason")
 
-    monkeypatch.setattr("notifier.admin.failures.failures", broken)
+    monkeypatch.setattr("notifier.admin.system.failures.failures", broken)
     with pytest.raises(TypeError, match="the real reason"):
         here.get("/admin/failures/")
 
@@ -214,7 +215,7 @@ def test_a_crash_shows_a_page_without_the_inside(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("notifier.admin.failures.failures", broken)
+    monkeypatch.setattr("notifier.admin.system.failures.failures", broken)
     answer = here.get("/admin/failures/")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text

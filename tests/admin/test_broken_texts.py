@@ -10,10 +10,10 @@ from markupsafe import escape
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
-from notifier import suppressions
-from notifier.admin.fields import LONGEST, Fields
-from notifier.characters import broken_in
+from notifier.admin.campaigns.inputs import LONGEST, Fields
+from notifier.consent import suppressions
 from notifier.extensions import db
+from notifier.mail.characters import broken_in
 from notifier.models import AuditEntry, Campaign, Role, Suppression, SuppressionReason, User
 from tests.conftest import make_owed
 from tests.support.campaigns import make_campaign, start_run

@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
-from notifier.admin import campaign_form, schedule_fields, settings_fields
-from notifier.admin.fields import Fields, Problems
+from notifier.admin.campaigns import form, form_schedule, form_settings
+from notifier.admin.campaigns.inputs import Fields, Problems
 from notifier.campaigns import editing
 from notifier.emails import KINDS
 from notifier.emails.campaign_kind import CampaignKind
@@ -183,7 +183,7 @@ def test_the_preview_says_what_a_schedule_means(here: Desk) -> None:
 def test_what_is_stored_comes_back_from_the_form_unchanged(cron: str) -> None:
     was = {"cron": cron, "zone": "Europe/Berlin"}
     problems = Problems()
-    assert schedule_fields.read(Fields(schedule_fields.shown(was)), problems, was)["cron"] == cron
+    assert form_schedule.read(Fields(form_schedule.shown(was)), problems, was)["cron"] == cron
     assert not problems
 
 
@@ -191,7 +191,7 @@ def test_what_is_stored_comes_back_from_the_form_unchanged(cron: str) -> None:
 def test_each_kind_has_its_settings_as_inputs_and_gets_them_back(name: str) -> None:
     kind = KINDS[name]
     assert isinstance(kind, CampaignKind)
-    for each in settings_fields.inputs(kind.Settings):
+    for each in form_settings.inputs(kind.Settings):
         assert each.label
         assert each.label != each.name
     settings = (
@@ -199,8 +199,8 @@ def test_each_kind_has_its_settings_as_inputs_and_gets_them_back(name: str) -> N
         if name == "announcement"
         else {}
     )
-    fields = Fields(settings_fields.shown(kind.Settings, settings))
-    assert settings_fields.read(kind.Settings, fields, Problems(), settings) == settings
+    fields = Fields(form_settings.shown(kind.Settings, settings))
+    assert form_settings.read(kind.Settings, fields, Problems(), settings) == settings
 
 
 @one
@@ -400,7 +400,7 @@ def test_nonsense_in_any_field_is_answered(here: Desk) -> None:
 
 
 def test_the_form_names_a_label_for_every_problem() -> None:
-    assert set(campaign_form.LABELS) >= {"at", "zone", "name", "rate", "lifetime-number"}
+    assert set(form.LABELS) >= {"at", "zone", "name", "rate", "lifetime-number"}
 
 
 def test_the_page_says_that_a_rate_does_not_apply_without_redis(here: Desk, app: Flask) -> None:

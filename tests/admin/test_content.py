@@ -9,12 +9,12 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.admin.words_form import example
+from notifier.admin.content.form import example
 from notifier.campaigns import control
-from notifier.delivery import drafts
+from notifier.content import Checked
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignWords, Role
-from notifier.words import Checked
+from notifier.rendering import drafts
 from tests.support.campaigns import WORDS, make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, save, stop
 from tests.support.operators import Desk

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from notifier import suppressions
-from notifier.admin import exports
+from notifier.admin.kit import exports
+from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Role, SuppressionReason, User
 from tests.conftest import make_user

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from flask import Flask
 
-from notifier.admin.listing import link
+from notifier.admin.kit.listing import link
 from tests.conftest import make_owed
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import Desk

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from notifier import audit_log, clock, suppressions
-from notifier.delivery import purge
+from notifier import clock, retention
+from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import (
     Activity,
@@ -27,9 +27,10 @@ from notifier.models import (
     TaskState,
     User,
 )
-from notifier.overview import totals
-from notifier.overview.failures import failures
-from notifier.overview.queues import BrokerAway, Look, Queue, Rejected, RejectedMessage, Waiting
+from notifier.observability import totals
+from notifier.observability.failures import failures
+from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, RejectedMessage, Waiting
+from notifier.operators import audit_log
 from tests.conftest import NOON, make_owed, make_user
 from tests.support.operators import Desk
 
@@ -140,7 +141,7 @@ def test_mails_are_found_by_exact_filters(app: Flask, here: Desk, query: str, fo
 def test_a_search_without_an_index_looks_at_so_many_rows_and_says_so(
     app: Flask, here: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifier.admin.search.WINDOW", 2)
+    monkeypatch.setattr("notifier.admin.people.search.WINDOW", 2)
     for number in range(1, 6):
         settled(app, number, Status.sent, campaign_id=7 if number < 3 else 8)
     page = here.get("/admin/notifications/?campaign=7").text
@@ -426,9 +427,9 @@ def test_the_audit_log_is_only_ever_added_to(app: Flask, here: Desk, frozen: tim
         db.session.rollback()
         before = len(db.session.scalars(select(AuditEntry)).all())
         frozen.shift(audit_log.KEEP)
-        assert purge.purge(db.session)["audit_entries"] == 0
+        assert retention.purge(db.session)["audit_entries"] == 0
         frozen.shift(timedelta(seconds=1))
-        assert purge.purge(db.session)["audit_entries"] == before
+        assert retention.purge(db.session)["audit_entries"] == before
 
 
 def test_secrets_never_reach_the_audit_log(app: Flask) -> None:

@@ -13,11 +13,11 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, Response, expect
 
 from notifier import clock
+from notifier.dev.ports import free_port
 from notifier.emails import Category
-from notifier.embedded.ports import free_port
 from notifier.extensions import db
-from notifier.links import Links
 from notifier.models import User
+from notifier.security.links import Links
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
 from tests.support.operators import PASSWORD

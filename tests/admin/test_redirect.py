@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from flask import Flask
 
-from notifier.admin import returning
+from notifier.admin.access import returning
 from tests.support.operators import SIGN_IN, Desk
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "redirect.json").read_text())

@@ -10,7 +10,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, update
 
-from notifier.admin import campaign_running
+from notifier.admin.campaigns import running
 from notifier.extensions import db
 from notifier.models import AuditEntry, CampaignRun, Notification, Role, Status, User
 from tests.conftest import NOON
@@ -95,17 +95,17 @@ def test_two_clicks_at_the_same_moment_are_one_run(app: Flask, here: Desk, monke
     with app.app_context():
         make_campaign()
         make_people(2)
-    plan, look = planned(here), campaign_running._run_of
+    plan, look = planned(here), running._run_of
     here.post(RUN, plan)
     answers: list[Any] = [None]
-    monkeypatch.setattr(campaign_running, "_run_of", lambda *about: answers.pop() if answers else look(*about))
+    monkeypatch.setattr(running, "_run_of", lambda *about: answers.pop() if answers else look(*about))
     assert here.post(RUN, plan).location == "/admin/runs/1/"
     assert len(runs(app)) == 1
 
 
 @one
 def test_above_a_hundred_the_number_is_typed(app: Flask, here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_running, "TYPED_ABOVE", 2)
+    monkeypatch.setattr(running, "TYPED_ABOVE", 2)
     with app.app_context():
         make_campaign()
         make_people(3)
@@ -123,7 +123,7 @@ def test_above_a_hundred_the_number_is_typed(app: Flask, here: Desk, monkeypatch
 @pytest.mark.parametrize("typed", ["1,234", "1234", "1 234", "1.234", "1'234"])
 def test_the_number_may_be_typed_as_people_write_it(app: Flask, typed: str) -> None:
     with app.test_request_context("/", method="POST", data={"count": typed}):
-        assert campaign_running._typed() == 1234
+        assert running._typed() == 1234
 
 
 @one

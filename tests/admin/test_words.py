@@ -16,11 +16,11 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import func, select
 
-from notifier.delivery import drafts
-from notifier.delivery.smtp.session import Endpoint
+from notifier.content import Checked, Words
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignWords, Notification, Role
-from notifier.words import Checked, Words
+from notifier.rendering import drafts
+from notifier.smtp.session import Endpoint
 from tests.conftest import NOON, make_user
 from tests.support.campaigns import SLOT, make_campaign
 from tests.support.kinds import happened

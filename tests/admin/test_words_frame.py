@@ -11,11 +11,11 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from notifier import operators
-from notifier.admin import words_mail
+from notifier.admin.content import mail
 from notifier.app import create_app
-from notifier.delivery.mail.message import Message
-from notifier.embedded.ports import free_port
+from notifier.dev.ports import free_port
 from notifier.extensions import db
+from notifier.mail.message import Message
 from notifier.models import Role
 from tests.conftest import NOON, make_settings
 from tests.support.browser import chromium
@@ -145,7 +145,7 @@ def test_raw_html_in_the_frame_would_be_inert(
             envelope_sender="a@example.com",
         )  # fmt: skip
 
-    monkeypatch.setattr(words_mail, "message_of", evil)
+    monkeypatch.setattr(mail, "message_of", evil)
     context = browser.new_context()
     dialogs, outside = watch(context, base)
     person = context.new_page()

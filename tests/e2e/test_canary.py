@@ -23,8 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifier import clock, ledger, operators
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.logs import configure
 from notifier.models import AccountRequest, AuditEntry, Notification, Role, Suppression, User
+from notifier.observability.logs import configure
 from tests.support.operators import Desk
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import Session, SmtpServer

@@ -13,7 +13,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from tests.support.axe import serious
 from tests.support.browser import chromium, page, picture, scrolls_sideways
 from tests.support.postgres import PostgresServer

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from notifier.embedded.plan import is_healthy
-from notifier.embedded.ports import free_port, wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.plan import is_healthy
+from notifier.dev.ports import free_port, wait_until
+from notifier.dev.process import die_with_parent
 from tests.conftest import migrate
 from tests.support.up import sign_up
 

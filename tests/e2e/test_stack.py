@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from notifier.embedded.ports import wait_until
+from notifier.dev.ports import wait_until
 from tests.support.browser import chromium, page, picture, scrolls_sideways
 from tests.support.family import member, members
 from tests.support.up import Up, mails_to, sign_up
@@ -87,7 +87,7 @@ def test_a_broker_that_is_killed_costs_no_mail(up: Up) -> None:
 def test_a_worker_killed_between_claim_and_send_costs_time_and_makes_no_copy(up: Up) -> None:
     address = someone()
     worker = member(up.process.pid, "celery", "transactional")
-    with stopped(member(up.process.pid, "notifier.embedded.inbox")):
+    with stopped(member(up.process.pid, "notifier.dev.inbox")):
         sign_up(up.address("web"), address)
         time.sleep(1.5)  # it has claimed the row and waits for the mail server
         os.kill(worker, signal.SIGKILL)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from notifier.embedded.datalock import InUseError, data_lock
-from notifier.embedded.ports import free_port, wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.datalock import InUseError, data_lock
+from notifier.dev.ports import free_port, wait_until
+from notifier.dev.process import die_with_parent
 from tests.support.family import descendants, is_alive
 
 ROOT = Path(__file__).parents[2]

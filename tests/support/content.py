@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.audit_log import COMMAND_LINE
-from notifier.campaigns import control, wording
-from notifier.campaigns.wording import Change
+from notifier.campaigns import content_versions, control
+from notifier.campaigns.content_versions import Change
+from notifier.content import Words
 from notifier.delivery.deliver import Sender
-from notifier.delivery.mail.message import Message
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.emails import KINDS
 from notifier.extensions import db
+from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, CampaignWords, Notification
-from notifier.words import Words
+from notifier.operators.audit_log import COMMAND_LINE
+from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.campaigns import expand
 
@@ -58,7 +58,7 @@ class Outbox:
 
 def save(campaign: Campaign, subject: str, change: Change = Change.correction, body: str = "Text.") -> CampaignWords:
     """A new version with this subject, committed."""
-    row = wording.save(
+    row = content_versions.save(
         db.session(), campaign, Words(subject, "Heading", body), KINDS,
         seen=campaign.words_id or 0, by=COMMAND_LINE, note="", now=NOON, change=change,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """DNS without a network: what a test says is what there is."""
 
-from notifier.dnscheck import LookupFailed, Unreachable
+from notifier.sender_auth import LookupFailed, Unreachable
 
 
 class StubResolver:

@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from notifier.embedded.ports import answers, free_port, wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.ports import answers, free_port, wait_until
+from notifier.dev.process import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ class InboxServer:
     def __init__(self) -> None:
         self.smtp_port, self.http_port = free_port(), free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "notifier.embedded.inbox",
+            [sys.executable, "-W", "error", "-m", "notifier.dev.inbox",
              "--smtp-port", str(self.smtp_port), "--http-port", str(self.http_port)],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
         )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from notifier.account_requests import AccountRequests
+from notifier.accounts.requests import AccountRequests
 
 
 def handle_requests(keys: Sequence[int], _bulk: bool) -> None:

@@ -8,11 +8,11 @@ from flask import current_app
 from sqlalchemy import insert, select
 
 from notifier import ledger
-from notifier.delivery.mail.message import Message
 from notifier.emails import KINDS, Owed
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.extensions import db
 from notifier.ledger import Claimed
+from notifier.mail.message import Message
 from notifier.models import Activity, Notification
 
 

@@ -24,13 +24,13 @@ from flask import Flask
 from sqlalchemy import delete, insert, select, update
 
 from notifier import clock
-from notifier.config import Settings
-from notifier.delivery.smtp.outcome import Phase
-from notifier.delivery.smtp.session import Endpoint
-from notifier.delivery.smtp.transport import Transport
+from notifier.config.settings import Settings
 from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Pace, ProviderHold, Suppression, TransportState, User
+from notifier.smtp.outcome import Phase
+from notifier.smtp.session import Endpoint
+from notifier.smtp.transport import Transport
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from tests.support.smtp_server import SmtpServer

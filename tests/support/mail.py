@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from notifier.config import Settings
-from notifier.delivery.smtp.dialogue import Envelope
-from notifier.delivery.smtp.outcome import Outcome, Phase
-from notifier.delivery.smtp.transport import Transport
+from notifier.config.settings import Settings
+from notifier.smtp.dialogue import Envelope
+from notifier.smtp.outcome import Outcome, Phase
+from notifier.smtp.transport import Transport
 
 #: `one`: blocking, mail by mail. `loop`: all at once, deep-pipelined where the server can.
 DRIVERS = ("one", "loop")

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from notifier.embedded.ports import answers, free_port, wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.ports import answers, free_port, wait_until
+from notifier.dev.process import die_with_parent
 
 START_SECONDS = 20.0
 #: `nobody` on Debian and most others. Postgres refuses to run as root.

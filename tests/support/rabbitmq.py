@@ -10,8 +10,8 @@ from pathlib import Path
 import amqp
 import pytest
 
-from notifier.embedded.ports import free_port
-from notifier.embedded.process import die_with_parent
+from notifier.dev.ports import free_port
+from notifier.dev.process import die_with_parent
 from tests.support.process import Server, drop_root
 
 #: Debian's package puts the script there; the one in /usr/sbin works for the system's node only.

@@ -6,7 +6,7 @@ The kernel ends every server with the thread that started it, so a killed pytest
 
 import os
 
-from notifier.embedded.broker import Broker, find_server, is_ready
+from notifier.dev.broker import Broker, find_server, is_ready
 from tests.support.postgres import PostgresServer
 from tests.support.process import Server, ServerError
 

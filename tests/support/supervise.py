@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from notifier.embedded.child import Child
-from notifier.embedded.console import Console
-from notifier.embedded.supervisor import GivenUpError, Patience, Supervisor
+from notifier.dev.child import Child
+from notifier.dev.console import Console
+from notifier.dev.supervisor import GivenUpError, Patience, Supervisor
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from notifier.embedded.ports import wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.dev.ports import wait_until
+from notifier.dev.process import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ from typing import Self
 
 from flask import Flask
 
-from notifier.config import Settings
-from notifier.embedded.ports import wait_until
-from notifier.embedded.process import die_with_parent
+from notifier.config.settings import Settings
+from notifier.dev.ports import wait_until
+from notifier.dev.process import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from click.testing import Result
 from flask import Flask
 
 from notifier.cli.main import build
-from notifier.embedded.ports import free_port
+from notifier.dev.ports import free_port
 from notifier.models import Status
 from notifier.tasks import alive
 from notifier.tasks.alive import BEAT_STOPPED, SignOfLife, beat_sign

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from notifier import clock
-from notifier.delivery.intake import FRESH
+from notifier.delivery.claiming import FRESH
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, User
 from notifier.tasks import jobs

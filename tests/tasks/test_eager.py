@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.accounts import Applicant
-from notifier.addresses import parse_address
+from notifier.accounts.signup import Applicant
 from notifier.extensions import db
+from notifier.mail.addresses import parse_address
 from notifier.models import Notification
 from tests.support.browse import Visitor
 

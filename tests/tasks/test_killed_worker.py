@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.delivery.replay import Replayed, replay
+from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Notification
 from tests.conftest import make_owed

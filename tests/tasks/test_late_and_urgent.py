@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 import redis
 
-from notifier.delivery.asking import BACK, HORIZON, Grant, Request
-from notifier.delivery.limits import Limits
-from notifier.delivery.pacing import Pacing, Turn
+from notifier.delivery.throttle.asking import BACK, HORIZON, Grant, Request
+from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.pacing import Pacing, Turn
 from tests.support.servers import ValkeyServer
 
 ALL = "{notifier:limits}:all"

@@ -10,11 +10,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock
-from notifier.delivery.mail.message import Message
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.extensions import db
+from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification, User
-from notifier.overview.totals import roll_up
+from notifier.observability.totals import roll_up
+from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.pgbouncer import PgBouncerServer

@@ -9,7 +9,7 @@ from celery import signals
 from flask import Flask
 
 from notifier import clock
-from notifier.overview.queues import Rejected
+from notifier.observability.queues import Rejected
 from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
 from tests.support.brokers import Broker, RabbitBroker, RedisBroker, task
 from tests.support.browse import Visitor

@@ -12,9 +12,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock
-from notifier.delivery.smtp.transport_config import PRIMARY
 from notifier.extensions import db
 from notifier.models import Campaign, Notification
+from notifier.smtp.transport_config import PRIMARY
 from tests.conftest import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.live import LETTERS, Live, letter_templates

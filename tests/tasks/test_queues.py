@@ -13,8 +13,8 @@ from flask import Flask
 from bench.children import Child, clean_env
 from notifier import clock
 from notifier.cli.main import build
-from notifier.healthcheck import Finding
-from notifier.overview.queues import BrokerAway
+from notifier.observability.healthcheck import Finding
+from notifier.observability.queues import BrokerAway
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
 from notifier.tasks.peek import peek
 from notifier.tasks.publisher import Publisher

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from notifier.extensions import db
 from notifier.models import TaskResult
-from notifier.overview.queues import BrokerAway
+from notifier.observability.queues import BrokerAway
 from notifier.tasks import results
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.tasks.peek import peek

@@ -24,14 +24,14 @@ from flask import Flask
 from sqlalchemy import update
 
 from notifier import clock, ledger
-from notifier.delivery.breaker import Breaker
-from notifier.delivery.gate import Gate, Portion
-from notifier.delivery.journal import Page
-from notifier.delivery.pace import Pace
-from notifier.delivery.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.delivery.recovery.journal import Page
+from notifier.delivery.throttle.breaker import Breaker
+from notifier.delivery.throttle.gate import Gate, Portion
+from notifier.delivery.throttle.pace import Pace
 from notifier.extensions import db
 from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence
+from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from notifier.delivery.asking import Request
-from notifier.delivery.limits import AWAY, Limits
-from notifier.delivery.pacing import Pacing, Turn
-from notifier.delivery.turnstile import Turnstile
+from notifier.delivery.throttle.asking import Request
+from notifier.delivery.throttle.limits import AWAY, Limits
+from notifier.delivery.throttle.pacing import Pacing, Turn
+from notifier.delivery.throttle.turnstile import Turnstile
 from tests.support.servers import ValkeyServer
 
 

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from notifier.accounts import Applicant
-from notifier.addresses import parse_address
+from notifier.accounts.signup import Applicant
 from notifier.extensions import db
+from notifier.mail.addresses import parse_address
 from notifier.models import AccountRequest, Notification
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import TRANSACTIONAL

@@ -13,12 +13,12 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, select
 
-from notifier import preferences
 from notifier.app import create_app
+from notifier.consent import preferences
+from notifier.consent.preferences import REFUSABLE
 from notifier.extensions import db
-from notifier.links import Links
 from notifier.models import Consent, User
-from notifier.preferences import REFUSABLE
+from notifier.security.links import Links
 from tests.conftest import NOON, make_settings, make_user
 from tests.support.browse import Visitor
 

@@ -14,16 +14,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from notifier import clock, ledger, preferences, suppressions
-from notifier.addresses import parse_address
+from notifier import clock, ledger
 from notifier.app import create_app
+from notifier.consent import preferences, suppressions
+from notifier.dev.ports import free_port
 from notifier.emails import Category, Owed, Verification
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.embedded.ports import free_port
 from notifier.extensions import db
-from notifier.links import Links
+from notifier.mail.addresses import parse_address
 from notifier.models import Campaign, CampaignRun, Consent, Notification, RunState, Suppression, SuppressionReason, User
-from notifier.tokens import Signer
+from notifier.security.links import Links
+from notifier.security.tokens import Signer
 from tests.conftest import PAGES, make_settings
 from tests.support.inline import handle_requests
 from tests.support.smtp_server import SmtpServer

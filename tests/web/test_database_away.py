@@ -14,9 +14,9 @@ from werkzeug.routing import Rule
 
 from notifier import clock
 from notifier.app import create_app
-from notifier.embedded.ports import free_port
+from notifier.database.outages import is_outage
+from notifier.dev.ports import free_port
 from notifier.extensions import db
-from notifier.outages import is_outage
 from tests.conftest import PAGES, make_settings
 from tests.support.browse import Visitor
 

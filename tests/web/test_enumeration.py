@@ -17,12 +17,14 @@ from flask import Flask
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from notifier import clock, erasure, suppressions
-from notifier.accounts import Applicant
-from notifier.addresses import parse_address
-from notifier.audit_log import SYSTEM
+from notifier import clock
+from notifier.accounts import erasure
+from notifier.accounts.signup import Applicant
+from notifier.consent import suppressions
 from notifier.extensions import db, limiter
+from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
+from notifier.operators.audit_log import SYSTEM
 from tests.conftest import make_user
 from tests.support.browse import Visitor
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from notifier.extensions import db
-from notifier.tokens import Signer
+from notifier.security.tokens import Signer
 from tests.support.browse import Visitor
 
 _FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.config import ConfigError, Settings
-from notifier.delivery.mail.staging import Deliver, Staging
+from notifier.config.settings import ConfigError, Settings
+from notifier.delivery.staging import Deliver, Staging
 from notifier.extensions import db
 from notifier.models import User
 from tests.conftest import make_settings

@@ -12,13 +12,13 @@ import structlog
 from click.testing import CliRunner
 from flask import Flask
 
-from notifier import logs
 from notifier.cli.main import build
-from notifier.delivery.smtp.classify import classify
-from notifier.delivery.smtp.outcome import Phase
-from notifier.delivery.smtp.replies import parse_reply
 from notifier.extensions import db
-from notifier.tokens import Signer
+from notifier.observability import logs
+from notifier.security.tokens import Signer
+from notifier.smtp.classify import classify
+from notifier.smtp.outcome import Phase
+from notifier.smtp.replies import parse_reply
 from tests.support.browse import Visitor
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "log_injection.json").read_text())

@@ -7,12 +7,13 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from notifier import ledger, suppressions
-from notifier.delivery.purge import purge
+from notifier import ledger
+from notifier.consent import suppressions
 from notifier.extensions import db
-from notifier.links import Links
 from notifier.models import AuditEntry, Notification, Suppression, SuppressionReason, User
-from notifier.tokens import Signer
+from notifier.retention import purge
+from notifier.security.links import Links
+from notifier.security.tokens import Signer
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from notifier import logs
 from notifier.app import create_app
 from notifier.extensions import db
+from notifier.observability import logs
 from notifier.web import limits
 from tests.conftest import make_settings
 from tests.support.browse import Visitor

@@ -4,8 +4,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from notifier import clock, healthcheck
+from notifier import clock
 from notifier.extensions import db
+from notifier.observability import healthcheck
 from tests.support.browse import Visitor
 
 

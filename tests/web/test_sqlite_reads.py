@@ -14,11 +14,13 @@ from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from notifier import clock, operators, sqlite, suppressions
-from notifier.admin import exports
+from notifier import clock, operators
+from notifier.admin.kit import exports
+from notifier.consent import suppressions
+from notifier.database import sqlite
+from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.models import Heartbeat, OperatorSession, Role, SuppressionReason, User
-from notifier.transaction import writing
 from tests.conftest import NOON, make_owed, make_user
 from tests.support import quick
 from tests.support.browse import Visitor

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from notifier.extensions import db
 from notifier.models import User
-from notifier.tokens import Signer
+from notifier.security.tokens import Signer
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
 

@@ -1,0 +1,1 @@
+"""Accounts of people: sign-up, confirmation, erasure."""

@@ -1,0 +1,111 @@
+"""This wasn't me: the owner of a mailbox ends an account that somebody else made with their address.
+
+For accounts that never confirmed. The account goes with its reminders, and the address gets no email for some weeks,
+whoever signs up with it. Whoever holds the link owns the mailbox, so the same link takes that back at any time.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.accounts import erasure
+from notifier.consent import suppressions
+from notifier.models import Suppression, SuppressionReason, User
+from notifier.operators.audit_log import Actor
+from notifier.security.tokens import BadToken, Signer, VerificationClaim
+
+#: Who does it, in the audit log.
+RECIPIENT = Actor("the recipient")
+
+
+class State(enum.Enum):
+    """What a link stands for."""
+
+    #: An account that never confirmed: it can be ended.
+    unconfirmed = enum.auto()
+    #: The account was confirmed by its owner: it is not for this link to end it.
+    confirmed = enum.auto()
+    #: The link was used: no email goes to the address.
+    stopped = enum.auto()
+    #: Nothing that is known.
+    unknown = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a link stands for, and until when the address gets no email."""
+
+    state: State
+    until: datetime | None = None
+
+
+class NotMe:
+    """The use case behind the link. It flushes; the door commits."""
+
+    def __init__(self, signer: Signer, keys: Sequence[str], *, days: int) -> None:
+        """`keys`: SECRET_KEYS, by which an erased address is remembered; `days` without email."""
+        self._signer = signer
+        self._keys = list(keys)
+        self._stop = timedelta(days=days)
+
+    def examine(self, session: Session, token: str) -> Found:
+        """Say what this link would do. Changes nothing: scanners follow links too."""
+        return self._read(session, token)[0]
+
+    def end_account(self, session: Session, token: str) -> Found:
+        """End the account and stop emails to its address. Twice is as good as once.
+
+        Raises ErasureError, with a message for people, while an email to them is being sent.
+        """
+        found, user, claim = self._read(session, token)
+        if found.state is not State.unconfirmed or user is None or claim is None:
+            return found
+        until = clock.now() + self._stop
+        suppressions.end(session, user.identity_key, clock.now())
+        suppressions.add(
+            session,
+            user.identity_key,
+            reason=SuppressionReason.not_me,
+            source="recipient",
+            evidence="",
+            until=until,
+            link=claim.fingerprint,
+        )
+        erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
+        return Found(State.stopped, until)
+
+    def take_back(self, session: Session, token: str) -> bool:
+        """Let the address get email again. False if there is nothing to take back."""
+        suppression = self._stopped_by(session, self._claim(token))
+        if suppression is None:
+            return False
+        suppressions.lift(session, suppression)
+        return True
+
+    def _read(self, session: Session, token: str) -> tuple[Found, User | None, VerificationClaim | None]:
+        claim = self._claim(token)
+        if claim is None:
+            return Found(State.unknown), None, None
+        user = session.get(User, claim.user_id)
+        if user is not None and claim.matches(user.link_nonce, user.identity_key):
+            return Found(State.confirmed if user.verified_at else State.unconfirmed), user, claim
+        suppression = self._stopped_by(session, claim)
+        if suppression is None:
+            return Found(State.unknown), None, claim
+        return Found(State.stopped, suppression.until), None, claim
+
+    def _claim(self, token: str) -> VerificationClaim | None:
+        try:
+            return self._signer.read_not_me(token)
+        except BadToken:
+            return None
+
+    @staticmethod
+    def _stopped_by(session: Session, claim: VerificationClaim | None) -> Suppression | None:
+        found = None if claim is None else suppressions.of_link(session, claim.fingerprint)
+        over = found is None or (found.until is not None and found.until <= clock.now())
+        return None if over else found

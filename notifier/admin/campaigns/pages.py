@@ -1,0 +1,222 @@
+"""Campaigns: what is sent on a schedule, how it goes, and the buttons that stop and start it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier import audience, clock, ledger
+from notifier.admin.campaigns import schedule_preview
+from notifier.admin.campaigns.edit import Editing
+from notifier.admin.campaigns.running import Running
+from notifier.admin.content.pages import mover
+from notifier.admin.kit import arguments, login
+from notifier.admin.kit.charts import Line, sparkline
+from notifier.admin.kit.listing import by_key
+from notifier.admin.kit.page import act, get, show
+from notifier.audience import Kinds
+from notifier.campaigns import control
+from notifier.campaigns.control import Follow
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.held import held
+from notifier.campaigns.overview import details, in_words
+from notifier.campaigns.progress import recent, sent_of
+from notifier.explain.plan_values import RATE_IGNORED
+from notifier.extensions import db
+from notifier.models import Campaign, CampaignRun, CampaignState, Role
+from notifier.operators import audit_log
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One campaign in a list."""
+
+    campaign: Campaign
+    words: str
+    last: CampaignRun | None
+    #: Mails of the last run, by status.
+    mails: Mapping[str, int]
+    #: Mails that went in each of the last runs; None where there is only one.
+    line: Line | None
+
+
+def rows(session: Session, campaigns: list[Campaign]) -> list[Row]:
+    """These campaigns with how their last runs went."""
+    runs = recent(session, [campaign.id for campaign in campaigns])
+    found = []
+    for campaign in campaigns:
+        last = runs[campaign.id][-1] if runs[campaign.id] else None
+        mails = {} if last is None else last.totals or ledger.standing(session, last.id)
+        sent = sent_of(runs[campaign.id])
+        line = sparkline(sent) if len(sent) > 1 else None
+        found.append(Row(campaign, in_words(campaign), last, mails, line))
+    return found
+
+
+class Campaigns(Editing, Running):
+    """The list, each campaign's own page, and everything that is done with one."""
+
+    title = "Campaigns"
+    section = "Send"
+    slug = "campaigns"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """All but the archived ones, unless somebody asks for those."""
+        state = arguments.choice("state", [str(state) for state in CampaignState])
+        query = select(Campaign)
+        query = query.where(Campaign.state == state if state else Campaign.state != CampaignState.archived)
+        listing = by_key(query, Campaign.id)
+        page: str = self.render(
+            "admin/campaigns.html",
+            rows=sorted(rows(db.session(), list(listing.rows)), key=lambda row: row.campaign.title.casefold()),
+            listing=listing,
+            state=state,
+            states=[str(state) for state in CampaignState],
+        )
+        return page
+
+    @show("/<key:pk>/")
+    def campaign(self, pk: int) -> ResponseReturnValue:
+        """One campaign: when it runs, whom it is for, how it went."""
+        found: Campaign = get(Campaign, pk)
+        now = clock.now()
+        accounts, warning = _accounts(found)
+        page: str = self.render(
+            "admin/campaign.html",
+            campaign=found,
+            accounts=accounts,
+            warning=warning,
+            rate_note=RATE_IGNORED if found.rate and current_app.extensions["notifier.limits"] is None else "",
+            preview=schedule_preview.of_campaign(found, now, _kinds()),
+            runs=details(db.session(), found, _kinds())["runs"],
+            row=rows(db.session(), [found])[0],
+            now=now,
+        )
+        return page
+
+    @act("/<key:pk>/pause")
+    def pause(self, pk: int) -> ResponseReturnValue:
+        """Stop its schedule and its open runs."""
+        why = arguments.field("reason", 200)
+        return self._switch(pk, "paused", why or f"{login.actor().shown} paused it"[:200])
+
+    @show("/<key:pk>/resume", Role.editor)
+    def ask_resume(self, pk: int) -> ResponseReturnValue:
+        """Whether what waits says the newest content from now on."""
+        found: Campaign = get(Campaign, pk)
+        try:
+            holdings = held(db.session(), found, current_app.extensions["notifier.kinds"])
+        except CampaignError as error:
+            flash(str(error), "warning")
+            return redirect(url_for(".campaign", pk=pk))
+        page: str = self.render(
+            "admin/run_resume.html",
+            what=found.title,
+            action=url_for(".resume", pk=pk),
+            leave=url_for(".campaign", pk=pk),
+            resumes=True,
+            holdings=holdings,
+        )
+        return page
+
+    @act("/<key:pk>/resume")
+    def resume(self, pk: int) -> ResponseReturnValue:
+        """Let it go on where it was. Where newer content was saved meanwhile, ask first what is to be sent."""
+        found: Campaign = get(Campaign, pk)
+        asked = request.form.get("move", "")
+        if found.state == CampaignState.paused and asked != "no":
+            behind = _behind(found)
+            if behind and not asked:
+                return redirect(url_for(".ask_resume", pk=pk), 303)
+            if behind:
+                by = login.actor()
+                db.session.rollback()
+                mover().move(behind, by=by)
+        return self._switch(pk, "resumed", "")
+
+    def _switch(self, pk: int, what: str, reason: str) -> ResponseReturnValue:
+        name, session, by = get(Campaign, pk).name, db.session(), login.actor()
+        try:
+            found = control.find(session, name)
+            before = _state(found)
+            runs = control.pause(session, found, reason=reason) if reason else control.resume(session, found)
+        except CampaignError as error:
+            session.rollback()
+            flash(str(error), "error")
+            return _back(pk)
+        audit_log.record(
+            session, by, f"campaign.{what}", object_type="campaign", object_id=pk, before=before, after=_state(found)
+        )
+        title = found.title
+        session.commit()
+        if not reason:
+            follow().resumed(runs)
+        flash(
+            f"{title} is paused. Nothing of it is sent until you resume it." if reason else f"{title} goes on.",
+            "success",
+        )
+        return _back(pk)
+
+    @show("/<key:pk>/archive", Role.editor)
+    def ask_archive(self, pk: int) -> ResponseReturnValue:
+        """What archiving means."""
+        page: str = self.render("admin/campaign_archive.html", campaign=get(Campaign, pk))
+        return page
+
+    @act("/<key:pk>/archive")
+    def archive(self, pk: int) -> ResponseReturnValue:
+        """End it for good; what waits of it is cancelled."""
+        session, by = db.session(), login.actor()
+        found = control.find(session, get(Campaign, pk).name)
+        before = _state(found)
+        runs = control.cancel(session, found, reason="the campaign was archived", archive=True)
+        audit_log.record(
+            session, by, "campaign.archived", object_type="campaign", object_id=pk, before=before, after=_state(found)
+        )
+        session.commit()
+        follow().cancelled(runs)
+        flash("It is archived. Its runs and mails stay in the ledger.", "success")
+        return redirect(url_for(".index"), 303)
+
+
+def _behind(campaign: Campaign) -> tuple[int, ...]:
+    """Its open runs, where something of them says another content than the one that counts."""
+    try:
+        found = held(db.session(), campaign, current_app.extensions["notifier.kinds"])
+    except CampaignError:
+        return ()
+    return found.runs if found.is_behind else ()
+
+
+def follow() -> Follow:
+    """What comes after the commit."""
+    return cast("Follow", current_app.extensions["notifier.follow"])
+
+
+def _kinds() -> Kinds:
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
+def _accounts(campaign: Campaign) -> tuple[str, str]:
+    """Return which accounts it goes to, and the warning about it; nothing if its row cannot be read."""
+    try:
+        occasion = audience.occasion_of(campaign, clock.now(), _kinds())
+    except audience.AudienceError:
+        return "cannot be read", ""
+    return audience.ACCOUNTS[occasion.reaches], audience.warning_of(occasion.kind_of, occasion.audience)
+
+
+def _state(campaign: Campaign) -> dict[str, Any]:
+    return {"state": campaign.state, "reason": campaign.paused_reason}
+
+
+def _back(pk: int) -> ResponseReturnValue:
+    """To the page whose button it was."""
+    if request.form.get("back") == "list":
+        return redirect(url_for(".index"), 303)
+    return redirect(url_for(".campaign", pk=pk), 303)

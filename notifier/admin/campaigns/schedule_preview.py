@@ -1,0 +1,131 @@
+"""What a schedule means: its words and its next runs, by the engine that fires. For the form and for every page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from notifier.admin.campaigns import form_schedule
+from notifier.admin.campaigns.inputs import Fields, Problems
+from notifier.audience import AudienceError, Kinds, occasion_of
+from notifier.campaigns.editing import SCHEDULE
+from notifier.campaigns.slots import schedule_of, step_after
+from notifier.models import Campaign
+from notifier.scheduling import (
+    EARLIEST,
+    LATEST,
+    Firing,
+    Schedule,
+    ScheduleError,
+    check,
+    local_time,
+    simulate,
+    words,
+)
+from notifier.scheduling.cron import means_times_of_day
+
+#: Runs that a preview shows.
+NEXT = 5
+
+#: Days that a timeline shows.
+DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """One run that is to come."""
+
+    slot: datetime
+    run_at: datetime
+    #: What is special about the clocks on that day; empty on most.
+    note: str
+    #: When it goes, if that is in each recipient's time zone. Else empty.
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A schedule in words, or what is wrong with it."""
+
+    words: str
+    zone: str
+    recipient_local: bool
+    runs: list[Upcoming]
+    #: It has no schedule: an operator starts it.
+    manual: bool
+    #: (input, what is wrong)
+    wrong: list[tuple[str, str]]
+    #: What the kind has to say about when its emails go.
+    timing: str = ""
+
+
+def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> Preview:
+    """What is typed into a form. Without `campaign` intervals count from now."""
+    problems = Problems()
+    was = {} if campaign is None else {name: getattr(campaign, name) for name in SCHEDULE}
+    values = form_schedule.read(fields, problems, was)
+    if problems:
+        return Preview("", values["zone"], False, [], False, list(problems.by_field.items()))
+    try:
+        schedule = of_values(values, now if campaign is None else campaign.created_at)
+    except ScheduleError as error:
+        place = form_schedule.field_of(error, fields.one("repeat"))
+        return Preview("", values["zone"], False, [], False, [(place, str(error))])
+    return of_schedule(schedule, now)
+
+
+def of_values(values: Mapping[str, Any], anchor: datetime) -> Schedule:
+    """The schedule of these columns. Raises ScheduleError."""
+    return check(**{name: values.get(name) for name in SCHEDULE}, anchor=anchor)  # type: ignore[arg-type]
+
+
+def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> Preview:
+    """What is stored, or would be."""
+    try:
+        schedule = schedule_of(campaign, kinds)
+    except ScheduleError as error:
+        return Preview("", campaign.zone, False, [], False, [(error.field, str(error))])
+    preview = of_schedule(schedule, now)
+    slot = preview.runs[0].slot if preview.runs else now
+    try:
+        occasion = occasion_of(campaign, slot, kinds)
+    except AudienceError:
+        return preview
+    return replace(preview, timing=occasion.kind_of.timing(occasion, step_after(schedule, slot)))
+
+
+def of_schedule(schedule: Schedule, now: datetime) -> Preview:
+    """Its words, and the runs on which a tick can still act in time."""
+    ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
+    runs = [_upcoming(schedule, each) for each in islice(ahead, NEXT)]
+    said = words(schedule)
+    return Preview(
+        said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
+    )
+
+
+def _upcoming(schedule: Schedule, firing: Firing) -> Upcoming:
+    when = local_time(schedule, firing.slot) if schedule.recipient_local else ""
+    return Upcoming(firing.slot, firing.run_at, note(schedule, firing), when)
+
+
+def note(schedule: Schedule, firing: Firing) -> str:
+    """What the clocks do at that moment, for people."""
+    if firing.mark == "gap":
+        return "The clocks go forward: this time is skipped that day, so it runs right after."
+    if firing.mark == "fold":
+        once = schedule.cron is None or means_times_of_day(schedule.cron) or schedule.recipient_local
+        return "The clocks go back: this time comes twice that day; " + (
+            "it runs the first time." if once else "it runs both times."
+        )
+    return ""
+
+
+def week(schedule: Schedule, now: datetime, most: int) -> list[Firing]:
+    """What goes in the coming seven days, `most` at most: also what began before and has not gone everywhere."""
+    end = now + timedelta(days=DAYS)
+    before, after = (LATEST + EARLIEST, EARLIEST) if schedule.recipient_local else (timedelta(0), timedelta(0))
+    fired = simulate(schedule, now - before, DAYS + (before + after) / timedelta(days=1))
+    seen = (each for each in fired if schedule.last_at(each.slot) >= now and each.run_at < end)
+    return list(islice(seen, most))

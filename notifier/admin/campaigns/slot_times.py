@@ -1,0 +1,60 @@
+"""How pages write when a campaign goes: by each recipient's clock, or on the clocks of the campaign's zone."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from markupsafe import Markup, escape
+
+from notifier.admin.kit.moments import also_here, in_zone, until
+from notifier.campaigns.slots import goes_by_clocks, slot_name, when
+from notifier.models import Campaign, Trigger
+
+#: Why a run exists, for people.
+TRIGGERS = {
+    Trigger.schedule: "by its schedule",
+    Trigger.manual: "started by hand",
+    Trigger.now: "started by hand, to everybody at once",
+    Trigger.prompt: "between slots, as soon as something happened",
+}
+
+
+def goes(slot: datetime | None, campaign: Campaign, trigger: str = Trigger.schedule) -> Markup:
+    """When the emails of a slot go, all of it."""
+    if slot is None or not goes_by_clocks(campaign, trigger):
+        return in_zone(slot, campaign.zone)
+    return Markup('<span class="by-clocks">{}</span>').format(
+        when(campaign, slot, current_app.extensions["notifier.kinds"], trigger)
+    )
+
+
+def slot_of(slot: datetime, campaign: Campaign, trigger: str = Trigger.schedule) -> Markup:
+    """The slot alone, where there is little room."""
+    if not goes_by_clocks(campaign, trigger):
+        return in_zone(slot, campaign.zone)
+    return escape(slot_name(campaign, slot, trigger))
+
+
+def next_of(campaign: Campaign) -> Markup:
+    """The next run of a campaign that has one, and how long until then."""
+    if goes_by_clocks(campaign):
+        return goes(campaign.next_slot, campaign)
+    return Markup('{}<br><span class="muted small">{}{}</span>').format(
+        in_zone(campaign.next_slot, campaign.zone),
+        until(campaign.next_run_at),
+        also_here(campaign.next_slot, campaign.zone),
+    )
+
+
+def trigger_words(trigger: str) -> str:
+    """Why a run exists."""
+    return TRIGGERS[Trigger(trigger)]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "goes": goes,
+    "slot_of": slot_of,
+    "next_of": next_of,
+    "trigger_words": trigger_words,
+}

@@ -1,0 +1,173 @@
+"""What other pages say about campaigns: the dashboard, the scheduled jobs, the page of a person."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import case, select
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.admin.campaigns import schedule_preview
+from notifier.admin.campaigns.pages import rows
+from notifier.campaigns.slots import schedule_of
+from notifier.explain.why import why
+from notifier.models import Campaign, CampaignState
+from notifier.scheduling import Firing, Schedule, ScheduleError, local_time
+
+#: Campaigns that the dashboard and the jobs page show; all are on their own page.
+SHOWN = 25
+
+#: Of the timeline: the width of its box, the height of a lane, the room above the lanes.
+WIDTH, LANE, TOP = 720, 44, 26
+
+#: Slots of one campaign in a week that are drawn one by one; more are a band.
+FEW = 28
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One campaign in the timeline."""
+
+    campaign: Campaign
+    y: int
+    #: Where its slots are, and their words; empty where they are too many.
+    marks: Sequence[tuple[float, str]]
+    #: From where to where its runs last that go by each recipient's clock, (x, width), and their words.
+    bars: Sequence[tuple[float, float, str]]
+    often: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fired:
+    """One campaign, and what its schedule brings in the week."""
+
+    campaign: Campaign
+    schedule: Schedule | None = None
+    firings: Sequence[Firing] = ()
+
+    @property
+    def by_clocks(self) -> bool:
+        """Whether its runs last for hours, because they go by each recipient's clock."""
+        return self.schedule is not None and self.schedule.recipient_local
+
+    def last_at(self, firing: Firing) -> datetime:
+        """When the last recipients are due."""
+        return firing.run_at if self.schedule is None else self.schedule.last_at(firing.slot)
+
+    def words(self, firing: Firing) -> str:
+        """When it goes."""
+        if self.schedule is not None and self.by_clocks:
+            return local_time(self.schedule, firing.slot)
+        return f"{firing.run_at:%a %d %b, %H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One campaign on one day."""
+
+    #: The first that begins on this day.
+    at: datetime
+    campaign: Campaign
+    #: How many begin on this day.
+    number: int
+    #: When the first goes, if that is in each recipient's time zone. Else empty.
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The coming seven days, UTC."""
+
+    lanes: Sequence[Lane]
+    #: (x, label) of every midnight.
+    days: Sequence[tuple[float, str]]
+    #: What goes, day by day.
+    agenda: Sequence[tuple[date, Sequence[Item]]]
+    width: int = WIDTH
+
+    @property
+    def height(self) -> int:
+        """Of the box."""
+        return TOP + LANE * len(self.lanes) + 6
+
+
+def of_dashboard(session: Session) -> dict[str, Any]:
+    """Campaigns with state, next and last run, and the coming week."""
+    campaigns = _newest(session)
+    return {"campaign_rows": rows(session, campaigns), "week": week(campaigns, clock.now())}
+
+
+def of_jobs(session: Session) -> dict[str, Any]:
+    """Every campaign that is not archived, with its last and next run."""
+    return {"campaign_rows": rows(session, _newest(session))}
+
+
+def of_person(session: Session, user_id: int) -> dict[str, Any]:
+    """For every campaign that is not archived one answer: got it, will get it, or not, and why."""
+    campaigns = {campaign.name: campaign for campaign in _newest(session)}
+    answers = why(session, user_id, current_app.extensions["notifier.kinds"])
+    return {"answers": [(campaigns[each.campaign], each) for each in answers if each.campaign in campaigns]}
+
+
+def week(campaigns: Sequence[Campaign], now: datetime) -> Week:
+    """What the schedules of these campaigns bring, by the engine that fires."""
+    fired = [each for campaign in campaigns if (each := _fired(campaign, now)).firings]
+    lanes = [_lane(each, place, now) for place, each in enumerate(fired)]
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [(_x(midnight + _DAY * day, now), f"{midnight + _DAY * day:%a %d}") for day in range(1, 8)]
+    return Week(lanes, [(x, label) for x, label in days if x <= WIDTH], _agenda(fired, now))
+
+
+def _newest(session: Session) -> list[Campaign]:
+    """Those that are next first; the paused ones, and those without a slot, after them."""
+    query = select(Campaign).where(Campaign.state != CampaignState.archived).limit(SHOWN)
+    waits = case((Campaign.state == CampaignState.active, 0), else_=1)
+    order = (waits, Campaign.next_run_at.is_(None), Campaign.next_run_at, Campaign.title)
+    return list(session.scalars(query.order_by(*order)))
+
+
+def _fired(campaign: Campaign, now: datetime) -> _Fired:
+    if campaign.state != CampaignState.active:
+        return _Fired(campaign)
+    try:
+        schedule = schedule_of(campaign, current_app.extensions["notifier.kinds"])
+    except ScheduleError:
+        return _Fired(campaign)
+    return _Fired(campaign, schedule, schedule_preview.week(schedule, now, 7 * 24 * 60))
+
+
+def _lane(fired: _Fired, place: int, now: datetime) -> Lane:
+    title, often = fired.campaign.title, len(fired.firings) > FEW
+    marks, bars = [], []
+    for each in () if often else fired.firings:
+        words = f"{title}: {fired.words(each)}"
+        x = _x(each.run_at, now)
+        if fired.by_clocks:
+            begin = max(x, 0.0)
+            bars.append((begin, round(min(_x(fired.last_at(each), now), WIDTH) - begin, 1), words))
+        else:
+            marks.append((x, words))
+    return Lane(fired.campaign, TOP + LANE * place, marks, bars, often)
+
+
+def _agenda(fired: Sequence[_Fired], now: datetime) -> list[tuple[date, Sequence[Item]]]:
+    """The first run of each campaign that begins on each day, and how many there are."""
+    days: dict[date, dict[int, Item]] = defaultdict(dict)
+    for each in fired:
+        for firing in each.firings:
+            begins = max(firing.run_at, now).astimezone(UTC)
+            day = days[begins.date()]
+            when = each.words(firing) if each.by_clocks else ""
+            first = day.get(each.campaign.id, Item(begins, each.campaign, 0, when))
+            day[each.campaign.id] = replace(first, number=first.number + 1)
+    return [(day, sorted(found.values(), key=lambda item: item.at)) for day, found in sorted(days.items())]
+
+
+def _x(moment: datetime, now: datetime) -> float:
+    return round((moment - now) / (7 * _DAY) * (WIDTH - 16) + 8, 1)

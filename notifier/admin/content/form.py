@@ -1,0 +1,123 @@
+"""What the page of words reads from its form, and shows beside it."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+
+from notifier.admin.kit import arguments
+from notifier.campaigns.content_versions import Change
+from notifier.content import FIELDS, Words, WordsError
+from notifier.emails.wording import EXAMPLES, Example
+
+#: Lines around a difference, and lines that are compared at most.
+AROUND, MAX_COMPARED = 3, 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The form, exactly as it was sent."""
+
+    words: Words
+    note: str
+    #: Whose mail is shown; empty: nobody's in particular.
+    person: str
+    #: The key of the version that it began with.
+    seen: int
+    #: Whose mail is shown where it is nobody's in particular.
+    example: Example = EXAMPLES[0]
+    #: What it means to people who have the version before.
+    change: Change = Change.correction
+    #: Emails that wait get it too.
+    move: bool = True
+    #: What is wrong with the texts beside the content.
+    mistake: "Mistake | None" = None
+
+
+def typed() -> Typed:
+    """The form. What is wrong with the words is said later, beside them."""
+    seen = request.form.get("seen", "")
+    note, note_wrong = arguments.typed("note", 300)
+    person, person_wrong = arguments.typed("person", 320)
+    wrong = {"note": note_wrong, "person": person_wrong}
+    return Typed(
+        Words.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
+        note,
+        person,
+        int(seen) if seen.isdecimal() and len(seen) < 19 else 0,
+        example(request.form.get("example", "")),
+        change(),
+        request.form.get("move", "") == "yes",
+        next((Mistake(name, words) for name, words in wrong.items() if words), None),
+    )
+
+
+def change() -> Change:
+    """What the form says that a version is; a correction where it says nothing."""
+    return Change.new_message if request.form.get("change") == Change.new_message else Change.correction
+
+
+def example(key: str) -> Example:
+    """The example with this key; the first where there is none."""
+    return next((each for each in EXAMPLES if each.key == key), EXAMPLES[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong, where, and the line that it is about."""
+
+    field: str
+    words: str
+    line: str = ""
+
+    @classmethod
+    def of(cls, error: WordsError, words: Words) -> "Mistake":
+        """Beside its field; beside the body where no field is to blame."""
+        field = error.field or "body"
+        lines = getattr(words, field).split("\n")
+        line = lines[error.line - 1].strip() if 0 < error.line <= len(lines) and len(lines) > 1 else ""
+        return cls(field, str(error), line[:120])
+
+
+def names(offered: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what to write, an example of what it becomes) for each name that may be used."""
+    found = []
+    for name, value in offered.items():
+        if isinstance(value, Mapping):
+            found += [(f"{{{{ {name}.{part} }}}}", str(inner)) for part, inner in value.items()]
+        else:
+            found.append((f"{{{{ {name} }}}}", str(value)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One of the texts in two versions: (sign, line), the sign one of + - or a space; a gap has none."""
+
+    field: str
+    lines: list[tuple[str, str]]
+
+
+def compare(old: Words, new: Words) -> list[Difference]:
+    """The texts that differ."""
+    return [
+        Difference(name, list(_lines(getattr(old, name), getattr(new, name))))
+        for name in (*FIELDS, "language")
+        if getattr(old, name) != getattr(new, name)
+    ]
+
+
+def _lines(old: str, new: str) -> Iterator[tuple[str, str]]:
+    before, after = old.split("\n")[:MAX_COMPARED], new.split("\n")[:MAX_COMPARED]
+    matcher = difflib.SequenceMatcher(None, before, after)
+    for number, group in enumerate(matcher.get_grouped_opcodes(AROUND)):
+        if number:
+            yield "", "…"
+        for what, start, end, from_, to in group:
+            if what == "equal":
+                yield from ((" ", line) for line in before[start:end])
+                continue
+            yield from (("-", line) for line in before[start:end])
+            yield from (("+", line) for line in after[from_:to])

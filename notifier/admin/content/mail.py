@@ -1,0 +1,98 @@
+"""The mails that the pages of words show and send."""
+
+from dataclasses import replace
+from typing import cast
+
+from flask import current_app
+from sqlalchemy import select
+
+from notifier import clock
+from notifier.admin.kit import arguments, traces
+from notifier.admin.kit.page import found
+from notifier.audience import Kinds
+from notifier.campaigns import content_versions
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.held import Held, held
+from notifier.campaigns.lookup import moment_of, occasion_at
+from notifier.content import Words, language_of
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.wording import EXAMPLES, Example
+from notifier.explain.plan import as_claimed
+from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.mail.message import Message
+from notifier.models import Campaign, CampaignWords, User
+from notifier.rendering.drafts import Drafts
+from notifier.rendering.previews import PreviewError
+
+
+def kinds() -> Kinds:
+    """The registry."""
+    return cast("Kinds", current_app.extensions["notifier.kinds"])
+
+
+def kind_of(campaign: Campaign) -> CampaignKind:
+    """Its kind. A page of words where there is none."""
+    try:
+        return content_versions.kind_of(campaign, kinds())
+    except CampaignError as error:
+        raise arguments.BadArgument(str(error)) from None
+
+
+def drafts() -> Drafts:
+    """What renders and sends them."""
+    return cast("Drafts", current_app.extensions["notifier.drafts"])
+
+
+def counting(campaign: Campaign) -> Words:
+    """What its mails say now."""
+    row = content_versions.current(db.session(), campaign)
+    return files_of(campaign) if row is None else content_versions.written(row)
+
+
+def files_of(campaign: Campaign) -> Words:
+    """What its mails say while nobody has edited them. A page of words where that cannot be told."""
+    try:
+        return content_versions.begin_with(campaign, kinds())
+    except CampaignError as error:
+        raise arguments.BadArgument(f"{error} Edit the campaign first.") from None
+
+
+def holdings(campaign: Campaign) -> Held:
+    """Who holds which version."""
+    return held(db.session(), campaign, kinds())
+
+
+def suggested(campaign: Campaign, words: Words) -> Words:
+    """Words with the language that the campaign is for, where they name none and it is just one."""
+    locales: list[str] = list((campaign.audience or {}).get("locales") or [])
+    if words.language or len(locales) != 1:
+        return words
+    found = language_of("\n".join((words.subject, words.heading, words.body)), locales)
+    return replace(words, language=found) if found == locales[0] else words
+
+
+def version(campaign: Campaign, number: int) -> Words:
+    """A version by its number, 0: the files of the mail. 404 where there is none."""
+    if number == 0:
+        return files_of(campaign)
+    row: CampaignWords = found(content_versions.version(db.session(), campaign, number))
+    return content_versions.written(row)
+
+
+def message_of(campaign: Campaign, words: Words, person: str, example: Example = EXAMPLES[0]) -> Message:
+    """The mail as this person would get it; without one, as this example would."""
+    kind, session = kind_of(campaign), db.session()
+    if not person:
+        return drafts().example(kind, words, example)
+    try:
+        key = parse_address(person, **current_app.config["ADDRESSES"]).identity_key
+    except AddressError as error:
+        raise PreviewError(str(error)) from None
+    user_id = session.scalar(select(User.id).where(User.identity_key == key))
+    if user_id is None:
+        raise PreviewError("Nobody has this address. Look for typing mistakes.")
+    traces.shown("preview", 1, pk=user_id, person=traces.about(key))
+    now = clock.now()
+    occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())
+    return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), words)

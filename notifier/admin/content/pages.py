@@ -1,0 +1,263 @@
+"""Templates: what the mails of each campaign say, written here, in versions, without a deploy."""
+
+from typing import Any, cast
+
+from flask import current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_limiter import RateLimitExceeded
+from sqlalchemy import select
+
+from notifier import clock
+from notifier.admin.content import form, frame, mail
+from notifier.admin.content.form import Mistake, Typed
+from notifier.admin.kit import arguments, login
+from notifier.admin.kit.page import Page, act, get, show
+from notifier.campaigns import content_versions
+from notifier.campaigns.content_versions import Change
+from notifier.campaigns.errors import CampaignError, Changed
+from notifier.campaigns.held import Holding
+from notifier.campaigns.moving import Moving
+from notifier.content import WordsError
+from notifier.emails.wording import EXAMPLES, offered
+from notifier.extensions import db, limiter
+from notifier.models import Campaign, Role
+from notifier.operators import audit_log
+from notifier.rendering.previews import PreviewError
+from notifier.smtp.outcome import Decision
+
+#: How often an operator may send a test.
+TESTS = "5 per minute; 30 per hour"
+
+
+class Templates(Page):
+    """One page for each campaign: the words, how they look, what they were before."""
+
+    title = "Templates"
+    section = "Send"
+    slug = "words"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """All campaigns with the version that counts."""
+        campaigns = db.session.scalars(select(Campaign).order_by(Campaign.title, Campaign.id)).all()
+        page: str = self.render(
+            "admin/words.html", campaigns=campaigns, versions=content_versions.counting(db.session())
+        )
+        return page
+
+    @show("/<key:pk>/")
+    def campaign(self, pk: int) -> ResponseReturnValue:
+        """What its mails say now, to read and to edit."""
+        campaign: Campaign = get(Campaign, pk)
+        words = mail.suggested(campaign, mail.counting(campaign))
+        example = form.example(request.args.get("example", ""))
+        return self._page(campaign, Typed(words, "", arguments.text("person"), campaign.words_id or 0, example))
+
+    @act("/<key:pk>/save")
+    def save(self, pk: int) -> ResponseReturnValue:
+        """A new version, unless something is wrong with it or somebody else was first."""
+        campaign: Campaign = get(Campaign, pk)
+        typed, session, by = form.typed(), db.session(), login.actor()
+        if typed.mistake is not None:
+            return self._page(campaign, typed, mistake=typed.mistake)
+        now_there = content_versions.current(session, campaign)
+        same = now_there is not None and content_versions.written(now_there) == typed.words
+        if now_there is not None and same and typed.change is Change.correction:
+            flash(f"This is what version {now_there.number} says: there is nothing to save.", "success")
+            return redirect(url_for(".campaign", pk=pk), 303)
+        try:
+            mail.drafts().check(mail.kind_of(campaign), typed.words)
+            row = content_versions.save(
+                session,
+                campaign,
+                typed.words,
+                mail.kinds(),
+                seen=typed.seen,
+                by=by,
+                note=typed.note,
+                now=clock.now(),
+                change=typed.change,
+            )
+        except WordsError as error:
+            return self._page(campaign, typed, mistake=Mistake.of(error, typed.words))
+        except Changed as error:
+            session.rollback()
+            return self._page(get(Campaign, pk), typed, conflict=str(error))
+        except CampaignError as error:
+            session.rollback()
+            return self._page(get(Campaign, pk), typed, trouble=str(error))
+        number = row.number
+        session.commit()
+        flash(self._saved(campaign, f"Saved as version {number}", typed.change, move=typed.move), "success")
+        return redirect(url_for(".campaign", pk=pk), 303)
+
+    def _saved(self, campaign: Campaign, saved: str, change: Change, *, move: bool) -> str:
+        """Move what waits, if that was asked for, and say what the new version means. After the commit."""
+        holdings = mail.holdings(campaign)
+        db.session.rollback()
+        if change is Change.new_message:
+            return f"{saved}, a new message. Everybody in the audience gets it with the next run."
+        parts = [f"{saved}. It is used from the next run on."]
+        if have := holdings.emails(Holding.have):
+            parts.append(f"People who have it get nothing more: {have:,}.")
+        if move and holdings.is_behind:
+            moved = mover().move(holdings.runs, by=login.actor())
+            parts.append(f"Emails that waited and say it now: {moved:,}.")
+        elif holdings.to_move:
+            parts.append(f"Emails that wait and keep their version: {holdings.to_move:,}.")
+        return " ".join(parts)
+
+    @show("/<key:pk>/frame")
+    def look(self, pk: int) -> ResponseReturnValue:
+        """The mail for the frame, as a version says it: the one that counts unless another is asked for."""
+        campaign: Campaign = get(Campaign, pk)
+        number, view = _number("version", -1), arguments.choice("view", frame.VIEWS)
+        try:
+            words = mail.counting(campaign) if number < 0 else mail.version(campaign, number)
+            example = form.example(request.args.get("example", ""))
+            return frame.shown(mail.message_of(campaign, words, arguments.text("person"), example), view)
+        except (WordsError, PreviewError, CampaignError) as error:
+            return frame.wrong(error)
+
+    @act("/<key:pk>/frame")
+    def draft(self, pk: int) -> ResponseReturnValue:
+        """The mail for the frame, as it is typed. Changes nothing."""
+        campaign: Campaign = get(Campaign, pk)
+        typed = form.typed()
+        try:
+            message = mail.message_of(campaign, typed.words, typed.person, typed.example)
+            return frame.shown(message, request.form.get("view", ""))
+        except (WordsError, PreviewError, CampaignError) as error:
+            return frame.wrong(error)
+
+    @act("/<key:pk>/test")
+    def test(self, pk: int) -> ResponseReturnValue:
+        """One mail as it is typed, to whoever asks for it. It is in nobody's count."""
+        campaign: Campaign = get(Campaign, pk)
+        typed, session, by = form.typed(), db.session(), login.actor()
+        if typed.mistake is not None:
+            return self._page(campaign, typed, mistake=typed.mistake)
+        try:
+            message = mail.message_of(campaign, typed.words, typed.person, typed.example)
+            with limiter.limit(TESTS, key_func=lambda: f"operator {by.operator_id}", scope="words-test"):
+                pass
+        except WordsError as error:
+            return self._page(campaign, typed, mistake=Mistake.of(error, typed.words))
+        except (PreviewError, CampaignError) as error:
+            return self._page(campaign, typed, trouble=str(error))
+        except RateLimitExceeded:
+            return self._page(campaign, typed, trouble="These were many tests in a short time. Wait a few minutes.")
+        audit_log.record(
+            session, by, "words.tested", object_type="campaign", object_id=pk, after={"subject": message.subject}
+        )
+        # No transaction spans SMTP.
+        session.commit()
+        outcome = mail.drafts().send(message, by.address)
+        campaign = get(Campaign, pk)
+        if outcome.decision is not Decision.ACCEPTED:
+            said = " ".join(map(str, filter(None, (outcome.code, outcome.text))))
+            return self._page(campaign, typed, trouble=f"The test was not accepted: {said or outcome.decision}")
+        return self._page(campaign, typed, done=f"Sent to {by.address}. Look in your inbox for “[Test]”.")
+
+    @show("/<key:pk>/versions")
+    def versions(self, pk: int) -> ResponseReturnValue:
+        """Who changed what, when, why; two of them side by side."""
+        campaign: Campaign = get(Campaign, pk)
+        every = content_versions.versions(db.session(), campaign)
+        newest = every[0].number if every else 0
+        new = _number("new", newest)
+        old = _number("old", max(0, new - 1))
+        page: str = self.render(
+            "admin/words_versions.html",
+            campaign=campaign,
+            versions=every,
+            old=old,
+            new=new,
+            differences=form.compare(mail.version(campaign, old), mail.version(campaign, new)),
+        )
+        return page
+
+    @show("/<key:pk>/back", Role.editor)
+    def ask_back(self, pk: int) -> ResponseReturnValue:
+        """What going back means."""
+        campaign: Campaign = get(Campaign, pk)
+        number = _number("version", 0)
+        mail.version(campaign, number)
+        page: str = self.render(
+            "admin/words_back.html",
+            campaign=campaign,
+            number=number,
+            editions=mail.kind_of(campaign).editions,
+            holdings=mail.holdings(campaign),
+            typed=Typed(mail.counting(campaign), "", "", campaign.words_id or 0),
+        )
+        return page
+
+    @act("/<key:pk>/back")
+    def back(self, pk: int) -> ResponseReturnValue:
+        """A new version with the old words; number 0: the files of the mail count again."""
+        campaign: Campaign = get(Campaign, pk)
+        number, session, by = arguments.field("version", 9), db.session(), login.actor()
+        words = mail.version(campaign, int(number) if number.isdecimal() else -1)
+        typed = form.typed()
+        rest: dict[str, Any] = {"seen": typed.seen, "by": by, "change": typed.change}
+        try:
+            if number == "0":
+                content_versions.drop(session, campaign, mail.kinds(), **rest)
+            else:
+                note = f"back to version {number}"
+                content_versions.save(session, campaign, words, mail.kinds(), note=note, now=clock.now(), **rest)
+        except (WordsError, CampaignError) as error:
+            session.rollback()
+            flash(f"{error} Nothing was changed.", "error")
+            return redirect(url_for(".versions", pk=pk), 303)
+        session.commit()
+        now_there = (
+            "Its original content counts again" if number == "0" else f"The content of version {number} counts again"
+        )
+        flash(self._saved(campaign, now_there, typed.change, move=typed.move), "success")
+        return redirect(url_for(".campaign", pk=pk), 303)
+
+    def _page(
+        self,
+        campaign: Campaign,
+        typed: Typed,
+        *,
+        mistake: Mistake | None = None,
+        conflict: str = "",
+        trouble: str = "",
+        done: str = "",
+    ) -> ResponseReturnValue:
+        """The form with what was typed, whatever became of it."""
+        there, kind = content_versions.current(db.session(), campaign), mail.kind_of(campaign)
+        page: str = self.render(
+            "admin/words_edit.html",
+            campaign=campaign,
+            typed=typed,
+            mistake=mistake,
+            trouble=trouble,
+            done=done,
+            conflict=conflict,
+            differences=form.compare(mail.counting(campaign), typed.words) if conflict else [],
+            # Whoever saves once more has seen it.
+            seen=(campaign.words_id or 0) if conflict else typed.seen,
+            version=there,
+            names=form.names(offered(kind)),
+            examples=EXAMPLES,
+            read_in=typed.words.read_in,
+            editions=kind.editions,
+            holdings=mail.holdings(campaign),
+            content=kind.content,
+            views=frame.VIEWS,
+        )
+        return page, 409 if conflict else 400 if mistake or trouble else 200
+
+
+def mover() -> Moving:
+    """What moves emails that wait to another version."""
+    return cast("Moving", current_app.extensions["notifier.moving"])
+
+
+def _number(name: str, default: int) -> int:
+    value = request.args.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 10 else default

@@ -1,0 +1,1 @@
+"""People, their emails, and addresses that get none."""

@@ -1,0 +1,155 @@
+"""Notifications: any mail of the ledger, found by exact filters, explained in full."""
+
+from typing import Any, cast
+
+from flask import Response, current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from notifier import clock, ledger
+from notifier.accounts.erasure import ERASED
+from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit.exports import stream
+from notifier.admin.kit.listing import link
+from notifier.admin.kit.page import Page, act, get, show
+from notifier.admin.people.search import Search
+from notifier.emails import KINDS
+from notifier.extensions import db
+from notifier.mail.addresses import identity_of
+from notifier.models import Attempt, Campaign, Notification, Role, Status
+from notifier.operators import audit_log
+from notifier.operators.audit_log import About
+from notifier.reasons import ReasonCode
+from notifier.rendering.previews import PreviewError, Previews
+
+#: What a mail may bring with it, when somebody looks: its own styles and pictures that are in it. No script runs,
+#: no form is sent, nothing is fetched.
+MAIL_CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
+
+_COLUMNS = {
+    "id": Notification.id,
+    "kind": Notification.kind,
+    "recipient": Notification.recipient,
+    "status": Notification.status,
+    "reason": Notification.reason,
+    "attempts": Notification.attempts,
+    "owed": Notification.created_at,
+    "sent": Notification.sent_at,
+    "code": Notification.last_code,
+    "text": Notification.last_text,
+    "campaign": Notification.campaign_id,
+    "run": Notification.run_id,
+}
+
+#: What people may decide where nobody knows, and where the row goes.
+DECISIONS = {"again": Status.pending, "sent": Status.sent}
+
+
+class Notifications(Page):
+    """The ledger, for people."""
+
+    title = "Notifications"
+    section = "Find"
+    slug = "notifications"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest that the filters leave."""
+        search = Search.from_address()
+        if search.pk is not None and request.args.get("id"):
+            get(Notification, search.pk)
+            return redirect(url_for(".detail", pk=search.pk))
+        listing = search.listing()
+        traces.shown("notifications", len(listing.rows))
+        page: str = self.render(
+            "admin/notifications.html",
+            search=search,
+            listing=listing,
+            statuses=[str(status) for status in Status],
+            kinds=sorted(KINDS),
+            campaigns=db.session.execute(select(Campaign.id, Campaign.title).order_by(Campaign.title)).all(),
+            export=link(before=None, after=None).replace("/notifications/", "/notifications/export.csv", 1),
+        )
+        return page
+
+    @show("/export.csv", Role.editor)
+    def export(self) -> ResponseReturnValue:
+        """All that the filters leave."""
+        return stream("notifications", Search.from_address().query(), Notification.id, _COLUMNS, newest_first=True)
+
+    @show("/<key:pk>/")
+    def detail(self, pk: int) -> ResponseReturnValue:
+        """One mail: what happened to it, why, and what it looks like."""
+        row: Notification = get(Notification, pk)
+        attempts = db.session.scalars(
+            select(Attempt).where(Attempt.notification_id == pk).order_by(Attempt.id).limit(200)
+        ).all()
+        campaign = db.session.get(Campaign, row.campaign_id) if row.campaign_id else None
+        preview, trouble = _preview(pk)
+        _trace(row)
+        page: str = self.render(
+            "admin/notification.html", row=row, attempts=attempts, campaign=campaign, preview=preview, trouble=trouble
+        )
+        return page
+
+    @show("/<key:pk>/mail")
+    def mail(self, pk: int) -> ResponseReturnValue:
+        """The mail alone, for the frame."""
+        _trace(get(Notification, pk))
+        preview, trouble = _preview(pk)
+        answer = Response(preview.html if preview else f"<p>{trouble}</p>", mimetype="text/html")
+        answer.headers["Content-Security-Policy"] = MAIL_CSP
+        answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return answer
+
+    @show("/<key:pk>/decide/<decision>", Role.editor)
+    def ask(self, pk: int, decision: str) -> ResponseReturnValue:
+        """What the decision means."""
+        row = get(Notification, pk)
+        if decision not in DECISIONS or row.status != Status.unknown:
+            flash("This mail needs no decision any more.", "warning")
+            return redirect(url_for(".detail", pk=pk))
+        _trace(row)
+        page: str = self.render("admin/decide.html", row=row, decision=decision)
+        return page
+
+    @act("/<key:pk>/decide/<decision>", Role.editor)
+    def decide(self, pk: int, decision: str) -> ResponseReturnValue:
+        """Send again, or take as sent. Only where nobody can know; of two people one decides."""
+        row: Notification = get(Notification, pk)
+        to = DECISIONS.get(decision)
+        if to is None:
+            raise arguments.BadArgument("There is no such decision.")
+        by = login.actor()
+        code = ReasonCode.decided_resend if to is Status.pending else ReasonCode.decided_sent
+        moved = ledger.move(db.session(), pk, Status.unknown, to, now=clock.now(), code=code, operator=by.shown)
+        if moved:
+            audit_log.record(
+                db.session(), by, "notification.decided", object_type="notification", object_id=pk,
+                about=_about(row), before={"status": str(Status.unknown)}, after={"status": str(to)},
+            )  # fmt: skip
+        db.session.commit()
+        said = "Decided. " + ("It is sent again within seconds." if to is Status.pending else "It counts as sent.")
+        flash(said if moved else "Another operator was quicker: this email needs no decision any more.",
+              "success" if moved else "warning")  # fmt: skip
+        return redirect(url_for(".detail", pk=pk), 303)
+
+
+def _about(row: Notification) -> About | None:
+    return None if row.recipient == ERASED else traces.about(identity_of(row.recipient))
+
+
+def _trace(row: Notification) -> None:
+    person = _about(row)
+    traces.shown("notification", int(person is not None), pk=row.id, person=person)
+
+
+def _preview(pk: int) -> tuple[Any, str]:
+    previews = cast("Previews", current_app.extensions["notifier.previews"])
+    try:
+        return previews.of(db.session(), pk), ""
+    except PreviewError as error:
+        return None, str(error)

@@ -1,0 +1,140 @@
+"""People: who gets mail, what they got, what they want, and how they go."""
+
+from datetime import UTC, datetime
+
+from flask import current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from werkzeug.exceptions import NotFound
+
+from notifier.accounts import erasure
+from notifier.admin.campaigns import summary
+from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit.exports import stream
+from notifier.admin.kit.listing import by_key
+from notifier.admin.kit.page import Page, act, show
+from notifier.admin.people.suppressions import may_lift
+from notifier.consent import preferences, suppressions
+from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.models import Consent, Notification, Role, User
+from notifier.operators import audit_log
+
+_COLUMNS = {
+    "id": User.id,
+    "email": User.email,
+    "name": User.display_name,
+    "verified": User.verified_at,
+    "locale": User.locale,
+    "time zone": User.timezone,
+    "since": User.created_at,
+}
+
+
+class People(Page):
+    """Accounts, found by their whole address."""
+
+    title = "People"
+    section = "Find"
+    slug = "people"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest; or straight to the one with this address."""
+        email, wrong = arguments.text("email"), ""
+        if email:
+            try:
+                key = parse_address(email, **current_app.config["ADDRESSES"]).identity_key
+            except AddressError as error:
+                wrong = str(error)
+            else:
+                found = db.session.scalar(select(User.id).where(User.identity_key == key))
+                if found is not None:
+                    return redirect(url_for(".person", pk=found))
+                wrong = _unknown(key)
+        listing = by_key(select(User), User.id)
+        traces.shown("people", len(listing.rows))
+        page: str = self.render("admin/people.html", email=email, wrong=wrong, listing=listing)
+        return page
+
+    @show("/export.csv", Role.editor)
+    def export(self) -> ResponseReturnValue:
+        """Everybody."""
+        return stream("people", select(User), User.id, _COLUMNS)
+
+    @show("/<key:pk>/")
+    def person(self, pk: int) -> ResponseReturnValue:
+        """One person."""
+        user = _person(pk)
+        _trace(user)
+        consents = select(Consent).where(Consent.user_id == pk).order_by(Consent.id.desc()).limit(20)
+        suppression = suppressions.find(db.session(), user.identity_key)
+        page: str = self.render(
+            "admin/person.html",
+            user=user,
+            wishes=preferences.of(db.session(), pk),
+            consents=db.session.scalars(consents).all(),
+            suppression=suppression,
+            may_lift=suppression is not None and may_lift(suppression),
+            listing=by_key(select(Notification).where(Notification.user_id == pk), Notification.id),
+            **summary.of_person(db.session(), pk),
+        )
+        return page
+
+    @show("/<key:pk>/erase", Role.admin)
+    def ask_erase(self, pk: int) -> ResponseReturnValue:
+        """What erasing means."""
+        user = _person(pk)
+        _trace(user)
+        page: str = self.render("admin/erase.html", user=user, wrong="")
+        return page
+
+    @act("/<key:pk>/erase", Role.admin)
+    def erase(self, pk: int) -> ResponseReturnValue:
+        """For good, so the address is typed once more."""
+        user = _person(pk)
+        if arguments.typed("email", 1000)[0].lower() != user.email.lower():
+            wrong = "This is not the address of this person. Nothing was erased."
+            _trace(user)
+            return self.render("admin/erase.html", user=user, wrong=wrong), 400
+        try:
+            erasure.erase(db.session(), user, keys=traces.keys(), by=login.actor())
+        except erasure.ErasureError as error:
+            db.session.rollback()
+            flash(str(error), "error")
+            return redirect(url_for(".person", pk=pk), 303)
+        db.session.commit()
+        flash("The person is erased. Their mails stay in the ledger without an address.", "success")
+        return redirect(url_for(".index"), 303)
+
+
+def _person(pk: int) -> User:
+    """Return the person with this key; 404 if there is none, with the moment of the erasing if there was one."""
+    user = db.session.get(User, pk)
+    if user is None:
+        raise NotHere(audit_log.erased_at_by_id(db.session(), pk))
+    return user
+
+
+class NotHere(NotFound):
+    """There is no such person, or no more."""
+
+    def __init__(self, erased_at: datetime | None) -> None:
+        super().__init__()
+        if erased_at is not None:
+            self.for_people = f"This person was erased on {_written(erased_at)}. Nothing about them is kept."
+
+
+def _unknown(identity_key: str) -> str:
+    erased_at = audit_log.erased_at(db.session(), identity_key, traces.keys())
+    if erased_at is None:
+        return "No account has this address. Look for typing mistakes."
+    return f"No account has this address. It was erased on {_written(erased_at)}."
+
+
+def _written(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%d %b %Y at %H:%M} UTC"
+
+
+def _trace(user: User) -> None:
+    traces.shown("person", 1, pk=user.id, person=traces.about(user.identity_key))

@@ -1,0 +1,111 @@
+"""Searching the ledger: exact filters only, each answered by an index or by a bounded look at the newest rows."""
+
+from dataclasses import dataclass, replace
+
+from flask import current_app, request
+from sqlalchemy import Select, func, select, union_all
+
+from notifier.admin.kit import arguments
+from notifier.admin.kit.listing import Listing, by_key, link
+from notifier.emails import KINDS
+from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.models import Notification, Status, User
+
+#: There is no index by kind or campaign alone (it would cost every mail sent): so many rows are looked at for a
+#: page, and people may go on from there.
+WINDOW = 100_000
+
+_N = Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What somebody is looking for. Empty means: no matter."""
+
+    pk: int | None = None
+    email: str = ""
+    status: str = ""
+    kind: str = ""
+    campaign: int | None = None
+    run: int | None = None
+    #: Of the address: None where no account has it.
+    user_id: int | None = None
+    #: What is wrong with the address, for the form.
+    wrong: str = ""
+
+    @classmethod
+    def from_address(cls) -> "Search":
+        """As the address of the page says."""
+        plain = cls(
+            pk=arguments.key("id"),
+            email=arguments.text("email"),
+            status=arguments.choice("status", [str(status) for status in Status]),
+            kind=arguments.choice("kind", KINDS),
+            campaign=_key("campaign"),
+            run=_key("run"),
+        )
+        return plain._with_user() if plain.email else plain
+
+    def _with_user(self) -> "Search":
+        try:
+            key = parse_address(self.email, **current_app.config["ADDRESSES"]).identity_key
+        except AddressError as error:
+            return replace(self, wrong=str(error))
+        user_id = db.session.scalar(select(User.id).where(User.identity_key == key))
+        wrong = "" if user_id else "No account has this address. Look for typing mistakes."
+        return replace(self, user_id=user_id, wrong=wrong)
+
+    @property
+    def any(self) -> bool:
+        """Whether something is asked for at all."""
+        return bool(self.email or self.status or self.kind or self.campaign or self.run)
+
+    def query(self) -> Select[Notification]:
+        """The rows that are looked for, in no order."""
+        query = select(_N)
+        if self.email:
+            query = query.where(_N.user_id == self.user_id if self.user_id else _N.id < 0)
+        if self.status:
+            query = query.where(_N.status == self.status)
+        if self.kind:
+            query = query.where(_N.kind == self.kind)
+        if self.campaign is not None:
+            query = query.where(_N.campaign_id == self.campaign)
+        if self.run is not None:
+            query = query.where(_N.run_id == self.run)
+        return query
+
+    def listing(self) -> Listing:
+        """One page of them."""
+        if self.run is not None and not self.status:
+            return by_key(self.query(), _N.id, restrict=self._newest_of_run)
+        if self.email or self.run is not None or not (self.kind or self.campaign is not None):
+            return by_key(self.query(), _N.id)
+        return self._within_window()
+
+    @staticmethod
+    def _newest_of_run(page: Select[Notification]) -> Select[Notification]:
+        """The index of runs is by status first: take a page of each, and of those the page."""
+        keys = page.with_only_columns(_N.id)
+        each = [keys.where(_N.status == str(status)).subquery() for status in Status]
+        found = union_all(*(select(part.c.id) for part in each))
+        return page.where(_N.id.in_(found))
+
+    def _within_window(self) -> Listing:
+        after, before = arguments.key("after"), arguments.key("before")
+        if after is not None:
+            return by_key(self.query().where(_N.id <= after + WINDOW), _N.id)
+        newest = before or (db.session.scalar(select(func.max(_N.id))) or 0) + 1
+        least = newest - WINDOW
+        page = by_key(self.query().where(_N.id >= least), _N.id)
+        if page.older is None and least > 1:
+            return replace(page, older=link(before=least, after=None), looked_back_to=least)
+        return page
+
+
+def _key(name: str) -> int | None:
+    value = request.args.get(name, "")
+    if value and arguments.key(name) is None:
+        raise arguments.BadArgument(f"There is no {name} of this number. Choose one from the list.")
+    return arguments.key(name)

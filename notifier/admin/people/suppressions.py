@@ -1,0 +1,146 @@
+"""Suppressions: addresses that must not be mailed, and how they come off the list."""
+
+from flask import current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from werkzeug.exceptions import Forbidden
+
+from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit.exports import stream
+from notifier.admin.kit.listing import by_key
+from notifier.admin.kit.page import Page, act, get, show
+from notifier.consent import suppressions
+from notifier.extensions import db
+from notifier.mail.addresses import Address, AddressError, parse_address
+from notifier.models import Role, Suppression, SuppressionReason
+from notifier.operators import audit_log
+from notifier.operators.audit_log import About
+
+_COLUMNS = {
+    "id": Suppression.id,
+    "address": Suppression.identity_key,
+    "reason": Suppression.reason,
+    "source": Suppression.source,
+    "evidence": Suppression.evidence,
+    "since": Suppression.created_at,
+}
+
+
+class Suppressions(Page):
+    """The list that every mail is held against right before it is sent."""
+
+    title = "Suppressions"
+    section = "Find"
+    slug = "suppressions"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest; or the one of this address."""
+        return self._list(arguments.text("email"))
+
+    @show("/export.csv", Role.editor)
+    def export(self) -> ResponseReturnValue:
+        """All of them."""
+        return stream("suppressions", select(Suppression), Suppression.id, _COLUMNS)
+
+    @act("/add", Role.editor)
+    def add(self) -> ResponseReturnValue:
+        """Mail this address no more."""
+        (email, wrong), (note, note_wrong) = arguments.typed("email", 1000), arguments.typed("note", 300)
+        try:
+            address = _parse(email)
+        except AddressError as error:
+            return self._list("", added=email, note=note, wrong=wrong or str(error), note_wrong=note_wrong), 400
+        if note_wrong or not note:
+            note_wrong = note_wrong or "Say why, for those who come after you."
+            return self._list("", added=email, note=note, note_wrong=note_wrong), 400
+        new = suppressions.add(
+            db.session(), address.identity_key, reason=SuppressionReason.manual, source="operator", evidence=note
+        )
+        if new:
+            audit_log.record(
+                db.session(), login.actor(), "suppression.added", object_type="suppression",
+                object_id=_pk(address.identity_key), about=traces.about(address.identity_key),
+                after={"reason": str(SuppressionReason.manual), "note": note},
+            )  # fmt: skip
+        db.session.commit()
+        flash(f"{email} gets no mail from now on." if new else f"{email} was suppressed already.", "success")
+        return redirect(url_for(".index", email=address.envelope), 303)
+
+    @show("/<key:pk>/lift", Role.editor)
+    def ask_lift(self, pk: int) -> ResponseReturnValue:
+        """What lifting means."""
+        row = _liftable(pk)
+        _trace(row)
+        page: str = self.render("admin/lift.html", row=row, wrong="", note="")
+        return page
+
+    @act("/<key:pk>/lift", Role.editor)
+    def lift(self, pk: int) -> ResponseReturnValue:
+        """Mail it again; the note says why."""
+        row = _liftable(pk)
+        note, wrong = arguments.typed("note", 300)
+        if wrong or not note:
+            _trace(row)
+            return self.render("admin/lift.html", row=row, wrong=wrong or "Say why it is lifted.", note=note), 400
+        audit_log.record(
+            db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
+            about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
+        )  # fmt: skip
+        suppressions.lift(db.session(), row)
+        db.session.commit()
+        flash("The suppression is lifted. The address gets mail again from now on.", "success")
+        return redirect(url_for(".index"), 303)
+
+    def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "", note_wrong: str = "") -> str:
+        query, not_found = select(Suppression), ""
+        if email:
+            try:
+                query = query.where(Suppression.identity_key == _parse(email).identity_key)
+            except AddressError as error:
+                query, not_found = query.where(Suppression.id < 0), str(error)
+        listing = by_key(query, Suppression.id)
+        traces.shown("suppressions", sum(_about(row) is not None for row in listing.rows))
+        page: str = self.render(
+            "admin/suppressions.html", email=email, not_found=not_found, added=added, note=note, wrong=wrong,
+            note_wrong=note_wrong, listing=listing, may_lift=may_lift,
+        )  # fmt: skip
+        return page
+
+
+class NotForEditors(Forbidden):
+    """A complaint says that this person does not want our email: to send it again takes more than an editor."""
+
+    for_people = (
+        "This address reported our email as spam, so only an admin can lift its suppression. Ask one, and say why."
+    )
+
+
+def may_lift(row: Suppression) -> bool:
+    """Return whether the operator who asks may lift this suppression."""
+    return login.may(Role.admin if row.reason == SuppressionReason.complaint else Role.editor)
+
+
+def _liftable(pk: int) -> Suppression:
+    row: Suppression = get(Suppression, pk)
+    if not may_lift(row):
+        raise NotForEditors
+    return row
+
+
+def _about(row: Suppression) -> About | None:
+    return None if row.identity_key.startswith(suppressions.CONCEALED) else traces.about(row.identity_key)
+
+
+def _trace(row: Suppression) -> None:
+    person = _about(row)
+    traces.shown("suppression", int(person is not None), pk=row.id, person=person)
+
+
+def _parse(email: str) -> Address:
+    return parse_address(email, **current_app.config["ADDRESSES"])
+
+
+def _pk(identity_key: str) -> int:
+    found = suppressions.find(db.session(), identity_key)
+    return found.id if found else 0

@@ -1,0 +1,97 @@
+"""Uncertain: emails of which nobody knows whether they arrived, decided many at once."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from notifier import clock
+from notifier.admin.kit import arguments, login
+from notifier.admin.kit.page import Page, act, found, show
+from notifier.explain.unknowns import Which, by_host, decide, groups
+from notifier.extensions import db
+from notifier.models import Campaign, Role, Status
+
+#: Where the emails go, and what the page says of it.
+DECISIONS = {"again": Status.pending, "sent": Status.sent}
+
+
+class Uncertain(Page):
+    """What a lost worker or connection left open."""
+
+    title = "Uncertain"
+    section = "Find"
+    slug = "uncertain"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """What there is to decide, by host and run, as the filters leave it."""
+        which = _which(request.args)
+        page: str = self.render("admin/uncertain.html", **_facts(which), hosts=sorted(by_host(groups(db.session()))))
+        return page
+
+    @show("/decide/<decision>", Role.editor)
+    def ask(self, decision: str) -> ResponseReturnValue:
+        """How many emails it is about, and what it means."""
+        found(DECISIONS.get(decision))
+        which = _which(request.args)
+        facts = _facts(which)
+        if not facts["emails"]:
+            flash("No email is uncertain any more.", "warning")
+            return redirect(url_for(".index"))
+        page: str = self.render("admin/uncertain_decide.html", decision=decision, now=clock.now(), **facts)
+        return page
+
+    @act("/decide/<decision>", Role.editor)
+    def decide(self, decision: str) -> ResponseReturnValue:
+        """Decide about those that the question was about: what has become uncertain since is left."""
+        to = DECISIONS.get(decision)
+        before = _moment(arguments.field("before", 40))
+        if to is None or before is None:
+            raise arguments.BadArgument("Open the question again: it does not say what is to be decided.")
+        which = _which(request.form, before)
+        by = login.actor()
+        db.session.rollback()
+        moved = decide(db.session, which, to, by=by)
+        said = "sent again within seconds" if to is Status.pending else "taken as sent"
+        flash(f"Decided: {moved:,} emails are {said}." if moved else "Another operator was quicker: none is left.",
+              "success" if moved else "warning")  # fmt: skip
+        return redirect(url_for(".index"), 303)
+
+
+def _facts(which: Which) -> dict[str, Any]:
+    there = groups(db.session(), which)
+    titles = dict(db.session.execute(select(Campaign.id, Campaign.title)).all())
+    return {
+        "which": which,
+        "groups": there,
+        "emails": sum(group.emails for group in there),
+        "titles": titles,
+        "campaigns": sorted(titles.items(), key=lambda item: item[1].casefold()),
+    }
+
+
+def _which(values: Any, before: datetime | None = None) -> Which:
+    """The filters of an address or a form."""
+    host = str(values.get("host", "")).strip()
+    if len(host) > 64 or "\0" in host:
+        raise arguments.BadArgument("There is no host of this name. Choose one from the list.")
+    return Which(run=_key(values, "run"), campaign=_key(values, "campaign"), host=host, before=before)
+
+
+def _key(values: Any, name: str) -> int | None:
+    text = str(values.get(name, "")).strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise arguments.BadArgument(f"There is no {name} of this number. Choose one from the list.")
+    return int(text)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None

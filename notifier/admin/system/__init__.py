@@ -1,0 +1,1 @@
+"""Dashboard, health, queues, jobs, failures and the audit log."""

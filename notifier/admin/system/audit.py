@@ -1,0 +1,80 @@
+"""Audit log: who changed what, and who saw whose address. Nothing here, or anywhere, changes an entry.
+
+The log names operators by key and addresses by digest. This page joins the addresses that operators have now, and
+finds all entries about an address by its digest.
+"""
+
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from notifier.admin.kit import arguments, traces
+from notifier.admin.kit.exports import stream
+from notifier.admin.kit.listing import by_key, link
+from notifier.admin.kit.page import Page, show
+from notifier.extensions import db
+from notifier.models import AuditEntry, Operator, Role
+from notifier.operators import audit_log
+
+_COLUMNS = {
+    "id": AuditEntry.id,
+    "when": AuditEntry.at,
+    "who": AuditEntry.actor,
+    "operator's address": Operator.email,
+    "from": AuditEntry.ip,
+    "what": AuditEntry.action,
+    "object": AuditEntry.object_type,
+    "object id": AuditEntry.object_id,
+    "about": AuditEntry.person_digest,
+    "before": AuditEntry.before,
+    "after": AuditEntry.after,
+}
+
+
+class AuditLog(Page):
+    """Read-only."""
+
+    title = "Audit log"
+    section = "System"
+    slug = "audit"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest that the filters leave."""
+        action, kind, pk = arguments.text("action", 64), arguments.text("object", 32), arguments.text("object_id", 64)
+        who, address, wrong = arguments.key("operator"), arguments.text("address"), ""
+        query = select(AuditEntry)
+        for column, value in (
+            (AuditEntry.action, action),
+            (AuditEntry.object_type, kind),
+            (AuditEntry.object_id, pk),
+            (AuditEntry.operator_id, who),
+        ):
+            if value:
+                query = query.where(column == value)
+        if address:
+            identity_key = traces.identity_of(address)
+            wrong = "" if identity_key else "This is not an email address. Type all of it, such as name@example.com."
+            query = query.where(audit_log.is_about(identity_key or "", traces.keys()))
+        listing = by_key(query, AuditEntry.id)
+        page: str = self.render(
+            "admin/audit.html",
+            listing=listing,
+            action=action,
+            kind=kind,
+            pk=pk,
+            who=who,
+            address=address,
+            wrong=wrong,
+            addresses=audit_log.addresses_of(db.session(), listing.rows),
+            # Distinct by the index: there are few, whatever the number of entries.
+            actions=db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)).all(),
+            operators=db.session.execute(select(Operator.id, Operator.email).order_by(Operator.email)).all(),
+            export=link(before=None, after=None).replace("/audit/", "/audit/export.csv", 1),
+        )
+        return page
+
+    @show("/export.csv", Role.admin)
+    def export(self) -> ResponseReturnValue:
+        """All of it."""
+        query = select(AuditEntry).outerjoin(Operator, Operator.id == AuditEntry.operator_id)
+        return stream("audit", query, AuditEntry.id, _COLUMNS, newest_first=True)

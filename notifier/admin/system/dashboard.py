@@ -1,0 +1,59 @@
+"""The dashboard: how it goes, and what somebody should look at."""
+
+from typing import Any
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from notifier import clock
+from notifier.admin.campaigns import summary
+from notifier.admin.kit import arguments
+from notifier.admin.kit.charts import bars
+from notifier.admin.kit.page import Page, show
+from notifier.extensions import db
+from notifier.observability import healthcheck, heartbeats, standing, totals
+from notifier.observability.failures import failures
+from notifier.observability.held_providers import held_providers
+
+#: Days that the chart may show.
+SPANS = (14, 30, 90)
+
+
+class Dashboard(Page):
+    """The first page after signing in."""
+
+    title = "Dashboard"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """Numbers, chart, failures, and the places for what campaigns have to say."""
+        now, session = clock.now(), db.session()
+        days = arguments.number("days", SPANS[0], SPANS)
+        by_day = totals.by_day(session, days=days, now=now)
+        page: str = self.render(
+            "admin/dashboard.html",
+            days=days,
+            spans=SPANS,
+            totals=totals.total(by_day),
+            chart=bars([(f"{each.day:%d %b}", each.mails) for each in by_day], [str(name) for name in totals.SHOWN]),
+            failures=failures(session, since=now - totals.HOUR * 24 * 7),
+            **summary.of_dashboard(session),
+            **_now(),
+        )
+        return page
+
+    @show("/now")
+    def now(self) -> ResponseReturnValue:
+        """What changes by the second, for the page to fetch."""
+        return render_template("admin/_now.html", **_now())
+
+
+def _now() -> dict[str, Any]:
+    now, session = clock.now(), db.session()
+    age = heartbeats.ages(session, now)["tick"]
+    return {
+        "now": standing.now_in(session, now),
+        "tick_age": age,
+        "held_providers": held_providers(session),
+        "tick_late": age is None or age > healthcheck.LATE["tick"],
+    }

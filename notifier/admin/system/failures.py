@@ -1,0 +1,30 @@
+"""Failures: what went wrong lately, grouped, with what can be done about it."""
+
+from datetime import timedelta
+
+from flask.typing import ResponseReturnValue
+
+from notifier import clock
+from notifier.admin.kit import arguments
+from notifier.admin.kit.page import Page, show
+from notifier.extensions import db
+from notifier.observability.failures import failures
+
+#: Days that one may look back.
+SPANS = (1, 7, 30, 90)
+
+
+class FailuresPage(Page):
+    """Groups of mails that failed in the same way."""
+
+    title = "Failures"
+    section = "Find"
+    slug = "failures"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """Of the last days."""
+        days = arguments.number("days", 7, SPANS)
+        found = failures(db.session(), since=clock.now() - timedelta(days=days))
+        page: str = self.render("admin/failures.html", days=days, spans=SPANS, failures=found)
+        return page

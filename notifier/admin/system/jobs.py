@@ -1,0 +1,70 @@
+"""Scheduled jobs: the ticks, when they last ran, when they run next."""
+
+from datetime import timedelta
+
+from flask import current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from werkzeug.exceptions import NotFound
+
+from notifier import clock
+from notifier.admin.campaigns import summary
+from notifier.admin.kit import login
+from notifier.admin.kit.page import Page, act, show
+from notifier.extensions import db
+from notifier.models import Heartbeat, Role
+from notifier.observability import healthcheck, heartbeats
+from notifier.operators import audit_log
+
+#: What they do, in one line.
+WHAT = {
+    "tick": "Starts the campaigns that are due.",
+    "sweep": "Enqueues what nobody picked up, and gives back what a lost worker held.",
+    "purge": "Forgets what is older than its retention.",
+}
+
+
+class Jobs(Page):
+    """What beat triggers. Campaigns have schedules of their own."""
+
+    title = "Scheduled jobs"
+    section = "System"
+    slug = "jobs"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """One line for each."""
+        every: dict[str, float] = current_app.extensions["notifier.schedule"]
+        last = {row.name: row.at for row in db.session.scalars(select(Heartbeat))}
+        now = clock.now()
+        jobs = []
+        for name in heartbeats.CHORES:
+            at = last.get(name)
+            jobs.append(
+                {
+                    "name": name,
+                    "what": WHAT[name],
+                    "every": every.get(name),
+                    "last": at,
+                    "next": None if at is None else at + timedelta(seconds=every.get(name, 0)),
+                    "late": at is None or (now - at).total_seconds() > healthcheck.LATE[name],
+                }
+            )
+        page: str = self.render("admin/jobs.html", jobs=jobs, **summary.of_jobs(db.session()))
+        return page
+
+    @act("/<job>/run", Role.admin)
+    def run(self, job: str) -> ResponseReturnValue:
+        """Trigger it once, besides its schedule."""
+        if job not in heartbeats.CHORES:
+            raise NotFound
+        audit_log.record(db.session(), login.actor(), "job.run", object_type="job", object_id=job)
+        db.session.commit()
+        try:
+            current_app.extensions["notifier.run_now"](job)
+        except Exception as error:
+            # Whatever the client of whichever broker raises.
+            flash(f"The broker does not take it ({type(error).__name__}). See the queue page.", "error")
+        else:
+            flash(f"{job} is queued. The task page shows what becomes of it.", "success")
+        return redirect(url_for(".index"), 303)

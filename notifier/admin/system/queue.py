@@ -1,0 +1,38 @@
+"""Queue: what waits in the broker, looked at without taking anything out."""
+
+from flask import current_app, render_template
+from flask.typing import ResponseReturnValue
+
+from notifier import clock
+from notifier.admin.kit.page import Page, show
+from notifier.extensions import db
+from notifier.observability import standing
+from notifier.observability.queues import BrokerAway
+
+
+class QueuePage(Page):
+    """The broker holds hints; the ledger holds the mails. Both are shown."""
+
+    title = "Queue"
+    section = "System"
+    slug = "queue"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """Each queue with its length and what comes next."""
+        page: str = self.render("admin/queue.html", **_now())
+        return page
+
+    @show("/now")
+    def now(self) -> ResponseReturnValue:
+        """The part that changes."""
+        return render_template("admin/_queue.html", **_now())
+
+
+def _now() -> dict[str, object]:
+    values: dict[str, object] = {"now": standing.now_in(db.session(), clock.now()), "look": None, "trouble": ""}
+    try:
+        values["look"] = current_app.extensions["notifier.queues"]()
+    except BrokerAway as error:
+        values["trouble"] = str(error)
+    return values

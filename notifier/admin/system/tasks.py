@@ -1,0 +1,49 @@
+"""Tasks: what became of the control tasks, by state and name."""
+
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from notifier.admin.kit import arguments
+from notifier.admin.kit.listing import by_key
+from notifier.admin.kit.page import Page, show
+from notifier.extensions import db
+from notifier.models import RECORDED, TaskResult, TaskState
+
+STATES = tuple(str(state) for state in TaskState)
+
+#: Beyond so many a count stops: "more than".
+ENOUGH = 10_000
+
+
+class Tasks(Page):
+    """Sending has the ledger; everything else that workers do is here."""
+
+    title = "Tasks"
+    section = "System"
+    slug = "tasks"
+
+    @show()
+    def index(self) -> ResponseReturnValue:
+        """The newest, with how many are in each state."""
+        name, state = arguments.text("name", 64), arguments.choice("state", STATES)
+        query = select(TaskResult)
+        if name:
+            query = query.where(TaskResult.name == name)
+        if state:
+            query = query.where(TaskResult.state == state)
+        page: str = self.render(
+            "admin/tasks.html",
+            name=name,
+            state=state,
+            states=STATES,
+            counts={state: _count(state) for state in STATES},
+            enough=ENOUGH,
+            names=RECORDED,
+            listing=by_key(query, TaskResult.id),
+        )
+        return page
+
+
+def _count(state: str) -> int:
+    some = select(TaskResult.id).where(TaskResult.state == state).limit(ENOUGH).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0

@@ -1,0 +1,248 @@
+"""What the mails of a campaign say: versions that only ever grow, which of them counts, and for which edition."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier.audience import AudienceError, Kinds
+from notifier.audience.occasions import campaign_kind, settings_of
+from notifier.campaigns.errors import CampaignError, Changed, Invalid
+from notifier.campaigns.runs import changed
+from notifier.content import Checked, Words
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.wording import offered
+from notifier.models import Campaign, CampaignWords, Operator
+from notifier.operators import audit_log
+from notifier.operators.audit_log import Actor
+
+#: The newest versions, in a list.
+SHOWN = 200
+
+
+class Change(enum.StrEnum):
+    """What new content means to people who have the one before."""
+
+    #: The same email, put right: they get nothing more.
+    correction = "correction"
+    #: Another email: the next edition, which everybody gets.
+    new_message = "new_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version, for people."""
+
+    id: int
+    number: int
+    edition: int
+    #: Empty where the operator is gone, or nobody signed in wrote it.
+    author: str
+    note: str
+    created_at: datetime
+
+
+def kind_of(campaign: Campaign, kinds: Kinds) -> CampaignKind:
+    """Its kind. Raises CampaignError where this version of the program has no such kind."""
+    try:
+        return campaign_kind(kinds, campaign.kind)
+    except AudienceError as error:
+        raise CampaignError(str(error)) from None
+
+
+def begin_with(campaign: Campaign, kinds: Kinds) -> Words:
+    """What its mails say while nobody has edited them. Raises CampaignError where its row cannot be read."""
+    kind = kind_of(campaign, kinds)
+    try:
+        return kind.words(settings_of(campaign, kind))
+    except AudienceError as error:
+        raise CampaignError(f"{campaign.name} cannot be read: {error}") from None
+
+
+def written(row: CampaignWords) -> Words:
+    """The words of a version."""
+    return Words(row.subject, row.heading, row.body, row.language)
+
+
+def version(session: Session, campaign: Campaign, number: int) -> CampaignWords | None:
+    """The version with this number."""
+    mine = (CampaignWords.campaign_id == campaign.id, CampaignWords.number == number)
+    return session.scalars(select(CampaignWords).where(*mine)).one_or_none()
+
+
+def current(session: Session, campaign: Campaign) -> CampaignWords | None:
+    """The version that counts. None: the files of its kind."""
+    return session.get(CampaignWords, campaign.words_id) if campaign.words_id else None
+
+
+def now_said(session: Session, campaign: Campaign, kinds: Kinds) -> Words:
+    """Return the content that counts. Raise CampaignError if the campaign's row cannot be read."""
+    row = current(session, campaign)
+    return begin_with(campaign, kinds) if row is None else written(row)
+
+
+def numbers(session: Session, campaign: Campaign) -> dict[int | None, int]:
+    """Return the numbers of its versions by their keys; None, what it was created or delivered with, is 0."""
+    mine = select(CampaignWords.id, CampaignWords.number).where(CampaignWords.campaign_id == campaign.id)
+    found: dict[int | None, int] = {None: 0}
+    for pk, number in session.execute(mine):
+        found[pk] = number
+    return found
+
+
+def versions(session: Session, campaign: Campaign) -> list[Version]:
+    """Its versions, newest first: who wrote each, when and why."""
+    mine = _versions().where(CampaignWords.campaign_id == campaign.id)
+    return [Version(*row) for row in session.execute(mine.order_by(CampaignWords.number.desc()).limit(SHOWN))]
+
+
+def counting(session: Session) -> dict[int, Version]:
+    """The version that counts, by the key of its campaign, where somebody has edited words."""
+    used = _versions().join(Campaign, Campaign.words_id == CampaignWords.id).add_columns(Campaign.id)
+    return {campaign_id: Version(*rest) for *rest, campaign_id in session.execute(used)}
+
+
+def _versions() -> Select[int, int, int, str, str, datetime]:
+    w = CampaignWords
+    author = func.coalesce(Operator.email, "")
+    columns = (w.id, w.number, w.edition, author, w.note, w.created_at)
+    return select(*columns).outerjoin(Operator, Operator.id == w.author_id)
+
+
+def check(words: Words, kind: CampaignKind) -> Checked:
+    """Hold words against what this kind of mail offers. Raises WordsError with the line."""
+    checked = Checked(words, offered(kind), content=kind.content)
+    checked.check_length()
+    return checked
+
+
+def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
+    """Return whether there is a content that could be edited: a version, or texts in its settings that can be read."""
+    if campaign.words_id is not None:
+        return True
+    try:
+        settings_of(campaign, kind)
+    except AudienceError:
+        return False
+    return True
+
+
+def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], kinds: Kinds) -> Words:
+    """Return the content that counts with these plain texts put into it. Raise Invalid, and CampaignError."""
+    try:
+        return kind_of(campaign, kinds).rewritten(now_said(session, campaign, kinds), changes)
+    except CampaignError:
+        raise
+    except ValueError as error:
+        field, _, words = str(error).partition(": ")
+        raise Invalid([(f"settings.{field}", words)]) from None
+
+
+def save(
+    session: Session,
+    campaign: Campaign,
+    words: Words,
+    kinds: Kinds,
+    *,
+    seen: int,
+    by: Actor,
+    note: str,
+    now: datetime,
+    change: Change = Change.correction,
+) -> CampaignWords:
+    """Add a version; it counts from the next run on. The caller commits.
+
+    `seen`: the key of the version that the person began with, 0 for the files. Raises WordsError, CampaignError for a
+    new message of a kind without editions, and Changed where somebody else was first: then the caller rolls back.
+    """
+    kind = kind_of(campaign, kinds)
+    check(words, kind)
+    edition = _edition(campaign, kind, change)
+    before = current(session, campaign)
+    number = session.scalar(
+        select(func.coalesce(func.max(CampaignWords.number), 0) + 1).where(CampaignWords.campaign_id == campaign.id)
+    )
+    row = CampaignWords(
+        campaign_id=campaign.id, number=number, subject=words.subject, heading=words.heading, body=words.body,
+        language=words.language, edition=edition, author_id=by.operator_id, note=note, created_at=now,
+    )  # fmt: skip
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        raise _somebody(session, campaign) from None
+    _count(session, campaign, row.id, edition, seen=seen)
+    _record(session, by, "words.saved", campaign, before, row, note, change)
+    return row
+
+
+def drop(
+    session: Session, campaign: Campaign, kinds: Kinds, *, seen: int, by: Actor, change: Change = Change.correction
+) -> None:
+    """Let the files of its kind count again. The versions stay. The caller commits. Raises as `save`."""
+    edition = _edition(campaign, kind_of(campaign, kinds), change)
+    before = current(session, campaign)
+    _count(session, campaign, None, edition, seen=seen)
+    _record(session, by, "words.dropped", campaign, before, None, "", change)
+
+
+def _edition(campaign: Campaign, kind: CampaignKind, change: Change) -> int:
+    if change is Change.correction:
+        return campaign.edition
+    if not kind.editions:
+        raise CampaignError(
+            f"{campaign.name} has no editions: each period or step of it is an email of its own. Save a correction."
+        )
+    return campaign.edition + 1
+
+
+def _count(session: Session, campaign: Campaign, words_id: int | None, edition: int, *, seen: int) -> None:
+    ours = (
+        Campaign.id == campaign.id,
+        func.coalesce(Campaign.words_id, 0) == seen,
+        Campaign.edition == campaign.edition,
+    )
+    if changed(session, update(Campaign).where(*ours).values(words_id=words_id, edition=edition)) != 1:
+        raise _somebody(session, campaign)
+    session.refresh(campaign, ["words_id", "edition"])
+
+
+def _somebody(session: Session, campaign: Campaign) -> Changed:
+    session.refresh(campaign, ["words_id", "edition"])
+    row = current(session, campaign)
+    if row is None:
+        return Changed("Somebody let the files of the mail count again meanwhile.")
+    author = session.scalar(select(Operator.email).where(Operator.id == row.author_id)) or "Somebody"
+    return Changed(f"{author} saved version {row.number} meanwhile, at {row.created_at:%H:%M} UTC.")
+
+
+def _record(
+    session: Session,
+    by: Actor,
+    action: str,
+    campaign: Campaign,
+    before: CampaignWords | None,
+    after: CampaignWords | None,
+    note: str,
+    change: Change,
+) -> None:
+    def plain(row: CampaignWords | None) -> dict[str, object]:
+        if row is None:
+            return {"version": "the files of the mail"}
+        return {
+            "version": row.number,
+            "subject": row.subject,
+            "heading": row.heading,
+            "body": row.body,
+            "language": row.language,
+        }
+
+    values = plain(after) | {"change": change.value, "edition": campaign.edition} | ({"note": note} if note else {})
+    audit_log.record(
+        session, by, action, object_type="campaign", object_id=campaign.id, before=plain(before), after=values
+    )

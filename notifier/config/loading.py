@@ -1,0 +1,74 @@
+"""Where settings come from: the environment and, in development, the data folder of a running `./run up`."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from notifier.config.settings import ConfigError, Settings
+from notifier.config.text import lines, tidied
+from notifier.config.types import expanded
+
+#: In the data folder of a developer: signs links there, and nowhere else.
+KEY_FILE = "secret.key"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings from the environment (and, in development, from a running `./run up`).
+
+    Raises ConfigError with one line for each mistake.
+    """
+    data_dir = _data_dir()
+    development = (os.environ.get("NOTIFIER_ENV", "").strip() or "development") == "development"
+    env_file = data_dir / "up.env" if development else None
+    try:
+        settings = Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise ConfigError("\n".join(lines(error, Settings.model_fields))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(data_dir / "up.env", error) from None
+    key = _development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
+    return settings.model_copy(update={"secret_keys": [key]}) if key else settings
+
+
+def make_development_key(data_dir: Path) -> None:
+    """Give this data folder a random key of its own, once: that of the code is known to everyone."""
+    try:
+        descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+
+
+def _data_dir() -> Path:
+    """Return NOTIFIER_DATA_DIR before anything is read there. Raises ConfigError if it cannot be a folder."""
+    text = os.environ.get("NOTIFIER_DATA_DIR", "")
+    try:
+        folder = expanded(Path(tidied({"notifier_data_dir": text}).get("notifier_data_dir", "var")))
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise ValueError("it is a file: name a folder")
+    except FileNotFoundError:
+        return folder
+    except ValueError as error:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {str(error).removeprefix('NOTIFIER_DATA_DIR: ')}") from None
+    except OSError as error:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: the folder cannot be used: {error.strerror}") from None
+    return folder
+
+
+def _development_key(data_dir: Path) -> str | None:
+    try:
+        return (data_dir / KEY_FILE).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(data_dir / KEY_FILE, error) from None
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return ConfigError(f"NOTIFIER_DATA_DIR: {path} cannot be read: {why}")

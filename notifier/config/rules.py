@@ -1,0 +1,96 @@
+"""Rules about settings together, and about what production must not start with. One line for each mistake."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from notifier.config.settings import Settings
+
+#: Signs links on a developer's machine. Production refuses it by name.
+DEVELOPMENT_SECRET = "development-only-secret-do-not-use-in-production"
+
+#: What stands in emails until someone sets it. Production refuses both.
+EXAMPLE_SENDER = "Notifier <hello@notifier.example>"
+EXAMPLE_POSTAL_ADDRESS = "Notifier, 1 Example Street, Example Town"
+
+#: A random key of 32 characters has more different ones than this, in hexadecimal too.
+FEWEST_DIFFERENT = 8
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if `host` can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
+    """Yield the mistakes that no environment allows."""
+    if not settings.secret_keys:
+        yield "SECRET_KEYS: at least one key is needed"
+    if settings.mail_use_tls and settings.mail_use_ssl:
+        yield "MAIL_USE_TLS and MAIL_USE_SSL: choose one (STARTTLS or TLS from the first byte)"
+    if not settings.heartbeat < settings.fence < settings.mail_lease:
+        yield (
+            f"MAIL_HEARTBEAT ({settings.heartbeat:g} s) must be shorter than MAIL_FENCE ({settings.fence:g} s), "
+            f"and that shorter than MAIL_LEASE ({settings.mail_lease:g} s), or two hosts may send one email"
+        )
+    if settings.mail_probe_longest < settings.mail_probe_first:
+        yield "MAIL_PROBE_LONGEST: must not be shorter than MAIL_PROBE_FIRST"
+    if bool(settings.mail_username) != bool(settings.mail_password):
+        yield "MAIL_USERNAME and MAIL_PASSWORD: set both or neither"
+    if settings.notifier_env != "test" and settings.celery_broker_url.startswith("memory:"):
+        yield "CELERY_BROKER_URL: memory:// is for tests: no other process can read from it"
+    if not settings.redis_url:
+        yield from _limits_without_redis(settings)
+
+
+def _limits_without_redis(settings: "Settings") -> Iterator[str]:
+    for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
+        if getattr(settings, name) is not None:
+            yield f"{name.upper()} needs REDIS_URL: all workers count there together"
+
+
+def mistakes_in_production(settings: "Settings") -> Iterator[str]:
+    """Yield what is right for a trial and wrong for real recipients."""
+    tls = settings.mail_use_tls or settings.mail_use_ssl
+    rules = {
+        "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in settings.secret_keys,
+        "SECRET_KEYS: each key needs 32 characters or more": any(len(key) < 32 for key in settings.secret_keys),
+        "SECRET_KEYS: a key repeats a few characters; make one with python3 -c 'import secrets; "
+        "print(secrets.token_urlsafe(32))'": any(_is_guessable(key) for key in settings.secret_keys),
+        "PUBLIC_URL: production needs the address that links in emails start with": not settings.public_url,
+        "PUBLIC_URL: production links must be https": settings.public_url.startswith("http://"),
+        "DATABASE_URL: production needs a database of its own": not settings.database_url,
+        "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own": not settings.broker_url,
+        "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials never travel in clear": bool(
+            settings.mail_username and not tls
+        ),
+        "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (
+            tls or is_loopback(settings.mail_server)
+        ),
+        "MAIL_DEFAULT_SENDER: the example sender is not for production": settings.mail_default_sender == EXAMPLE_SENDER,
+        "POSTAL_ADDRESS: the example address is not for production": settings.postal_address == EXAMPLE_POSTAL_ADDRESS,
+        "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not settings.ratelimit_enabled,
+    }
+    yield from (line for line, wrong in rules.items() if wrong)
+    if not settings.allow_open_broker:
+        yield from _open_brokers(settings)
+
+
+def _open_brokers(settings: "Settings") -> Iterator[str]:
+    """Whoever reaches a broker can read and add tasks: a remote one needs a password (CVE-2022-30034)."""
+    for name in ("redis_url", "celery_broker_url"):
+        parts = urlsplit(getattr(settings, name))
+        remote = parts.hostname is not None and not is_loopback(parts.hostname)
+        if remote and parts.scheme != "memory" and not parts.password:
+            yield f"{name.upper()}: a broker on another machine needs a password; ALLOW_OPEN_BROKER=1 does without"
+
+
+def _is_guessable(key: str) -> bool:
+    return len(key) >= 32 and len(set(key)) < FEWEST_DIFFERENT

@@ -1,0 +1,170 @@
+"""Types of settings that are more than a number: addresses of servers, hosts, mailboxes, paths, keys."""
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import idna
+from psycopg import pq
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from notifier.config.text import Must
+from notifier.mail.addresses import AddressError, parse_address
+from notifier.mail.mailboxes import parse_mailbox
+
+#: Brokers that are tested. `memory` is Celery's own, for tests.
+BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp", "memory")
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
+#: The path of PUBLIC_URL: cookies, proxies and browsers must all read the same in it, so no %XX and no dots alone.
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?\Z")
+_REDIS_PATH = re.compile(r"/?(?:[0-9]{1,5})?\Z")
+
+
+def is_host(text: str) -> bool:
+    """Return True if `text` is a host name (RFC 1123, section 2.1) or an IP address, without scheme or port."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and bool(_HOST.match(text))
+    return True
+
+
+def _split(value: str, schemes: tuple[str, ...]) -> SplitResult:
+    """Return the parts of a URL. Raises ValueError for one of another scheme, or with a wrong host or port."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        # Its text quotes the value, which may hold a password.
+        raise ValueError from None
+    if parts.scheme not in schemes or port == 0 or not value.partition(":")[2].startswith("//"):
+        raise ValueError
+    if parts.hostname is not None and not is_host(parts.hostname):
+        raise ValueError
+    return parts
+
+
+def _web_address(value: str) -> str:
+    """Return it in one spelling: scheme and host in lower case, an international host as A-labels, no slash last."""
+    host, _, rest = value.partition("://")[2].partition("/")
+    if not host.isascii():
+        name, colon, port = host.partition(":")
+        value = f"{value.partition('://')[0]}://{_ascii(name)}{colon}{port}/{rest}"
+    parts = _split(value, ("http", "https"))
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or not _PATH.match(parts.path):
+        raise ValueError
+    netloc = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port is None else f":{parts.port}"
+    return urlunsplit((parts.scheme, netloc + port, parts.path.rstrip("/"), "", ""))
+
+
+def _ascii(name: str) -> str:
+    try:
+        return idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        raise ValueError from None
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+        parts = _split(value, ("postgresql", "postgresql+psycopg", "postgres", "sqlite"))
+    except (ArgumentError, ValueError):
+        raise ValueError from None
+    if parts.scheme == "sqlite":
+        if parts.netloc or not url.database or url.database == ":memory:":
+            raise ValueError
+        if url.query:
+            raise ValueError("SQLite takes no options after ?; if it is part of the file's name, write %3F")
+        if Path(url.database).is_dir():
+            raise ValueError(f"{url.database} is a folder: add the name of a file")
+        return value
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    if unknown := sorted(set(url.query) - known):
+        raise ValueError(f"Postgres knows no option {unknown[0]!r}: remove it")
+    if not url.database:
+        raise ValueError
+    return value
+
+
+def _redis_url(value: str) -> str:
+    parts = _split(value, ("redis", "rediss"))
+    if not parts.hostname or not _REDIS_PATH.match(parts.path) or parts.fragment:
+        raise ValueError
+    return value
+
+
+def _broker_url(value: str) -> str:
+    parts = _split(value, BROKERS)
+    if parts.scheme in {"redis", "rediss"}:
+        return _redis_url(value)
+    if not parts.hostname and parts.scheme != "memory":
+        raise ValueError
+    return value
+
+
+def _host(value: str) -> str:
+    if not is_host(value):
+        raise ValueError
+    return value
+
+
+def _domain(value: str) -> str:
+    try:
+        return parse_address(f"x@{value}", allow_local=True).domain
+    except AddressError:
+        raise ValueError from None
+
+
+def _keys(value: Any) -> Any:
+    """`SECRET_KEYS=old,new` as people write it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def expanded(path: Path) -> Path:
+    """Return the path with `~` as the home folder. Raises ValueError if there is none."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("~ stands for the home folder of a user who is not known here: write the whole path") from None
+
+
+WebAddress = Annotated[
+    str,
+    Must("an absolute http(s) address such as https://app.example.com; in a path letters, digits and - . _ ~ alone"),
+    AfterValidator(_web_address),
+]
+DatabaseUrl = Annotated[
+    str,
+    Must(
+        "postgresql://user:password@host/name or sqlite:////path/to/file; "
+        "in the password write @ as %40, / as %2F, : as %3A, # as %23"
+    ),
+    AfterValidator(_database_url),
+]
+RedisUrl = Annotated[
+    str,
+    Must("redis://:password@host:6379/0, or rediss:// for TLS; in the password write @ as %40, / as %2F, # as %23"),
+    AfterValidator(_redis_url),
+]
+BrokerUrl = Annotated[
+    str,
+    Must("redis://:password@host:6379/0 or amqp://user:password@host:5672//, or with TLS rediss:// or amqps://"),
+    AfterValidator(_broker_url),
+]
+HostName = Annotated[str, Must("a host name or an IP address alone; the port is MAIL_PORT"), AfterValidator(_host)]
+Domain = Annotated[str, AfterValidator(_domain)]
+MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
+FilePath = Annotated[Path, AfterValidator(expanded)]
+SecretKeys = Annotated[
+    list[str], NoDecode, Must("one key or more, separated by commas, oldest to newest"), BeforeValidator(_keys)
+]

@@ -1,0 +1,1 @@
+"""What people want and what must not be sent to them."""

@@ -1,0 +1,99 @@
+"""Who must not be mailed: asked by address, right before sending.
+
+Of an erased address only a digest with a key is kept. It turns back into a plain one where the same address
+signs up again: whoever complained once is not mailed because of a new account.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier.models import Suppression, SuppressionReason
+from notifier.security.digests import keyed_digest
+
+#: What stands in the place of an erased address begins with this; no address does.
+CONCEALED = "erased:"
+
+
+def find(session: Session, identity_key: str) -> Suppression | None:
+    """The suppression of this address, or None where it may be mailed."""
+    return session.scalars(select(Suppression).where(Suppression.identity_key == identity_key)).one_or_none()
+
+
+def lift(session: Session, suppression: Suppression) -> None:
+    """Mail this address again. The caller commits, and writes down who wanted it and why."""
+    session.delete(suppression)
+    session.flush()
+
+
+def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
+    """Keep the suppression of this address, if there is one, without the address. The caller commits."""
+    found = find(session, identity_key)
+    if found is not None:
+        found.identity_key = _concealed(identity_key, keys[-1])
+        found.evidence = ""
+        session.flush()
+
+
+def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
+    """Let a concealed suppression count again: this address is back. `keys` as in SECRET_KEYS. The caller commits."""
+    digests = [_concealed(identity_key, key) for key in keys]
+    if not digests:
+        return
+    found = session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
+    if found is not None and find(session, identity_key) is None:
+        found.identity_key = identity_key
+        session.flush()
+
+
+def _concealed(identity_key: str, key: str) -> str:
+    return CONCEALED + keyed_digest("notifier.suppression", key, identity_key)
+
+
+def end(session: Session, identity_key: str, now: datetime) -> None:
+    """Delete the suppression of this address if its time is over. The purge does so for all. The caller commits."""
+    over = delete(Suppression).where(Suppression.identity_key == identity_key, Suppression.until <= now)
+    session.execute(over.execution_options(synchronize_session=False))
+
+
+def of_link(session: Session, link: str) -> Suppression | None:
+    """Return the suppression that the link with this fingerprint made, or None."""
+    return session.scalars(select(Suppression).where(Suppression.link == link)).one_or_none()
+
+
+def add(
+    session: Session,
+    identity_key: str,
+    *,
+    reason: SuppressionReason,
+    source: str,
+    evidence: str,
+    until: datetime | None = None,
+    link: str | None = None,
+) -> bool:
+    """Suppress this address; False where it already is (the first reason stays). The caller commits.
+
+    `until`: when it ends by itself; `link`: the fingerprint of the link that made it, whose holder may take it back.
+    One that would end by itself gives way to one that does not.
+    """
+    new = Suppression(
+        identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
+    )
+    try:
+        with session.begin_nested():
+            session.add(new)
+    except IntegrityError:
+        return until is None and _made_lasting(session, new)
+    return True
+
+
+def _made_lasting(session: Session, new: Suppression) -> bool:
+    """Put the new reason in the place of one that would end by itself. False if there is none."""
+    passing = update(Suppression).where(Suppression.identity_key == new.identity_key, Suppression.until.is_not(None))
+    values = {"reason": new.reason, "source": new.source, "evidence": new.evidence, "until": None, "link": None}
+    result = session.execute(passing.values(values).execution_options(synchronize_session="fetch"))
+    return bool(cast("CursorResult[Any]", result).rowcount)

@@ -1,0 +1,120 @@
+"""The three texts of a mail as an operator writes them, checked, and filled in."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from jinja2 import Template
+
+from notifier.content.errors import WordsError
+from notifier.content.language import TAG, language_of
+from notifier.content.markup import check_source
+from notifier.content.parser import fixed_length, parse
+from notifier.content.sandbox import ENVIRONMENT, fill
+from notifier.content.schema import Record, Sample, fit, shape_of
+from notifier.mail.header_text import SUBJECT_LIMIT
+
+FIELDS = ("subject", "heading", "body")
+
+#: Characters of the two that are one line.
+MAX_LINE = 1000
+
+
+def too_long(length: int) -> str:
+    """Say that a subject has too many characters."""
+    return f"The subject has {length} characters, {SUBJECT_LIMIT} are the most. Shorten it."
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody wrote, line ends as \\n."""
+
+    subject: str
+    heading: str
+    body: str
+    #: BCP 47. Empty: as its letters tell.
+    language: str = ""
+
+    @classmethod
+    def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Words":
+        """As it comes from a form: browsers send \\r\\n."""
+        texts = (subject, heading, body, language)
+        return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in texts))
+
+    @property
+    def read_in(self) -> str:
+        """The language that its readers are told: the one that it names, else what its letters tell."""
+        return self.language or language_of("\n".join((self.subject, self.heading, self.body)))
+
+    @property
+    def digest(self) -> str:
+        """What makes it this text and no other."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The three texts with all values in them, their markup not yet read, values guarded."""
+
+    subject: str
+    heading: str
+    body: str
+
+
+class Checked:
+    """Words in which everything is allowed. Compiled when they are first needed; serves all threads."""
+
+    def __init__(self, words: Words, offered: Sample, *, content: bool = False) -> None:
+        """`offered`: an example of what the mail offers, by name. `content`: it has something of its own to show.
+
+        Raises WordsError with the text and the line.
+        """
+        self.words = words
+        if words.language and not TAG.match(words.language):
+            raise WordsError("Write a language as a short code, such as en, he or pt-BR.", field="language")
+        #: BCP 47.
+        self.language = words.read_in
+        self._shape = Record({name: shape_of(value) for name, value in offered.items()})
+        for field in FIELDS:
+            try:
+                self._check(field, getattr(words, field), content=content)
+            except WordsError as error:
+                raise error.within(field) from None
+
+    def _check(self, field: str, source: str, *, content: bool) -> None:
+        parse(source, self._shape.fields)
+        if field == "body":
+            check_source(source, content=content)
+            return
+        if "\n" in source or len(source) > MAX_LINE:
+            raise WordsError(f"This is one line of {MAX_LINE} characters at most.")
+        if field == "subject" and not source:
+            raise WordsError("A mail needs a subject.")
+
+    def check_length(self) -> None:
+        """Raise WordsError for a subject that is too long whatever its values are: it would be cut in every email."""
+        found = fixed_length(parse(self.words.subject, self._shape.fields))
+        if found > SUBJECT_LIMIT:
+            raise WordsError(too_long(found), field="subject")
+
+    @cached_property
+    def _templates(self) -> dict[str, Template]:
+        return {field: ENVIRONMENT.from_string(getattr(self.words, field)) for field in FIELDS}
+
+    def draw(self, context: Mapping[str, Any]) -> Drawn:
+        """Fill in these values; whatever else `context` holds is not seen. Raises WordsError where it grows too long.
+
+        Safe in the process that sends: nothing in a checked source can be called, loops go once over a list that is
+        cut to a length, no text is repeated or padded, and the output is counted while it is made.
+        """
+        known = fit(self._shape, context)
+        texts = {}
+        for field, template in self._templates.items():
+            try:
+                texts[field] = fill(template, known)
+            except WordsError as error:
+                raise error.within(field) from None
+        return Drawn(**texts)

@@ -1,0 +1,155 @@
+"""A little markup in plain text. Its signs count only where the operator wrote them: see `sandbox.guard`.
+
+A blank line ends a paragraph, a new line stays one. `- ` begins an entry of a list, `## ` a heading.
+`[text](https://...)` is a link, `{button: text | https://...}` alone on a line a button, and `{content}` alone on
+a line the place of what only the mail itself knows.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from notifier.content.errors import WordsError
+from notifier.content.sandbox import unguard
+
+CONTENT = "{content}"
+
+#: The longest address of a link.
+MAX_URL = 2000
+
+_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(\s{0,5}([^()\s]{1,4000})\s{0,5}\)")
+_BUTTON = re.compile(r"\{button:([^|{}]{1,300})\|([^|{}]{1,2100})\}")
+_BUTTON_BEGINS = re.compile(r"\{\s*button\b", re.IGNORECASE)
+#: As people write it, before anything is filled in: what does not begin like this is no address of the web.
+_LINK_SOURCE = re.compile(r"\[[^\[\]\n]{1,500}\]\(\s*(?!https?://|\{\{)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Text, and where it leads; empty: nowhere."""
+
+    text: str
+    url: str = ""
+
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Something that stands by itself. `kind`: paragraph, list (each line an entry), title, button, content."""
+
+    kind: str
+    lines: tuple[Line, ...] = ()
+    #: Where it is read in another direction than the text around it: "ltr" or "rtl", and its language.
+    direction: str = ""
+    language: str = ""
+
+    @property
+    def text(self) -> str:
+        """As it stands in the text part."""
+        lines = ["".join(map(_as_text, line)) for line in self.lines]
+        if self.kind == "button":
+            (((button,),)) = self.lines
+            return f"{button.text}:\n\n{button.url}"
+        return "\n".join(f"* {line}" if self.kind == "list" else line for line in lines)
+
+
+def check_source(source: str, *, content: bool) -> None:
+    """Refuse markup that cannot be meant, with its line. `content`: the mail has something of its own to show."""
+    places = 0
+    for number, line in enumerate(source.split("\n"), 1):
+        text = line.strip()
+        places += text == CONTENT
+        if places and not content:
+            raise WordsError(f"This mail has nothing to put in place of {CONTENT}. Delete the line.", number)
+        if places > 1:
+            raise WordsError(f"{CONTENT} can stand here once only.", number)
+        if _BUTTON_BEGINS.match(text) and "|" not in text:
+            raise WordsError("Write a button like this: {button: Text | https://...}", number)
+        if _LINK_SOURCE.search(text):
+            raise WordsError("A link leads to an address that begins with https:// or http://.", number)
+    if content and not places:
+        raise WordsError(f"Put a line with {CONTENT} where the figures of the mail are to stand.")
+
+
+def blocks_of(text: str, *, strict: bool = False) -> list[Block]:
+    """The blocks of a text in which all values are filled in. Takes as long as the text is.
+
+    What cannot be a link or a button is shown as it was written; `strict` raises WordsError for it.
+    """
+    found: list[Block] = []
+    open_kind, lines = "", list[Line]()
+
+    def close() -> None:
+        nonlocal open_kind, lines
+        if lines:
+            found.append(Block(open_kind, tuple(lines)))
+        open_kind, lines = "", []
+
+    for line in text.split("\n"):
+        line = line.strip()
+        single = _single(line, strict=strict)
+        if not line or single:
+            close()
+            found += [single] if single else []
+            continue
+        kind = "list" if line.startswith("- ") else "paragraph"
+        if kind != open_kind:
+            close()
+            open_kind = kind
+        lines.append(_spans(line.removeprefix("- ") if kind == "list" else line, strict=strict))
+    close()
+    return found
+
+
+def _single(line: str, *, strict: bool) -> Block | None:
+    """What is a block in one line."""
+    if line == CONTENT:
+        return Block("content")
+    if line.startswith("## "):
+        return Block("title", (_spans(line[3:], strict=strict),))
+    if not line.startswith("{"):
+        return None
+    button = _BUTTON.fullmatch(line)
+    if button is None:
+        return None
+    label, url = unguard(button.group(1)).strip(), unguard(button.group(2)).strip()
+    if label and is_web(url):
+        return Block("button", ((Span(label, url),),))
+    if strict:
+        raise WordsError(f"The button “{label}” needs a text, and an address that begins with https://.")
+    return None
+
+
+def _spans(line: str, *, strict: bool) -> Line:
+    spans, end = [], 0
+    for link in _LINK.finditer(line):
+        label, url = unguard(link.group(1)), unguard(link.group(2))
+        if not is_web(url):
+            if strict:
+                raise WordsError(f"The link “{label}” needs an address that begins with https:// or http://.")
+            continue
+        if link.start() > end:
+            spans.append(Span(unguard(line[end : link.start()])))
+        spans.append(Span(label, url))
+        end = link.end()
+    if end < len(line):
+        spans.append(Span(unguard(line[end:])))
+    return tuple(spans)
+
+
+def _as_text(span: Span) -> str:
+    # RFC 3986 appendix C: in text, angle brackets tell where an address ends.
+    return f"{span.text} <{span.url}>" if span.url and span.url != span.text else span.text
+
+
+def is_web(url: str) -> bool:
+    """Whether this is an address of the web that every reader takes for the same one."""
+    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(" \\\"'<>`"):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False

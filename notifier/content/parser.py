@@ -1,0 +1,152 @@
+"""Reads a source: parsed by Jinja, never compiled, and held against the list of what is allowed."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from jinja2 import TemplateSyntaxError, nodes
+
+from notifier.content.errors import WordsError
+from notifier.content.expressions import Expressions
+from notifier.content.sandbox import ENVIRONMENT, KEPT_FIRST, KEPT_LAST
+from notifier.content.schema import LOOP, Many, Shape
+
+#: Characters and lines of a source, and what stands between its braces.
+MAX_SOURCE, MAX_LINES, MAX_TOKENS = 256 * 1024, 4000, 6000
+
+#: How many `if` may stand in each other.
+MAX_NESTING = 10
+
+_DATA = frozenset({"data", "comment", "raw_begin", "raw_end"})
+
+#: Controls, halves of pairs, what will never be a character, and what stands in for signs (see `sandbox.guard`).
+_BROKEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
+    f"{KEPT_FIRST}-{KEPT_LAST}{''.join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))}]"
+)
+
+#: How people write what Jinja's trees call otherwise.
+_WRITTEN = {
+    "assign": "set", "assignblock": "set", "callblock": "call", "filterblock": "filter", "scope": "autoescape",
+    "exprstmt": "do", "fromimport": "from",
+}  # fmt: skip
+
+
+def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
+    """The tree of a source in which everything is allowed. Raises WordsError with the line of what is not."""
+    _check_characters(source)
+    try:
+        _count(source)
+        tree = ENVIRONMENT.parse(source)
+        _check_constants(tree)
+        _Reader(names).statements(tree.body)
+    except TemplateSyntaxError as error:
+        raise WordsError(f"{(error.message or 'cannot be read').rstrip('.')}.", error.lineno) from None
+    except RecursionError:
+        raise WordsError("Too much stands in each other. Write it simpler.") from None
+    except (ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, WordsError):
+            raise
+        # A number with thousands of digits, a broken escape in a text.
+        raise WordsError("A number or text between the braces cannot be read.") from None
+    return tree
+
+
+def fixed_length(tree: nodes.Template) -> int:
+    """Return how many characters are in the text whatever its values are: of branches the shortest counts."""
+    return _shortest(tree.body)
+
+
+def _shortest(found: Sequence[nodes.Node]) -> int:
+    return sum(map(_length, found))
+
+
+def _length(node: nodes.Node) -> int:
+    if isinstance(node, nodes.TemplateData):
+        return len(node.data)
+    if isinstance(node, nodes.Output):
+        return _shortest(node.nodes)
+    if isinstance(node, nodes.If):
+        branches = [node.body, *(each.body for each in node.elif_), node.else_]
+        return min(map(_shortest, branches))
+    # A list may be empty, and so may a value.
+    return 0
+
+
+def _check_characters(source: str) -> None:
+    if len(source) > MAX_SOURCE or len(source.encode("utf-8", "replace")) > MAX_SOURCE:
+        raise WordsError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")
+    if source.count("\n") >= MAX_LINES:
+        raise WordsError(f"These are more than {MAX_LINES} lines. Shorten it.")
+    broken = _BROKEN.search(source.replace("\r\n", "\n"))
+    if broken:
+        line = source.count("\n", 0, broken.start()) + 1
+        raise WordsError("This line holds a character that cannot be shown. Delete it and type it again.", line)
+
+
+def _check_constants(tree: nodes.Template) -> None:
+    """Escapes between the braces, such as `"\\ud800"`, must not make what could not be typed."""
+    for constant in tree.find_all(nodes.Const):
+        if isinstance(constant.value, str) and _BROKEN.search(constant.value):
+            raise WordsError("This line writes a character that cannot be shown. Delete it.", constant.lineno)
+
+
+def _count(source: str) -> None:
+    """Before anything is parsed: parsing takes as long as there are tokens, which come one by one."""
+    tokens = 0
+    for line, token, _ in ENVIRONMENT.lexer.tokeniter(source, None):
+        tokens += token not in _DATA
+        if tokens > MAX_TOKENS:
+            raise WordsError("There is too much between braces. Use fewer names.", line)
+
+
+class _Reader:
+    """Walks the statements. One for each source."""
+
+    def __init__(self, names: Mapping[str, Shape]) -> None:
+        self._expressions = Expressions(names)
+        self._in_loop = False
+        self._known: dict[type[nodes.Node], Callable[..., None]] = {
+            nodes.Output: self._output,
+            nodes.If: self._if,
+            nodes.For: self._for,
+        }
+
+    def statements(self, found: Sequence[nodes.Node], depth: int = 0) -> None:
+        if depth > MAX_NESTING and found:
+            raise WordsError("Too many `if` stand in each other. Write it simpler.", found[0].lineno)
+        for node in found:
+            visit = self._known.get(type(node))
+            if visit is None:
+                name = type(node).__name__.lower()
+                words = f"`{_WRITTEN.get(name, name)}` cannot be used here. Only `if` and `for` can."
+                raise WordsError(words, node.lineno)
+            visit(node, depth)
+
+    def _output(self, node: nodes.Output, depth: int) -> None:
+        for each in node.nodes:
+            if not isinstance(each, nodes.TemplateData):
+                self._expressions.printed(each)
+
+    def _if(self, node: nodes.If, depth: int) -> None:
+        self._expressions.shape(node.test)
+        self.statements(node.body, depth + 1)
+        # Side by side, though the tree has them in each other.
+        self.statements(node.elif_, depth)
+        self.statements(node.else_, depth + 1)
+
+    def _for(self, node: nodes.For, depth: int) -> None:
+        if self._in_loop:
+            raise WordsError("A `for` cannot stand in another one.", node.lineno)
+        if node.recursive or node.test is not None or not isinstance(node.target, nodes.Name):
+            raise WordsError("Write a loop like this: {% for item in items %} ... {% endfor %}", node.lineno)
+        if not isinstance(node.iter, nodes.Name):
+            raise WordsError("A `for` goes over one of the lists that this mail offers.", node.lineno)
+        many = self._expressions.shape(node.iter)
+        if not isinstance(many, Many):
+            raise WordsError(f"`{node.iter.name}` is no list: a `for` cannot go over it.", node.lineno)
+        own: dict[str, Shape] = {node.target.name: many.of, "loop": LOOP}
+        self._in_loop = True
+        with self._expressions.knowing(own, node.lineno):
+            self.statements(node.body, depth + 1)
+        self._in_loop = False
+        self.statements(node.else_, depth + 1)

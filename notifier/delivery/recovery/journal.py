@@ -1,0 +1,270 @@
+"""The journal: what this process put on the wire, so that a kill -9 leaves as little as possible uncertain.
+
+Settling many emails at once is fast, but a process that is killed in between has sent emails of which the
+ledger knows nothing. So each sending process appends two short records for each email to a file of its own:
+before the body goes out, and when the reply is read (`records.py` has the format). No fsync: the kernel keeps what a
+killed process wrote; if the host itself went down, everything that the file does not tell is in doubt. With
+JOURNAL_DURABLE the disk is waited for before each body, and then the file is believed after a crash, too. A lock on the
+file ends with its process; the process that gets the lock may replay the file.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
+from pathlib import Path
+from time import time
+
+import structlog
+
+from notifier import ledger
+from notifier.delivery.facts import Facts
+from notifier.delivery.recovery import marks, records
+from notifier.delivery.recovery.marks import Marks
+from notifier.delivery.recovery.records import Trace
+from notifier.smtp.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+SUFFIX = ".journal"
+#: Of journals that were set aside: what they tell came too late.
+KEPT = ".kept"
+
+
+class _File:
+    """One journal file, locked for as long as it is open."""
+
+    def __init__(self, folder: Path, host: str, *, durable: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pid = os.getpid()
+        while True:
+            self.owner = ledger.owner_name(host, _boot(), self.pid)
+            path = folder / (self.owner + SUFFIX)
+            self.fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            if path.exists():
+                break
+            os.close(self.fd)  # between the two calls a replay took it for an orphan and removed it
+        self.writers = 0
+        self.failed = False
+        #: The last record is there only in part.
+        self.torn = False
+        #: The numbers of the F records that the file has.
+        self.numbers: dict[tuple[str | None, str | None], int] = {}
+        self.counter = count(1)
+        self.marks = Marks(path)
+        self._head = records.DURABLE if durable else b""
+        if durable:
+            self.write(self._head, sync=True)
+            _sync_folder(folder)
+
+    def write(self, record: bytes, *, sync: bool = False) -> None:
+        """Append one record. Raises OSError if it is not there as a whole. `sync`: wait for the disk."""
+        if self.torn:
+            record = records.TORN + record
+        self.torn = os.write(self.fd, record) != len(record)
+        if self.torn:
+            raise OSError(errno.ENOSPC, "the journal took a part of a record only")
+        if sync:
+            os.fdatasync(self.fd)
+
+    def give_up(self) -> None:
+        """Leave the file to a replay: the batch failed, its process lives on."""
+        self.failed = True
+        with suppress(OSError):  # then its rows count as if the process had died
+            self.write(records.GAVE_UP)
+
+    def empty(self) -> None:
+        """Remove all records: every email of theirs is settled."""
+        os.ftruncate(self.fd, len(self._head))
+        self.numbers.clear()
+        self.torn = False
+
+
+class Page:
+    """The records of one batch. Its methods raise OSError if the record cannot be written."""
+
+    def __init__(self, file: _File, *, durable: bool) -> None:
+        self._file = file
+        self._durable = durable
+        self._slot, self._mark = next(file.counter), file.marks.take()
+        #: The name under which the batch claims rows, 64 characters at most.
+        self.owner = file.owner
+
+    def begin(self, pk: int, claim: int, facts: Facts) -> None:
+        """Note that the body of this email goes out next. If this raises, it must not go out."""
+        self._file.write(records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
+
+    def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
+        """Note how the attempt ended."""
+        self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
+
+    def makes(self, pk: int) -> None:
+        """Note that this email is being made: of that its process may die. 0: none is."""
+        self._file.marks.set(self._mark, pk)
+
+    def loads(self, pks: Iterable[int]) -> None:
+        """Note that data of these emails is being read; with no keys, that it has been. Never raises."""
+        with suppress(OSError):  # then their reading is never blamed
+            self._file.write(records.loading(self._slot, pks))
+
+    def close(self) -> None:
+        """The batch is over."""
+        self._file.marks.give_back(self._mark)
+
+    def _number(self, facts: Facts) -> int:
+        """Return the number of what many emails have in common; the first email writes it down."""
+        file, common = self._file, (facts.template_version, facts.transport)
+        number = file.numbers.get(common)
+        if number is None:
+            # Threads that meet here write it down twice, under two numbers: both are right.
+            number = next(file.counter)
+            file.write(records.shared(number, facts))
+            file.numbers[common] = number
+        return number
+
+
+class Journal:
+    """The journal of this process: opened when first needed, anew after a fork, shared by its threads."""
+
+    def __init__(self, folder: Path, host: str = "here", *, durable: bool = False) -> None:
+        """`folder` must be writable and belong to this host alone. `host`: its name, for those who look at claims.
+
+        durable: wait for the disk before each body, so that the journal is believed after a crash of the host.
+        """
+        self.folder = folder
+        self._host = host
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._current: _File | None = None
+        #: This process has given a journal up and nobody has replayed it since, as far as it knows.
+        self.left_behind = False
+
+    @contextmanager
+    def writing(self) -> Iterator[Page]:
+        """Keep records while a batch is under way.
+
+        If the batch fails, its records are kept: the file is given up, unlocked, for a replay.
+        """
+        file = self._join()
+        page = Page(file, durable=self._durable)
+        try:
+            yield page
+        except BaseException:
+            file.give_up()
+            raise
+        finally:
+            page.close()
+            self._leave(file)
+
+    def _join(self) -> _File:
+        with self._lock:
+            file = self._current
+            if file is None or file.pid != os.getpid() or file.failed:
+                file = self._current = _File(self.folder, self._host, durable=self._durable)
+            file.writers += 1
+            return file
+
+    def _leave(self, file: _File) -> None:
+        with self._lock:
+            file.writers -= 1
+            if file.writers:
+                return
+            if file.failed:
+                os.close(file.fd)
+                self.left_behind = True
+            else:
+                file.empty()
+
+
+@contextmanager
+def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
+    """(path, owner) of the journals in `folder` whose process is gone, locked against other readers."""
+    held: list[int] = []
+    found: list[tuple[Path, str]] = []
+    try:
+        for path in sorted(folder.glob("*" + SUFFIX)):
+            fd = _locked(path)
+            if fd is not None:
+                held.append(fd)
+                if path.exists():
+                    found.append((path, path.name.removesuffix(SUFFIX)))
+        yield found
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _locked(path: Path) -> int | None:
+    """An open file whose lock is ours; None where it is somebody's, gone, or no journal that we can read."""
+    fd = None
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+    except OSError as error:
+        if fd is not None:
+            os.close(fd)
+        # A living process's, or somebody else has replayed it just now; all else must not keep the others waiting.
+        if not isinstance(error, BlockingIOError | FileNotFoundError):
+            log.error("journal.unreadable", journal=path.name, error=error.strerror)
+        return None
+    return fd
+
+
+def is_of_this_boot(owner: str) -> bool:
+    """Return whether the kernel has been up ever since. If not, the last records may never have reached the disk."""
+    return ledger.boot_of(owner) == _boot()
+
+
+def mark_used(path: Path) -> None:
+    """Note in a journal that a replay has settled rows by it. Raises OSError."""
+    _append(path, records.USED)
+
+
+def retire(path: Path, *, keep: bool) -> None:
+    """Remove a journal that has nothing more to tell, or set it aside for people. Raises OSError."""
+    marks.remove(path)
+    if keep:
+        path.rename(path.with_suffix(KEPT))
+    else:
+        path.unlink()
+
+
+def _append(path: Path, record: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(fd, record)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the name of a new file survive a crash of the host, too."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@cache
+def _boot() -> str:
+    """Names the time since the host was started (proc(5)); elsewhere than on Linux it never changes."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return "0"
+
+
+def read(path: Path) -> Trace:
+    """Return what the journal tells. Raises OSError."""
+    trace = records.parse(path.read_bytes())
+    trace.making = marks.read(path)
+    return trace

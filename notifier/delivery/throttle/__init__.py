@@ -1,0 +1,1 @@
+"""How fast, by which way, and when not."""

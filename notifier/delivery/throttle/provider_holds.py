@@ -1,0 +1,257 @@
+"""Holds of providers: who refuses *us* through a transport gets no email by it until a probe gets through.
+
+The key is (transport, provider), because signatures and addresses differ by transport. A domain of no known provider is
+a scope of its own. Rows hold it, so all workers keep it; every process looks at them once a second at most, and there
+are none while nothing is wrong. Each call owns a short transaction and commits it: make none with unfinished work in
+the session.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier.database.transaction import transaction
+from notifier.delivery.throttle.probing import PROBING, Probing, text_of
+from notifier.mail import providers
+from notifier.models import DomainProvider, ProviderHold
+from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for which the rows are not read again.
+FRESH = 1.0
+
+#: Held domains of no known provider, at most: a stranger may own any number. Beyond, each email waits by itself.
+MOST_DOMAINS = 1000
+
+_H = ProviderHold
+_ORDER = {phase.value: number for number, phase in enumerate(Phase)}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold as last read."""
+
+    since: datetime
+    next_probe_at: datetime
+    probes: int
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldProbe:
+    """Send ONE email to find out, and give this to `probed` with its outcome, or to `unused`.
+
+    If neither happens (its process died), the next probe goes out an interval later.
+    """
+
+    key: str
+    since: datetime
+    number: int
+    #: The phase of the refusal: an email that fails in an earlier one proves nothing.
+    phase: str
+
+
+class ProviderHolds:
+    """One instance serves all threads of a process."""
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        *,
+        probing: Probing = PROBING,
+        witnesses: int = 5,
+        within: timedelta = timedelta(minutes=10),
+        fresh: float = FRESH,
+    ) -> None:
+        """`session` gives the current session. `fresh`: for how many seconds what was read is used.
+
+        A provider's own domain opens its hold at once. Domains of its customers, which anyone may have, open it when
+        `witnesses` of them were refused `within` this time.
+        """
+        self._session = session
+        self._probing = probing
+        self._witnesses = witnesses
+        self._within = within
+        self._fresh = fresh
+        self._lock = Lock()
+        self._read_at = float("-inf")
+        #: By key, as last read. Replaced or changed one key at a time, never half.
+        self._held: dict[str, Held] = {}
+
+    def held(self) -> Mapping[str, Held]:
+        """Return the holds by key. One query a second at most."""
+        self._refresh()
+        return self._held
+
+    @property
+    def known(self) -> Mapping[str, Held]:
+        """The holds by key, as last read."""
+        return self._held
+
+    def is_held(self, key: str) -> bool:
+        """Return whether it is held at this very moment."""
+        with transaction(self._session) as session:
+            return _read(session, key) is not None
+
+    def probe(self, key: str, now: datetime) -> HoldProbe | None:
+        """Return the probe that is due; None if another process has it, or if the hold is over: `held` knows then."""
+        with transaction(self._session) as session:
+            seen = _read(session, key)
+            if seen is None:
+                self._held.pop(key, None)
+                return None
+            taken = replace(seen, probes=seen.probes + 1, next_probe_at=now + self._probing.interval(seen.probes + 1))
+            free = (_H.key == key, _H.held_since == seen.since, _H.next_probe_at == seen.next_probe_at)
+            mine = seen.next_probe_at <= now and _change(
+                session, update(_H).where(*free).values(next_probe_at=taken.next_probe_at, probes=taken.probes)
+            )
+        self._held[key] = taken if mine else seen
+        return HoldProbe(key, seen.since, taken.probes, seen.phase) if mine else None
+
+    def unused(self, probe: HoldProbe, now: datetime) -> None:
+        """Give back a probe that no email was sent for: the next process that asks gets it."""
+        with transaction(self._session) as session:
+            _change(session, update(_H).where(*_still(probe)).values(next_probe_at=now))
+        self._read_at = float("-inf")
+
+    def refused(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> bool:
+        """Open a hold, because an email to `domain` met a refusal about us. Return whether this call opened one.
+
+        A database that fails is logged, not raised: the email's own outcome matters more, and the next will report
+        the same.
+        """
+        try:
+            opened = self._open(transport, providers.scope_of(domain), outcome, now)
+            if opened:
+                self._ask_witnesses(transport, providers.scope_of(domain), outcome, now)
+        except DBAPIError as error:
+            log.error("provider.report_failed", transport=transport, error=type(error).__name__)
+            return False
+        return opened
+
+    def probed(self, probe: HoldProbe, outcome: Outcome, now: datetime) -> bool:
+        """Tell what a probe met. Return True if the hold is over: then wake what waits for it."""
+        try:
+            return self._probed(probe, outcome, now)
+        except DBAPIError as error:
+            log.error("provider.report_failed", key=probe.key, error=type(error).__name__)
+            return False
+
+    def _probed(self, probe: HoldProbe, outcome: Outcome, now: datetime) -> bool:
+        proved = _proves(outcome, probe.phase)
+        if proved is None:
+            self.unused(probe, now)
+            return False
+        if not proved:
+            refused = outcome.scope is Scope.PROVIDER
+            values = {"next_probe_at": now + self._probing.interval(probe.number)} | (_why(outcome) if refused else {})
+            with transaction(self._session) as session:
+                _change(session, update(_H).where(*_still(probe)).values(**values))
+            self._read_at = float("-inf")
+            if refused:
+                self._ask_witnesses(*providers.parts(probe.key), outcome, now)
+            return False
+        with transaction(self._session) as session:
+            # However late it comes: if it is this hold, it is over.
+            over = _change(session, delete(_H).where(_H.key == probe.key, _H.held_since == probe.since))
+        self._held.pop(probe.key, None)
+        if over:
+            held = round((now - probe.since).total_seconds())
+            log.info("provider.resumed", key=probe.key, held_seconds=held, probes=probe.number)
+        return over
+
+    def _open(self, transport: str, scope: str, outcome: Outcome, now: datetime) -> bool:
+        key = providers.key(transport, scope)
+        if key in self._held or (scope not in providers.PROVIDERS and len(self._held) >= MOST_DOMAINS):
+            return False
+        held = Held(now, now + self._probing.interval(0), 0, outcome.phase.value)
+        row = {"transport": transport, "scope": scope, "held_since": now, "next_probe_at": held.next_probe_at}
+        try:
+            with transaction(self._session) as session:
+                session.execute(insert(_H).values(key=key, probes=0, **row, **_why(outcome)))
+        except IntegrityError:
+            self._read_at = float("-inf")
+            return False  # another process was quicker
+        self._held[key] = held
+        # Once for each hold: only one caller, in whichever process, opens it. One domain is no alarm.
+        alert = log.error if scope in providers.PROVIDERS else log.warning
+        alert("provider.held", transport=transport, provider=scope, enhanced=outcome.enhanced, **_why(outcome))
+        return True
+
+    def _ask_witnesses(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> None:
+        """Hold the provider whose customer this domain is, if enough of its customers were refused lately."""
+        if domain in providers.PROVIDERS:
+            return
+        with transaction(self._session) as session:
+            provider = session.scalar(select(DomainProvider.provider).where(DomainProvider.domain == domain))
+            refused = (
+                select(func.count())
+                .select_from(_H)
+                .join(DomainProvider, DomainProvider.domain == _H.scope)
+                .where(
+                    _H.transport == transport,
+                    _H.held_since > now - self._within,
+                    DomainProvider.provider == provider,
+                )
+            )
+            enough = provider is not None and (session.scalar(refused) or 0) >= self._witnesses
+        if enough and provider is not None:
+            self._open(transport, provider, outcome, now)
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._read_at < self._fresh:
+            return
+        # One thread reads; the others go on with what is known, rather than wait for a database with a lock held.
+        if not self._lock.acquire(blocking=self._read_at == float("-inf")):
+            return
+        try:
+            if time.monotonic() - self._read_at >= self._fresh:
+                with transaction(self._session) as session:
+                    rows = session.execute(select(_H.key, *_COLUMNS)).all()
+                self._held = {row.key: Held(*row[1:]) for row in rows}
+                self._read_at = time.monotonic()
+        finally:
+            self._lock.release()
+
+
+def _proves(outcome: Outcome, phase: str) -> bool | None:
+    """Return whether an email that met this shows the provider open (True) or closed (False); None: neither."""
+    match outcome.decision:
+        case Decision.ACCEPTED:
+            return True
+        case Decision.FAIL | Decision.BOUNCE:
+            # It was judged by itself, and not before the refusal about us would have come.
+            judged = outcome.code is not None and _ORDER[outcome.phase.value] >= _ORDER[phase]
+            return True if judged else None
+    return False
+
+
+_COLUMNS = (_H.held_since, _H.next_probe_at, _H.probes, _H.phase)
+
+
+def _read(session: Session, key: str) -> Held | None:
+    row = session.execute(select(*_COLUMNS).where(_H.key == key)).one_or_none()
+    return None if row is None else Held(*row)
+
+
+def _why(outcome: Outcome) -> dict[str, Any]:
+    return {"phase": outcome.phase.value, "code": outcome.code, "text": text_of(outcome)}
+
+
+def _still(probe: HoldProbe) -> tuple[ColumnElement[bool], ...]:
+    """The row, if no later probe went out and the hold is the same."""
+    return _H.key == probe.key, _H.held_since == probe.since, _H.probes == probe.number
+
+
+def _change(session: Session, statement: Update | Delete) -> bool:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return bool(cast("CursorResult[Any]", result).rowcount)

@@ -1,0 +1,210 @@
+"""Routes: which transport carries each row while providers hold or slow us. While none does, it costs nothing.
+
+Of a batch only the rows of the provider in question wait, or take another transport; the others go on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger
+from notifier.delivery.throttle.pace import PROVIDER, Pace, provider_key
+from notifier.delivery.throttle.provider_holds import HoldProbe, ProviderHolds
+from notifier.delivery.throttle.provider_members import Members
+from notifier.delivery.throttle.turns import domains
+from notifier.mail import providers
+from notifier.reasons import ReasonCode, sentence
+from notifier.smtp.outcome import Decision, Outcome
+
+#: Rows woken in one transaction.
+WAKE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Rows that may go by one transport."""
+
+    transport: str
+    pks: list[int] = field(default_factory=list)
+    #: Domain -> the probe that the one row at this domain is.
+    probes: dict[str, HoldProbe] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Detained:
+    """Rows of one scope that no open transport may carry now."""
+
+    pks: Sequence[int]
+    transport: str
+    scope: str
+    until: datetime
+    code: ReasonCode
+
+    @property
+    def key(self) -> str:
+        """The key of what they wait for."""
+        return providers.key(self.transport, self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A provider that refuses us, or asked us to slow down, while rows are under way."""
+
+    transport: str
+    scope: str
+    code: ReasonCode
+    #: None: until a probe gets through, which is another matter.
+    until: datetime | None = None
+
+    def is_closed(self, now: datetime) -> bool:
+        """Return whether it is still closed."""
+        return self.until is None or now < self.until
+
+    @property
+    def key(self) -> str:
+        """The key of what the rows wait for."""
+        return providers.key(self.transport, self.scope)
+
+    @property
+    def reason(self) -> str:
+        """The sentence."""
+        return sentence(self.code, provider=providers.label_of(self.scope))
+
+
+class Routes:
+    """One instance serves all threads of a process."""
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        holds: ProviderHolds,
+        pace: Pace,
+        choose: Callable[[Sequence[str]], str],
+        members: Members | None = None,
+    ) -> None:
+        """`choose` picks one of the transports that are open. Without `members` providers' customers are not known."""
+        self._session = session
+        self._holds = holds
+        self._pace = pace
+        self._choose = choose
+        self._members = members
+
+    def are_clear(self, now: datetime) -> bool:
+        """Return whether no provider holds or slows us."""
+        return not self._holds.held() and not any(key.startswith(PROVIDER) for key in self._pace.paused(now))
+
+    def of(self, pks: Sequence[int], way: str, open_: Sequence[str], now: datetime) -> Iterator[Route | Detained]:
+        """Return the routes of these rows: by `way` if nothing is against it, else by another of `open_`, or none."""
+        paused = self._pace.paused(now)
+        routes = {name: Route(name) for name in open_}
+        for scopes, rows in self._by_scopes(pks, now).items():
+            obstacles = []
+            for name in open_:
+                self._probe(routes[name], scopes, rows, now)
+                obstacles.append(self._obstacle(name, scopes, paused))
+            free = [name for name, obstacle in zip(open_, obstacles, strict=True) if obstacle is None]
+            waiting = [pk for pk, _ in rows]
+            if free and waiting:
+                routes[way if way in free else self._choose(free)].pks.extend(waiting)
+            elif waiting:
+                soonest = min(filter(None, obstacles), key=lambda obstacle: obstacle.until)
+                yield Detained(waiting, *soonest)
+        yield from (route for route in routes.values() if route.pks)
+
+    def detain(self, part: Detained) -> None:
+        """Let these rows wait."""
+        session = self._session()
+        label = providers.label_of(part.scope)
+        ledger.defer(session, part.pks, until=part.until, code=part.code, hold_key=part.key, provider=label)
+        session.commit()
+        # A hold that ended meanwhile has woken only what waited already.
+        if part.code is ReasonCode.provider_held and not self._holds.is_held(part.key):
+            self._wake(part.key, clock.now())
+
+    def give_back(self, route: Route, now: datetime) -> None:
+        """Give back the probes of this route that no email was sent for."""
+        while route.probes:
+            self._holds.unused(route.probes.popitem()[1], now)
+
+    def report(
+        self, transport: str, domain: str, outcome: Outcome, now: datetime, *, probe: HoldProbe | None = None
+    ) -> None:
+        """Tell what an email to this domain met: a refusal about us opens a hold, and `probe` may end one."""
+        if probe is not None:
+            if self._holds.probed(probe, outcome, now):
+                self._wake(probe.key, now)
+        elif outcome.decision is Decision.HOLD:
+            self._holds.refused(transport, domain, outcome, now)
+
+    def closed(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> Closed:
+        """Return what is closed from now on, because an email to this domain met a refusal or a slowdown about us."""
+        scope = providers.scope_of(domain)
+        if outcome.decision is Decision.HOLD:
+            return Closed(transport, scope, ReasonCode.provider_held)
+        until = self._pace.slow(provider_key(transport, scope), now)
+        return Closed(transport, scope, ReasonCode.provider_slowed, until)
+
+    def _wake(self, key: str, now: datetime) -> None:
+        """The provider takes our emails again: what waited for it is due."""
+        session, woken = self._session(), WAKE
+        while woken == WAKE:
+            woken = ledger.wake_held(session, key, now=now, limit=WAKE)
+            session.commit()
+
+    def _by_scopes(self, pks: Sequence[int], now: datetime) -> dict[tuple[str, ...], list[tuple[int, str]]]:
+        """(key, domain) of the rows by what may hold them. A provider's own domains come first: they probe it."""
+        found = domains(self._session(), pks)
+        members = self._customers(set(found.values()), now)
+        groups: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+        for pk, domain in found.items():
+            member = members.get(domain)
+            scopes = (providers.scope_of(domain),) if member is None else (member, domain)
+            groups.setdefault(scopes, []).append((pk, domain))
+        return dict(sorted(groups.items(), key=lambda group: len(group[0])))
+
+    def _customers(self, found: set[str], now: datetime) -> Mapping[str, str]:
+        """Return whose customers these domains are, where that makes a difference: one held domain alone makes none for
+        the others.
+        """
+        if self._members is None:
+            return {}
+        troubled = {providers.parts(key)[1] for key in self._holds.known}
+        troubled |= {
+            providers.parts(key.removeprefix(PROVIDER))[1] for key in self._pace.paused(now) if key.startswith(PROVIDER)
+        }
+        return self._members.known(found if troubled & providers.PROVIDERS.keys() else found & troubled, now)
+
+    def _probe(self, route: Route, scopes: Sequence[str], rows: list[tuple[int, str]], now: datetime) -> None:
+        """Take one of these rows as the probe of each hold of this transport that is due for one."""
+        for scope in scopes:
+            key = providers.key(route.transport, scope)
+            held = self._holds.known.get(key)
+            if held is None or held.next_probe_at > now or not rows:
+                continue
+            probe = self._holds.probe(key, now)
+            if probe is not None:
+                pk, domain = rows.pop(0)
+                route.pks.insert(0, pk)
+                route.probes[domain] = probe
+
+    def _obstacle(self, transport: str, scopes: Sequence[str], paused: Mapping[str, datetime]) -> "_Obstacle | None":
+        """Return what is against this transport for the longest."""
+        found = []
+        for scope in scopes:
+            held = self._holds.known.get(providers.key(transport, scope))
+            if held is not None:
+                found.append(_Obstacle(transport, scope, held.next_probe_at, ReasonCode.provider_held))
+            until = paused.get(provider_key(transport, scope))
+            if until is not None:
+                found.append(_Obstacle(transport, scope, until, ReasonCode.provider_slowed))
+        return max(found, key=lambda obstacle: obstacle.until, default=None)
+
+
+class _Obstacle(NamedTuple):
+    transport: str
+    scope: str
+    until: datetime
+    code: ReasonCode

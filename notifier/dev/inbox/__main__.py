@@ -1,0 +1,63 @@
+"""`python -m notifier.dev.inbox`: the inbox as a process of its own."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import threading
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from notifier.dev.inbox.app import create_inbox_app
+from notifier.dev.inbox.smtp import serve_smtp
+from notifier.dev.inbox.store import Inbox
+
+
+class QuietHandler(WSGIRequestHandler):
+    """An inbox page polls; a line for every poll would bury what matters."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing."""
+
+
+def http_server(inbox: Inbox, host: str, port: int) -> BaseWSGIServer:
+    """A threaded server that is bound and not yet serving."""
+    return make_server(
+        host, port, create_inbox_app(inbox, host), threaded=True, request_handler=QuietHandler
+    )  # fmt: skip
+
+
+async def serve(host: str, smtp_port: int, http_port: int) -> None:
+    """Run both servers until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    inbox = Inbox()
+    # Mail is taken from this machine only, wherever the pages are shown. Pages last: who sees them may send.
+    smtp = await serve_smtp(inbox, "127.0.0.1", smtp_port)
+    pages = http_server(inbox, host, http_port)
+    thread = threading.Thread(target=pages.serve_forever, name="http", daemon=True)
+    thread.start()
+    sys.stdout.write(f"inbox: smtp 127.0.0.1:{smtp_port}, pages http://{host}:{pages.server_port}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    smtp.close()
+    await asyncio.to_thread(pages.shutdown)
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m notifier.dev.inbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="where the pages are shown")
+    parser.add_argument("--smtp-port", type=int, default=1025)
+    parser.add_argument("--http-port", type=int, default=8025)
+    options = parser.parse_args()
+    try:
+        asyncio.run(serve(options.host, options.smtp_port, options.http_port))
+    except OSError as error:
+        sys.exit(f"inbox: {error.strerror or error} (ports {options.smtp_port} and {options.http_port})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The mails of the inbox, in memory, newest first, capped by number and by bytes."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from notifier.dev.inbox.reading import Reading
+
+MAX_MAILS = 5_000
+MAX_BYTES = 128 * 1024 * 1024
+
+
+def clean(text: str) -> str:
+    """What aiosmtpd cannot decode it passes on as lone surrogates; neither JSON nor HTML can hold them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One accepted mail: the envelope as given, the bytes as received."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    data: bytes
+    helo: str = ""
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What a mail program would show. Parsed when somebody looks: accepting mail must stay quick."""
+        return Reading(self.data)
+
+    @cached_property
+    def _haystacks(self) -> dict[str, str]:
+        reading = self.reading
+        return {
+            "from": "\n".join([self.sender, reading.header("From")]).casefold(),
+            "to": "\n".join([*self.recipients, reading.header("To"), reading.header("Cc")]).casefold(),
+            "containing": "\n".join([
+                *(f"{name}: {value}" for name, value in reading.headers), *self.recipients,
+                reading.text, reading.html, self.data.decode("utf-8", "replace"),
+            ]).casefold(),
+        }  # fmt: skip
+
+    def matches(self, kind: str, query: str) -> bool:
+        """MailHog's search: `kind` is from, to or containing; case does not matter."""
+        return query.casefold() in self._haystacks[kind]
+
+
+class Inbox:
+    """All mails. Safe to use from several threads."""
+
+    def __init__(self, max_mails: int = MAX_MAILS, max_bytes: int = MAX_BYTES) -> None:
+        self._mails: dict[str, Mail] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._max_mails = max_mails
+        self._max_bytes = max_bytes
+        #: Moves with every change, so that a page can ask "anything new?" cheaply.
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._mails)
+
+    def add(self, mail: Mail) -> None:
+        """Keep a mail; the oldest go when there are too many. The newest always stays."""
+        with self._lock:
+            self._mails[mail.id] = mail
+            self._bytes += len(mail.data)
+            while self._is_too_full():
+                self._drop(next(iter(self._mails)))
+            self.version += 1
+
+    def get(self, mail_id: str) -> Mail | None:
+        """The mail of that id, None when it is gone."""
+        return self._mails.get(mail_id)
+
+    def newest_first(self) -> list[Mail]:
+        """All mails."""
+        with self._lock:
+            return list(reversed(self._mails.values()))
+
+    def search(self, kind: str, query: str) -> list[Mail]:
+        """Matching mails, newest first; all of them for an empty query."""
+        mails = self.newest_first()
+        return [mail for mail in mails if mail.matches(kind, query)] if query else mails
+
+    def neighbours(self, mail_id: str) -> tuple[Mail | None, Mail | None]:
+        """The next newer and the next older mail."""
+        mails = self.newest_first()
+        index = next(_positions(mails, lambda mail: mail.id == mail_id), None)
+        if index is None:
+            return None, None
+        newer = mails[index - 1] if index > 0 else None
+        older = mails[index + 1] if index + 1 < len(mails) else None
+        return newer, older
+
+    def delete(self, mail_id: str) -> bool:
+        """Remove one. False when there is none of that id."""
+        with self._lock:
+            if mail_id not in self._mails:
+                return False
+            self._drop(mail_id)
+            self.version += 1
+            return True
+
+    def clear(self) -> None:
+        """Remove all."""
+        with self._lock:
+            self._mails.clear()
+            self._bytes = 0
+            self.version += 1
+
+    def _is_too_full(self) -> bool:
+        too_many = len(self._mails) > self._max_mails
+        return too_many or (self._bytes > self._max_bytes and len(self._mails) > 1)
+
+    def _drop(self, mail_id: str) -> None:
+        self._bytes -= len(self._mails.pop(mail_id).data)
+
+
+def _positions(mails: list[Mail], wanted: Callable[[Mail], bool]) -> Iterator[int]:
+    return (index for index, mail in enumerate(mails) if wanted(mail))

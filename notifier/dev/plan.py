@@ -1,0 +1,112 @@
+"""The processes of `up`: which ones, how they are started, how we know that they work."""
+
+import http.client
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from notifier.dev.broker import Broker, is_ready
+from notifier.dev.child import Child
+from notifier.dev.ports import answers
+
+#: Quiet: without the banners, which say nothing that the addresses do not.
+CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "wsgi:celery_app"]
+THREADS = ["--pool", "threads"]
+PROCESSES = ["--pool", "prefork"]
+QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+
+#: Seconds. A developer does not want to wait for as long as production may.
+STOP_GRACE = "12"
+
+#: On a developer's machine, that is. Python's own syntax: action and the beginning of the text.
+ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the stack listens. `host` is for people's browsers; mail and broker stay on loopback."""
+
+    host: str
+    web: int
+    inbox: int
+    smtp: int
+
+    @property
+    def probe_host(self) -> str:
+        """Where we reach what listens on `host`."""
+        return "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host
+
+    @property
+    def web_url(self) -> str:
+        """For a browser on this machine."""
+        return f"http://{bracketed(self.probe_host)}:{self.web}"
+
+    @property
+    def inbox_url(self) -> str:
+        """For a browser on this machine."""
+        return f"http://{bracketed(self.probe_host)}:{self.inbox}"
+
+
+def make_plan(
+    ports: Ports, env: Mapping[str, str], *, broker: Broker | None, with_inbox: bool, run_dir: Path
+) -> list[list[Child]]:
+    """Waves in the order of starting; each needs those before it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return [
+        [_broker(broker)] if broker else [],
+        [_inbox(ports, env)] if with_inbox else [],
+        [
+            _worker("worker", "mail", "transactional,control", [*THREADS, "--concurrency", "4"], env, run_dir),
+            _worker("bulk", "bulk", "bulk,expansion", [*PROCESSES, "--concurrency", "2"], env, run_dir),
+            Child("beat", [*CELERY, "beat", "--pidfile=", "-S", "celery.beat:Scheduler"], env),
+        ],
+        [_web(ports, env)],
+    ]  # fmt: skip
+
+
+def _broker(broker: Broker) -> Child:
+    return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port, broker.password), gate=True)
+
+
+def _inbox(ports: Ports, env: Mapping[str, str]) -> Child:
+    argv = [
+        sys.executable, "-m", "notifier.dev.inbox",
+        "--host", ports.host, "--http-port", str(ports.inbox), "--smtp-port", str(ports.smtp),
+    ]  # fmt: skip
+    return Child("inbox", argv, env, ready=lambda: answers(ports.probe_host, ports.inbox), stop_seconds=3)
+
+
+def _worker(
+    name: str, node: str, queues: str, pool: list[str], env: Mapping[str, str], run_dir: Path
+) -> Child:  # fmt: skip
+    ready_file = run_dir / f"{name}.ready"
+    argv = [*CELERY, "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
+    own = {"STOP_GRACE": STOP_GRACE, **env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
+    return Child(name, argv, own, ready_file=ready_file, stop_seconds=float(own["STOP_GRACE"]) + 3)
+
+
+def _web(ports: Ports, env: Mapping[str, str]) -> Child:
+    argv = [
+        sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{bracketed(ports.host)}:{ports.web}",
+        "--workers", "1", "--graceful-timeout", "5",
+    ]  # fmt: skip
+    return Child("web", argv, env, ready=lambda: is_healthy(ports.probe_host, ports.web))
+
+
+def bracketed(host: str) -> str:
+    """An IPv6 address as it is written before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_healthy(host: str, port: int) -> bool:
+    """Does GET /healthz answer 200?"""
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

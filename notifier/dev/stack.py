@@ -1,0 +1,137 @@
+"""The whole stack: settings in, addresses out, and everything between taken care of."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import notifier
+from notifier.config.settings import Settings
+from notifier.dev.broker import Broker, find_server
+from notifier.dev.console import Console
+from notifier.dev.plan import Ports, make_plan
+from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, is_free
+from notifier.dev.supervisor import Supervisor
+from notifier.dev.upenv import up_env
+
+#: The checkout: `wsgi.py` lies there.
+ROOT = Path(notifier.__file__).resolve().parent.parent
+#: Where brokers listen whose address names no port.
+BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671}
+FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
+
+
+class UnreachableError(Exception):
+    """A server that the settings name does not answer."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line said. Port 0 means any free one."""
+
+    host: str = "127.0.0.1"
+    web_port: int = 8000
+    inbox_port: int = 8025
+    smtp_port: int = 1025
+
+
+def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
+    """The ports to listen on. Raises PortTakenError or UnreachableError with a line that says what to do."""
+    if not can_listen(wishes.host):
+        raise UnreachableError(
+            f"--host {wishes.host}: this machine has no such IPv4 address. Use 127.0.0.1, or 0.0.0.0 for all of them."
+        )
+    wished = {"web": (wishes.host, wishes.web_port)}
+    if with_inbox:
+        wished |= {"inbox": (wishes.host, wishes.inbox_port), "smtp": ("127.0.0.1", wishes.smtp_port)}
+    named = {what: _named(what, host, port) for what, (host, port) in wished.items() if port}
+    chosen = dict(named)
+    for what, (host, _) in wished.items():
+        if what not in named:
+            chosen[what] = _any_port(host, set(chosen.values()))
+    if len(set(chosen.values())) < len(chosen):
+        raise PortTakenError("Web, inbox and smtp need a port each: " + ", ".join(FLAGS.values()))
+    return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
+
+
+def _any_port(host: str, others: Collection[int]) -> int:
+    """A free one that is not among the `others`: nobody listens on those yet, so the system may offer them again."""
+    while (port := free_port(host)) in others:
+        pass
+    return port
+
+
+def _named(what: str, host: str, port: int) -> int:
+    if is_free(host, port):
+        return port
+    raise PortTakenError(
+        f"Port {port} ({what}) on {host} is taken by another program. "
+        f"Stop that one, or choose another port: {FLAGS[what]} {_next_free(host, port)}"
+    )
+
+
+def _next_free(host: str, port: int) -> int:
+    candidates = range(port + 1, min(port + 100, 65536))
+    return next((candidate for candidate in candidates if is_free(host, candidate)), 0)
+
+
+def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ()) -> Broker | None:
+    """The broker to start; None where the settings name one, which then has to answer. `others`: ports not to take."""
+    if not settings.broker_url:
+        folder = data_dir / "broker"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Broker(find_server(), folder, _any_port("127.0.0.1", others), password=secrets.token_urlsafe(24))
+    name = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
+    parts = urlsplit(settings.broker_url)
+    port = parts.port or BROKER_PORTS.get(parts.scheme, BROKER_PORTS["redis"])
+    if parts.hostname and not answers(parts.hostname, port, timeout=3):
+        raise UnreachableError(
+            f"{name}: nothing answers at {parts.hostname}:{port}. "
+            f"Start that server, or unset {name} to use the built-in one."
+        )
+    return None
+
+
+def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbox: bool) -> dict[str, str]:
+    """What makes another process part of this stack: all that the person set, and what we found."""
+    given = {name.upper() for name in settings.model_fields_set if not name.startswith("notifier_")}
+    env = {name: os.environ[name] for name in sorted(given) if name in os.environ}
+    env["DATABASE_URL"] = settings.sqlalchemy_url
+    env["PUBLIC_URL"] = settings.public_url or ports.web_url
+    if broker is not None:
+        env["REDIS_URL"] = broker.url
+    if with_inbox:
+        env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp), "INBOX_URL": ports.inbox_url}
+    return env
+
+
+def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable[[Mapping[str, str]], None]) -> None:
+    """Start the stack and stay until a signal. `prepare` gets the environment and makes the database ready."""
+    with_inbox = "mail_server" not in settings.model_fields_set
+    ports = choose_ports(wishes, with_inbox)
+    broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
+    shared = stack_env(settings, ports, broker, with_inbox)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    prepare(env)
+    waves = make_plan(ports, env, broker=broker, with_inbox=with_inbox, run_dir=data_dir / "run")
+    console = Console(sys.stdout, [child.name for wave in waves for child in wave])
+    supervisor = Supervisor(waves, cwd=ROOT, log_dir=data_dir / "log", console=console)
+    with up_env(data_dir, shared):
+        supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
+
+
+def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, with_inbox: bool) -> str:
+    """Where to go now."""
+    rows = [
+        ("web", public_url),
+        ("admin", f"{public_url}/admin/"),
+        ("inbox", ports.inbox_url) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
+        ("data", str(data_dir)),
+        ("logs", str(data_dir / "log")),
+    ]
+    lines = [f"  {name:<8} {value}" for name, value in rows]
+    return "\n".join(["", "notifier is up", "", *lines, "", "Press Ctrl-C to stop.", ""])

@@ -1,0 +1,1 @@
+"""Plan, why, simulate, audit, repair: every email explains itself."""

@@ -1,0 +1,259 @@
+"""The audit: does the ledger add up, and is what it says was sent really there?"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.campaigns.answers import TAKEN
+from notifier.campaigns.lookup import run_with
+from notifier.campaigns.slots import slot_name
+from notifier.database import identity
+from notifier.database.transaction import reading
+from notifier.explain.audit_comparison import NAMED, Comparison, Expected, Findings, comparing
+from notifier.explain.audit_evidence import Seen, bare
+from notifier.ledger import GIVEN_BACK
+from notifier.models import Campaign, CampaignRun, Notification, Status, UnrecordedEmail
+
+#: Rows fetched at once.
+PORTION = 5000
+
+#: Statuses of rows that are not at rest.
+WAITING = (Status.pending, Status.sending)
+
+#: Gives the Message-ID of a row (key, dedupe key) that has none stored: its worker was lost after the reply.
+MessageIdOf = Callable[[int, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSum:
+    """One run: planned = the sum of `mails`, or it does not add up."""
+
+    id: int
+    campaign: str
+    slot: datetime
+    #: The slot, for people.
+    named: str
+    state: str
+    planned: int
+    #: Rows of the ledger, by status.
+    mails: dict[str, int]
+
+    @property
+    def waiting(self) -> int:
+        """Not at rest yet."""
+        return sum(self.mails.get(status, 0) for status in WAITING)
+
+    @property
+    def difference(self) -> int:
+        """Rows that are missing; below zero where there are too many."""
+        return self.planned - sum(self.mails.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """A recipient who has several rows for one campaign and period."""
+
+    recipient: str
+    #: The dedupe key without its user.
+    key: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The ledger beside an inbox or a log."""
+
+    #: Rows of the ledger that were looked at, and copies that are there.
+    rows: int
+    copies: int
+    missing: Findings
+    extra: Findings
+    strangers: Findings
+    #: Copies beyond the first that a lost connection explains.
+    explained: int
+    #: Rows of which nobody knew whether they arrived: those that did.
+    arrived: int
+    #: Rows that a worker held at that moment.
+    under_way: int
+
+    @property
+    def ok(self) -> bool:
+        """True where both say the same."""
+        return not (self.missing.count or self.extra.count or self.strangers.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an audit found."""
+
+    runs: list[RunSum]
+    #: How many recipients have a mail twice, and some of them.
+    twice: int
+    doubled: list[Twice] = field(default_factory=list)
+    beside: Beside | None = None
+    #: The database was restored from a backup, and what went out since is not known to it.
+    restored: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """True where everything adds up."""
+        sums = all(run.difference == 0 for run in self.runs)
+        return sums and not self.restored and not self.twice and (self.beside is None or self.beside.ok)
+
+
+class Audit:
+    """Owns its transactions; each sees one moment, and can write nothing."""
+
+    def __init__(self, session: Callable[[], Session], message_id_of: MessageIdOf) -> None:
+        self._session = session
+        self._message_id_of = message_id_of
+
+    def of(
+        self,
+        run_id: int | None = None,
+        evidence: Iterable[Seen] | None = None,
+        *,
+        told: Callable[[int], object] | None = None,
+    ) -> Report:
+        """Audit this run, or all of the ledger, beside `evidence` if there is some.
+
+        `told` hears how many rows were compared so far. Raises CampaignError for a run that does not exist, and what
+        `evidence` raises.
+        """
+        begun = clock.now()
+        with comparing() as comparison:
+            copies = None if evidence is None else comparison.saw(evidence)
+            with reading(self._session) as session:
+                if run_id is not None:
+                    run_with(session, run_id)
+                count, doubled = _twice(session, run_id)
+                beside = None
+                if copies is not None:
+                    rows = self.compare(session, comparison, run_id, begun, told)
+                    beside = _beside(session, comparison, rows, copies)
+                return Report(_sums(session, run_id), count, doubled, beside, identity.is_restored(session))
+
+    def compare(
+        self,
+        session: Session,
+        comparison: Comparison,
+        run_id: int | None,
+        begun: datetime,
+        told: Callable[[int], object] | None = None,
+    ) -> int:
+        """Give the comparison the ledger's side. Returns how many rows that is.
+
+        What was sent after `begun`, when the other side was read, need not be there.
+        """
+        scope = () if run_id is None else (Notification.run_id == run_id,)
+        rows = comparison.expects(_counted(self._expected(session, scope, begun), told))
+        comparison.knows(session.scalars(select(UnrecordedEmail.message_id)))
+        if run_id is not None and comparison.strangers().count:
+            # Mail of other runs is no stranger.
+            others = Notification.run_id.is_distinct_from(run_id)
+            comparison.knows(each.message_id for each in self._expected(session, (others,), begun))
+        return rows
+
+    def _expected(self, session: Session, where: Iterable[ColumnElement[bool]], begun: datetime) -> Iterator[Expected]:
+        """How many copies of each row's mail may be there: in portions, by key."""
+        columns = (
+            Notification.id,
+            Notification.dedupe_key,
+            Notification.message_id,
+            Notification.status,
+            Notification.unknowns,
+            Notification.recipient,
+            Notification.sent_at,
+        )
+        for pk, key, message_id, status, unknowns, recipient, sent_at in _stream(
+            session, select(*columns).where(*where)
+        ):
+            taken = status in TAKEN
+            # A try that is under way, or one whose end nobody knows, may have left a copy.
+            most = int(taken or status == Status.sending) + unknowns
+            name = bare(message_id or self._message_id_of(pk, key))
+            least = int(taken and (sent_at is None or sent_at <= begun))
+            yield Expected(name, pk, least, most, status, recipient)
+
+
+def _beside(session: Session, comparison: Comparison, rows: int, copies: int) -> Beside:
+    held = select(func.count()).select_from(Notification).where(Notification.status == Status.sending)
+    return Beside(
+        rows=rows,
+        copies=copies,
+        missing=comparison.missing(),
+        extra=comparison.extra(),
+        strangers=comparison.strangers(),
+        explained=comparison.explained(),
+        arrived=sum(1 for _ in comparison.found(Status.unknown)),
+        under_way=session.scalar(held) or 0,
+    )
+
+
+def _counted(rows: Iterable[Expected], told: Callable[[int], object] | None) -> Iterator[Expected]:
+    """The same rows; `told` hears of every portion."""
+    for number, row in enumerate(rows, 1):
+        if told is not None and number % PORTION == 0:
+            told(number)
+        yield row
+
+
+def _stream(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
+    """The rows of this query, whose first column is the key, with flat memory."""
+    after = 0
+    while True:
+        page = query.where(Notification.id > after).order_by(Notification.id).limit(PORTION)
+        rows = session.execute(page).all()
+        yield from rows
+        if len(rows) < PORTION:
+            return
+        after = rows[-1][0]
+
+
+def _sums(session: Session, run_id: int | None) -> list[RunSum]:
+    """Each run with its rows by status, oldest first."""
+    counted = select(Notification.run_id, Notification.status, func.count()).where(Notification.run_id.is_not(None))
+    runs = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
+    if run_id is not None:
+        counted, runs = counted.where(Notification.run_id == run_id), runs.where(CampaignRun.id == run_id)
+    mails: dict[int, Counter[str]] = {}
+    for pk, status, number in session.execute(counted.group_by(Notification.run_id, Notification.status)):
+        mails.setdefault(pk or 0, Counter())[status] = number
+    return [
+        RunSum(
+            run.id,
+            campaign.name,
+            run.slot,
+            slot_name(campaign, run.slot, run.trigger),
+            run.state,
+            run.planned,
+            dict(mails.get(run.id, {})),
+        )
+        for run, campaign in session.execute(runs.order_by(CampaignRun.id))
+    ]
+
+
+def _twice(session: Session, run_id: int | None) -> tuple[int, list[Twice]]:
+    """Recipients with several rows for one campaign and period. The keys of rows make sure of users, not of addresses.
+
+    Rows of accounts that are gone count no more: their addresses may be, too.
+    """
+    # A row that gave its key back stands in nobody's way.
+    given_back = Notification.dedupe_key.contains(GIVEN_BACK, autoescape=True)
+    key = func.rtrim(Notification.dedupe_key, "0123456789").label("key")
+    query = select(Notification.recipient, key, func.count().label("rows"))
+    query = query.where(Notification.run_id.is_not(None), Notification.user_id.is_not(None), ~given_back)
+    if run_id is not None:
+        query = query.where(Notification.run_id == run_id)
+    doubled = query.group_by(Notification.recipient, "key").having(func.count() > 1).subquery()
+    count = session.scalar(select(func.count()).select_from(doubled)) or 0
+    if not count:
+        return 0, []
+    rows = session.execute(select(doubled.c.recipient, doubled.c.key, doubled.c.rows).limit(NAMED))
+    return count, [Twice(*row) for row in rows]

@@ -1,0 +1,219 @@
+"""Reconcile: a database that was restored from a backup learns what went out since, and sends none of it again.
+
+The truth is what a mail server accepted, or what lies in an inbox. Each Message-ID names its row and, by a digest, what
+was owed to whom; so an email is known again even where its row was lost with the time since the backup:
+
+* Open rows of which the email is there become `sent`.
+* Emails without a row are kept as unrecorded. When a campaign owes one of them again, its row is `sent` at once.
+* New rows get keys that no lost row can have had: links, bounces and dedupe keys name people and rows by key.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import func, insert, inspect, select, text
+from sqlalchemy.orm import Session
+
+from notifier import clock, ledger
+from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.unrecorded import unrecorded_among
+from notifier.database import identity
+from notifier.database.transaction import reading, transaction
+from notifier.explain.audit_evidence import Seen
+from notifier.mail import message_ids
+from notifier.mail.message_ids import MessageKeys
+from notifier.models import Campaign, CampaignRun, Notification, UnrecordedEmail, User
+from notifier.operators import audit_log
+from notifier.operators.audit_log import Actor
+
+T = TypeVar("T")
+
+#: Keys in one statement, and rows changed in one transaction.
+CHUNK = 1000
+
+#: New rows begin so far above the newest key: no database loses so many rows between two backups.
+KEY_GAP = 1_000_000
+
+#: Tables whose keys go out into the world: in links, in the addresses that bounces come to, in dedupe keys.
+KEYED = (User, Notification, Campaign, CampaignRun)
+
+
+@dataclass(slots=True)
+class Found:
+    """What the evidence says beside the database."""
+
+    #: Copies that were read, and those of them whose Message-ID is not of our form.
+    copies: int = 0
+    foreign: int = 0
+    #: Emails that the database knows as taken by a mail server.
+    known: int = 0
+    #: Open rows whose email is there, with the Message-ID that was accepted.
+    open: dict[int, str] = field(default_factory=dict)
+    #: Emails without a row: Message-ID by digest. Those that are noted already are not among them.
+    unrecorded: dict[str, str] = field(default_factory=dict)
+    #: The largest key of a row that any of them names.
+    newest_key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a reconciliation did: rows taken as sent, emails noted as unrecorded."""
+
+    sent: int
+    noted: int
+
+
+class Reconciliation:
+    """Owns its short transactions. Running it twice equals running it once."""
+
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._session = session
+
+    def is_restored(self) -> bool:
+        """Whether sending is on hold until somebody reconciles or releases this database."""
+        with reading(self._session) as session:
+            return identity.is_restored(session)
+
+    def look(self, evidence: Iterable[Seen]) -> Found:
+        """Compare, and change nothing. Raises CampaignError where the evidence holds no email of ours."""
+        found = Found()
+        named = self._named(evidence, found)
+        if not found.copies > found.foreign:
+            raise CampaignError(
+                f"{found.copies:,} emails were read, and none of them is one of ours. Is this the right log? "
+                "Where nothing went out since the backup, say so: notifier restore release"
+            )
+        with reading(self._session) as session:
+            for portion in _portions(named.items()):
+                self._compare(session, dict(portion), found)
+            self._match_runs(session, found)
+            noted = unrecorded_among(session, list(found.unrecorded))
+        for digest in noted:
+            del found.unrecorded[digest]
+        return found
+
+    def mend(self, found: Found, *, by: Actor) -> Reconciled:
+        """Do it, then let this be the database in use. What is killed in between is still on hold."""
+        sent = noted = 0
+        for portion in _portions(found.open.items()):
+            with transaction(self._session) as session:
+                sent += ledger.take_as_sent(session, dict(portion), now=clock.now())
+        for each in _portions(found.unrecorded.items()):
+            with transaction(self._session) as session:
+                noted += _note(session, each)
+        with transaction(self._session) as session:
+            if noted or identity.is_restored(session):
+                _advance_keys(session, found.newest_key)
+            self._adopted(session, by, "restore.reconciled", {"sent": sent, "unrecorded": noted})
+        self._ring_soon()
+        return Reconciled(sent, noted)
+
+    def release(self, *, by: Actor) -> bool:
+        """Let this be the database in use because nothing went out since the backup. False where it is already."""
+        with transaction(self._session) as session:
+            if not identity.is_restored(session):
+                return False
+            self._adopted(session, by, "restore.released", {})
+        self._ring_soon()
+        return True
+
+    def _adopted(self, session: Session, by: Actor, action: str, after: dict[str, Any]) -> None:
+        identity.adopt(session, clock.now())
+        audit_log.record(session, by, action, object_type="database", after=after)
+
+    def _ring_soon(self) -> None:
+        while True:
+            with transaction(self._session) as session:
+                if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
+                    return
+
+    def _named(self, evidence: Iterable[Seen], found: Found) -> dict[MessageKeys, str]:
+        """Message-ID by what it says of its row. One key may stand for two rows: before the restore, and after."""
+        named = {}
+        for seen in evidence:
+            found.copies += 1
+            keys = message_ids.read(seen.message_id)
+            if keys is None:
+                found.foreign += 1
+                continue
+            named[keys] = seen.message_id
+            found.newest_key = max(found.newest_key, keys.pk)
+        return named
+
+    def _compare(self, session: Session, named: dict[MessageKeys, str], found: Found) -> None:
+        query = select(Notification.id, Notification.dedupe_key, Notification.status)
+        among = ledger.among(session, Notification.id, [keys.pk for keys in named])
+        rows = {
+            MessageKeys(pk, message_ids.digest_of(key)): status
+            for pk, key, status in session.execute(query.where(among))
+        }
+        for keys, message_id in named.items():
+            status = rows.get(keys)
+            if status is None:
+                found.unrecorded[keys.digest] = message_id
+            elif status in ledger.OPEN:
+                found.open[keys.pk] = f"<{message_id}>"
+            else:
+                found.known += 1
+
+    def _match_runs(self, session: Session, found: Found) -> None:
+        """Open rows of campaigns that owe again what went out under the key of a lost row."""
+        if not found.unrecorded:
+            return
+        for pk, key in _open_of_runs(session):
+            message_id = found.unrecorded.get(message_ids.digest_of(key))
+            if message_id is not None:
+                found.open[pk] = f"<{message_id}>"
+
+
+def _open_of_runs(session: Session) -> Iterator[tuple[int, str]]:
+    query = select(Notification.id, Notification.dedupe_key)
+    query = query.where(Notification.run_id.is_not(None), Notification.status.in_(ledger.OPEN))
+    after = 0
+    while True:
+        page = query.where(Notification.id > after).order_by(Notification.id).limit(CHUNK)
+        rows = session.execute(page).all()
+        yield from ((pk, key) for pk, key in rows)
+        if len(rows) < CHUNK:
+            return
+        after = rows[-1][0]
+
+
+def _note(session: Session, portion: Sequence[tuple[str, str]]) -> int:
+    there = unrecorded_among(session, [digest for digest, _ in portion])
+    now = clock.now()
+    rows = [
+        {"digest": digest, "message_id": message_id, "noted_at": now}
+        for digest, message_id in portion
+        if digest not in there
+    ]
+    if rows:
+        session.execute(insert(UnrecordedEmail), rows)
+    return len(rows)
+
+
+def _advance_keys(session: Session, newest_key: int) -> None:
+    """Let the next rows have keys that no lost row can have had."""
+    for model in KEYED:
+        newest = session.scalar(select(func.max(model.id))) or 0
+        if model is Notification:
+            newest = max(newest, newest_key)
+        _set_next_key(session, model.__tablename__, newest + KEY_GAP)
+
+
+def _set_next_key(session: Session, table: str, last: int) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        sequence = f"pg_get_serial_sequence('{table}', 'id')"
+        session.execute(text(f"SELECT setval({sequence}, greatest(:last, nextval({sequence})))"), {"last": last})
+    elif inspect(session.connection()).has_table("sqlite_sequence"):
+        # Tables with AUTOINCREMENT have a row there once they had one of their own.
+        statement = "UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :table"
+        session.execute(text(statement), {"last": last, "table": table})
+
+
+def _portions(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while portion := list(islice(rest, CHUNK)):
+        yield portion

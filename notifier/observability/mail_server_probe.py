@@ -1,0 +1,21 @@
+"""Does the mail server answer?"""
+
+import socket
+
+from notifier.config.settings import Settings
+from notifier.observability.healthcheck import Finding
+
+#: Seconds.
+TIMEOUT = 5
+
+
+def probe_mail_server(settings: Settings) -> Finding:
+    """Open a connection and wait for the first bytes of a greeting; nothing is sent."""
+    where = f"{settings.mail_server}:{settings.mail_port}"
+    try:
+        with socket.create_connection((settings.mail_server, settings.mail_port), timeout=TIMEOUT) as connection:
+            if not settings.mail_use_ssl and not connection.recv(3).startswith(b"220"):
+                return Finding("mail server", ok=False, detail=f"{where} does not greet as a mail server does")
+    except OSError as error:
+        return Finding("mail server", ok=False, detail=f"{where} does not answer: {error}")
+    return Finding("mail server", ok=True, detail=f"{where} answers")

@@ -1,0 +1,136 @@
+"""Daily totals: what came to rest, hour by hour, so that a chart of 90 days need not read the ledger.
+
+An hour is counted as a whole and may be counted again: whatever settled late, or was counted twice, comes right.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import and_, delete, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from notifier.database.transaction import transaction
+from notifier.models import FAILED, DailyTotal, Notification, Status
+
+HOUR = timedelta(hours=1)
+
+#: So long after its end an hour is still counted again: a long transaction may commit late.
+LATE = HOUR
+
+#: How far back the first count goes, and how long totals are kept.
+KEEP = timedelta(days=400)
+
+#: Counted in one transaction.
+HOURS_AT_ONCE = 24
+
+#: Of the charts, in the order in which they are stacked.
+SHOWN = (
+    Status.sent,
+    Status.failed,
+    Status.bounced,
+    Status.complained,
+    Status.suppressed,
+    Status.skipped,
+    Status.unknown,
+)
+
+_N = Notification
+#: These were sent once, in another hour perhaps.
+_AFTER_SENT = and_(text(FAILED), _N.status.in_((Status.bounced, Status.complained)))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What came to rest on one day (UTC)."""
+
+    day: date
+    mails: Counter[str]
+
+
+def roll_up(session: Callable[[], Session], now: datetime) -> int:
+    """Count the hours that may have changed, in short transactions. Returns how many were counted.
+
+    Of two at once, one leaves the counting to the other.
+    """
+    try:
+        return _roll_up(session, now)
+    except IntegrityError:
+        return 0
+
+
+def _roll_up(session: Callable[[], Session], now: datetime) -> int:
+    hour = _first_hour(session(), now)
+    session().rollback()
+    if hour is None:
+        return 0
+    counted = 0
+    while hour <= now:
+        with transaction(session) as current:
+            for _ in range(HOURS_AT_ONCE):
+                _count(current, hour)
+                counted += 1
+                hour += HOUR
+                if hour > now:
+                    break
+    with transaction(session) as current:
+        current.execute(delete(DailyTotal).where(DailyTotal.day < (now - KEEP).date()))
+    return counted
+
+
+def by_day(session: Session, *, days: int, now: datetime) -> list[Day]:
+    """The last `days` days with today, oldest first; days without mail are there too."""
+    first = now.astimezone(UTC).date() - timedelta(days=days - 1)
+    query = (
+        select(DailyTotal.day, DailyTotal.status, func.sum(DailyTotal.mails))
+        .where(DailyTotal.day >= first)
+        .group_by(DailyTotal.day, DailyTotal.status)
+    )
+    found: dict[date, Counter[str]] = {first + timedelta(days=number): Counter() for number in range(days)}
+    for day, status, mails in session.execute(query):
+        if day in found:
+            found[day][status] = int(mails)
+    return [Day(day, mails) for day, mails in found.items()]
+
+
+def total(days: Sequence[Day]) -> Counter[str]:
+    """All days together."""
+    return sum((each.mails for each in days), Counter())
+
+
+def _first_hour(session: Session, now: datetime) -> datetime | None:
+    last = session.execute(
+        select(DailyTotal.day, DailyTotal.hour).order_by(DailyTotal.day.desc(), DailyTotal.hour.desc()).limit(1)
+    ).one_or_none()
+    if last is not None:
+        counted = datetime(last.day.year, last.day.month, last.day.day, last.hour, tzinfo=UTC)
+        return min(counted, _floor(now)) - LATE
+    oldest = session.scalar(select(func.min(_N.settled_at)).where(_N.settled_at.is_not(None)))
+    return None if oldest is None else _floor(max(oldest, now - KEEP))
+
+
+def _count(session: Session, hour: datetime) -> None:
+    """Count the mails that came to rest in this hour, in the place of what was counted before."""
+    until = hour + HOUR
+    settled = and_(_N.settled_at >= hour, _N.settled_at < until)
+    # What bounced was sent before: that hour keeps it as sent. The words are those of a partial index.
+    was_sent = and_(_AFTER_SENT, _N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until)
+    found: Counter[str] = Counter()
+    for status, mails in session.execute(select(_N.status, func.count()).where(settled).group_by(_N.status)):
+        found[status] += mails
+    again = session.scalar(select(func.count()).select_from(_N).where(was_sent))
+    found[Status.sent] += again or 0
+    session.execute(delete(DailyTotal).where(DailyTotal.day == hour.date(), DailyTotal.hour == hour.hour))
+    # An hour without mail is a row too: it says up to where was counted.
+    rows = [
+        {"day": hour.date(), "hour": hour.hour, "status": str(name), "mails": mails}
+        for name, mails in found.items()
+        if mails or name == Status.sent
+    ]
+    session.execute(insert(DailyTotal), rows)
+
+
+def _floor(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

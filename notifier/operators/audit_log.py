@@ -1,0 +1,152 @@
+"""The audit log: who changed what, and who saw whose address.
+
+An entry about a change is written in the transaction of the change, or there is neither. No entry holds an address:
+operators and people are named by id, and the address that an entry is about by a keyed digest, so that all entries
+about an address are found by those who know it, and erasing a person leaves nothing to erase here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.models import AuditEntry, Operator
+from notifier.security.digests import keyed_digest
+from notifier.security.redaction import without_addresses
+
+#: How long entries are kept.
+KEEP = timedelta(days=365)
+
+#: Longer texts are cut: an entry tells what changed, it is no copy.
+MAX_TEXT = 500
+
+#: What is never written down, whatever a caller hands over.
+_SECRET = ("password", "secret", "token", "code_hash", "nonce")
+
+#: The entry that erasing a person leaves.
+ERASED = "person.erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something. `name` goes into the log and is no address: for operators see `operator`."""
+
+    name: str
+    operator_id: int | None = None
+    ip: str = ""
+    #: The operator's address, for pages and reasons of rows; never in the log.
+    address: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people read: the address, or the name of those who have none."""
+        return self.address or self.name
+
+
+COMMAND_LINE = Actor("command line")
+SYSTEM = Actor("notifier")
+
+
+def operator(known: Operator, ip: str = "") -> Actor:
+    """Return this operator, at the IP address `ip`."""
+    return Actor(f"operator {known.id}", known.id, ip, known.email)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The address that an entry is about, as a digest."""
+
+    digest: str
+
+    @classmethod
+    def address(cls, identity_key: str, keys: Sequence[str]) -> "About":
+        """Conceal an address with the newest of `keys`, which go from oldest to newest, as in SECRET_KEYS."""
+        return cls(_digest(identity_key, keys[-1]))
+
+
+def is_about(identity_key: str, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Build the condition for entries about this address, whichever of `keys` (SECRET_KEYS) was the newest then."""
+    return AuditEntry.person_digest.in_([_digest(identity_key, key) for key in keys])
+
+
+def _digest(identity_key: str, key: str) -> str:
+    return keyed_digest("notifier.audit", key, identity_key)
+
+
+def erased_at(session: Session, identity_key: str, keys: Sequence[str]) -> datetime | None:
+    """Return when this address was last erased; None if it never was, or longer ago than KEEP."""
+    return _newest(session, is_about(identity_key, keys))
+
+
+def erased_at_by_id(session: Session, user_id: int) -> datetime | None:
+    """Return when the person with this id was erased; None if they were not, or longer ago than KEEP."""
+    return _newest(session, (AuditEntry.object_type == "person") & (AuditEntry.object_id == str(user_id)))
+
+
+def _newest(session: Session, which: ColumnElement[bool]) -> datetime | None:
+    query = select(AuditEntry.at).where(which, AuditEntry.action == ERASED).order_by(AuditEntry.id.desc())
+    return session.scalar(query.limit(1))
+
+
+def addresses_of(session: Session, entries: Collection[AuditEntry]) -> dict[int, str]:
+    """Return the addresses that the operators of these entries have now, by their keys."""
+    pks = {entry.operator_id for entry in entries if entry.operator_id is not None}
+    operators = session.scalars(select(Operator).where(Operator.id.in_(pks))) if pks else ()
+    return {known.id: known.email for known in operators}
+
+
+def record(
+    session: Session,
+    by: Actor,
+    action: str,
+    *,
+    object_type: str = "",
+    object_id: object = "",
+    about: About | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down that `by` did `action` ("suppression.lifted") to an object. The caller commits both together.
+
+    `before` and `after` are plain values by field; those that are equal in both, and secrets, are left out, and
+    addresses in them are replaced. `about`: the address that it concerns.
+    """
+    old, new = dict(before or {}), dict(after or {})
+    same = {name for name in old if name in new and old[name] == new[name]}
+    session.add(
+        AuditEntry(
+            at=clock.now(),
+            operator_id=by.operator_id,
+            actor=without_addresses(by.name),
+            ip=by.ip,
+            action=action,
+            object_type=object_type,
+            object_id=without_addresses(str(object_id)),
+            person_digest=about.digest if about else None,
+            before=_plain(old, same),
+            after=_plain(new, same),
+        )
+    )
+
+
+def _plain(values: Mapping[str, Any], leave_out: set[str]) -> dict[str, Any]:
+    return {
+        without_addresses(name): _short(value)
+        for name, value in values.items()
+        if name not in leave_out and not any(word in name for word in _SECRET)
+    }
+
+
+def _short(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {without_addresses(str(name)): _short(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value[:100]]
+    text = without_addresses(str(value))
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,1 @@
+"""Templates compiled into constant bytes with holes."""

@@ -1,0 +1,153 @@
+"""Parts of a mail with holes: what is constant is in quoted-printable already, the rest is encoded for each mail.
+
+A soft line break stands before and after each hole, so that neither side needs to know how long the other
+is (RFC 2045 6.7): what is decoded is the same, and no line gets longer than 76 characters.
+"""
+
+from dataclasses import dataclass
+
+from markupsafe import escape
+
+from notifier.mail.mime import EncodedBody, quoted_lines, quoted_printable
+from notifier.rendering.compiled.marks import split, split_wrapped
+from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.wrap import wordwrap
+
+_SOFT = b"=\r\n"
+#: Ends each value while it is encoded: what comes before it is never the end of a line, so blanks stay
+#: as they are, and it keeps room for the `=` of a soft line break.
+_GUARD = "~"
+#: A line of its own between runs of lines that are wrapped and encoded together.
+_FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
+
+
+class Unfit(Exception):
+    """A value that the holes cannot take: this mail has to be rendered."""
+
+
+def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
+    """Each in quoted-printable, to stand between soft line breaks. Newlines in them become hard ones."""
+    between = f"{_GUARD}\r\n"
+    joined = between.join([*values, ""])
+    if escaped:
+        joined = escape(joined)
+    # All at once: that costs little more than encoding one of them.
+    encoded = quoted_lines(joined.encode()).split(between.encode())
+    encoded.pop()  # what follows the last guard
+    if len(encoded) != len(values):
+        raise Unfit("a value looks like several")
+    return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Text with values between its pieces."""
+
+    pieces: list[str]
+    numbers: list[int]
+
+    @classmethod
+    def of(cls, text: str) -> "Line":
+        """From text with marks."""
+        constants, numbers = split(text, escaped=False)
+        return cls([piece for constant in constants for piece in (constant, "")][:-1], numbers)
+
+    def fill(self, values: list[str]) -> str:
+        """The text."""
+        pieces = self.pieces.copy()
+        pieces[1::2] = [values[number] for number in self.numbers]
+        return "".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Encoded constants at even places and holes at the odd ones; `wanted[places[n]]` goes into hole n."""
+
+    parts: list[bytes]
+    wanted: list[int]
+    places: list[int]
+    escaped: bool
+
+    @classmethod
+    def of(cls, text: str, *, escaped: bool) -> "Segments":
+        """From text with marks."""
+        constants, numbers = split(text, escaped=escaped)
+        if not constants[-1]:
+            raise NotFlat("the part ends with a value, which may end with a blank")
+        *before, last = constants
+        parts = [_between_breaks(constant, first=not place) for place, constant in enumerate(before)]
+        parts.append((_SOFT if before else b"") + quoted_printable(last))
+        wanted = sorted(set(numbers))
+        return cls(_with_room(parts), wanted, [wanted.index(number) for number in numbers], escaped)
+
+    def fill(self, values: list[str]) -> bytes:
+        """The part."""
+        encoded = encode_values([values[number] for number in self.wanted], escaped=self.escaped)
+        parts = self.parts.copy()
+        parts[1::2] = [encoded[place] for place in self.places]
+        return b"".join(parts)
+
+
+def _between_breaks(constant: str, *, first: bool) -> bytes:
+    """Encoded, with the soft line breaks around it, but none where a line has just begun."""
+    encoded = quoted_printable(constant + _GUARD).removesuffix(_GUARD.encode())
+    if not first:
+        encoded = _SOFT + encoded
+    return encoded if not encoded or encoded.endswith(b"\r\n") else encoded + _SOFT
+
+
+def _with_room(parts: list[bytes]) -> list[bytes]:
+    return [piece for part in parts for piece in (part, b"")][:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """Text whose lines are wrapped: those with holes for each mail, the others beforehand."""
+
+    parts: list[bytes]
+    lines: Line
+    width: int
+
+    @classmethod
+    def of(cls, wrapped: str, width: int, after: str) -> "Wrapped":
+        """From text with marks, and the constant text that follows it."""
+        runs = _runs(wrapped)
+        if split(after, escaped=False)[1]:
+            raise NotFlat("what follows the wrapped text is not constant")
+        if not all(run.endswith("\n") for run in runs[1::2]) or not (runs[-1] or after.startswith("\n")):
+            raise NotFlat("the wrapped text ends with a value, which may be empty")
+        constants = [f"{wordwrap(run, width)}\n" if run else "" for run in runs[::2]]
+        # Wrapped text ends without a line end. A run with values has one, which is the first of `after`.
+        constants[-1] = constants[-1][:-1] + after if constants[-1] else after[1:]
+        parts = [quoted_printable(constant) for constant in constants]
+        return cls(_with_room(parts), Line.of(_FENCE.join([*runs[1::2], ""])), width)
+
+    def fill(self, values: list[str]) -> bytes:
+        """The part."""
+        parts = self.parts.copy()
+        text = wordwrap(self.lines.fill(values), self.width).replace("\n", "\r\n")
+        runs = quoted_lines(text.encode() + b"\r\n").split(_ENCODED_FENCE)
+        if len(runs) != len(parts) // 2 + 1:
+            raise Unfit("a value looks like a fence")
+        parts[1::2] = runs[:-1]
+        return b"".join(parts)
+
+
+def _runs(text: str) -> list[str]:
+    """Whole lines, by turns without holes and with them: the first and the last run have none."""
+    runs, holes = [""], False
+    for line in text.splitlines(keepends=True):
+        if bool(split(line, escaped=False)[1]) is not holes:
+            runs.append("")
+            holes = not holes
+        runs[-1] += line
+    return [*runs, ""] if holes else runs
+
+
+def text_form(text: str) -> Segments | Wrapped:
+    """The form of a text part with marks."""
+    found = split_wrapped(text)
+    form = Segments.of(text, escaped=False) if found is None else Wrapped.of(*found)
+    if not EncodedBody(b"".join(form.parts)).text().strip():
+        raise NotFlat("without its values the text is empty")
+    return form

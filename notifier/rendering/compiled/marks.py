@@ -1,0 +1,76 @@
+"""Marks that stand for values while a template is rendered once, to see where each value goes.
+
+A mark is text that survives being printed, joined and escaped, and refuses everything else, so that a
+template which does more with a value than we thought fails here and is rendered as ever.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from notifier.rendering.compiled.reading import NotFlat
+
+#: Constant text and, between each two, the number of the value that goes there.
+Split = tuple[list[str], list[int]]
+
+# From the last plane for private use, which no font maps and no template needs.
+_START, _END, _NUMBER, _COUNT = "\U0010f000", "\U0010f001", 0x10F100, 0x200
+_WRAP, _BEGIN, _STOP = "\U0010f002", "\U0010f003", "\U0010f004"
+_OURS = re.compile("[\U0010f000-\U0010f2ff]")
+_MARK = re.compile(f"{_START}([\U0010f100-\U0010f2ff])(&(?:amp;)*){_END}")
+_WRAPPED = re.compile(f"{_WRAP}([0-9]+){_BEGIN}([^{_WRAP}{_BEGIN}{_STOP}]*){_STOP}")
+_PLAIN, _ESCAPED = "&", "&amp;"
+
+
+class Mark(str):
+    """Stands for value `number`. True, as every value is for which a mark may stand where truth matters."""
+
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> "Mark":
+        """The ampersand shows how often the mark was escaped."""
+        if number >= _COUNT:
+            raise NotFlat("too many values")
+        return super().__new__(cls, f"{_START}{chr(_NUMBER + number)}{_PLAIN}{_END}")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "".join((self,))
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    def refuse(self: Mark, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotFlat(f"{name} of a value")
+
+    return refuse
+
+
+_NEEDED = {"__new__", "__str__", "__class__", "__init__", "__getattribute__", "__init_subclass__", "__subclasshook__"}
+for _name in set(dir(str)) - _NEEDED - {"__doc__", "__setattr__", "__delattr__"}:
+    setattr(Mark, _name, _refusal(_name))
+
+
+def mark_wrapped(text: str, width: int = 79, break_long_words: bool = False, break_on_hyphens: bool = False) -> str:
+    """In place of `wordwrap` while marks are about: shows what would be wrapped, and how wide."""
+    if break_long_words or break_on_hyphens:
+        raise NotFlat("words are broken")
+    return f"{_WRAP}{width}{_BEGIN}{text}{_STOP}"
+
+
+def split_wrapped(text: str) -> tuple[str, int, str] | None:
+    """What `mark_wrapped` got, the width and the text after it; None where it was not called."""
+    found = _WRAPPED.match(text)
+    return None if found is None else (found.group(2), int(found.group(1)), text[found.end() :])
+
+
+def split(text: str, *, escaped: bool) -> Split:
+    """`text` at its marks. Raises NotFlat where one is not escaped exactly as often as expected."""
+    pieces = _MARK.split(text)
+    constants, numbers, ampersands = pieces[::3], pieces[1::3], pieces[2::3]
+    if any(ampersand != (_ESCAPED if escaped else _PLAIN) for ampersand in ampersands):
+        raise NotFlat("a value is escaped otherwise than usual")
+    if any(_OURS.search(constant) or "\r" in constant for constant in constants):
+        raise NotFlat("a constant text has characters that are ours, or a carriage return")
+    return constants, [ord(number) - _NUMBER for number in numbers]

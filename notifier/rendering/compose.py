@@ -1,0 +1,142 @@
+"""From an owed notification to a Message: the kind's context, the templates, the headers."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from notifier import clock
+from notifier.config.settings import Settings
+from notifier.consent import preferences
+from notifier.content import Filled, lay_out
+from notifier.emails import EmailKind, Owed
+from notifier.emails.wording import reading, values
+from notifier.ledger import Claimed
+from notifier.mail import message_ids
+from notifier.mail.message import Message, subscription_headers, verp_sender
+from notifier.mail.mime import as_given
+from notifier.rendering.content_cache import Shelf
+from notifier.rendering.render import Rendered, Renderer
+
+PRODUCT = "Notifier"
+
+#: Where a mail shows what only a real person's mail has.
+PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
+
+
+class Composed(NamedTuple):
+    """A message and the version of the templates that made it."""
+
+    message: Message
+    template_version: str
+
+
+class Composer:
+    """Builds messages; touches neither database nor network."""
+
+    def __init__(
+        self, settings: Settings, renderer: Renderer, kinds: Mapping[str, EmailKind], shelf: Shelf | None = None
+    ) -> None:
+        """`settings` decide the sender, the bounce domain and the base of all links. `shelf`: edited words."""
+        self._settings = settings
+        self._renderer = renderer
+        self.kinds = kinds
+        self.shelf = shelf or Shelf(kinds)
+        self._sender_name, self._sender_address = settings.sender
+        self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
+        self._sender_domain = settings.sender_domain
+        self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
+        #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
+        self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
+
+    def message_id(self, row: Claimed) -> str:
+        """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
+        return self.message_id_of(row.id, row.dedupe_key)
+
+    def message_id_of(self, pk: int, dedupe_key: str) -> str:
+        """The same of a row that is known by its keys."""
+        return message_ids.make(pk, dedupe_key, self._sender_domain)
+
+    def compose(self, owed: Owed) -> Composed:
+        """Render the mail. Raises what a broken template raises, and WordsError."""
+        row = owed.notification
+        kind = self.kinds[row.kind]
+        common = self._common(owed)
+        known = common | kind.context(owed)
+        words = self.shelf.of(row)
+        if words is None:
+            rendered = self._renderer.render(kind.name, known)
+            return self._finished(owed, rendered, rendered.template_version, common["unsubscribe_url"])
+        filled = lay_out(words.draw(values(owed, known)), language=words.language)
+        rendered = self._renderer.render_worded(kind.name, filled, known)
+        digest = hashlib.sha256(f"{rendered.template_version}{words.words.digest}".encode()).hexdigest()
+        return self._finished(owed, rendered, f"w{row.words_id}-{digest[:8]}", common["unsubscribe_url"])
+
+    def known(self, owed: Owed, example: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the templates of this email get. `example` stands in for what the kind would know."""
+        own = self.kinds[owed.notification.kind].context(owed) if example is None else example
+        return {**self._common(owed), **own}
+
+    def draft(self, owed: Owed, known: Mapping[str, Any], filled: Filled, *, example: bool = False) -> Message:
+        """Build the email with words that are nobody's yet. `known`: see there; `example`: it is about nobody."""
+        placeholder = PLACEHOLDER if example else ""
+        rendered = self._renderer.render_worded(owed.notification.kind, filled, known, placeholder)
+        return self._finished(owed, rendered, "draft", known["unsubscribe_url"]).message
+
+    def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:
+        row = owed.notification
+        message = Message(
+            sender_name=self._sender_name,
+            sender_address=self._sender_address,
+            recipient=row.recipient,
+            recipient_name=owed.user.display_name,
+            subject=rendered.subject,
+            text=as_given(rendered, "text"),
+            html=as_given(rendered, "html"),
+            message_id=self.message_id(row),
+            date=clock.now(),
+            reply_to=self._reply_to or None,
+            reply_to_name=self._reply_to_name,
+            envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
+            headers=self._headers(row, unsubscribe_url),
+        )
+        return Composed(message, version)
+
+    def _common(self, owed: Owed) -> dict[str, str | None]:
+        kind = self.kinds[owed.notification.kind]
+        unsubscribe_url, preferences_url = _consent_links(owed, kind.category)
+        return {
+            "product": PRODUCT,
+            "public_url": owed.links.base,
+            "recipient_name": owed.user.display_name,
+            "locale": owed.user.locale,
+            **reading(kind.language),
+            "postal_address": self._settings.postal_address,
+            "category_reason": kind.because,
+            "unsubscribe_url": unsubscribe_url,
+            "preferences_url": preferences_url,
+        }
+
+    def _headers(self, row: Claimed, unsubscribe_url: str | None) -> tuple[tuple[str, str], ...]:
+        """Those of subscription mail; none where there is nothing to unsubscribe from."""
+        if unsubscribe_url is None:
+            return ()
+        campaign = row.campaign_id or 0
+        list_id = f"{row.kind.replace('_', '-')}-{campaign}.{self._sender_domain}"
+        return subscription_headers(unsubscribe_url, list_id, f"{campaign}:{row.kind}:notifier:{self._sender_id}")
+
+
+def _consent_links(owed: Owed, category: str) -> tuple[str, str] | tuple[None, None]:
+    """Unsubscribe and preferences, the same in every try; none in mail that nobody can refuse."""
+    if category not in preferences.REFUSABLE:
+        return None, None
+    row, user, links = owed.notification, owed.user, owed.links
+    unsubscribe = links.unsubscribe(
+        user_id=user.id,
+        identity_key=user.identity_key,
+        category=category,
+        notification_id=row.id,
+        issued_at=row.created_at,
+    )
+    return unsubscribe, links.preferences(
+        user_id=user.id, identity_key=user.identity_key, notification_id=row.id, issued_at=row.created_at
+    )

@@ -1,0 +1,131 @@
+"""Mails whose words are still being written: to look at, and to send to whoever writes them.
+
+Nothing here touches the ledger. The words are filled in by a process of its own, and the links open nothing.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from notifier import clock
+from notifier.content import Checked, Drawn, Filled, Words, WordsError, draw_aside, lay_out
+from notifier.content.schema import fit, shape_of
+from notifier.emails import Owed
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.wording import EXAMPLES, Example, offered, values
+from notifier.ledger import Claimed, Recipient
+from notifier.mail.message import Message, MessageError, build
+from notifier.observability import logs
+from notifier.rendering.compose import Composer
+from notifier.rendering.previews import PreviewError
+from notifier.security.links import Links
+from notifier.security.tokens import Signer
+from notifier.smtp.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+#: What a subject of a test begins with.
+TEST = "[Test]"
+
+
+class Drafts:
+    """Renders and sends them."""
+
+    def __init__(self, composer: Composer, base: str, hand_over: Callable[[Message], Outcome]) -> None:
+        """`base`: what links start with. They are signed with a key that nobody else has, so they open nothing."""
+        self._composer = composer
+        self._hand_over = hand_over
+        self._links = Links(base, Signer([secrets.token_hex(32)]))
+
+    def example(self, kind: CampaignKind, words: Words, person: Example = EXAMPLES[0]) -> Message:
+        """Build the email to somebody who does not exist. Raises WordsError."""
+        owed = self._owed(kind, person)
+        known = self._composer.known(owed, kind.offers)
+        (filled,) = _filled(kind, words, [values(owed, known)])
+        return self._composer.draft(owed, known, filled, example=True)
+
+    def check(self, kind: CampaignKind, words: Words, *, plain: bool = False) -> None:
+        """Raise WordsError for words that cannot be made for one of EXAMPLES, and say for whom.
+
+        `plain`: nothing new in them is more than text, so that no process of its own has to fill them in.
+        """
+        people = [self._owed(kind, person) for person in EXAMPLES]
+        contexts = [values(owed, self._composer.known(owed, kind.offers)) for owed in people]
+        for person, drawn in zip(EXAMPLES, _drawn(kind, words, contexts, plain=plain), strict=True):
+            try:
+                lay_out(drawn, language=words.read_in, strict=True)
+            except WordsError as error:
+                if person is EXAMPLES[0]:
+                    raise
+                text = error.message.replace("for this person", f"for {person.label}")
+                text = text if person.label in text else f"For {person.label}: {text}"
+                raise WordsError(text, error.line, error.field) from None
+
+    def _owed(self, kind: CampaignKind, person: Example) -> Owed:
+        user = Recipient(0, person.email, person.name, person.locale, person.timezone, clock.now(), "nonce")
+        row = Claimed(
+            id=0, claim=0, kind=kind.name, recipient=person.email, dedupe_key="example", params={}, on_unknown="never",
+            attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=user,
+        )  # fmt: skip
+        return Owed(row, user, self._links)
+
+    def of(self, session: Session, kind: CampaignKind, row: Claimed, words: Words) -> Message:
+        """The mail of a row that need not be in the ledger. Raises WordsError and PreviewError."""
+        if row.user is None:
+            raise PreviewError("The account is gone.")
+        try:
+            owed = Owed(row, row.user, self._links, kind.load(session, [row]).get(row.id))
+            why_not = kind.unwanted(owed)
+            if why_not is None:
+                known = self._composer.known(owed)
+                (filled,) = _filled(kind, words, [values(owed, known)])
+                return self._composer.draft(owed, known, filled)
+        except WordsError:
+            raise
+        except Exception as error:
+            # A kind that fails is what somebody who looks wants to know.
+            with logs.private(row.private):
+                log.warning("draft.failed", kind=kind.name, exc_info=error)
+            raise PreviewError(
+                f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
+            ) from error
+        raise PreviewError(f"This person would get no such mail now: {why_not}. Choose somebody else.")
+
+    def send(self, message: Message, address: str) -> Outcome:
+        """Send it to this address, marked as a test. No row, no count; every end that SMTP knows is an Outcome."""
+        domain = message.message_id.rpartition("@")[2]
+        marked = replace(
+            message,
+            recipient=address,
+            recipient_name="",
+            subject=f"{TEST} {message.subject}",
+            message_id=f"<t{secrets.token_hex(12)}@{domain}",
+        )
+        return self._hand_over(marked)
+
+
+def source_of(message: Message) -> str:
+    """The mail as it would go out, before a signature. Raises PreviewError."""
+    try:
+        return build(message).decode("utf-8", "replace").replace("\r\n", "\n")
+    except MessageError as error:
+        raise PreviewError(f"The mail cannot be built: {error}.") from None
+
+
+def _filled(kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]]) -> list[Filled]:
+    return [lay_out(drawn, language=words.read_in, strict=True) for drawn in _drawn(kind, words, contexts)]
+
+
+def _drawn(
+    kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
+) -> list[Drawn]:
+    names = offered(kind)
+    known = [fit(shape_of(names), context) for context in contexts]
+    if plain:
+        checked = Checked(words, names, content=kind.content)
+        return [checked.draw(context) for context in known]
+    return draw_aside(words, names, known, content=kind.content)

@@ -1,0 +1,197 @@
+"""Mails from `templates/emails/<kind>/{subject.txt,body.txt,body.html}` and the layouts in `_layout/`.
+
+Text is never escaped and HTML always is; data is never taken for a template; a name that the context
+does not have is an error. Everything slow (reading, inlining styles, compiling) happens once, and where the templates
+are plain enough, so does rendering: see `compiled`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import structlog
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
+
+from notifier.content import Filled
+from notifier.content.language import DEFAULT
+from notifier.emails.wording import reading
+from notifier.mail.mime import Body
+from notifier.rendering.compiled.kind import CompiledKind
+from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.content_templates import FOLDER, is_made, made
+from notifier.rendering.inline_css import inline_fragment, inline_page
+from notifier.rendering.wrap import wordwrap
+
+log = structlog.get_logger(__name__)
+
+LAYOUT = "_layout/base.html"
+#: Values that the Composer gives to all mails of a kind alike, or nearly so.
+SETTLED = frozenset({"product", "public_url", "locale", "postal_address", "category_reason"})
+_KIND = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """The words of one mail, and the version of the templates that they come from."""
+
+    subject: str
+    text: Body = Body()  # noqa: RUF009 - a descriptor, no default
+    html: Body = Body()  # noqa: RUF009 - a descriptor, no default
+    template_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    subject: Template
+    text: Template
+    html: Template
+    version: str
+    #: None where the templates are not plain enough.
+    quick: CompiledKind | None
+
+
+class Renderer:
+    """Renders mails from `template_folder`. One instance serves all threads of a process."""
+
+    def __init__(self, template_folder: Path | str, *, auto_reload: bool = False) -> None:
+        """`template_folder` is Flask's; mails are in `emails/` below it.
+
+        `auto_reload` looks at the files for every mail: for development.
+        """
+        self._folder = Path(template_folder) / "emails"
+        self._auto_reload = auto_reload
+        self._environment = _environment(self._folder)
+        self._compiled: dict[str, _Compiled] = {}
+
+    def render(self, kind: str, context: Mapping[str, object]) -> Rendered:
+        """The mail of this kind. The templates see `context`, and `subject` in both bodies.
+
+        Raises TemplateNotFound for an unknown kind, UndefinedError for a name that `context` does not
+        have, and TemplateSyntaxError for a template that cannot be compiled or inlined.
+        """
+        templates = self._templates(kind)
+        quick, version = templates.quick, templates.version
+        filled = quick.fill(context) if quick else None
+        if filled is not None:
+            subject, text, html = filled
+            return Rendered(subject=subject, text=text, html=html, template_version=version)
+        known = {**self._environment.globals, **context}
+        known["subject"] = title = " ".join(_text(templates.subject, known).split())
+        plain, page = _text(templates.text, known), _text(templates.html, known)
+        if quick is not None:
+            quick.learn(context, (title, plain, page))
+        return Rendered(subject=title, text=plain, html=page, template_version=version)
+
+    def render_worded(self, kind: str, words: Filled, context: Mapping[str, object], placeholder: str = "") -> Rendered:
+        """The mail of this kind with other words. `context` is as for `render`.
+
+        `placeholder`: there is no such context; this stands where the kind would show something of its own.
+        """
+        template_version = self.version(kind)
+        folder, part = (FOLDER, "body") if placeholder else (kind, "words")
+        known = {**self._environment.globals, **context, "words": words, "placeholder": placeholder}
+        known["subject"] = words.subject
+        # What the kind shows of its own, and the foot, are in the language of its files.
+        known |= {"own_lang": known["lang"], "own_dir": known["dir"]} | dict(reading(words.language))
+        plain, page = (
+            _text(self._environment.get_template(f"{folder}/{part}.{end}"), known) for end in ("txt", "html")
+        )
+        return Rendered(subject=words.subject, text=plain, html=page, template_version=template_version)
+
+    def version(self, kind: str) -> str:
+        """A short hash of all files that a mail of this kind is made from."""
+        return self._templates(kind).version
+
+    def kinds(self) -> list[str]:
+        """The kinds that have templates here."""
+        return sorted(path.parent.name for path in self._folder.glob("[a-z]*/subject.txt"))
+
+    def _templates(self, kind: str) -> _Compiled:
+        compiled = self._compiled.get(kind)
+        if compiled is None or (self._auto_reload and compiled.version != _version(self._folder, kind)):
+            if not _KIND.match(kind):
+                raise TemplateNotFound(kind)
+            compiled = self._compiled[kind] = self._compile(kind)
+        return compiled
+
+    def _compile(self, kind: str) -> _Compiled:
+        if self._auto_reload:
+            self._environment = _environment(self._folder)
+        get = self._environment.get_template
+        return _Compiled(
+            subject=get(f"{kind}/subject.txt"),
+            text=get(f"{kind}/body.txt"),
+            html=get(f"{kind}/body.html"),
+            version=_version(self._folder, kind),
+            quick=self._quick(kind),
+        )
+
+    def _quick(self, kind: str) -> CompiledKind | None:
+        try:
+            return CompiledKind(self._environment, kind, SETTLED)
+        except NotFlat as error:
+            log.debug("render.not_compiled", kind=kind, reason=str(error))
+            return None
+
+
+def _text(template: Template, known: dict[str, Any]) -> str:
+    """What `template.render` does, without copying globals and context for each template."""
+    return "".join(template.root_render_func(template.new_context(known, shared=True)))
+
+
+class _MailLoader(BaseLoader):
+    """Gives Jinja templates whose styles are inlined already."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = FileSystemLoader(folder)
+        # Reads tags exactly as they are written; never renders.
+        self._lexer = Environment(autoescape=True, keep_trailing_newline=True)
+        self._known: dict[str, tuple[str, str | None, None]] = {}
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
+        if template not in self._known:
+            self._known[template] = self._source(environment, template)
+        return self._known[template]
+
+    def _source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
+        def file(name: str) -> str:
+            return self._files.get_source(environment, name)[0]
+
+        def read(name: str) -> str:
+            return made(name, file, self._lexer) if is_made(name) else file(name)
+
+        if is_made(template):
+            source, filename = read(template), None
+        else:
+            source, filename, _ = self._files.get_source(environment, template)
+        if template.endswith(("/body.html", "/words.html")):
+            source = inline_page(template, read, self._lexer)
+        elif template.endswith(".html"):
+            source = inline_fragment(template, read, self._lexer, LAYOUT)
+        return source, filename, None
+
+
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=_MailLoader(folder),
+        autoescape=lambda name: bool(name and name.endswith(".html")),
+        undefined=StrictUndefined,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.filters["wordwrap"] = wordwrap
+    # Of kinds that say nothing else.
+    environment.globals |= reading(DEFAULT)
+    return environment
+
+
+def _version(folder: Path, kind: str) -> str:
+    digest = sha256()
+    for path in sorted(path for name in ("_layout", FOLDER, kind) for path in (folder / name).glob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder)}:{len(content)}:".encode() + content)
+    return digest.hexdigest()[:12]

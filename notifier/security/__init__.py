@@ -1,0 +1,1 @@
+"""Tokens, sealing, links, and who sends a request."""

@@ -1,0 +1,17 @@
+"""What `notifier check-dns` knows: would a receiver believe that our mail is ours?"""
+
+from notifier.sender_auth.checks import Signing, Subject, examine
+from notifier.sender_auth.lookup import DnsResolver, LookupFailed, Resolver, Unreachable
+from notifier.sender_auth.report import Level, Line
+
+__all__ = [
+    "DnsResolver",
+    "Level",
+    "Line",
+    "LookupFailed",
+    "Resolver",
+    "Signing",
+    "Subject",
+    "Unreachable",
+    "examine",
+]

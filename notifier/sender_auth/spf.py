@@ -1,0 +1,128 @@
+"""SPF (RFC 7208): is there exactly one record, does it end in a refusal, and can receivers afford to read it?"""
+
+import re
+from dataclasses import dataclass, field
+
+from notifier.sender_auth.lookup import LookupFailed, Resolver
+from notifier.sender_auth.report import Line, ok, warn, wrong
+
+#: RFC 7208 4.6.4: more lookups than this make the whole record void; the same for those that find nothing.
+MAX_LOOKUPS, MAX_VOID = 10, 2
+
+_TERM = re.compile(r"([-+~?]?)(all|include|a|mx|ptr|exists)(?::([^/\s]+))?(?:/\d{1,3})?(?://\d{1,3})?\Z", re.I)
+_IP_TERM = re.compile(r"[-+~?]?ip[46]:[0-9a-f.:]+(?:/\d{1,3})?\Z", re.I)
+_MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=(\S*)\Z", re.I)
+
+
+class _Broken(Exception):
+    """Receivers treat the record as an error (permerror, RFC 7208 2.6.7)."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What reading the record costs a receiver."""
+
+    lookups: int = 0
+    void: int = 0
+    #: Parts that cannot be followed from here: macros, and servers that failed.
+    unclear: list[str] = field(default_factory=list)
+
+    def pay(self) -> None:
+        self.lookups += 1
+        # Far beyond the limit the exact number is of no use; a loop of includes ends here.
+        if self.lookups > 3 * MAX_LOOKUPS:
+            raise _Broken(f"needs more than {3 * MAX_LOOKUPS} lookups (does it include itself?)")
+
+
+def check_spf(domain: str, resolver: Resolver) -> Line:
+    """The record of the envelope sender's domain. Raises LookupFailed where that cannot be asked for."""
+    name = f"SPF of {domain}"
+    budget = _Budget()
+    try:
+        record = _record(domain, resolver)
+        if record is None:
+            return wrong(
+                name, f'no record: publish a TXT record at {domain}, such as "v=spf1 include:<your relay> ~all"'
+            )
+        ending = _walk(record, domain, resolver, budget)
+    except _Broken as error:
+        return wrong(name, f"{error}; receivers take the record as an error")
+    return _judge(name, ending, budget, record)
+
+
+def _judge(name: str, ending: str, budget: _Budget, record: str) -> Line:
+    cost = f"{budget.lookups} of {MAX_LOOKUPS} lookups"
+    if budget.lookups > MAX_LOOKUPS:
+        return wrong(name, f"needs {cost}: receivers give up; name networks (ip4, ip6) in place of includes")
+    if ending not in {"-all", "~all"} and not (ending == "" and budget.unclear):
+        return wrong(name, f"ends in {ending or 'nothing'}, so anybody may send as you: end it in ~all or -all")
+    if budget.void > MAX_VOID:
+        return wrong(name, f"{budget.void} of its names do not exist ({MAX_VOID} may): remove them")
+    if budget.unclear:
+        return warn(
+            name,
+            f"ends in {ending or 'what could not be read'}; at least {cost}; not followed: {', '.join(budget.unclear)}",
+        )
+    if re.search(r"(?:^|\s)[-+~?]?ptr\b", record, re.I):
+        return warn(name, f"ends in {ending}, {cost}; it uses ptr, which many receivers ignore (RFC 7208 5.5)")
+    return ok(name, f"one record, ends in {ending}, {cost}; see that it names the servers that send")
+
+
+def _record(domain: str, resolver: Resolver) -> str | None:
+    records = [text for text in resolver.txt(domain) if re.match(r"v=spf1(?: |\Z)", text, re.I)]
+    if len(records) > 1:
+        raise _Broken(f"{domain} has {len(records)} SPF records: merge them into one")
+    return records[0] if records else None
+
+
+def _walk(record: str, domain: str, resolver: Resolver, budget: _Budget) -> str:
+    """Count what `record` costs; how it ends ("-all", ..., or "" where it says nothing of the others)."""
+    redirect = None
+    for term in record.split()[1:]:
+        modifier = _MODIFIER.match(term)
+        if modifier is not None:
+            redirect = modifier[2] if modifier[1].lower() == "redirect" else redirect
+            continue
+        match = _TERM.match(term)
+        if match is None and _IP_TERM.match(term) is None:
+            raise _Broken(f"{domain} has a term that does not exist: {term[:60]}")
+        if match is not None and match[2].lower() == "all":
+            return f"{match[1] or '+'}all"
+        if match is not None:
+            _follow(match[2].lower(), match[3], domain, resolver, budget)
+    return "" if redirect is None else _nested(redirect, resolver, budget)
+
+
+def _follow(mechanism: str, target: str | None, domain: str, resolver: Resolver, budget: _Budget) -> None:
+    """One mechanism that makes a receiver ask DNS."""
+    if mechanism == "include":
+        if target is None:
+            raise _Broken(f"{domain} has an include without a name")
+        _nested(target, resolver, budget)
+        return
+    budget.pay()
+    name = target or domain
+    if "%" in name or mechanism in {"ptr", "exists"}:
+        return  # its answer depends on the mail; it was counted
+    try:
+        found = resolver.mx(name) if mechanism == "mx" else resolver.addresses(name)
+    except LookupFailed:
+        budget.unclear.append(name)
+    else:
+        budget.void += not found
+
+
+def _nested(target: str, resolver: Resolver, budget: _Budget) -> str:
+    """Another domain's record: include or redirect."""
+    budget.pay()
+    if "%" in target:
+        budget.unclear.append(target)
+        return ""
+    try:
+        record = _record(target, resolver)
+    except LookupFailed:
+        budget.unclear.append(target)
+        return ""
+    if record is None:
+        raise _Broken(f"{target} is included and has no SPF record")
+    return _walk(record, target, resolver, budget)

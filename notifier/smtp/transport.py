@@ -1,0 +1,225 @@
+"""The way out of this process: keeps connections, lends them, replaces the stale ones."""
+
+import logging
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
+from time import monotonic
+
+from notifier.config.settings import Settings
+from notifier.smtp.dialogue import Envelope, converse
+from notifier.smtp.envelope import Later
+from notifier.smtp.loop import send_all
+from notifier.smtp.outcome import Outcome, Phase
+from notifier.smtp.session import Endpoint, Session, close_session, open_session
+from notifier.smtp.wire import Wire
+
+log = logging.getLogger(__name__)
+_transports: "weakref.WeakSet[Transport]" = weakref.WeakSet()
+
+
+def _ignore(*_: object) -> None:
+    """The hook of those who keep no journal."""
+
+
+class Transport:
+    """Connections to one mail server, shared by the threads of one process.
+
+    `on_begin(key)` runs right before a body's first byte goes out; an OSError of it stops that mail
+    (RETRY). `on_reply(key, outcome)` runs as soon as an outcome is known; an OSError of it is logged,
+    the outcome stands. `on_tick()` runs often during a batch, and may say by when it must have ended
+    (`loop.Lender.ticked`). All run in the sending thread.
+    """
+
+    def __init__(
+        self,
+        to: Settings | Endpoint,
+        *,
+        connections: int = 10,
+        max_idle: float = 30.0,
+        max_mails: int = 1000,
+        sign: Callable[[bytes], bytes] | None = None,
+        on_begin: Callable[[int], None] = _ignore,
+        on_reply: Callable[[int, Outcome], None] = _ignore,
+        on_tick: Callable[[], float | None] = _ignore,
+    ) -> None:
+        """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
+
+        to: the server, or the settings that describe one. sign: what adds a signature to a mail's bytes.
+        connections: how many a batch may use, and how many are kept. max_idle: seconds that an unused
+        one is kept. max_mails: transactions after which one is replaced.
+        """
+        self.endpoint = to if isinstance(to, Endpoint) else Endpoint.from_settings(to)
+        self.connections = connections
+        self._max_idle = max_idle
+        self._max_mails = max_mails
+        self._sign = sign
+        self._on_begin = on_begin
+        self._on_reply = on_reply
+        self._on_tick = on_tick
+        self._idle: list[Wire] = []
+        self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
+        self._lock = Lock()
+        _transports.add(self)
+
+    def send(self, envelope: Envelope) -> Outcome:
+        """Hand over one mail; blocks for MAIL_TIMEOUT_TOTAL at most. Never raises for what a server does."""
+        deadline = monotonic() + self.endpoint.total
+        work = _One(self, self._signed(envelope))
+        if (kept := self.take()) is not None:
+            self._converse(kept, work, deadline)
+        if work.outcome is None:
+            # No connection, or a stale one: a fresh one, at once and only once (RFC 5321, 3.8).
+            fresh = self.new_wire()
+            refused = self._open(fresh, deadline)
+            if refused is None:
+                self._converse(fresh, work, deadline)
+            else:
+                work.settle(envelope, refused)
+        assert work.outcome is not None
+        return work.outcome
+
+    def send_batch(
+        self, envelopes: Iterable[Envelope | Later], *, budget: float | None = None
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Hand over many mails on up to `connections` connections; yields (key, outcome) as they come.
+
+        See `loop.send_all`. `budget` (seconds, default MAIL_TIMEOUT_TOTAL): when all must have ended.
+        """
+        if self._sign is not None:
+            envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)
+        return send_all(self, envelopes, self.endpoint.total if budget is None else budget)
+
+    def close(self) -> None:
+        """Say QUIT on all idle connections; takes MAIL_TIMEOUT_QUIT in all at most. Can be used again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        deadline = monotonic() + self.endpoint.timeouts[Phase.QUIT]
+        for wire in idle:
+            self._quit(wire, deadline)
+
+    # --- for the loop ----------------------------------------------------------------------------
+
+    def take(self) -> Wire | None:
+        """An idle connection that looks alive, None where there is none."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                wire = self._idle.pop()
+            if monotonic() - wire.idle_since <= self._max_idle and not wire.is_stale():
+                return wire
+            wire.close()
+
+    def new_wire(self) -> Wire:
+        """A connection that is not open yet."""
+        wire = Wire(self.endpoint)
+        self._wires.add(wire)
+        return wire
+
+    def keep(self, wire: Wire) -> bool:
+        """Take back a connection that works; False: it is one too many or has served its time, say QUIT."""
+        assert wire.session is not None
+        with self._lock:
+            room = len(self._idle) < self.connections and not self.is_spent(wire.session)
+            if room:
+                self._idle.append(wire)
+        return room
+
+    def is_spent(self, session: Session) -> bool:
+        """Whether the session has carried its share of mails."""
+        return session.used >= self._max_mails
+
+    def begun(self, envelope: Envelope) -> None:
+        """The body is about to go out."""
+        self._on_begin(envelope.key)
+
+    def settled(self, envelope: Envelope, outcome: Outcome) -> None:
+        """The outcome is known."""
+        try:
+            self._on_reply(envelope.key, outcome)
+        except OSError:
+            log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
+
+    def ticked(self) -> float | None:
+        """Time passes, in a batch; it may be told to end."""
+        return self._on_tick()
+
+    def _signed(self, envelope: Envelope) -> Envelope:
+        # Here and not where mails are built: only now it is known which way they take.
+        return envelope if self._sign is None else envelope._replace(data=self._sign(envelope.data), ready=False)
+
+    # --- one connection --------------------------------------------------------------------------
+
+    def _open(self, wire: Wire, deadline: float) -> Outcome | None:
+        """Open a session; the outcome for all who wanted it where that is refused."""
+        try:
+            result = wire.run(open_session(wire, self.endpoint), deadline)
+        except BaseException:
+            wire.close()
+            raise
+        if isinstance(result, Session):
+            wire.session = result
+            return None
+        wire.close()
+        return result
+
+    def _converse(self, wire: Wire, work: "_One", deadline: float) -> None:
+        assert wire.session is not None
+        try:
+            wire.run(converse(wire, wire.session, work), deadline)
+        except BaseException:
+            # A signal's exception in the middle: what the server knows is unclear, so never reuse it.
+            wire.close()
+            raise
+        if wire.session.broken or wire.socket is None:
+            wire.close()
+        elif not self.keep(wire):
+            self._quit(wire, monotonic() + self.endpoint.total)
+
+    def _quit(self, wire: Wire, deadline: float) -> None:
+        try:
+            wire.run(close_session(wire), deadline)
+        finally:
+            wire.close()
+
+    def _forget(self) -> None:
+        """In a forked child: the connections are the parent's. Only our copies of them are closed."""
+        self._lock = Lock()
+        self._idle.clear()
+        for wire in list(self._wires):
+            wire.abandon()
+
+
+class _One:
+    """The work of `send`: a single mail."""
+
+    deep = False
+
+    def __init__(self, transport: Transport, envelope: Envelope) -> None:
+        self.outcome: Outcome | None = None
+        self._transport = transport
+        self._waiting: Envelope | None = envelope
+
+    def take(self, session: Session) -> Envelope | None:
+        envelope, self._waiting = self._waiting, None
+        return envelope
+
+    def give_back(self, envelope: Envelope) -> None:
+        self._waiting = envelope
+
+    def begin(self, envelope: Envelope) -> None:
+        self._transport.begun(envelope)
+
+    def settle(self, envelope: Envelope, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._transport.settled(envelope, outcome)
+
+
+def _forget_all() -> None:
+    for transport in list(_transports):
+        transport._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
