@@ -170,8 +170,8 @@ def _in_words(wishes: dict[str, Wish]) -> str:
         if wishes[category].wanted
     ]
     if not wanted:
-        return "Saved. You get none of these mails any more."
-    return f"Saved. You get {', '.join(wanted)}."
+        return "Saved. You'll no longer get any of these emails."
+    return f"Saved. You'll get {', '.join(wanted)}."
 
 
 def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **values: object) -> Answer:
