@@ -83,7 +83,7 @@ def test_a_weekly_reminder_is_made_by_choosing(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_people(3, created_at=NOON - timedelta(days=6), verified_at=None)
     page = here.get(f"{NEW}?kind=verification_reminder").text
-    assert "Steps: days after signing up" in page
+    assert "Days after sign-up" in page
     assert here.send(NEW, REMINDER).location == "/admin/campaigns/1/"
     made = stored(app)
     assert (made.cron, made.zone, made.settings) == (
