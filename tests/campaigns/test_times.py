@@ -218,7 +218,7 @@ def test_it_goes_when_the_operator_says_so(run: Run, app: Flask, option: str) ->
     due = {zone: due_of(pk)[0] for zone, pk in people.items()}
     if option == "--now":
         assert set(due.values()) == {NOON}
-        assert planned["when"] == "now, to everybody at once"
+        assert planned["when"] == "now, to everyone at once"
         assert run_row(found.id).deadline == NOON + 3 * DAY
     else:
         assert {at.astimezone(ZoneInfo(zone)).strftime("%d %H:%M") for zone, at in due.items()} == {"21 10:00"}

@@ -149,7 +149,7 @@ def test_people_in_words(names: str, people: int, who: str) -> None:
         (line("friend_request", "Ada", "Bo"), "Ada and Bo sent you friend requests"),
         (line("poke"), "Ada was active on “Night train”"),
         (line("poke", "Ada", "Bo"), "Ada and Bo were active on “Night train”"),
-        (line("like", ""), "Somebody liked “Night train”"),
+        (line("like", ""), "Someone liked “Night train”"),
     ],
 )
 def test_sentences(one: Line, sentence: str) -> None:

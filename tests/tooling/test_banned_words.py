@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("templates/web", "templates/emails", "notifier/dev/inbox/templates")
+FOLDERS = ("templates/admin", "templates/emails", "templates/web", "notifier/dev/inbox/templates")
 BANNED = re.compile(
     r"\b(nobody|somebody|whoever|whatever|the reader|for good|on the clocks of|rung|the bell"
     # "Mail" stands in fixed terms only.
