@@ -15,7 +15,7 @@ from notifier.cli.main import build
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 
 
 def never() -> Flask:
@@ -72,6 +72,6 @@ def test_links_between_pages_lead_somewhere(name: str) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the addresses of a page's headings, as forges make them: lower case, hyphens for spaces, no other signs."""
+    """Return the addresses of a page's headings, as forges make them: lower case, hyphens for spaces."""
     headings = re.findall(r"(?m)^#+ (.*)$", page.read_text())
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
