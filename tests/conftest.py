@@ -27,6 +27,7 @@ from notifier.models import User
 from notifier.observability import logs
 from tests.support import quick, rabbitmq
 from tests.support.inline import handle_requests
+from tests.support.long import is_long
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.servers import ValkeyServer
@@ -67,8 +68,12 @@ structlog.configure(
 DEAR = ("e2e", "tasks", "smtp", "admin")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Dear folders first; all else in its order (`--no-loadscope-reorder` keeps it)."""
+    """Mark what takes long. Dear folders first; all else in its order (`--no-loadscope-reorder` keeps it)."""
+    for item in items:
+        if is_long(item):
+            item.add_marker("long")
     ranks = {folder: rank for rank, folder in enumerate(DEAR)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 

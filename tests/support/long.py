@@ -1,0 +1,44 @@
+"""Which tests take long: `./run check` and CI run them, `./run test` leaves them out.
+
+What they hold is held in short by others; they add real processes that are killed, a browser's whole day, RabbitMQ, and
+years of schedules.
+"""
+
+import pytest
+
+#: Beginnings of ids.
+LONG = (
+    "tests/admin/test_broken_texts.py",
+    "tests/admin/test_hostile_queries.py",
+    "tests/admin/test_prefix_browser.py",
+    "tests/admin/test_words_frame.py",
+    "tests/campaigns/test_expand_killed.py",
+    "tests/campaigns/test_prompt_digests.py",
+    "tests/delivery/test_maker_dies.py",
+    "tests/e2e/test_broken_requests.py",
+    "tests/e2e/test_broker_away.py",
+    "tests/e2e/test_canary.py",
+    "tests/e2e/test_day.py",
+    "tests/e2e/test_slow_connections.py",
+    "tests/emails/test_digest_tiling.py",
+    "tests/explain/test_simulate.py",
+    "tests/explain/test_why.py",
+    "tests/tasks/test_beat.py",
+    "tests/tasks/test_killed_worker.py",
+    "tests/tasks/test_pgbouncer.py",
+    "tests/tasks/test_pump.py",
+    "tests/tasks/test_stop.py",
+    "tests/tooling/test_patterns.py",
+)
+
+#: The fixture of RabbitMQ's node, and its name in the id of a test for several brokers.
+RABBIT, RABBITMQ = "rabbit", "rabbitmq"
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Return whether `./run test` leaves this test out."""
+    return (
+        item.nodeid.startswith(LONG)
+        or RABBIT in getattr(item, "fixturenames", ())
+        or RABBITMQ in item.nodeid.partition("[")[2]
+    )
