@@ -66,7 +66,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
     assert (stored().audience, stored().zone) == ({}, "Asia/Tokyo")
     late = run("campaign", "edit", "news", "--version", "1", "--set", "title=x")
     assert late.exit_code == 1
-    assert "changed by somebody else" in late.output
+    assert "changed by another operator" in late.output
 
     assert run("campaign", "run", "news", "--now").output == "Run 1 was handed to the workers.\n"
     expand(1)
