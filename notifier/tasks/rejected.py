@@ -44,9 +44,9 @@ class Record:
         return cls(clock.now().isoformat(), queue, task_of(message), reason, size_of(message))
 
     @classmethod
-    def of_entry(cls, queue: str, size: int) -> Self:
-        """The record of an entry of a queue in Redis that is not a message at all."""
-        return cls(clock.now().isoformat(), queue, "", "it is not a message", size)
+    def of_entry(cls, queue: str, size: int, reason: str = "it is not a message") -> Self:
+        """The record of an entry of a queue in Redis that is not a message at all, or that no consumer could take."""
+        return cls(clock.now().isoformat(), queue, "", reason, size)
 
 
 def log_it(record: Record) -> None:
