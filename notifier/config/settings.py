@@ -33,7 +33,6 @@ from notifier.config.types import (
     SecretKeys,
     WebAddress,
 )
-from notifier.config.url_options import verified
 from notifier.mail.mailboxes import Mailbox, parse_mailbox
 
 Seconds = Annotated[float, Unit("seconds")]
@@ -205,8 +204,8 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """What Celery talks to: `CELERY_BROKER_URL`, else `REDIS_URL`, with a certificate that is verified."""
-        return verified(self.celery_broker_url or self.redis_url)
+        """What Celery talks to: `CELERY_BROKER_URL`, else `REDIS_URL`."""
+        return self.celery_broker_url or self.redis_url
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -6,7 +6,7 @@ Drivers check most of them at the first connection only, some never, and redis-p
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl
 
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import make_conninfo
@@ -96,14 +96,6 @@ REDIS: dict[str, Value] = {
 def options_of(parts: SplitResult) -> list[tuple[str, str]]:
     """Return the options of a URL in their order, also those without a value."""
     return parse_qsl(parts.query, keep_blank_values=True)
-
-
-def verified(url: str) -> str:
-    """Return a broker's URL that asks for a verified certificate: over rediss, kombu verifies none by default."""
-    parts = urlsplit(url)
-    if parts.scheme != "rediss" or "ssl_cert_reqs" in dict(options_of(parts)):
-        return url
-    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, "ssl_cert_reqs=required")))))
 
 
 def check_redis(parts: SplitResult) -> None:

@@ -5,7 +5,6 @@ from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
-from celery import Celery
 from sqlalchemy import make_url
 
 from notifier.config.loading import load_settings, make_development_key
@@ -210,17 +209,3 @@ def test_a_broker_without_a_password_can_be_allowed(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("domain", ["test.acme.com", "myexample.com", "example.com.au", "localhost.acme.dev"])
 def test_a_domain_that_only_looks_reserved_may_send(monkeypatch: pytest.MonkeyPatch, domain: str) -> None:
     assert load(monkeypatch, MAIL_DEFAULT_SENDER=f"hello@{domain}").sender_domain == domain
-
-
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-@pytest.mark.parametrize(
-    ("options", "verify"),
-    [("", "CERT_REQUIRED"), ("?ssl_cert_reqs=optional", "CERT_OPTIONAL"), ("?ssl_ca_certs=/ca.pem", "CERT_REQUIRED")],
-)
-def test_workers_verify_the_certificate_of_a_broker(
-    monkeypatch: pytest.MonkeyPatch, name: str, options: str, verify: str
-) -> None:
-    """Celery's driver verifies none unless the URL says so."""
-    settings = load(monkeypatch, **{name: f"rediss://:a-password@broker/0{options}"})
-    connection = Celery(broker=settings.broker_url).connection_for_write()
-    assert connection.ssl["ssl_cert_reqs"].name == verify
