@@ -1,1 +1,3 @@
-"""notifier: the mails that a web application owes its users, each a ledger row first."""
+"""Notifier: the emails that a web application sends its users, each a ledger row first."""
+
+__version__ = "0.1.0"

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from flask import Flask
 
+from notifier import __version__
 from notifier.cli.alive import alive
 from notifier.cli.audit import audit_, repair_
 from notifier.cli.campaign import campaign
@@ -39,9 +40,10 @@ def build(create_app: Callable[[], Flask]) -> click.Group:
     """The command, for applications made by `create_app`; made only where a command needs one."""
 
     @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.version_option(__version__, prog_name="notifier", message="%(prog)s %(version)s")
     @click.pass_context
     def cli(context: click.Context) -> None:
-        """Email and lifecycle notifications: every mail is a ledger row first."""
+        """Email and lifecycle notifications: every email is a ledger row first."""
         context.obj = cache(create_app)
 
     explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)

@@ -30,7 +30,7 @@ def erase(app: Flask, address: str, yes: bool) -> None:
     """
     settings: Settings = app.extensions["notifier.settings"]
     try:
-        identity_key = parse_address(address, allow_smtputf8=settings.mail_smtputf8).identity_key
+        identity_key = parse_address(address, **app.config["ADDRESSES"]).identity_key
         if not yes:
             click.confirm(f"Erase everything about {address}? This cannot be undone", abort=True)
         before = erasure.erase_address(db.session(), identity_key, keys=settings.secret_keys, by=COMMAND_LINE)

@@ -118,7 +118,7 @@ def check_postgres(url: URL) -> None:
     options = [(name, value) for name, values in url.normalized_query.items() for value in values]
     _check("Postgres", options, known, POSTGRES, several={"host", "port"})
     try:
-        _, arguments = PGDialect_psycopg().create_connect_args(url)
+        _, arguments = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call]
         make_conninfo(**{name: value for name, value in arguments.items() if name in known})
     except (ArgumentError, ProgrammingError, UnicodeEncodeError):
         # Their texts quote values, and one may be a password.

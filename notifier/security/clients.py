@@ -15,16 +15,22 @@ UNKNOWN = "unknown"
 #: An IPv6 customer has a /64 for one device and, as a rule, a /48 or /56 in all (RFC 6177).
 CLIENT_BITS, NETWORK_BITS = {4: 32, 6: 64}, {4: 24, 6: 48}
 
-_IPV4_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}\Z")
-_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%A-Za-z]{2,60})\](?::\d{1,5})?\Z")
+#: A port may be missing behind its colon, hidden or nonsense: the address is what counts.
+_IPV4_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):[\w.-]{0,20}\Z")
+_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%A-Za-z]{2,60})\](?::[\w.-]{0,20})?\Z")
+#: As the Forwarded header has it: `for="[2001:db8::1]:4711"`.
+_FOR = re.compile(r"for\s{0,5}=\s{0,5}", re.IGNORECASE)
 _LONGEST = 80
 
 
 def parse_client(text: str | None) -> IPv4Address | IPv6Address | None:
-    """Return the address in `text`: bare, with a port, in brackets, or mapped from IPv4. None if there is none."""
+    """Return the address in `text`: bare, with a port, in brackets, quoted, or mapped from IPv4. None without one."""
     if not text or len(text) > _LONGEST:
         return None
     text = text.strip()
+    if found := _FOR.match(text):
+        text = text[found.end() :]
+    text = text.strip("\"' ")
     found = _IPV4_PORT.match(text) or _BRACKETS.match(text)
     try:
         address = ip_address((found[1] if found else text).partition("%")[0])

@@ -6,12 +6,16 @@ from urllib.parse import quote, quote_plus
 
 ADDRESS, TOKEN, PRIVATE = "<address>", "<token>", "<private>"
 
-_STOP = r"""\s<>,;:()\[\]"'/?&@"""
-#: Quoted local parts (RFC 5321, section 4.1.2) and all others; the @ may be percent-encoded, as in a link. A run of
+_STOP = r"""\s<>,;:()\[\]"/?&@\uff20"""
+#: The @ may be written as it stands in links, in links within links, in JSON, and in full width.
+_AT = r"(?:@|\uff20|%(?:25){0,3}40|\\u0040)"
+#: Quoted local parts (RFC 5321, section 4.1.2) and all others; domains and, in brackets, addresses of hosts. A run of
 #: characters is read from its beginning only and never given back, so that the time grows with the text alone.
 _ADDRESS = re.compile(
-    rf"""(?:"[^"]{{1,64}}+"|(?:(?<![^{_STOP}=])|(?<=%40))(?:[^{_STOP}=%]|%(?!40))++)(?:@|%40)([^{_STOP}]++)"""
+    rf"""(?:"[^"]{{1,64}}+"|(?:(?<![^{_STOP}=])|(?<=40))(?:(?!{_AT})[^{_STOP}=])++){_AT}"""
+    rf"""([^{_STOP}']++|\[[0-9A-Za-z:.]{{1,60}}\])"""
 )
+_MAY_HOLD = re.compile(_AT)
 #: payload . timestamp . signature of 32 bytes, see `tokens`; with the dots percent-encoded, too.
 _TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{8,}+(?:\.|%2E)[A-Za-z0-9_-]{1,11}(?:\.|%2E)[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -21,7 +25,7 @@ SHORTEST = 3
 
 def without_addresses(text: str) -> str:
     """Return `text` with `<address>` in place of everything that may be an email address."""
-    return _ADDRESS.sub(ADDRESS, text) if "@" in text or "%40" in text else text
+    return _ADDRESS.sub(ADDRESS, text) if _MAY_HOLD.search(text) else text
 
 
 def redacted(text: str, private: Iterable[str] = ()) -> str:
@@ -31,7 +35,7 @@ def redacted(text: str, private: Iterable[str] = ()) -> str:
         for form in dict.fromkeys((value, quote(value), quote_plus(value))):
             if len(form) >= SHORTEST and form in text:
                 text = _word(form).sub(PRIVATE, text)
-    if "@" in text or "%40" in text:
+    if _MAY_HOLD.search(text):
         text = _ADDRESS.sub(_full, text)
     return _TOKEN.sub(TOKEN, text)
 
@@ -39,6 +43,8 @@ def redacted(text: str, private: Iterable[str] = ()) -> str:
 def _full(found: re.Match[str]) -> str:
     """Replace an address at a domain with a dot. Without one it may be the name of a worker, as in celery@host."""
     domain = found[1]
+    if domain.startswith("["):
+        return ADDRESS
     end = next((place for place in range(len(domain), 0, -1) if domain[place - 1].isalpha()), 0)
     return ADDRESS + domain[end:] if "." in domain[1:end] else found[0]
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from notifier.extensions import limiter
 from notifier.mail.addresses import AddressError, abuse_key, parse_address
@@ -24,7 +24,7 @@ def typed_address() -> str:
     """A digest of the address in the form, without its tag and dots; addresses never reach Redis."""
     text = request.form.get("email", "")[:1000]
     try:
-        key = abuse_key(parse_address(text))
+        key = abuse_key(parse_address(text, **current_app.config["ADDRESSES"]))
     except AddressError:
         key = f"{clients.client()} {text}"  # what is no address is nobody else's
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 import structlog
 from flask import Flask, abort, g, request
@@ -52,6 +52,7 @@ def init_app(app: Flask, public_url: str) -> None:
     app.before_request(_start_clock)
     app.before_request(_refuse_undecodable_forms)
     app.after_request(partial(_harden, HEADERS | extra))
+    app.after_request(_lead_to_ourselves)
     app.after_request(_record)
 
 
@@ -72,7 +73,7 @@ def accept_ipv6(app: "WSGIApplication", own: IPv4Address | IPv6Address) -> "WSGI
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         found = _IPV6_HOST.match(environ.get("HTTP_HOST", ""))
         if found and parse_client(found[1]) == own:
-            environ["HTTP_HOST"] = "localhost"  # which is always trusted; no link is built from it
+            environ["HTTP_HOST"] = "localhost"  # which is always trusted; redirects are paths
         return app(environ, start_response)
 
     return answer
@@ -92,6 +93,16 @@ def _refuse_undecodable_forms() -> None:
             unquote_to_bytes(request.get_data(cache=True)).decode()
         except UnicodeDecodeError:
             abort(400)
+
+
+def _lead_to_ourselves(response: Response) -> Response:
+    """Make a redirect to ourselves a path: Werkzeug builds it from the Host and the scheme that the request names."""
+    target = response.location
+    if target is not None:
+        parts = urlsplit(target)
+        if parts.netloc == request.host:
+            response.location = urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, parts.fragment))
+    return response
 
 
 def _harden(headers: dict[str, str], response: Response) -> Response:

@@ -90,3 +90,11 @@ def test_a_viewer_exports_nothing(app: Flask, desk: Callable[..., Desk], name: s
     answer = desk(Role.viewer).get(f"/admin/{name}/export.csv")
     assert answer.status_code == 403
     assert "example.com," not in answer.text
+
+
+@pytest.mark.parametrize("unseen", ["\ufeff", "\u200b", "\u202e", "\xad", "\x01", "\x1b", "\x7f", "\u180e", "\u2060"])
+@pytest.mark.parametrize("before", ["", "a;", "a\uff1b", "a|"])
+def test_a_character_that_is_not_seen_hides_no_formula(before: str, unseen: str) -> None:
+    shown = exports.cell(f"{before}{unseen}=1+1")
+    assert shown.startswith("'")
+    assert before == "" or "'=" in shown

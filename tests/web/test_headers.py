@@ -169,3 +169,20 @@ def test_bytes_that_are_no_text_are_refused(visitor: Visitor) -> None:
         content_type="application/x-www-form-urlencoded",
     )
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_HOST": "notifier.test:1337"},
+        {"wsgi.url_scheme": "http"},
+        {"wsgi.url_scheme": "javascript"},
+        {"HTTP_HOST": "127.0.0.1"},
+    ],
+)
+def test_a_redirect_to_ourselves_is_a_path(app: Flask, environ: dict[str, str]) -> None:
+    """Werkzeug would build it from what the request claims about the host and the scheme."""
+    for path, target in (("/admin", "/admin/"), ("/admin//people/?id=1", "/admin/people/?id=1")):
+        answer = app.test_client().get(path, environ_overrides=environ)
+        assert answer.status_code == 308
+        assert answer.headers["Location"] == target

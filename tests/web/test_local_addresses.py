@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import select
 
+from notifier.cli.main import build
 from notifier.config.settings import ConfigError, Settings
 from notifier.delivery.staging import Deliver, Staging
 from notifier.extensions import db
@@ -100,3 +102,12 @@ def test_staging_knows_them_where_they_are_allowed() -> None:
 def test_which_settings_allow_them(environment: str, server: str, allowed: bool) -> None:
     settings: Settings = make_settings().model_copy(update={"notifier_env": environment, "mail_server": server})
     assert settings.allows_local_addresses is allowed
+
+
+def test_a_person_with_a_local_address_can_be_erased(make_sqlite: Callable[..., Flask], smtp: SmtpServer) -> None:
+    app = make_sqlite(notifier_env="development", mail_server=smtp.host, mail_port=smtp.port)
+    assert Visitor(app).sign_up(LOCAL[0]).status_code == 303
+    erased = CliRunner().invoke(build(lambda: app), ["person", "erase", "--yes", LOCAL[0]])
+    assert (erased.exit_code, erased.output.splitlines()[0][:7]) == (0, "Erased.")
+    with app.app_context():
+        assert db.session.scalars(select(User)).all() == []

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Response, g, request, session
+from flask import Response, current_app, g, request, session
 from flask.typing import ResponseReturnValue
 
 from notifier.admin.access import devices
@@ -36,7 +36,7 @@ def _address() -> str:
     """A digest of the account in the form and, for a device that has signed in to it, of the device."""
     typed = request.form.get("email", "")[:1000]
     try:
-        address = parse_address(typed)
+        address = parse_address(typed, **current_app.config["ADDRESSES"])
     except AddressError:
         return _digest(f"{clients.client()} {typed}")
     # Known and unknown addresses are counted alike.

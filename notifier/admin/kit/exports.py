@@ -21,11 +21,16 @@ CHUNK = 1000
 
 #: What spreadsheets take for the beginning of a formula, in every width; and what hides one (OWASP, CSV injection).
 _STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
-_FORMULA = re.compile(rf"[\t\r\n]|\s*[{_STARTS}]")
+#: What is not seen, and what a spreadsheet may drop before it looks at the beginning of a cell.
+_UNSEEN = (
+    r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+_FORMULA = re.compile(rf"[\t\r\n]|[{_UNSEEN}]*+[{_STARTS}]")
 
 #: The same where a spreadsheet of another language begins a new cell.
 #: A run is taken as a whole, whatever follows it: a long one is then looked at once.
-_NEXT_CELL = re.compile(rf"([;|\t\r\n][\s\"';|]*+)([{_STARTS}])?")
+_NEXT_CELL = re.compile(rf"([;|\uff1b\t\r\n][{_UNSEEN}\"';|\uff1b]*+)([{_STARTS}])?")
 
 #: Excel reads a file without it in the code page of its machine, and garbles names.
 BOM = "\ufeff"

@@ -89,7 +89,7 @@ def searched() -> About | None:
 def identity_of(typed: str) -> str | None:
     """Return the identity key of what was typed; None if it is no address."""
     try:
-        return parse_address(typed, allow_smtputf8=current_app.config["MAIL_SMTPUTF8"]).identity_key
+        return parse_address(typed, **current_app.config["ADDRESSES"]).identity_key
     except AddressError:
         return None
 
