@@ -32,7 +32,7 @@ class Bench(EmailKind):
     name: ClassVar[str] = "bench"
     category: ClassVar[Category] = Category.account
     lifetime: ClassVar[timedelta] = timedelta(hours=72)
-    because: ClassVar[str] = "You get this mail because it is measured how fast it comes."
+    because: ClassVar[str] = "You're receiving this because its delivery is being measured."
 
     def unwanted(self, owed: Owed) -> str | None:
         """Always wanted."""

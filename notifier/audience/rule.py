@@ -110,7 +110,7 @@ class Rule:
         # No EXISTS: the planner may answer that by reading the whole ledger, which it takes to be small while it grows.
         row = select(Notification.id).where(Notification.dedupe_key == self.key).correlate_except(Notification)
         there = row.scalar_subquery().is_not(None)
-        return Exclusion(ALREADY, "this very mail is in the ledger already", there, {"key": self.key}, lasting=False)
+        return Exclusion(ALREADY, "this email is already in the ledger", there, {"key": self.key}, lasting=False)
 
 
 def _suppressed() -> Exclusion:
@@ -124,7 +124,7 @@ def _opted_out(occasion: CampaignOccasion) -> list[Exclusion]:
     if category in preferences.ALWAYS:
         return []
     refused = preferences.refused(category)
-    return [Exclusion(OPTED_OUT, f"they do not want mail of the category {category}", refused, {})]
+    return [Exclusion(OPTED_OUT, f"they unsubscribed from {preferences.NAMES[category]}", refused, {})]
 
 
 def _unreached(occasion: CampaignOccasion) -> list[Exclusion]:

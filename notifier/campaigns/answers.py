@@ -86,7 +86,7 @@ TAKEN = frozenset({Status.sent, Status.bounced, Status.complained})
 
 _TAKEN_WORDS = {
     Status.sent: "the mail server took it",
-    Status.complained: "the mail server took it; the reader complained about it",
+    Status.complained: "the mail server took it; the recipient reported it as spam",
 }
 
 _ENDS = {
@@ -146,7 +146,7 @@ def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime)
 
 def _in_doubt(row: Row) -> str:
     said = row.reason or sentence(ReasonCode.delivery_uncertain)
-    asks = "; somebody has to decide: notifier repair" if row.on_unknown == OnUnknown.ask else ""
+    asks = "; an operator has to decide: notifier repair" if row.on_unknown == OnUnknown.ask else ""
     return f"{said}; it is not sent again{asks}"
 
 

@@ -216,8 +216,8 @@ def _somebody(session: Session, campaign: Campaign) -> Changed:
     session.refresh(campaign, ["words_id", "edition"])
     row = current(session, campaign)
     if row is None:
-        return Changed("Somebody let the files of the mail count again meanwhile.")
-    author = session.scalar(select(Operator.email).where(Operator.id == row.author_id)) or "Somebody"
+        return Changed("Another operator restored the default text meanwhile.")
+    author = session.scalar(select(Operator.email).where(Operator.id == row.author_id)) or "Another operator"
     return Changed(f"{author} saved version {row.number} meanwhile, at {row.created_at:%H:%M} UTC.")
 
 

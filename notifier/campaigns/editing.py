@@ -123,7 +123,7 @@ def edit(
     if changed(session, update(Campaign).where(*ours).values(**columns)) != 1:
         session.refresh(campaign)
         raise Changed(
-            f"{name} was changed by somebody else meanwhile: you saw version {seen}, now it is {campaign.version} "
+            f"{name} was changed by another operator meanwhile: you saw version {seen}, now it is {campaign.version} "
             f"of {campaign.updated_at:%Y-%m-%d %H:%M} UTC. Look at it again, then change it."
         )
     session.refresh(campaign)

@@ -16,6 +16,8 @@ from notifier import clock
 from notifier.models import Consent, Frequency, Preference, User
 
 DIGEST: Final = "digest"
+#: What a refusable category is called in a sentence.
+NAMES: Final = {"report": "monthly reports", "digest": "activity digests", "news": "news"}
 #: Categories that may be refused, in the order in which pages show them.
 REFUSABLE: Final = ("report", DIGEST, "news")
 #: Categories that ignore opt-outs.

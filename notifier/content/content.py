@@ -25,7 +25,7 @@ MAX_LINE = 1000
 
 def too_long(length: int) -> str:
     """Say that a subject has too many characters."""
-    return f"The subject has {length} characters, {SUBJECT_LIMIT} are the most. Shorten it."
+    return f"The subject has {length} characters; at most {SUBJECT_LIMIT} are allowed. Shorten it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Checked:
         """
         self.words = words
         if words.language and not TAG.match(words.language):
-            raise WordsError("Write a language as a short code, such as en, he or pt-BR.", field="language")
+            raise WordsError("Enter the language as a short code, such as en, he or pt-BR.", field="language")
         #: BCP 47.
         self.language = words.read_in
         self._shape = Record({name: shape_of(value) for name, value in offered.items()})
@@ -90,9 +90,9 @@ class Checked:
             check_source(source, content=content)
             return
         if "\n" in source or len(source) > MAX_LINE:
-            raise WordsError(f"This is one line of {MAX_LINE} characters at most.")
+            raise WordsError(f"This must be a single line of at most {MAX_LINE} characters.")
         if field == "subject" and not source:
-            raise WordsError("A mail needs a subject.")
+            raise WordsError("An email needs a subject.")
 
     def check_length(self) -> None:
         """Raise WordsError for a subject that is too long whatever its values are: it would be cut in every email."""

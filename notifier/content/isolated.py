@@ -16,7 +16,7 @@ from notifier.content.errors import WordsError
 PATIENCE = 10.0
 
 _ROOT = Path(__file__).resolve().parents[2]
-_TOO_MUCH = "This takes too long, or too much memory. Write it simpler."
+_TOO_MUCH = "This takes too long or too much memory. Simplify it."
 _BUSY = "The server is too busy to check this now. Try again in a moment."
 
 

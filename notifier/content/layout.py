@@ -59,7 +59,7 @@ def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> F
     except WordsError as error:
         raise error.within("body") from None
     if not blocks and not heading:
-        raise WordsError("The mail is empty for this person.", field="body")
+        raise WordsError("The email is empty for this person.", field="body")
     direction = direction_of(language)
     blocks = [_turned(block, direction) for block in blocks]
     place = next((index for index, block in enumerate(blocks) if block.kind == "content"), len(blocks))

@@ -62,15 +62,15 @@ def check_source(source: str, *, content: bool) -> None:
         text = line.strip()
         places += text == CONTENT
         if places and not content:
-            raise WordsError(f"This mail has nothing to put in place of {CONTENT}. Delete the line.", number)
+            raise WordsError(f"This email has no data for {CONTENT}. Delete the line.", number)
         if places > 1:
-            raise WordsError(f"{CONTENT} can stand here once only.", number)
+            raise WordsError(f"{CONTENT} can be used only once.", number)
         if _BUTTON_BEGINS.match(text) and "|" not in text:
             raise WordsError("Write a button like this: {button: Text | https://...}", number)
         if _LINK_SOURCE.search(text):
-            raise WordsError("A link leads to an address that begins with https:// or http://.", number)
+            raise WordsError("A link needs an address that starts with https:// or http://.", number)
     if content and not places:
-        raise WordsError(f"Put a line with {CONTENT} where the figures of the mail are to stand.")
+        raise WordsError(f"Add a line with {CONTENT}; the email's data appears there.")
 
 
 def blocks_of(text: str, *, strict: bool = False) -> list[Block]:
@@ -118,7 +118,7 @@ def _single(line: str, *, strict: bool) -> Block | None:
     if label and is_web(url):
         return Block("button", ((Span(label, url),),))
     if strict:
-        raise WordsError(f"The button “{label}” needs a text, and an address that begins with https://.")
+        raise WordsError(f"The button “{label}” needs a label, and an address that starts with https://.")
     return None
 
 
@@ -128,7 +128,7 @@ def _spans(line: str, *, strict: bool) -> Line:
         label, url = unguard(link.group(1)), unguard(link.group(2))
         if not is_web(url):
             if strict:
-                raise WordsError(f"The link “{label}” needs an address that begins with https:// or http://.")
+                raise WordsError(f"The link “{label}” needs an address that starts with https:// or http://.")
             continue
         if link.start() > end:
             spans.append(Span(unguard(line[end : link.start()])))

@@ -42,12 +42,12 @@ def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
     except TemplateSyntaxError as error:
         raise WordsError(f"{(error.message or 'cannot be read').rstrip('.')}.", error.lineno) from None
     except RecursionError:
-        raise WordsError("Too much stands in each other. Write it simpler.") from None
+        raise WordsError("This is nested too deeply. Simplify it.") from None
     except (ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, WordsError):
             raise
         # A number with thousands of digits, a broken escape in a text.
-        raise WordsError("A number or text between the braces cannot be read.") from None
+        raise WordsError("A number or text between the braces is not valid. Correct it.") from None
     return tree
 
 
@@ -76,18 +76,18 @@ def _check_characters(source: str) -> None:
     if len(source) > MAX_SOURCE or len(source.encode("utf-8", "replace")) > MAX_SOURCE:
         raise WordsError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")
     if source.count("\n") >= MAX_LINES:
-        raise WordsError(f"These are more than {MAX_LINES} lines. Shorten it.")
+        raise WordsError(f"This has more than {MAX_LINES} lines. Shorten it.")
     broken = _BROKEN.search(source.replace("\r\n", "\n"))
     if broken:
         line = source.count("\n", 0, broken.start()) + 1
-        raise WordsError("This line holds a character that cannot be shown. Delete it and type it again.", line)
+        raise WordsError("This line contains a character that cannot be shown. Delete it and type it again.", line)
 
 
 def _check_constants(tree: nodes.Template) -> None:
     """Escapes between the braces, such as `"\\ud800"`, must not make what could not be typed."""
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str) and _BROKEN.search(constant.value):
-            raise WordsError("This line writes a character that cannot be shown. Delete it.", constant.lineno)
+            raise WordsError("This line produces a character that cannot be shown. Delete it.", constant.lineno)
 
 
 def _count(source: str) -> None:
@@ -96,7 +96,7 @@ def _count(source: str) -> None:
     for line, token, _ in ENVIRONMENT.lexer.tokeniter(source, None):
         tokens += token not in _DATA
         if tokens > MAX_TOKENS:
-            raise WordsError("There is too much between braces. Use fewer names.", line)
+            raise WordsError("Too many expressions between braces. Use fewer.", line)
 
 
 class _Reader:
@@ -113,12 +113,12 @@ class _Reader:
 
     def statements(self, found: Sequence[nodes.Node], depth: int = 0) -> None:
         if depth > MAX_NESTING and found:
-            raise WordsError("Too many `if` stand in each other. Write it simpler.", found[0].lineno)
+            raise WordsError("The `if` blocks are nested too deeply. Simplify them.", found[0].lineno)
         for node in found:
             visit = self._known.get(type(node))
             if visit is None:
                 name = type(node).__name__.lower()
-                words = f"`{_WRITTEN.get(name, name)}` cannot be used here. Only `if` and `for` can."
+                words = f"`{_WRITTEN.get(name, name)}` is not allowed. Use only `if` and `for`."
                 raise WordsError(words, node.lineno)
             visit(node, depth)
 
@@ -136,14 +136,14 @@ class _Reader:
 
     def _for(self, node: nodes.For, depth: int) -> None:
         if self._in_loop:
-            raise WordsError("A `for` cannot stand in another one.", node.lineno)
+            raise WordsError("Loops cannot be nested. Move one `for` out of the other.", node.lineno)
         if node.recursive or node.test is not None or not isinstance(node.target, nodes.Name):
             raise WordsError("Write a loop like this: {% for item in items %} ... {% endfor %}", node.lineno)
         if not isinstance(node.iter, nodes.Name):
-            raise WordsError("A `for` goes over one of the lists that this mail offers.", node.lineno)
+            raise WordsError("A `for` can loop over the lists of this email only.", node.lineno)
         many = self._expressions.shape(node.iter)
         if not isinstance(many, Many):
-            raise WordsError(f"`{node.iter.name}` is no list: a `for` cannot go over it.", node.lineno)
+            raise WordsError(f"`{node.iter.name}` is not a list, so it cannot be looped over.", node.lineno)
         own: dict[str, Shape] = {node.target.name: many.of, "loop": LOOP}
         self._in_loop = True
         with self._expressions.knowing(own, node.lineno):

@@ -96,6 +96,6 @@ def fill(template: Template, context: Mapping[str, Any]) -> str:
     for part in template.root_render_func(template.new_context(dict(context))):
         size += len(part)
         if size > MAX_OUTPUT:
-            raise WordsError(f"This makes a mail of more than {MAX_OUTPUT // 1024} kB. Shorten it.")
+            raise WordsError(f"The email would be larger than {MAX_OUTPUT // 1024} kB. Shorten it.")
         parts.append(part)
     return "".join(parts)

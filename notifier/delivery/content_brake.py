@@ -55,7 +55,7 @@ class Refusals:
             # Whoever resumes it has looked at it: it starts anew.
             del self._counts[campaign_id]
         reason = (
-            f"mail servers refuse its content: {count.refused:.0f} of the last {count.ended:.0f} mails, "
+            f"mail servers reject its content: {count.refused:.0f} of the last {count.ended:.0f} emails, "
             f"now {outcome.code} {outcome.text}"
         )
         log.error("campaign.content_refused", campaign=campaign_id, refused=count.refused, ended=count.ended)

@@ -12,7 +12,7 @@ class AccountExists(EmailKind):
     name: ClassVar[str] = "account_exists"
     category: ClassVar[Category] = Category.security
     lifetime: ClassVar[timedelta] = timedelta(hours=24)
-    because: ClassVar[str] = "You get this mail because this address was used to sign up again."
+    because: ClassVar[str] = "You're receiving this because someone tried to sign up with this address again."
 
     def unwanted(self, owed: Owed) -> str | None:
         """Always wanted: it may be the only sign that somebody else tries the address."""

@@ -31,7 +31,7 @@ class DigestSettings(BaseModel):
 
     #: Lines in one mail; the rest is a number.
     max_items: int = Field(
-        10, ge=1, le=50, title="Lines in one mail", description="What is beyond them is told as a number."
+        10, ge=1, le=50, title="Lines in one email", description="Further activities are shown as a number."
     )
 
 
@@ -51,7 +51,7 @@ class ActivityDigest(CampaignKind):
     name: ClassVar[str] = "activity_digest"
     category: ClassVar[Category] = Category.digest
     lifetime: ClassVar[timedelta] = timedelta(days=3)
-    because: ClassVar[str] = "You get this mail because digests are switched on for your account."
+    because: ClassVar[str] = "You're receiving this because activity digests are turned on in your settings."
     Settings: ClassVar[type[BaseModel]] = DigestSettings
     content: ClassVar[bool] = True
     offers: ClassVar[Mapping[str, Any]] = {
@@ -78,7 +78,7 @@ class ActivityDigest(CampaignKind):
         return Words(
             "{{ headline }}{% if rest %}, and {{ rest }} more{% endif %}",
             "What happened since {{ since }}",
-            f"{GREETING}\n\nAltogether: {{{{ summary }}}}.\n\n{{content}}\n\n"
+            f"{GREETING}\n\nIn total: {{{{ summary }}}}.\n\n{{content}}\n\n"
             "{button: See everything | {{ home_url }}}",
         )
 
@@ -93,13 +93,13 @@ class ActivityDigest(CampaignKind):
         any_activity = select(Activity.id).where(Activity.user_id == User.id, *inside).correlate_except(Activity)
         values: dict[str, ColumnElement[Any]] = {
             "how often": frequency_of(),
-            "told up to": since,
+            "included up to": since,
             "due from": boundary_of(occasion),
         }
         return [
             Exclusion(
                 "no_digest_wanted",
-                "they chose to get no digest",
+                "they turned activity digests off",
                 frequency_of() == Frequency.never.value,
                 {"how often": frequency_of()},
             ),
@@ -113,7 +113,7 @@ class ActivityDigest(CampaignKind):
         how_often = {"how often": frequency_of()}
         immediate = frequency_of() == Frequency.immediate.value
         if occasion.prompts_elsewhere:
-            words = "they get it as soon as something happens, not at this hour"
+            words = "they get a digest as soon as something happens, not at a set time"
             return [Exclusion("prompt", words, immediate, how_often, lasting=False)]
         if not occasion.prompt:
             return []
@@ -127,7 +127,7 @@ class ActivityDigest(CampaignKind):
             or_(Notification.status.in_((Status.pending, Status.sending)), sent > since),
         )
         minutes = round(self._gap / timedelta(minutes=1))
-        words = f"they get one email in {minutes} minutes at most"
+        words = f"they get at most one digest every {minutes} minutes"
         return [Exclusion("too_soon", words, and_(immediate, exists(lately)), how_often, lasting=False)]
 
     def period(self, occasion: Occasion, columns: Columns) -> str:
@@ -158,7 +158,7 @@ class ActivityDigest(CampaignKind):
     def unwanted(self, owed: Owed) -> str | None:
         """An empty digest is no email, and neither is one of old things alone."""
         nothing = isinstance(owed.data, Digest) and not owed.data.counts
-        return "nothing to tell any more" if nothing else None
+        return "there is no activity left to report" if nothing else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
         """Everything as it is shown: see templates/emails/activity_digest."""

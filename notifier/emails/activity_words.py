@@ -93,7 +93,7 @@ def people(names: Sequence[str], count: int) -> str:
 @lru_cache(maxsize=4096)
 def name(text: str) -> str:
     """An actor's name, safe to show."""
-    return clean_text(text, _NAME) or "Somebody"
+    return clean_text(text, _NAME) or "Someone"
 
 
 @lru_cache(maxsize=4096)

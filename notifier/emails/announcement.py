@@ -47,22 +47,22 @@ class Text(BaseModel):
     subject: Line = Field(max_length=200, title="Subject")
     heading: Line = Field(max_length=200, title="Heading")
     paragraphs: tuple[Annotated[Line, Field(max_length=2000)], ...] = Field(
-        min_length=1, max_length=20, title="Paragraphs", description="An empty line begins a new one."
+        min_length=1, max_length=20, title="Paragraphs", description="A blank line starts a new one."
     )
-    button_text: Annotated[Line, Field(max_length=60)] | None = Field(None, title="Button: its words")
+    button_text: Annotated[Line, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, Field(max_length=1000), AfterValidator(_https)] | None = Field(
-        None, title="Button: where it leads", description="An address that begins with https://"
+        None, title="Button link", description="An address that starts with https://"
     )
     again: bool = Field(
         False,
         title="Send again on every run",
-        description="Also to people who had it. Without it each person gets a message once, however often it runs.",
+        description="Also to people who had it. If unchecked, each person gets a message only once.",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.button_text is None) is not (self.button_url is None):
-            raise ValueError("a button needs both, button_text and button_url")
+            raise ValueError("a button needs both button_text and button_url")
         return self
 
 
@@ -72,7 +72,7 @@ class Announcement(CampaignKind):
     name: ClassVar[str] = "announcement"
     category: ClassVar[Category] = Category.news
     lifetime: ClassVar[timedelta] = timedelta(days=3)
-    because: ClassVar[str] = "You get this mail because you have an account with us."
+    because: ClassVar[str] = "You're receiving this because you have an account with us."
     Settings: ClassVar[type[BaseModel]] = Text
 
     editions: ClassVar[bool] = True
@@ -87,7 +87,7 @@ class Announcement(CampaignKind):
 
     def unwanted(self, owed: Owed) -> str | None:
         """Whoever does not want news is asked about before."""
-        return None if owed.data is not None else "the campaign has no text any more"
+        return None if owed.data is not None else "the campaign no longer has any content"
 
     def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, "Written"]:
         """The words that each row's campaign was created with; none where they cannot be read."""
@@ -187,5 +187,5 @@ def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -
     label = literally(given.get("button_text", "")) if "button_text" in changes else label
     url = literally(given.get("button_url", "")) if "button_url" in changes else url
     if bool(label) is not bool(url):
-        raise ValueError("button_text: a button needs both, button_text and button_url")
+        raise ValueError("button_text: a button needs both button_text and button_url")
     return f"{{button: {label} | {url}}}" if url else ""

@@ -37,14 +37,12 @@ class ReportSettings(BaseModel):
     #: but the campaign's counts.
     month_of: Literal["campaign", "user"] = Field(
         "campaign",
-        title="Whose midnight begins the month",
-        description="The campaign\u2019s, or each reader\u2019s: that needs \u201cIn each recipient\u2019s time "
-        "zone\u201d above. Reports wait until the month has ended everywhere it counts, and an hour more.",
+        title="Month starts at midnight in",
+        description="The campaign\u2019s time zone, or each recipient\u2019s: it needs \u201cIn each recipient\u2019s "
+        "time zone\u201d above. Reports go out an hour after the month is over for every recipient.",
     )
     #: Things with the most activities.
-    top: int = Field(
-        3, ge=0, le=10, title="Things shown", description="Those around which most happened; 0 shows none."
-    )
+    top: int = Field(3, ge=0, le=10, title="Posts shown", description="The most popular ones; 0 shows none.")
 
 
 class MonthlyReport(CampaignKind):
@@ -53,15 +51,15 @@ class MonthlyReport(CampaignKind):
     name: ClassVar[str] = "monthly_report"
     category: ClassVar[Category] = Category.report
     lifetime: ClassVar[timedelta] = timedelta(days=3)
-    because: ClassVar[str] = "You get this mail once a month because reports are switched on for your account."
+    because: ClassVar[str] = "You're receiving this because monthly reports are turned on in your settings."
     Settings: ClassVar[type[BaseModel]] = ReportSettings
     content: ClassVar[bool] = True
     offers: ClassVar[Mapping[str, Any]] = {
         "month": "October",
         "year": 2026,
         "total": "1,204",
-        "activities": "activities",
-        "change": "8 more than in September",
+        "activities": "interactions",
+        "change": "up 8 from September",
         "joined": "3 October",
         "summary": "800 likes and 404 comments",
         "home_url": "https://example.com/",
@@ -81,9 +79,9 @@ class MonthlyReport(CampaignKind):
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
         """When the month is over, and who gets it later for that."""
         ready = self.ready_at(occasion)
-        text = f"Not before {ready:%H:%M} UTC on {ready.day} {ready:%B}, when the month has ended everywhere it counts"
-        late = " People whose hour comes before get it then." if occasion.by_their_clocks else ""
-        return f"{text} and its last activities are known.{late}"
+        text = f"Not before {ready:%H:%M} UTC on {ready.day} {ready:%B}, once the month is over for every recipient"
+        late = " People whose local time comes earlier get it then." if occasion.by_their_clocks else ""
+        return f"{text} and its last activities are recorded.{late}"
 
     def words(self, settings: ReportSettings) -> Words:
         """As in templates/emails/monthly_report."""
@@ -91,8 +89,8 @@ class MonthlyReport(CampaignKind):
             "Your {{ month }} {{ year }} in numbers",
             "Your {{ month }} {{ year }}",
             f"{GREETING}\n\n"
-            "{% if joined %}\nYou joined on {{ joined }}. This is how your first month went.\n{% else %}\n"
-            "This is how your month went.\n{% endif %}\n\n"
+            "{% if joined %}\nYou joined on {{ joined }}. Here\u2019s how your first month went.\n{% else %}\n"
+            "Here\u2019s how your month went.\n{% endif %}\n\n"
             "{content}\n\n"
             "{button: Open {{ product }} | {{ home_url }}}",
         )
@@ -138,7 +136,7 @@ class MonthlyReport(CampaignKind):
     def unwanted(self, owed: Owed) -> str | None:
         """An empty report is no mail."""
         nothing = isinstance(owed.data, Figures) and not owed.data.counts
-        return "nothing to report any more" if nothing else None
+        return "there is no activity left to report" if nothing else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
         """Everything as it is shown: see templates/emails/monthly_report."""
@@ -150,7 +148,7 @@ class MonthlyReport(CampaignKind):
             "month": f"{first:%B}",
             "year": first.year,
             "total": f"{total:,}",
-            "activities": "activity" if total == 1 else "activities",
+            "activities": "interaction" if total == 1 else "interactions",
             "change": change,
             "joined": activity_words.day(figures.joined) if figures.joined else "",
             "summary": activity_words.tally(figures.counts),
@@ -176,10 +174,10 @@ def _wanted(row: Claimed, user_id: int) -> Wanted:
 
 def _change(now: int, before: int, earlier: str) -> str:
     if before == 0:
-        return f"none in {earlier}"
+        return f"up from 0 in {earlier}"
     if now == before:
-        return f"the same as in {earlier}"
-    return f"{abs(now - before):,} {'more' if now > before else 'fewer'} than in {earlier}"
+        return f"same as in {earlier}"
+    return f"{'up' if now > before else 'down'} {abs(now - before):,} from {earlier}"
 
 
 def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
@@ -218,4 +216,4 @@ def _days(first: date, last: date) -> tuple[str, ...]:
 
 
 def _things(figures: Figures) -> list[tuple[str, dict[str, int]]]:
-    return [(activity_words.title(title) or "Something without a title", counts) for title, counts in figures.things]
+    return [(activity_words.title(title) or "Untitled", counts) for title, counts in figures.things]

@@ -30,18 +30,18 @@ class Steps(BaseModel):
         (1, 3, 7),
         min_length=1,
         max_length=10,
-        title="Steps: days after signing up",
+        title="Days after sign-up",
         description="One email for each, in rising order: 1, 3, 7 is one at the first run at least 24 hours, 3 days "
-        "and 7 days after signing up. With an hourly schedule the first one goes 24 to 25 hours after it; with a "
-        "daily one at its hour, 24 to 48 hours after it. They stop the moment the address is confirmed.",
+        "and 7 days after sign-up. With an hourly schedule, the first one is sent 24 to 25 hours after it; with a "
+        "daily one, 24 to 48 hours after it. They stop as soon as the address is confirmed.",
     )
     #: Older accounts are left in peace: a new campaign must not write to people who forgot us long ago.
     not_after: int = Field(
         30,
         ge=1,
         le=3650,
-        title="Leave older accounts in peace after, days",
-        description="A new campaign must not write to people who forgot us long ago.",
+        title="Skip accounts older than (days)",
+        description="Keeps a new campaign from writing to people who signed up long ago.",
     )
 
     @model_validator(mode="after")
@@ -60,7 +60,7 @@ class VerificationReminder(CampaignKind):
     category: ClassVar[Category] = Category.account
     #: No longer than its link works.
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
-    because: ClassVar[str] = "You get this mail because this address was used to sign up and is not confirmed yet."
+    because: ClassVar[str] = "You're receiving this because this address was used to sign up and isn't confirmed yet."
     reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
     offers: ClassVar[Mapping[str, Any]] = {
@@ -73,10 +73,10 @@ class VerificationReminder(CampaignKind):
         """As in templates/emails/verification_reminder."""
         return Words(
             "Reminder: confirm your email address for {{ product }}",
-            "Your address is not confirmed yet",
+            "Your address isn\u2019t confirmed yet",
             f"{GREETING}\n\n"
-            "You signed up for {{ product }}, and one step is missing: please confirm that this email address is "
-            "yours.\n\n"
+            "You signed up for {{ product }}, and there\u2019s one step left: please confirm that this email address "
+            "is yours.\n\n"
             "{button: Confirm my address | {{ verify_url }}}\n\n"
             "The link is valid for {{ hours_valid }} {{ 'hour' if hours_valid == 1 else 'hours' }}. If it has "
             "expired, open it anyway: the page can send you a new one.\n\n"
@@ -101,10 +101,10 @@ class VerificationReminder(CampaignKind):
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
         """How long after the signup the first one goes, by the schedule that there is."""
         hours = 24 * occasion.settings.steps[0]
-        text = f"The first reminder goes at the first run when the account is at least {hours} hours old"
+        text = f"The first reminder is sent at the first run when the account is at least {hours} hours old"
         if step is not None:
             most = hours + step / timedelta(hours=1)
-            text += f": {hours} to {most:.3g} hours after the signup"
+            text += f": {hours} to {most:.3g} hours after sign-up"
         place = ", by the clock in each recipient's time zone" if occasion.by_their_clocks else ""
         return f"{text}{place}."
 
@@ -139,7 +139,7 @@ def _same_mailbox(since: datetime) -> Exclusion:
     older = exists().where(other.abuse_key == User.abuse_key, other.id < User.id, other.created_at > since)
     return Exclusion(
         "same_mailbox",
-        "an older account of the same mailbox is reminded",
+        "an older account of the same mailbox gets the reminder",
         older.correlate(User),
         {"signed up at": User.created_at},
     )

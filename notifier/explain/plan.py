@@ -252,7 +252,7 @@ def _when(
 ) -> str:
     """Return when it goes, if that is not simply the slot: by the real zones of the recipients, if there are any."""
     if moment.at_once:
-        return "now, to everybody at once" if occasion.recipient_local else "now"
+        return "now, to everyone at once" if occasion.recipient_local else "now"
     if not occasion.by_their_clocks:
         return ""
     return local_time(schedule, moment.slot, first, last)

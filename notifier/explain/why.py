@@ -170,7 +170,9 @@ class Question:
             why_so = f": {campaign.paused_reason}" if campaign.paused_reason else ""
             return Verdict(Outcome.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
         if campaign.next_slot is None:
-            return Verdict(Outcome.wont, "no_slot", "the campaign has no slot ahead: somebody has to start it", None)
+            return Verdict(
+                Outcome.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
+            )
         return Verdict(Outcome.will, "chosen", "the next run is for them, as things are now", judgement.due)
 
     def _unreadable(self, user_id: int) -> Answer:

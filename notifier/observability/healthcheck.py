@@ -136,8 +136,10 @@ def _ledger(session: Session, now: datetime) -> Finding:
     )
     age = (now - oldest).total_seconds() if oldest else 0.0
     if age > STUCK:
-        return Finding("ledger", ok=False, detail=f"the oldest mail that is due waits for {age:.0f} s: see the runbook")
-    return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due mail: {age:.0f} s")
+        return Finding(
+            "ledger", ok=False, detail=f"the oldest overdue email has been waiting for {age:.0f} s: see the runbook"
+        )
+    return Finding("ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due email: {age:.0f} s")
 
 
 def _requests(session: Session, now: datetime) -> Finding:

@@ -93,7 +93,7 @@ class Drafts:
             raise PreviewError(
                 f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
             ) from error
-        raise PreviewError(f"This person would get no such mail now: {why_not}. Choose somebody else.")
+        raise PreviewError(f"This person would not get this email now: {why_not}. Choose another person.")
 
     def send(self, message: Message, address: str) -> Outcome:
         """Send it to this address, marked as a test. No row, no count; every end that SMTP knows is an Outcome."""

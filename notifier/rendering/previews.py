@@ -51,7 +51,7 @@ class Previews:
     def planned(self, session: Session, row: Claimed) -> Preview:
         """The mail of a row that need not be in the ledger. Raises PreviewError."""
         if row.user is None:
-            raise PreviewError("The account of this mail is gone, so nobody can say what it would look like.")
+            raise PreviewError("The account of this email was deleted, so the email cannot be rendered.")
         kind = self._composer.kinds.get(row.kind)
         if kind is None:
             raise PreviewError(f"This version knows no mail of the kind {row.kind}.")

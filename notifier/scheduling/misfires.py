@@ -84,7 +84,7 @@ def misfired(
         if why_not[slot]:
             judged.append(Judged(slot, "missed", why_not[slot]))
         elif coalesce and slot != chosen:
-            judged.append(Judged(slot, "coalesced", f"run together with the slot of {(named or _moment)(chosen)}"))
+            judged.append(Judged(slot, "coalesced", f"combined with the run of {(named or _moment)(chosen)}"))
         else:
             judged.append(Judged(slot, "due", f"run {_span(ages[slot])} late" if ages[slot] > grace else ""))
     return judged
@@ -94,12 +94,12 @@ def _why_not(age: timedelta, policy: Misfire, within: timedelta | None, grace: t
     """Why a slot of this age does not run. Empty: it runs."""
     if age <= grace or policy is Misfire.run_late:
         return ""
-    late = f"nobody ran it in time, and {_span(age)} later"
+    late = f"the run was missed by {_span(age)}"
     if policy is Misfire.skip:
-        return f"{late} this campaign does not run it any more: it skips late slots"
+        return f"{late}: this campaign skips missed runs"
     if within is None or age > within:
         limit = within or timedelta(0)
-        return f"{late} this campaign does not run it any more: it allows {_span(limit)}"
+        return f"{late}: this campaign sends missed runs only within {_span(limit)}"
     return ""
 
 

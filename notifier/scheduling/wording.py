@@ -22,7 +22,7 @@ def words(schedule: Schedule) -> str:
         return _bounded(cron_words(schedule.cron) + place, schedule, "" if place == zone else zone)
     if schedule.every is not None:
         return _bounded(_every(schedule.every), schedule, zone)
-    return "only when somebody starts it"
+    return "only when started manually"
 
 
 def local_time(schedule: Schedule, slot: datetime, first: datetime | None = None, last: datetime | None = None) -> str:

@@ -55,7 +55,7 @@ def probe_broker(celery: Celery, *, configured: bool) -> Finding:
 def probe_workers(celery: Celery, *, configured: bool) -> Finding:
     """Ask the workers to answer, for a second."""
     if not configured:
-        return Finding("workers", ok=False, detail="without a broker nobody can reach them")
+        return Finding("workers", ok=False, detail="they cannot be reached without a broker")
     try:
         names = sorted(read_by_workers(celery))
     except AWAY as error:

@@ -91,7 +91,7 @@ def tries_again(sender: Any, request: Any, reason: Any, **_: Any) -> None:
 def revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
     """A worker got it too late for it to be of use, or was told to leave it."""
     if sender.name in RECORDED:
-        why = "it had waited for too long" if expired else "somebody revoked it"
+        why = "it had waited for too long" if expired else "it was revoked"
         _change(request.id, {"state": TaskState.REVOKED, "error": why, "finished_at": clock.now()})
 
 

@@ -27,8 +27,6 @@ consent = Blueprint("consent", __name__)
 Answer = WerkzeugResponse
 View = Callable[[str], Answer]
 
-#: What a category is called in a sentence.
-NAMES = {"report": "monthly reports", "digest": "activity digests", "news": "news"}
 _ONE_CLICK = ("List-Unsubscribe", "One-Click")
 
 
@@ -165,20 +163,20 @@ def _keep(claim: ConsentClaim, form: PreferencesForm) -> str:
 def _in_words(wishes: dict[str, Wish]) -> str:
     often = FREQUENCIES[wishes[DIGEST].frequency or preferences.DEFAULT_FREQUENCY]
     wanted = [
-        f"{NAMES[category]} ({often.lower()})" if category == DIGEST else NAMES[category]
+        f"{preferences.NAMES[category]} ({often.lower()})" if category == DIGEST else preferences.NAMES[category]
         for category in REFUSABLE
         if wishes[category].wanted
     ]
     if not wanted:
-        return "Saved. You get none of these mails any more."
-    return f"Saved. You get {', '.join(wanted)}."
+        return "Saved. You'll no longer get any of these emails."
+    return f"Saved. You'll get {', '.join(wanted)}."
 
 
 def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **values: object) -> Answer:
     page = render_template(
         template,
         token=token,
-        name=NAMES.get(reader.claim.category),
+        name=preferences.NAMES.get(reader.claim.category),
         email=_masked(reader.email),
         preferences_url=_preferences_path(reader),
         **values,

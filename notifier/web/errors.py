@@ -21,9 +21,7 @@ log = structlog.get_logger(__name__)
 #: What a client is told to wait while the database is away, in seconds.
 RETRY_AFTER = 10
 
-AWAY = (
-    "Our database doesn't answer right now. What you just sent may not have been saved. Please try again in a moment."
-)
+AWAY = "We can't reach our database right now. Your last change may not have been saved. Please try again in a moment."
 
 
 def handle(error: HTTPException) -> tuple[str, int] | Response:

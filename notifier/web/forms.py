@@ -56,7 +56,7 @@ class SignupForm(AddressForm):
             raise ValidationError(str(error)) from error
         # An address is a name that some people give, and harmless; fullwidth letters are letters.
         if "@" not in field.data and _LINK.search(unicodedata.normalize("NFKC", field.data)):
-            raise ValidationError("A name cannot contain a web address.")
+            raise ValidationError("The name contains a web address. Remove it.")
 
     def applicant(self, network: str) -> Applicant:
         """Return the checked values, of somebody in this network."""
@@ -95,4 +95,4 @@ class PreferencesForm(FlaskForm):  # type: ignore[misc]
     def validate_digest(self, field: RadioField) -> None:
         """One of the choices."""
         if field.data not in FREQUENCIES:
-            raise ValidationError("Choose how often you want the digest.")
+            raise ValidationError("Choose how often you want the activity digest.")

@@ -92,7 +92,7 @@ def test_a_domain_of_no_known_provider_gets_twenty_first_emails_an_hour_for_one_
     waits = [(row.next_attempt_at - NOON) / timedelta(hours=1) for row in rows]
     assert waits == [0] * 20 + [1] * 20 + [2] * 5
     assert {(row.status, row.reason_code) for row in rows[20:]} == {("pending", "source_limit")}
-    assert rows[20].reason == "20 first emails an hour go to one domain for sign-ups from one network"
+    assert rows[20].reason == "sign-ups from one network can send at most 20 first emails an hour to one domain"
     # For others, and elsewhere, there is room.
     assert sign_up(accounts, "person50@company.example", "203.0.113.0/24").next_attempt_at == NOON
     assert sign_up(accounts, "person@elsewhere.example").next_attempt_at == NOON

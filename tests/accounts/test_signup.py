@@ -109,7 +109,7 @@ def test_a_sign_up_above_the_limit_says_why_nothing_was_sent(
         frozen.shift(timedelta(minutes=10))
     refused = db.session.scalars(select(Notification).where(Notification.status == "skipped")).one()
     assert (refused.kind, refused.reason_code) == ("verification", "mailbox_limit")
-    assert refused.reason == "this mailbox had 5 sign-up emails in a day; a later sign-up gets its email"
+    assert refused.reason == "this mailbox got 5 sign-up emails in a day; a later sign-up gets its email"
 
 
 def test_without_limits_every_signup_sends(context: Flask) -> None:

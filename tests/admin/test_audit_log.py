@@ -125,7 +125,7 @@ def test_only_an_admin_lifts_a_complaint(app: Flask, person: int, desk: Callable
     assert "only an admin" in editor.get(f"/admin/people/{person}/").text
     assert editor.get(path).status_code == 403
     refused = editor.send(path, {"note": "they asked"})
-    assert (refused.status_code, "only an admin can lift" in refused.text) == (403, True)
+    assert (refused.status_code, "only an admin can remove" in refused.text) == (403, True)
     assert entries(app, "suppression.lifted") == []
     admin = desk(Role.admin)
     assert path in admin.get("/admin/suppressions/").text

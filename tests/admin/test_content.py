@@ -100,8 +100,8 @@ def test_a_campaign_that_nobody_has_asks_nothing(app: Flask, here: Desk) -> None
 def test_a_correction_keeps_the_edition_and_moves_what_waits(app: Flask, here: Desk, run_id: int) -> None:
     assert send(here, change="correction", move="yes").status_code == 303
     page = text(here.get("/admin/words/1/").text)
-    assert "Saved as version 1. It is used from the next run on. People who have it get nothing more: 2." in page
-    assert "Emails that waited and say it now: 4." in page
+    assert "Saved as version 1. It is used from the next run. People who already have it: 2." in page
+    assert "Waiting emails moved: 4." in page
     assert (stored(app).edition, versions(app)) == (1, [(1, 1, "Corrected")])
     assert content(app) == [None, None, 1, 1, 1, 1]
     assert "2 have the original version. 4 wait with version 1." in text(here.get(f"/admin/runs/{run_id}/").text)
@@ -115,14 +115,14 @@ def test_a_correction_may_leave_what_waits(app: Flask, here: Desk, run_id: int) 
     send(here)
     assert content(app) == [None] * 6
     assert stored(app).edition == 1
-    assert "Emails that wait and keep their version: 4." in text(here.get("/admin/words/1/").text)
+    assert "Waiting emails that keep their version: 4." in text(here.get("/admin/words/1/").text)
 
 
 def test_a_new_message_is_the_next_edition_and_leaves_what_waits(app: Flask, here: Desk, run_id: int) -> None:
     send(here, change="new_message", move="yes")
     assert (stored(app).edition, versions(app)) == (2, [(1, 2, "Corrected")])
     assert content(app) == [None] * 6
-    assert "Everybody in the audience gets it with the next run." in text(here.get("/admin/words/1/").text)
+    assert "Everyone in the audience gets it with the next run." in text(here.get("/admin/words/1/").text)
     assert "edition 2" in here.get("/admin/words/1/versions").text
 
 
@@ -165,17 +165,17 @@ def test_a_run_is_resumed_with_the_version_that_was_chosen(
 @one
 def test_without_newer_content_resuming_asks_nothing(app: Flask, here: Desk, run_id: int) -> None:
     assert here.send(f"/admin/runs/{run_id}/resume", {}).location == f"/admin/runs/{run_id}/"
-    assert "It goes on." in text(here.get(f"/admin/runs/{run_id}/").text)
+    assert "Run resumed." in text(here.get(f"/admin/runs/{run_id}/").text)
 
 
 def test_what_waits_of_an_open_run_can_be_moved(app: Flask, here: Desk, run_id: int) -> None:
     send(here)
-    assert "version 1 counts by now" in text(here.get(f"/admin/runs/{run_id}/").text)
+    assert "version 1 is current now" in text(here.get(f"/admin/runs/{run_id}/").text)
     assert "Move 4 to version 1" in text(here.get(f"/admin/runs/{run_id}/move").text)
     here.send(f"/admin/runs/{run_id}/move", {})
-    assert "say the newest content now: 4." in text(here.get(f"/admin/runs/{run_id}/").text)
+    assert "Waiting emails moved to the newest content: 4." in text(here.get(f"/admin/runs/{run_id}/").text)
     assert content(app) == [None, None, 1, 1, 1, 1]
-    assert "says version 1 already" in text(here.get(f"/admin/runs/{run_id}/move").text)
+    assert "already use version 1" in text(here.get(f"/admin/runs/{run_id}/move").text)
 
 
 @one
@@ -223,7 +223,7 @@ def test_the_form_never_takes_content_and_says_so(app: Flask, here: Desk) -> Non
     }  # fmt: skip
     answer = here.send("/admin/campaigns/1/edit", fields)
     assert answer.status_code == 400
-    assert "“Subject” is content by now. Edit the content, then save this form." in answer.text
+    assert "“Subject” is now part of the content. Edit the content, then save this form." in answer.text
     assert (stored(app).title, stored(app).settings) == ("news", WORDS)
     assert here.send("/admin/campaigns/1/edit", fields | {"settings-subject": "News"}).status_code == 303
     assert (stored(app).title, stored(app).settings) == ("Other title", WORDS)
@@ -248,12 +248,12 @@ def test_a_new_announcement_is_written_in_its_form(app: Flask, here: Desk) -> No
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"subject": "x" * 201}, "Subject: The subject has 201 characters, 200 are the most. Shorten it."),
+        ({"subject": "x" * 201}, "Subject: The subject has 201 characters; at most 200 are allowed. Shorten it."),
         ({"subject": "{{ user.name }}"}, "Subject: The subject is empty for a person without a name."),
         ({"subject": "{% if user.name == 'Ada' %}Hello{% endif %}"}, "is empty for a person with a long name."),
         ({"subject": "{{ user.name }}" + "x" * 150}, "For a person with a long name: The subject has 214 characters"),
-        ({"heading": "", "body": "{{ user.name }}"}, "Body: The mail is empty for a person without a name."),
-        ({"language": "Hebrew!"}, "Language: Write a language as a short code"),
+        ({"heading": "", "body": "{{ user.name }}"}, "Body: The email is empty for a person without a name."),
+        ({"language": "Hebrew!"}, "Language: Enter the language as a short code"),
     ],
     ids=["too long", "nameless", "example only", "too long for some", "empty", "language"],
 )
@@ -321,4 +321,6 @@ def test_a_run_that_paused_itself_says_the_sentence_of_the_error(app: Flask, her
         save(campaign, "{{ user.name }}")
         outbox.deliver(run_now(campaign)[1])
     page = text(here.get("/admin/runs/1/").text)
-    assert "Paused: its content could not be made for 20 of 20 people: Subject: The subject is empty for this" in page
+    assert (
+        "Paused: its content could not be rendered for 20 of 20 people: Subject: The subject is empty for this" in page
+    )

@@ -82,13 +82,13 @@ def test_a_run_by_hand_asks_when_before_it_shows_a_plan(app: Flask, here: Desk, 
         make_people(2, timezone="Asia/Tokyo")
         make_people(1, timezone="America/New_York")
     page = text_of(here, "/admin/campaigns/1/run")
-    assert "Now, to everybody" in page
+    assert "Now, to everyone" in page
     assert SAID in page
     assert 'name="plan"' not in here.get("/admin/campaigns/1/run").text
     at_hour = text_of(here, "/admin/campaigns/1/run?for=at-local-hour")
     # By the zones that there are: Tokyo first, New York fourteen hours later.
     assert "Sat 21 Nov, 10:00 in each recipient's time zone; first 21 Nov 01:00 UTC, last 14 h later" in at_hour
-    assert "Now, to everybody at once" in text_of(here, "/admin/campaigns/1/run?for=now")
+    assert "Now, to everyone at once" in text_of(here, "/admin/campaigns/1/run?for=now")
 
 
 @pytest.mark.parametrize(("choice", "due"), [("now", {NOON}), ("at-local-hour", {NEXT - 9 * HOUR, NEXT + 5 * HOUR})])
@@ -107,7 +107,7 @@ def test_what_was_chosen_is_what_is_sent(app: Flask, here: Desk, news: int, choi
         assert expand(run.id)
         mine = select(Notification.next_attempt_at).where(Notification.run_id == run.id)
         assert set(db.session.scalars(mine)) == due
-    assert ("everybody at once" in text_of(here, f"/admin/runs/{run.id}/")) is (choice == "now")
+    assert ("everyone at once" in text_of(here, f"/admin/runs/{run.id}/")) is (choice == "now")
 
 
 def test_without_an_hour_the_choice_says_why(app: Flask, here: Desk) -> None:
@@ -143,7 +143,7 @@ def test_the_form_says_which_accounts_it_reaches_and_warns_who_chooses_more(app:
     assert "addresses that were never confirmed" in chosen
     reminder = here.get("/admin/campaigns/new?kind=verification_reminder").text
     assert 'name="verified"' not in reminder
-    assert "Goes to accounts that are not confirmed" in reminder
+    assert "Sent only to accounts that are not confirmed" in reminder
 
 
 def test_the_plan_and_the_page_of_a_campaign_name_both_groups(app: Flask, here: Desk) -> None:
@@ -155,9 +155,9 @@ def test_the_plan_and_the_page_of_a_campaign_name_both_groups(app: Flask, here: 
     widened, usual = text_of(here, "/admin/campaigns/1/run"), text_of(here, "/admin/campaigns/2/run")
     assert "Confirmed accounts 3 will get it Not confirmed 2 will get it" in widened
     assert "2 of 5 recipients are not confirmed. It goes to addresses that were never confirmed." in widened
-    assert "Confirmed accounts 3 will get it Not confirmed 0 will get it, 2 left out" in usual
+    assert "Confirmed accounts 3 will get it Not confirmed 0 will get it, 2 excluded" in usual
     assert "never confirmed" in text_of(here, "/admin/campaigns/1/")
-    assert "For confirmed accounts only" in text_of(here, "/admin/campaigns/2/")
+    assert "Audience confirmed accounts only" in text_of(here, "/admin/campaigns/2/")
 
 
 def text_of_answer(page: str) -> str:

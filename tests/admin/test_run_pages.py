@@ -60,7 +60,7 @@ def test_the_plan_comes_first_and_the_button_carries_the_number(app: Flask, here
         make_people(3)
         make_people(2, locale="de")
     page = here.get(RUN).text
-    assert ">Send 3 mails<" in page
+    assert ">Send 3 emails<" in page
     assert "the campaign is for other languages: en" in page
     assert "user1@example.com" in page
     assert "One thing." in page
@@ -113,7 +113,7 @@ def test_above_a_hundred_the_number_is_typed(app: Flask, here: Desk, monkeypatch
     for typed in ("", "2", "33", "three", "-3"):
         answer = here.post(RUN, planned(here) | {"count": typed})
         assert answer.status_code == 400
-        assert "This is not the number of mails. Type 3" in answer.text
+        assert "That is not the number of emails. Type 3" in answer.text
     assert runs(app) == []
     assert here.post(RUN, planned(here) | {"count": " 3 "}).status_code == 303
     assert len(runs(app)) == 1
@@ -145,7 +145,7 @@ def test_a_plan_that_is_not_true_any_more_sends_nothing(app: Flask, here: Desk, 
         make_people(30)
     answer = here.post(RUN, plan)
     assert answer.status_code == 409
-    assert ">Send 32 mails<" in answer.text
+    assert ">Send 32 emails<" in answer.text
     assert runs(app) == []
     plan = planned(here)
     for minutes in (20, 40, 61):
@@ -160,7 +160,7 @@ def test_nobody_and_a_paused_campaign_have_no_button(app: Flask, here: Desk) -> 
         make_campaign()
         make_people(2, verified_at=None)
     page = here.get(RUN).text
-    assert "Nobody would get it" in page
+    assert "No one would get it" in page
     assert 'type="submit">Send' not in page
     assert here.post(RUN, planned(here)).status_code == 409
     here.send("/admin/campaigns/1/pause")
@@ -173,11 +173,11 @@ def test_a_missed_slot_may_be_run_once(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_campaign()
         make_people(1)
-    assert "For the slot that was missed" in here.get(RUN).text
+    assert "For the missed run" in here.get(RUN).text
     plan = planned(here, f"{RUN}?for=newest")
     assert here.post(RUN, plan).status_code == 303
     assert [run.slot for run in runs(app)] == [SLOT]
-    assert "For the slot that was missed" not in here.get(RUN).text
+    assert "For the missed run" not in here.get(RUN).text
 
 
 def test_the_page_of_a_run_follows_it_to_its_end(app: Flask, here: Desk) -> None:
@@ -186,7 +186,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(app: Flask, here: Desk) -> None
         make_people(2, verified_at=None)
         run_id = start_run(make_campaign())
         path = f"/admin/runs/{run_id}/progress"
-        assert "Still planning: 0 % of the accounts" in here.get(path).text
+        assert "Preparing: 0 % of accounts checked" in here.get(path).text
         expand(run_id)
         assert "0 of 4" in here.get(path).text
         settle(run_id, 2, Status.sent)
@@ -216,11 +216,11 @@ def test_a_run_without_mails_is_over_at_once_and_a_missed_one_says_why(app: Flas
         campaign = make_campaign()
         done = start_run(campaign, state="done", totals={}, finished_at=NOON)
         missed = start_run(
-            campaign, SLOT - timedelta(days=1), state="missed", reason="it skips late slots", finished_at=NOON
+            campaign, SLOT - timedelta(days=1), state="missed", reason="it skips missed runs", finished_at=NOON
         )
     assert "100 %" in here.get(f"/admin/runs/{done}/progress").text
     page = here.get(f"/admin/runs/{missed}/").text
-    assert "it skips late slots" in page
+    assert "it skips missed runs" in page
     assert "data-final" in page
 
 
@@ -237,7 +237,7 @@ def test_a_run_is_paused_resumed_and_cancelled(app: Flask, here: Desk) -> None:
     here.send(f"{path}resume")
     assert runs(app)[0].state == "sending"
     page = here.get(f"{path}cancel").text
-    assert "3 mails of news" in page
+    assert "3 waiting emails of news" in page
     assert runs(app)[0].state == "sending"
     for _ in range(2):
         here.send(f"{path}cancel")
@@ -259,7 +259,7 @@ def test_repair_sends_the_missing_and_nothing_twice(app: Flask, here: Desk) -> N
         db.session.delete(lost)
         db.session.commit()
     path = f"/admin/runs/{run_id}/repair"
-    assert "Send the 1 missing" in here.get(path).text
+    assert "Send to the 1 missed" in here.get(path).text
     here.send(path)
     with app.app_context():
         assert len(db.session.scalars(select(Notification)).all()) == len(db.session.scalars(select(User)).all()) == 4
@@ -268,7 +268,7 @@ def test_repair_sends_the_missing_and_nothing_twice(app: Flask, here: Desk) -> N
 
 
 def test_the_list_has_filters_and_pages(app: Flask, here: Desk) -> None:
-    assert "No run yet" in here.get("/admin/runs/").text
+    assert "No runs yet" in here.get("/admin/runs/").text
     with app.app_context():
         news, other = make_campaign(), make_campaign("other")
         for day in range(30):
@@ -285,7 +285,7 @@ def test_the_list_has_filters_and_pages(app: Flask, here: Desk) -> None:
     assert shown("campaign=1&page_size=25&before=6") == [5, 4, 3, 2, 1]
     assert here.get("/admin/runs/?state=nonsense").status_code == 400
     assert "1,229" in here.get("/admin/runs/").text
-    assert "No run is like this" in here.get("/admin/runs/?state=paused").text
+    assert "No matching runs" in here.get("/admin/runs/?state=paused").text
 
 
 @one

@@ -24,7 +24,7 @@ def audit(app: Flask) -> list[str]:
 
 def set_up_totp(desk: Desk) -> tuple[pyotp.TOTP, list[str]]:
     page = desk.get("/admin/account/second-factor").text
-    secret = page.partition("into the app: <code>")[2].partition("</code>")[0].replace(" ", "")
+    secret = page.partition("in the app: <code>")[2].partition("</code>")[0].replace(" ", "")
     totp = pyotp.TOTP(secret)
     done = desk.send(
         "/admin/account/second-factor", {"code": totp.now(), "password": PASSWORD}, "/admin/account/second-factor"
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_not_said(app: Flask, make_operator: Callable[..., int]
     desk = Desk(app)
     answer = desk.sign_in(email, password)
     assert answer.status_code == 401
-    assert "The address or the password is not right." in answer.text
+    assert "Wrong email or password." in answer.text
     assert desk.get(HOME).status_code == 302
     assert audit(app)[-1] == "operator.sign_in_failed"
 
@@ -97,7 +97,7 @@ def test_signing_out_kills_copies_of_the_cookie(desk: Callable[..., Desk], app: 
     thief.client.set_cookie("notifier", cookie.value, domain="notifier.test")
     answer = thief.get(HOME)
     assert answer.status_code == 401
-    assert "Your session is over" in answer.text
+    assert "Your session has ended" in answer.text
 
 
 @pytest.mark.parametrize("change", ["disabled", "role", "password"])

@@ -36,7 +36,7 @@ def statuses(app: Flask) -> list[str]:
 
 
 def test_all_of_one_host_are_decided_with_one_answer(app: Flask, here: Desk) -> None:
-    assert "No email is uncertain" in here.get("/admin/uncertain/").text
+    assert "No uncertain emails" in here.get("/admin/uncertain/").text
     lose(app, "web-3", 1, 2)
     lose(app, "db-1", 3)
     page = here.get("/admin/uncertain/?host=web-3").text

@@ -103,7 +103,7 @@ def test_the_plan_names_both_groups(run: Run) -> None:
     assert ["not", "confirmed", "0", "will", "get", "it,", "2", "left", "out"] in lines
     make_campaign("all", audience={"verified": "any"})
     shown = run("plan", "all").output
-    assert "2 will get it, 0 left out" in shown
+    assert "2 will get it, 0 excluded" in shown
     assert "2 of 5 recipients are not confirmed" in shown
 
 

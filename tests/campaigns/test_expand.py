@@ -144,7 +144,7 @@ def test_a_run_whose_mails_are_of_no_use_any_more_plans_nothing() -> None:
     run_id = start_run(make_campaign(), deadline=NOON)
     expand(run_id)
     assert owed_to(run_id) == []
-    assert run_row(run_id).reason == "its emails would be of no use any more"
+    assert run_row(run_id).reason == "its emails would already have expired"
 
 
 def test_where_the_readers_clock_counts_each_zone_has_its_own_moment(frozen: time_machine.Traveller) -> None:

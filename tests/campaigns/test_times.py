@@ -121,7 +121,7 @@ def test_the_plan_of_a_report_begins_when_its_run_does(app: Flask, frozen: time_
         happened(make_people(1, timezone=zone)[0], utc("2026-10-20 12:00"))
     plan = app.extensions["notifier.planner"].plan("report")
     assert plan.when == "Sun 1 Nov, 09:00 in each recipient's time zone; first 1 Nov 01:00 UTC, last 20 h later"
-    assert plan.timing.startswith("Not before 01:00 UTC on 1 November, when the month has ended everywhere")
+    assert plan.timing.startswith("Not before 01:00 UTC on 1 November, once the month is over for every recipient")
     frozen.move_to(utc("2026-11-01 00:30"))
     early = app.extensions["notifier.planner"].plan("report", "now")
     assert [note[:50] for note in early.notes] == ["It is about what happens until 2026-11-01 01:00 UT"]
@@ -166,11 +166,11 @@ def test_an_hourly_reminder_goes_24_to_25_hours_after_the_signup(frozen: time_ma
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"cron": "0 * * * *"}, "24 to 25 hours after the signup."),
-        ({"cron": "0 10 * * *"}, "24 to 48 hours after the signup."),
+        ({"cron": "0 * * * *"}, "24 to 25 hours after sign-up."),
+        ({"cron": "0 10 * * *"}, "24 to 48 hours after sign-up."),
         (
             {"cron": "0 10 * * *", "recipient_local": True},
-            "24 to 48 hours after the signup, by the clock in each recipient's time zone.",
+            "24 to 48 hours after sign-up, by the clock in each recipient's time zone.",
         ),
     ],
 )
@@ -218,7 +218,7 @@ def test_it_goes_when_the_operator_says_so(run: Run, app: Flask, option: str) ->
     due = {zone: due_of(pk)[0] for zone, pk in people.items()}
     if option == "--now":
         assert set(due.values()) == {NOON}
-        assert planned["when"] == "now, to everybody at once"
+        assert planned["when"] == "now, to everyone at once"
         assert run_row(found.id).deadline == NOON + 3 * DAY
     else:
         assert {at.astimezone(ZoneInfo(zone)).strftime("%d %H:%M") for zone, at in due.items()} == {"21 10:00"}

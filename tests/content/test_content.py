@@ -70,28 +70,28 @@ def test_each_case_is_decided_as_it_must_be(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("source", "line", "words"),
     [
-        ("One.\n\n{{ nme }}", 3, "There is no `nme` in this mail."),
+        ("One.\n\n{{ nme }}", 3, "`nme` is not available in this email."),
         ("{{ user.nme }}", 1, "Did you mean `name`?"),
         ("a\n{% if n %}\nb", 3, "Unexpected end of template"),
         ("a\nb\x00", 2, "cannot be shown"),
-        ("{{ user }}", 1, "Say which part of it: `email`, `name`."),
-        ("{{ items }}", 1, "A list cannot be printed"),
-        ("{{ n and items }}", 1, "A list cannot be printed"),
-        ("{% for item in items %}{{ loop }}{% endfor %}", 1, "Say which part"),
-        ("{% for user in items %}{% endfor %}", 1, "means something else already"),
-        ("{% for item in n %}{% endfor %}", 1, "is no list"),
-        ("{% for a in items %}\n{% for b in items %}{% endfor %}{% endfor %}", 2, "cannot stand in another one"),
+        ("{{ user }}", 1, "Name one of its parts: `email`, `name`."),
+        ("{{ items }}", 1, "A list cannot be printed directly"),
+        ("{{ n and items }}", 1, "A list cannot be printed directly"),
+        ("{% for item in items %}{{ loop }}{% endfor %}", 1, "Name one of its parts"),
+        ("{% for user in items %}{% endfor %}", 1, "The name `user` is taken"),
+        ("{% for item in n %}{% endfor %}", 1, "is not a list"),
+        ("{% for a in items %}\n{% for b in items %}{% endfor %}{% endfor %}", 2, "Loops cannot be nested"),
         ("{% for item in items if item.title %}{% endfor %}", 1, "Write a loop like this"),
-        ("{{ user.name > 3 }}", 1, "Only numbers are smaller or larger"),
-        ("{{ items|join(', ') }}", 1, "Say which part of each"),
-        ("{{ user.name|join(attribute='__class__') }}", 1, "does not work on this"),
-        ("{{ items|join(', ', attribute='__class__') }}", 1, "Say which part of each"),
-        ("{{ user.name|truncate(n) }}", 1, "takes a number here"),
-        ("{{ user.name|default(*items) }}", 1, "takes fewer values"),
+        ("{{ user.name > 3 }}", 1, "compare numbers only"),
+        ("{{ items|join(', ') }}", 1, "Name the part to join"),
+        ("{{ user.name|join(attribute='__class__') }}", 1, "cannot be used on this value"),
+        ("{{ items|join(', ', attribute='__class__') }}", 1, "Name the part to join"),
+        ("{{ user.name|truncate(n) }}", 1, "needs a number here"),
+        ("{{ user.name|default(*items) }}", 1, "too many arguments"),
         ("{{ user.name|truncate(20, length=30) }}", 1, "twice"),
-        ("{% autoescape false %}{% endautoescape %}", 0, "`autoescape` cannot be used here"),
-        ("{{ 'a' in user.name }}", 1, "Only texts and numbers can be compared"),
-        ("{{ user.name is mapping }}", 1, "After `is`"),
+        ("{% autoescape false %}{% endautoescape %}", 0, "`autoescape` is not allowed"),
+        ("{{ 'a' in user.name }}", 1, "Compare only texts and numbers"),
+        ("{{ user.name is mapping }}", 1, "after `is`"),
         ("{{ 1e400 }}", 1, "too large"),
         ("{{ user.name if n }}", 1, "otherwise"),
         ("\U0010f001", 1, "cannot be shown"),
@@ -152,7 +152,7 @@ def test_what_is_meant_to_take_long_is_refused_quickly(source: str) -> None:
 
 def test_a_loop_cannot_make_more_than_fits() -> None:
     source = "{% for item in items %}" + "x" * 200_000 + "{% endfor %}"
-    with pytest.raises(WordsError, match="more than 256 kB"):
+    with pytest.raises(WordsError, match="larger than 256 kB"):
         read(source)
     many = fit(shape_of(CONTEXT), CONTEXT | {"items": [{"title": "t"}] * 1000})
     assert len(many["items"]) == MAX_ENTRIES
@@ -233,11 +233,11 @@ def test_an_address_without_end_is_no_address() -> None:
 @pytest.mark.parametrize(
     ("body", "content", "words"),
     [
-        ("a\n[x](javascript:alert(1))", False, "Body, line 2: A link leads to"),
+        ("a\n[x](javascript:alert(1))", False, "Body, line 2: A link needs"),
         ("a\n{button: x}", False, "Body, line 2: Write a button like this"),
-        ("a\n{content}", False, "Body, line 2: This mail has nothing to put"),
-        ("a", True, "Body: Put a line with {content}"),
-        ("{content}\n{content}", True, "Body, line 2: {content} can stand here once only."),
+        ("a\n{content}", False, "Body, line 2: This email has no data"),
+        ("a", True, "Body: Add a line with {content}"),
+        ("{content}\n{content}", True, "Body, line 2: {content} can be used only once."),
     ],
 )
 def test_markup_that_cannot_be_meant_is_refused_with_its_line(body: str, content: bool, words: str) -> None:
@@ -254,7 +254,7 @@ def test_subject_and_heading_are_lines() -> None:
         assert caught.value.field == field
     with pytest.raises(WordsError, match="The subject is empty for this person"):
         lay_out(Drawn(" ", "h", "b"))
-    with pytest.raises(WordsError, match="The mail is empty for this person"):
+    with pytest.raises(WordsError, match="The email is empty for this person"):
         lay_out(Drawn("s", "", "\n\n"))
 
 
@@ -350,7 +350,7 @@ def test_a_process_that_takes_too_much_ends_and_nothing_else_does(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(isolated, "PATIENCE", patience)
-    with pytest.raises(WordsError, match=r"too long, or too much memory|too busy to check"):
+    with pytest.raises(WordsError, match=r"too long or too much memory|too busy to check"):
         draw_aside(WORDS, OFFERED, [OFFERED])
     written = tmp_path / "written"
     assert not written.exists() or written.stat().st_size == 0

@@ -144,7 +144,7 @@ def test_content_in_english_is_sent_as_before() -> None:
 def test_a_language_that_is_named_counts() -> None:
     assert rendered("Nachrichten", "Guten Tag", "de").all("html", "lang", "dir") == [("de", "ltr")]
     assert rendered("News", "Shalom", "he").all("html", "lang", "dir") == [("he", "rtl")]
-    with pytest.raises(WordsError, match="Language: Write a language as a short code"):
+    with pytest.raises(WordsError, match="Language: Enter the language as a short code"):
         Checked(Words("S", "H", "B", "Hebrew!"), OFFERED)
 
 
@@ -199,7 +199,9 @@ def test_a_subject_that_is_always_cut_is_refused(subject: str, refused: bool) ->
     if not refused:
         checked.check_length()
         return
-    with pytest.raises(WordsError, match=r"Subject: The subject has 201 characters, 200 are the most\. Shorten it\."):
+    with pytest.raises(
+        WordsError, match=r"Subject: The subject has 201 characters; at most 200 are allowed\. Shorten it\."
+    ):
         checked.check_length()
 
 

@@ -49,7 +49,7 @@ def test_refused_content_pauses_the_campaign_and_its_run(send: Callable[..., Non
     campaign, run = db.session.scalars(select(Campaign)).one(), db.session.scalars(select(CampaignRun)).one()
     assert (campaign.state, run.state) == ("paused", "paused")
     assert campaign.paused_reason == (
-        "mail servers refuse its content: 5 of the last 50 mails, now 554 looks like spam"
+        "mail servers reject its content: 5 of the last 50 emails, now 554 looks like spam"
     )
     assert by_status() == {"sent": 45, "failed": 5, "pending": 30}
 

@@ -232,7 +232,7 @@ def test_who_is_gone_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user:
     db.session.delete(user)
     db.session.commit()
     assert sender.deliver([pk]) == {}
-    assert (row_of(pk).status, row_of(pk).reason) == ("skipped", "the account is gone")
+    assert (row_of(pk).status, row_of(pk).reason) == ("skipped", "the account was deleted")
     assert mailer.sent == []
 
 

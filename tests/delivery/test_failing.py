@@ -53,7 +53,7 @@ def test_a_run_pauses_itself_and_goes_on_when_it_is_corrected(
     run = run_of(run_id)
     assert (run.state, run.reason_code) == ("paused", "content_failing")
     assert run.reason == (
-        "its content could not be made for 2 of 20 people: Subject: The subject is empty for this person."
+        "its content could not be rendered for 2 of 20 people: Subject: The subject is empty for this person."
     )
     assert db.session.get_one(Campaign, campaign.id).state == "active"
     assert len(outbox.taken) == 18

@@ -108,7 +108,7 @@ def test_it_fails_visibly_after_three_deaths_and_the_others_are_sent_once(sender
     assert {row.unknowns for row in found.values()} == {0}
     poison = found[deadly]
     assert (poison.status, poison.reason_code, poison.attempts) == ("failed", "maker_died", 0)
-    assert "3 worker processes died" in (poison.reason or "")
+    assert "3 worker processes crashed" in (poison.reason or "")
     assert db.session.scalars(select(Attempt.decision).where(Attempt.notification_id == deadly)).all() == ["MAKER_DIED"]
 
 

@@ -135,7 +135,7 @@ def test_only_its_recipients_wait_and_no_attempt_is_burnt(make_sender: Make, ser
     row = rows()["hotmail4@hotmail.com"]
     assert (row.hold_key, row.reason) == (
         "smtp:microsoft",
-        "Microsoft refuses our emails for now: sending there is on hold",
+        "Microsoft is refusing our emails: sending to it is on hold",
     )
 
 

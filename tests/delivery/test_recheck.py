@@ -95,7 +95,7 @@ def narrow() -> None:
     [
         (verify, {"kind": "verification_reminder"}, ("skipped", "the address is confirmed already")),
         (change_the_address, {}, ("skipped", "the address is not confirmed")),
-        (opt_out, {}, ("skipped", "they do not want mail of the category news")),
+        (opt_out, {}, ("skipped", "they unsubscribed from news")),
         (suppress, {}, ("suppressed", "the address is suppressed")),
         (narrow, {}, ("skipped", "the campaign is for other languages: de")),
     ],
@@ -180,7 +180,7 @@ def test_quiet_hours_that_last_too_long_skip(sender: Sender, frozen: time_machin
     keys = planned(quiet_from="22:00", quiet_to="07:00", lifetime=14 * 3600)
     frozen.move_to(NOON + timedelta(hours=10))
     sender.deliver(keys, bulk=True)
-    assert ends() == [("skipped", "quiet hours in the recipient's time zone, and later it would be of no use")]
+    assert ends() == [("skipped", "quiet hours in the recipient's time zone, and it would expire before then")]
 
 
 def earlier(user_id: int, campaign: Campaign, *ages: timedelta, kind: str = "announcement") -> None:
@@ -222,7 +222,7 @@ def test_a_cap_that_holds_until_it_is_of_no_use_skips(sender: Sender) -> None:
     told: list[int] = []
     expand(start_run(make_campaign("new")), told)
     sender.deliver(told, bulk=True)
-    assert ends()[1] == ("skipped", "the recipient gets at most 1 email a week, and later it would be of no use")
+    assert ends()[1] == ("skipped", "the recipient gets at most 1 email a week, and it would expire before then")
 
 
 def test_two_mails_of_one_chunk_do_not_pass_the_cap_together(sender: Sender) -> None:

@@ -200,7 +200,7 @@ def test_other_sites_are_refused(inbox: InboxServer) -> None:
 def test_fragment_is_sent_once(inbox: InboxServer) -> None:
     """The page asks every second: nothing new costs nothing."""
     first = inbox.get("/fragment")
-    assert "No mail yet" in first[1]
+    assert "No emails yet" in first[1]
     assert inbox.get("/fragment", **{"If-None-Match": first[2]["ETag"]})[0] == 304
     inbox.send(mail("Fresh"))
     assert "Fresh" in inbox.get("/fragment", **{"If-None-Match": first[2]["ETag"]})[1]
@@ -209,7 +209,7 @@ def test_fragment_is_sent_once(inbox: InboxServer) -> None:
 def test_gone_mail_says_so(inbox: InboxServer) -> None:
     status, body, _ = inbox.get("/messages/nope")
     assert status == 404
-    assert "This mail is gone" in body
+    assert "This email is gone" in body
 
 
 def test_taken_port_is_one_line(inbox: InboxServer) -> None:

@@ -100,14 +100,14 @@ def set_up_the_second_factor(desk: Page, web: str) -> str:
     desk.get_by_role("button", name="Sign in").click()
     desk.goto(f"{web}/admin/account/")
     desk.get_by_role("link", name="Set it up").click()
-    desk.get_by_text("Cannot scan it?").click()
+    desk.get_by_text("Can\u2019t scan it?").click()
     secret = desk.locator(".steps details code").inner_text().replace(" ", "")
     desk.get_by_role("textbox", name="Code").fill(pyotp.TOTP(secret).now())
-    desk.get_by_label("Your password").fill(PASSWORD)
-    desk.get_by_role("button", name="Switch it on").click()
+    desk.get_by_label("Current password").fill(PASSWORD)
+    desk.get_by_role("button", name="Turn it on").click()
     expect(desk.locator(".codes li")).to_have_count(10)
     recovery = desk.locator(".codes li").first.inner_text()
-    desk.get_by_role("link", name="I have kept them").click()
+    desk.get_by_role("link", name="I have stored them").click()
     desk.get_by_role("button", name="Sign out").locator("visible=true").first.click()
     return recovery
 
@@ -123,7 +123,7 @@ def sign_in(desk: Page, web: str, code: str) -> None:
     desk.get_by_label("Password").fill(PASSWORD)
     desk.get_by_role("button", name="Sign in").click()
     desk.get_by_role("textbox", name="Code").fill(code)
-    desk.get_by_role("button", name="Go on").click()
+    desk.get_by_role("button", name="Continue").click()
     expect(desk.locator("h1")).to_have_text("Dashboard")
 
 
@@ -153,7 +153,7 @@ def make_a_weekly_reminder(desk: Page) -> None:
 
 def edit_the_words(desk: Page, office: Up) -> None:
     """Change the subject, look at it as a person, send a test, find it in the inbox."""
-    desk.get_by_role("link", name="Edit the words").click()
+    desk.get_by_role("link", name="Edit content").click()
     desk.get_by_label("Subject").fill("{{ user.name|default('You') }}, one click is missing")
     with desk.expect_response(re.compile("/admin/words/.*")):
         desk.get_by_role("button", name="Show preview").click()
@@ -173,7 +173,7 @@ def run_it(desk: Page) -> None:
     follow(desk, "Campaigns")
     desk.get_by_role("link", name=TITLE, exact=True).click()
     desk.get_by_role("link", name=re.compile("Plan and run")).click()
-    button = desk.get_by_role("button", name=re.compile(r"^Send [\d,]+ mails$"))
+    button = desk.get_by_role("button", name=re.compile(r"^Send [\d,]+ emails$"))
     count = re.sub(r"\D", "", button.inner_text())
     assert int(count) > 100
     picture(desk, "admin-plan")
@@ -181,7 +181,7 @@ def run_it(desk: Page) -> None:
     button.click()
     expect(desk.locator(".wrong").first).to_be_visible()
     desk.get_by_label(re.compile("to confirm")).fill(count)
-    desk.get_by_role("button", name=re.compile(r"^Send [\d,]+ mails$")).click()
+    desk.get_by_role("button", name=re.compile(r"^Send [\d,]+ emails$")).click()
     expect(desk.locator("h1")).to_contain_text("Run #")
     expect(desk.locator(".percent")).to_have_text("100 %", timeout=60_000)
     expect(desk.locator("[data-final]")).to_be_visible(timeout=40_000)
@@ -191,30 +191,30 @@ def run_it(desk: Page) -> None:
 
 def look_up_why(desk: Page) -> str:
     """The page of somebody who got one, and of somebody who did not, whose address this returns."""
-    desk.get_by_role("link", name="All mails of this run").click()
+    desk.get_by_role("link", name="All emails of this run").click()
     told = desk.locator("tbody tr a").filter(has_text="@").first.inner_text()
     find(desk, told)
-    expect(why(desk)).to_contain_text("got it")
+    expect(why(desk)).to_contain_text("sent")
     picture(desk, "admin-person")
     follow(desk, "People")
     untold = desk.locator("tbody tr", has_not_text="not yet").locator("a").first.inner_text()
     find(desk, untold)
-    expect(why(desk)).to_contain_text("gets nothing")
+    expect(why(desk)).to_contain_text("excluded")
     return untold
 
 
 def suppress_and_lift(desk: Page, address: str) -> None:
     follow(desk, "Suppressions")
     desk.get_by_text("Suppress an address").click()
-    desk.get_by_label("Address that is to get no mail").fill(address)
-    desk.get_by_label("Why", exact=True).fill("asked on the telephone")
-    desk.get_by_role("button", name="Suppress it").click()
+    desk.get_by_label("Address to suppress").fill(address)
+    desk.get_by_label("Reason", exact=True).fill("asked on the telephone")
+    desk.get_by_role("button", name="Suppress", exact=True).click()
     expect(desk.locator("tbody")).to_contain_text(address)
-    desk.get_by_role("link", name="Lift…").click()
+    desk.get_by_role("link", name="Remove…").click()
     dialog = desk.locator("dialog[open]")
-    dialog.get_by_label("Why is it lifted?").fill("they changed their mind")
-    dialog.get_by_role("button", name="Lift it").click()
-    expect(desk.get_by_text("Nothing here")).to_be_visible()
+    dialog.get_by_label("Reason for the removal").fill("they changed their mind")
+    dialog.get_by_role("button", name="Remove").click()
+    expect(desk.get_by_text("No suppressed addresses")).to_be_visible()
 
 
 def pause_and_resume(desk: Page) -> None:
@@ -246,9 +246,13 @@ def follow(desk: Page, name: str) -> None:
 def find(desk: Page, address: str) -> None:
     follow(desk, "People")
     desk.get_by_label("Email address").fill(address)
-    desk.get_by_role("button", name="Find").click()
+    desk.get_by_role("button", name="Search").click()
     expect(desk.locator("h1")).to_have_text(address)
 
 
 def why(desk: Page) -> Locator:
-    return desk.get_by_role("region", name="Why, for each campaign").get_by_role("row").filter(has_text=TITLE)
+    return (
+        desk.get_by_role("region", name="Campaigns: sent, scheduled or excluded")
+        .get_by_role("row")
+        .filter(has_text=TITLE)
+    )

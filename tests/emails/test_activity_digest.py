@@ -238,7 +238,7 @@ def test_nothing_to_tell_any_more() -> None:
     assert kind.unwanted(owed(rows)[0]) is None
     db.session.execute(delete(Activity))
     db.session.commit()
-    assert kind.unwanted(owed(rows)[0]) == "nothing to tell any more"
+    assert kind.unwanted(owed(rows)[0]) == "there is no activity left to report"
 
 
 def test_many_rows_are_loaded_together_as_they_are_one_by_one() -> None:

@@ -69,17 +69,17 @@ def line(kind: str = "like", *names: str, title: str = "Night train", count: int
 @pytest.mark.parametrize(
     ("now", "before", "words"),
     [
-        (3, 1, "2 more than in September"),
-        (1, 3, "2 fewer than in September"),
-        (2, 2, "the same as in September"),
-        (2, 0, "none in September"),
-        (12345, 5, "12,340 more than in September"),
+        (3, 1, "up 2 from September"),
+        (1, 3, "down 2 from September"),
+        (2, 2, "same as in September"),
+        (2, 0, "up from 0 in September"),
+        (12345, 5, "up 12,340 from September"),
     ],
 )
 def test_the_change_in_words(now: int, before: int, words: str) -> None:
     context, mail = report({"like": now}, {"like": before})
     assert (context["change"], context["kinds"]) == (words, [("Likes", f"{now:,}", words)])
-    noun = "activity" if now == 1 else "activities"
+    noun = "interaction" if now == 1 else "interactions"
     assert f"\n{now:,} {noun} in October, {words}\n\nLikes: {now:,} ({words})\n" in mail.text
     assert f">{now:,}</p>" in mail.html
     assert f">{noun} in October, {words}</p>" in mail.html
@@ -88,9 +88,9 @@ def test_the_change_in_words(now: int, before: int, words: str) -> None:
 def test_a_kind_that_there_was_in_one_of_the_two_months_is_shown() -> None:
     context, _ = report({"like": 1, "poke": 2, "wave": 1}, {"comment": 3})
     assert context["kinds"] == [
-        ("Comments", "0", "3 fewer than in September"),
-        ("Likes", "1", "none in September"),
-        ("Other", "3", "none in September"),
+        ("Comments", "0", "down 3 from September"),
+        ("Likes", "1", "up from 0 in September"),
+        ("Other", "3", "up from 0 in September"),
     ]
     assert context["summary"] == "1 like and 3 other activities"
 
@@ -116,11 +116,11 @@ def test_the_chart_is_made_of_cells_with_its_numbers_as_text() -> None:
 
 def test_things_are_shown_as_text_whatever_their_titles() -> None:
     context, mail = report({"like": 3}, things=[("<b>Boat\r\nX", {"like": 1, "comment": 2}), ("", {"like": 1})])
-    assert context["things"] == [("<b>Boat X", "2 comments and 1 like"), ("Something without a title", "1 like")]
-    assert "* <b>Boat X\n  2 comments and 1 like\n* Something" in mail.text
+    assert context["things"] == [("<b>Boat X", "2 comments and 1 like"), ("Untitled", "1 like")]
+    assert "* <b>Boat X\n  2 comments and 1 like\n* Untitled" in mail.text
     assert "&lt;b&gt;Boat" in mail.html
     assert "<b>" not in mail.html
-    assert "Where most happened" not in report({"like": 3})[1].text
+    assert "Your most popular posts" not in report({"like": 3})[1].text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_people_in_words(names: str, people: int, who: str) -> None:
         (line("friend_request", "Ada", "Bo"), "Ada and Bo sent you friend requests"),
         (line("poke"), "Ada was active on “Night train”"),
         (line("poke", "Ada", "Bo"), "Ada and Bo were active on “Night train”"),
-        (line("like", ""), "Somebody liked “Night train”"),
+        (line("like", ""), "Someone liked “Night train”"),
     ],
 )
 def test_sentences(one: Line, sentence: str) -> None:

@@ -57,7 +57,7 @@ def test_the_month_is_that_of_the_zone_to_the_microsecond(zone: str, month: str,
     [report] = contexts([row])
     weeks = [count for _, count, _, _ in report["weeks"]]
     last = "0" if hours == 28 * 24 else "1"
-    assert (report["total"], report["change"][:7]) == ("3", "2 more ")
+    assert (report["total"], report["change"][:7]) == ("3", "up 2 fr")
     assert weeks == (["2", "0", "0", "1"] if hours == 28 * 24 else ["2", "0", "0", "0", last])
 
 
@@ -144,7 +144,7 @@ def test_whoever_joined_in_this_month_has_no_month_before(joined: str, day: str)
     happened(reader, utc("2026-10-20 10:00"))
     rows = rows_of(run(reports("Europe/London")))
     [report] = contexts(rows)
-    assert (report["joined"], report["change"]) == (day, "" if day else "none in September")
+    assert (report["joined"], report["change"]) == (day, "" if day else "up from 0 in September")
 
 
 def test_things_in_the_order_of_what_happened_around_them() -> None:
@@ -165,7 +165,7 @@ def test_things_in_the_order_of_what_happened_around_them() -> None:
     rows = rows_of(run(reports()))
     [report] = contexts(rows)
     assert report["things"] == [
-        ("Something without a title", "1 comment and 2 likes"),
+        ("Untitled", "1 comment and 2 likes"),
         ("Cat", "3 likes"),
         ("Boat", "1 comment and 1 like"),
     ]
@@ -195,7 +195,7 @@ def test_nothing_to_report_any_more() -> None:
     assert kind.unwanted(owed(rows)[0]) is None
     db.session.execute(delete(Activity))
     db.session.commit()
-    assert kind.unwanted(owed(rows)[0]) == "nothing to report any more"
+    assert kind.unwanted(owed(rows)[0]) == "there is no activity left to report"
 
 
 def test_many_rows_are_loaded_together_as_they_are_one_by_one() -> None:

@@ -230,7 +230,7 @@ def test_what_somebody_should_know_is_noted(planner: Planner) -> None:
     make_campaign(state="paused", paused_reason="look first", lifetime=3600)
     first, second = planner.plan("news").notes
     assert "paused: look first" in first
-    assert "of no use" in second
+    assert "would already have expired" in second
 
 
 def test_an_unknown_or_unreadable_campaign_is_told_in_words(planner: Planner) -> None:

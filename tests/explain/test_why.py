@@ -146,7 +146,7 @@ def test_whoever_has_no_row_is_judged_for_the_next_slot() -> None:
     [
         ({"state": "paused", "paused_reason": "look first"}, "paused", "look first"),
         ({"state": "archived", "next_slot": None, "next_run_at": None}, "archived", "archived"),
-        ({"cron": None, "next_slot": None, "next_run_at": None}, "no_slot", "somebody has to start it"),
+        ({"cron": None, "next_slot": None, "next_run_at": None}, "no_slot", "an operator has to start it"),
     ],
 )
 def test_a_campaign_that_does_not_run_is_the_reason(values: dict[str, Any], code: str, words: str) -> None:

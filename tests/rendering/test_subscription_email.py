@@ -35,7 +35,7 @@ def letter(category: Category) -> EmailKind:
         "name": f"letter_{category}",
         "category": category,
         "lifetime": timedelta(days=1),
-        "because": "You get this mail because a test wants you to.",
+        "because": "You're receiving this because a test wants you to.",
         "unwanted": lambda self, owed: None,
         "context": lambda self, owed: {"word": owed.notification.params["word"]},
     }

@@ -16,7 +16,7 @@ START = utc("2026-11-01 09:00")
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({}, "only when somebody starts it"),
+        ({}, "only when started manually"),
         ({"cron": "0 9 * * *", "zone": "Europe/London"}, "every day at 09:00 (Europe/London)"),
         (
             {"cron": "0 9 1 * *", "recipient_local": True},

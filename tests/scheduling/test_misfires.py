@@ -77,12 +77,12 @@ def test_the_reasons_are_words() -> None:
         "",
     ]
     assert [judged.reason for judged in misfired(late, NOW, Misfire.within, 2 * HOUR, True)] == [
-        "nobody ran it in time, and 3 days 1 hour later this campaign does not run it any more: it allows 2 hours",
-        "run together with the slot of 2026-11-20 11:59 UTC",
+        "the run was missed by 3 days 1 hour: this campaign sends missed runs only within 2 hours",
+        "combined with the run of 2026-11-20 11:59 UTC",
         "",
     ]
     skipped = misfired(late, NOW, Misfire.skip, None, True)[0].reason
-    assert skipped.endswith("this campaign does not run it any more: it skips late slots")
+    assert skipped.endswith("this campaign skips missed runs")
 
 
 def test_the_reasons_fit_their_column() -> None:

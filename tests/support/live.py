@@ -45,7 +45,7 @@ class Letter(EmailKind):
     name = "letter"
     category = Category.account
     lifetime = timedelta(hours=24)
-    because = "You get this mail because a test wants you to."
+    because = "You're receiving this because a test wants you to."
 
     def unwanted(self, owed: Owed) -> str | None:
         """Always wanted."""

@@ -243,7 +243,7 @@ def test_the_form_shows_what_holds(app: Flask, visitor: Visitor, user: int) -> N
 def test_what_is_chosen_is_saved_and_said(app: Flask, visitor: Visitor, user: int) -> None:
     path = preferences_path(app, user)
     page = choose(visitor, path, report="y", digest="monthly")
-    assert "Saved. You get monthly reports, activity digests (once a month)." in page
+    assert "Saved. You'll get monthly reports, activity digests (once a month)." in page
     assert wanted(app, user) == {"report": True, "digest": "monthly", "news": False}
     assert evidence(app) == [("digest", True, "page", MAIL), ("news", False, "page", MAIL)]
     assert chosen(visitor.get(path).data) == {"report", "monthly"}
@@ -257,7 +257,7 @@ def test_saving_what_holds_stores_nothing(app: Flask, visitor: Visitor, user: in
 
 def test_all_can_be_stopped_at_once(app: Flask, visitor: Visitor, user: int) -> None:
     page = choose(visitor, preferences_path(app, user), stop="yes")
-    assert "Saved. You get none of these mails any more." in page
+    assert "Saved. You'll no longer get any of these emails." in page
     assert wanted(app, user) == {"report": False, "digest": "never", "news": False}
     assert evidence(app) == [(category, False, "page", MAIL) for category in REFUSABLE]
 
@@ -267,7 +267,7 @@ def test_a_frequency_that_is_none_is_asked_for_again(app: Flask, visitor: Visito
     path = preferences_path(app, user)
     answer = visitor.post(path, {"csrf_token": visitor.token(path), "report": "y", "digest": digest})
     assert answer.status_code == 400
-    assert "Choose how often you want the digest." in text_of(answer.data)
+    assert "Choose how often you want the activity digest." in text_of(answer.data)
     assert b'href="#digest"' in answer.data
     assert b'id="digest"' in answer.data
     assert wanted(app, user) == DEFAULT
@@ -328,7 +328,7 @@ def test_a_link_that_is_of_no_use_gets_one_page_whatever_is_wrong(app: Flask, vi
             pages.add(answer.data)
         assert visitor.post(f"{path}/undo", {"csrf_token": token}).status_code in {404, 405}
     assert len(pages) == 1
-    assert "This link does not work" in text_of(pages.pop())
+    assert "This link doesn\u2019t work" in text_of(pages.pop())
     assert wanted(app, user) == DEFAULT
     assert evidence(app) == []
 

@@ -46,7 +46,7 @@ class Letter(CampaignKind):
     name: ClassVar[str] = "letter"
     category: ClassVar[Category] = Category.digest
     lifetime: ClassVar[timedelta] = timedelta(days=1)
-    because: ClassVar[str] = "You get this mail because a test wants you to."
+    because: ClassVar[str] = "You're receiving this because a test wants you to."
 
     def period(self, occasion: Any, columns: Any) -> str:
         return "once"

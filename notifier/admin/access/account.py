@@ -20,7 +20,7 @@ from notifier.security.sealing import SealError
 #: A new secret between its QR code and the first right code, sealed.
 _NEW_SECRET = "new_secret"
 
-WRONG_PASSWORD = "Your password is not right. Nothing was changed."
+WRONG_PASSWORD = "Wrong password. Nothing was changed."
 
 
 class Account(Page):
@@ -56,14 +56,14 @@ class Account(Page):
         except OperatorError as error:
             return self._back(f"Nothing was changed: {error}.", "error")
         db.session.commit()
-        return self._back("Your password is changed. You are signed out everywhere else.")
+        return self._back("Password changed. All other sessions are signed out.")
 
     @act("/sign-out-elsewhere", Role.viewer)
     def elsewhere(self) -> ResponseReturnValue:
         """End all other sessions."""
         sessions.end_all(db.session(), _me().id, keep=login.token())
         db.session.commit()
-        return self._back("You are signed out everywhere else.")
+        return self._back("All other sessions are signed out.")
 
     @show("/second-factor")
     def second_factor(self) -> ResponseReturnValue:
@@ -86,7 +86,7 @@ class Account(Page):
             sealer=sealer(), by=login.actor(), now=clock.now(),
         )  # fmt: skip
         if codes is None:
-            return self._setup("This code is not right. Look whether the clock of your phone is.", 400)
+            return self._setup("Wrong code. Check that your phone's clock is correct.", 400)
         sessions.end_all(db.session(), operator.id, keep=login.token())
         db.session.commit()
         session.pop(_NEW_SECRET, None)
@@ -114,7 +114,7 @@ class Account(Page):
             return self._back(WRONG_PASSWORD, "error")
         second_factor.reset_second_factor(db.session(), operator, by=login.actor(), keep=login.token())
         db.session.commit()
-        return self._back("Signing in asks for no code any more.")
+        return self._back("The second factor is off. You need only your password to sign in.")
 
     def _page(self, **values: object) -> ResponseReturnValue:
         return self._render("admin/account.html", **values)

@@ -26,8 +26,8 @@ sign_in = Blueprint("sign_in", __name__, url_prefix="/admin")
 #: Between password and code.
 HALF_WAY_LIFE = timedelta(minutes=5)
 
-WRONG = "The address or the password is not right."
-WRONG_CODE = "This code is not right, or was used already. Wait for the next one."
+WRONG = "Wrong email or password."
+WRONG_CODE = "Wrong code, or it was already used. Wait for the next one."
 
 
 def sealer() -> Sealer:
@@ -77,7 +77,7 @@ def check_code() -> ResponseReturnValue:
     """A code of the app, or a recovery code."""
     half = _half_way()
     if half is None:
-        flash("That took too long. Sign in again.", "warning")
+        flash("Signing in took too long. Sign in again.", "warning")
         return redirect(url_for("sign_in.form"), 303)
     operator, target = half
     typed, now, current = arguments.typed("code", 100)[0], clock.now(), db.session()
@@ -86,7 +86,7 @@ def check_code() -> ResponseReturnValue:
     if second_factor.accept_recovery_code(current, operator, typed, now=now):
         left = second_factor.recovery_codes_left(current, operator)
         answer = _welcome(operator, "password and recovery code", returning.local(target))
-        flash(f"You used a recovery code; {left} are left. Make new ones on your account page.", "warning")
+        flash(f"You used a recovery code; {left} are left. Create new ones on your account page.", "warning")
         return answer
     _failed("code", operator.email)
     return render_template("admin/sign_in_code.html", wrong=WRONG_CODE), 401

@@ -68,7 +68,7 @@ class Editing(Page):
         form, session = _typed(None), db.session()
         if request.form.get("do") == "show" or form.problems:
             return self._page(form, reach=True, saving=request.form.get("do") != "show")
-        paused = None if request.form.get("start") == "active" else "it is new: look at it, then resume it"
+        paused = None if request.form.get("start") == "active" else "it is new"
         state = CampaignState.active if paused is None else CampaignState.paused
         try:
             made = editing.create(session, form.values, _kinds(), now=clock.now(), state=state, paused_reason=paused)
@@ -81,7 +81,8 @@ class Editing(Page):
         pk = made.id
         session.commit()
         flash(
-            "The campaign is stored." + (" Resume it as soon as you are content with it." if paused else ""), "success"
+            "Campaign saved and paused. Resume it when you're ready." if paused else "Campaign saved and started.",
+            "success",
         )
         return redirect(url_for(".campaign", pk=pk), 303)
 
@@ -111,7 +112,7 @@ class Editing(Page):
             before=before, after=editing.written(changed),
         )  # fmt: skip
         session.commit()
-        flash("Saved. It counts from the next tick on, within 30 seconds.", "success")
+        flash("Saved. Changes take effect within 30 seconds.", "success")
         return redirect(url_for(".campaign", pk=pk), 303)
 
     @act("/preview/schedule")

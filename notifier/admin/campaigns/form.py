@@ -30,7 +30,7 @@ from notifier.scheduling import periods
 ACCOUNTS: Mapping[Reaches, Mapping[str, str]] = {
     Reaches.confirmed: {
         "": "Confirmed accounts only",
-        "any": "Also accounts that are not confirmed",
+        "any": "Confirmed accounts and accounts that are not confirmed",
         "no": "Only accounts that are not confirmed",
     },
     Reaches.both: {
@@ -42,15 +42,15 @@ ACCOUNTS: Mapping[Reaches, Mapping[str, str]] = {
 }
 
 MISFIRES = {
-    "run_late": ("Run it late", "However late it is, everybody gets their mail."),
-    "within": ("Run it late, but not too late", "Up to a limit that you set; after it, the slot counts as missed."),
-    "skip": ("Skip it", "The slot counts as missed. The next one runs as always."),
+    "run_late": ("Send late", "However late it is, everyone gets their email."),
+    "within": ("Send late, within a limit", "Runs later than the limit are skipped."),
+    "skip": ("Skip", "The missed run is not sent. The next one runs as usual."),
 }
 
 ON_UNKNOWN = {
-    "never": ("Do not send it again", "Nobody gets a mail twice; now and then somebody gets none."),
-    "resend": ("Send it again", "Nobody is left out; now and then somebody gets the same mail twice."),
-    "ask": ("Ask", "It waits on the notifications page until somebody decides."),
+    "never": ("Don't resend", "No one gets an email twice; occasionally a person gets none."),
+    "resend": ("Resend", "No one is missed; occasionally a person gets the same email twice."),
+    "ask": ("Ask", "The email waits on the Uncertain page until an operator decides."),
 }
 
 #: Inputs whose name is not that of their column.
@@ -70,9 +70,9 @@ LABELS = {
     "recipient_local": "In each recipient\u2019s time zone", "start_at": "Not before", "end_at": "Not after",
     "verified": "Accounts", "locales": "Languages", "signed_up_from": "Signed up from",
     "signed_up_before": "Signed up before", "user_from": "Accounts from number", "user_to": "Accounts up to number",
-    "share": "Share", "rate": "Mails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",
-    "lifetime-number": "Of use for", "misfire": "A slot that nobody ran in time",
-    "misfire_within-number": "Not later than", "on_unknown": "Nobody knows whether it arrived",
+    "share": "Share", "rate": "Emails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",
+    "lifetime-number": "Expires after", "misfire": "If a run is missed",
+    "misfire_within-number": "Not later than", "on_unknown": "If delivery is uncertain",
 }  # fmt: skip
 
 
@@ -165,7 +165,9 @@ def read(
     was = {} if campaign is None else editing.written(campaign)
     form.values = _values(fields, kind, form.problems, was, form.kept)
     for name in form_settings.typed_again(kind.Settings, fields, form.kept, was.get("settings") or {}):
-        form.problems.add("section-settings", f"“{name}” is content by now. Edit the content, then save this form.")
+        form.problems.add(
+            "section-settings", f"“{name}” is now part of the content. Edit the content, then save this form."
+        )
     try:
         editing.draft(form.values, kinds, now=now, like=campaign)
     except Invalid as error:

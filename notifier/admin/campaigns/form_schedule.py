@@ -15,9 +15,9 @@ REPEATS = {
     "weekly": "Every week",
     "monthly": "Every month",
     "once": "Once, on a date",
-    "interval": "Every so many hours",
-    "manual": "Only when somebody starts it",
-    "cron": "As a cron expression",
+    "interval": "Every N hours",
+    "manual": "Manually",
+    "cron": "Cron expression",
 }
 
 WEEKDAYS = {
@@ -114,11 +114,11 @@ def _read_repeat(
     elif repeat == "interval":
         values["every"] = length(fields, "every", problems)
         if values["every"] is None:
-            problems.add("every-number", "Write how many hours lie between two runs.")
+            problems.add("every-number", "Enter the number of hours between two runs.")
     elif repeat == "cron":
         values["cron"] = fields.one("cron")
         if not values["cron"]:
-            problems.add("cron", "Write five fields, such as 0 9 * * 1 for every Monday at 09:00.")
+            problems.add("cron", "Enter five fields, such as 0 9 * * 1 for every Monday at 09:00.")
     elif repeat not in REPEATS:
         problems.add("repeat", "Choose how often it runs.")
 
@@ -128,7 +128,7 @@ def _cron(fields: Fields, repeat: str, problems: Problems, was: str | None) -> s
     days = [day for day in WEEKDAYS if day in fields.all("weekday")]
     day = fields.one("day")
     if repeat == "weekly" and not days:
-        problems.add("weekday", "Choose one day or more.")
+        problems.add("weekday", "Choose at least one day.")
     if repeat == "monthly" and day not in DAYS:
         problems.add("day", "Choose a day from the list.")
     if at is None:
@@ -156,7 +156,7 @@ def _time(fields: Fields, problems: Problems) -> time | None:
     try:
         return periods.hours(fields.one("at")[:5])
     except ValueError:
-        problems.add("at", "Write a time of day as HH:MM, such as 09:00.")
+        problems.add("at", "Enter a time of day as HH:MM, such as 09:00.")
         return None
 
 

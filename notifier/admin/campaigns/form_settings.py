@@ -139,7 +139,7 @@ def _value(each: Input, fields: Fields, problems: Problems) -> Any:
         return bool(text)
     if not text:
         if each.required:
-            problems.add(each.id, "This is needed.")
+            problems.add(each.id, "This field is required.")
         return None
     if each.kind == "lines":
         parts = text.replace("\r\n", "\n").split("\n\n")
@@ -154,7 +154,7 @@ def _numbers(each: Input, text: str, problems: Problems) -> Any:
     try:
         found = [_number(part) for part in (listed(text) if several else [text])]
     except ValueError:
-        words = "Write numbers with commas between them, such as 1, 3, 7." if several else "Write a number, such as 10."
+        words = "Enter numbers separated by commas, such as 1, 3, 7." if several else "Enter a number, such as 10."
         problems.add(each.id, words)
         return None
     return found if several else found[0]

@@ -65,7 +65,7 @@ class Problems:
         return bool(self.by_field)
 
 
-def number(fields: Fields, name: str, problems: Problems, *, words: str = "Write a number, such as 10.") -> int | None:
+def number(fields: Fields, name: str, problems: Problems, *, words: str = "Enter a number, such as 10.") -> int | None:
     """A whole number; None where nothing is written."""
     text = fields.one(name).replace(",", "").replace("\u202f", "")
     if not text:
@@ -86,7 +86,7 @@ def decimal(fields: Fields, name: str, problems: Problems) -> float | None:
     except ValueError:
         value = float("nan")
     if not 0 <= value < 1e9:
-        problems.add(name, "Write a number, such as 2.5.")
+        problems.add(name, "Enter a number, such as 2.5.")
         return None
     return value
 
@@ -95,7 +95,7 @@ def length(fields: Fields, name: str, problems: Problems) -> int | None:
     """Seconds, from a number and its unit; None where no number is written."""
     found = number(fields, f"{name}-number", problems)
     if found == 0:
-        problems.add(f"{name}-number", "Write 1 or more, or leave it empty.")
+        problems.add(f"{name}-number", "Enter 1 or more, or leave it empty.")
     unit = fields.one(f"{name}-unit", "hours")
     if unit not in UNITS:
         problems.add(f"{name}-number", "Choose a unit from the list.")

@@ -157,7 +157,7 @@ class Campaigns(Editing, Running):
         if not reason:
             follow().resumed(runs)
         flash(
-            f"{title} is paused. Nothing of it is sent until you resume it." if reason else f"{title} goes on.",
+            f"{title} is paused. Nothing is sent until you resume it." if reason else f"{title} resumed.",
             "success",
         )
         return _back(pk)
@@ -180,7 +180,7 @@ class Campaigns(Editing, Running):
         )
         session.commit()
         follow().cancelled(runs)
-        flash("It is archived. Its runs and mails stay in the ledger.", "success")
+        flash("Campaign archived. Its runs and emails stay in the ledger.", "success")
         return redirect(url_for(".index"), 303)
 
 

@@ -52,7 +52,7 @@ class Running(Page):
         campaign: Campaign = get(Campaign, pk)
         name, which, slot = campaign.name, _which(request.form.get("for", "")), _slot()
         if slot is not None and (there := _run_of(pk, slot)) is not None:
-            return _to(there, "This run was started already: here it is.")
+            return _to(there, "This run was already started. This is its page.")
         try:
             token = Token.read(arguments.field("plan", 60))
             # It opens a transaction of its own, which cannot write.
@@ -63,7 +63,7 @@ class Running(Page):
             db.session.rollback()
             return self._planned(pk, which, changed=str(error))
         if token.count > TYPED_ABOVE and _typed() != token.count:
-            wrong = f"This is not the number of mails. Type {token.count:,}, or leave it."
+            wrong = f"That is not the number of emails. Type {token.count:,} to send, or cancel."
             return self._planned(pk, which, wrong=wrong)
         return self._start(pk, name, slot or fresh.slot, token, at_once=fresh.at_once)
 
@@ -75,7 +75,7 @@ class Running(Page):
         except CampaignError as error:
             session.rollback()
             if (there := _run_of(pk, slot)) is not None:
-                return _to(there, "This run was started already: here it is.")
+                return _to(there, "This run was already started. This is its page.")
             flash(str(error), "error")
             return redirect(url_for(".campaign", pk=pk), 303)
         audit_log.record(
@@ -84,7 +84,7 @@ class Running(Page):
         )  # fmt: skip
         session.commit()
         taken = cast("Follow", current_app.extensions["notifier.follow"]).started([run_id])
-        return _to(run_id, "It is on its way." if taken else "It waits for the broker, and goes by itself then.")
+        return _to(run_id, "Run started." if taken else "Run started. It waits for the broker and continues by itself.")
 
     def _ask_when(self, campaign: Campaign) -> ResponseReturnValue:
         hour = why_no_hour = ""
@@ -130,10 +130,10 @@ def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
     now = clock.now()
     stale = slot is None or not now - FRESH <= slot <= now if fresh.at_once else slot != fresh.slot
     if stale:
-        raise PlanChanged("The plan is too old. Look at this one.")
+        raise PlanChanged("The plan was out of date. Review this one.")
     check(token, fresh.fingerprint)
     if fresh.count == 0:
-        raise PlanChanged("Nobody would get it any more.")
+        raise PlanChanged("No one would get it any more.")
 
 
 def _planner() -> Planner:

@@ -87,7 +87,7 @@ class Runs(Page):
                 db.session(), run, ReasonCode.paused_by_hand, why=f"{login.actor().shown} paused it"
             )
 
-        return self._switch(pk, "run.paused", stop, "Paused. What is on the wire this moment still goes.")
+        return self._switch(pk, "run.paused", stop, "Run paused. Emails being sent right now still go out.")
 
     @show("/<key:pk>/resume", Role.editor)
     def ask_resume(self, pk: int) -> ResponseReturnValue:
@@ -128,7 +128,7 @@ class Runs(Page):
         except CampaignError as error:
             flash(str(error), "warning")
         else:
-            flash(f"Emails that waited and say the newest content now: {moved:,}.", "success")
+            flash(f"Waiting emails moved to the newest content: {moved:,}.", "success")
         return redirect(url_for(".run", pk=pk), 303)
 
     @act("/<key:pk>/resume")
@@ -146,7 +146,7 @@ class Runs(Page):
         def go(run: CampaignRun) -> bool:
             return control.resume_run(db.session(), run)
 
-        return self._switch(pk, "run.resumed", go, "It goes on.", lambda: _follow().resumed([pk]))
+        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: _follow().resumed([pk]))
 
     @show("/<key:pk>/cancel", Role.editor)
     def ask_cancel(self, pk: int) -> ResponseReturnValue:
@@ -161,7 +161,7 @@ class Runs(Page):
         def end(run: CampaignRun) -> bool:
             return control.cancel_run(db.session(), run, reason=f"{login.actor().shown} cancelled it")
 
-        words = "Cancelled. It sends nothing more. People whom it did not reach can be reached by a later run."
+        words = "Run cancelled. It sends nothing more. A later run can reach people who got nothing."
         return self._switch(pk, "run.cancelled", end, words, lambda: _follow().cancelled([pk]))
 
     @show("/<key:pk>/repair", Role.editor)
@@ -188,7 +188,7 @@ class Runs(Page):
         except CampaignError as error:
             flash(str(error), "error")
         else:
-            flash(f"Repaired: {done.owed:,} mails are owed that were missing, {done.rung:,} were rung for.", "success")
+            flash(f"Run repaired: {done.owed:,} missing emails added, {done.rung:,} waiting emails queued.", "success")
         return redirect(url_for(".run", pk=pk), 303)
 
     def _switch(

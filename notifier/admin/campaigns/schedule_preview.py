@@ -113,10 +113,10 @@ def _upcoming(schedule: Schedule, firing: Firing) -> Upcoming:
 def note(schedule: Schedule, firing: Firing) -> str:
     """What the clocks do at that moment, for people."""
     if firing.mark == "gap":
-        return "The clocks go forward: this time is skipped that day, so it runs right after."
+        return "Daylight-saving change: this time is skipped that day, so it runs right after."
     if firing.mark == "fold":
         once = schedule.cron is None or means_times_of_day(schedule.cron) or schedule.recipient_local
-        return "The clocks go back: this time comes twice that day; " + (
+        return "Daylight-saving change: this time occurs twice that day; " + (
             "it runs the first time." if once else "it runs both times."
         )
     return ""

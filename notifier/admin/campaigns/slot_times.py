@@ -13,10 +13,10 @@ from notifier.models import Campaign, Trigger
 
 #: Why a run exists, for people.
 TRIGGERS = {
-    Trigger.schedule: "by its schedule",
-    Trigger.manual: "started by hand",
-    Trigger.now: "started by hand, to everybody at once",
-    Trigger.prompt: "between slots, as soon as something happened",
+    Trigger.schedule: "scheduled",
+    Trigger.manual: "started manually",
+    Trigger.now: "started manually, to everyone at once",
+    Trigger.prompt: "prompt digest, as soon as something happened",
 }
 
 

@@ -91,7 +91,7 @@ def message_of(campaign: Campaign, words: Words, person: str, example: Example =
         raise PreviewError(str(error)) from None
     user_id = session.scalar(select(User.id).where(User.identity_key == key))
     if user_id is None:
-        raise PreviewError("Nobody has this address. Look for typing mistakes.")
+        raise PreviewError("No account has this address. Check it for typos.")
     traces.shown("preview", 1, pk=user_id, person=traces.about(key))
     now = clock.now()
     occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())

@@ -63,7 +63,7 @@ class Templates(Page):
         now_there = content_versions.current(session, campaign)
         same = now_there is not None and content_versions.written(now_there) == typed.words
         if now_there is not None and same and typed.change is Change.correction:
-            flash(f"This is what version {now_there.number} says: there is nothing to save.", "success")
+            flash(f"This is the same as version {now_there.number}: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
             mail.drafts().check(mail.kind_of(campaign), typed.words)
@@ -96,15 +96,15 @@ class Templates(Page):
         holdings = mail.holdings(campaign)
         db.session.rollback()
         if change is Change.new_message:
-            return f"{saved}, a new message. Everybody in the audience gets it with the next run."
-        parts = [f"{saved}. It is used from the next run on."]
+            return f"{saved}, a new message. Everyone in the audience gets it with the next run."
+        parts = [f"{saved}. It is used from the next run."]
         if have := holdings.emails(Holding.have):
-            parts.append(f"People who have it get nothing more: {have:,}.")
+            parts.append(f"People who already have it: {have:,}.")
         if move and holdings.is_behind:
             moved = mover().move(holdings.runs, by=login.actor())
-            parts.append(f"Emails that waited and say it now: {moved:,}.")
+            parts.append(f"Waiting emails moved: {moved:,}.")
         elif holdings.to_move:
-            parts.append(f"Emails that wait and keep their version: {holdings.to_move:,}.")
+            parts.append(f"Waiting emails that keep their version: {holdings.to_move:,}.")
         return " ".join(parts)
 
     @show("/<key:pk>/frame")
@@ -146,7 +146,9 @@ class Templates(Page):
         except (PreviewError, CampaignError) as error:
             return self._page(campaign, typed, trouble=str(error))
         except RateLimitExceeded:
-            return self._page(campaign, typed, trouble="These were many tests in a short time. Wait a few minutes.")
+            return self._page(
+                campaign, typed, trouble="You sent many tests in a short time. Wait a few minutes, then try again."
+            )
         audit_log.record(
             session, by, "words.tested", object_type="campaign", object_id=pk, after={"subject": message.subject}
         )
@@ -157,7 +159,7 @@ class Templates(Page):
         if outcome.decision is not Decision.ACCEPTED:
             said = " ".join(map(str, filter(None, (outcome.code, outcome.text))))
             return self._page(campaign, typed, trouble=f"The test was not accepted: {said or outcome.decision}")
-        return self._page(campaign, typed, done=f"Sent to {by.address}. Look in your inbox for “[Test]”.")
+        return self._page(campaign, typed, done=f"Sent to {by.address}. Look for “[Test]” in your inbox.")
 
     @show("/<key:pk>/versions")
     def versions(self, pk: int) -> ResponseReturnValue:
@@ -213,7 +215,7 @@ class Templates(Page):
             return redirect(url_for(".versions", pk=pk), 303)
         session.commit()
         now_there = (
-            "Its original content counts again" if number == "0" else f"The content of version {number} counts again"
+            "The default text is used again" if number == "0" else f"The content of version {number} is used again"
         )
         flash(self._saved(campaign, now_there, typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)

@@ -46,7 +46,7 @@ def check_query() -> None:
     for name, values in request.args.lists():
         for value in values:
             if "\0" in value or "\0" in name:
-                raise BadArgument("The address holds a character that no text has. Type it again.")
+                raise BadArgument("The address contains an invalid character. Type it again.")
             if name in _NUMBERS and value and not _NUMBER.fullmatch(value):
                 raise NotFound
             if name == "page" and value and int(value) > _MAX_PAGE:
@@ -57,7 +57,7 @@ def text(name: str, longest: int = 320) -> str:
     """The text of a filter without spaces around it; empty where there is none."""
     value = request.args.get(name, "").strip()
     if len(value) > longest:
-        raise BadArgument("What you are looking for is longer than anything we have. Make it shorter.")
+        raise BadArgument("The search text is too long. Shorten it.")
     return value
 
 
@@ -97,7 +97,7 @@ def field(name: str, longest: int = 500) -> str:
     """A text that a page of ours put into its form: there is no input in which it could be mended."""
     value, wrong = typed(name, longest)
     if wrong:
-        raise BadArgument("The form holds something that no page of ours has. Open the page again.")
+        raise BadArgument("The form contains invalid data. Reload the page and try again.")
     return value
 
 

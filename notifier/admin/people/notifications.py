@@ -110,7 +110,7 @@ class Notifications(Page):
         """What the decision means."""
         row = get(Notification, pk)
         if decision not in DECISIONS or row.status != Status.unknown:
-            flash("This mail needs no decision any more.", "warning")
+            flash("This email no longer needs a decision.", "warning")
             return redirect(url_for(".detail", pk=pk))
         _trace(row)
         page: str = self.render("admin/decide.html", row=row, decision=decision)
@@ -132,8 +132,8 @@ class Notifications(Page):
                 about=_about(row), before={"status": str(Status.unknown)}, after={"status": str(to)},
             )  # fmt: skip
         db.session.commit()
-        said = "Decided. " + ("It is sent again within seconds." if to is Status.pending else "It counts as sent.")
-        flash(said if moved else "Another operator was quicker: this email needs no decision any more.",
+        said = "Decided. " + ("It is sent again within seconds." if to is Status.pending else "It is marked as sent.")
+        flash(said if moved else "Another operator decided about this email first.",
               "success" if moved else "warning")  # fmt: skip
         return redirect(url_for(".detail", pk=pk), 303)
 

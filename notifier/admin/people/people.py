@@ -94,7 +94,7 @@ class People(Page):
         """For good, so the address is typed once more."""
         user = _person(pk)
         if arguments.typed("email", 1000)[0].lower() != user.email.lower():
-            wrong = "This is not the address of this person. Nothing was erased."
+            wrong = "The address doesn't match this person. Nothing was erased."
             _trace(user)
             return self.render("admin/erase.html", user=user, wrong=wrong), 400
         try:
@@ -104,7 +104,7 @@ class People(Page):
             flash(str(error), "error")
             return redirect(url_for(".person", pk=pk), 303)
         db.session.commit()
-        flash("The person is erased. Their mails stay in the ledger without an address.", "success")
+        flash("Person erased. Their emails stay in the ledger without an address.", "success")
         return redirect(url_for(".index"), 303)
 
 
@@ -128,7 +128,7 @@ class NotHere(NotFound):
 def _unknown(identity_key: str) -> str:
     erased_at = audit_log.erased_at(db.session(), identity_key, traces.keys())
     if erased_at is None:
-        return "No account has this address. Look for typing mistakes."
+        return "No account has this address. Check it for typos."
     return f"No account has this address. It was erased on {_written(erased_at)}."
 
 

@@ -53,7 +53,7 @@ class Search:
         except AddressError as error:
             return replace(self, wrong=str(error))
         user_id = db.session.scalar(select(User.id).where(User.identity_key == key))
-        wrong = "" if user_id else "No account has this address. Look for typing mistakes."
+        wrong = "" if user_id else "No account has this address. Check it for typos."
         return replace(self, user_id=user_id, wrong=wrong)
 
     @property

@@ -52,7 +52,7 @@ class Suppressions(Page):
         except AddressError as error:
             return self._list("", added=email, note=note, wrong=wrong or str(error), note_wrong=note_wrong), 400
         if note_wrong or not note:
-            note_wrong = note_wrong or "Say why, for those who come after you."
+            note_wrong = note_wrong or "Enter a reason for your colleagues."
             return self._list("", added=email, note=note, note_wrong=note_wrong), 400
         new = suppressions.add(
             db.session(), address.identity_key, reason=SuppressionReason.manual, source="operator", evidence=note
@@ -64,7 +64,7 @@ class Suppressions(Page):
                 after={"reason": str(SuppressionReason.manual), "note": note},
             )  # fmt: skip
         db.session.commit()
-        flash(f"{email} gets no mail from now on." if new else f"{email} was suppressed already.", "success")
+        flash(f"{email} receives no email from now on." if new else f"{email} was already suppressed.", "success")
         return redirect(url_for(".index", email=address.envelope), 303)
 
     @show("/<key:pk>/lift", Role.editor)
@@ -82,14 +82,16 @@ class Suppressions(Page):
         note, wrong = arguments.typed("note", 300)
         if wrong or not note:
             _trace(row)
-            return self.render("admin/lift.html", row=row, wrong=wrong or "Say why it is lifted.", note=note), 400
+            return self.render(
+                "admin/lift.html", row=row, wrong=wrong or "Enter a reason for the removal.", note=note
+            ), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
             about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
         )  # fmt: skip
         suppressions.lift(db.session(), row)
         db.session.commit()
-        flash("The suppression is lifted. The address gets mail again from now on.", "success")
+        flash("Suppression removed. The address can receive email again.", "success")
         return redirect(url_for(".index"), 303)
 
     def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "", note_wrong: str = "") -> str:
@@ -112,7 +114,7 @@ class NotForEditors(Forbidden):
     """A complaint says that this person does not want our email: to send it again takes more than an editor."""
 
     for_people = (
-        "This address reported our email as spam, so only an admin can lift its suppression. Ask one, and say why."
+        "This address reported our email as spam, so only an admin can remove its suppression. Ask one, and say why."
     )
 
 

@@ -39,7 +39,7 @@ class Uncertain(Page):
         which = _which(request.args)
         facts = _facts(which)
         if not facts["emails"]:
-            flash("No email is uncertain any more.", "warning")
+            flash("There are no uncertain emails any more.", "warning")
             return redirect(url_for(".index"))
         page: str = self.render("admin/uncertain_decide.html", decision=decision, now=clock.now(), **facts)
         return page
@@ -50,13 +50,13 @@ class Uncertain(Page):
         to = DECISIONS.get(decision)
         before = _moment(arguments.field("before", 40))
         if to is None or before is None:
-            raise arguments.BadArgument("Open the question again: it does not say what is to be decided.")
+            raise arguments.BadArgument("The form doesn't say what to decide. Open the page again.")
         which = _which(request.form, before)
         by = login.actor()
         db.session.rollback()
         moved = decide(db.session, which, to, by=by)
-        said = "sent again within seconds" if to is Status.pending else "taken as sent"
-        flash(f"Decided: {moved:,} emails are {said}." if moved else "Another operator was quicker: none is left.",
+        said = "sent again within seconds" if to is Status.pending else "marked as sent"
+        flash(f"Decided: {moved:,} emails are {said}." if moved else "Another operator decided first: none is left.",
               "success" if moved else "warning")  # fmt: skip
         return redirect(url_for(".index"), 303)
 

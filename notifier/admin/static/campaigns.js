@@ -39,7 +39,7 @@
         signal: running.signal
       })
         .then(function (answer) {
-          if (answer.status === 401) { say("Your session is over. Sign in in another tab, then go on here."); return null; }
+          if (answer.status === 401) { say("Your session has ended. Sign in in another tab, then continue here."); return null; }
           if (!answer.ok) throw new Error(answer.status);
           return answer.text();
         })
@@ -50,7 +50,7 @@
         .catch(function (error) {
           if (error.name === "AbortError") return;
           part.removeAttribute("aria-busy");
-          say("The preview does not come. Save, or try again in a moment.");
+          say("The preview is not available. Save, or try again in a moment.");
         });
     }
 

@@ -24,7 +24,7 @@
       note.setAttribute("role", "status");
       link.href = window.location.href;
       link.textContent = "Sign in again";
-      note.append("Your session is over; this part no longer changes. ", link);
+      note.append("Your session has ended; this part no longer updates. ", link);
       part.prepend(note);
     }
 

@@ -53,7 +53,11 @@ class AuditLog(Page):
                 query = query.where(column == value)
         if address:
             identity_key = traces.identity_of(address)
-            wrong = "" if identity_key else "This is not an email address. Type all of it, such as name@example.com."
+            wrong = (
+                ""
+                if identity_key
+                else "This is not an email address. Enter the full address, such as name@example.com."
+            )
             query = query.where(audit_log.is_about(identity_key or "", traces.keys()))
         listing = by_key(query, AuditEntry.id)
         page: str = self.render(

@@ -19,8 +19,8 @@ from notifier.operators import audit_log
 #: What they do, in one line.
 WHAT = {
     "tick": "Starts the campaigns that are due.",
-    "sweep": "Enqueues what nobody picked up, and gives back what a lost worker held.",
-    "purge": "Forgets what is older than its retention.",
+    "sweep": "Re-queues emails no worker picked up and frees those of a crashed worker.",
+    "purge": "Deletes data past its retention.",
 }
 
 
@@ -64,7 +64,10 @@ class Jobs(Page):
             current_app.extensions["notifier.run_now"](job)
         except Exception as error:
             # Whatever the client of whichever broker raises.
-            flash(f"The broker does not take it ({type(error).__name__}). See the queue page.", "error")
+            flash(
+                f"The broker is not available ({type(error).__name__}), so {job} was not queued. See the queue page.",
+                "error",
+            )
         else:
-            flash(f"{job} is queued. The task page shows what becomes of it.", "success")
+            flash(f"{job} is queued. The task page shows its result.", "success")
         return redirect(url_for(".index"), 303)

@@ -21,7 +21,7 @@ function show(html) {
   live.innerHTML = html;
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   const more = total() - before;
-  if (more > 0) news.textContent = more === 1 ? "1 new mail" : `${more} new mails`;
+  if (more > 0) news.textContent = more === 1 ? "1 new email" : `${more} new emails`;
 }
 
 async function poll() {
