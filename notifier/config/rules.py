@@ -1,9 +1,12 @@
 """Rules about settings together, and about what production must not start with. One line for each mistake."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from notifier.config.url_options import REDIS_TLS, options_of
 
 if TYPE_CHECKING:
     from notifier.config.settings import Settings
@@ -17,6 +20,18 @@ EXAMPLE_POSTAL_ADDRESS = "Notifier, 1 Example Street, Example Town"
 
 #: A random key of 32 characters has more different ones than this, in hexadecimal too.
 FEWEST_DIFFERENT = 8
+
+#: Left in keys by tutorials and templates of env files.
+_PLACEHOLDER = re.compile(
+    r"change[-_. ]?(?:it|me|this)|replace[-_. ]?(?:it|me|this)|your[-_. ]?(?:own[-_. ]?)?secret|secret[-_. ]?key"
+    r"|example|placeholder|insecure",
+    re.IGNORECASE,
+)
+
+#: Domains where no email arrives (RFC 2606, RFC 6761, RFC 6762), and all below them.
+_RESERVED = re.compile(r"(?:.*\.)?(?:example(?:\.(?:com|net|org))?|test|invalid|localhost|local)\Z", re.IGNORECASE)
+
+_MAKE_A_KEY = "make one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 def is_loopback(host: str) -> bool:
@@ -46,14 +61,24 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
         yield "MAIL_USERNAME and MAIL_PASSWORD: set both or neither"
     if settings.notifier_env != "test" and settings.celery_broker_url.startswith("memory:"):
         yield "CELERY_BROKER_URL: memory:// is for tests: no other process can read from it"
-    if not settings.redis_url:
-        yield from _limits_without_redis(settings)
+    yield from _limits_without_redis(settings)
+    yield from _options_without_broker(settings)
 
 
 def _limits_without_redis(settings: "Settings") -> Iterator[str]:
+    if settings.redis_url:
+        return
     for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
         if getattr(settings, name) is not None:
             yield f"{name.upper()} needs REDIS_URL: all workers count there together"
+
+
+def _options_without_broker(settings: "Settings") -> Iterator[str]:
+    if settings.celery_broker_url:
+        return
+    for name, _ in options_of(urlsplit(settings.redis_url)):
+        if name not in REDIS_TLS:
+            yield f"REDIS_URL: Celery knows no option {name!r}: remove it, or set CELERY_BROKER_URL without it"
 
 
 def mistakes_in_production(settings: "Settings") -> Iterator[str]:
@@ -62,8 +87,10 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
     rules = {
         "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in settings.secret_keys,
         "SECRET_KEYS: each key needs 32 characters or more": any(len(key) < 32 for key in settings.secret_keys),
-        "SECRET_KEYS: a key repeats a few characters; make one with python3 -c 'import secrets; "
-        "print(secrets.token_urlsafe(32))'": any(_is_guessable(key) for key in settings.secret_keys),
+        f"SECRET_KEYS: a key repeats a few characters; {_MAKE_A_KEY}": any(map(_is_guessable, settings.secret_keys)),
+        f"SECRET_KEYS: a key is the text of an example; {_MAKE_A_KEY}": any(
+            map(_PLACEHOLDER.search, settings.secret_keys)
+        ),
         "PUBLIC_URL: production needs the address that links in emails start with": not settings.public_url,
         "PUBLIC_URL: production links must be https": settings.public_url.startswith("http://"),
         "DATABASE_URL: production needs a database of its own": not settings.database_url,
@@ -74,13 +101,21 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
         "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (
             tls or is_loopback(settings.mail_server)
         ),
-        "MAIL_DEFAULT_SENDER: the example sender is not for production": settings.mail_default_sender == EXAMPLE_SENDER,
+        "MAIL_DEFAULT_SENDER: the example sender and domains such as example.com, .example, .test and localhost are "
+        "not for production: write an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
         "POSTAL_ADDRESS: the example address is not for production": settings.postal_address == EXAMPLE_POSTAL_ADDRESS,
         "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not settings.ratelimit_enabled,
     }
     yield from (line for line, wrong in rules.items() if wrong)
+    yield from _unverified_brokers(settings)
     if not settings.allow_open_broker:
         yield from _open_brokers(settings)
+
+
+def _unverified_brokers(settings: "Settings") -> Iterator[str]:
+    for name in ("redis_url", "celery_broker_url"):
+        if ("ssl_cert_reqs", "none") in options_of(urlsplit(getattr(settings, name))):
+            yield f"{name.upper()}: ssl_cert_reqs=none lets any server take the password: name its CA in ssl_ca_certs"
 
 
 def _open_brokers(settings: "Settings") -> Iterator[str]:
@@ -93,4 +128,8 @@ def _open_brokers(settings: "Settings") -> Iterator[str]:
 
 
 def _is_guessable(key: str) -> bool:
-    return len(key) >= 32 and len(set(key)) < FEWEST_DIFFERENT
+    """Return True for a key long enough that has few different characters, or repeats its beginning to the end."""
+    if len(key) < 32:
+        return False
+    repeats = any(key.startswith(key[size:]) for size in range(1, len(key) // 2 + 1))
+    return repeats or len(set(key)) < FEWEST_DIFFERENT

@@ -1,19 +1,20 @@
 """Types of settings that are more than a number: addresses of servers, hosts, mailboxes, paths, keys."""
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
-from psycopg import pq
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from notifier.config.text import Must
+from notifier.config.url_options import check_broker, check_postgres, check_redis
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.mailboxes import parse_mailbox
 
@@ -24,15 +25,19 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
 #: The path of PUBLIC_URL: cookies, proxies and browsers must all read the same in it, so no %XX and no dots alone.
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?\Z")
-_REDIS_PATH = re.compile(r"/?(?:[0-9]{1,5})?\Z")
+_REDIS_PATH = re.compile(r"/?(?:[0-9]{1,4})?\Z")
+#: Resolvers and browsers read a name whose last label is a number as an IPv4 address: 127.1 and 0x7f.1 are 127.0.0.1.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?\Z")
+#: The first bytes of a database (https://www.sqlite.org/fileformat2.html, section 1.3).
+_SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def is_host(text: str) -> bool:
-    """Return True if `text` is a host name (RFC 1123, section 2.1) or an IP address, without scheme or port."""
+    """Return True if `text` is a host name (RFC 1123, section 2.1) or a whole IP address, without scheme or port."""
     try:
         ip_address(text)
     except ValueError:
-        return len(text) <= 253 and bool(_HOST.match(text))
+        return len(text) <= 253 and bool(_HOST.match(text)) and not _NUMERIC.match(text)
     return True
 
 
@@ -52,7 +57,7 @@ def _split(value: str, schemes: tuple[str, ...]) -> SplitResult:
 
 
 def _web_address(value: str) -> str:
-    """Return it in one spelling: scheme and host in lower case, an international host as A-labels, no slash last."""
+    """Return it in one spelling: scheme and host in lower case, a host as A-labels, no slash or dot last."""
     host, _, rest = value.partition("://")[2].partition("/")
     if not host.isascii():
         name, colon, port = host.partition(":")
@@ -60,7 +65,10 @@ def _web_address(value: str) -> str:
     parts = _split(value, ("http", "https"))
     if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or not _PATH.match(parts.path):
         raise ValueError
-    netloc = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if "%" in parts.hostname:
+        # The zone of an IPv6 address names a network card of one machine, and no browser takes it.
+        raise ValueError
+    netloc = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.removesuffix(".")
     port = "" if parts.port is None else f":{parts.port}"
     return urlunsplit((parts.scheme, netloc + port, parts.path.rstrip("/"), "", ""))
 
@@ -78,35 +86,62 @@ def _database_url(value: str) -> str:
         parts = _split(value, ("postgresql", "postgresql+psycopg", "postgres", "sqlite"))
     except (ArgumentError, ValueError):
         raise ValueError from None
+    if not url.database or "\0" in unquote(value):
+        raise ValueError
     if parts.scheme == "sqlite":
-        if parts.netloc or not url.database or url.database == ":memory:":
+        if parts.netloc or url.database == ":memory:":
             raise ValueError
         if url.query:
             raise ValueError("SQLite takes no options after ?; if it is part of the file's name, write %3F")
-        if Path(url.database).is_dir():
-            raise ValueError(f"{url.database} is a folder: add the name of a file")
-        return value
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    if unknown := sorted(set(url.query) - known):
-        raise ValueError(f"Postgres knows no option {unknown[0]!r}: remove it")
-    if not url.database:
-        raise ValueError
+        _check_sqlite_file(Path(url.database))
+    else:
+        check_postgres(url)
     return value
 
 
-def _redis_url(value: str) -> str:
+def _check_sqlite_file(path: Path) -> None:
+    """Raise ValueError unless a database is there, or can be made there.
+
+    Only for a start: closing a file ends all locks that its process has on it.
+    """
+    try:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: add the name of a file")
+        if path.exists():
+            if not path.is_file() or not _begins_as_sqlite(path):
+                raise ValueError(f"{path} is not an SQLite database: name another file")
+            return
+        folder = next(each for each in path.absolute().parents if each.exists())
+    except OSError as error:
+        raise ValueError(f"the file cannot be used: {error.strerror}") from None
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"the file cannot be made, because {folder} is not a folder that can be written to")
+
+
+def _begins_as_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE_HEADER)) in (b"", _SQLITE_HEADER)
+
+
+def _redis_parts(value: str) -> SplitResult:
     parts = _split(value, ("redis", "rediss"))
     if not parts.hostname or not _REDIS_PATH.match(parts.path) or parts.fragment:
         raise ValueError
+    return parts
+
+
+def _redis_url(value: str) -> str:
+    check_redis(_redis_parts(value))
     return value
 
 
 def _broker_url(value: str) -> str:
     parts = _split(value, BROKERS)
     if parts.scheme in {"redis", "rediss"}:
-        return _redis_url(value)
-    if not parts.hostname and parts.scheme != "memory":
+        _redis_parts(value)
+    elif not parts.hostname and parts.scheme != "memory":
         raise ValueError
+    check_broker(parts)
     return value
 
 
@@ -126,6 +161,8 @@ def _domain(value: str) -> str:
 def _keys(value: Any) -> Any:
     """`SECRET_KEYS=old,new` as people write it."""
     if isinstance(value, str):
+        if value.startswith("[") and value.endswith("]"):
+            raise ValueError("a JSON list is not read: write the keys with commas between them, without [ ] and quotes")
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 

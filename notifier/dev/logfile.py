@@ -40,6 +40,8 @@ class LogFile:
             self._fd = None
 
     def _open(self) -> int:
+        if self._fd is not None and not self._is_in_place(self._fd):
+            self.close()
         if self._fd is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if not self._rotated and self._path.exists() and self._path.stat().st_size > MAX_LOG:
@@ -47,6 +49,14 @@ class LogFile:
             self._rotated = True
             self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         return self._fd
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        """False once the file of `descriptor` was moved or deleted: nothing written to it would be found."""
+        try:
+            named = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(descriptor))
 
     @staticmethod
     def _append(descriptor: int, data: bytes) -> None:

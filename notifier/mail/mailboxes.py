@@ -62,6 +62,9 @@ def _name(written: str) -> str:
         raise MailboxError(
             f"the name cannot stand in an email header: use at most {NAME_LIMIT} visible characters, without =?"
         )
+    if (not quoted and "\\" in name) or (len(name) > 1 and name[0] == name[-1] and name[0] in "\"'"):
+        plain = name.replace("\\", "").strip("\"'") or "Name"
+        raise MailboxError(f"recipients would see the quotes and backslashes of the name: write {plain} <address>")
     if "<" in name or "@" in name:
         raise MailboxError(f"it holds more than one address: {_FORM}")
     return name

@@ -49,6 +49,8 @@ class Rejected:
     count: int
     #: Newest first.
     newest: Sequence[RejectedMessage]
+    #: Entries of the list that are not records: another program wrote them.
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Celery the bell, so messages are acknowledged early, carry primary keys only, an
 for long (docs/adr/0003-celery-is-the-bell.md).
 """
 
+import ssl
 from typing import Any
 
 from celery import Celery, Task
@@ -76,6 +77,8 @@ def configure(app: Flask, settings: Settings) -> Celery:
     celery_app.conf.update(
         broker_url=settings.broker_url or "memory://",
         broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),
+        # kombu speaks TLS by itself only to its own transports, and verifies nothing. Options in the URL come first.
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme_of(settings.broker_url) == "rediss" else None,
         broker_transport_options=worker_transport_options(settings.broker_url),
         broker_connection_timeout=CONNECT_RABBITMQ if is_rabbitmq(settings.broker_url) else CONNECT,
         broker_pool_acquire_timeout=1,

@@ -87,13 +87,15 @@ def probe_rejected(celery: Celery, *, configured: bool) -> Finding:
         rejected = peek(celery).rejected
     except BrokerAway as error:
         return Finding(name, ok=False, detail=str(error))
-    figures = {"count": rejected.count, "newest": [_for_programs(message) for message in rejected.newest]}
+    newest = [_for_programs(message) for message in rejected.newest]
+    figures = {"count": rejected.count, "unreadable": rejected.unreadable, "newest": newest}
+    junk = f"; {rejected.unreadable} records are not readable" if rejected.unreadable else ""
     if not rejected.newest:
-        return Finding(name, ok=True, detail="none", figures=figures)
-    newest = rejected.newest[0]
-    age = None if newest.at is None else (clock.now() - newest.at).total_seconds()
+        return Finding(name, ok=True, detail=f"none{junk}", figures=figures)
+    last = rejected.newest[0]
+    age = None if last.at is None else (clock.now() - last.at).total_seconds()
     when = "" if age is None else f" {age:.0f} s ago"
-    detail = f"{rejected.count}; the newest{when} in {newest.queue or 'a queue'}: {newest.reason}"
+    detail = f"{rejected.count}; the newest{when} in {last.queue or 'a queue'}: {last.reason}{junk}"
     return Finding(name, ok=age is not None and age > TROUBLE, detail=detail, figures=figures)
 
 

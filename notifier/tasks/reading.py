@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 from celery.utils.time import maybe_iso8601
 
 from notifier import clock
+from notifier.tasks.utf8 import is_utf8
 
 #: The largest primary key that Postgres and SQLite store.
 LARGEST_KEY = 2**63 - 1
@@ -40,6 +41,8 @@ def why_unreadable(message: Any, tasks: Mapping[str, Any], *, max_bytes: int) ->
         return "its task is unknown"
     if size_of(message) > max_bytes:
         return f"its body is larger than {max_bytes} bytes"
+    if not is_utf8([headers, message.properties, message.delivery_info]):
+        return "its header or its properties hold text that is not UTF-8"
     wrong = next((field for field, fits in _FIELDS.items() if not fits(headers.get(field))), None)
     if wrong is not None:
         return f"its header field {wrong} is wrong"
@@ -64,9 +67,16 @@ def _why_not_callable(message: Any, task: Any) -> str | None:
         # Decoders raise whatever comes to their minds; the class goes into the reason, the text may quote the body.
         return f"its body cannot be decoded ({type(error).__name__})"
     match payload:
-        case [list(args), dict(kwargs), dict() | None]:
+        case [list(args), dict(kwargs), (dict() | None) as options]:
+            if not _is_without_embed(options or {}):
+                return "its options are not empty"
             return _why_not_arguments(task, args, kwargs)
     return "its body is not [arguments, named arguments, options]"
+
+
+def _is_without_embed(options: dict[str, Any]) -> bool:
+    """Our tasks call no other ones. Celery publishes what a `chain` says, and takes other names for the header's."""
+    return all(name in _EMBED and _is_empty(value) for name, value in options.items())
 
 
 def _why_not_arguments(task: Any, args: list[Any], kwargs: dict[str, Any]) -> str | None:
@@ -139,6 +149,13 @@ def _is_stamps(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
 
 
+def _is_empty(value: Any) -> bool:
+    return value in (None, [], {})
+
+
+#: What the options of a message may name: tasks that Celery runs after this one.
+_EMBED = ("callbacks", "errbacks", "chain", "chord")
+
 #: Header fields that Celery reads in its event loop, and what each must be.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "id": _is_text,
@@ -148,4 +165,6 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "expires": _is_moment,
     "timelimit": _is_no_limit,
     "stamped_headers": _is_stamps,
+    # Celery takes them from the header, too, if the options don't name them.
+    **dict.fromkeys(_EMBED, _is_empty),
 }

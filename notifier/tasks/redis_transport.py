@@ -13,6 +13,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.json import loads
 
 from notifier.tasks import rejected
+from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,8 @@ class Message(virtual.Message):
                 "properties": {
                     "delivery_tag": str(),
                     "delivery_info": {"exchange": str(), "routing_key": str()},
-                },
-            }:
+                } as properties,
+            } if is_utf8(properties):
                 # kombu would decompress while it receives: a small body may become larger than the memory.
                 payload = payload | {"headers": {name: headers[name] for name in headers if name != "compression"}}
             case _:
@@ -61,15 +62,32 @@ class Channel(redis.Channel):
         try:
             queue, entry = self._read_reply(**options)
             self._queue_cycle.rotate(queue)
-            try:
-                self.connection._deliver(_decode(entry), queue)
-            except _NotAMessage:
-                self.keep_rejected(rejected.Record.of_entry(queue, len(entry)))
-                raise Empty from None
+            self._deliver(entry, queue)
         finally:
             self._in_poll = None  # type: ignore[assignment]  # kombu infers bool
             self._flush_brpop_reauth()
         return True
+
+    def _deliver(self, entry: bytes, queue: str) -> None:
+        """Hand the entry to the consumer. Raise Empty, once its record is kept, if the entry cannot be handed over."""
+        message = None
+        try:
+            message = _decode(entry)
+            self.connection._deliver(message, queue)
+        except _NotAMessage:
+            self.keep_rejected(rejected.Record.of_entry(queue, len(entry)))
+            raise Empty from None
+        except OF_THE_MESSAGE as error:
+            reason = f"a worker could not take it ({type(error).__name__})"
+            self.keep_rejected(rejected.Record.of_entry(queue, len(entry), reason))
+            self._forget(message)
+            raise Empty from None
+
+    def _forget(self, message: Any) -> None:
+        """Keep no copy of a message that was rejected: Redis would put it back into its queue after an hour."""
+        match message:
+            case {"properties": {"delivery_tag": str(tag)}} if tag in self.qos._delivered:
+                self.basic_reject(tag, requeue=False)
 
     def _read_reply(self, **options: Any) -> tuple[str, bytes]:
         try:

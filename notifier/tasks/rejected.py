@@ -16,6 +16,7 @@ from notifier import clock
 from notifier.observability.queues import Rejected, RejectedMessage
 from notifier.tasks.celery_app import REJECTED, celery_app
 from notifier.tasks.reading import size_of, task_of, why_unreadable
+from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +45,9 @@ class Record:
         return cls(clock.now().isoformat(), queue, task_of(message), reason, size_of(message))
 
     @classmethod
-    def of_entry(cls, queue: str, size: int) -> Self:
-        """The record of an entry of a queue in Redis that is not a message at all."""
-        return cls(clock.now().isoformat(), queue, "", "it is not a message", size)
+    def of_entry(cls, queue: str, size: int, reason: str = "it is not a message") -> Self:
+        """The record of an entry of a queue in Redis that is not a message at all, or that no consumer could take."""
+        return cls(clock.now().isoformat(), queue, "", reason, size)
 
 
 def log_it(record: Record) -> None:
@@ -66,12 +67,30 @@ def add_to_redis(client: Any, record: Record) -> None:
 
 def read_redis(client: Any, newest: int) -> Rejected:
     """Return the count and the newest records. Raises what the client raises."""
-    total, records = client.pipeline().get(TOTAL).lrange(LIST, 0, newest - 1).execute()
-    return Rejected(int(total or 0), [_from_record(json.loads(record)) for record in records])
+    kept = celery_app.settings.rejected_messages_kept
+    total, entries = client.pipeline().get(TOTAL).lrange(LIST, 0, kept - 1).execute()
+    records = [record for record in map(_from_entry, entries) if record is not None]
+    try:
+        count = int(total or 0)
+    except ValueError:
+        # Another program's, too. The list is all that is known.
+        count = len(records)
+    return Rejected(count, records[:newest], len(entries) - len(records))
 
 
-def _from_record(record: dict[str, Any]) -> RejectedMessage:
-    return RejectedMessage(**(record | {"at": datetime.fromisoformat(record["at"])}))
+def _from_entry(entry: bytes) -> RejectedMessage | None:
+    """Return the record that an entry of the list holds; None if it holds none."""
+    try:
+        match json.loads(entry):
+            case {"at": str(at), "queue": str(queue), "task": str(task), "reason": str(reason), "size": int(size)}:
+                moment = datetime.fromisoformat(at)
+                # At the ends of the calendar, no other time zone can show it.
+                is_moment = moment.tzinfo is not None and 1970 <= moment.year < 9999
+                readable = is_moment and is_utf8([queue, task, reason])
+                return RejectedMessage(moment, queue, task, reason, size) if readable else None
+    except (ValueError, RecursionError):
+        pass
+    return None
 
 
 def read_rabbitmq(channel: Any, newest: int) -> Rejected:

@@ -93,7 +93,7 @@ def test_no_header_moves_the_service(behind: Behind, name: str) -> None:
 def test_production_binds_the_cookie_to_the_path(make_app: Callable[..., Flask]) -> None:
     config = make_app(
         public_url="https://example.com/mail", notifier_env="production", redis_url="redis://127.0.0.1:1/0",
-        mail_server="127.0.0.1", mail_default_sender="Acme <a@acme.example>", postal_address="Acme, Leeds",
+        mail_server="127.0.0.1", mail_default_sender="Acme <a@acme-news.com>", postal_address="Acme, Leeds",
         ratelimit_enabled=True,
     ).config  # fmt: skip
     assert (config["SESSION_COOKIE_NAME"], config["SESSION_COOKIE_PATH"]) == ("__Secure-notifier", "/mail")

@@ -160,7 +160,7 @@ def test_production_behind_https_keeps_its_cookies_below_the_path(
     make_operator()
     app = make_app(
         lambda keys, bulk: None, notifier_env="production", public_url="https://example.com/mail", trusted_proxies=1,
-        redis_url="redis://127.0.0.1:1/0", mail_server="127.0.0.1", mail_default_sender="Acme <a@acme.example>",
+        redis_url="redis://127.0.0.1:1/0", mail_server="127.0.0.1", mail_default_sender="Acme <a@acme-news.com>",
         postal_address="Acme, Leeds", ratelimit_enabled=True,
     )  # fmt: skip
     port = free_port()

@@ -20,7 +20,7 @@ PRODUCTION = {
     "MAIL_SERVER": "smtp.example.com",
     "MAIL_PORT": "587",
     "MAIL_USE_TLS": "1",
-    "MAIL_DEFAULT_SENDER": "Acme <hello@acme.example>",
+    "MAIL_DEFAULT_SENDER": "Acme <hello@acme-news.com>",
     "POSTAL_ADDRESS": "Acme Ltd, 2 High Street, Leeds",
 }
 
@@ -74,7 +74,25 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"MAIL_BOUNCE_DOMAIN": "x y"}, "MAIL_BOUNCE_DOMAIN: must be a domain"),
         ({"SECRET_KEYS": "a" * 40}, "SECRET_KEYS: a key repeats a few characters"),
         ({"SECRET_KEYS": "abc" * 15}, "SECRET_KEYS: a key repeats a few characters"),
+        ({"SECRET_KEYS": "0123456789" * 4}, "SECRET_KEYS: a key repeats a few characters"),
+        ({"SECRET_KEYS": "Tr0ub4dor&3-horse" * 2 + "Tr0"}, "SECRET_KEYS: a key repeats a few characters"),
+        ({"SECRET_KEYS": "012345601234560123456012345605163"}, "SECRET_KEYS: a key repeats a few"),
+        ({"SECRET_KEYS": "Your-Secret-Key-goes-here-0123456789"}, "SECRET_KEYS: a key is the text of an example"),
+        ({"SECRET_KEYS": "please_change_me_before_you_go_live_1"}, "SECRET_KEYS: a key is the text of an example"),
+        ({"SECRET_KEYS": "CHANGEIT-CHANGEIT-0123456789-abcdefgh"}, "SECRET_KEYS: a key is the text of an example"),
+        ({"SECRET_KEYS": "this-is-an-example-of-a-key-0123456789"}, "SECRET_KEYS: a key is the text of an example"),
+        ({"SECRET_KEYS": f'["{PRODUCTION["SECRET_KEYS"]}"]'}, "SECRET_KEYS: a JSON list is not read"),
         ({"MAIL_DEFAULT_SENDER": None}, "MAIL_DEFAULT_SENDER: the example sender"),
+        ({"MAIL_DEFAULT_SENDER": "Acme <a@notifier.example>"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
+        ({"MAIL_DEFAULT_SENDER": "a@mail.Example.ORG"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
+        ({"MAIL_DEFAULT_SENDER": "root@localhost"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
+        ({"MAIL_DEFAULT_SENDER": "a@printer.local"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
+        ({"MAIL_DEFAULT_SENDER": "a@acme.test"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
+        ({"REDIS_URL": "rediss://:p@broker/0?ssl_cert_reqs=none"}, "REDIS_URL: ssl_cert_reqs=none lets any server"),
+        (
+            {"CELERY_BROKER_URL": "rediss://:p@broker/0?ssl_cert_reqs=none"},
+            "CELERY_BROKER_URL: ssl_cert_reqs=none lets any server",
+        ),
         ({"POSTAL_ADDRESS": None}, "POSTAL_ADDRESS: the example address"),
         ({"REDIS_URL": "redis://broker/0"}, "REDIS_URL: a broker on another machine needs a password"),
         ({"REDIS_URL": "rediss://user@broker/0"}, "REDIS_URL: a broker on another machine needs a password"),
@@ -143,7 +161,7 @@ def test_a_sender_works_as_meant_or_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, case: dict[str, str], name: str
 ) -> None:
     try:
-        settings = load(monkeypatch, **{name: case["input"]})
+        settings = load(monkeypatch, NOTIFIER_ENV="test", **{name: case["input"]})
     except ConfigError as error:
         (line,) = str(error).splitlines()
         assert line.startswith(f"{name}: ")
@@ -171,7 +189,7 @@ def test_a_sender_works_as_meant_or_stops_the_start(
     ],
 )
 def test_a_sender_keeps_its_whole_name(monkeypatch: pytest.MonkeyPatch, text: str, box: tuple[str, str]) -> None:
-    settings = load(monkeypatch, MAIL_DEFAULT_SENDER=text)
+    settings = load(monkeypatch, NOTIFIER_ENV="test", MAIL_DEFAULT_SENDER=text)
     assert settings.sender == box
     # Flask-Mail's users read the setting with the standard library.
     assert parseaddr(settings.mail_default_sender) == box
@@ -186,3 +204,8 @@ def test_any_name_of_the_data_folder_works(tmp_path: Path, monkeypatch: pytest.M
 def test_a_broker_without_a_password_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(monkeypatch, REDIS_URL="redis://broker/0", ALLOW_OPEN_BROKER="1").broker_url == "redis://broker/0"
     assert load(monkeypatch, REDIS_URL="redis://127.0.0.1/0").broker_url == "redis://127.0.0.1/0"
+
+
+@pytest.mark.parametrize("domain", ["test.acme.com", "myexample.com", "example.com.au", "localhost.acme.dev"])
+def test_a_domain_that_only_looks_reserved_may_send(monkeypatch: pytest.MonkeyPatch, domain: str) -> None:
+    assert load(monkeypatch, MAIL_DEFAULT_SENDER=f"hello@{domain}").sender_domain == domain

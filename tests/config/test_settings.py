@@ -14,6 +14,10 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from click.testing import CliRunner
 from pydantic.fields import FieldInfo
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 
 from notifier.__main__ import cli
 from notifier.app import create_app
@@ -21,6 +25,7 @@ from notifier.cli.up import up
 from notifier.config.loading import load_settings
 from notifier.config.settings import ConfigError, Settings
 from notifier.config.text import allowed
+from notifier.config.url_options import REDIS
 from notifier.delivery.staging import Staging
 from notifier.smtp.transport_config import transport_configs
 from tests.support.keys import key_file
@@ -73,6 +78,11 @@ WEB_ADDRESSES: list[tuple[str, Any]] = [
     ("HTTPS://app.example.com", Means("https://app.example.com")),
     ("https://b\u00fccher.example:8443/mail", Means("https://xn--bcher-kva.example:8443/mail")),
     ("http://[::1]:8000/", Means("http://[::1]:8000")),
+    ("https://0x7f.1", MUST), ("https://127.1", MUST), ("https://2130706433", MUST), ("https://a.256", MUST),
+    ("https://127.0.0.0x1", MUST), ("https://[::1%25eth0]", MUST), ("https://[fe80::1%eth0]", MUST),
+    ("https://n.example.org..", MUST), ("https://127.1.", MUST),
+    ("https://n.example.org.", Means("https://n.example.org")), ("https://127.0.0.1", Means("https://127.0.0.1")),
+    ("https://n.example.org.:8443/a", Means("https://n.example.org:8443/a")), ("https://4.a1", Means("https://4.a1")),
 ]  # fmt: skip
 
 PATHS: list[tuple[str, Any]] = [
@@ -84,6 +94,10 @@ MAILBOXES: list[tuple[str, Any]] = [
     ("hello@acme", "write an address"), ("a@b.example, c@d.example", "write an address"),
     ("A <a@b.example>, C <c@d.example>", "it holds more than one"), ("=?utf-8?q?A?= <a@b.example>", "the name cannot"),
     ("Acme <h\u00e9@acme.example>", "write an address"), ("x" * 2000 + " <a@b.example>", "the name cannot"),
+    (r'\"Acme\" <a@b.example>', "quotes and backslashes of the name: write Acme <address>"),
+    ("'Acme' <a@b.example>", "write Acme <address>"), (r'"\"Acme\"" <a@b.example>', "write Acme <address>"),
+    ("A\\cme <a@b.example>", "write Acme <address>"), ("'' <a@b.example>", "write Name <address>"),
+    ("\"'Acme'\" <a@b.example>", "write Acme <address>"),
     ("mailto:a@b.example", "write an address"), (" Acme <a@b.example> \n", Means("Acme <a@b.example>")),
 ]  # fmt: skip
 
@@ -92,7 +106,35 @@ BROKER: list[tuple[str, Any]] = [
     ("redis://broker:0/0", MUST), ("redis://broker:99999/0", MUST), ("redis://broker:x/0", MUST),
     ("redis://broker/name", MUST), ("redis://broker/-1", MUST), ("redis://bro ker/0", MUST),
     ("redis://:p/ss@broker/0", MUST), ("redis://:p#ss@broker/0", MUST), ("redis://[::1/0", MUST),
+    ("redis://:p@broker/99999", MUST), ("redis://broker/0?bogus=1", "knows no option 'bogus'"),
+    ("redis://broker/0?ssl_cert_reqs=none", "ssl_cert_reqs"), ("redis://broker/0?bogus", "knows no option 'bogus'"),
+    ("rediss://broker/0?ssl_cert_reqs=bogus", "the option ssl_cert_reqs must be required, optional or none"),
+    ("rediss://broker/0?ssl_check_hostname=maybe", "the option ssl_check_hostname must be true or false"),
+    ("rediss://broker/0?ssl_ca_certs=", "the option ssl_ca_certs must be some text"),
+    ("rediss://broker/0?ssl_cert_reqs=none&ssl_cert_reqs=required", "the option ssl_cert_reqs is there twice"),
     (" rediss://:hush@broker:6380/1\n", Means("rediss://:hush@broker:6380/1")),
+    ("rediss://broker/9999?ssl_ca_certs=/ca.pem", Means("rediss://broker/9999?ssl_ca_certs=/ca.pem")),
+]  # fmt: skip
+
+REDIS_OPTIONS: list[tuple[str, Any]] = [
+    (f"redis://broker/0?{name}={value}", f"the option {name} must be ")
+    for name, values in {
+        "db": ("x", "-1"), "socket_timeout": ("abc", "-1", "0", "nan", "1e9"), "socket_connect_timeout": ("0.0",),
+        "socket_keepalive": ("maybe",), "retry_on_timeout": ("2",), "health_check_interval": ("1.5",),
+        "max_connections": ("0", "x"), "protocol": ("9",), "client_name": ("a%20b",),
+    }.items()
+    for value in values
+]  # fmt: skip
+
+#: Options of libpq, each with a value that libpq refuses when it connects.
+POSTGRES_OPTIONS: list[tuple[str, Any]] = [
+    (f"postgresql://db/notifier?{name}={value}", f"the option {name} must be ")
+    for name, value in {
+        "port": "abc", "connect_timeout": "abc", "keepalives": "yes", "keepalives_idle": "x", "tcp_user_timeout": "1s",
+        "keepalives_interval": "-1", "keepalives_count": "1.5", "sslmode": "bogus", "sslnegotiation": "x",
+        "sslcertmode": "x", "ssl_min_protocol_version": "1.2", "ssl_max_protocol_version": "x", "channel_binding": "x",
+        "gssencmode": "x", "target_session_attrs": "x", "load_balance_hosts": "x", "require_auth": "x",
+    }.items()
 ]  # fmt: skip
 
 #: Settings that are text: what is wrong with each beyond ANY_TEXT. Those with None have no more to get wrong.
@@ -102,7 +144,8 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "inbox_url": WEB_ADDRESSES,
     "secret_keys": [
         (",", "SECRET_KEYS: at least one key is needed"), (" , ,", "at least one key is needed"),
-        (" old , new ,", Means(["old", "new"])), ("x" * 10_000, Means(["x" * 10_000])),
+        (" old , new ,", Means(["old", "new"])), ('["old", "new"]', "a JSON list is not read"),
+        ("x" * 10_000, Means(["x" * 10_000])),
     ],
     "database_url": [
         ("mysql://db/notifier", MUST), ("postgresql+psycopg2://db/x", MUST), ("db/notifier", MUST), ("sqlite://", MUST),
@@ -112,12 +155,33 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
         ("postgresql://u:p/ss@db/notifier", MUST), ("postgresql://u:p#ss@db/notifier", MUST),
         ("postgresql://db/notifier?sslmod=require", "Postgres knows no option 'sslmod'"),
         ("sqlite:////tmp/x.db?mode=ro", "SQLite takes no options after ?"),
+        *POSTGRES_OPTIONS, ("postgresql://h/%00", MUST), ("postgresql://h/x?user=a%00b", MUST),
+        ("postgresql://db/x?port=0", "the option port must be"), ("postgresql://db/x?port=65536", "the option port"),
+        ("postgresql://db/x?sslmode=require&sslmode=disable", "the option sslmode is there twice"),
+        ("postgresql://db/x?host=a:b", "the option host must be a host"),
+        ("postgresql://db/x?host=a&host=b&port=1,2,3", MUST),
+        ("sqlite:////etc/passwd", "/etc/passwd is not an SQLite database"), ("sqlite:////dev/null", "is not an SQLite"),
+        (f"sqlite:///{__file__}/dir/x.db", f"cannot be made, because {__file__} is not a folder"),
+        ("sqlite:////tmp/" + "x" * 300, "the file cannot be used: File name too long"),
+        ("sqlite:////tmp/x%00.db", MUST),
+        ("postgresql://a/x?host=a:1&host=b:2&target_session_attrs=read-write",
+         Means("postgresql://a/x?host=a:1&host=b:2&target_session_attrs=read-write")),
+        ("postgresql://db/x?connect_timeout=5&application_name=notifier&options=-c%20work_mem%3D8MB",
+         Means("postgresql://db/x?connect_timeout=5&application_name=notifier&options=-c%20work_mem%3D8MB")),
         (" postgresql:///notifier\n", Means("postgresql:///notifier")),
         ("postgresql://u:p%40ss@db/n?sslmode=require", Means("postgresql://u:p%40ss@db/n?sslmode=require")),
     ],
-    "redis_url": [*BROKER, ("amqp://broker//", MUST)],
+    "redis_url": [
+        *BROKER, ("amqp://broker//", MUST), *REDIS_OPTIONS,
+        ("redis://broker/0?socket_timeout=5", "Celery knows no option 'socket_timeout': remove it, or"),
+        ("redis://broker?db=10000", "the option db must be the number of a database"),
+    ],
     "celery_broker_url": [
         *BROKER, ("sqs://x:y@broker", MUST), ("amqp://", MUST), ("amqp://a;amqp://b", MUST),
+        ("redis://broker/0?db=x", "Celery knows no option 'db'"), ("amqp://mq//?x=1", "Celery knows no option 'x'"),
+        ("redis://broker/0?socket_timeout=5", "Celery knows no option 'socket_timeout'"),
+        ("amqp://mq//?heartbeat=5", "Celery knows no option 'heartbeat'"),
+        ("amqps://mq//?ssl_cert_reqs=none", "Celery knows no option 'ssl_cert_reqs'"),
         ("memory://", "CELERY_BROKER_URL: memory:// is for tests"),
         ("amqps://u:p@mq.example/vhost", Means("amqps://u:p@mq.example/vhost")),
     ],
@@ -406,3 +470,20 @@ def test_a_wrong_option_of_up_is_named(option: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_text_setting_of_the_table_exists() -> None:
     assert [name for name in TEXTS if name not in FIELDS] == []
+
+
+@pytest.mark.parametrize("option", sorted(REDIS))
+def test_redis_reads_every_option_that_is_allowed(option: str, environ: Put) -> None:
+    value = {"protocol": "3", "socket_keepalive": "true", "retry_on_timeout": "false"}.get(option, "7")
+    url = f"redis://127.0.0.1:1?{option}={value}"
+    environ({"redis_url": url, "celery_broker_url": "redis://127.0.0.1:1/0"})
+    client = Redis.from_url(start().redis_url, retry=Retry(NoBackoff(), 0))
+    with pytest.raises(RedisConnectionError, match="refused"):
+        client.ping()
+
+
+def test_an_empty_file_and_a_database_are_accepted(environ: Put, migrated_sqlite: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    for path in (tmp_path / "empty.db", migrated_sqlite, tmp_path / "new" / "folder" / "x.db"):
+        environ({"database_url": f"sqlite:///{path}"})
+        assert start().database_url == f"sqlite:///{path}"

@@ -33,7 +33,7 @@ LIVE = {
     "redis_url": "redis://:a-password@broker/0",
     "mail_server": "smtp.example.com",
     "mail_use_tls": True,
-    "mail_default_sender": "Acme <hello@acme.example>",
+    "mail_default_sender": "Acme <hello@acme-news.com>",
     "postal_address": "Acme Ltd, 2 High Street, Leeds",
     "ratelimit_enabled": True,
 }

@@ -33,6 +33,7 @@ def entry(**changes: Any) -> bytes:
     properties = {
         "body_encoding": "base64",
         "delivery_tag": "tag",
+        "correlation_id": "id",
         "delivery_info": {"exchange": "bulk", "routing_key": "bulk"},
     }
     message = {

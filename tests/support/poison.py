@@ -1,10 +1,17 @@
 """Messages that no worker can run, on either broker: the whole kind of "a right header with a wrong body"."""
 
+import json
 import zlib
 
 from tests.support.brokers import Raw, entry, task
 
 BATCH = "notifier.deliver_batch"
+
+#: What the options of a message name.
+EMBED = ("callbacks", "errbacks", "chain", "chord")
+
+#: What Celery would publish after a task that names it.
+SIGNATURE = '{"task": "notifier.sweep", "args": [], "kwargs": {}, "options": {"queue": "elsewhere"}}'
 
 #: A right header with a wrong body, and a wrong header.
 WRONG: dict[str, Raw] = {
@@ -62,6 +69,18 @@ WRONG: dict[str, Raw] = {
     "a type that is none": Raw(b"[[1], {}, {}]", task("").headers, content_type="nonsense"),
     "compressed": task(zlib.compress(b"[[1], {}, {}]"), compression="zlib"),
     "an unknown compression": task("x", compression="no such"),
+    "an id with half a pair": task("[[1], {}, {}]", id="x\ud800"),
+    "a task with half a pair": task("[[1], {}, {}]", "notifier.sweep\ud800"),
+    "a root with half a pair": task("[[1], {}, {}]", root_id="x\ud800"),
+    "a name of a field with half a pair": task("[[1], {}, {}]", **{"x\ud800": 1}),
+    "half a pair in depth": task("[[1], {}, {}]", stamps={"a": ["x\udfff"]}),
+    "a chain": task(f'[[1], {{}}, {{"chain": [{SIGNATURE}]}}]'),
+    "a chord": task(f'[[1], {{}}, {{"chord": {SIGNATURE}}}]'),
+    "callbacks": task(f'[[1], {{}}, {{"callbacks": [{SIGNATURE}]}}]'),
+    "errbacks": task(f'[[1], {{}}, {{"errbacks": [{SIGNATURE}]}}]'),
+    "a chain that is text": task('[[1], {}, {"chain": "x"}]'),
+    "an option that is a field of the header": task('[[1], {}, {"retries": null}]'),
+    "a chain in the header": task("[[1], {}, {}]", chain=[json.loads(SIGNATURE)]),
 }
 
 #: Entries of a queue in Redis that are not messages of kombu.
@@ -82,6 +101,10 @@ ENTRIES: dict[str, bytes] = {
     "a body that is not base64": entry(body="!!!"),
     "an unknown encoding of the body": entry(body_encoding="rot13"),
     "a tag that is a list": entry(delivery_tag=[]),
+    "a tag with half a pair": entry(delivery_tag="x\ud800"),
+    "an exchange with half a pair": entry(delivery_info={"exchange": "x\ud800", "routing_key": "bulk"}),
+    "a routing key with half a pair": entry(delivery_info={"exchange": "", "routing_key": "x\ud800"}),
+    "a correlation id with half a pair": entry(correlation_id="x\ud800"),
     "no exchange": entry(delivery_info={"routing_key": "bulk"}),
     "a routing key that is a number": entry(delivery_info={"exchange": "", "routing_key": 5}),
 }
@@ -90,6 +113,7 @@ ENTRIES: dict[str, bytes] = {
 PROPERTIES: dict[str, bytes] = {
     "a content type that is not UTF-8": b"\x80\x00" + b"\x01\xff",
     "a message id that is not UTF-8": b"\x00\x80" + b"\x01\xff",
+    "a correlation id with half a pair": b"\x04\x00" + b"\x04x\xed\xa0\x80",
     "a time in the header that no calendar has": b"\x20\x00" + b"\x00\x00\x00\x0b" + b"\x01aT\x80" + bytes(7),
     "a name in the header that is not UTF-8": b"\x20\x00" + b"\x00\x00\x00\x03" + b"\x01\xffV",
 }

@@ -6,14 +6,15 @@ from typing import Any
 import amqp
 import pytest
 from celery import signals
+from celery.app.task import Context
 from flask import Flask
 
 from notifier import clock
 from notifier.observability.queues import Rejected
 from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
-from tests.support.brokers import Broker, RabbitBroker, RedisBroker, task
+from tests.support.brokers import Broker, RabbitBroker, RedisBroker, entry, task
 from tests.support.browse import Visitor
-from tests.support.poison import ENTRIES, PROPERTIES, WRONG
+from tests.support.poison import BATCH, EMBED, ENTRIES, PROPERTIES, WRONG
 from tests.support.smtp_server import SmtpServer
 from tests.support.working import eventually, statuses, working
 
@@ -80,6 +81,31 @@ def test_an_entry_that_is_not_a_message_does_not_end_a_worker(
     assert {message.queue for message in look(app_on_either).newest} == {BULK}
 
 
+def fault(*_: object, **__: object) -> str:
+    raise ValueError("a fault that we do not know of")
+
+
+@pytest.mark.parametrize("either_broker", ["redis"], indirect=True)
+@pytest.mark.parametrize(
+    ("place", "lie", "reason"),
+    [
+        # kombu cannot write the tag; and the consumer raises when kombu has written it.
+        ("redis_transport.is_utf8", lambda value: True, "a worker could not take it (UnicodeEncodeError)"),
+        ("consumer.why_unreadable", fault, "a worker could not take it (ValueError)"),
+    ],
+)
+def test_an_entry_that_raises_while_it_is_handed_over_is_rejected(
+    app_on_either: Flask, either_broker: RedisBroker, monkeypatch: pytest.MonkeyPatch, place: str, lie: Any, reason: str
+) -> None:
+    monkeypatch.setattr(f"notifier.tasks.{place}", lie)
+    tag = "tag" if lie is fault else "x\ud800"
+    with working(app_on_either):
+        either_broker.push_entry(BULK, entry(delivery_tag=tag))
+        counted(app_on_either, 1)
+        eventually(lambda: not either_broker.client.exists("unacked", "unacked_index"), "no copy is kept")
+    assert look(app_on_either).newest[0].reason == reason
+
+
 @pytest.mark.parametrize("either_broker", ["rabbitmq"], indirect=True)
 def test_properties_that_cannot_be_decoded_do_not_end_a_worker(
     app_on_either: Flask, either_broker: RabbitBroker, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
@@ -116,7 +142,7 @@ def test_an_operator_sees_the_newest_and_nothing_of_their_bodies(app_on_either: 
     assert (older.reason, older.size) == ("its argument pk has a wrong type or is out of range", 29)
     assert newest.at is not None
     assert abs((clock.now() - newest.at).total_seconds()) < 60
-    assert "ada" not in repr(look(app_on_either))
+    assert "ada@" not in repr(look(app_on_either))
 
 
 @pytest.mark.parametrize("keep", [3])
@@ -138,6 +164,7 @@ def test_a_worker_runs_what_is_right(app_on_either: Flask, either_broker: Broker
     right = [
         task("[[], {}, {}]", "notifier.sweep"),
         task("[[], {}, null]", "notifier.sweep"),
+        task('[[], {}, {"callbacks": null, "errbacks": [], "chain": [], "chord": {}}]', "notifier.sweep"),
         task("[[1], {}, {}]"),
         task('[[], {"pk": 9223372036854775807}, {}]', retries=3),
         task("[[[]], {}, {}]", "notifier.deliver_batch"),
@@ -149,7 +176,11 @@ def test_a_worker_runs_what_is_right(app_on_either: Flask, either_broker: Broker
         with working(app_on_either, QUEUES):
             for message in right:
                 either_broker.push(CONTROL, message)
-            eventually(lambda: len(ran) == len(right), "all have run")
+            # As Task.retry makes it from the message that a worker runs.
+            request = Context(task("").headers, args=[[]], kwargs={}, retries=1, **dict.fromkeys(EMBED))
+            batch = app_on_either.extensions["celery"].tasks[BATCH]
+            batch.signature_from_request(request, countdown=0.1, retries=2).apply_async()
+            eventually(lambda: len(ran) == len(right) + 1, "all have run")
     finally:
         signals.task_postrun.disconnect(note)
     assert look(app_on_either).count == 0

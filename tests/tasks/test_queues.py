@@ -15,11 +15,12 @@ from notifier import clock
 from notifier.cli.main import build
 from notifier.observability.healthcheck import Finding
 from notifier.observability.queues import BrokerAway
+from notifier.tasks import rejected
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
 from notifier.tasks.peek import peek
 from notifier.tasks.publisher import Publisher
 from notifier.tasks.readers import without_reader
-from tests.support.brokers import Broker, task
+from tests.support.brokers import Broker, RedisBroker, task
 from tests.support.working import eventually, working
 
 pytestmark = [
@@ -58,23 +59,52 @@ def test_a_worker_without_names_of_queues_reads_all(app_on_either: Flask) -> Non
 
 
 def test_health_tells_programs_what_was_rejected(app_on_either: Flask, either_broker: Broker) -> None:
-    assert finding(app_on_either, "rejected messages").figures == {"count": 0, "newest": []}
+    assert finding(app_on_either, "rejected messages").figures == {"count": 0, "unreadable": 0, "newest": []}
     with working(app_on_either, QUEUES):
         either_broker.push(BULK, task("{}", "notifier.deliver_batch"))
         eventually(lambda: finding(app_on_either, "rejected messages").figures["count"] == 1, "it is counted")
         output = app_on_either.test_cli_runner().invoke(build(lambda: app_on_either), ["health", "--json"]).output
     findings = {each["name"]: each for each in json.loads(output)}
-    rejected = findings["rejected messages"]
-    (newest,) = rejected["figures"]["newest"]
-    assert rejected["figures"]["count"] == 1
+    found = findings["rejected messages"]
+    (newest,) = found["figures"]["newest"]
+    assert found["figures"]["count"] == 1
     assert {name: newest[name] for name in ("queue", "task", "size")} == {
         "queue": BULK,
         "task": "notifier.deliver_batch",
         "size": 2,
     }
-    assert not rejected["ok"]
+    assert not found["ok"]
     with time_machine.travel(clock.now() + timedelta(hours=2)):
         assert finding(app_on_either, "rejected messages").ok
+
+
+JUNK = [
+    b"junk",
+    b'{"at":"x"}',
+    b"5",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"at": "x", "queue": "bulk", "task": "", "reason": "", "size": 1}',
+    b'{"at": "2026-01-01T00:00:00", "queue": "bulk", "task": "", "reason": "no time zone", "size": 1}',
+    b'{"at": "2026-01-01T00:00:00+00:00", "queue": "x\\ud800", "task": "", "reason": "", "size": 1}',
+    b'{"at": "0001-01-01T00:00:00+14:00", "queue": "bulk", "task": "", "reason": "no calendar", "size": 1}',
+    b'{"at": "2026-01-01T00:00:00+00:00", "queue": 5, "task": "", "reason": "", "size": 1}',
+] * 2
+
+
+@pytest.mark.parametrize("either_broker", ["redis"], indirect=True)
+@pytest.mark.parametrize("total", [b"1", b"junk"])
+def test_junk_among_the_records_hides_no_record(app_on_either: Flask, either_broker: RedisBroker, total: bytes) -> None:
+    with app_on_either.app_context():
+        rejected.add_to_redis(either_broker.client, rejected.Record.of_entry(BULK, 7))
+    either_broker.client.lpush(rejected.LIST, *JUNK)
+    either_broker.client.set(rejected.TOTAL, total)
+    found = finding(app_on_either, "rejected messages")
+    newest = found.figures["newest"]
+    assert (found.figures["count"], found.figures["unreadable"]) == (1, len(JUNK))
+    assert isinstance(newest, list)
+    assert [each["size"] for each in newest] == [7]
+    assert found.detail.endswith(f"in bulk: it is not a message; {len(JUNK)} records are not readable")
 
 
 def test_a_look_takes_nothing_out(app_on_either: Flask, either_broker: Broker) -> None:

@@ -1,11 +1,18 @@
 """A channel whose server is gone: it closes without an error, and what it held goes back into its queue."""
 
+import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from flask import Flask
 from kombu import Connection, Consumer
 from kombu.entity import Exchange, Queue
+from kombu.exceptions import OperationalError
 
+from notifier.tasks.celery_app import celery_app, configure
+from tests.conftest import make_settings
 from tests.support.servers import ValkeyServer
 
 TRANSPORT = "notifier.tasks.redis_transport:Transport"
@@ -47,3 +54,25 @@ def test_what_a_lost_connection_held_goes_back_into_its_queue(own_valkey: Valkey
         assert channel.client.llen("bulk") == 1
         channel.give_back()
         assert channel.client.llen("bulk") == 1
+
+
+@pytest.mark.parametrize("options", ["", "?ssl_cert_reqs=required"])
+def test_nothing_is_said_in_clear_to_a_broker_with_tls(options: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(5)
+        url = f"rediss://:hush@127.0.0.1:{server.getsockname()[1]}/0{options}"
+        configure(Flask(__name__), make_settings(redis_url=url))
+        first = pool.submit(first_bytes, server)
+        connection = celery_app.connection_for_write(transport_options={"socket_timeout": 1, "max_retries": 0})
+        with pytest.raises(OperationalError):
+            connection.default_channel.client.ping()
+        assert first.result()[:2] == b"\x16\x03"  # a ClientHello (RFC 8446, section 5.1)
+        assert connection.ssl["ssl_cert_reqs"] == ssl.CERT_REQUIRED
+
+
+def first_bytes(server: socket.socket) -> bytes:
+    """What the first client says first."""
+    connection, _ = server.accept()
+    with connection:
+        connection.settimeout(5)
+        return connection.recv(100)

@@ -25,7 +25,7 @@ BASE = {
     "database_url": "",
     "redis_url": "redis://127.0.0.1:1/0",
     "mail_server": "127.0.0.1",
-    "mail_default_sender": "Acme <hello@acme.example>",
+    "mail_default_sender": "Acme <hello@acme-news.com>",
     "postal_address": "Acme Ltd, 2 High Street, Leeds",
     "ratelimit_enabled": True,
 }

@@ -1,0 +1,27 @@
+"""Can it be sent on? JSON and py-amqp let half a surrogate pair through, which no door of ours can write as UTF-8."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def is_utf8(value: Any) -> bool:
+    """Return False if a string in `value`, at any depth of lists and mappings, cannot be encoded as UTF-8."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str(text):
+                if not _is_encodable(text):
+                    return False
+            case Mapping() as mapping:
+                rest += [*mapping.keys(), *mapping.values()]
+            case list() | tuple() as items:
+                rest += items
+    return True
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
