@@ -21,15 +21,18 @@ EXAMPLE_POSTAL_ADDRESS = "Notifier, 1 Example Street, Example Town"
 #: A random key of 32 characters has more different ones than this, in hexadecimal too.
 FEWEST_DIFFERENT = 8
 
+#: Characters that a key repeats from its beginning to its end.
+LONGEST_PERIOD = 10
+
 #: Left in keys by tutorials and templates of env files.
 _PLACEHOLDER = re.compile(
-    r"change[-_. ]?(?:it|me|this)|replace[-_. ]?(?:it|me|this)|your[-_. ]?(?:own[-_. ]?)?secret|secret[-_. ]?key"
-    r"|example|placeholder|insecure",
+    r"change[-_. ]?(?:it|me|this)|replace[-_. ]?(?:it|me|this)|your[-_. ]?(?:own[-_. ]?)?secret"
+    r"|placeholder",
     re.IGNORECASE,
 )
 
-#: Domains where no email arrives (RFC 2606, RFC 6761, RFC 6762), and all below them.
-_RESERVED = re.compile(r"(?:.*\.)?(?:example(?:\.(?:com|net|org))?|test|invalid|localhost|local)\Z", re.IGNORECASE)
+#: The domain of our own example, and those from which no email can come (RFC 6761, RFC 6762), with all below them.
+_RESERVED = re.compile(r"(?:.*\.)?(?:notifier\.example|test|invalid|localhost|local)\Z", re.IGNORECASE)
 
 _MAKE_A_KEY = "make one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
@@ -101,8 +104,8 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
         "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (
             tls or is_loopback(settings.mail_server)
         ),
-        "MAIL_DEFAULT_SENDER: the example sender and domains such as example.com, .example, .test and localhost are "
-        "not for production: write an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
+        "MAIL_DEFAULT_SENDER: the example sender and domains such as .test, .local and localhost are not "
+        "for production: write an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
         "POSTAL_ADDRESS: the example address is not for production": settings.postal_address == EXAMPLE_POSTAL_ADDRESS,
         "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not settings.ratelimit_enabled,
     }
@@ -131,5 +134,5 @@ def _is_guessable(key: str) -> bool:
     """Return True for a key long enough that has few different characters, or repeats its beginning to the end."""
     if len(key) < 32:
         return False
-    repeats = any(key.startswith(key[size:]) for size in range(1, len(key) // 2 + 1))
+    repeats = any(key.startswith(key[size:]) for size in range(1, LONGEST_PERIOD + 1))
     return repeats or len(set(key)) < FEWEST_DIFFERENT
