@@ -28,6 +28,7 @@ def upgrade() -> None:
     sa.Column('locale', sa.String(length=16), nullable=False),
     sa.Column('timezone', sa.String(length=64), nullable=False),
     sa.Column('network', sa.String(length=64), nullable=False),
+    sa.Column('known_provider', sa.Boolean(), nullable=False),
     sa.Column('created_at', MOMENT, nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('enqueue_at', MOMENT, nullable=False),

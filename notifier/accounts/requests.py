@@ -22,6 +22,7 @@ from notifier.accounts.signup import Accounts, Applicant
 from notifier.database.outages import is_outage
 from notifier.database.transaction import reading, transaction
 from notifier.mail.addresses import Address
+from notifier.mail.providers import provider_of
 from notifier.models import AccountAction, AccountRequest
 from notifier.models.account_request import RETRY_AFTER
 
@@ -73,6 +74,7 @@ class AccountRequests:
                 locale=applicant.locale,
                 timezone=applicant.timezone,
                 network=applicant.network,
+                known_provider=provider_of(applicant.address.domain) is not None,
                 created_at=now,
                 enqueue_at=now + self._grace,
             )
@@ -84,7 +86,12 @@ class AccountRequests:
 
         Does nothing if it is handled already, or if another worker handles one of the same identity: that worker goes
         on with this one. An error is logged and counted. Raises DBAPIError while the database is away.
+
+        A request at a known provider goes before it, if one waits: each flood of sign-ups so far was at other domains.
         """
+        urgent = self._first(_R.known_provider & (_R.attempts == 0))
+        if urgent is not None:
+            self._take(urgent)
         first = self._first(_R.identity_key == select(_R.identity_key).where(_R.id == pk).scalar_subquery())
         while first is not None:
             identity = self._take(first)

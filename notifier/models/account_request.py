@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Index, Integer, String
+from sqlalchemy import Boolean, ColumnElement, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -44,6 +44,8 @@ class AccountRequest(Base):
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     #: Where the form came from: an IPv4 /24 or IPv6 /48.
     network: Mapped[str] = mapped_column(String(64), default="")
+    #: Whether the domain is one of a large mailbox provider: such requests do not wait behind a flood of others.
+    known_provider: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: How often it was handled and raised an error.
     attempts: Mapped[int] = mapped_column(Integer, default=0)

@@ -295,3 +295,23 @@ def test_a_request_that_cannot_be_handled_is_kept_for_a_week(
     frozen.move_to(NOON + timedelta(days=7, seconds=1))
     assert purge(db.session)["account_requests"] == 1
     assert waiting() == []
+
+
+def test_a_known_provider_does_not_wait_behind_a_flood(requests: AccountRequests) -> None:
+    flood = [ask(requests, f"p{number}@flood.example.org") for number in range(3)]
+    ask(requests, "ada@gmail.com")
+    requests.handle(flood[0])
+    assert emails() == ["ada@gmail.com", "p0@flood.example.org"]
+    assert waiting() == flood[1:]
+
+
+def test_a_failed_request_at_a_known_provider_waits_for_its_next_try(
+    requests: AccountRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = ask(requests, "ada@gmail.com")
+    with monkeypatch.context() as patch:
+        patch.setattr(Accounts, "register", lambda *_: 1 / 0)
+        requests.handle(failing)
+    other = ask(requests, "p0@flood.example.org")
+    requests.handle(other)
+    assert (emails(), waiting()) == (["p0@flood.example.org"], [failing])
