@@ -80,7 +80,7 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
             ("content", f"{named(plan.content)}, edition {plan.edition}"),
             ("will get it", plan.count),
             ("confirmed", f"{plan.confirmed:,} will get it"),
-            ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} left out"),
+            ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} excluded"),
             *(("have it already", f"{each.count:,} {HAS[each.status]} {named(each.version)}") for each in plan.has),
             ("for example", ", ".join(each.email for each in plan.people)),
             ("no zone of their own", plan.zone_fallbacks),
@@ -94,7 +94,7 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
         (each.count, each.code, each.words, each.people[0].email if each.people else "", _first_values(each.people))
         for each in plan.left_out
     ]
-    show(("left out", "code", "because", "for example", "judged by"), rows)
+    show(("excluded", "code", "because", "for example", "judged by"), rows)
     if text and plan.sample:
         say(f"\n{plan.sample.text}")
 

@@ -33,11 +33,11 @@ def display_name(text: str) -> str:
     A name that shows nothing (white space, invisible characters) is the empty name. Raise HeaderTextError, with a
     message for that person, for line breaks, control characters, broken Unicode, and names of more than 64 characters.
     """
+    text = text.strip()
     if not is_visible(text):
         return ""
     if len(text) > _MAX_FORM_INPUT:
         raise HeaderTextError(f"This name is too long: {NAME_LIMIT} characters at most.")
-    text = text.strip()
     for char in text:
         _refuse_unshowable(char)
     text = _settle(text)

@@ -7,15 +7,15 @@ from urllib.parse import quote, quote_plus
 ADDRESS, TOKEN, PRIVATE = "<address>", "<token>", "<private>"
 
 _STOP = r"""\s<>,;:()\[\]"/?&@\uff20"""
-#: The @ may be written as it stands in links, in links within links, in JSON, and in full width.
-_AT = r"(?:@|\uff20|%(?:25){0,3}40|\\u0040)"
+#: The @ as it stands in links, and in links within links. It may be in full width, too.
+_ESCAPED = r"%(?:25){0,3}40"
 #: Quoted local parts (RFC 5321, section 4.1.2) and all others; domains and, in brackets, addresses of hosts. A run of
 #: characters is read from its beginning only and never given back, so that the time grows with the text alone.
 _ADDRESS = re.compile(
-    rf"""(?:"[^"]{{1,64}}+"|(?:(?<![^{_STOP}=])|(?<=40))(?:(?!{_AT})[^{_STOP}=])++){_AT}"""
-    rf"""([^{_STOP}']++|\[[0-9A-Za-z:.]{{1,60}}\])"""
+    rf"""(?:"[^"]{{1,64}}+"|(?:(?<![^{_STOP}=])|(?<=40))(?:[^{_STOP}=%]|(?!{_ESCAPED})%)++)(?:@|\uff20|{_ESCAPED})"""
+    rf"""([^{_STOP}']++|\[[0-9A-Za-z:.]{{1,60}}+\])"""
 )
-_MAY_HOLD = re.compile(_AT)
+_MAY_HOLD = re.compile(rf"[@\uff20]|{_ESCAPED}")
 #: payload . timestamp . signature of 32 bytes, see `tokens`; with the dots percent-encoded, too.
 _TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{8,}+(?:\.|%2E)[A-Za-z0-9_-]{1,11}(?:\.|%2E)[A-Za-z0-9_-]{43}", re.ASCII)
 

@@ -182,8 +182,8 @@ def test_a_mail_of_nobody_says_why_it_cannot_be_shown(app: Flask, here: Desk) ->
     with app.app_context():
         db.session.execute(delete(User))
         db.session.commit()
-    assert "account of this mail is gone" in here.get(f"/admin/notifications/{pk}/").text
-    assert "account of this mail is gone" in here.get(f"/admin/notifications/{pk}/mail").text
+    assert "account of this email was deleted" in here.get(f"/admin/notifications/{pk}/").text
+    assert "account of this email was deleted" in here.get(f"/admin/notifications/{pk}/mail").text
 
 
 @pytest.mark.parametrize(("decision", "becomes"), [("again", Status.pending), ("sent", Status.sent)])

@@ -100,7 +100,7 @@ def test_the_plan_names_both_groups(run: Run) -> None:
     make_campaign()
     lines = [line.split() for line in run("plan", "news").output.splitlines()]
     assert ["confirmed", "3", "will", "get", "it"] in lines
-    assert ["not", "confirmed", "0", "will", "get", "it,", "2", "left", "out"] in lines
+    assert ["not", "confirmed", "0", "will", "get", "it,", "2", "excluded"] in lines
     make_campaign("all", audience={"verified": "any"})
     shown = run("plan", "all").output
     assert "2 will get it, 0 excluded" in shown

@@ -287,7 +287,7 @@ def test_without_anything_to_compare_what_is_in_doubt_is_left(repair: Repair) ->
         ({"state": "paused"}, {}, "resume it first"),
         ({"state": "cancelled"}, {}, "not to be sent"),
         ({"state": "missed"}, {}, "never sent anything"),
-        ({"deadline": NOON}, {}, "of no use"),
+        ({"deadline": NOON}, {}, "already have expired"),
         ({}, {"state": "paused"}, "news is paused"),
     ],
 )

@@ -29,6 +29,7 @@ COLLECTED = Collector()
 
 #: Patterns that are made of what is not known before: in each function its parts are escaped, or collected here.
 DYNAMIC = {
+    "notifier.config.url_options:_check",
     "notifier.smtp.echo:_repeated",
     "notifier.smtp.echo:_words",
     "notifier.smtp.phrases:words",
