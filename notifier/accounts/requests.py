@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from notifier import clock
 from notifier.accounts.signup import Accounts, Applicant
@@ -87,9 +87,12 @@ class AccountRequests:
         Does nothing if it is handled already, or if another worker handles one of the same identity: that worker goes
         on with this one. An error is logged and counted. Raises DBAPIError while the database is away.
 
-        A request at a known provider goes before it, if one waits: each flood of sign-ups so far was at other domains.
+        A request at a known provider goes before it, if one waits: a flood of sign-ups at other domains does not keep
+        it waiting. One that failed, and what the same identity asked for after it, wait for its next try.
         """
-        urgent = self._first(_R.known_provider & (_R.attempts == 0))
+        failed = aliased(_R)
+        waits = select(failed.id).where(failed.identity_key == _R.identity_key, failed.attempts > 0)
+        urgent = self._first(_R.known_provider & ~waits.exists())
         if urgent is not None:
             self._take(urgent)
         first = self._first(_R.identity_key == select(_R.identity_key).where(_R.id == pk).scalar_subquery())

@@ -312,6 +312,7 @@ def test_a_failed_request_at_a_known_provider_waits_for_its_next_try(
     with monkeypatch.context() as patch:
         patch.setattr(Accounts, "register", lambda *_: 1 / 0)
         requests.handle(failing)
+    later = ask(requests, "ada@gmail.com", "Ada")
     other = ask(requests, "p0@flood.example.org")
     requests.handle(other)
-    assert (emails(), waiting()) == (["p0@flood.example.org"], [failing])
+    assert (emails(), waiting()) == (["p0@flood.example.org"], [failing, later])
