@@ -72,7 +72,7 @@ class Comparison:
 
     @property
     def is_fair(self) -> bool:
-        """Return whether nobody can tell the states apart."""
+        """Return whether the states cannot be told apart by time."""
         return FAIR[0] <= self.auc <= FAIR[1] and abs(self.difference) < MOST_MS
 
 

@@ -63,7 +63,7 @@ class AccountRequests:
         self._grace = grace
 
     def add(self, session: Session, action: AccountAction, applicant: Applicant) -> None:
-        """Store what a form asks for. The statements are the same whatever is known about the address."""
+        """Store what a form asks for. The statements are the same for every address, known or not."""
         now = clock.now()
         session.add(
             AccountRequest(

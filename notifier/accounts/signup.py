@@ -134,7 +134,7 @@ class Accounts:
             with session.begin_nested():
                 session.add(user)
         except IntegrityError:
-            # Somebody signed up with the same address a moment ago: theirs is the account.
+            # Someone signed up with the same address a moment ago: theirs is the account.
             return session.scalars(select(User).where(User.identity_key == address.identity_key)).one()
         suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user

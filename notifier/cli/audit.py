@@ -87,7 +87,7 @@ def _show(report: Report) -> None:
         (str(run.id), run.campaign, run.named, run.state, run.planned, run.mails, run.waiting, run.difference or "ok")
         for run in report.runs
     ]
-    show(("run", "campaign", "slot", "state", "planned", "mails", "of them waiting", "missing rows"), rows)
+    show(("run", "campaign", "slot", "state", "planned", "emails", "of them waiting", "missing rows"), rows)
     say(f"Recipients with the same mail twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)
@@ -104,7 +104,7 @@ def _show_beside(beside: Beside) -> None:
         f"of them explained by lost connections: {beside.explained:,}; in doubt, and there: {beside.arrived:,}"
     )
     if beside.under_way:
-        say(f"Mails under way right now: {beside.under_way:,}. Audit again when they are at rest.")
+        say(f"Emails being sent right now: {beside.under_way:,}. Audit again when they have been sent.")
     sorts = {
         "sent, says the ledger, but not there": beside.missing,
         "more copies than there can be": beside.extra,

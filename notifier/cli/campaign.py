@@ -123,7 +123,7 @@ def show_(app: Flask, name: str, as_json: bool) -> None:
         )
         for row in found["runs"]
     ]  # fmt: skip
-    show(("run", "slot", "state", "planned", "mails", "left out", "reason"), runs, title="runs, newest first")
+    show(("run", "slot", "state", "planned", "emails", "excluded", "reason"), runs, title="runs, newest first")
 
 
 def _shown(value: Any) -> str:

@@ -139,7 +139,7 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
         )
     session.commit()
     mails = follow(app).cancelled(runs)
-    say(f"Runs cancelled: {len(runs)}, mails cancelled: {mails}." + (" Archived." if archive else ""))
+    say(f"Runs cancelled: {len(runs)}, emails cancelled: {mails}." + (" Archived." if archive else ""))
 
 
 @campaign.command()

@@ -20,7 +20,7 @@ from notifier.cli.context import with_app
 from notifier.cli.showing import as_text, cell, plain, progress, say, show, span, tell
 from notifier.database.transaction import reading
 from notifier.explain.plan import Planner
-from notifier.explain.plan_values import HAS, Plan, Somebody
+from notifier.explain.plan_values import HAS, Plan, SamplePerson
 from notifier.explain.simulate import Fired, forecast
 from notifier.explain.why import why as answers_to
 from notifier.extensions import db
@@ -104,7 +104,7 @@ def _speed(speed: Throughput) -> str:
     return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} mails a second; {seen})"
 
 
-def _first_values(people: list[Somebody]) -> str:
+def _first_values(people: list[SamplePerson]) -> str:
     return cell(people[0].values) if people else ""
 
 

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     mail_dkim_domain: Annotated[str | None, Must("a domain name of 63 characters at most")] = None
     mail_dkim_selector: Annotated[str | None, Must("letters, digits, hyphens and dots, 63 at most")] = None
     mail_dkim_key_file: FilePath | None = None
-    #: Staging: every mail goes to this address / only these addresses and domains are mailed.
+    #: Staging: every email goes to this address / only these addresses and domains get email.
     mail_redirect_to: Annotated[str | None, Must("an email address")] = None
     mail_allow: Annotated[str | None, Must("addresses and domains, separated by commas")] = None
     #: Accept addresses with a local part outside ASCII (RFC 6531).
@@ -106,12 +106,12 @@ class Settings(BaseSettings):
     mail_timeout_total: Seconds = Field(420, gt=0, le=3600)
     #: How many connections one worker process may use at once for bulk mail.
     mail_connections: int = Field(10, ge=1, le=500)
-    #: Mails a second over all workers: in all, and to one recipient domain. None: no limit.
+    #: Emails a second over all workers: in all, and to one recipient domain. None: no limit.
     mail_rate: PerSecond = Field(None, ge=0.001, le=1_000_000)
     mail_rate_per_domain: PerSecond = Field(None, ge=0.001, le=1_000_000)
-    #: The share of a campaign's mails whose content may be refused (of 50 at least) before it is paused.
+    #: The share of a campaign's emails whose content may be refused (of 50 at least) before it is paused.
     mail_content_refusals: float = Field(0.05, gt=0, le=1)
-    #: A run is paused where more than this share of its emails, of so many at least, cannot be made.
+    #: A run is paused if more than this share of its emails, of so many at least, cannot be made.
     mail_content_failures: float = Field(0.05, gt=0, le=1)
     mail_content_failures_least: int = Field(20, ge=1, le=1_000_000)
     #: Seconds from a hold to its first probe, and at most from one probe to the next: each waits twice as long.
@@ -121,9 +121,9 @@ class Settings(BaseSettings):
     mail_provider_witnesses: int = Field(5, ge=1, le=1000)
     #: For how long the mail servers of a domain (MX) are remembered. 0: DNS is never asked for them.
     mail_mx_ttl: Seconds = Field(7 * 86400.0, ge=0, le=366 * 86400)
-    #: Mails on their way to one recipient domain at a time, over all workers. None: no limit.
+    #: Emails on their way to one recipient domain at a time, over all workers. None: no limit.
     mail_concurrency_per_domain: int | None = Field(None, ge=1, le=100_000)
-    #: Mails that one user gets from campaigns in seven days, security mail aside. None: no cap.
+    #: Emails that one user gets from campaigns in seven days, security emails aside. None: no cap.
     mail_cap_per_week: int | None = Field(None, ge=1, le=10_000)
     #: How long a claim holds that its process does not renew.
     mail_lease: Seconds = Field(30, ge=1, le=3600)
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     #: How long after the end of a month its reports wait for activities of its last moments.
     report_grace: Seconds = Field(3600, ge=0, le=86_400)
     ratelimit_enabled: bool = True
-    #: Emails that sign-ups and resends may cause: to one mailbox in a day, whatever its tags; and first emails in an
+    #: Emails that sign-ups and resends may cause: to one mailbox in a day, all its tags together; first emails in an
     #: hour to one domain of no known provider for one network.
     signup_emails_per_day: int = Field(5, ge=1, le=1_000_000)
     signup_emails_per_hour: int = Field(20, ge=1, le=1_000_000)
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
 
     @property
     def link_base(self) -> str:
-        """What every link in a mail starts with; never taken from a request."""
+        """Return what every link in an email starts with; never taken from a request."""
         return self.public_url or "http://127.0.0.1:8000"
 
     @property

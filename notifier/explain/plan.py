@@ -18,7 +18,7 @@ from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
 from notifier.database.transaction import reading
 from notifier.explain.plan_token import BOXES, Fingerprint, box_of, config_of
-from notifier.explain.plan_values import RATE_IGNORED, Has, LeftOut, Plan, Rendered, Somebody
+from notifier.explain.plan_values import RATE_IGNORED, Has, LeftOut, Plan, Rendered, SamplePerson
 from notifier.ledger import Claimed, Recipient
 from notifier.models import Campaign, CampaignState, Notification, User
 from notifier.scheduling import Schedule, ScheduleError, local_time
@@ -192,7 +192,7 @@ def _has(session: Session, occasion: CampaignOccasion, number: Mapping[int | Non
 
 def _named(
     session: Session, occasion: CampaignOccasion, groups: Iterable[_Group], now: datetime
-) -> dict[str | None, list[Somebody]]:
+) -> dict[str | None, list[SamplePerson]]:
     """Some people for each code, with what they were judged by."""
     firsts: dict[str | None, list[int]] = defaultdict(list)
     for group in groups:
@@ -201,15 +201,15 @@ def _named(
     people = session.execute(select(User.id, User.email).where(User.id.in_(chosen)))
     addresses = {row.id: row.email for row in people}
     judged = audience.judge(session, occasion, list(chosen), now=now)
-    named: dict[str | None, list[Somebody]] = defaultdict(list)
+    named: dict[str | None, list[SamplePerson]] = defaultdict(list)
     for pk, code in chosen.items():
         # To those who get it every value applies, which says nothing.
-        named[code].append(Somebody(pk, addresses[pk], judged[pk].values if code else {}))
+        named[code].append(SamplePerson(pk, addresses[pk], judged[pk].values if code else {}))
     return named
 
 
 def _left_out(
-    groups: Iterable[_Group], words: dict[str, str], named: dict[str | None, list[Somebody]]
+    groups: Iterable[_Group], words: dict[str, str], named: dict[str | None, list[SamplePerson]]
 ) -> list[LeftOut]:
     numbers: dict[str, int] = defaultdict(int)
     for group in groups:

@@ -26,7 +26,7 @@ class Rendered(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Somebody:
+class SamplePerson:
     """One of those whom a reason is about, with what they were judged by."""
 
     user_id: int
@@ -41,7 +41,7 @@ class LeftOut:
     code: str
     words: str
     count: int
-    people: list[Somebody]
+    people: list[SamplePerson]
 
 
 #: Of a campaign with a rate, where workers have no place to count together.
@@ -90,7 +90,7 @@ class Plan:
     count: int
     #: Of those: people whose address is not confirmed.
     unconfirmed: int
-    people: list[Somebody]
+    people: list[SamplePerson]
     left_out: list[LeftOut]
     #: Of those who get it: whose own time zone is of no use.
     zone_fallbacks: int

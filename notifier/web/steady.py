@@ -1,4 +1,4 @@
-"""Answers whose time tells nothing: they come at fixed moments after the request, whatever else is going on.
+"""Answers whose time tells nothing: they come at fixed moments after the request, not when the work is done.
 
 The request does the same work for every address, but not at the same speed: on SQLite it waits while a worker writes,
 and a machine with few cores is slower while a worker makes an email. Whether a worker had that to do depends on the

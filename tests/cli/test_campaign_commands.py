@@ -80,7 +80,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
     assert run("campaign", "pause", "news").output == "Paused news; runs stopped: 1.\n"
     assert run("campaign", "run", "news", "--now").exit_code == 1
     assert run("campaign", "resume", "news").output == "news goes on; runs resumed: 1, emails woken: 0.\n"
-    assert run("campaign", "cancel", "news").output == "Runs cancelled: 1, mails cancelled: 3.\n"
+    assert run("campaign", "cancel", "news").output == "Runs cancelled: 1, emails cancelled: 3.\n"
     assert owed_to(1) != []
     assert statuses() == {"cancelled": 3}
 

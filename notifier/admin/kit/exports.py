@@ -29,7 +29,7 @@ _UNSEEN = (
 _FORMULA = re.compile(rf"[\t\r\n]|[{_UNSEEN}]*+[{_STARTS}]")
 
 #: The same where a spreadsheet of another language begins a new cell.
-#: A run is taken as a whole, whatever follows it: a long one is then looked at once.
+#: A run is taken as a whole and never given back, so a long one is looked at once.
 _NEXT_CELL = re.compile(rf"([;|\uff1b\t\r\n][{_UNSEEN}\"';|\uff1b]*+)([{_STARTS}])?")
 
 #: Excel reads a file without it in the code page of its machine, and garbles names.

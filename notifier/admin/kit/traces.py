@@ -1,4 +1,4 @@
-"""Traces: whoever sees people's addresses leaves an entry in the audit log, one for each page and not for each row.
+"""Traces: an operator who sees people's addresses leaves an entry in the audit log, one for each page, not each row.
 
 A view says `shown(...)`; the guard writes the entry once the page is made. The same operator, page and filter leave
 another one after AGAIN_AFTER only. While SQLite is busy or the database is away for longer than it is waited for, the
