@@ -26,6 +26,7 @@ from notifier.extensions import db
 from notifier.models import User
 from notifier.observability import logs
 from tests.support import quick, rabbitmq
+from tests.support.commands import Run, runner
 from tests.support.inline import handle_requests
 from tests.support.long import is_long
 from tests.support.postgres import PostgresServer
@@ -229,6 +230,12 @@ def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         with app.app_context():
             db.session.remove()
             db.engine.dispose()
+
+
+@pytest.fixture
+def run(app: Flask) -> Run:
+    """Run a `notifier` command; see `runner`."""
+    return runner(app)
 
 
 @pytest.fixture

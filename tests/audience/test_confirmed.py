@@ -1,12 +1,11 @@
 """Which accounts a campaign reaches: confirmed ones, unless its kind or an operator says otherwise."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import insert, select
 
@@ -15,7 +14,6 @@ from notifier.accounts.seeds import seed
 from notifier.audience import Audience, warning_of
 from notifier.campaigns.editing import create
 from notifier.campaigns.errors import Invalid
-from notifier.cli.main import build
 from notifier.emails import KINDS, EmailKind
 from notifier.emails.announcement import Announcement
 from notifier.emails.campaign_kind import Reaches
@@ -23,23 +21,11 @@ from notifier.extensions import db
 from notifier.models import Activity, Notification, User
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY = timedelta(days=1)
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        return CliRunner().invoke(command, list(words))
-
-    return run
 
 
 @pytest.fixture

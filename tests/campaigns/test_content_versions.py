@@ -27,13 +27,13 @@ from notifier.models import AuditEntry, Campaign, CampaignRun, CampaignWords, No
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
+from tests.support.accepting import accept_all
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import happened, rows_of
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 HOUR = timedelta(hours=1)
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 FIRST = Words("First {{ user.name|default('friend') }}", "One", "The first words.")
 SECOND = Words("Second", "Two", "The second words.")
 
@@ -45,14 +45,7 @@ def sent() -> list[Message]:
 
 @pytest.fixture
 def sender(context: Flask, sent: list[Message]) -> Sender:
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            sent.append(message)
-            yield key, ACCEPTED
-
-    wired: Sender = context.extensions["notifier.sender"]
-    wired.hand_over = hand_over
-    return wired
+    return accept_all(context.extensions["notifier.sender"], sent)
 
 
 def save(campaign: Campaign, words: Words, seen: int | None = None) -> CampaignWords:

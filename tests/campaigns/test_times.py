@@ -1,25 +1,23 @@
 """When campaign emails go: after the month is over, a full day after the signup, by each recipient's clock, or now."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import select
 
 from notifier.campaigns.editing import create, edit
 from notifier.campaigns.load import load
-from notifier.cli.main import build
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from tests.conftest import NOON
 from tests.support.campaigns import WORDS, expand, make_campaign, make_people, owed_to, run_row, tick
+from tests.support.commands import Run
 from tests.support.kinds import happened, rows_of
 from tests.support.zones import utc
 
@@ -27,21 +25,6 @@ pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EVERYWHERE = ("Pacific/Kiritimati", "Asia/Tokyo", "Europe/Berlin", "UTC", "America/Los_Angeles", "Etc/GMT+12")
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        result = CliRunner().invoke(command, list(words))
-        db.session.rollback()
-        return result
-
-    return run
 
 
 def stored(name: str) -> Campaign:

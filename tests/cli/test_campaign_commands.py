@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import func, select, update
 
@@ -17,25 +17,11 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, CampaignWords, Notification
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY = timedelta(days=1)
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        result = CliRunner().invoke(command, list(words))
-        db.session.rollback()
-        return result
-
-    return run
 
 
 def statuses() -> dict[str, int]:

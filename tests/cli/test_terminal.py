@@ -3,39 +3,23 @@
 import ast
 import json
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from flask import Flask
 from sqlalchemy import update
 
 import notifier.cli
-from notifier.cli.main import build
 from notifier.dev.console import Console
 from notifier.extensions import db
 from notifier.mail.characters import escaped
 from notifier.models import Campaign, Notification, User
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 #: Sets the title of a window, clears the screen, turns text around, and is half a character.
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\u2028[red]\x7f\r"
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        return CliRunner().invoke(command, list(words))
-
-    return run
 
 
 def is_calm(text: str) -> bool:

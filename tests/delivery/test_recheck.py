@@ -1,6 +1,6 @@
 """Between claim and wire: campaign mail is judged once more, by the rule that planned it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,14 +15,14 @@ from notifier.delivery.recheck import Look, Recheck
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.smtp.outcome import Decision
 from tests.conftest import NOON, make_owed
+from tests.support.accepting import accept_all
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY = timedelta(days=1)
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 
 
 @pytest.fixture
@@ -32,14 +32,7 @@ def sent() -> list[Message]:
 
 @pytest.fixture
 def sender(context: Flask, sent: list[Message]) -> Sender:
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            sent.append(message)
-            yield key, ACCEPTED
-
-    wired: Sender = context.extensions["notifier.sender"]
-    wired.hand_over = hand_over
-    return wired
+    return accept_all(context.extensions["notifier.sender"], sent)
 
 
 def planned(count: int = 1, people: dict[str, Any] | None = None, **values: Any) -> list[int]:

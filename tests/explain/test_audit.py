@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import delete, select, update
 
 from notifier.campaigns.errors import CampaignError
-from notifier.cli.main import build
 from notifier.explain.audit import Audit, Report
 from notifier.explain.audit_evidence import Seen
 from notifier.explain.repair import Repair
@@ -22,12 +20,12 @@ from notifier.operators.audit_log import COMMAND_LINE
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run, tick
 from tests.support.checksum import checksum
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY = timedelta(days=1)
 
-Run = Callable[..., Result]
 Key = Callable[[Notification], str]
 
 
@@ -47,19 +45,6 @@ def repair(app: Flask) -> Repair:
 def message_id(app: Flask) -> Key:
     composer = app.extensions["notifier.sender"].composer
     return lambda row: str(composer.message_id_of(row.id, row.dedupe_key))
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str, **options: Any) -> Result:
-        db.session.rollback()
-        result = CliRunner().invoke(command, list(words), **options)
-        db.session.rollback()
-        return result
-
-    return run
 
 
 def a_run(people: int = 6, name: str = "news", **values: Any) -> int:

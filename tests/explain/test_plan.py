@@ -1,18 +1,16 @@
 """A plan is what the run then does, and planning changes nothing."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from notifier.campaigns.errors import CampaignError
-from notifier.cli.main import build
 from notifier.database.transaction import reading
 from notifier.explain.plan import Planner
 from notifier.explain.plan_token import BOXES, box_of
@@ -22,13 +20,12 @@ from tests.conftest import NOON
 from tests.explain.test_plan_token import boxes_of
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.checksum import checksum
+from tests.support.commands import Run
 from tests.support.kinds import happened
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -36,19 +33,6 @@ def planner(app: Flask) -> Planner:
     planner: Planner = app.extensions["notifier.planner"]
     planner.rates = True  # as with a Redis
     return planner
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        result = CliRunner().invoke(command, list(words))
-        db.session.rollback()
-        return result
-
-    return run
 
 
 def people_of_all_sorts() -> list[int]:

@@ -2,13 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -19,24 +19,17 @@ from notifier.models import AuditEntry, CampaignRun, Notification, RunState, Sta
 from notifier.observability import healthcheck
 from tests.conftest import NOON, make_owed
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 LEASE = timedelta(seconds=30)
-Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str, **options: Any) -> Result:
-        db.session.rollback()
-        result = CliRunner().invoke(command, ["unknown", *words], **options)
-        db.session.rollback()
-        return result
-
-    return run
+def run(run: Run) -> Run:
+    """Run `notifier unknown` with these arguments."""
+    return partial(run, "unknown")
 
 
 def lose(pks: list[int], host: str) -> None:

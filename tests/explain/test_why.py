@@ -2,13 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import time_machine
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import insert, select, update
 
@@ -17,7 +16,6 @@ from notifier.accounts.seeds import seed
 from notifier.campaigns import control
 from notifier.campaigns.answers import Answer, Outcome
 from notifier.campaigns.load import load
-from notifier.cli.main import build
 from notifier.database.transaction import reading
 from notifier.emails import KINDS
 from notifier.explain.why import why, why_all
@@ -27,6 +25,7 @@ from notifier.reasons import ReasonCode
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run, tick
 from tests.support.checksum import checksum
+from tests.support.commands import Run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -34,8 +33,6 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 #: People of the world in which everybody gets one reason; SQLite is there for its SQL, not for the number.
 #: They are looked at in chunks of 2,000.
 USERS = {"postgresql": 4_500, "sqlite": 2_000}
-
-Run = Callable[..., Result]
 
 
 def ask(user_id: int, name: str = "news") -> Answer:
@@ -239,14 +236,9 @@ def compare(app: Flask, name: str, ids: set[int]) -> list[Answer]:
 
 
 @pytest.fixture
-def run(app: Flask) -> Run:
-    command = build(lambda: app)
-
-    def run(*words: str) -> Result:
-        db.session.rollback()
-        return CliRunner().invoke(command, ["why", *words])
-
-    return run
+def run(run: Run) -> Run:
+    """Run `notifier why` with these arguments."""
+    return partial(run, "why")
 
 
 def test_the_command_explains_one_person_campaign_by_campaign(run: Run) -> None:
