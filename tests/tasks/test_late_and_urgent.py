@@ -92,14 +92,16 @@ def test_at_a_low_rate_one_urgent_email_begins_beside_the_others(client: redis.R
 
 def test_campaigns_pay_back_what_was_urgent(client: redis.Redis) -> None:
     """It counts, and its moment is not given to another."""
-    limits = Limits(client, rate=10)
+    limits, start = Limits(client, rate=10), time.monotonic()
     limits.reserve(ask(10), within=1.0)
     (grant,) = limits.reserve(ask(1, first=50))
     assert grant.delay is not None
     assert grant.delay > 0.8
     assert limits.begin(ask(1, first=50), urgent=True) == 0
     assert 0 < limits.begin(ask(1)) <= 0.08
-    assert len(delays(limits.reserve(ask(40, first=60)))) <= 10
+    given = len(delays(limits.reserve(ask(40, first=60))))
+    # Each tenth of a second that these lines took frees one more moment.
+    assert given <= 10 + int((time.monotonic() - start) * 10)
 
 
 def test_an_urgent_email_does_not_wait_for_its_moment(client: redis.Redis) -> None:
