@@ -308,7 +308,9 @@ def _wire(
             links,
             gate=gate,
             journal=journal,
-            recheck=Recheck(db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.shelf.fetch),
+            recheck=Recheck(
+                db.session, kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.content_cache.fetch
+            ),
             refusals=Refusals(partial(stop, db.session), share=settings.mail_content_refusals),
             leases=Leases(renew, moments.now, times),
             alone_from=settings.mail_deaths,

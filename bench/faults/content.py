@@ -18,7 +18,7 @@ from notifier import clock
 from notifier.campaigns import content_versions, control, moving
 from notifier.campaigns.content_versions import Change
 from notifier.campaigns.editing import create
-from notifier.content import Words
+from notifier.content import Content
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.models import Campaign
@@ -144,7 +144,7 @@ class _Story:
     def rows(self) -> list[Sent]:
         """The ledger."""
         query = """
-            SELECT id, recipient, status, unknowns, run_id, words_id, dedupe_key FROM notifications ORDER BY id"""
+            SELECT id, recipient, status, unknowns, run_id, content_id, dedupe_key FROM notifications ORDER BY id"""
         return [Sent(*row) for row in self.scene.stage.execute(query)]
 
     def _start(self) -> int:
@@ -164,9 +164,9 @@ class _Story:
     def _save(self, subject: str, change: Change) -> int:
         with self._app.app_context():
             campaign = self._campaign()
-            words = Words(subject, "What is new", "One thing.")
+            words = Content(subject, "What is new", "One thing.")
             row = content_versions.save(
-                db.session(), campaign, words, self._kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note="",
+                db.session(), campaign, words, self._kinds, seen=campaign.content_id or 0, by=COMMAND_LINE, note="",
                 now=clock.now(), change=change,
             )  # fmt: skip
             key = row.id

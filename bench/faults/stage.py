@@ -36,7 +36,7 @@ STALE = timedelta(seconds=2)
 
 _TABLES = (
     "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns, "
-    "campaign_words, audit_entries, signup_emails, account_requests, provider_holds"
+    "content_versions, audit_entries, signup_emails, account_requests, provider_holds"
 )
 
 

@@ -21,7 +21,7 @@ PINNED = ('campaigns', 'campaign_runs', 'notifications')
 
 
 def upgrade() -> None:
-    op.create_table('campaign_words',
+    op.create_table('content_versions',
     sa.Column('id', BIG_ID, nullable=False),
     sa.Column('campaign_id', BIG_ID, nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
@@ -31,30 +31,30 @@ def upgrade() -> None:
     sa.Column('author_id', sa.BigInteger(), nullable=True),
     sa.Column('note', sa.String(length=300), nullable=False),
     sa.Column('created_at', MOMENT, nullable=False),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_campaign_words_campaign_id_campaigns'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_campaign_words')),
-    sa.UniqueConstraint('campaign_id', 'number', name=op.f('uq_campaign_words_campaign_id_number'))
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_content_versions_campaign_id_campaigns'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_content_versions')),
+    sa.UniqueConstraint('campaign_id', 'number', name=op.f('uq_content_versions_campaign_id_number'))
     )
     _refuse_updates()
     for table in PINNED:
         with op.batch_alter_table(table, schema=None, recreate='never') as batch_op:
-            batch_op.add_column(sa.Column('words_id', sa.BigInteger(), nullable=True))
+            batch_op.add_column(sa.Column('content_id', sa.BigInteger(), nullable=True))
 
 
 def _refuse_updates() -> None:
     """A mail that names a version says what that version said."""
     if op.get_bind().dialect.name == 'postgresql':
         op.execute(
-            "CREATE FUNCTION campaign_words_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "CREATE FUNCTION content_versions_refuse() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'versions of words are only ever added'; END $$"
         )
         op.execute(
-            "CREATE TRIGGER campaign_words_append_only BEFORE UPDATE ON campaign_words "
-            "FOR EACH STATEMENT EXECUTE FUNCTION campaign_words_refuse()"
+            "CREATE TRIGGER content_versions_append_only BEFORE UPDATE ON content_versions "
+            "FOR EACH STATEMENT EXECUTE FUNCTION content_versions_refuse()"
         )
         return
     op.execute(
-        "CREATE TRIGGER campaign_words_append_only BEFORE UPDATE ON campaign_words "
+        "CREATE TRIGGER content_versions_append_only BEFORE UPDATE ON content_versions "
         "BEGIN SELECT RAISE(ABORT, 'versions of words are only ever added'); END"
     )
 
@@ -62,7 +62,7 @@ def _refuse_updates() -> None:
 def downgrade() -> None:
     for table in PINNED:
         with op.batch_alter_table(table, schema=None, recreate='never') as batch_op:
-            batch_op.drop_column('words_id')
-    op.drop_table('campaign_words')
+            batch_op.drop_column('content_id')
+    op.drop_table('content_versions')
     if op.get_bind().dialect.name == 'postgresql':
-        op.execute("DROP FUNCTION campaign_words_refuse()")
+        op.execute("DROP FUNCTION content_versions_refuse()")

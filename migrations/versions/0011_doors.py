@@ -20,7 +20,7 @@ depends_on = None
 MOMENT = types.UtcDateTime(timezone=True)
 #: Their ids stand in keys, tokens or the audit log.
 COUNTED = (
-    'users', 'notifications', 'campaigns', 'campaign_runs', 'campaign_words', 'operators', 'suppressions', 'audit_entries'
+    'users', 'notifications', 'campaigns', 'campaign_runs', 'content_versions', 'operators', 'suppressions', 'audit_entries'
 )
 
 

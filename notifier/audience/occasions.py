@@ -46,8 +46,8 @@ class CampaignOccasion(Occasion):
     lifetime: timedelta | None
     on_unknown: str
     capped: bool
-    #: What its mails say (CampaignWords); None: the files of its kind.
-    words_id: int | None = None
+    #: What its mails say (ContentVersion); None: the files of its kind.
+    content_id: int | None = None
 
     @property
     def reaches(self) -> Reaches:
@@ -126,7 +126,7 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str =
         lifetime=None if campaign.lifetime is None else timedelta(seconds=campaign.lifetime),
         on_unknown=campaign.on_unknown,
         capped=campaign.capped,
-        words_id=campaign.words_id,
+        content_id=campaign.content_id,
         edition=campaign.edition,
     )
 
@@ -137,7 +137,7 @@ def occasion_of_run(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> Campa
     Raises AudienceError if the campaign's row cannot be read.
     """
     occasion = occasion_of(campaign, run.slot, kinds, run.trigger)
-    return occasion if run.edition is None else replace(occasion, words_id=run.words_id, edition=run.edition)
+    return occasion if run.edition is None else replace(occasion, content_id=run.content_id, edition=run.edition)
 
 
 def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int, tuple[CampaignRun, CampaignOccasion]]:

@@ -59,7 +59,7 @@ class Row(NamedTuple):
     enhanced: str | None
     text: str | None
     on_unknown: str
-    words_id: int | None
+    content_id: int | None
 
 
 _N = Notification
@@ -78,7 +78,7 @@ ROW = (
     _N.last_enhanced,
     _N.last_text,
     _N.on_unknown,
-    _N.words_id,
+    _N.content_id,
 )
 
 #: Statuses in which a mail server took the mail.

@@ -14,10 +14,10 @@ from notifier.audience import AudienceError, Kinds
 from notifier.audience.occasions import campaign_kind, settings_of
 from notifier.campaigns.errors import CampaignError, Changed, Invalid
 from notifier.campaigns.runs import changed
-from notifier.content import Checked, Words
+from notifier.content import Checked, Content
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import offered
-from notifier.models import Campaign, CampaignWords, Operator
+from notifier.emails.content_variables import offered
+from notifier.models import Campaign, ContentVersion, Operator
 from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
 
@@ -55,32 +55,32 @@ def kind_of(campaign: Campaign, kinds: Kinds) -> CampaignKind:
         raise CampaignError(str(error)) from None
 
 
-def begin_with(campaign: Campaign, kinds: Kinds) -> Words:
+def begin_with(campaign: Campaign, kinds: Kinds) -> Content:
     """What its mails say while nobody has edited them. Raises CampaignError where its row cannot be read."""
     kind = kind_of(campaign, kinds)
     try:
-        return kind.words(settings_of(campaign, kind))
+        return kind.content(settings_of(campaign, kind))
     except AudienceError as error:
         raise CampaignError(f"{campaign.name} cannot be read: {error}") from None
 
 
-def written(row: CampaignWords) -> Words:
+def written(row: ContentVersion) -> Content:
     """The words of a version."""
-    return Words(row.subject, row.heading, row.body, row.language)
+    return Content(row.subject, row.heading, row.body, row.language)
 
 
-def version(session: Session, campaign: Campaign, number: int) -> CampaignWords | None:
+def version(session: Session, campaign: Campaign, number: int) -> ContentVersion | None:
     """The version with this number."""
-    mine = (CampaignWords.campaign_id == campaign.id, CampaignWords.number == number)
-    return session.scalars(select(CampaignWords).where(*mine)).one_or_none()
+    mine = (ContentVersion.campaign_id == campaign.id, ContentVersion.number == number)
+    return session.scalars(select(ContentVersion).where(*mine)).one_or_none()
 
 
-def current(session: Session, campaign: Campaign) -> CampaignWords | None:
+def current(session: Session, campaign: Campaign) -> ContentVersion | None:
     """The version that counts. None: the files of its kind."""
-    return session.get(CampaignWords, campaign.words_id) if campaign.words_id else None
+    return session.get(ContentVersion, campaign.content_id) if campaign.content_id else None
 
 
-def now_said(session: Session, campaign: Campaign, kinds: Kinds) -> Words:
+def now_said(session: Session, campaign: Campaign, kinds: Kinds) -> Content:
     """Return the content that counts. Raise CampaignError if the campaign's row cannot be read."""
     row = current(session, campaign)
     return begin_with(campaign, kinds) if row is None else written(row)
@@ -88,7 +88,7 @@ def now_said(session: Session, campaign: Campaign, kinds: Kinds) -> Words:
 
 def numbers(session: Session, campaign: Campaign) -> dict[int | None, int]:
     """Return the numbers of its versions by their keys; None, what it was created or delivered with, is 0."""
-    mine = select(CampaignWords.id, CampaignWords.number).where(CampaignWords.campaign_id == campaign.id)
+    mine = select(ContentVersion.id, ContentVersion.number).where(ContentVersion.campaign_id == campaign.id)
     found: dict[int | None, int] = {None: 0}
     for pk, number in session.execute(mine):
         found[pk] = number
@@ -97,33 +97,33 @@ def numbers(session: Session, campaign: Campaign) -> dict[int | None, int]:
 
 def versions(session: Session, campaign: Campaign) -> list[Version]:
     """Its versions, newest first: who wrote each, when and why."""
-    mine = _versions().where(CampaignWords.campaign_id == campaign.id)
-    return [Version(*row) for row in session.execute(mine.order_by(CampaignWords.number.desc()).limit(SHOWN))]
+    mine = _versions().where(ContentVersion.campaign_id == campaign.id)
+    return [Version(*row) for row in session.execute(mine.order_by(ContentVersion.number.desc()).limit(SHOWN))]
 
 
 def counting(session: Session) -> dict[int, Version]:
     """The version that counts, by the key of its campaign, where somebody has edited words."""
-    used = _versions().join(Campaign, Campaign.words_id == CampaignWords.id).add_columns(Campaign.id)
+    used = _versions().join(Campaign, Campaign.content_id == ContentVersion.id).add_columns(Campaign.id)
     return {campaign_id: Version(*rest) for *rest, campaign_id in session.execute(used)}
 
 
 def _versions() -> Select[int, int, int, str, str, datetime]:
-    w = CampaignWords
+    w = ContentVersion
     author = func.coalesce(Operator.email, "")
     columns = (w.id, w.number, w.edition, author, w.note, w.created_at)
     return select(*columns).outerjoin(Operator, Operator.id == w.author_id)
 
 
-def check(words: Words, kind: CampaignKind) -> Checked:
-    """Hold words against what this kind of mail offers. Raises WordsError with the line."""
-    checked = Checked(words, offered(kind), content=kind.content)
+def check(content: Content, kind: CampaignKind) -> Checked:
+    """Hold words against what this kind of mail offers. Raises ContentError with the line."""
+    checked = Checked(content, offered(kind), has_data=kind.has_data)
     checked.check_length()
     return checked
 
 
 def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
     """Return whether there is a content that could be edited: a version, or texts in its settings that can be read."""
-    if campaign.words_id is not None:
+    if campaign.content_id is not None:
         return True
     try:
         settings_of(campaign, kind)
@@ -132,7 +132,7 @@ def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
     return True
 
 
-def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], kinds: Kinds) -> Words:
+def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], kinds: Kinds) -> Content:
     """Return the content that counts with these plain texts put into it. Raise Invalid, and CampaignError."""
     try:
         return kind_of(campaign, kinds).rewritten(now_said(session, campaign, kinds), changes)
@@ -146,7 +146,7 @@ def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], 
 def save(
     session: Session,
     campaign: Campaign,
-    words: Words,
+    content: Content,
     kinds: Kinds,
     *,
     seen: int,
@@ -154,22 +154,22 @@ def save(
     note: str,
     now: datetime,
     change: Change = Change.correction,
-) -> CampaignWords:
+) -> ContentVersion:
     """Add a version; it counts from the next run on. The caller commits.
 
-    `seen`: the key of the version that the person began with, 0 for the files. Raises WordsError, CampaignError for a
+    `seen`: the key of the version that the person began with, 0 for the files. Raises ContentError, CampaignError for a
     new message of a kind without editions, and Changed where somebody else was first: then the caller rolls back.
     """
     kind = kind_of(campaign, kinds)
-    check(words, kind)
+    check(content, kind)
     edition = _edition(campaign, kind, change)
     before = current(session, campaign)
     number = session.scalar(
-        select(func.coalesce(func.max(CampaignWords.number), 0) + 1).where(CampaignWords.campaign_id == campaign.id)
+        select(func.coalesce(func.max(ContentVersion.number), 0) + 1).where(ContentVersion.campaign_id == campaign.id)
     )
-    row = CampaignWords(
-        campaign_id=campaign.id, number=number, subject=words.subject, heading=words.heading, body=words.body,
-        language=words.language, edition=edition, author_id=by.operator_id, note=note, created_at=now,
+    row = ContentVersion(
+        campaign_id=campaign.id, number=number, subject=content.subject, heading=content.heading, body=content.body,
+        language=content.language, edition=edition, author_id=by.operator_id, note=note, created_at=now,
     )  # fmt: skip
     try:
         with session.begin_nested():
@@ -177,7 +177,7 @@ def save(
     except IntegrityError:
         raise _somebody(session, campaign) from None
     _count(session, campaign, row.id, edition, seen=seen)
-    _record(session, by, "words.saved", campaign, before, row, note, change)
+    _record(session, by, "content.saved", campaign, before, row, note, change)
     return row
 
 
@@ -188,7 +188,7 @@ def drop(
     edition = _edition(campaign, kind_of(campaign, kinds), change)
     before = current(session, campaign)
     _count(session, campaign, None, edition, seen=seen)
-    _record(session, by, "words.dropped", campaign, before, None, "", change)
+    _record(session, by, "content.dropped", campaign, before, None, "", change)
 
 
 def _edition(campaign: Campaign, kind: CampaignKind, change: Change) -> int:
@@ -201,19 +201,19 @@ def _edition(campaign: Campaign, kind: CampaignKind, change: Change) -> int:
     return campaign.edition + 1
 
 
-def _count(session: Session, campaign: Campaign, words_id: int | None, edition: int, *, seen: int) -> None:
+def _count(session: Session, campaign: Campaign, content_id: int | None, edition: int, *, seen: int) -> None:
     ours = (
         Campaign.id == campaign.id,
-        func.coalesce(Campaign.words_id, 0) == seen,
+        func.coalesce(Campaign.content_id, 0) == seen,
         Campaign.edition == campaign.edition,
     )
-    if changed(session, update(Campaign).where(*ours).values(words_id=words_id, edition=edition)) != 1:
+    if changed(session, update(Campaign).where(*ours).values(content_id=content_id, edition=edition)) != 1:
         raise _somebody(session, campaign)
-    session.refresh(campaign, ["words_id", "edition"])
+    session.refresh(campaign, ["content_id", "edition"])
 
 
 def _somebody(session: Session, campaign: Campaign) -> Changed:
-    session.refresh(campaign, ["words_id", "edition"])
+    session.refresh(campaign, ["content_id", "edition"])
     row = current(session, campaign)
     if row is None:
         return Changed("Another operator restored the default text meanwhile.")
@@ -226,12 +226,12 @@ def _record(
     by: Actor,
     action: str,
     campaign: Campaign,
-    before: CampaignWords | None,
-    after: CampaignWords | None,
+    before: ContentVersion | None,
+    after: ContentVersion | None,
     note: str,
     change: Change,
 ) -> None:
-    def plain(row: CampaignWords | None) -> dict[str, object]:
+    def plain(row: ContentVersion | None) -> dict[str, object]:
         if row is None:
             return {"version": "the files of the mail"}
         return {

@@ -97,7 +97,7 @@ class Expansion:
         run.touched_at = now = clock.now()
         try:
             if run.state == RunState.due:
-                run.words_id, run.edition = campaign.words_id, campaign.edition
+                run.content_id, run.edition = campaign.content_id, campaign.edition
             occasion = audience.occasion_of_run(campaign, run, self._kinds)
         except AudienceError as error:
             _halted(run, error)
@@ -163,7 +163,7 @@ def owe_between(
             campaign_id=run.campaign_id,
             run_id=run.id,
             on_unknown=occasion.on_unknown,
-            words_id=run.words_id,
+            content_id=run.content_id,
             limited=limited,
         ),
         already=audience.ALREADY,

@@ -125,7 +125,7 @@ def held(session: Session, campaign: Campaign, kinds: Kinds, *, run_id: int | No
     open_ = [run for run in runs if run.state in OPEN]
     return Held(
         tuple(groups_of(session, campaign, [run.id for run in runs])),
-        numbers(session, campaign).get(campaign.words_id, 0),
+        numbers(session, campaign).get(campaign.content_id, 0),
         tuple(run.id for run in open_),
         tuple(run.id for run in open_ if _is_behind(run, campaign)),
     )
@@ -133,7 +133,7 @@ def held(session: Session, campaign: Campaign, kinds: Kinds, *, run_id: int | No
 
 def _is_behind(run: CampaignRun, campaign: Campaign) -> bool:
     pinned = run.edition is not None and run.expanded_at is None
-    return pinned and run.words_id != campaign.words_id
+    return pinned and run.content_id != campaign.content_id
 
 
 def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[Group]:
@@ -149,10 +149,12 @@ def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) ->
         (_waits(), Holding.begun.value),
         else_=literal(Holding.got_nothing.value),
     ).label("holding")
-    counted = select(_N.words_id, holding, func.count()).where(_N.run_id.in_(run_ids)).group_by(_N.words_id, "holding")
+    counted = (
+        select(_N.content_id, holding, func.count()).where(_N.run_id.in_(run_ids)).group_by(_N.content_id, "holding")
+    )
     number = numbers(session, campaign)
     found = [
-        Group(number.get(words_id, 0), Holding(what), emails) for words_id, what, emails in session.execute(counted)
+        Group(number.get(content_id, 0), Holding(what), emails) for content_id, what, emails in session.execute(counted)
     ]
     return sorted(found, key=lambda group: (group.version, list(Holding).index(group.holding)))
 

@@ -41,10 +41,10 @@ class Moving:
         why_not = self._why_not(run, campaign)
         if why_not is not None:
             raise CampaignError(f"Nothing of run {run.id} can move: {why_not}.")
-        if run.edition is None or run.words_id == campaign.words_id:
+        if run.edition is None or run.content_id == campaign.content_id:
             return
-        before, run.words_id = {"content": run.words_id}, campaign.words_id
-        after = {"content": run.words_id}
+        before, run.content_id = {"content": run.content_id}, campaign.content_id
+        after = {"content": run.content_id}
         audit_log.record(session, by, "run.moved", object_type="run", object_id=run.id, before=before, after=after)
 
     def _why_not(self, run: CampaignRun, campaign: Campaign) -> str | None:
@@ -62,7 +62,7 @@ class Moving:
                 run = run_of(session, run_id)
                 if run is None or run.state not in OPEN or run.edition is None:
                     return total
-                moved = ledger.move_content(session, run_id, run.words_id, now=clock.now(), limit=CHUNK)
+                moved = ledger.move_content(session, run_id, run.content_id, now=clock.now(), limit=CHUNK)
             total += moved
             if moved < CHUNK:
                 return total

@@ -47,7 +47,7 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
     facts = {
         "schedule": in_words(campaign),
         "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
-        "content": numbers(session, campaign)[campaign.words_id],
+        "content": numbers(session, campaign)[campaign.content_id],
     }
     return {
         "campaign": columns | _content(session, campaign, kinds) | facts,

@@ -16,9 +16,9 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.moving import Moving
 from notifier.cli.showing import say
-from notifier.content import Words, WordsError
+from notifier.content import Content, ContentError
 from notifier.extensions import db
-from notifier.models import Campaign, CampaignWords
+from notifier.models import Campaign, ContentVersion
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.rendering.drafts import Drafts
 
@@ -45,17 +45,17 @@ def move_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--move/--keep", "move", default=None, help=words)(command)
 
 
-def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kinds: Kinds) -> Words | None:
+def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kinds: Kinds) -> Content | None:
     """Return the content with these settings put into it; None where that is what it says already."""
     session = db.session()
     before = content_versions.now_said(session, campaign, kinds)
-    words = content_versions.rewritten(session, campaign, texts, kinds) if texts else before
+    content = content_versions.rewritten(session, campaign, texts, kinds) if texts else before
     if language is not None:
-        words = replace(words, language=language.strip())
-    return None if words == before else words
+        content = replace(content, language=language.strip())
+    return None if content == before else content
 
 
-def save(app: Flask, campaign: Campaign, words: Words, change: str | None, note: str) -> CampaignWords:
+def save(app: Flask, campaign: Campaign, content: Content, change: str | None, note: str) -> ContentVersion:
     """Add a version; on a terminal ask first what it is. The caller commits."""
     session, kinds = db.session(), app.extensions["notifier.kinds"]
     kind = content_versions.kind_of(campaign, kinds)
@@ -64,16 +64,16 @@ def save(app: Flask, campaign: Campaign, words: Words, change: str | None, note:
         choices = click.Choice(["correction", "new-message"])
         change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
     try:
-        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, words, plain=True)
+        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, content, plain=True)
         return content_versions.save(
-            session, campaign, words, kinds, seen=campaign.words_id or 0, by=COMMAND_LINE, note=note[:300],
+            session, campaign, content, kinds, seen=campaign.content_id or 0, by=COMMAND_LINE, note=note[:300],
             now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),
         )  # fmt: skip
-    except WordsError as error:
+    except ContentError as error:
         raise CampaignError(str(error)) from None
 
 
-def told(app: Flask, campaign: Campaign, row: CampaignWords, move: bool | None) -> None:
+def told(app: Flask, campaign: Campaign, row: ContentVersion, move: bool | None) -> None:
     """Say what a version that was saved means, and move what waits where that was asked for. After the commit."""
     found = held(db.session(), campaign, app.extensions["notifier.kinds"])
     db.session.rollback()

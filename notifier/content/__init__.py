@@ -5,8 +5,8 @@ looks names up, chooses, and repeats over one list; it calls nothing, computes n
 that was not handed in as plain values.
 """
 
-from notifier.content.content import FIELDS, Checked, Drawn, Words
-from notifier.content.errors import WordsError
+from notifier.content.content import FIELDS, Checked, Content, Drawn
+from notifier.content.errors import ContentError
 from notifier.content.isolated import draw_aside
 from notifier.content.language import TAG, direction_of, language_of
 from notifier.content.layout import Filled, lay_out
@@ -17,11 +17,11 @@ __all__ = [
     "FIELDS",
     "TAG",
     "Checked",
+    "Content",
+    "ContentError",
     "Drawn",
     "Filled",
     "Sample",
-    "Words",
-    "WordsError",
     "direction_of",
     "draw_aside",
     "language_of",

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Template
 
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.language import TAG, language_of
 from notifier.content.markup import check_source
 from notifier.content.parser import fixed_length, parse
@@ -29,7 +29,7 @@ def too_long(length: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Content:
     """What somebody wrote, line ends as \\n."""
 
     subject: str
@@ -39,7 +39,7 @@ class Words:
     language: str = ""
 
     @classmethod
-    def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Words":
+    def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Content":
         """As it comes from a form: browsers send \\r\\n."""
         texts = (subject, heading, body, language)
         return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in texts))
@@ -67,45 +67,45 @@ class Drawn:
 class Checked:
     """Words in which everything is allowed. Compiled when they are first needed; serves all threads."""
 
-    def __init__(self, words: Words, offered: Sample, *, content: bool = False) -> None:
+    def __init__(self, content: Content, offered: Sample, *, has_data: bool = False) -> None:
         """`offered`: an example of what the mail offers, by name. `content`: it has something of its own to show.
 
-        Raises WordsError with the text and the line.
+        Raises ContentError with the text and the line.
         """
-        self.words = words
-        if words.language and not TAG.match(words.language):
-            raise WordsError("Enter the language as a short code, such as en, he or pt-BR.", field="language")
+        self.content = content
+        if content.language and not TAG.match(content.language):
+            raise ContentError("Enter the language as a short code, such as en, he or pt-BR.", field="language")
         #: BCP 47.
-        self.language = words.read_in
+        self.language = content.read_in
         self._shape = Record({name: shape_of(value) for name, value in offered.items()})
         for field in FIELDS:
             try:
-                self._check(field, getattr(words, field), content=content)
-            except WordsError as error:
+                self._check(field, getattr(content, field), has_data=has_data)
+            except ContentError as error:
                 raise error.within(field) from None
 
-    def _check(self, field: str, source: str, *, content: bool) -> None:
+    def _check(self, field: str, source: str, *, has_data: bool) -> None:
         parse(source, self._shape.fields)
         if field == "body":
-            check_source(source, content=content)
+            check_source(source, has_data=has_data)
             return
         if "\n" in source or len(source) > MAX_LINE:
-            raise WordsError(f"This must be a single line of at most {MAX_LINE} characters.")
+            raise ContentError(f"This must be a single line of at most {MAX_LINE} characters.")
         if field == "subject" and not source:
-            raise WordsError("An email needs a subject.")
+            raise ContentError("An email needs a subject.")
 
     def check_length(self) -> None:
-        """Raise WordsError for a subject that is too long whatever its values are: it would be cut in every email."""
-        found = fixed_length(parse(self.words.subject, self._shape.fields))
+        """Raise ContentError for a subject that is too long whatever its values are: it would be cut in every email."""
+        found = fixed_length(parse(self.content.subject, self._shape.fields))
         if found > SUBJECT_LIMIT:
-            raise WordsError(too_long(found), field="subject")
+            raise ContentError(too_long(found), field="subject")
 
     @cached_property
     def _templates(self) -> dict[str, Template]:
-        return {field: ENVIRONMENT.from_string(getattr(self.words, field)) for field in FIELDS}
+        return {field: ENVIRONMENT.from_string(getattr(self.content, field)) for field in FIELDS}
 
     def draw(self, context: Mapping[str, Any]) -> Drawn:
-        """Fill in these values; whatever else `context` holds is not seen. Raises WordsError where it grows too long.
+        """Fill in these values; whatever else `context` holds is not seen. Raises ContentError where it grows too long.
 
         Safe in the process that sends: nothing in a checked source can be called, loops go once over a list that is
         cut to a length, no text is repeated or padded, and the output is counted while it is made.
@@ -115,6 +115,6 @@ class Checked:
         for field, template in self._templates.items():
             try:
                 texts[field] = fill(template, known)
-            except WordsError as error:
+            except ContentError as error:
                 raise error.within(field) from None
         return Drawn(**texts)

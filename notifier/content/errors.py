@@ -1,7 +1,7 @@
 """Errors in content that operators wrote."""
 
 
-class WordsError(ValueError):
+class ContentError(ValueError):
     """Report content that cannot be used. Its author reads the message."""
 
     def __init__(self, message: str, line: int | None = None, field: str = "") -> None:
@@ -17,6 +17,6 @@ class WordsError(ValueError):
         place += [f"line {self.line}"] if self.line else []
         return f"{', '.join(place)}: {self.message}" if place else self.message
 
-    def within(self, field: str) -> "WordsError":
+    def within(self, field: str) -> "ContentError":
         """Return the same error, about this text."""
-        return WordsError(self.message, self.line, field)
+        return ContentError(self.message, self.line, field)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.filters import ALIASES, FILTERS, MAX_NUMBER, MAX_TEXT, Filter, printed_field
 from notifier.content.sandbox import KNOWN_TESTS
 from notifier.content.schema import Many, Record, Scalar, Shape
@@ -53,7 +53,7 @@ class Expressions:
         """With these names besides. None of them may have another meaning already."""
         for name in own:
             if name in self._names:
-                raise WordsError(f"The name `{name}` is taken. Choose another.", line)
+                raise ContentError(f"The name `{name}` is taken. Choose another.", line)
         before, self._names = self._names, self._names | dict(own)
         yield
         self._names = before
@@ -62,18 +62,18 @@ class Expressions:
         """It must be a text or a number."""
         shape = self.shape(node)
         if isinstance(shape, Record):
-            raise WordsError(f"Name one of its parts: {_listed(shape.fields)}.", node.lineno)
+            raise ContentError(f"Name one of its parts: {_listed(shape.fields)}.", node.lineno)
         if isinstance(shape, Many):
-            raise WordsError("A list cannot be printed directly. Use {% for %} or the filter join.", node.lineno)
+            raise ContentError("A list cannot be printed directly. Use {% for %} or the filter join.", node.lineno)
 
     def shape(self, node: nodes.Node) -> Shape:
         """What the expression gives."""
         visit = self._known.get(type(node))
         if visit is None:
             words = _WORDS.get(type(node), "Calculations are not supported. Use names, filters and comparisons only.")
-            raise WordsError(words, node.lineno)
+            raise ContentError(words, node.lineno)
         if self._depth > MAX_DEPTH:
-            raise WordsError("This is nested too deeply. Simplify it.", node.lineno)
+            raise ContentError("This is nested too deeply. Simplify it.", node.lineno)
         self._depth += 1
         found = visit(node)
         self._depth -= 1
@@ -82,7 +82,7 @@ class Expressions:
     def _name(self, node: nodes.Name) -> Shape:
         found = self._names.get(node.name)
         if found is None:
-            raise WordsError(
+            raise ContentError(
                 f"`{node.name}` is not available in this email.{_hint(node.name, self._names)}", node.lineno
             )
         return found
@@ -92,50 +92,50 @@ class Expressions:
 
     def _getitem(self, node: nodes.Getitem) -> Shape:
         if not isinstance(node.arg, nodes.Const) or not isinstance(node.arg.value, str):
-            raise WordsError("Square brackets can hold only the name of a part, in quotes.", node.lineno)
+            raise ContentError("Square brackets can hold only the name of a part, in quotes.", node.lineno)
         return self._part(node.node, node.arg.value, node.lineno)
 
     def _part(self, owner: nodes.Expr, name: str, line: int) -> Shape:
         if not isinstance(owner, nodes.Name):
-            raise WordsError("Only a name can be followed by a dot and a part.", line)
+            raise ContentError("Only a name can be followed by a dot and a part.", line)
         shape = self.shape(owner)
         if not isinstance(shape, Record) or name not in shape.fields:
             known = shape.fields if isinstance(shape, Record) else {}
-            raise WordsError(f"`{owner.name}` has no part `{name}`.{_hint(name, known)}", line)
+            raise ContentError(f"`{owner.name}` has no part `{name}`.{_hint(name, known)}", line)
         return shape.fields[name]
 
     def _const(self, node: nodes.Const) -> Shape:
         value = node.value
         if isinstance(value, int | float):
             if not abs(value) <= MAX_WRITTEN:
-                raise WordsError("This number is too large. Use a smaller one.", node.lineno)
+                raise ContentError("This number is too large. Use a smaller one.", node.lineno)
             return Scalar.number
         return Scalar.text
 
     def _negative(self, node: nodes.Neg) -> Shape:
         if not isinstance(node.node, nodes.Const):
-            raise WordsError("Calculations are not supported here.", node.lineno)
+            raise ContentError("Calculations are not supported here.", node.lineno)
         return self.shape(node.node)
 
     def _filter(self, node: nodes.Filter) -> Shape:
         known = FILTERS.get(node.name)
         if known is None or node.node is None:
             names = ", ".join(sorted(name for name in FILTERS if name not in ALIASES))
-            raise WordsError(f"There is no filter `{node.name}`. Available filters: {names}.", node.lineno)
+            raise ContentError(f"There is no filter `{node.name}`. Available filters: {names}.", node.lineno)
         shape = self.shape(node.node)
         if not known.takes(shape):
-            raise WordsError(f"The filter `{node.name}` cannot be used on this value.", node.lineno)
+            raise ContentError(f"The filter `{node.name}` cannot be used on this value.", node.lineno)
         self._arguments(node, known, shape)
         return known.gives
 
     def _arguments(self, node: nodes.Filter, known: Filter, shape: Shape) -> None:
         names = list(known.parameters)
         if node.dyn_args is not None or node.dyn_kwargs is not None or len(node.args) > len(names):
-            raise WordsError(f"The filter `{node.name}` has too many arguments. Remove some.", node.lineno)
+            raise ContentError(f"The filter `{node.name}` has too many arguments. Remove some.", node.lineno)
         given = list(zip(names, node.args, strict=False)) + [(str(pair.key), pair.value) for pair in node.kwargs]
         for name, value in given:
             if name not in known.parameters or len([each for each, _ in given if each == name]) > 1:
-                raise WordsError(
+                raise ContentError(
                     f"The filter `{node.name}` has no argument `{name}`, or it is given twice.", node.lineno
                 )
             _check_constant(node.name, known.parameters[name], value)
@@ -144,11 +144,11 @@ class Expressions:
         if node.name == "join" and (attribute is not None or records):
             field = attribute.value if isinstance(attribute, nodes.Const) else ""
             if not printed_field(shape, field):
-                raise WordsError("Name the part to join: join(', ', attribute='...').", node.lineno)
+                raise ContentError("Name the part to join: join(', ', attribute='...').", node.lineno)
 
     def _test(self, node: nodes.Test) -> Shape:
         if node.name not in KNOWN_TESTS or node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
-            raise WordsError(f"Use only {', '.join(KNOWN_TESTS)} after `is`.", node.lineno)
+            raise ContentError(f"Use only {', '.join(KNOWN_TESTS)} after `is`.", node.lineno)
         self.shape(node.node)
         return Scalar.number
 
@@ -156,9 +156,9 @@ class Expressions:
         shapes = [self.shape(node.expr), *[self.shape(operand.expr) for operand in node.ops]]
         operators = {operand.op for operand in node.ops}
         if not operators <= _ORDER | {"eq", "ne"} or not all(isinstance(shape, Scalar) for shape in shapes):
-            raise WordsError("Compare only texts and numbers, with == != < <= > >=.", node.lineno)
+            raise ContentError("Compare only texts and numbers, with == != < <= > >=.", node.lineno)
         if operators & _ORDER and not all(shape is Scalar.number for shape in shapes):
-            raise WordsError("`<` and `>` compare numbers only.", node.lineno)
+            raise ContentError("`<` and `>` compare numbers only.", node.lineno)
         return Scalar.number
 
     def _not(self, node: nodes.Not) -> Shape:
@@ -175,10 +175,10 @@ class Expressions:
     def _choice(self, node: nodes.CondExpr) -> Shape:
         self.shape(node.test)
         if node.expr2 is None:
-            raise WordsError("Add what to show otherwise: ... if ... else ...", node.lineno)
+            raise ContentError("Add what to show otherwise: ... if ... else ...", node.lineno)
         first, second = self.shape(node.expr1), self.shape(node.expr2)
         if not _scalars(first, second):
-            raise WordsError("Only texts and numbers can be used in `if ... else ...`.", node.lineno)
+            raise ContentError("Only texts and numbers can be used in `if ... else ...`.", node.lineno)
         return first if first == second else Scalar.text
 
 
@@ -190,11 +190,11 @@ def _check_constant(name: str, wanted: tuple[type, ...], node: nodes.Expr) -> No
     value: Any = node.value if isinstance(node, nodes.Const) else None
     if type(value) not in wanted:
         words = " or ".join(_TYPES[each] for each in wanted)
-        raise WordsError(f"The filter `{name}` needs {words} here.", node.lineno)
+        raise ContentError(f"The filter `{name}` needs {words} here.", node.lineno)
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise WordsError(f"The filter `{name}` accepts at most {MAX_TEXT} characters.", node.lineno)
+        raise ContentError(f"The filter `{name}` accepts at most {MAX_TEXT} characters.", node.lineno)
     if isinstance(value, int) and not 0 <= value <= MAX_NUMBER:
-        raise WordsError(f"The filter `{name}` accepts numbers up to {MAX_NUMBER}.", node.lineno)
+        raise ContentError(f"The filter `{name}` accepts numbers up to {MAX_NUMBER}.", node.lineno)
 
 
 _TYPES = {int: "a number", bool: "true or false", str: "a text in quotes"}

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from notifier.content.content import Drawn, Words
-from notifier.content.errors import WordsError
+from notifier.content.content import Content, Drawn
+from notifier.content.errors import ContentError
 
 #: Seconds until it is killed. It limits its own computing time far below (see `child`), so it is this machine that is
 #: slow, not the text.
@@ -21,13 +21,13 @@ _BUSY = "The server is too busy to check this now. Try again in a moment."
 
 
 def draw_aside(
-    words: Words, offered: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]], *, content: bool = False
+    content: Content, offered: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]], *, has_data: bool = False
 ) -> list[Drawn]:
     """Return what `Checked(words, offered).draw` gives for each of `contexts`, from one process of its own.
 
-    `offered` and `contexts` are plain values. Raises WordsError as that does, and where the process had to be ended.
+    `offered` and `contexts` are plain values. Raises ContentError as that does, and where the process had to be ended.
     """
-    asked = json.dumps({"words": asdict(words), "offered": offered, "contexts": contexts, "content": content})
+    asked = json.dumps({"content": asdict(content), "offered": offered, "contexts": contexts, "has_data": has_data})
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "notifier.content.isolated_child"],
@@ -36,10 +36,10 @@ def draw_aside(
             env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise WordsError(_BUSY) from None
+        raise ContentError(_BUSY) from None
     if ended.returncode != 0:
-        raise WordsError(_TOO_MUCH)
+        raise ContentError(_TOO_MUCH)
     answer = json.loads(ended.stdout)
     if "error" in answer:
-        raise WordsError(**answer["error"])
+        raise ContentError(**answer["error"])
     return [Drawn(**drawn) for drawn in answer["drawn"]]

@@ -6,8 +6,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from notifier.content.content import Checked, Words
-from notifier.content.errors import WordsError
+from notifier.content.content import Checked, Content
+from notifier.content.errors import ContentError
 
 #: Seconds of computing, and bytes of memory in all.
 CPU, MEMORY = 2, 256 * 1024 * 1024
@@ -28,9 +28,9 @@ def _limit() -> None:
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """What `notifier.content.isolated` asks for."""
     try:
-        checked = Checked(Words(**asked["words"]), asked["offered"], content=asked["content"])
+        checked = Checked(Content(**asked["content"]), asked["offered"], has_data=asked["has_data"])
         drawn = [asdict(checked.draw(context)) for context in asked["contexts"]]
-    except WordsError as error:
+    except ContentError as error:
         return {"error": {"message": error.message, "line": error.line, "field": error.field}}
     return {"drawn": drawn}
 

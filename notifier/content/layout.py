@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from notifier.content.content import Drawn, too_long
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.language import DEFAULT, Direction, direction_of, direction_within, language_of
 from notifier.content.markup import Block, blocks_of
 from notifier.content.sandbox import unguard
@@ -13,13 +13,13 @@ from notifier.mail.header_text import SUBJECT_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The words of one mail: `_words/body.html` and `.txt` show them around what the kind itself knows."""
+    """The words of one mail: `_content/body.html` and `.txt` show them around what the kind itself knows."""
 
     subject: str
     heading: str
     before: tuple[Block, ...]
     #: What the kind itself knows stands between the two.
-    content: bool
+    has_data: bool
     after: tuple[Block, ...]
     #: BCP 47, and the direction in which it is read.
     language: str = DEFAULT
@@ -46,20 +46,20 @@ class Filled:
 
 
 def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> Filled:
-    """Read the markup of a text in this language (BCP 47). Raises WordsError where nothing is left of the subject or
+    """Read the markup of a text in this language (BCP 47). Raises ContentError where nothing is left of the subject or
     the body, and, if `strict`, for links that lead nowhere and for a subject that would be cut.
     """
     subject, heading = _line(drawn.subject), _line(drawn.heading)
     if not subject:
-        raise WordsError("The subject is empty for this person.", field="subject")
+        raise ContentError("The subject is empty for this person.", field="subject")
     if strict and len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
-        raise WordsError(too_long(len(subject)), field="subject")
+        raise ContentError(too_long(len(subject)), field="subject")
     try:
         blocks = blocks_of(drawn.body, strict=strict)
-    except WordsError as error:
+    except ContentError as error:
         raise error.within("body") from None
     if not blocks and not heading:
-        raise WordsError("The email is empty for this person.", field="body")
+        raise ContentError("The email is empty for this person.", field="body")
     direction = direction_of(language)
     blocks = [_turned(block, direction) for block in blocks]
     place = next((index for index, block in enumerate(blocks) if block.kind == "content"), len(blocks))

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.sandbox import unguard
 
 CONTENT = "{content}"
@@ -55,28 +55,28 @@ class Block:
         return "\n".join(f"* {line}" if self.kind == "list" else line for line in lines)
 
 
-def check_source(source: str, *, content: bool) -> None:
+def check_source(source: str, *, has_data: bool) -> None:
     """Refuse markup that cannot be meant, with its line. `content`: the mail has something of its own to show."""
     places = 0
     for number, line in enumerate(source.split("\n"), 1):
         text = line.strip()
         places += text == CONTENT
-        if places and not content:
-            raise WordsError(f"This email has no data for {CONTENT}. Delete the line.", number)
+        if places and not has_data:
+            raise ContentError(f"This email has no data for {CONTENT}. Delete the line.", number)
         if places > 1:
-            raise WordsError(f"{CONTENT} can be used only once.", number)
+            raise ContentError(f"{CONTENT} can be used only once.", number)
         if _BUTTON_BEGINS.match(text) and "|" not in text:
-            raise WordsError("Write a button like this: {button: Text | https://...}", number)
+            raise ContentError("Write a button like this: {button: Text | https://...}", number)
         if _LINK_SOURCE.search(text):
-            raise WordsError("A link needs an address that starts with https:// or http://.", number)
-    if content and not places:
-        raise WordsError(f"Add a line with {CONTENT}; the email's data appears there.")
+            raise ContentError("A link needs an address that starts with https:// or http://.", number)
+    if has_data and not places:
+        raise ContentError(f"Add a line with {CONTENT}; the email's data appears there.")
 
 
 def blocks_of(text: str, *, strict: bool = False) -> list[Block]:
     """The blocks of a text in which all values are filled in. Takes as long as the text is.
 
-    What cannot be a link or a button is shown as it was written; `strict` raises WordsError for it.
+    What cannot be a link or a button is shown as it was written; `strict` raises ContentError for it.
     """
     found: list[Block] = []
     open_kind, lines = "", list[Line]()
@@ -118,7 +118,7 @@ def _single(line: str, *, strict: bool) -> Block | None:
     if label and is_web(url):
         return Block("button", ((Span(label, url),),))
     if strict:
-        raise WordsError(f"The button “{label}” needs a label, and an address that starts with https://.")
+        raise ContentError(f"The button “{label}” needs a label, and an address that starts with https://.")
     return None
 
 
@@ -128,7 +128,7 @@ def _spans(line: str, *, strict: bool) -> Line:
         label, url = unguard(link.group(1)), unguard(link.group(2))
         if not is_web(url):
             if strict:
-                raise WordsError(f"The link “{label}” needs an address that starts with https:// or http://.")
+                raise ContentError(f"The link “{label}” needs an address that starts with https:// or http://.")
             continue
         if link.start() > end:
             spans.append(Span(unguard(line[end : link.start()])))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jinja2 import TemplateSyntaxError, nodes
 
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.expressions import Expressions
 from notifier.content.sandbox import ENVIRONMENT, KEPT_FIRST, KEPT_LAST
 from notifier.content.schema import LOOP, Many, Shape
@@ -32,7 +32,7 @@ _WRITTEN = {
 
 
 def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
-    """The tree of a source in which everything is allowed. Raises WordsError with the line of what is not."""
+    """The tree of a source in which everything is allowed. Raises ContentError with the line of what is not."""
     _check_characters(source)
     try:
         _count(source)
@@ -40,14 +40,14 @@ def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
         _check_constants(tree)
         _Reader(names).statements(tree.body)
     except TemplateSyntaxError as error:
-        raise WordsError(f"{(error.message or 'cannot be read').rstrip('.')}.", error.lineno) from None
+        raise ContentError(f"{(error.message or 'cannot be read').rstrip('.')}.", error.lineno) from None
     except RecursionError:
-        raise WordsError("This is nested too deeply. Simplify it.") from None
+        raise ContentError("This is nested too deeply. Simplify it.") from None
     except (ValueError, OverflowError, MemoryError) as error:
-        if isinstance(error, WordsError):
+        if isinstance(error, ContentError):
             raise
         # A number with thousands of digits, a broken escape in a text.
-        raise WordsError("A number or text between the braces is not valid. Correct it.") from None
+        raise ContentError("A number or text between the braces is not valid. Correct it.") from None
     return tree
 
 
@@ -74,20 +74,20 @@ def _length(node: nodes.Node) -> int:
 
 def _check_characters(source: str) -> None:
     if len(source) > MAX_SOURCE or len(source.encode("utf-8", "replace")) > MAX_SOURCE:
-        raise WordsError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")
+        raise ContentError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")
     if source.count("\n") >= MAX_LINES:
-        raise WordsError(f"This has more than {MAX_LINES} lines. Shorten it.")
+        raise ContentError(f"This has more than {MAX_LINES} lines. Shorten it.")
     broken = _BROKEN.search(source.replace("\r\n", "\n"))
     if broken:
         line = source.count("\n", 0, broken.start()) + 1
-        raise WordsError("This line contains a character that cannot be shown. Delete it and type it again.", line)
+        raise ContentError("This line contains a character that cannot be shown. Delete it and type it again.", line)
 
 
 def _check_constants(tree: nodes.Template) -> None:
     """Escapes between the braces, such as `"\\ud800"`, must not make what could not be typed."""
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str) and _BROKEN.search(constant.value):
-            raise WordsError("This line produces a character that cannot be shown. Delete it.", constant.lineno)
+            raise ContentError("This line produces a character that cannot be shown. Delete it.", constant.lineno)
 
 
 def _count(source: str) -> None:
@@ -96,7 +96,7 @@ def _count(source: str) -> None:
     for line, token, _ in ENVIRONMENT.lexer.tokeniter(source, None):
         tokens += token not in _DATA
         if tokens > MAX_TOKENS:
-            raise WordsError("Too many expressions between braces. Use fewer.", line)
+            raise ContentError("Too many expressions between braces. Use fewer.", line)
 
 
 class _Reader:
@@ -113,13 +113,13 @@ class _Reader:
 
     def statements(self, found: Sequence[nodes.Node], depth: int = 0) -> None:
         if depth > MAX_NESTING and found:
-            raise WordsError("The `if` blocks are nested too deeply. Simplify them.", found[0].lineno)
+            raise ContentError("The `if` blocks are nested too deeply. Simplify them.", found[0].lineno)
         for node in found:
             visit = self._known.get(type(node))
             if visit is None:
                 name = type(node).__name__.lower()
                 words = f"`{_WRITTEN.get(name, name)}` is not allowed. Use only `if` and `for`."
-                raise WordsError(words, node.lineno)
+                raise ContentError(words, node.lineno)
             visit(node, depth)
 
     def _output(self, node: nodes.Output, depth: int) -> None:
@@ -136,14 +136,14 @@ class _Reader:
 
     def _for(self, node: nodes.For, depth: int) -> None:
         if self._in_loop:
-            raise WordsError("Loops cannot be nested. Move one `for` out of the other.", node.lineno)
+            raise ContentError("Loops cannot be nested. Move one `for` out of the other.", node.lineno)
         if node.recursive or node.test is not None or not isinstance(node.target, nodes.Name):
-            raise WordsError("Write a loop like this: {% for item in items %} ... {% endfor %}", node.lineno)
+            raise ContentError("Write a loop like this: {% for item in items %} ... {% endfor %}", node.lineno)
         if not isinstance(node.iter, nodes.Name):
-            raise WordsError("A `for` can loop over the lists of this email only.", node.lineno)
+            raise ContentError("A `for` can loop over the lists of this email only.", node.lineno)
         many = self._expressions.shape(node.iter)
         if not isinstance(many, Many):
-            raise WordsError(f"`{node.iter.name}` is not a list, so it cannot be looped over.", node.lineno)
+            raise ContentError(f"`{node.iter.name}` is not a list, so it cannot be looped over.", node.lineno)
         own: dict[str, Shape] = {node.target.name: many.of, "loop": LOOP}
         self._in_loop = True
         with self._expressions.knowing(own, node.lineno):

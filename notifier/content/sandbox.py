@@ -13,7 +13,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
-from notifier.content.errors import WordsError
+from notifier.content.errors import ContentError
 from notifier.content.filters import FILTERS
 from notifier.content.schema import LOOP
 
@@ -91,11 +91,11 @@ ENVIRONMENT = _environment()
 
 
 def fill(template: Template, context: Mapping[str, Any]) -> str:
-    """The text of a template that was checked before. Raises WordsError where it grows too long."""
+    """The text of a template that was checked before. Raises ContentError where it grows too long."""
     parts, size = [], 0
     for part in template.root_render_func(template.new_context(dict(context))):
         size += len(part)
         if size > MAX_OUTPUT:
-            raise WordsError(f"The email would be larger than {MAX_OUTPUT // 1024} kB. Shorten it.")
+            raise ContentError(f"The email would be larger than {MAX_OUTPUT // 1024} kB. Shorten it.")
         parts.append(part)
     return "".join(parts)

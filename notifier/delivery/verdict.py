@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from notifier.content import WordsError
+from notifier.content import ContentError
 from notifier.delivery import retry
 from notifier.delivery.facts import NO_FACTS, Facts
 from notifier.ledger import Claimed, Reply, Settlement, unknown, why
@@ -111,7 +111,7 @@ def in_words(error: Exception, private: Iterable[str] = ()) -> str:
     It is kept with the run, too, so the `private` values of the person whose email it was are replaced.
     """
     text = redacted(" ".join(str(error).split()), private)
-    if not isinstance(error, WordsError | MessageError | TemplateError):
+    if not isinstance(error, ContentError | MessageError | TemplateError):
         # What a program says of itself is no sentence: its sort has to stand beside it.
         text = f"{type(error).__name__}: {text or 'the log has the details'}"
     return clean(text)

@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, li
 from sqlalchemy.orm import Session
 
 from notifier.consent.preferences import frequency_of, wanting
-from notifier.content import Words
-from notifier.emails import activity_words, windows
+from notifier.content import Content
+from notifier.emails import activity_phrases, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.content_variables import GREETING
 from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
 from notifier.emails.digest_window import boundary_of, earlier, key_part, listed_since, mark_of, moves, until_of
 from notifier.emails.kind import Category, Owed
-from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
 from notifier.models import Activity, Frequency, Notification, Status, User
 from notifier.models.instants import NumberOf
@@ -53,7 +53,7 @@ class ActivityDigest(CampaignKind):
     lifetime: ClassVar[timedelta] = timedelta(days=3)
     because: ClassVar[str] = "You're receiving this because activity digests are turned on in your settings."
     Settings: ClassVar[type[BaseModel]] = DigestSettings
-    content: ClassVar[bool] = True
+    has_data: ClassVar[bool] = True
     offers: ClassVar[Mapping[str, Any]] = {
         "since": "Monday, 16 November",
         "summary": "4 likes and a comment",
@@ -73,9 +73,9 @@ class ActivityDigest(CampaignKind):
         """Those who want to hear as soon as something happens."""
         return wanting(Frequency.immediate)
 
-    def words(self, settings: DigestSettings) -> Words:
+    def content(self, settings: DigestSettings) -> Content:
         """As in templates/emails/activity_digest."""
-        return Words(
+        return Content(
             "{{ headline }}{% if rest %}, and {{ rest }} more{% endif %}",
             "What happened since {{ since }}",
             f"{GREETING}\n\nIn total: {{{{ summary }}}}.\n\n{{content}}\n\n"
@@ -169,12 +169,12 @@ class ActivityDigest(CampaignKind):
         rest = digest.counts.total() - first.count
         return {
             "since": _since(wall(digest.listed or digest.since, zone), wall(digest.until, zone)),
-            "summary": activity_words.tally(digest.counts),
+            "summary": activity_phrases.tally(digest.counts),
             "headline": " ".join(filter(None, _sentence(first, title_limit=40))),
             "rest": f"{rest:,}" if rest else "",
             "lines": [(*_sentence(line), _note(line, wall(digest.until, zone), zone)) for line in digest.lines],
             "more": f"{digest.more:,}" if digest.more else "",
-            "older": activity_words.counted(digest.older, "older one", "older ones") if digest.older else "",
+            "older": activity_phrases.counted(digest.older, "older one", "older ones") if digest.older else "",
             "home_url": owed.links.home(),
         }
 
@@ -186,16 +186,20 @@ def _wanted(row: Claimed, user_id: int) -> Wanted:
 
 def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
     """Who did what with which thing."""
-    words = activity_words.words_of(line.kind)
-    who = activity_words.people([activity_words.name(name) for name in line.names], line.people)
-    did = words.they_did if line.people > 1 and words.they_did else words.did
-    return who, did, "" if words.personal else activity_words.quoted(activity_words.title(line.title, title_limit))
+    phrases = activity_phrases.phrases_of(line.kind)
+    who = activity_phrases.people([activity_phrases.name(name) for name in line.names], line.people)
+    did = phrases.they_did if line.people > 1 and phrases.they_did else phrases.did
+    return (
+        who,
+        did,
+        "" if phrases.personal else activity_phrases.quoted(activity_phrases.title(line.title, title_limit)),
+    )
 
 
 def _note(line: Line, until: datetime, zone: ZoneInfo) -> str:
     """When it happened last, and how often where that is not plain from the people."""
-    words, newest = activity_words.words_of(line.kind), wall(line.newest, zone)
-    often = activity_words.counted(line.count, words.one, words.many) if line.count > line.people else ""
+    phrases, newest = activity_phrases.phrases_of(line.kind), wall(line.newest, zone)
+    often = activity_phrases.counted(line.count, phrases.one, phrases.many) if line.count > line.people else ""
     return " · ".join(filter(None, [often, _date(newest, until)]))
 
 
@@ -205,4 +209,4 @@ def _since(since: datetime, until: datetime) -> str:
 
 
 def _date(moment: datetime, until: datetime) -> str:
-    return activity_words.weekday(moment.date(), year=moment.year != until.year)
+    return activity_phrases.weekday(moment.date(), year=moment.year != until.year)

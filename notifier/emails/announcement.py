@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from notifier.content import Words, language_of
+from notifier.content import Content, language_of
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
+from notifier.emails.content_variables import GREETING, literally, reading
 from notifier.emails.kind import Category, Owed
-from notifier.emails.wording import GREETING, literally, reading
 from notifier.ledger import Claimed
 from notifier.models import Campaign
 
@@ -102,25 +102,25 @@ class Announcement(CampaignKind):
             texts[pk] = Written(text, _language(text, tuple(audience.get("locales") or ())))
         return {row.id: texts[row.campaign_id] for row in rows if row.campaign_id in texts}
 
-    def words(self, settings: Text) -> Words:
+    def content(self, settings: Text) -> Content:
         """Those that the campaign was created with."""
         return self.rewritten(
-            Words("", "", GREETING), settings.model_dump(include=set(self.text_settings), exclude_none=True)
+            Content("", "", GREETING), settings.model_dump(include=set(self.text_settings), exclude_none=True)
         )
 
-    def rewritten(self, words: Words, changes: Mapping[str, Any]) -> Words:
+    def rewritten(self, content: Content, changes: Mapping[str, Any]) -> Content:
         """Put plain texts in place of the subject, the heading, the paragraphs (the button stays) or the button."""
         given = {name: _checked(name, value) for name, value in changes.items() if value is not None}
-        body, button = _without_button(words.body)
+        body, button = _without_button(content.body)
         if "paragraphs" in given:
             body = "\n\n".join([GREETING, *map(literally, given["paragraphs"])])
         if changes.keys() & {"button_text", "button_url"}:
             button = _button(button, changes, given)
-        return Words(
-            literally(given["subject"]) if "subject" in given else words.subject,
-            literally(given["heading"]) if "heading" in given else words.heading,
+        return Content(
+            literally(given["subject"]) if "subject" in given else content.subject,
+            literally(given["heading"]) if "heading" in given else content.heading,
             "\n\n".join(filter(None, [body, button])),
-            words.language,
+            content.language,
         )
 
     def context(self, owed: Owed) -> dict[str, Any]:

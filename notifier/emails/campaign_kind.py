@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Executable, Select, SQLColumnExpression
 from sqlalchemy.orm import Session
 
-from notifier.content import Words
+from notifier.content import Content
 from notifier.emails.kind import EmailKind
 from notifier.ledger import Claimed
 
@@ -100,7 +100,7 @@ class CampaignKind(EmailKind):
     offers: ClassVar[Mapping[str, Any]] = {}
     #: It has something of its own to show, the block `data` of its templates: it stands where edited words say
     #: {content}.
-    content: ClassVar[bool] = False
+    has_data: ClassVar[bool] = False
 
     #: Its content makes it the email that it is: a new message takes the next edition, which everybody gets. Kinds
     #: whose emails differ by period or step have none: whatever is saved is a correction.
@@ -108,11 +108,11 @@ class CampaignKind(EmailKind):
     #: The settings that are content: given once, when the campaign is created; from then on content has versions.
     text_settings: ClassVar[frozenset[str]] = frozenset()
 
-    def words(self, settings: Any) -> Words:
+    def content(self, settings: Any) -> Content:
         """What operators begin with when they edit the words: as its template files say them."""
-        return Words("", "", "")
+        return Content("", "", "")
 
-    def rewritten(self, words: Words, changes: Mapping[str, Any]) -> Words:
+    def rewritten(self, content: Content, changes: Mapping[str, Any]) -> Content:
         """Return the content with these of its `text_settings` changed; None takes one away.
 
         Raises ValueError, with words for people, for a value that cannot be.

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from notifier.emails import activity_words, windows
+from notifier.emails import activity_phrases, windows
 from notifier.models import Activity
 from notifier.models.types import BigId, UtcDateTime
 
@@ -114,7 +114,7 @@ def _by_kind(table: FromClause) -> Select[Any]:
 def _by_line(table: FromClause) -> Select[Any]:
     """One row for each person that a line may name: the lines in their order, the newest person first."""
     w = table.c
-    thing = case((_A.kind.in_(activity_words.PERSONAL), literal("")), else_=_A.object_key).label("thing")
+    thing = case((_A.kind.in_(activity_phrases.PERSONAL), literal("")), else_=_A.object_key).label("thing")
     by_person = (
         select(w.key, w.lines, _A.kind, thing, _A.actor)
         .add_columns(func.count().label("times"), func.max(_A.object_title).label("title"))
@@ -144,10 +144,10 @@ def _by_line(table: FromClause) -> Select[Any]:
     place = func.dense_rank().over(partition_by=b.key, order_by=order).label("place")
     ranked = select(by_line, place).subquery()
     r = ranked.c
-    shown = (r.place <= r.lines, r.nth <= activity_words.NAMED)
+    shown = (r.place <= r.lines, r.nth <= activity_phrases.NAMED)
     return select(ranked).where(*shown).order_by(r.key, r.place, r.nth)
 
 
 def _rank(kind: ColumnElement[str]) -> ColumnElement[int]:
-    known = {words.kind: place for place, words in enumerate(activity_words.WORDS)}
+    known = {phrases.kind: place for place, phrases in enumerate(activity_phrases.PHRASES)}
     return case(known, value=kind, else_=len(known))

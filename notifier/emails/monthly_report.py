@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from notifier.content import Words
-from notifier.emails import activity_words
+from notifier.content import Content
+from notifier.emails import activity_phrases
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
+from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
 from notifier.emails.report_figures import WEEKS, Figures, Wanted, figures_of, month_of, month_starting
-from notifier.emails.wording import GREETING
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
 from notifier.models.instants import NumberOf
@@ -53,7 +53,7 @@ class MonthlyReport(CampaignKind):
     lifetime: ClassVar[timedelta] = timedelta(days=3)
     because: ClassVar[str] = "You're receiving this because monthly reports are turned on in your settings."
     Settings: ClassVar[type[BaseModel]] = ReportSettings
-    content: ClassVar[bool] = True
+    has_data: ClassVar[bool] = True
     offers: ClassVar[Mapping[str, Any]] = {
         "month": "October",
         "year": 2026,
@@ -83,9 +83,9 @@ class MonthlyReport(CampaignKind):
         late = " People whose local time comes earlier get it then." if occasion.by_their_clocks else ""
         return f"{text} and its last activities are recorded.{late}"
 
-    def words(self, settings: ReportSettings) -> Words:
+    def content(self, settings: ReportSettings) -> Content:
         """As in templates/emails/monthly_report."""
-        return Words(
+        return Content(
             "Your {{ month }} {{ year }} in numbers",
             "Your {{ month }} {{ year }}",
             f"{GREETING}\n\n"
@@ -150,11 +150,11 @@ class MonthlyReport(CampaignKind):
             "total": f"{total:,}",
             "activities": "interaction" if total == 1 else "interactions",
             "change": change,
-            "joined": activity_words.day(figures.joined) if figures.joined else "",
-            "summary": activity_words.tally(figures.counts),
+            "joined": activity_phrases.day(figures.joined) if figures.joined else "",
+            "summary": activity_phrases.tally(figures.counts),
             "kinds": _kinds(figures, earlier),
             "weeks": _weeks(figures),
-            "things": [(title, activity_words.tally(counts)) for title, counts in _things(figures)],
+            "things": [(title, activity_phrases.tally(counts)) for title, counts in _things(figures)],
             "home_url": owed.links.home(),
         }
 
@@ -182,15 +182,15 @@ def _change(now: int, before: int, earlier: str) -> str:
 
 def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
     """(heading, count, change) of each kind that there was in either month."""
-    now, before = activity_words.by_words(figures.counts), activity_words.by_words(figures.before)
+    now, before = activity_phrases.by_phrases(figures.counts), activity_phrases.by_phrases(figures.before)
     return [
         (
-            words.heading,
-            f"{now[words]:,}",
-            "" if figures.joined else _change(now[words], before[words], earlier),
+            phrases.heading,
+            f"{now[phrases]:,}",
+            "" if figures.joined else _change(now[phrases], before[phrases], earlier),
         )
-        for words in activity_words.WORDS
-        if now[words] or (before[words] and not figures.joined)
+        for phrases in activity_phrases.PHRASES
+        if now[phrases] or (before[phrases] and not figures.joined)
     ]
 
 
@@ -216,4 +216,4 @@ def _days(first: date, last: date) -> tuple[str, ...]:
 
 
 def _things(figures: Figures) -> list[tuple[str, dict[str, int]]]:
-    return [(activity_words.title(title) or "Untitled", counts) for title, counts in figures.things]
+    return [(activity_phrases.title(title) or "Untitled", counts) for title, counts in figures.things]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BigInteger, FromClause, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from notifier.emails import activity_words, windows
+from notifier.emails import activity_phrases, windows
 from notifier.models import Activity, User
 from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import resolve, wall, zone_of
@@ -154,7 +154,7 @@ def _by_thing(table: FromClause) -> Select[Any]:
     """(key, place from 1, kind, count, title) of the things around which most happened."""
     w = table.c
     mine = (_A.user_id == w.user_id, _A.occurred_at >= w.week0, _A.occurred_at < w.until)
-    things = (_A.object_key != "", _A.kind.not_in(activity_words.PERSONAL))
+    things = (_A.object_key != "", _A.kind.not_in(activity_phrases.PERSONAL))
     each = (
         select(w.key, w.things, _A.object_key, _A.kind, func.count().label("times"))
         .add_columns(func.max(_A.object_title).label("title"))

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_
 from sqlalchemy.orm import aliased
 
-from notifier.content import Words
+from notifier.content import Content
 from notifier.emails import windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
+from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
-from notifier.emails.wording import GREETING
 from notifier.models import Notification, Status, User
 from notifier.models.instants import NumberOf
 from notifier.reasons import ReasonCode
@@ -69,9 +69,9 @@ class VerificationReminder(CampaignKind):
         "hours_valid": 24,
     }
 
-    def words(self, settings: Steps) -> Words:
+    def content(self, settings: Steps) -> Content:
         """As in templates/emails/verification_reminder."""
-        return Words(
+        return Content(
             "Reminder: confirm your email address for {{ product }}",
             "Your address isn\u2019t confirmed yet",
             f"{GREETING}\n\n"

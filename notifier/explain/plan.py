@@ -128,7 +128,7 @@ class Planner:
             sample=sample,
             fingerprint=Fingerprint(self._config(campaign, moment), boxes),
             notes=notes,
-            content=number.get(campaign.words_id, 0),
+            content=number.get(campaign.content_id, 0),
             edition=campaign.edition,
             has=_has(session, occasion, number, now) if told else [],
         )
@@ -141,7 +141,7 @@ class Planner:
 
     def _config(self, campaign: Campaign, moment: Moment) -> str:
         slot = "now" if moment.at_once else moment.slot.isoformat()
-        content = (campaign.words_id, campaign.edition)
+        content = (campaign.content_id, campaign.edition)
         rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience)
         return config_of(*rows, *content, self._version_of(campaign.kind), slot)
 
@@ -181,12 +181,12 @@ def _has(session: Session, occasion: CampaignOccasion, number: Mapping[int | Non
     people = rule_for(session, occasion, now=now).select().subquery()
     row = Notification
     query = (
-        select(row.words_id, row.status, func.count())
+        select(row.content_id, row.status, func.count())
         .join(people, people.c.dedupe_key == row.dedupe_key)
         .where(people.c.code == audience.ALREADY)
-        .group_by(row.words_id, row.status)
+        .group_by(row.content_id, row.status)
     )
-    found = [Has(number.get(words_id, 0), status, count) for words_id, status, count in session.execute(query)]
+    found = [Has(number.get(content_id, 0), status, count) for content_id, status, count in session.execute(query)]
     return sorted(found, key=lambda each: (each.version, each.status))
 
 
@@ -243,7 +243,7 @@ def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: 
         campaign_id=occasion.campaign_id,
         run_id=None,
         user=recipient,
-        words_id=occasion.words_id,
+        content_id=occasion.content_id,
     )
 
 

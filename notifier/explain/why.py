@@ -151,7 +151,7 @@ class Question:
 
     def _version(self, row: Row) -> dict[str, int]:
         """The version of the content that this email says, if there is one besides the files."""
-        number = self._numbers.get(row.words_id, 0)
+        number = self._numbers.get(row.content_id, 0)
         return {"version": number} if number else {}
 
     def _by_rule(self, user_id: int, judgement: Judgement) -> Verdict:

@@ -44,7 +44,7 @@ class Debt:
     run_id: int
     on_unknown: str
     #: The version of the words that they say; None: the files of the kind.
-    words_id: int | None = None
+    content_id: int | None = None
     #: A rate limits them: those that are due wait for their turn, and are not enqueued.
     limited: bool = False
 
@@ -89,7 +89,7 @@ def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, 
 
 _NAMES = [
     "kind", "user_id", "recipient", "dedupe_key", "params", "bulk", "on_unknown", "campaign_id", "run_id",
-    "words_id", "status", "reason_code", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
+    "content_id", "status", "reason_code", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
 ]  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
         literal(debt.on_unknown),
         literal(debt.campaign_id),
         literal(debt.run_id),
-        literal(debt.words_id, BigInteger()),
+        literal(debt.content_id, BigInteger()),
         literal(Status.pending.value),
         code,
         _planned_reason(code),

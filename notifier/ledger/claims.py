@@ -53,8 +53,8 @@ class Claimed(NamedTuple):
     run_id: int | None
     #: None where the account is gone.
     user: Recipient | None
-    #: The words that it says (CampaignWords); None: the files of its kind.
-    words_id: int | None = None
+    #: The words that it says (ContentVersion); None: the files of its kind.
+    content_id: int | None = None
     #: Processes that died while they were making it.
     deaths: int = 0
 
@@ -78,7 +78,7 @@ _R = cast("Any", CampaignRun.__table__).c
 _HALTED = (RunState.paused.value, RunState.cancelled.value)
 _CLAIMED = (
     _N.user_id,
-    _N.words_id,
+    _N.content_id,
     _N.deaths,
     _N.id,
     _N.claims,

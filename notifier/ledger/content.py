@@ -32,7 +32,7 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
     waiting = (
         _N.run_id == run_id,
         _N.status == Status.pending,
-        _N.words_id.is_distinct_from(content_id),
+        _N.content_id.is_distinct_from(content_id),
         never_began(),
     )
     # By (key, claims): a claim that comes in between changes the second, and the row keeps its version.
@@ -44,7 +44,7 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
         update(_N)
         .where(tuple_(_N.id, _N.claims).in_(chosen), _N.status == Status.pending)
         .values(
-            words_id=content_id,
+            content_id=content_id,
             # Attempts that left no trace were attempts to make it: with other content they count no more.
             attempts=case((or_(_N.claims == 0, attempted), _N.attempts), else_=0),
             next_attempt_at=case((refused, at_once), else_=_N.next_attempt_at),

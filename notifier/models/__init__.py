@@ -4,7 +4,7 @@ from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity
 from notifier.models.audit import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
-from notifier.models.campaign_words import CampaignWords
+from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
@@ -31,8 +31,8 @@ __all__ = [
     "Campaign",
     "CampaignRun",
     "CampaignState",
-    "CampaignWords",
     "Consent",
+    "ContentVersion",
     "DailyTotal",
     "DatabaseIdentity",
     "DigestMark",

@@ -134,9 +134,9 @@ class Campaign(Base):
     audience: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     #: What the kind wants to know: see its Settings.
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    #: What its mails say from the next run on (CampaignWords). None: the files of its kind. No foreign key: each would
+    #: What its mails say from the next run on (ContentVersion). None: the files of its kind. No foreign key: each would
     #: need the other first.
-    words_id: Mapped[int | None] = mapped_column(BigInteger)
+    content_id: Mapped[int | None] = mapped_column(BigInteger)
     #: Part of the keys of its emails, if its kind has editions: a correction keeps it, a new message takes the next.
     edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     #: Mails a second over all workers. None: no limit of its own.
@@ -187,7 +187,7 @@ class CampaignRun(Base):
     resume_to: Mapped[str | None] = mapped_column(String(16))
 
     #: The content of the emails that the expansion adds: pinned when it begins, moved only when an operator says so.
-    words_id: Mapped[int | None] = mapped_column(BigInteger)
+    content_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The edition that its emails belong to, pinned together with the content. None: the expansion has not begun.
     edition: Mapped[int | None] = mapped_column(Integer)
     #: The last user that the expansion has looked at.

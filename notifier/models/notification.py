@@ -132,8 +132,8 @@ class Notification(Base):
     campaign_id: Mapped[int | None] = mapped_column(BigInteger)
     #: The run that planned it. Never part of the key: another run for the same period owes nothing twice.
     run_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The words that it says (CampaignWords), as they were when it was planned. None: the files of its kind.
-    words_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The words that it says (ContentVersion), as they were when it was planned. None: the files of its kind.
+    content_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
     #: Why it is where it is (ReasonCode): what code decides by.

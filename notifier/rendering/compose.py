@@ -9,12 +9,12 @@ from notifier.config.settings import Settings
 from notifier.consent import preferences
 from notifier.content import Filled, lay_out
 from notifier.emails import EmailKind, Owed
-from notifier.emails.wording import reading, values
+from notifier.emails.content_variables import reading, values
 from notifier.ledger import Claimed
 from notifier.mail import message_ids
 from notifier.mail.message import Message, subscription_headers, verp_sender
 from notifier.mail.mime import as_given
-from notifier.rendering.content_cache import Shelf
+from notifier.rendering.content_cache import ContentCache
 from notifier.rendering.render import Rendered, Renderer
 
 PRODUCT = "Notifier"
@@ -34,13 +34,17 @@ class Composer:
     """Builds messages; touches neither database nor network."""
 
     def __init__(
-        self, settings: Settings, renderer: Renderer, kinds: Mapping[str, EmailKind], shelf: Shelf | None = None
+        self,
+        settings: Settings,
+        renderer: Renderer,
+        kinds: Mapping[str, EmailKind],
+        content_cache: ContentCache | None = None,
     ) -> None:
-        """`settings` decide the sender, the bounce domain and the base of all links. `shelf`: edited words."""
+        """`settings` decide the sender, the bounce domain and the base of all links."""
         self._settings = settings
         self._renderer = renderer
         self.kinds = kinds
-        self.shelf = shelf or Shelf(kinds)
+        self.content_cache = content_cache or ContentCache(kinds)
         self._sender_name, self._sender_address = settings.sender
         self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
@@ -57,19 +61,19 @@ class Composer:
         return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
-        """Render the mail. Raises what a broken template raises, and WordsError."""
+        """Render the mail. Raises what a broken template raises, and ContentError."""
         row = owed.notification
         kind = self.kinds[row.kind]
         common = self._common(owed)
         known = common | kind.context(owed)
-        words = self.shelf.of(row)
-        if words is None:
+        content = self.content_cache.of(row)
+        if content is None:
             rendered = self._renderer.render(kind.name, known)
             return self._finished(owed, rendered, rendered.template_version, common["unsubscribe_url"])
-        filled = lay_out(words.draw(values(owed, known)), language=words.language)
-        rendered = self._renderer.render_worded(kind.name, filled, known)
-        digest = hashlib.sha256(f"{rendered.template_version}{words.words.digest}".encode()).hexdigest()
-        return self._finished(owed, rendered, f"w{row.words_id}-{digest[:8]}", common["unsubscribe_url"])
+        filled = lay_out(content.draw(values(owed, known)), language=content.language)
+        rendered = self._renderer.render_content(kind.name, filled, known)
+        digest = hashlib.sha256(f"{rendered.template_version}{content.content.digest}".encode()).hexdigest()
+        return self._finished(owed, rendered, f"w{row.content_id}-{digest[:8]}", common["unsubscribe_url"])
 
     def known(self, owed: Owed, example: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the templates of this email get. `example` stands in for what the kind would know."""
@@ -79,7 +83,7 @@ class Composer:
     def draft(self, owed: Owed, known: Mapping[str, Any], filled: Filled, *, example: bool = False) -> Message:
         """Build the email with words that are nobody's yet. `known`: see there; `example`: it is about nobody."""
         placeholder = PLACEHOLDER if example else ""
-        rendered = self._renderer.render_worded(owed.notification.kind, filled, known, placeholder)
+        rendered = self._renderer.render_content(owed.notification.kind, filled, known, placeholder)
         return self._finished(owed, rendered, "draft", known["unsubscribe_url"]).message
 
     def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:

@@ -1,7 +1,7 @@
-"""Templates of mails with edited words: the common ones of `_words/`, with what a kind shows of its own put in.
+"""Templates of mails with edited words: the common ones of `_content/`, with what a kind shows of its own put in.
 
-A kind marks that part of its templates as the block `data`. The template `<kind>/words.html` exists nowhere: it is
-`_words/body.html` with that block, and with what the kind's template imports.
+A kind marks that part of its templates as the block `data`. The template `<kind>/content.html` exists nowhere: it is
+`_content/body.html` with that block, and with what the kind's template imports.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from jinja2 import Environment
 from notifier.rendering.flatten import own_block
 
 #: Where they lie, below the folder of all mails.
-FOLDER = "_words"
+FOLDER = "_content"
 
 #: What stands for them, by the part of the kind that they are made from.
-_MADE = {"words.html": "body.html", "words.txt": "body.txt"}
+_MADE = {"content.html": "body.html", "content.txt": "body.txt"}
 
 
 def is_made(name: str) -> bool:
@@ -23,7 +23,7 @@ def is_made(name: str) -> bool:
 
 
 def made(name: str, read: Callable[[str], str], lexer: Environment) -> str:
-    """The source of `<kind>/words.html` or `.txt`. `read` gives the text of a template file."""
+    """The source of `<kind>/content.html` or `.txt`. `read` gives the text of a template file."""
     kind, _, part = name.partition("/")
     file = _MADE[part]
     extends = f'{{%- extends "{FOLDER}/{file}" -%}}'

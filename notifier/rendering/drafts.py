@@ -12,11 +12,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock
-from notifier.content import Checked, Drawn, Filled, Words, WordsError, draw_aside, lay_out
+from notifier.content import Checked, Content, ContentError, Drawn, Filled, draw_aside, lay_out
 from notifier.content.schema import fit, shape_of
 from notifier.emails import Owed
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import EXAMPLES, Example, offered, values
+from notifier.emails.content_variables import EXAMPLES, Example, offered, values
 from notifier.ledger import Claimed, Recipient
 from notifier.mail.message import Message, MessageError, build
 from notifier.observability import logs
@@ -41,29 +41,29 @@ class Drafts:
         self._hand_over = hand_over
         self._links = Links(base, Signer([secrets.token_hex(32)]))
 
-    def example(self, kind: CampaignKind, words: Words, person: Example = EXAMPLES[0]) -> Message:
-        """Build the email to somebody who does not exist. Raises WordsError."""
+    def example(self, kind: CampaignKind, content: Content, person: Example = EXAMPLES[0]) -> Message:
+        """Build the email to somebody who does not exist. Raises ContentError."""
         owed = self._owed(kind, person)
         known = self._composer.known(owed, kind.offers)
-        (filled,) = _filled(kind, words, [values(owed, known)])
+        (filled,) = _filled(kind, content, [values(owed, known)])
         return self._composer.draft(owed, known, filled, example=True)
 
-    def check(self, kind: CampaignKind, words: Words, *, plain: bool = False) -> None:
-        """Raise WordsError for words that cannot be made for one of EXAMPLES, and say for whom.
+    def check(self, kind: CampaignKind, content: Content, *, plain: bool = False) -> None:
+        """Raise ContentError for words that cannot be made for one of EXAMPLES, and say for whom.
 
         `plain`: nothing new in them is more than text, so that no process of its own has to fill them in.
         """
         people = [self._owed(kind, person) for person in EXAMPLES]
         contexts = [values(owed, self._composer.known(owed, kind.offers)) for owed in people]
-        for person, drawn in zip(EXAMPLES, _drawn(kind, words, contexts, plain=plain), strict=True):
+        for person, drawn in zip(EXAMPLES, _drawn(kind, content, contexts, plain=plain), strict=True):
             try:
-                lay_out(drawn, language=words.read_in, strict=True)
-            except WordsError as error:
+                lay_out(drawn, language=content.read_in, strict=True)
+            except ContentError as error:
                 if person is EXAMPLES[0]:
                     raise
                 text = error.message.replace("for this person", f"for {person.label}")
                 text = text if person.label in text else f"For {person.label}: {text}"
-                raise WordsError(text, error.line, error.field) from None
+                raise ContentError(text, error.line, error.field) from None
 
     def _owed(self, kind: CampaignKind, person: Example) -> Owed:
         user = Recipient(0, person.email, person.name, person.locale, person.timezone, clock.now(), "nonce")
@@ -73,8 +73,8 @@ class Drafts:
         )  # fmt: skip
         return Owed(row, user, self._links)
 
-    def of(self, session: Session, kind: CampaignKind, row: Claimed, words: Words) -> Message:
-        """The mail of a row that need not be in the ledger. Raises WordsError and PreviewError."""
+    def of(self, session: Session, kind: CampaignKind, row: Claimed, content: Content) -> Message:
+        """The mail of a row that need not be in the ledger. Raises ContentError and PreviewError."""
         if row.user is None:
             raise PreviewError("The account is gone.")
         try:
@@ -82,9 +82,9 @@ class Drafts:
             why_not = kind.unwanted(owed)
             if why_not is None:
                 known = self._composer.known(owed)
-                (filled,) = _filled(kind, words, [values(owed, known)])
+                (filled,) = _filled(kind, content, [values(owed, known)])
                 return self._composer.draft(owed, known, filled)
-        except WordsError:
+        except ContentError:
             raise
         except Exception as error:
             # A kind that fails is what somebody who looks wants to know.
@@ -116,16 +116,16 @@ def source_of(message: Message) -> str:
         raise PreviewError(f"The mail cannot be built: {error}.") from None
 
 
-def _filled(kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]]) -> list[Filled]:
-    return [lay_out(drawn, language=words.read_in, strict=True) for drawn in _drawn(kind, words, contexts)]
+def _filled(kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str, Any]]) -> list[Filled]:
+    return [lay_out(drawn, language=content.read_in, strict=True) for drawn in _drawn(kind, content, contexts)]
 
 
 def _drawn(
-    kind: CampaignKind, words: Words, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
+    kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
 ) -> list[Drawn]:
     names = offered(kind)
     known = [fit(shape_of(names), context) for context in contexts]
     if plain:
-        checked = Checked(words, names, content=kind.content)
+        checked = Checked(content, names, has_data=kind.has_data)
         return [checked.draw(context) for context in known]
-    return draw_aside(words, names, known, content=kind.content)
+    return draw_aside(content, names, known, has_data=kind.has_data)

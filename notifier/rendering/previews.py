@@ -57,7 +57,7 @@ class Previews:
             raise PreviewError(f"This version knows no mail of the kind {row.kind}.")
         try:
             data = kind.load(session, [row]).get(row.id) if isinstance(kind, CampaignKind) else None
-            self._composer.shelf.fetch(session, [row])
+            self._composer.content_cache.fetch(session, [row])
             composed = self._composer.compose(Owed(row, row.user, self._links, data))
         except Exception as error:
             # A template or kind that fails is what somebody who looks wants to know.

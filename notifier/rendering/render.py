@@ -17,7 +17,7 @@ from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, T
 
 from notifier.content import Filled
 from notifier.content.language import DEFAULT
-from notifier.emails.wording import reading
+from notifier.emails.content_variables import reading
 from notifier.mail.mime import Body
 from notifier.rendering.compiled.kind import CompiledKind
 from notifier.rendering.compiled.reading import NotFlat
@@ -85,21 +85,23 @@ class Renderer:
             quick.learn(context, (title, plain, page))
         return Rendered(subject=title, text=plain, html=page, template_version=version)
 
-    def render_worded(self, kind: str, words: Filled, context: Mapping[str, object], placeholder: str = "") -> Rendered:
+    def render_content(
+        self, kind: str, content: Filled, context: Mapping[str, object], placeholder: str = ""
+    ) -> Rendered:
         """The mail of this kind with other words. `context` is as for `render`.
 
         `placeholder`: there is no such context; this stands where the kind would show something of its own.
         """
         template_version = self.version(kind)
-        folder, part = (FOLDER, "body") if placeholder else (kind, "words")
-        known = {**self._environment.globals, **context, "words": words, "placeholder": placeholder}
-        known["subject"] = words.subject
+        folder, part = (FOLDER, "body") if placeholder else (kind, "content")
+        known = {**self._environment.globals, **context, "content": content, "placeholder": placeholder}
+        known["subject"] = content.subject
         # What the kind shows of its own, and the foot, are in the language of its files.
-        known |= {"own_lang": known["lang"], "own_dir": known["dir"]} | dict(reading(words.language))
+        known |= {"own_lang": known["lang"], "own_dir": known["dir"]} | dict(reading(content.language))
         plain, page = (
             _text(self._environment.get_template(f"{folder}/{part}.{end}"), known) for end in ("txt", "html")
         )
-        return Rendered(subject=words.subject, text=plain, html=page, template_version=template_version)
+        return Rendered(subject=content.subject, text=plain, html=page, template_version=template_version)
 
     def version(self, kind: str) -> str:
         """A short hash of all files that a mail of this kind is made from."""
@@ -167,7 +169,7 @@ class _MailLoader(BaseLoader):
             source, filename = read(template), None
         else:
             source, filename, _ = self._files.get_source(environment, template)
-        if template.endswith(("/body.html", "/words.html")):
+        if template.endswith(("/body.html", "/content.html")):
             source = inline_page(template, read, self._lexer)
         elif template.endswith(".html"):
             source = inline_fragment(template, read, self._lexer, LAYOUT)

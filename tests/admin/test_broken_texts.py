@@ -79,7 +79,7 @@ def test_the_editor_of_content_keeps_all_that_was_typed(app: Flask, here: Desk) 
         "person": "a@example.com",
     }  # fmt: skip
     for action, name in [*(("save", name) for name in typed), ("test", "note"), ("test", "person")]:
-        answer = here.send(f"/admin/words/{pk}/{action}", typed | {name: f"{typed[name]}{NUL}"})
+        answer = here.send(f"/admin/content/{pk}/{action}", typed | {name: f"{typed[name]}{NUL}"})
         assert answer.status_code == 400, (action, name)
         assert f'id="{name}-wrong"' in answer.text, (action, name)
         assert all(text in answer.text for text in typed.values())

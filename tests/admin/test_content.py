@@ -13,7 +13,7 @@ from notifier.admin.content.form import example
 from notifier.campaigns import control
 from notifier.content import Checked
 from notifier.extensions import db
-from notifier.models import AuditEntry, Campaign, CampaignWords, Role
+from notifier.models import AuditEntry, Campaign, ContentVersion, Role
 from notifier.rendering import drafts
 from tests.support.campaigns import WORDS, make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, save, stop
@@ -30,8 +30,8 @@ def _same_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """To begin a process each time would take longer than everything else here."""
     monkeypatch.setattr(
         drafts, "draw_aside",
-        lambda words, offered, contexts, *, content: [
-            Checked(words, offered, content=content).draw(context) for context in contexts
+        lambda content, offered, contexts, *, has_data: [
+            Checked(content, offered, has_data=has_data).draw(context) for context in contexts
         ],
     )  # fmt: skip
 
@@ -63,17 +63,17 @@ def stored(app: Flask) -> Campaign:
 
 def content(app: Flask) -> list[int | None]:
     with app.app_context():
-        return [row.words_id for row in rows()]
+        return [row.content_id for row in rows()]
 
 
 def versions(app: Flask) -> list[tuple[int, int, str]]:
     with app.app_context():
-        found = db.session.scalars(select(CampaignWords).order_by(CampaignWords.id)).all()
+        found = db.session.scalars(select(ContentVersion).order_by(ContentVersion.id)).all()
         return [(each.number, each.edition, each.subject) for each in found]
 
 
 def send(here: Desk, **fields: Any) -> Any:
-    return here.send("/admin/words/1/save", TEXTS | {"seen": 0} | fields)
+    return here.send("/admin/content/1/save", TEXTS | {"seen": 0} | fields)
 
 
 def text(page: str) -> str:
@@ -82,7 +82,7 @@ def text(page: str) -> str:
 
 
 def test_the_page_asks_what_a_version_is_and_shows_who_has_which(here: Desk, run_id: int) -> None:
-    page = here.get("/admin/words/1/").text
+    page = here.get("/admin/content/1/").text
     assert "Correction or new message?" in page
     assert "2 have the original version." in page
     assert "4 wait with the original version and can move." in page
@@ -94,12 +94,12 @@ def test_the_page_asks_what_a_version_is_and_shows_who_has_which(here: Desk, run
 def test_a_campaign_that_nobody_has_asks_nothing(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_campaign()
-    assert "Correction or new message?" not in here.get("/admin/words/1/").text
+    assert "Correction or new message?" not in here.get("/admin/content/1/").text
 
 
 def test_a_correction_keeps_the_edition_and_moves_what_waits(app: Flask, here: Desk, run_id: int) -> None:
     assert send(here, change="correction", move="yes").status_code == 303
-    page = text(here.get("/admin/words/1/").text)
+    page = text(here.get("/admin/content/1/").text)
     assert "Saved as version 1. It is used from the next run. People who already have it: 2." in page
     assert "Waiting emails moved: 4." in page
     assert (stored(app).edition, versions(app)) == (1, [(1, 1, "Corrected")])
@@ -107,7 +107,7 @@ def test_a_correction_keeps_the_edition_and_moves_what_waits(app: Flask, here: D
     assert "2 have the original version. 4 wait with version 1." in text(here.get(f"/admin/runs/{run_id}/").text)
     with app.app_context():
         actions = db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
-        assert actions[-2:] == ["words.saved", "run.moved"]
+        assert actions[-2:] == ["content.saved", "run.moved"]
 
 
 def test_a_correction_may_leave_what_waits(app: Flask, here: Desk, run_id: int) -> None:
@@ -115,20 +115,20 @@ def test_a_correction_may_leave_what_waits(app: Flask, here: Desk, run_id: int) 
     send(here)
     assert content(app) == [None] * 6
     assert stored(app).edition == 1
-    assert "Waiting emails that keep their version: 4." in text(here.get("/admin/words/1/").text)
+    assert "Waiting emails that keep their version: 4." in text(here.get("/admin/content/1/").text)
 
 
 def test_a_new_message_is_the_next_edition_and_leaves_what_waits(app: Flask, here: Desk, run_id: int) -> None:
     send(here, change="new_message", move="yes")
     assert (stored(app).edition, versions(app)) == (2, [(1, 2, "Corrected")])
     assert content(app) == [None] * 6
-    assert "Everyone in the audience gets it with the next run." in text(here.get("/admin/words/1/").text)
-    assert "edition 2" in here.get("/admin/words/1/versions").text
+    assert "Everyone in the audience gets it with the next run." in text(here.get("/admin/content/1/").text)
+    assert "edition 2" in here.get("/admin/content/1/versions").text
 
 
 def test_what_was_said_before_can_be_a_new_message_too(app: Flask, here: Desk, run_id: int) -> None:
     send(here)
-    assert "nothing to save" in text(send(here, seen=1) and here.get("/admin/words/1/").text)
+    assert "nothing to save" in text(send(here, seen=1) and here.get("/admin/content/1/").text)
     send(here, seen=1, change="new_message")
     assert versions(app) == [(1, 1, "Corrected"), (2, 2, "Corrected")]
 
@@ -200,7 +200,7 @@ def test_the_plan_says_who_has_which_version(app: Flask, here: Desk, run_id: int
 
 def test_the_form_of_a_campaign_shows_its_content_and_leads_to_the_editor(app: Flask, here: Desk, run_id: int) -> None:
     page = here.get("/admin/campaigns/1/edit").text
-    assert 'href="/admin/words/1/"' in page
+    assert 'href="/admin/content/1/"' in page
     assert "The original version" in page
     assert "One thing." in page
     for name in ("subject", "heading", "paragraphs", "button_text", "button_url"):
@@ -242,7 +242,7 @@ def test_a_new_announcement_is_written_in_its_form(app: Flask, here: Desk) -> No
         },
     )  # fmt: skip
     assert made.status_code == 303
-    assert "Winter news" in here.get("/admin/words/1/").text
+    assert "Winter news" in here.get("/admin/content/1/").text
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_what_some_people_could_not_get_is_refused(app: Flask, here: Desk, field
 def test_the_preview_shows_three_people(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_campaign()
-    page = here.get("/admin/words/1/").text
+    page = here.get("/admin/content/1/").text
     assert re.findall(r'<option value="(\w+)"[^>]*>([^<]+)', page)[:3] == [
         ("usual", "A person with a usual name"),
         ("long", "A person with a long name"),
@@ -279,36 +279,38 @@ def test_the_preview_shows_three_people(app: Flask, here: Desk) -> None:
     ]
     typed = TEXTS | {"view": "text", "body": "Hello {{ user.name|default('friend') }}"}
     for key, name in (("usual", "Ada"), ("long", example("long").name), ("nameless", "friend")):
-        assert f"Hello {name}" in " ".join(here.send("/admin/words/1/frame", typed | {"example": key}).text.split())
-    assert "Hello" in here.get("/admin/words/1/frame?example=nonsense").text
+        assert f"Hello {name}" in " ".join(here.send("/admin/content/1/frame", typed | {"example": key}).text.split())
+    assert "Hello" in here.get("/admin/content/1/frame?example=nonsense").text
 
 
 @one
 def test_content_has_a_language_and_a_direction(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_campaign(audience={"locales": ["de"]})
-    assert 'name="language" type="text" value="de"' in here.get("/admin/words/1/").text
+    assert 'name="language" type="text" value="de"' in here.get("/admin/content/1/").text
     hebrew = {"subject": "חדשות", "heading": "", "body": "שלום לכולם"}
-    assert '<html lang="he" dir="rtl">' in here.send("/admin/words/1/frame", TEXTS | hebrew | {"view": "desktop"}).text
+    assert (
+        '<html lang="he" dir="rtl">' in here.send("/admin/content/1/frame", TEXTS | hebrew | {"view": "desktop"}).text
+    )
     send(here, **hebrew)
-    page = here.get("/admin/words/1/").text
+    page = here.get("/admin/content/1/").text
     assert "here he." in text(page)
     assert 'dir="auto" id="body"' in page
     send(here, seen=1, **hebrew, language="yi")
-    assert '<html lang="yi" dir="rtl">' in here.get("/admin/words/1/frame").text
+    assert '<html lang="yi" dir="rtl">' in here.get("/admin/content/1/frame").text
     with app.app_context():
-        assert db.session.scalars(select(CampaignWords.language).order_by(CampaignWords.id)).all() == ["", "yi"]
+        assert db.session.scalars(select(ContentVersion.language).order_by(ContentVersion.id)).all() == ["", "yi"]
 
 
 def test_going_back_is_a_correction_or_a_new_message_too(app: Flask, here: Desk, run_id: int) -> None:
     send(here, move="yes")
     send(here, seen=1, subject="Worse")
-    page = here.get("/admin/words/1/back?version=1").text
+    page = here.get("/admin/content/1/back?version=1").text
     assert "4 wait with version 1 and can move." in text(page)
-    here.send("/admin/words/1/back", {"version": 0, "seen": 2, "change": "correction", "move": "yes"})
-    assert (stored(app).words_id, stored(app).edition) == (None, 1)
+    here.send("/admin/content/1/back", {"version": 0, "seen": 2, "change": "correction", "move": "yes"})
+    assert (stored(app).content_id, stored(app).edition) == (None, 1)
     assert content(app) == [None] * 6
-    here.send("/admin/words/1/back", {"version": 1, "seen": 0, "change": "new_message"})
+    here.send("/admin/content/1/back", {"version": 1, "seen": 0, "change": "new_message"})
     assert versions(app)[-1] == (3, 2, "Corrected")
 
 

@@ -27,7 +27,7 @@ BROKEN = ("%ff=%ff&email=%ed%a0%80&%=%&%zz", "%00=%00", "&&==&a[]=1&a[]=2")
 ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x"}
 
 #: Its page is made by a process of its own, which takes a second each time.
-DEAR = "admin_words.look"
+DEAR = "admin_content.look"
 
 
 def named(value: str) -> str:

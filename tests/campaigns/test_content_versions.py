@@ -14,16 +14,16 @@ from notifier import audience
 from notifier.campaigns import content_versions
 from notifier.campaigns.errors import Changed
 from notifier.campaigns.expand import Expansion
-from notifier.content import Words, WordsError, shape_of
+from notifier.content import Content, ContentError, shape_of
 from notifier.content.schema import fit
 from notifier.delivery.deliver import Sender
 from notifier.emails import KINDS, Owed
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import offered, values
+from notifier.emails.content_variables import offered, values
 from notifier.explain.plan import as_claimed
 from notifier.extensions import db
 from notifier.mail.message import Message
-from notifier.models import AuditEntry, Campaign, CampaignRun, CampaignWords, Notification, User
+from notifier.models import AuditEntry, Campaign, CampaignRun, ContentVersion, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
@@ -34,8 +34,8 @@ from tests.support.kinds import happened, rows_of
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 HOUR = timedelta(hours=1)
-FIRST = Words("First {{ user.name|default('friend') }}", "One", "The first words.")
-SECOND = Words("Second", "Two", "The second words.")
+FIRST = Content("First {{ user.name|default('friend') }}", "One", "The first words.")
+SECOND = Content("Second", "Two", "The second words.")
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def sender(context: Flask, sent: list[Message]) -> Sender:
     return accept_all(context.extensions["notifier.sender"], sent)
 
 
-def save(campaign: Campaign, words: Words, seen: int | None = None) -> CampaignWords:
+def save(campaign: Campaign, words: Content, seen: int | None = None) -> ContentVersion:
     """A new version, committed."""
-    seen = (campaign.words_id or 0) if seen is None else seen
+    seen = (campaign.content_id or 0) if seen is None else seen
     row = content_versions.save(
         db.session(), campaign, words, KINDS, seen=seen, by=COMMAND_LINE, note="", now=NOON
     )  # fmt: skip
@@ -66,7 +66,7 @@ def plan(campaign: Campaign, slot: datetime = SLOT) -> list[int]:
 
 def pinned() -> list[int | None]:
     db.session.rollback()
-    return list(db.session.scalars(select(Notification.words_id).order_by(Notification.id)))
+    return list(db.session.scalars(select(Notification.content_id).order_by(Notification.id)))
 
 
 def test_what_is_planned_says_what_was_meant_then(sender: Sender, sent: list[Message]) -> None:
@@ -131,8 +131,8 @@ def test_one_run_says_one_thing_though_it_takes_long() -> None:
 
     Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
     assert pinned() == [one] * 6
-    assert run_row(run_id).words_id == one
-    assert db.session.get_one(Campaign, campaign.id).words_id != one
+    assert run_row(run_id).content_id == one
+    assert db.session.get_one(Campaign, campaign.id).content_id != one
 
 
 def test_the_words_of_a_batch_are_asked_for_once(sender: Sender, sent: list[Message]) -> None:
@@ -142,7 +142,7 @@ def test_the_words_of_a_batch_are_asked_for_once(sender: Sender, sent: list[Mess
     keys, asked = plan(campaign), []
     event.listen(
         db.engine, "before_cursor_execute",
-        lambda _c, _u, statement, *_: asked.append(statement) if "FROM campaign_words" in statement else None,
+        lambda _c, _u, statement, *_: asked.append(statement) if "FROM content_versions" in statement else None,
     )  # fmt: skip
     sender.deliver(keys[:20], bulk=True)
     sender.deliver(keys[20:], bulk=True)
@@ -152,10 +152,10 @@ def test_the_words_of_a_batch_are_asked_for_once(sender: Sender, sent: list[Mess
 def test_words_that_a_later_program_does_not_know_fail_their_mail_alone(sender: Sender, sent: list[Message]) -> None:
     make_people(1)
     broken, whole = make_campaign("broken"), make_campaign("whole")
-    row = CampaignWords(campaign_id=broken.id, number=1, subject="S", heading="H", body="{{ gone.long_ago }}")
+    row = ContentVersion(campaign_id=broken.id, number=1, subject="S", heading="H", body="{{ gone.long_ago }}")
     db.session.add(row)
     db.session.flush()
-    broken.words_id = row.id
+    broken.content_id = row.id
     db.session.commit()
     save(whole, SECOND)
     keys = plan(broken) + plan(whole)
@@ -190,8 +190,8 @@ def test_of_two_editors_the_second_is_told_and_nothing_is_lost() -> None:
     assert second.number == 2
     entries = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     assert [(entry.action, entry.before["version"], entry.after["version"]) for entry in entries] == [
-        ("words.saved", "the files of the mail", 1),
-        ("words.saved", 1, 2),
+        ("content.saved", "the files of the mail", 1),
+        ("content.saved", 1, 2),
     ]
 
 
@@ -203,24 +203,24 @@ def test_versions_only_grow() -> None:
     assert (three.number, content_versions.written(three)) == (3, FIRST)
     content_versions.drop(db.session(), campaign, KINDS, seen=three.id, by=COMMAND_LINE)
     db.session.commit()
-    assert db.session.get_one(Campaign, campaign.id).words_id is None
+    assert db.session.get_one(Campaign, campaign.id).content_id is None
     assert save(campaign, SECOND).number == 4
     one.subject = "rewritten"
     with pytest.raises(TypeError, match="only ever added"):
         db.session.flush()
     db.session.rollback()
     with pytest.raises(DBAPIError, match="only ever added"):
-        db.session.execute(text("UPDATE campaign_words SET subject = 'rewritten'"))
+        db.session.execute(text("UPDATE content_versions SET subject = 'rewritten'"))
     db.session.rollback()
     assert len(content_versions.versions(db.session(), campaign)) == 4
 
 
 def test_words_that_are_refused_are_not_stored() -> None:
     campaign = make_campaign()
-    with pytest.raises(WordsError, match=r"Body, line 2: `nme` is not available in this email"):
-        save(campaign, Words("S", "H", "\n{{ nme }}"))
+    with pytest.raises(ContentError, match=r"Body, line 2: `nme` is not available in this email"):
+        save(campaign, Content("S", "H", "\n{{ nme }}"))
     db.session.rollback()
-    assert db.session.scalars(select(CampaignWords)).all() == []
+    assert db.session.scalars(select(ContentVersion)).all() == []
 
 
 @pytest.mark.parametrize("name", ["announcement", "verification_reminder", "monthly_report", "activity_digest"])
@@ -245,8 +245,8 @@ def test_a_mail_brings_all_that_its_kind_offers(context: Flask, name: str) -> No
     as_files = composer.compose(owed).message
     save(campaign, content_versions.begin_with(campaign, KINDS))
     occasion = audience.occasion_of(campaign, SLOT, KINDS)
-    again = owed.__class__(row._replace(words_id=occasion.words_id), row.user, owed.links, owed.data)
-    composer.shelf.fetch(db.session(), [again.notification])
+    again = owed.__class__(row._replace(content_id=occasion.content_id), row.user, owed.links, owed.data)
+    composer.content_cache.fetch(db.session(), [again.notification])
     worded = composer.compose(again).message
     assert worded.subject == as_files.subject
     said, before = (set(re.findall(r"https?://[^\s<>]+|\w+", message.text)) for message in (worded, as_files))
@@ -258,6 +258,6 @@ def test_rows_of_a_run_are_looked_at_with_their_words() -> None:
     campaign = make_campaign()
     one = save(campaign, FIRST).id
     plan(campaign)
-    assert [row.words_id for row in rows_of()] == [one]
-    assert db.session.scalars(select(CampaignRun.words_id)).all() == [one]
+    assert [row.content_id for row in rows_of()] == [one]
+    assert db.session.scalars(select(CampaignRun.content_id)).all() == [one]
     assert db.session.scalars(select(User.id)).all() == [rows_of()[0].user.id]  # type: ignore[union-attr]

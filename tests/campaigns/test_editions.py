@@ -184,9 +184,9 @@ def test_what_waits_moves_unless_an_attempt_began(context: Flask, outbox: Outbox
     mover: Moving = context.extensions["notifier.moving"]
     assert mover.move([run_id], by=COMMAND_LINE) == 2
     assert mover.move([run_id], by=COMMAND_LINE) == 0
-    assert [row.words_id for row in rows()] == [None, None, None, one, None, one]
+    assert [row.content_id for row in rows()] == [None, None, None, one, None, one]
     assert [(row.id, row.dedupe_key) for row in rows()] == before
-    assert run_of(run_id).words_id == one
+    assert run_of(run_id).content_id == one
     assert not held(db.session(), campaign, KINDS).is_behind
     control.resume(db.session(), campaign)
     db.session.commit()
@@ -205,9 +205,9 @@ def test_a_claim_that_comes_in_between_keeps_its_version(context: Flask, outbox:
     one = save(campaign, "Corrected").id
     claimed = ledger.claim(db.session(), keys[:1], now=NOON, lease=DAY, owner="a worker")
     db.session.commit()
-    assert claimed[0].words_id is None
+    assert claimed[0].content_id is None
     assert context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE) == 1
-    assert [row.words_id for row in rows()] == [None, one]
+    assert [row.content_id for row in rows()] == [None, one]
 
 
 def test_emails_that_a_moved_run_is_still_to_add_say_the_new_content(context: Flask) -> None:
@@ -222,8 +222,8 @@ def test_emails_that_a_moved_run_is_still_to_add_say_the_new_content(context: Fl
         return True
 
     Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
-    assert len({row.words_id for row in rows()}) == 1
-    assert rows()[0].words_id is not None
+    assert len({row.content_id for row in rows()}) == 1
+    assert rows()[0].content_id is not None
 
 
 def test_a_run_keeps_the_edition_that_it_began_with(context: Flask) -> None:
@@ -255,7 +255,7 @@ def test_a_run_that_is_over_moves_nothing(context: Flask) -> None:
     with pytest.raises(CampaignError, match="Nothing of run 1 can move: it is cancelled"):
         context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE)
     db.session.rollback()
-    assert {row.words_id for row in rows()} == {None}
+    assert {row.content_id for row in rows()} == {None}
 
 
 def test_a_kind_without_editions_takes_corrections_alone(context: Flask, outbox: Outbox) -> None:
@@ -291,7 +291,7 @@ def test_a_move_that_is_killed_leaves_each_email_with_one_version(
     name = campaign.name
     assert killed(lambda: context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE), moment, 3)
     moved = 3 if moment == "before the commit" else 6
-    assert Counter(row.words_id for row in rows()) == {None: 9 - moved, one: moved}
+    assert Counter(row.content_id for row in rows()) == {None: 9 - moved, one: moved}
     campaign = control.find(db.session(), name)
     assert held(db.session(), campaign, KINDS).to_move == 8 - moved
     db.session.rollback()
@@ -330,6 +330,6 @@ def test_each_email_moves_with_its_run_alone(context: Flask) -> None:
     second, _ = run_now(campaign, 1)
     one = save(campaign, "Corrected").id
     assert context.extensions["notifier.moving"].move([second], by=COMMAND_LINE) == 2
-    assert {row.words_id for row in rows(first)} == {None}
-    assert {row.words_id for row in rows(second)} == {one}
-    assert db.session.scalars(select(CampaignRun.words_id).order_by(CampaignRun.id)).all() == [None, one]
+    assert {row.content_id for row in rows(first)} == {None}
+    assert {row.content_id for row in rows(second)} == {one}
+    assert db.session.scalars(select(CampaignRun.content_id).order_by(CampaignRun.id)).all() == [None, one]

@@ -15,7 +15,7 @@ from notifier.campaigns.errors import Invalid
 from notifier.cli.main import build
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.models import Campaign, CampaignRun, CampaignState, CampaignWords, Notification
+from notifier.models import Campaign, CampaignRun, CampaignState, ContentVersion, Notification
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to
 from tests.support.commands import Run
 
@@ -116,7 +116,7 @@ def test_a_new_database_gets_the_defaults(make_app: Callable[..., Flask], tmp_pa
 
 def words_of(campaign: Campaign) -> tuple[int, int, str]:
     """Number, edition and subject of the content that counts."""
-    row = db.session.get_one(CampaignWords, campaign.words_id)
+    row = db.session.get_one(ContentVersion, campaign.content_id)
     return row.number, row.edition, row.subject
 
 
@@ -165,7 +165,7 @@ def test_a_command_moves_what_waits_when_it_edits_or_resumes(run: Run, app: Flas
     moved = run("campaign", "resume", "news", "--run", "1", "--move")
     assert "Moved to version 2: 2." in moved.output
     db.session.rollback()
-    assert set(db.session.scalars(select(Notification.words_id))) == {stored().words_id}
+    assert set(db.session.scalars(select(Notification.content_id))) == {stored().content_id}
 
 
 def test_resume_asks_which_version_goes_on(run: Run, app: Flask) -> None:
@@ -256,7 +256,7 @@ def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> N
     def body(*pairs: str) -> str:
         words = [word for pair in pairs for word in ("--set", pair)]
         assert run("campaign", "edit", "news", *words).exit_code == 0
-        return db.session.get_one(CampaignWords, stored().words_id).body.partition(",\n\n")[2]
+        return db.session.get_one(ContentVersion, stored().content_id).body.partition(",\n\n")[2]
 
     assert body('settings.paragraphs=["New."]') == "New."
     assert body("settings.button_text=Go", "settings.button_url=https://a.example/") == (
@@ -280,16 +280,16 @@ def test_a_text_that_cannot_be_is_refused_by_the_command(run: Run, pairs: list[s
     result = run("campaign", "edit", "news", *[word for pair in pairs for word in ("--set", pair)])
     assert result.exit_code == 1
     assert problem in result.output
-    assert stored().words_id is None
+    assert stored().content_id is None
 
 
 def test_what_is_said_already_makes_no_version(run: Run) -> None:
     make_campaign()
     same = run("campaign", "edit", "news", "--set", "settings.subject=News")
     assert same.output == "That is what news says already: there is no new version.\n"
-    assert stored().words_id is None
+    assert stored().content_id is None
     assert "of the first edition" in run("campaign", "edit", "news", "--language", "de").output
-    assert db.session.get_one(CampaignWords, stored().words_id).language == "de"
+    assert db.session.get_one(ContentVersion, stored().content_id).language == "de"
 
 
 def test_content_is_not_edited_behind_the_back_of_its_versions() -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from notifier.content import (
     Checked,
+    Content,
+    ContentError,
     Drawn,
-    Words,
-    WordsError,
     draw_aside,
     isolated,
     isolated_child,
@@ -28,7 +28,7 @@ from notifier.content.schema import MAX_ENTRIES, Record, fit
 from notifier.emails import KINDS
 from notifier.emails.announcement import Text
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import offered
+from notifier.emails.content_variables import offered
 from notifier.rendering.render import Renderer
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "template.json").read_text())
@@ -49,8 +49,8 @@ def read(source: str, context: dict[str, Any] = CONTEXT) -> str:
     return unguard(fill(ENVIRONMENT.from_string(source), fit(shape_of(context), context)))
 
 
-def refused(source: str) -> WordsError:
-    with pytest.raises(WordsError) as caught:
+def refused(source: str) -> ContentError:
+    with pytest.raises(ContentError) as caught:
         read(source)
     return caught.value
 
@@ -60,7 +60,7 @@ def test_each_case_is_decided_as_it_must_be(case: dict[str, Any]) -> None:
     started = time.process_time()
     try:
         output: str | None = read(case["input"], case.get("context", CONTEXT))
-    except WordsError:
+    except ContentError:
         output = None
     assert case["expect"] == ("blocked" if output is None else "allowed")
     assert case.get("output") in {None, output}
@@ -152,7 +152,7 @@ def test_what_is_meant_to_take_long_is_refused_quickly(source: str) -> None:
 
 def test_a_loop_cannot_make_more_than_fits() -> None:
     source = "{% for item in items %}" + "x" * 200_000 + "{% endfor %}"
-    with pytest.raises(WordsError, match="larger than 256 kB"):
+    with pytest.raises(ContentError, match="larger than 256 kB"):
         read(source)
     many = fit(shape_of(CONTEXT), CONTEXT | {"items": [{"title": "t"}] * 1000})
     assert len(many["items"]) == MAX_ENTRIES
@@ -178,7 +178,7 @@ HOSTILE = "[win](https://evil.example)\n\n- {content} {button: x | https://evil.
 
 
 def test_a_value_is_never_taken_for_markup() -> None:
-    words = Words(
+    words = Content(
         "Hi {{ user.name }}", "{{ user.name }}", "{{ user.name }}\n\n[Mr {{ user.name }}](https://a.example/)"
     )
     checked = Checked(words, {"user": {"name": "x"}})
@@ -188,7 +188,7 @@ def test_a_value_is_never_taken_for_markup() -> None:
     first, second = filled.before
     assert [(span.text, span.url) for span in first.lines[0]] == [(flat, "")]
     assert [(span.text, span.url) for span in second.lines[0]] == [(f"Mr {flat}", "https://a.example/")]
-    assert not filled.content
+    assert not filled.has_data
 
 
 def test_the_markup() -> None:
@@ -220,8 +220,8 @@ def test_links_lead_to_the_web_or_nowhere(url: str) -> None:
     assert not is_web(url)
     (block,) = blocks_of(f"see [x]({guard(url)})")
     assert all(span.url == "" for span in block.lines[0])
-    words = Words("s", "h", "see [x]({{ url }})")
-    with pytest.raises(WordsError, match="needs an address"):
+    words = Content("s", "h", "see [x]({{ url }})")
+    with pytest.raises(ContentError, match="needs an address"):
         lay_out(Checked(words, {"url": "u"}).draw({"url": url}), strict=True)
 
 
@@ -241,20 +241,20 @@ def test_an_address_without_end_is_no_address() -> None:
     ],
 )
 def test_markup_that_cannot_be_meant_is_refused_with_its_line(body: str, content: bool, words: str) -> None:
-    with pytest.raises(WordsError) as caught:
-        Checked(Words("s", "h", body), {}, content=content)
+    with pytest.raises(ContentError) as caught:
+        Checked(Content("s", "h", body), {}, has_data=content)
     assert str(caught.value).startswith(words)
 
 
 def test_subject_and_heading_are_lines() -> None:
-    for words, field in ((Words("", "h", "b"), "subject"), (Words("a\nb", "h", "b"), "subject"),
-                         (Words("s", "x" * 1001, "b"), "heading")):  # fmt: skip
-        with pytest.raises(WordsError) as caught:
+    for words, field in ((Content("", "h", "b"), "subject"), (Content("a\nb", "h", "b"), "subject"),
+                         (Content("s", "x" * 1001, "b"), "heading")):  # fmt: skip
+        with pytest.raises(ContentError) as caught:
             Checked(words, {})
         assert caught.value.field == field
-    with pytest.raises(WordsError, match="The subject is empty for this person"):
+    with pytest.raises(ContentError, match="The subject is empty for this person"):
         lay_out(Drawn(" ", "h", "b"))
-    with pytest.raises(WordsError, match="The email is empty for this person"):
+    with pytest.raises(ContentError, match="The email is empty for this person"):
         lay_out(Drawn("s", "", "\n\n"))
 
 
@@ -266,8 +266,8 @@ def test_what_each_kind_begins_with_is_allowed(name: str) -> None:
         subject="All {{ new", heading="New", paragraphs=("- a [b](javascript:c)", "{content} | {% x %}"),
         button_text="Go | on }", button_url="https://a.example/{x}",
     ) if name == "announcement" else kind.Settings()  # fmt: skip
-    filled = lay_out(Checked(kind.words(settings), names, content=kind.content).draw(names), strict=True)
-    assert filled.content is kind.content
+    filled = lay_out(Checked(kind.content(settings), names, has_data=kind.has_data).draw(names), strict=True)
+    assert filled.has_data is kind.has_data
     if name == "announcement":
         assert filled.subject == "All {{ new"
         assert filled.text_before == (
@@ -277,19 +277,19 @@ def test_what_each_kind_begins_with_is_allowed(name: str) -> None:
 
 def test_html_and_text_say_the_same_and_escape() -> None:
     renderer = Renderer(Path(__file__).resolve().parents[2] / "templates")
-    words = Words(
+    words = Content(
         "S",
         "<b>H</b>",
         "Hi {{ user.name }} <script>\n\n{content}\n\n- one\n\n{button: Go | https://a.example/?a=1&b=2}",
     )
-    filled = lay_out(Checked(words, {"user": {"name": ""}}, content=True).draw({"user": {"name": "<i>"}}))
+    filled = lay_out(Checked(words, {"user": {"name": ""}}, has_data=True).draw({"user": {"name": "<i>"}}))
     common = {
         "product": "Notifier", "public_url": "https://n.example", "locale": "en", "postal_address": "Here",
         "category_reason": "Because.", "unsubscribe_url": None, "preferences_url": None, "recipient_name": "",
         "summary": "4 likes", "since": "Monday", "more": "", "older": "", "home_url": "u",
         "lines": [("Ada", "liked", "“Tea”", "Monday")],
     }  # fmt: skip
-    rendered = renderer.render_worded("activity_digest", filled, common)
+    rendered = renderer.render_content("activity_digest", filled, common)
     assert rendered.text.startswith(
         "<b>H</b>\n\nHi <i> <script>\n\n* Ada liked “Tea”\n  Monday\n\n* one\n\nGo:\n\nhttps://a.example/?a=1&b=2\n\n---\n"
     )
@@ -303,14 +303,14 @@ def test_html_and_text_say_the_same_and_escape() -> None:
         assert part in rendered.html
     assert "<script>" not in rendered.html
     assert rendered.html.index("“Tea”") < rendered.html.index(">one</li>")
-    empty = renderer.render_worded("activity_digest", filled, common, "Here it is")
+    empty = renderer.render_content("activity_digest", filled, common, "Here it is")
     assert "Here it is" in empty.text
     assert "Here it is" in empty.html
 
 
 # --- the other process ---------------------------------------------------------------------------------
 
-WORDS = Words("S {{ user.name }}", "H", "B")
+WORDS = Content("S {{ user.name }}", "H", "B")
 OFFERED = {"user": {"name": "x"}}
 
 
@@ -318,8 +318,8 @@ def test_another_process_gives_the_same() -> None:
     assert draw_aside(WORDS, OFFERED, [{"user": {"name": "Añn [x]"}}])[0] == Checked(WORDS, OFFERED).draw(
         {"user": {"name": "Añn [x]"}}
     )
-    with pytest.raises(WordsError) as caught:
-        draw_aside(Words("S", "H", "\n{{ nme }}"), OFFERED, [OFFERED])
+    with pytest.raises(ContentError) as caught:
+        draw_aside(Content("S", "H", "\n{{ nme }}"), OFFERED, [OFFERED])
     assert (caught.value.field, caught.value.line) == ("body", 2)
 
 
@@ -350,7 +350,7 @@ def test_a_process_that_takes_too_much_ends_and_nothing_else_does(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(isolated, "PATIENCE", patience)
-    with pytest.raises(WordsError, match=r"too long or too much memory|too busy to check"):
+    with pytest.raises(ContentError, match=r"too long or too much memory|too busy to check"):
         draw_aside(WORDS, OFFERED, [OFFERED])
     written = tmp_path / "written"
     assert not written.exists() or written.stat().st_size == 0
@@ -406,6 +406,6 @@ ESCAPES = [
 
 @pytest.mark.parametrize("source", ESCAPES)
 def test_an_escape_writes_no_character_that_cannot_be_shown(source: str) -> None:
-    with pytest.raises(WordsError) as refused:
-        Checked(Words("S", "H", f"first\n\n{source}"), {"user": {"name": ""}})
+    with pytest.raises(ContentError) as refused:
+        Checked(Content("S", "H", f"first\n\n{source}"), {"user": {"name": ""}})
     assert "cannot be shown" in refused.value.message

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from notifier.content import Checked, Words, WordsError, direction_of, language_of, lay_out
+from notifier.content import Checked, Content, ContentError, direction_of, language_of, lay_out
 from notifier.content.language import direction_within, first_strong
-from notifier.emails.wording import EXAMPLES, reading
+from notifier.emails.content_variables import EXAMPLES, reading
 from notifier.mail.header_text import NAME_LIMIT
 from notifier.rendering.render import Renderer
 
@@ -59,10 +59,10 @@ class Page(HTMLParser):
 
 def rendered(subject: str, body: str, language: str = "", heading: str = "") -> Page:
     """An announcement with this content."""
-    words = Words(subject, heading, body, language)
+    words = Content(subject, heading, body, language)
     checked = Checked(words, OFFERED)
     filled = lay_out(checked.draw(OFFERED), language=checked.language)
-    return Page(str(Renderer(TEMPLATES).render_worded("announcement", filled, CONTEXT).html))
+    return Page(str(Renderer(TEMPLATES).render_content("announcement", filled, CONTEXT).html))
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_content_in_english_is_sent_as_before() -> None:
 def test_a_language_that_is_named_counts() -> None:
     assert rendered("Nachrichten", "Guten Tag", "de").all("html", "lang", "dir") == [("de", "ltr")]
     assert rendered("News", "Shalom", "he").all("html", "lang", "dir") == [("he", "rtl")]
-    with pytest.raises(WordsError, match="Language: Enter the language as a short code"):
-        Checked(Words("S", "H", "B", "Hebrew!"), OFFERED)
+    with pytest.raises(ContentError, match="Language: Enter the language as a short code"):
+        Checked(Content("S", "H", "B", "Hebrew!"), OFFERED)
 
 
 def test_a_paragraph_of_the_other_direction_says_so() -> None:
@@ -155,7 +155,7 @@ def test_a_paragraph_of_the_other_direction_says_so() -> None:
 
 
 def test_what_a_kind_shows_of_its_own_keeps_its_language() -> None:
-    checked = Checked(Words("דוח", "דוח", "שלום.\n\n{content}"), OFFERED, content=True)
+    checked = Checked(Content("דוח", "דוח", "שלום.\n\n{content}"), OFFERED, has_data=True)
     filled = lay_out(checked.draw(OFFERED), language=checked.language)
     known = CONTEXT | {
         "lines": [("Ada", "liked", "x", "today")],
@@ -163,7 +163,7 @@ def test_what_a_kind_shows_of_its_own_keeps_its_language() -> None:
         "older": "",
         "home_url": "https://h.example",
     }
-    page = Page(str(Renderer(TEMPLATES).render_worded("activity_digest", filled, known).html))
+    page = Page(str(Renderer(TEMPLATES).render_content("activity_digest", filled, known).html))
     assert page.all("html", "dir") == [("rtl",)]
     [(language, direction, _, text)] = page.turned()
     assert (language, direction) == ("en", "ltr")
@@ -195,18 +195,18 @@ def test_the_examples_are_as_different_as_people_are() -> None:
     ],
 )
 def test_a_subject_that_is_always_cut_is_refused(subject: str, refused: bool) -> None:
-    checked = Checked(Words(subject, "H", "B"), OFFERED)
+    checked = Checked(Content(subject, "H", "B"), OFFERED)
     if not refused:
         checked.check_length()
         return
     with pytest.raises(
-        WordsError, match=r"Subject: The subject has 201 characters; at most 200 are allowed\. Shorten it\."
+        ContentError, match=r"Subject: The subject has 201 characters; at most 200 are allowed\. Shorten it\."
     ):
         checked.check_length()
 
 
 def test_a_subject_that_would_be_cut_is_refused_where_it_is_looked_at() -> None:
-    long = Checked(Words("News {{ user.name }}", "H", "B"), OFFERED).draw({"user": {"name": "x" * 196}})
-    with pytest.raises(WordsError, match="has 201 characters"):
+    long = Checked(Content("News {{ user.name }}", "H", "B"), OFFERED).draw({"user": {"name": "x" * 196}})
+    with pytest.raises(ContentError, match="has 201 characters"):
         lay_out(long, strict=True)
     assert len(lay_out(long).subject) == 201

@@ -18,7 +18,7 @@ from tests.support.campaigns import expand, make_campaign, make_people, start_ru
 
 KEYS = ["test-key-that-is-long-enough-for-everything"]
 COUNTED = {
-    "users", "notifications", "campaigns", "campaign_runs", "campaign_words",
+    "users", "notifications", "campaigns", "campaign_runs", "content_versions",
     "operators", "suppressions", "audit_entries",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from notifier.campaigns import control
-from notifier.content import WordsError
+from notifier.content import ContentError
 from notifier.delivery.failing import Failing
 from notifier.delivery.verdict import in_words
 from notifier.emails import KINDS
@@ -115,7 +115,7 @@ def test_the_numbers_are_settings() -> None:
 
 
 def test_a_failure_that_is_no_sentence_says_what_it_is() -> None:
-    assert in_words(WordsError("The mail is empty.", field="body")) == "Body: The mail is empty."
+    assert in_words(ContentError("The mail is empty.", field="body")) == "Body: The mail is empty."
     assert in_words(KeyError("month")) == "KeyError: 'month'"
     assert in_words(ZeroDivisionError()) == "ZeroDivisionError: the log has the details"
     assert in_words(ValueError("two\nlines\x00")) == "ValueError: two lines?"

@@ -29,7 +29,7 @@ PAGES = {
     "campaigns": "/admin/campaigns/",
     "campaign-kinds": "/admin/campaigns/new",
     "runs": "/admin/runs/",
-    "templates": "/admin/words/",
+    "templates": "/admin/content/",
     "notifications": "/admin/notifications/",
     "people": "/admin/people/",
     "suppressions": "/admin/suppressions/",
@@ -75,7 +75,7 @@ def test_a_day_at_the_desk(request: pytest.FixtureRequest, browser: Browser, dat
         make_a_weekly_reminder(desk)
         seen = {"campaign": desk.url, "campaign-edit": f"{desk.url}edit", "plan": f"{desk.url}run"}
         edit_the_words(desk, office)
-        seen["words"] = seen["campaign"].replace("/campaigns/", "/words/")
+        seen["words"] = seen["campaign"].replace("/campaigns/", "/content/")
         run_it(desk)
         seen["run"] = desk.url
         untold = look_up_why(desk)
@@ -155,11 +155,11 @@ def edit_the_words(desk: Page, office: Up) -> None:
     """Change the subject, look at it as a person, send a test, find it in the inbox."""
     desk.get_by_role("link", name="Edit content").click()
     desk.get_by_label("Subject").fill("{{ user.name|default('You') }}, one click is missing")
-    with desk.expect_response(re.compile("/admin/words/.*")):
+    with desk.expect_response(re.compile("/admin/content/.*")):
         desk.get_by_role("button", name="Show preview").click()
     desk.get_by_role("button", name="Save as a new version").click()
     expect(desk.get_by_text("Saved as version 1.")).to_be_visible()
-    picture(desk, "admin-words")
+    picture(desk, "admin-content")
     desk.get_by_role("button", name=f"Send a test to {EMAIL}").click()
     inbox = office.address("inbox")
     assert wait_until(lambda: bool(mails_to(inbox, EMAIL)), 20, 0.1)

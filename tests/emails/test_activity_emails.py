@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from notifier.emails import KINDS, EmailKind, Owed, activity_words, windows
+from notifier.emails import KINDS, EmailKind, Owed, activity_phrases, windows
 from notifier.emails.digest_lines import Digest, Line
 from notifier.emails.report_figures import Figures, month_of
 from notifier.ledger import Claimed, Recipient
@@ -134,7 +134,7 @@ def test_things_are_shown_as_text_whatever_their_titles() -> None:
     ],
 )
 def test_people_in_words(names: str, people: int, who: str) -> None:
-    assert activity_words.people(list(names), people) == who
+    assert activity_phrases.people(list(names), people) == who
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ VIEWERS = {
     "admin_health.index", "admin_jobs.index", "admin_notifications.index", "admin_notifications.detail",
     "admin_notifications.mail", "admin_people.index", "admin_people.person", "admin_queue.index", "admin_queue.now",
     "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_suppressions.index", "admin_tasks.index",
-    "admin_uncertain.index", "admin_words.index", "admin_words.campaign", "admin_words.look", "admin_words.versions",
+    "admin_uncertain.index", "admin_content.index", "admin_content.campaign", "admin_content.look",
+    "admin_content.versions",
 }  # fmt: skip
 
 EDITORS = {
@@ -33,7 +34,7 @@ EDITORS = {
     "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
     "admin_runs.ask_repair", "admin_runs.repair",
     "admin_uncertain.ask", "admin_uncertain.decide",
-    "admin_words.save", "admin_words.draft", "admin_words.test", "admin_words.ask_back", "admin_words.back",
+    "admin_content.save", "admin_content.draft", "admin_content.test", "admin_content.ask_back", "admin_content.back",
 }  # fmt: skip
 
 ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}

@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from notifier.campaigns import content_versions, control
 from notifier.campaigns.content_versions import Change
-from notifier.content import Words
+from notifier.content import Content
 from notifier.delivery.deliver import Sender
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.mail.message import Message
-from notifier.models import Campaign, CampaignRun, CampaignWords, Notification
+from notifier.models import Campaign, CampaignRun, ContentVersion, Notification
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
@@ -56,11 +56,11 @@ class Outbox:
         return max(Counter(recipient for recipient, _ in self.taken).values())
 
 
-def save(campaign: Campaign, subject: str, change: Change = Change.correction, body: str = "Text.") -> CampaignWords:
+def save(campaign: Campaign, subject: str, change: Change = Change.correction, body: str = "Text.") -> ContentVersion:
     """A new version with this subject, committed."""
     row = content_versions.save(
-        db.session(), campaign, Words(subject, "Heading", body), KINDS,
-        seen=campaign.words_id or 0, by=COMMAND_LINE, note="", now=NOON, change=change,
+        db.session(), campaign, Content(subject, "Heading", body), KINDS,
+        seen=campaign.content_id or 0, by=COMMAND_LINE, note="", now=NOON, change=change,
     )  # fmt: skip
     db.session.commit()
     return row

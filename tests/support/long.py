@@ -11,7 +11,7 @@ LONG = (
     "tests/admin/test_broken_texts.py",
     "tests/admin/test_hostile_queries.py",
     "tests/admin/test_prefix_browser.py",
-    "tests/admin/test_words_frame.py",
+    "tests/admin/test_content_frame.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",
     "tests/delivery/test_maker_dies.py",

@@ -23,7 +23,7 @@ from notifier.campaigns import content_versions, editing, merging
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.merging import Conflict
 from notifier.config.settings import Settings
-from notifier.content import Words
+from notifier.content import Content
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.kind import Category, EmailKind
 from notifier.extensions import db
@@ -222,7 +222,7 @@ def _reach(form: Form) -> Reach | None:
     return Reach(counts.chosen, counts.unconfirmed, left_out, slot)
 
 
-def _content(form: Form) -> tuple[Words, int] | None:
+def _content(form: Form) -> tuple[Content, int] | None:
     """What its emails say, and the number of that version, where another page edits it."""
     if form.campaign is None or not form.kept:
         return None

@@ -232,7 +232,7 @@ def _content(run: CampaignRun) -> dict[str, Any]:
     """Which content its emails say. Of a large run that is over, only the version that it ended with."""
     session = db.session()
     campaign = session.get_one(Campaign, run.campaign_id)
-    number = numbers(session, campaign).get(run.words_id, 0)
+    number = numbers(session, campaign).get(run.content_id, 0)
     if run.state not in OPEN and run.planned > COUNTED_UP_TO:
         return {"content": number, "holdings": None}
     try:

@@ -9,8 +9,8 @@ from flask import request
 
 from notifier.admin.kit import arguments
 from notifier.campaigns.content_versions import Change
-from notifier.content import FIELDS, Words, WordsError
-from notifier.emails.wording import EXAMPLES, Example
+from notifier.content import FIELDS, Content, ContentError
+from notifier.emails.content_variables import EXAMPLES, Example
 
 #: Lines around a difference, and lines that are compared at most.
 AROUND, MAX_COMPARED = 3, 4000
@@ -20,7 +20,7 @@ AROUND, MAX_COMPARED = 3, 4000
 class Typed:
     """The form, exactly as it was sent."""
 
-    words: Words
+    content: Content
     note: str
     #: Whose mail is shown; empty: nobody's in particular.
     person: str
@@ -43,7 +43,7 @@ def typed() -> Typed:
     person, person_wrong = arguments.typed("person", 320)
     wrong = {"note": note_wrong, "person": person_wrong}
     return Typed(
-        Words.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
+        Content.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
         note,
         person,
         int(seen) if seen.isdecimal() and len(seen) < 19 else 0,
@@ -73,10 +73,10 @@ class Mistake:
     line: str = ""
 
     @classmethod
-    def of(cls, error: WordsError, words: Words) -> "Mistake":
+    def of(cls, error: ContentError, content: Content) -> "Mistake":
         """Beside its field; beside the body where no field is to blame."""
         field = error.field or "body"
-        lines = getattr(words, field).split("\n")
+        lines = getattr(content, field).split("\n")
         line = lines[error.line - 1].strip() if 0 < error.line <= len(lines) and len(lines) > 1 else ""
         return cls(field, str(error), line[:120])
 
@@ -100,7 +100,7 @@ class Difference:
     lines: list[tuple[str, str]]
 
 
-def compare(old: Words, new: Words) -> list[Difference]:
+def compare(old: Content, new: Content) -> list[Difference]:
     """The texts that differ."""
     return [
         Difference(name, list(_lines(getattr(old, name), getattr(new, name))))

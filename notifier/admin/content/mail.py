@@ -14,14 +14,14 @@ from notifier.campaigns import content_versions
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held
 from notifier.campaigns.lookup import moment_of, occasion_at
-from notifier.content import Words, language_of
+from notifier.content import Content, language_of
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.wording import EXAMPLES, Example
+from notifier.emails.content_variables import EXAMPLES, Example
 from notifier.explain.plan import as_claimed
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.message import Message
-from notifier.models import Campaign, CampaignWords, User
+from notifier.models import Campaign, ContentVersion, User
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import PreviewError
 
@@ -44,13 +44,13 @@ def drafts() -> Drafts:
     return cast("Drafts", current_app.extensions["notifier.drafts"])
 
 
-def counting(campaign: Campaign) -> Words:
+def counting(campaign: Campaign) -> Content:
     """What its mails say now."""
     row = content_versions.current(db.session(), campaign)
     return files_of(campaign) if row is None else content_versions.written(row)
 
 
-def files_of(campaign: Campaign) -> Words:
+def files_of(campaign: Campaign) -> Content:
     """What its mails say while nobody has edited them. A page of words where that cannot be told."""
     try:
         return content_versions.begin_with(campaign, kinds())
@@ -63,28 +63,28 @@ def holdings(campaign: Campaign) -> Held:
     return held(db.session(), campaign, kinds())
 
 
-def suggested(campaign: Campaign, words: Words) -> Words:
+def suggested(campaign: Campaign, content: Content) -> Content:
     """Words with the language that the campaign is for, where they name none and it is just one."""
     locales: list[str] = list((campaign.audience or {}).get("locales") or [])
-    if words.language or len(locales) != 1:
-        return words
-    found = language_of("\n".join((words.subject, words.heading, words.body)), locales)
-    return replace(words, language=found) if found == locales[0] else words
+    if content.language or len(locales) != 1:
+        return content
+    found = language_of("\n".join((content.subject, content.heading, content.body)), locales)
+    return replace(content, language=found) if found == locales[0] else content
 
 
-def version(campaign: Campaign, number: int) -> Words:
+def version(campaign: Campaign, number: int) -> Content:
     """A version by its number, 0: the files of the mail. 404 where there is none."""
     if number == 0:
         return files_of(campaign)
-    row: CampaignWords = found(content_versions.version(db.session(), campaign, number))
+    row: ContentVersion = found(content_versions.version(db.session(), campaign, number))
     return content_versions.written(row)
 
 
-def message_of(campaign: Campaign, words: Words, person: str, example: Example = EXAMPLES[0]) -> Message:
+def message_of(campaign: Campaign, content: Content, person: str, example: Example = EXAMPLES[0]) -> Message:
     """The mail as this person would get it; without one, as this example would."""
     kind, session = kind_of(campaign), db.session()
     if not person:
-        return drafts().example(kind, words, example)
+        return drafts().example(kind, content, example)
     try:
         key = parse_address(person, **current_app.config["ADDRESSES"]).identity_key
     except AddressError as error:
@@ -95,4 +95,4 @@ def message_of(campaign: Campaign, words: Words, person: str, example: Example =
     traces.shown("preview", 1, pk=user_id, person=traces.about(key))
     now = clock.now()
     occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())
-    return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), words)
+    return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), content)

@@ -17,8 +17,8 @@ from notifier.campaigns.content_versions import Change
 from notifier.campaigns.errors import CampaignError, Changed
 from notifier.campaigns.held import Holding
 from notifier.campaigns.moving import Moving
-from notifier.content import WordsError
-from notifier.emails.wording import EXAMPLES, offered
+from notifier.content import ContentError
+from notifier.emails.content_variables import EXAMPLES, offered
 from notifier.extensions import db, limiter
 from notifier.models import Campaign, Role
 from notifier.operators import audit_log
@@ -34,14 +34,14 @@ class Templates(Page):
 
     title = "Templates"
     section = "Send"
-    slug = "words"
+    slug = "content"
 
     @show()
     def index(self) -> ResponseReturnValue:
         """All campaigns with the version that counts."""
         campaigns = db.session.scalars(select(Campaign).order_by(Campaign.title, Campaign.id)).all()
         page: str = self.render(
-            "admin/words.html", campaigns=campaigns, versions=content_versions.counting(db.session())
+            "admin/content.html", campaigns=campaigns, versions=content_versions.counting(db.session())
         )
         return page
 
@@ -49,9 +49,9 @@ class Templates(Page):
     def campaign(self, pk: int) -> ResponseReturnValue:
         """What its mails say now, to read and to edit."""
         campaign: Campaign = get(Campaign, pk)
-        words = mail.suggested(campaign, mail.counting(campaign))
+        content = mail.suggested(campaign, mail.counting(campaign))
         example = form.example(request.args.get("example", ""))
-        return self._page(campaign, Typed(words, "", arguments.text("person"), campaign.words_id or 0, example))
+        return self._page(campaign, Typed(content, "", arguments.text("person"), campaign.content_id or 0, example))
 
     @act("/<key:pk>/save")
     def save(self, pk: int) -> ResponseReturnValue:
@@ -61,16 +61,16 @@ class Templates(Page):
         if typed.mistake is not None:
             return self._page(campaign, typed, mistake=typed.mistake)
         now_there = content_versions.current(session, campaign)
-        same = now_there is not None and content_versions.written(now_there) == typed.words
+        same = now_there is not None and content_versions.written(now_there) == typed.content
         if now_there is not None and same and typed.change is Change.correction:
             flash(f"This is the same as version {now_there.number}: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
-            mail.drafts().check(mail.kind_of(campaign), typed.words)
+            mail.drafts().check(mail.kind_of(campaign), typed.content)
             row = content_versions.save(
                 session,
                 campaign,
-                typed.words,
+                typed.content,
                 mail.kinds(),
                 seen=typed.seen,
                 by=by,
@@ -78,8 +78,8 @@ class Templates(Page):
                 now=clock.now(),
                 change=typed.change,
             )
-        except WordsError as error:
-            return self._page(campaign, typed, mistake=Mistake.of(error, typed.words))
+        except ContentError as error:
+            return self._page(campaign, typed, mistake=Mistake.of(error, typed.content))
         except Changed as error:
             session.rollback()
             return self._page(get(Campaign, pk), typed, conflict=str(error))
@@ -113,10 +113,10 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         number, view = _number("version", -1), arguments.choice("view", frame.VIEWS)
         try:
-            words = mail.counting(campaign) if number < 0 else mail.version(campaign, number)
+            content = mail.counting(campaign) if number < 0 else mail.version(campaign, number)
             example = form.example(request.args.get("example", ""))
-            return frame.shown(mail.message_of(campaign, words, arguments.text("person"), example), view)
-        except (WordsError, PreviewError, CampaignError) as error:
+            return frame.shown(mail.message_of(campaign, content, arguments.text("person"), example), view)
+        except (ContentError, PreviewError, CampaignError) as error:
             return frame.wrong(error)
 
     @act("/<key:pk>/frame")
@@ -125,9 +125,9 @@ class Templates(Page):
         campaign: Campaign = get(Campaign, pk)
         typed = form.typed()
         try:
-            message = mail.message_of(campaign, typed.words, typed.person, typed.example)
+            message = mail.message_of(campaign, typed.content, typed.person, typed.example)
             return frame.shown(message, request.form.get("view", ""))
-        except (WordsError, PreviewError, CampaignError) as error:
+        except (ContentError, PreviewError, CampaignError) as error:
             return frame.wrong(error)
 
     @act("/<key:pk>/test")
@@ -138,11 +138,11 @@ class Templates(Page):
         if typed.mistake is not None:
             return self._page(campaign, typed, mistake=typed.mistake)
         try:
-            message = mail.message_of(campaign, typed.words, typed.person, typed.example)
-            with limiter.limit(TESTS, key_func=lambda: f"operator {by.operator_id}", scope="words-test"):
+            message = mail.message_of(campaign, typed.content, typed.person, typed.example)
+            with limiter.limit(TESTS, key_func=lambda: f"operator {by.operator_id}", scope="content-test"):
                 pass
-        except WordsError as error:
-            return self._page(campaign, typed, mistake=Mistake.of(error, typed.words))
+        except ContentError as error:
+            return self._page(campaign, typed, mistake=Mistake.of(error, typed.content))
         except (PreviewError, CampaignError) as error:
             return self._page(campaign, typed, trouble=str(error))
         except RateLimitExceeded:
@@ -150,7 +150,7 @@ class Templates(Page):
                 campaign, typed, trouble="You sent many tests in a short time. Wait a few minutes, then try again."
             )
         audit_log.record(
-            session, by, "words.tested", object_type="campaign", object_id=pk, after={"subject": message.subject}
+            session, by, "content.tested", object_type="campaign", object_id=pk, after={"subject": message.subject}
         )
         # No transaction spans SMTP.
         session.commit()
@@ -170,7 +170,7 @@ class Templates(Page):
         new = _number("new", newest)
         old = _number("old", max(0, new - 1))
         page: str = self.render(
-            "admin/words_versions.html",
+            "admin/content_versions.html",
             campaign=campaign,
             versions=every,
             old=old,
@@ -186,12 +186,12 @@ class Templates(Page):
         number = _number("version", 0)
         mail.version(campaign, number)
         page: str = self.render(
-            "admin/words_back.html",
+            "admin/content_back.html",
             campaign=campaign,
             number=number,
             editions=mail.kind_of(campaign).editions,
             holdings=mail.holdings(campaign),
-            typed=Typed(mail.counting(campaign), "", "", campaign.words_id or 0),
+            typed=Typed(mail.counting(campaign), "", "", campaign.content_id or 0),
         )
         return page
 
@@ -200,7 +200,7 @@ class Templates(Page):
         """A new version with the old words; number 0: the files of the mail count again."""
         campaign: Campaign = get(Campaign, pk)
         number, session, by = arguments.field("version", 9), db.session(), login.actor()
-        words = mail.version(campaign, int(number) if number.isdecimal() else -1)
+        content = mail.version(campaign, int(number) if number.isdecimal() else -1)
         typed = form.typed()
         rest: dict[str, Any] = {"seen": typed.seen, "by": by, "change": typed.change}
         try:
@@ -208,8 +208,8 @@ class Templates(Page):
                 content_versions.drop(session, campaign, mail.kinds(), **rest)
             else:
                 note = f"back to version {number}"
-                content_versions.save(session, campaign, words, mail.kinds(), note=note, now=clock.now(), **rest)
-        except (WordsError, CampaignError) as error:
+                content_versions.save(session, campaign, content, mail.kinds(), note=note, now=clock.now(), **rest)
+        except (ContentError, CampaignError) as error:
             session.rollback()
             flash(f"{error} Nothing was changed.", "error")
             return redirect(url_for(".versions", pk=pk), 303)
@@ -233,23 +233,23 @@ class Templates(Page):
         """The form with what was typed, whatever became of it."""
         there, kind = content_versions.current(db.session(), campaign), mail.kind_of(campaign)
         page: str = self.render(
-            "admin/words_edit.html",
+            "admin/content_edit.html",
             campaign=campaign,
             typed=typed,
             mistake=mistake,
             trouble=trouble,
             done=done,
             conflict=conflict,
-            differences=form.compare(mail.counting(campaign), typed.words) if conflict else [],
+            differences=form.compare(mail.counting(campaign), typed.content) if conflict else [],
             # Whoever saves once more has seen it.
-            seen=(campaign.words_id or 0) if conflict else typed.seen,
+            seen=(campaign.content_id or 0) if conflict else typed.seen,
             version=there,
             names=form.names(offered(kind)),
             examples=EXAMPLES,
-            read_in=typed.words.read_in,
+            read_in=typed.content.read_in,
             editions=kind.editions,
             holdings=mail.holdings(campaign),
-            content=kind.content,
+            has_data=kind.has_data,
             views=frame.VIEWS,
         )
         return page, 409 if conflict else 400 if mistake or trouble else 200

@@ -1,7 +1,7 @@
-// The page of words: the preview follows what is typed. Without this file the button shows it.
+// The content editor: the preview follows what is typed. Without this file the button shows it.
 (function () {
   "use strict";
-  var form = document.querySelector("form[data-words]");
+  var form = document.querySelector("form[data-content]");
   if (!form) return;
   var button = form.querySelector("[data-show]");
   var timer = null;
@@ -15,7 +15,7 @@
     var fresh = old.cloneNode(false);
     fresh.removeAttribute("src");
     // A frame keeps the name that it was born with.
-    fresh.name = button.formTarget = "words-preview-" + (count += 1);
+    fresh.name = button.formTarget = "content-preview-" + (count += 1);
     fresh.classList.add("w-coming");
     coming = fresh;
     old.after(fresh);

@@ -1,4 +1,4 @@
-"""CampaignWords: one version of what the mails of a campaign say. Rows are added, never changed."""
+"""ContentVersion: one version of what the mails of a campaign say. Rows are added, never changed."""
 
 from datetime import datetime
 
@@ -10,12 +10,12 @@ from notifier.extensions import Base
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
-class CampaignWords(Base):
+class ContentVersion(Base):
     """Subject, heading and body as an operator wrote them. The database refuses to update it (migration 0005):
     mails that are planned already name the version that they will say.
     """
 
-    __tablename__ = "campaign_words"
+    __tablename__ = "content_versions"
     __table_args__ = (UniqueConstraint("campaign_id", "number"), NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -36,8 +36,8 @@ class CampaignWords(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
-def _refuse(_mapper: Mapper[CampaignWords], _connection: object, _row: CampaignWords) -> None:
+def _refuse(_mapper: Mapper[ContentVersion], _connection: object, _row: ContentVersion) -> None:
     raise TypeError("versions of words are only ever added")
 
 
-event.listen(CampaignWords, "before_update", _refuse)
+event.listen(ContentVersion, "before_update", _refuse)

@@ -15,7 +15,7 @@ _NAME, _TITLE = 64, 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
+class Phrases:
     """The words for one kind of activity. There is one object for each."""
 
     kind: str
@@ -30,10 +30,10 @@ class Words:
     personal: bool = False
 
 
-_OTHER = Words("", "Other", "other activity", "other activities", "was active on", "were active on")
+_OTHER = Phrases("", "Other", "other activity", "other activities", "was active on", "were active on")
 #: What matters most first; the last is for kinds that we do not know.
-WORDS = (
-    Words(
+PHRASES = (
+    Phrases(
         "friend_request",
         "Friend requests",
         "friend request",
@@ -42,26 +42,26 @@ WORDS = (
         "sent you friend requests",
         personal=True,
     ),
-    Words("comment", "Comments", "comment", "comments", "commented on"),
-    Words("follow", "New followers", "new follower", "new followers", "started following you", personal=True),
-    Words("like", "Likes", "like", "likes", "liked"),
+    Phrases("comment", "Comments", "comment", "comments", "commented on"),
+    Phrases("follow", "New followers", "new follower", "new followers", "started following you", personal=True),
+    Phrases("like", "Likes", "like", "likes", "liked"),
     _OTHER,
 )
-_BY_KIND = {words.kind: words for words in WORDS}
+_BY_KIND = {phrases.kind: phrases for phrases in PHRASES}
 #: Kinds that are about the reader.
-PERSONAL = tuple(words.kind for words in WORDS if words.personal)
+PERSONAL = tuple(phrases.kind for phrases in PHRASES if phrases.personal)
 
 
-def words_of(kind: str) -> Words:
+def phrases_of(kind: str) -> Phrases:
     """The words for this kind; general ones where we do not know it."""
     return _BY_KIND.get(kind, _OTHER)
 
 
-def by_words(counts: Mapping[str, int]) -> Counter[Words]:
+def by_phrases(counts: Mapping[str, int]) -> Counter[Phrases]:
     """Counts by kind, with those of all kinds that we do not know as one."""
-    found: Counter[Words] = Counter()
+    found: Counter[Phrases] = Counter()
     for kind, count in counts.items():
-        found[words_of(kind)] += count
+        found[phrases_of(kind)] += count
     return found
 
 
@@ -72,8 +72,8 @@ def counted(count: int, one: str, many: str) -> str:
 
 def tally(counts: Mapping[str, int]) -> str:
     """Counts by kind in words, what matters most first: 2 comments and 12 likes."""
-    found = by_words(counts)
-    return listed([counted(found[words], words.one, words.many) for words in WORDS if found[words]])
+    found = by_phrases(counts)
+    return listed([counted(found[phrases], phrases.one, phrases.many) for phrases in PHRASES if found[phrases]])
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -16,9 +16,9 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import func, select
 
-from notifier.content import Checked, Words
+from notifier.content import Checked, Content
 from notifier.extensions import db
-from notifier.models import AuditEntry, Campaign, CampaignWords, Notification, Role
+from notifier.models import AuditEntry, Campaign, ContentVersion, Notification, Role
 from notifier.rendering import drafts
 from notifier.smtp.session import Endpoint
 from tests.conftest import NOON, make_user
@@ -39,8 +39,8 @@ def _same_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if "another_process" not in request.node.name:
         monkeypatch.setattr(
             drafts, "draw_aside",
-            lambda words, offered, contexts, *, content: [
-                Checked(words, offered, content=content).draw(context) for context in contexts
+            lambda content, offered, contexts, *, has_data: [
+                Checked(content, offered, has_data=has_data).draw(context) for context in contexts
             ],
         )  # fmt: skip
 
@@ -58,53 +58,53 @@ def here(desk: Callable[..., Desk], frozen: time_machine.Traveller, pk: int) -> 
 
 
 def save(here: Desk, pk: int, seen: int = 0, **fields: Any) -> Any:
-    return here.send(f"/admin/words/{pk}/save", TEXTS | {"seen": seen} | fields)
+    return here.send(f"/admin/content/{pk}/save", TEXTS | {"seen": seen} | fields)
 
 
-def stored(app: Flask) -> list[tuple[int, Words, str]]:
+def stored(app: Flask) -> list[tuple[int, Content, str]]:
     with app.app_context():
-        rows = db.session.scalars(select(CampaignWords).order_by(CampaignWords.id)).all()
-        return [(row.number, Words(row.subject, row.heading, row.body), row.note) for row in rows]
+        rows = db.session.scalars(select(ContentVersion).order_by(ContentVersion.id)).all()
+        return [(row.number, Content(row.subject, row.heading, row.body), row.note) for row in rows]
 
 
-def words_id(app: Flask, pk: int) -> int | None:
+def content_id(app: Flask, pk: int) -> int | None:
     with app.app_context():
-        return db.session.get_one(Campaign, pk).words_id
+        return db.session.get_one(Campaign, pk).content_id
 
 
 def entries(app: Flask) -> list[tuple[str, str]]:
     with app.app_context():
         rows = db.session.scalars(
-            select(AuditEntry).where(AuditEntry.action.startswith("words.")).order_by(AuditEntry.id)
+            select(AuditEntry).where(AuditEntry.action.startswith("content.")).order_by(AuditEntry.id)
         )
         return [(row.action, row.actor) for row in rows]
 
 
 def test_a_version_is_saved_by_way_of_another_process(here: Desk, app: Flask, pk: int) -> None:
     assert save(here, pk).status_code == 303
-    assert "Hello Ada" in here.get(f"/admin/words/{pk}/frame?view=text").text
+    assert "Hello Ada" in here.get(f"/admin/content/{pk}/frame?view=text").text
     assert len(stored(app)) == 1
 
 
 def test_it_begins_with_what_the_mail_says_and_saves_versions(here: Desk, app: Flask, pk: int) -> None:
-    listed = here.get("/admin/words/").text
+    listed = here.get("/admin/content/").text
     assert "The news" in listed
     assert "default text" in listed
-    page = here.get(f"/admin/words/{pk}/").text
+    page = here.get(f"/admin/content/{pk}/").text
     assert '<p class="lead">Default text</p>' in page
     assert 'value="News"' in page
     assert "Another thing." in page
     answer = save(here, pk)
-    assert (answer.status_code, answer.location) == (303, f"/admin/words/{pk}/")
-    assert "Saved as version 1" in here.get(f"/admin/words/{pk}/").text
-    assert stored(app) == [(1, Words("Hello {{ user.name }}", "What is new", "First.\n\nSecond."), "shorter")]
-    save(here, pk, seen=words_id(app, pk), body="First.\r\n\r\nThird.")
+    assert (answer.status_code, answer.location) == (303, f"/admin/content/{pk}/")
+    assert "Saved as version 1" in here.get(f"/admin/content/{pk}/").text
+    assert stored(app) == [(1, Content("Hello {{ user.name }}", "What is new", "First.\n\nSecond."), "shorter")]
+    save(here, pk, seen=content_id(app, pk), body="First.\r\n\r\nThird.")
     assert stored(app)[1][1].body == "First.\n\nThird."
-    assert "version 2" in here.get("/admin/words/").text
-    assert entries(app) == [("words.saved", "operator 1")] * 2
+    assert "version 2" in here.get("/admin/content/").text
+    assert entries(app) == [("content.saved", "operator 1")] * 2
     again = save(here, pk, seen=0, body="First.\n\nThird.")
     assert again.status_code == 303
-    assert "nothing to save" in here.get(f"/admin/words/{pk}/").text
+    assert "nothing to save" in here.get(f"/admin/content/{pk}/").text
     assert len(stored(app)) == 2
 
 
@@ -128,12 +128,12 @@ def test_a_mistake_shows_its_line_and_keeps_what_was_typed(here: Desk, app: Flas
         assert answer.status_code == 400, value
         assert words in answer.text, value
     assert stored(app) == []
-    assert words_id(app, pk) is None
+    assert content_id(app, pk) is None
 
 
 def test_the_second_editor_is_told_and_nothing_is_lost(here: Desk, app: Flask, pk: int) -> None:
     save(here, pk)
-    first = words_id(app, pk)
+    first = content_id(app, pk)
     answer = save(here, pk, seen=0, body="Mine.\n\nSecond.")
     assert answer.status_code == 409
     assert "editor@example.com saved version 1 meanwhile, at 12:00 UTC." in answer.text
@@ -147,57 +147,57 @@ def test_the_second_editor_is_told_and_nothing_is_lost(here: Desk, app: Flask, p
 
 
 def test_versions_are_compared_and_taken_back(here: Desk, app: Flask, pk: int) -> None:
-    assert "No versions yet" in here.get(f"/admin/words/{pk}/versions").text
+    assert "No versions yet" in here.get(f"/admin/content/{pk}/versions").text
     save(here, pk)
-    save(here, pk, seen=words_id(app, pk), body="Third <i>.\n\nSecond.", note="third")
-    page = here.get(f"/admin/words/{pk}/versions").text
+    save(here, pk, seen=content_id(app, pk), body="Third <i>.\n\nSecond.", note="third")
+    page = here.get(f"/admin/content/{pk}/versions").text
     assert "From version 1 to version 2" in page
     assert "<del>First.</del>" in page
     assert "<ins>Third &lt;i&gt;.</ins>" in page
     assert "editor@example.com" in page
-    assert "There are no differences" in here.get(f"/admin/words/{pk}/versions?old=2&new=2").text
-    assert "<del>One thing.</del>" in here.get(f"/admin/words/{pk}/versions?old=0&new=2").text
-    two = words_id(app, pk)
-    assert "Go back to version 1?" in here.get(f"/admin/words/{pk}/back?version=1").text
-    late = here.send(f"/admin/words/{pk}/back", {"version": 1, "seen": 1_000})
+    assert "There are no differences" in here.get(f"/admin/content/{pk}/versions?old=2&new=2").text
+    assert "<del>One thing.</del>" in here.get(f"/admin/content/{pk}/versions?old=0&new=2").text
+    two = content_id(app, pk)
+    assert "Go back to version 1?" in here.get(f"/admin/content/{pk}/back?version=1").text
+    late = here.send(f"/admin/content/{pk}/back", {"version": 1, "seen": 1_000})
     assert late.status_code == 303
-    assert words_id(app, pk) == two
-    here.send(f"/admin/words/{pk}/back", {"version": 1, "seen": two})
+    assert content_id(app, pk) == two
+    here.send(f"/admin/content/{pk}/back", {"version": 1, "seen": two})
     numbers = [(number, words.body, note) for number, words, note in stored(app)]
     assert numbers[2] == (3, "First.\n\nSecond.", "back to version 1")
-    here.send(f"/admin/words/{pk}/back", {"version": 0, "seen": words_id(app, pk)})
-    assert words_id(app, pk) is None
+    here.send(f"/admin/content/{pk}/back", {"version": 0, "seen": content_id(app, pk)})
+    assert content_id(app, pk) is None
     assert len(stored(app)) == 3
-    assert [action for action, _ in entries(app)] == ["words.saved"] * 3 + ["words.dropped"]
+    assert [action for action, _ in entries(app)] == ["content.saved"] * 3 + ["content.dropped"]
 
 
 def test_a_viewer_reads_and_an_editor_writes(desk: Callable[..., Desk], app: Flask, pk: int) -> None:
     viewer = desk(Role.viewer)
-    page = viewer.get(f"/admin/words/{pk}/")
+    page = viewer.get(f"/admin/content/{pk}/")
     assert page.status_code == 200
     assert "Editors can change it" in page.text
     assert "Save as a new version" not in page.text
     for path in ("save", "frame", "test", "back"):
-        assert viewer.send(f"/admin/words/{pk}/{path}", TEXTS | {"version": 0}).status_code == 403
-    assert viewer.get(f"/admin/words/{pk}/back?version=0").status_code == 403
+        assert viewer.send(f"/admin/content/{pk}/{path}", TEXTS | {"version": 0}).status_code == 403
+    assert viewer.get(f"/admin/content/{pk}/back?version=0").status_code == 403
     for path in ("versions", "frame"):
-        assert viewer.get(f"/admin/words/{pk}/{path}").status_code == 200
+        assert viewer.get(f"/admin/content/{pk}/{path}").status_code == 200
     assert stored(app) == []
 
 
 def test_what_leads_nowhere_is_answered(here: Desk, pk: int) -> None:
     for path in ("99/", "99/frame", "99/versions", f"{pk}/versions?new=7", f"{pk}/frame?version=999999999",
                  f"{pk}/back?version=3", f"{pk}/versions?old=x&new=99999999999999", "x/"):  # fmt: skip
-        assert here.get(f"/admin/words/{path}").status_code in {200, 404}, path
-    assert here.get(f"/admin/words/{pk}/frame?view=nonsense").status_code == 400
-    assert here.send(f"/admin/words/{pk}/back", {"version": "abc"}).status_code == 404
+        assert here.get(f"/admin/content/{path}").status_code in {200, 404}, path
+    assert here.get(f"/admin/content/{pk}/frame?view=nonsense").status_code == 400
+    assert here.send(f"/admin/content/{pk}/back", {"version": "abc"}).status_code == 404
     assert save(here, pk, seen="abc").status_code == 303
 
 
 @pytest.mark.parametrize("view", ["desktop", "phone", "dark", "text", "images", "source"])
 def test_the_frame_shows_what_is_typed(here: Desk, app: Flask, pk: int, view: str) -> None:
     typed = TEXTS | {"view": view, "body": "Hello {{ user.name }} & [here](https://a.example/?b=c&d)"}
-    answer = here.send(f"/admin/words/{pk}/frame", typed)
+    answer = here.send(f"/admin/content/{pk}/frame", typed)
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src ")
@@ -214,11 +214,11 @@ def test_the_frame_shows_what_is_typed(here: Desk, app: Flask, pk: int, view: st
 
 def test_the_frame_shows_versions_and_mistakes(here: Desk, app: Flask, pk: int) -> None:
     save(here, pk)
-    save(here, pk, seen=words_id(app, pk), heading="Newer")
-    assert "Newer" in here.get(f"/admin/words/{pk}/frame").text
-    assert "What is new" in here.get(f"/admin/words/{pk}/frame?version=1").text
-    assert "One thing." in here.get(f"/admin/words/{pk}/frame?version=0").text
-    wrong = here.send(f"/admin/words/{pk}/frame", TEXTS | {"body": "{{ <nme> }}"})
+    save(here, pk, seen=content_id(app, pk), heading="Newer")
+    assert "Newer" in here.get(f"/admin/content/{pk}/frame").text
+    assert "What is new" in here.get(f"/admin/content/{pk}/frame?version=1").text
+    assert "One thing." in here.get(f"/admin/content/{pk}/frame?version=0").text
+    wrong = here.send(f"/admin/content/{pk}/frame", TEXTS | {"body": "{{ <nme> }}"})
     assert 'role="alert"' in wrong.text
     assert "Body, line 1" in wrong.text
     assert "<nme>" not in wrong.text
@@ -232,10 +232,10 @@ def test_a_person_sees_their_own_mail(here: Desk, app: Flask) -> None:
         )
         happened(user.id, SLOT - timedelta(days=31), object_title="Night train")
         make_user("bob@example.com", created_at=NOON - timedelta(days=300))
-    page = here.get(f"/admin/words/{pk}/?person=ada@example.com").text
+    page = here.get(f"/admin/content/{pk}/?person=ada@example.com").text
     assert "{{ month }}" in page
     assert "{content}" in page
-    path = f"/admin/words/{pk}/frame"
+    path = f"/admin/content/{pk}/frame"
     mail = here.get(f"{path}?person=ADA@example.com").text
     assert "Hello Ada Lovelace," in mail
     assert "Night train" in mail
@@ -262,7 +262,7 @@ def mailbox(app: Flask) -> Iterator[SmtpServer]:
 
 
 def test_a_test_arrives_marked_and_is_in_nobodys_count(here: Desk, app: Flask, pk: int, mailbox: SmtpServer) -> None:
-    answer = here.send(f"/admin/words/{pk}/test", TEXTS | {"body": "Not saved {{ user.email }}"})
+    answer = here.send(f"/admin/content/{pk}/test", TEXTS | {"body": "Not saved {{ user.email }}"})
     assert answer.status_code == 200
     assert "Sent to editor@example.com" in answer.text
     assert "Not saved {{ user.email }}</textarea>" in answer.text
@@ -276,19 +276,19 @@ def test_a_test_arrives_marked_and_is_in_nobodys_count(here: Desk, app: Flask, p
     assert "Not saved ada@example.com" in body.get_content()
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Notification)) == 0
-    assert entries(app) == [("words.tested", "operator 1")]
+    assert entries(app) == [("content.tested", "operator 1")]
     assert stored(app) == []
 
 
 def test_a_test_that_is_refused_says_what_the_server_said(here: Desk, app: Flask, pk: int, mailbox: SmtpServer) -> None:
     mailbox.script = {"rcpt": "550 5.1.1 No such mailbox"}
-    answer = here.send(f"/admin/words/{pk}/test", TEXTS)
+    answer = here.send(f"/admin/content/{pk}/test", TEXTS)
     assert answer.status_code == 400
     assert "No such mailbox" in answer.text
     assert "First.\n\nSecond.</textarea>" in answer.text
-    wrong = here.send(f"/admin/words/{pk}/test", TEXTS | {"person": "nobody@example.com"})
+    wrong = here.send(f"/admin/content/{pk}/test", TEXTS | {"person": "nobody@example.com"})
     assert "No account has this address" in wrong.text
-    assert "Body, line 1" in here.send(f"/admin/words/{pk}/test", TEXTS | {"body": "{{ x }}"}).text
+    assert "Body, line 1" in here.send(f"/admin/content/{pk}/test", TEXTS | {"body": "{{ x }}"}).text
 
 
 def test_tests_are_few_at_a_time(make_app: Callable[..., Flask], make_operator: Callable[..., int], pk: int) -> None:
@@ -296,7 +296,7 @@ def test_tests_are_few_at_a_time(make_app: Callable[..., Flask], make_operator: 
     make_operator(Role.editor)
     here = Desk(limited)
     here.sign_in("editor@example.com")
-    answers = [here.send(f"/admin/words/{pk}/test", TEXTS) for _ in range(6)]
+    answers = [here.send(f"/admin/content/{pk}/test", TEXTS) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [400]
     assert "Wait a few minutes" in answers[5].text
     assert "First.\n\nSecond.</textarea>" in answers[5].text
@@ -304,7 +304,7 @@ def test_tests_are_few_at_a_time(make_app: Callable[..., Flask], make_operator: 
 
 def test_html_in_words_is_shown_not_meant(here: Desk, pk: int) -> None:
     for case in HTML:
-        answer = here.send(f"/admin/words/{pk}/frame", TEXTS | {"body": case["input"]})
+        answer = here.send(f"/admin/content/{pk}/frame", TEXTS | {"body": case["input"]})
         assert answer.status_code == 200
         assert case["input"] not in answer.text
         assert str(escape(case["input"])) in answer.text
@@ -312,8 +312,8 @@ def test_html_in_words_is_shown_not_meant(here: Desk, pk: int) -> None:
 
 def test_the_page_of_the_campaign_leads_to_its_words(here: Desk, pk: int) -> None:
     page = here.get(f"/admin/campaigns/{pk}/").text
-    assert f'href="/admin/words/{pk}/"' in page
-    assert f'<iframe class="mail" sandbox src="/admin/words/{pk}/frame"' in page
+    assert f'href="/admin/content/{pk}/"' in page
+    assert f'<iframe class="mail" sandbox src="/admin/content/{pk}/frame"' in page
 
 
 def test_a_campaign_that_cannot_be_read_is_explained(here: Desk, app: Flask) -> None:
@@ -321,7 +321,7 @@ def test_a_campaign_that_cannot_be_read_is_explained(here: Desk, app: Flask) -> 
         broken = make_campaign("broken", settings={}).id
         gone = make_campaign("gone", kind="letter", settings={}).id
     for pk in (broken, gone):
-        answer = here.get(f"/admin/words/{pk}/")
+        answer = here.get(f"/admin/content/{pk}/")
         assert answer.status_code == 400
         assert "<h1>" in answer.text
-    assert here.get("/admin/words/").status_code == 200
+    assert here.get("/admin/content/").status_code == 200

@@ -65,7 +65,7 @@ def sign_in(person: Page, base: str) -> None:
     person.get_by_label("Email address").fill("editor@example.com")
     person.get_by_label("Password").fill(PASSWORD)
     person.get_by_role("button", name="Sign in").click()
-    person.goto(f"{base}/admin/words/1/")
+    person.goto(f"{base}/admin/content/1/")
 
 
 def watch(context: BrowserContext, base: str) -> tuple[list[str], list[str]]:
@@ -151,14 +151,14 @@ def test_raw_html_in_the_frame_would_be_inert(
     person = context.new_page()
     sign_in(person, base)
     for raw in (*RAW, "".join(RAW)):
-        person.goto(f"{base}/admin/words/1/")
+        person.goto(f"{base}/admin/content/1/")
         expect(person.frame_locator("iframe").locator("body")).to_contain_text("Subject:")
         for link in person.frame_locator("iframe").locator("a").all():
             link.click(force=True, no_wait_after=True)
         person.wait_for_timeout(50)
-        assert person.url == f"{base}/admin/words/1/", raw
+        assert person.url == f"{base}/admin/content/1/", raw
     # Opened by itself it is as harmless: the answer brings its own sandbox.
-    person.goto(f"{base}/admin/words/1/frame")
+    person.goto(f"{base}/admin/content/1/frame")
     person.wait_for_timeout(50)
     assert person.evaluate("origin") == "null"
     context.close()
