@@ -64,7 +64,7 @@ def save(app: Flask, campaign: Campaign, content: Content, change: str | None, n
         choices = click.Choice(["correction", "new-message"])
         change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
     try:
-        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, content, plain=True)
+        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, content)
         return content_versions.save(
             session, campaign, content, kinds, seen=campaign.content_id or 0, by=COMMAND_LINE, note=note[:300],
             now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),

@@ -7,7 +7,6 @@ that was not handed in as plain values.
 
 from notifier.content.content import FIELDS, Checked, Content, Drawn
 from notifier.content.errors import ContentError
-from notifier.content.isolated import draw_aside
 from notifier.content.language import TAG, direction_of, language_of
 from notifier.content.layout import Filled, lay_out
 from notifier.content.parser import parse
@@ -23,7 +22,6 @@ __all__ = [
     "Filled",
     "Sample",
     "direction_of",
-    "draw_aside",
     "language_of",
     "lay_out",
     "parse",

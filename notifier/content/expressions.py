@@ -10,10 +10,14 @@ from jinja2 import nodes
 from notifier.content.errors import ContentError
 from notifier.content.filters import ALIASES, FILTERS, MAX_NUMBER, MAX_TEXT, Filter, printed_field
 from notifier.content.sandbox import KNOWN_TESTS
-from notifier.content.schema import Many, Record, Scalar, Shape
+from notifier.content.schema import MAX_ENTRIES, Many, Record, Scalar, Shape
 
 #: Operations in each other, and the largest number that may be written.
 MAX_DEPTH, MAX_WRITTEN = 30, 10**9
+
+#: Steps that one text may take at most, whatever its values are. A step is one operation on the longest text (about
+#: 5 µs); in a loop it counts once for each entry. So rendering a text takes at most about 0.3 s (docs/adr/0010).
+MAX_WORK = 50_000
 
 #: What people would call it.
 _WORDS: dict[type[nodes.Node], str] = {
@@ -33,6 +37,8 @@ class Expressions:
         """`names` are those that may be used."""
         self._names = dict(names)
         self._depth = 0
+        self._work = 0
+        self._times = 1
         self._known: dict[type[nodes.Node], Callable[..., Shape]] = {
             nodes.Name: self._name,
             nodes.Getattr: self._getattr,
@@ -50,16 +56,20 @@ class Expressions:
 
     @contextmanager
     def knowing(self, own: Mapping[str, Shape], line: int) -> Iterator[None]:
-        """With these names besides. None of them may have another meaning already."""
+        """Read the body of a loop: with these names besides, and every step once for each entry.
+
+        Raises ContentError for a name that has another meaning already.
+        """
         for name in own:
             if name in self._names:
                 raise ContentError(f"The name `{name}` is taken. Choose another.", line)
-        before, self._names = self._names, self._names | dict(own)
+        before, self._names, self._times = self._names, self._names | dict(own), MAX_ENTRIES
         yield
-        self._names = before
+        self._names, self._times = before, 1
 
     def printed(self, node: nodes.Expr) -> None:
-        """It must be a text or a number."""
+        """Read what is printed: it must be a text or a number."""
+        self._spend(1, node.lineno)
         shape = self.shape(node)
         if isinstance(shape, Record):
             raise ContentError(f"Name one of its parts: {_listed(shape.fields)}.", node.lineno)
@@ -78,6 +88,12 @@ class Expressions:
         found = visit(node)
         self._depth -= 1
         return found
+
+    def _spend(self, work: int, line: int) -> None:
+        self._work += work * self._times
+        if self._work > MAX_WORK:
+            where = "in this loop" if self._times > 1 else "between braces"
+            raise ContentError(f"There is too much to compute {where}. Use fewer expressions and filters.", line)
 
     def _name(self, node: nodes.Name) -> Shape:
         found = self._names.get(node.name)
@@ -125,6 +141,7 @@ class Expressions:
         shape = self.shape(node.node)
         if not known.takes(shape):
             raise ContentError(f"The filter `{node.name}` cannot be used on this value.", node.lineno)
+        self._spend(known.work * (MAX_ENTRIES if _is_long(node.node) else 1), node.lineno)
         self._arguments(node, known, shape)
         return known.gives
 
@@ -154,6 +171,7 @@ class Expressions:
 
     def _compare(self, node: nodes.Compare) -> Shape:
         shapes = [self.shape(node.expr), *[self.shape(operand.expr) for operand in node.ops]]
+        self._spend(len(node.ops), node.lineno)
         operators = {operand.op for operand in node.ops}
         if not operators <= _ORDER | {"eq", "ne"} or not all(isinstance(shape, Scalar) for shape in shapes):
             raise ContentError("Compare only texts and numbers, with == != < <= > >=.", node.lineno)
@@ -209,3 +227,10 @@ def _hint(name: str, names: Mapping[str, Any]) -> str:
     if near:
         return f" Did you mean `{near[0]}`?"
     return f" Available names: {_listed(names)}." if names else ""
+
+
+def _is_long(node: nodes.Node) -> bool:
+    """Return whether a text can be as long as a whole list: somewhere in it a list is joined."""
+    return any(
+        FILTERS[each.name].is_long for each in (node, *node.find_all(nodes.Filter)) if isinstance(each, nodes.Filter)
+    )

@@ -1,6 +1,6 @@
 """Mails whose words are still being written: to look at, and to send to whoever writes them.
 
-Nothing here touches the ledger. The words are filled in by a process of its own, and the links open nothing.
+Nothing here touches the ledger, and the links open nothing. A draft is filled in exactly as the sender does it.
 """
 
 import secrets
@@ -12,8 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock
-from notifier.content import Checked, Content, ContentError, Drawn, Filled, draw_aside, lay_out
-from notifier.content.schema import fit, shape_of
+from notifier.content import Checked, Content, ContentError, Drawn, Filled, lay_out
 from notifier.emails import Owed
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.content_variables import EXAMPLES, Example, offered, values
@@ -48,14 +47,11 @@ class Drafts:
         (filled,) = _filled(kind, content, [values(owed, known)])
         return self._composer.draft(owed, known, filled, example=True)
 
-    def check(self, kind: CampaignKind, content: Content, *, plain: bool = False) -> None:
-        """Raise ContentError for words that cannot be made for one of EXAMPLES, and say for whom.
-
-        `plain`: nothing new in them is more than text, so that no process of its own has to fill them in.
-        """
+    def check(self, kind: CampaignKind, content: Content) -> None:
+        """Raise ContentError for content that cannot be rendered for one of EXAMPLES, and name that person."""
         people = [self._owed(kind, person) for person in EXAMPLES]
         contexts = [values(owed, self._composer.known(owed, kind.offers)) for owed in people]
-        for person, drawn in zip(EXAMPLES, _drawn(kind, content, contexts, plain=plain), strict=True):
+        for person, drawn in zip(EXAMPLES, _drawn(kind, content, contexts), strict=True):
             try:
                 lay_out(drawn, language=content.read_in, strict=True)
             except ContentError as error:
@@ -120,12 +116,6 @@ def _filled(kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str
     return [lay_out(drawn, language=content.read_in, strict=True) for drawn in _drawn(kind, content, contexts)]
 
 
-def _drawn(
-    kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str, Any]], *, plain: bool = False
-) -> list[Drawn]:
-    names = offered(kind)
-    known = [fit(shape_of(names), context) for context in contexts]
-    if plain:
-        checked = Checked(content, names, has_data=kind.has_data)
-        return [checked.draw(context) for context in known]
-    return draw_aside(content, names, known, has_data=kind.has_data)
+def _drawn(kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+    checked = Checked(content, offered(kind), has_data=kind.has_data)
+    return [checked.draw(context) for context in contexts]

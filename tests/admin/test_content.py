@@ -11,10 +11,8 @@ from sqlalchemy import select
 
 from notifier.admin.content.form import example
 from notifier.campaigns import control
-from notifier.content import Checked
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Role
-from notifier.rendering import drafts
 from tests.support.campaigns import WORDS, make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, save, stop
 from tests.support.operators import Desk
@@ -23,17 +21,6 @@ TEXTS = {"subject": "Corrected", "heading": "What is new", "body": "Text.", "lan
 
 #: For what databases do not differ in.
 one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(autouse=True)
-def _same_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To begin a process each time would take longer than everything else here."""
-    monkeypatch.setattr(
-        drafts, "draw_aside",
-        lambda content, offered, contexts, *, has_data: [
-            Checked(content, offered, has_data=has_data).draw(context) for context in contexts
-        ],
-    )  # fmt: skip
 
 
 @pytest.fixture

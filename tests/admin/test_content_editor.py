@@ -16,10 +16,9 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import func, select
 
-from notifier.content import Checked, Content
+from notifier.content import Content
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Notification, Role
-from notifier.rendering import drafts
 from notifier.smtp.session import Endpoint
 from tests.conftest import NOON, make_user
 from tests.support.campaigns import SLOT, make_campaign
@@ -31,18 +30,6 @@ pytestmark = pytest.mark.usefixtures("frozen")
 
 HTML = json.loads((Path(__file__).parent.parent / "data" / "template_html.json").read_text())
 TEXTS = {"subject": "Hello {{ user.name }}", "heading": "What is new", "body": "First.\n\nSecond.", "note": "shorter"}
-
-
-@pytest.fixture(autouse=True)
-def _same_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To begin a process each time would take longer than everything else here; one test does."""
-    if "another_process" not in request.node.name:
-        monkeypatch.setattr(
-            drafts, "draw_aside",
-            lambda content, offered, contexts, *, has_data: [
-                Checked(content, offered, has_data=has_data).draw(context) for context in contexts
-            ],
-        )  # fmt: skip
 
 
 @pytest.fixture
@@ -80,7 +67,7 @@ def entries(app: Flask) -> list[tuple[str, str]]:
         return [(row.action, row.actor) for row in rows]
 
 
-def test_a_version_is_saved_by_way_of_another_process(here: Desk, app: Flask, pk: int) -> None:
+def test_a_version_is_saved(here: Desk, app: Flask, pk: int) -> None:
     assert save(here, pk).status_code == 303
     assert "Hello Ada" in here.get(f"/admin/content/{pk}/frame?view=text").text
     assert len(stored(app)) == 1

@@ -1,10 +1,8 @@
 """Words that operators write: what is refused, with its line, and what the rest becomes."""
 
 import json
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,6 @@ from notifier.content import (
     Content,
     ContentError,
     Drawn,
-    draw_aside,
-    isolated,
-    isolated_child,
     lay_out,
     parse,
     shape_of,
@@ -308,81 +303,56 @@ def test_html_and_text_say_the_same_and_escape() -> None:
     assert "Here it is" in empty.html
 
 
-# --- the other process ---------------------------------------------------------------------------------
+# --- how long it can take ---------------------------------------------------------------------------------
 
-WORDS = Content("S {{ user.name }}", "H", "B")
-OFFERED = {"user": {"name": "x"}}
+LISTS = {"user": {"name": "x"}, "names": ["x"]}
+LONGEST = {"user": {"name": "a " * 1000}, "names": ["a " * 1000] * MAX_ENTRIES}
 
 
-def test_another_process_gives_the_same() -> None:
-    assert draw_aside(WORDS, OFFERED, [{"user": {"name": "Añn [x]"}}])[0] == Checked(WORDS, OFFERED).draw(
-        {"user": {"name": "Añn [x]"}}
-    )
-    with pytest.raises(ContentError) as caught:
-        draw_aside(Content("S", "H", "\n{{ nme }}"), OFFERED, [OFFERED])
+def in_a_loop(expression: str, count: int) -> str:
+    return "{% for x in names %}" + written(expression, count) + "{% endfor %}"
+
+
+def written(expression: str, count: int) -> str:
+    return f"{{% if {expression} %}}a{{% endif %}}" * count
+
+
+#: How it is written, how often at most it is accepted, about. It took 20 s of the sender before there was a limit.
+DEAREST = [
+    (in_a_loop, "x|upper == 'q'", 120),
+    (in_a_loop, "x|title == 'q'", 4),
+    (in_a_loop, "names|join == 'q'", 30),
+    (written, "names|join|title == 'q'", 4),
+    (written, "names|join(', ')|lower|upper|lower|upper|lower|upper|lower", 34),
+]
+dearest = pytest.mark.parametrize(("write", "expression", "count"), DEAREST)
+
+
+@dearest
+def test_what_is_accepted_takes_the_sender_less_than_a_second(
+    write: Callable[[str, int], str], expression: str, count: int
+) -> None:
+    checked = Checked(Content("S", "H", write(expression, count)), LISTS)
+    started = time.process_time()
+    checked.draw(LONGEST)
+    assert time.process_time() - started < 1
+
+
+@dearest
+def test_three_times_as_much_is_refused_with_its_line(
+    write: Callable[[str, int], str], expression: str, count: int
+) -> None:
+    with pytest.raises(ContentError, match=r"too much to compute|Too many expressions") as caught:
+        Checked(Content("S", "H", "first line\n" + write(expression, 3 * count)), LISTS)
     assert (caught.value.field, caught.value.line) == ("body", 2)
 
 
-@pytest.mark.parametrize(
-    ("evil", "patience"),
-    [
-        ("while True: pass", 20.0),
-        ("while True: time.sleep(1)", 0.7),
-        ("held = [b'x' * 10_000_000 for _ in range(1000)]", 20.0),
-        ("open('written', 'wb', buffering=0).write(b'x' * 100)", 20.0),
-        ("import os; os.kill(os.getpid(), 9)", 20.0),
-    ],
-)
-def test_a_process_that_takes_too_much_ends_and_nothing_else_does(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, evil: str, patience: float
-) -> None:
-    """Words cannot do this; should they ever, the kernel holds them."""
-    script = tmp_path / "evil.py"
-    root = Path(isolated.__file__).resolve().parents[2]
-    script.write_text(
-        f"import sys, time, os\nsys.path.insert(0, {str(root)!r})\nos.chdir({str(tmp_path)!r})\n"
-        f"from notifier.content import isolated_child as child\nchild.CPU = 1\nchild._limit()\n{evil}\n"
+def test_usual_content_is_far_from_the_limit() -> None:
+    entry = "- {{ x|title|truncate(60) }}{% if not loop.last %},{% endif %}{% if x == 'a' %} (first){% endif %}\n"
+    Checked(
+        Content("{{ user.name|title }}", "{{ names|join(', ') }}", f"{{% for x in names %}}{entry * 2}{{% endfor %}}"),
+        LISTS,
     )
-    real = subprocess.run
-
-    def run(command: list[str], **options: Any) -> Any:
-        return real([command[0], str(script)], **options)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(isolated, "PATIENCE", patience)
-    with pytest.raises(ContentError, match=r"too long or too much memory|too busy to check"):
-        draw_aside(WORDS, OFFERED, [OFFERED])
-    written = tmp_path / "written"
-    assert not written.exists() or written.stat().st_size == 0
-    assert isolated_child.CPU == 2
-
-
-def test_the_other_process_limits_itself_before_it_reads() -> None:
-    script = (
-        "import resource, sys; from notifier.content import isolated_child as child\n"
-        "try: child.main()\n"
-        "except ValueError: print([resource.getrlimit(getattr(resource, name))[1] for name in sys.argv[1:]])"
-    )
-    names = ["RLIMIT_CPU", "RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_NPROC"]
-    command = [sys.executable, "-c", script, *names]
-    root = Path(isolated.__file__).resolve().parents[2]
-    ended = subprocess.run(command, input=b"no json", capture_output=True, cwd=root, timeout=20, check=True)
-    assert json.loads(ended.stdout) == [isolated_child.CPU, isolated_child.MEMORY, 0, 0]
-
-
-def test_the_other_process_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_KEYS", "a-secret")
-    seen: dict[str, Any] = {}
-    real = subprocess.run
-
-    def run(command: list[str], **options: Any) -> Any:
-        seen.update(options["env"])
-        return real(command, **options)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    draw_aside(WORDS, OFFERED, [OFFERED])
-    assert "SECRET_KEYS" in os.environ
-    assert set(seen) == {"PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"}
 
 
 def test_what_a_kind_gives_is_cut_to_what_it_offers() -> None:
