@@ -6,6 +6,7 @@ are plain enough, so does rendering: see `compiled`.
 """
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,8 @@ from notifier.rendering.wrap import wordwrap
 log = structlog.get_logger(__name__)
 
 LAYOUT = "_layout/base.html"
+#: Seconds between two looks for changed template files, in development.
+RELOAD_SECONDS = 1.0
 #: Values that the Composer gives to all mails of a kind alike, or nearly so.
 SETTLED = frozenset({"product", "public_url", "locale", "postal_address", "category_reason"})
 _KIND = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -56,13 +59,18 @@ class _Compiled:
 class Renderer:
     """Renders mails from `template_folder`. One instance serves all threads of a process."""
 
-    def __init__(self, template_folder: Path | str, *, auto_reload: bool = False) -> None:
-        """`template_folder` is Flask's; mails are in `emails/` below it.
+    def __init__(
+        self, template_folder: Path | str, *, auto_reload: bool = False, reload_seconds: float = RELOAD_SECONDS
+    ) -> None:
+        """Read templates from `emails/` below `template_folder`, which is Flask's.
 
-        `auto_reload` looks at the files for every mail: for development.
+        `auto_reload`: notice changed files, for development. The files of a kind are looked at every `reload_seconds`
+        at most, since hashing them takes longer than rendering an email.
         """
         self._folder = Path(template_folder) / "emails"
         self._auto_reload = auto_reload
+        self._reload_seconds = reload_seconds
+        self._look_again: dict[str, float] = {}
         self._environment = _environment(self._folder)
         self._compiled: dict[str, _Compiled] = {}
 
@@ -113,11 +121,18 @@ class Renderer:
 
     def _templates(self, kind: str) -> _Compiled:
         compiled = self._compiled.get(kind)
-        if compiled is None or (self._auto_reload and compiled.version != _version(self._folder, kind)):
+        if compiled is None or (self._auto_reload and self._has_changed(kind, compiled.version)):
             if not _KIND.match(kind):
                 raise TemplateNotFound(kind)
             compiled = self._compiled[kind] = self._compile(kind)
         return compiled
+
+    def _has_changed(self, kind: str, version: str) -> bool:
+        now = time.monotonic()
+        if now < self._look_again.get(kind, 0.0):
+            return False
+        self._look_again[kind] = now + self._reload_seconds
+        return version != _version(self._folder, kind)
 
     def _compile(self, kind: str) -> _Compiled:
         if self._auto_reload:

@@ -370,7 +370,7 @@ def test_a_compiled_mail_that_differs_is_not_used(folder: Path) -> None:
 
 
 def test_development_drops_what_was_compiled_from_another_template(folder: Path) -> None:
-    renderer = Renderer(folder, auto_reload=True)
+    renderer = Renderer(folder, auto_reload=True, reload_seconds=0)
     assert is_filled([renderer.render("news", CONTEXT) for _ in range(2)][1])
     layout = folder / "emails/_layout/base.html"
     layout.write_text(LAYOUT.replace("nobody", "no one").replace("<p>", "<p>new "))

@@ -1,6 +1,7 @@
 """Rendering: escaping where it belongs, styles inlined once, templates that cannot be inlined refused."""
 
 import re
+import time
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -251,7 +252,7 @@ def test_the_version_is_that_of_all_files_of_the_mail(folder: Path) -> None:
 
 
 def test_development_sees_changes_and_production_does_not(folder: Path) -> None:
-    development, production = Renderer(folder, auto_reload=True), Renderer(folder)
+    development, production = Renderer(folder, auto_reload=True, reload_seconds=0), Renderer(folder)
     for renderer in (development, production):
         assert renderer.render("news", CONTEXT).subject.startswith("News")
     (folder / "emails/news/subject.txt").write_text("Changed")
@@ -261,6 +262,19 @@ def test_development_sees_changes_and_production_does_not(folder: Path) -> None:
     assert "#222222" in development.render("news", CONTEXT).html
     assert production.render("news", CONTEXT).subject.startswith("News")
     assert "#111111" in production.render("news", CONTEXT).html
+
+
+def test_development_looks_at_the_files_once_a_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    renderer = Renderer(folder, auto_reload=True)
+    for _ in range(2):
+        renderer.render("news", CONTEXT)
+    (folder / "emails/news/subject.txt").write_text("Changed")
+    now += 0.9
+    assert renderer.render("news", CONTEXT).subject.startswith("News")
+    now += 0.2
+    assert renderer.render("news", CONTEXT).subject == "Changed"
 
 
 TEXTS = [
