@@ -4,6 +4,7 @@ import sys
 
 from notifier.app import create_app
 from notifier.config.settings import ConfigError
+from notifier.services import services_of
 
 #: gunicorn ends, instead of starting the worker again for ever, when a worker exits with this code.
 CANNOT_BOOT = 3
@@ -13,4 +14,4 @@ try:
 except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(CANNOT_BOOT)
-celery_app = app.extensions["celery"]
+celery_app = services_of(app).celery

@@ -25,6 +25,7 @@ from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
 from notifier.observability import totals
+from notifier.services import services_of
 from tests.support.operators import PASSWORD, Desk
 
 DATABASE = "bench_admin"
@@ -94,7 +95,7 @@ def measure(rows: int, users: int, times: int) -> list[dict[str, Any]]:
         )  # fmt: skip
         app = create_app(settings)
         with app.app_context():
-            email = _populate(app.extensions["notifier.kinds"], stage, rows, users)
+            email = _populate(services_of(app).kinds, stage, rows, users)
         desk = Desk(app)
         assert desk.sign_in(EMAIL).status_code == 303
         return [_time(desk, name, path.format(email=email), times) for name, path in PAGES.items()]

@@ -41,6 +41,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
+from notifier.services import services_of
 
 DOORS = ("/signup", "/resend")
 #: What is compared with a new address.
@@ -133,7 +134,7 @@ class People:
     def _put(self, address: str, state: str) -> None:
         session = db.session()
         if state == "cooling down":
-            self._app.extensions["notifier.accounts"].register(session, Applicant(parse_address(address)))
+            services_of(self._app).accounts.register(session, Applicant(parse_address(address)))
             return
         user = User(email=address, identity_key=address, verified_at=None if state == "unverified" else clock.now())
         session.add(user)

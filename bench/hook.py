@@ -14,7 +14,8 @@ from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Notification
-from notifier.tasks.outbox import watch
+from notifier.services import services_of
+from notifier.tasks.after_commit import watch
 
 WARM_UP = 20
 
@@ -30,7 +31,7 @@ def measure_hook(stage: Stage, commits: int) -> dict[str, Any]:
         hooked: sessionmaker[Session] = sessionmaker(db.engine)
         watch(hooked)
         taken = _in_turns({"plain": plain, "hooked": hooked}, commits)
-        outbox = app.extensions["notifier.outbox"]
+        outbox = services_of(app).outbox
         published = outbox.published
         db.engine.dispose()
     stage.forget()

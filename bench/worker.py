@@ -7,6 +7,7 @@ from bench import driver
 from bench.mails import BENCH_KINDS
 from notifier.app import create_app
 from notifier.observability import logs
+from notifier.services import services_of
 
 # Imported for what it does to forks: none of them outlives its parent.
 assert driver
@@ -14,4 +15,4 @@ assert driver
 app = create_app(kinds=BENCH_KINDS, templates=Path(os.environ["BENCH_TEMPLATES"]))
 # As in production. Production itself wants TLS and no root, which a bench on loopback does not have.
 logs.configure()
-celery_app = app.extensions["celery"]
+celery_app = services_of(app).celery

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, event, text
 from notifier.database.schema import UPGRADE_LOCK
 from notifier.extensions import db
 from notifier.models import Notification  # so that the metadata knows every table
+from notifier.services import services
 
 assert Notification.metadata is db.metadata
 
@@ -58,7 +59,7 @@ def run() -> None:
 
 def give_way(connection: Connection) -> None:
     """Wait for no lock for long: whatever asks for the table after us would wait behind us."""
-    seconds = current_app.extensions["notifier.settings"].migration_lock_timeout
+    seconds = services().settings.migration_lock_timeout
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
 
 

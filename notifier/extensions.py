@@ -1,4 +1,4 @@
-"""Flask's extensions, made once and bound to an application in `notifier.app`."""
+"""Flask's extensions, made once and bound to an application in `notifier.app` and `notifier.wiring`."""
 
 from flask_limiter import Limiter
 from flask_migrate import Migrate

@@ -25,6 +25,7 @@ from notifier.database.database_clock import DatabaseClock
 from notifier.extensions import db
 from notifier.models import User
 from notifier.observability import logs
+from notifier.services import services_of
 from tests.support import quick, rabbitmq
 from tests.support.commands import Run, runner
 from tests.support.inline import handle_requests
@@ -226,7 +227,7 @@ def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
     yield make
     for app in apps:
-        app.extensions["notifier.transport"].close()
+        services_of(app).transports.primary.close()
         with app.app_context():
             db.session.remove()
             db.engine.dispose()
@@ -285,7 +286,7 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     )
     app.jinja_env.bytecode_cache = PAGES
     yield app
-    app.extensions["notifier.transport"].close()
+    services_of(app).transports.primary.close()
     with app.app_context():
         db.engine.dispose()
 

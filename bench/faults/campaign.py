@@ -17,8 +17,9 @@ from notifier import clock
 from notifier.campaigns.editing import create
 from notifier.dev.ports import wait_until
 from notifier.explain import audit_evidence
-from notifier.explain.audit import Audit, Report
+from notifier.explain.audit import Report
 from notifier.extensions import db
+from notifier.services import services_of
 
 #: Kills in each of the two phases.
 KILLS = 5
@@ -37,7 +38,7 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
     result = Result(f"campaign_kill9 ({policy})", "I1 I2 I3 I4 I5 I7 I8")
     rng = random.Random(seed)
     with ExitStack() as stack:
-        scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "notifier.tick"))
+        scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "tick"))
         nobody_else(stage, users, rng.random())
         people = stage.execute("SELECT count(*) FROM users")[0][0]
         worker = scene.worker("expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion")
@@ -85,7 +86,7 @@ def announce(stage: Stage, policy: str) -> None:
         "audience": {"verified": "any", "user_to": stage.execute("SELECT max(id) FROM users")[0][0]},
     }
     with stage.app.app_context():
-        create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)
+        create(db.session(), values, services_of(stage.app).kinds, now=now)
         db.session.commit()
         db.session.remove()
 
@@ -158,7 +159,7 @@ def _audited(scene: Scene, seen: Seen) -> Report:
     mails = [mail for copies in seen.copies().values() for mail in copies]
     app = scene.stage.app
     with app.app_context():
-        auditor: Audit = app.extensions["notifier.audit"]
+        auditor = services_of(app).audit
         report = auditor.of(
             None, [audit_evidence.Seen(audit_evidence.bare(mail.message_id), mail.recipient) for mail in mails]
         )

@@ -23,6 +23,7 @@ from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 
 #: Of the people, so many have an email when it is stopped.
 STOPPED_AT = 0.2
@@ -53,7 +54,7 @@ def content_correction(stage: Stage, *, users: int, seed: int, delay_ms: float) 
     """
     result = Result("content_correction", "I1 I2 I5 I8")
     with ExitStack() as stack:
-        scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "notifier.tick"))
+        scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "tick"))
         story = _Story(scene, users, random.Random(seed))
         story.stopped_and_run_again(result)
         story.paused_and_moved(result)
@@ -69,8 +70,8 @@ class _Story:
     def __init__(self, scene: Scene, users: int, rng: random.Random) -> None:
         self.scene, self.users = scene, users
         self.kills, self.moved = 0, 0
-        self._app, self._extensions = scene.stage.app, scene.stage.app.extensions
-        self._kinds = self._extensions["notifier.kinds"]
+        self._app, self._services = scene.stage.app, services_of(scene.stage.app)
+        self._kinds = self._services.kinds
         self._slot = clock.now().replace(microsecond=0) - timedelta(hours=1)
         scene.worker("expansion", concurrency=1)
         self._killer = Killer(scene, scene.worker("bulk"), rng)
@@ -94,7 +95,7 @@ class _Story:
         with self._app.app_context():
             control.cancel_run(db.session(), control.find_run(db.session(), first), reason="a typo")
             db.session.commit()
-            self._extensions["notifier.follow"].cancelled([first])
+            self._services.follow.cancelled([first])
             db.session.remove()
         result.expect(self.scene.settle(DRAIN), "I8: what was cancelled does not come to rest")
         before = {row.recipient for row in self.rows() if row.status in ("sent", "unknown")}
@@ -124,10 +125,10 @@ class _Story:
         halfway = Counter(row.content for row in self.rows() if row.run == run and row.status == "pending")
         result.expect(len(halfway) == 2, f"the kill came too early or too late to prove anything: {halfway}")
         with self._app.app_context():
-            self.moved = self._extensions["notifier.moving"].move([run], by=COMMAND_LINE)
+            self.moved = self._services.moving.move([run], by=COMMAND_LINE)
             resumed = control.resume(db.session(), self._campaign())
             db.session.commit()
-            self._extensions["notifier.follow"].resumed(resumed)
+            self._services.follow.resumed(resumed)
             db.session.remove()
         self.scene.skip_time()
         self._strike()
@@ -137,7 +138,7 @@ class _Story:
     def audited(self) -> bool:
         """Whether `notifier audit` finds nothing."""
         with self._app.app_context():
-            report = self._extensions["notifier.audit"].of()
+            report = self._services.audit.of()
             db.session.remove()
         return bool(report.ok)
 
@@ -152,7 +153,7 @@ class _Story:
         with self._app.app_context():
             run_id = control.run_now(db.session(), self._campaign(), self._kinds, slot=self._slot)
             db.session.commit()
-            self._extensions["notifier.follow"].started([run_id])
+            self._services.follow.started([run_id])
             db.session.remove()
         return run_id
 
@@ -203,7 +204,7 @@ class _Story:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             event.listen(db.session(), "before_commit", commit)
-            self._extensions["notifier.moving"].move([run_id], by=COMMAND_LINE)
+            self._services.moving.move([run_id], by=COMMAND_LINE)
         os._exit(0)
 
     def _judge(self, result: Result, *, edition: int, first: int | None, corrected: int, before: set[str]) -> None:

@@ -14,14 +14,13 @@ from bench.faults.stage import Stage
 from bench.usage import usage_of
 from notifier import clock
 from notifier.campaigns import control
-from notifier.campaigns.control import Follow
 from notifier.campaigns.editing import create
 from notifier.campaigns.progress import progress
 from notifier.delivery import sweep
 from notifier.dev.ports import wait_until
-from notifier.explain.plan import Planner
 from notifier.extensions import db
 from notifier.models import CampaignRun
+from notifier.services import services_of
 
 #: Seconds at the start that are not judged.
 START = 3.0
@@ -127,7 +126,7 @@ def _scene(stage: Stage, stack: ExitStack) -> Scene:
     sweep.RING_AGAIN[True] = timedelta(minutes=10)
     stack.callback(sweep.RING_AGAIN.__setitem__, True, usual)
     stage.execute("UPDATE users SET verified_at = NULL")
-    return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "notifier.tick"))
+    return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "tick"))
 
 
 def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: int) -> Started:
@@ -138,15 +137,15 @@ def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: i
     audience = {"user_from": ids[0][0], "user_to": ids[0][1]}
     values = {"name": name, "kind": "announcement", "settings": WORDS, "audience": audience, "rate": rate}
     with stage.app.app_context():
-        kinds = stage.app.extensions["notifier.kinds"]
+        kinds = services_of(stage.app).kinds
         campaign_id = create(db.session(), values, kinds, now=clock.now()).id
         db.session.commit()
-        planner: Planner = stage.app.extensions["notifier.planner"]
+        planner = services_of(stage.app).planner
         planned = planner.plan(name, "now").seconds
         at = time.monotonic()
         run_id = control.run_now(db.session(), control.find(db.session(), name), kinds)
         db.session.commit()
-        follow: Follow = stage.app.extensions["notifier.follow"]
+        follow = services_of(stage.app).follow
         follow.started([run_id])
         db.session.remove()
     return Started(run_id, campaign_id, at, planned)

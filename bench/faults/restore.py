@@ -17,6 +17,7 @@ from notifier import clock
 from notifier.campaigns.editing import create
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
+from notifier.services import services_of
 from tests.support.postgres import postgres_binaries
 
 WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
@@ -34,7 +35,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
     result = Result("restore", "I1 I2 I3 I4 I5 I8")
     old = round(sent * OLD_SHARE)
     with ExitStack() as stack:
-        scene = Scene(stage, stack, chores=(*SWEEP, "notifier.tick"))
+        scene = Scene(stage, stack, chores=(*SWEEP, "tick"))
         stack.callback(stage.execute, "UPDATE users SET verified_at = NULL")
         result.expect(_notifier(scene, "db", "upgrade").returncode == 0, "the database could not be upgraded")
         _people(stage, old + LEFT, sent - old)
@@ -84,7 +85,7 @@ def _announce(stage: Stage) -> None:
     now = clock.now()
     values = {"name": "news", "kind": "announcement", "once_at": now + timedelta(seconds=3), "settings": WORDS}
     with stage.app.app_context():
-        create(db.session(), values, stage.app.extensions["notifier.kinds"], now=now)
+        create(db.session(), values, services_of(stage.app).kinds, now=now)
         db.session.commit()
         db.session.remove()
 

@@ -19,16 +19,17 @@ from bench.faults.stage import SECRET, Stage
 from notifier.campaigns.tick import Ticked
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
+from notifier.services import services_of
 
-#: The chore that every fault has; "notifier.tick" is the other one.
-SWEEP = ("notifier.sweep",)
+#: The chore that every fault has; "tick" is the other one.
+SWEEP = ("sweep",)
 
 
 class Sweeper:
     """Sweeps in the driver, as beat and a control worker would, until it is stopped."""
 
     def __init__(self, app: Flask, interval: float, chores: Sequence[str] = SWEEP) -> None:
-        """`interval`: seconds between two sweeps. `chores`: extensions of the application that are run each time."""
+        """`interval`: seconds between two sweeps. `chores`: names in `Services` that are run each time."""
         #: Held while it sweeps: whoever reads the journals of the dead must come first.
         self.lock = threading.Lock()
         #: Sweeps that the database did not let through, and the longest one in seconds.
@@ -46,7 +47,7 @@ class Sweeper:
                 start = time.monotonic()
                 try:
                     for chore in self._chores:
-                        did = self._app.extensions[chore].run()
+                        did = getattr(services_of(self._app), chore).run()
                         self.resumed += len(did.resumed) if isinstance(did, Ticked) else 0
                 except DBAPIError:
                     self.failed += 1
@@ -212,7 +213,7 @@ class Scene:
     def ring(self, keys: Sequence[int], *, bulk: bool = True) -> bool:
         """Hand keys to the broker. The sweep finds what it does not take."""
         with self.stage.app.app_context():
-            taken: bool = self.stage.app.extensions["notifier.outbox"].publish(keys, bulk=bulk)
+            taken: bool = services_of(self.stage.app).outbox.publish(keys, bulk=bulk)
         return taken
 
     def under_way(self) -> int:

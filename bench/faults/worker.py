@@ -10,6 +10,7 @@ from notifier.dev.process import die_with_parent
 from notifier.emails import Owed
 from notifier.observability import logs
 from notifier.rendering.compose import Composed
+from notifier.services import services_of
 from notifier.tasks.celery_app import RECONNECT
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.
@@ -19,12 +20,12 @@ app = create_app()
 logs.configure()
 # Small chunks make an expansion long, so that a kill finds it at work.
 chunk = int(os.environ.get("FAULTS_CHUNK", CHUNK))
-app.extensions["notifier.expansion"].chunk = chunk
-celery_app = app.extensions["celery"]
+services_of(app).expansion.chunk = chunk
+celery_app = services_of(app).celery
 # The making of this row ends its process, as one does that takes all memory.
 deadly = int(os.environ.get("FAULTS_DEADLY", "0"))
 if deadly:
-    composer = app.extensions["notifier.sender"].composer
+    composer = services_of(app).sender.composer
     compose = composer.compose
 
     def deadly_compose(owed: Owed) -> Composed:

@@ -16,6 +16,7 @@ from notifier.campaigns.editing import create
 from notifier.campaigns.slots import newest_slot
 from notifier.emails import KINDS
 from notifier.extensions import db
+from notifier.services import services_of
 
 REPORT, NEWS = "bench-report", "bench-news"
 
@@ -56,7 +57,7 @@ def plan() -> Facts:
         values = {"name": REPORT, "kind": "monthly_report", "cron": "0 9 1 * *", "recipient_local": True}
         create(db.session(), values | {"lifetime": LIFETIME}, KINDS, now=made_at)
         db.session.commit()
-        found = _measured(lambda: app.extensions["notifier.planner"].plan(REPORT, "newest"))
+        found = _measured(lambda: services_of(app).planner.plan(REPORT, "newest"))
         plan = found.pop("result")
     return found | {"count": plan.count, "excluded": plan.excluded, "token": str(plan.token)}
 
@@ -65,7 +66,7 @@ def expand() -> Facts:
     """Expand the run of what was planned, ringing included."""
     with app.app_context():
         run_id = _started(REPORT)
-        found = _measured(lambda: app.extensions["notifier.expansion"].run(run_id))
+        found = _measured(lambda: services_of(app).expansion.run(run_id))
     return found | {"run": run_id, "expanded": found.pop("result")}
 
 
@@ -76,7 +77,7 @@ def send() -> Facts:
         create(db.session(), values, KINDS, now=clock.now())
         db.session.commit()
         run_id = _started(NEWS)
-        taken = app.extensions["notifier.follow"].started([run_id])
+        taken = services_of(app).follow.started([run_id])
         db.session.remove()
     return {"run": run_id, "taken": taken}
 

@@ -13,7 +13,7 @@ from bench.fanout import expand
 from bench.worker import app
 from notifier.extensions import db
 from notifier.models import Notification
-from notifier.tasks.outbox import Outbox
+from notifier.services import services_of
 
 #: Users in one statement: small enough that workers begin early.
 CHUNK = 2000
@@ -51,7 +51,7 @@ def _owed() -> int:
 
 def _ring(flask: Flask, keys: list[int]) -> int:
     """How often the broker did not take the keys. To ring twice is harmless."""
-    outbox: Outbox = flask.extensions["notifier.outbox"]
+    outbox = services_of(flask).outbox
     refused = 0
     while not outbox.publish(keys, bulk=True):
         refused += 1

@@ -5,6 +5,7 @@ from flask import Flask
 
 from notifier.cli.context import with_app
 from notifier.cli.showing import say
+from notifier.services import services_of
 
 
 @click.command()
@@ -15,7 +16,7 @@ def alive(app: Flask, process: str) -> None:
 
     Exit 1 only for what a restart of this process may mend. For everything else there is `notifier health`.
     """
-    finding = app.extensions["notifier.is_alive"](process)
+    finding = services_of(app).is_alive(process)
     say(f"{finding.name} {finding.detail}")
     if not finding.ok:
         raise SystemExit(1)

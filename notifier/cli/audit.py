@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import click
 from flask import Flask
@@ -13,11 +12,12 @@ from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
-from notifier.explain.audit import Audit, Beside, Report
+from notifier.explain.audit import Beside, Report
 from notifier.explain.audit_comparison import Findings
 from notifier.explain.audit_evidence import Seen, Told, from_file, from_inbox
-from notifier.explain.repair import Damage, Repair
+from notifier.explain.repair import Damage
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 
 #: Findings that a table shows of each sort; programs get more.
 LINES = 20
@@ -40,7 +40,7 @@ accepted_option = click.option(
 @plainly
 def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, as_json: bool) -> None:
     """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
-    auditor = cast("Audit", app.extensions["notifier.audit"])
+    auditor = services_of(app).audit
     with progress("comparing") as told:
         report = auditor.of(run_id, evidence(url, path, told), told=lambda done: told(done, None))
     if as_json:
@@ -146,7 +146,7 @@ def repair_(
     the mail server accepted up to the moment at which it was written. --inbox sends them again if the campaign says
     `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
     """
-    repair = cast("Repair", app.extensions["notifier.repair"])
+    repair = services_of(app).repair
     with progress("looking") as told:
         damage = repair.look(run_id, evidence(url, path, told), complete_until=_written(path))
     if not as_json:

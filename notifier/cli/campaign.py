@@ -25,6 +25,7 @@ from notifier.database.transaction import read_only
 from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db
 from notifier.models import Campaign
+from notifier.services import services_of
 
 CHANGEABLE = FIELDS - {"name"}
 
@@ -90,7 +91,7 @@ def campaign() -> None:
 def list_(app: Flask, as_json: bool) -> None:
     """All campaigns."""
     read_only()
-    rows = overview(db.session(), app.extensions["notifier.kinds"])
+    rows = overview(db.session(), services_of(app).kinds)
     if as_json:
         tell(rows, default=str)
         return
@@ -110,7 +111,7 @@ def _row(row: dict[str, Any]) -> tuple[object, ...]:
 def show_(app: Flask, name: str, as_json: bool) -> None:
     """One campaign, all of it, with its newest runs."""
     read_only()
-    found = details(db.session(), control.find(db.session(), name), app.extensions["notifier.kinds"])
+    found = details(db.session(), control.find(db.session(), name), services_of(app).kinds)
     db.session.rollback()
     if as_json:
         tell(found, default=str)
@@ -141,7 +142,7 @@ def _shown(value: Any) -> str:
 def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     """Add the campaign NAME."""
     values = {"name": name, "kind": kind, **_merged({}, [_read(pair) for pair in pairs])}
-    made = create(db.session(), values, app.extensions["notifier.kinds"], now=clock.now())
+    made = create(db.session(), values, services_of(app).kinds, now=clock.now())
     db.session.commit()
     say(f"{name} is {made.state}. {_when(app, made)}")
     _warn(app, made)
@@ -161,7 +162,7 @@ def edit_(
     """Change the campaign NAME; it acts at the next tick. Texts of its emails become a new version of its content."""
     if not pairs and language is None:
         raise click.UsageError("Say what to change: --set FIELD=VALUE")
-    found, kinds = control.find(db.session(), name), app.extensions["notifier.kinds"]
+    found, kinds = control.find(db.session(), name), services_of(app).kinds
     read = [_read(pair) for pair in pairs]
     texts = _texts(found, read, kinds)
     values = _but(found, _merged({"audience": dict(found.audience), "settings": dict(found.settings)}, read), texts)
@@ -194,17 +195,17 @@ def _but(found: Campaign, values: dict[str, Any], texts: dict[str, Any]) -> dict
 
 
 def _warn(app: Flask, found: Campaign) -> None:
-    kind = app.extensions["notifier.kinds"][found.kind]
+    kind = kind_of(found, services_of(app).kinds)
     if warning := audience.warning_of(kind, audience.Audience.model_validate(found.audience)):
         say(f"Warning: {warning}", err=True)
-    if found.rate and app.extensions["notifier.limits"] is None:
+    if found.rate and services_of(app).limits is None:
         say(f"Warning: {RATE_IGNORED}", err=True)
 
 
 def _when(app: Flask, found: Campaign) -> str:
     if found.next_slot is None:
         return "It has no slot ahead."
-    return f"Next: {when(found, found.next_slot, app.extensions['notifier.kinds'])}."
+    return f"Next: {when(found, found.next_slot, services_of(app).kinds)}."
 
 
 def _read(pair: str) -> tuple[str, str, Any]:
@@ -244,6 +245,6 @@ def _value(text: str) -> Any:
 @plainly
 def load_(app: Flask, path: Path) -> None:
     """Add the default campaigns that are missing. What is there is never overwritten."""
-    loaded = load(db.session(), app.extensions["notifier.kinds"], now=clock.now(), path=path)
+    loaded = load(db.session(), services_of(app).kinds, now=clock.now(), path=path)
     db.session.commit()
     say(f"Added: {', '.join(loaded.added) or 'none'}. Kept: {', '.join(loaded.kept) or 'none'}.")

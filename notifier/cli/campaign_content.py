@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import click
 from flask import Flask
@@ -14,13 +14,12 @@ from notifier.campaigns import content_versions
 from notifier.campaigns.content_versions import Change
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
-from notifier.campaigns.moving import Moving
 from notifier.cli.showing import say
 from notifier.content import Content, ContentError
 from notifier.extensions import db
 from notifier.models import Campaign, ContentVersion
 from notifier.operators.audit_log import COMMAND_LINE
-from notifier.rendering.drafts import Drafts
+from notifier.services import services_of
 
 _CHANGE = {
     "--correction": (Change.correction, "The same email, put right: people who have it get nothing more. The default."),
@@ -57,14 +56,14 @@ def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kind
 
 def save(app: Flask, campaign: Campaign, content: Content, change: str | None, note: str) -> ContentVersion:
     """Add a version; on a terminal ask first what it is. The caller commits."""
-    session, kinds = db.session(), app.extensions["notifier.kinds"]
+    session, kinds = db.session(), services_of(app).kinds
     kind = content_versions.kind_of(campaign, kinds)
     if change is None and kind.editions and sys.stdin.isatty():
         tell(held(session, campaign, kinds), saving=True)
         choices = click.Choice(["correction", "new-message"])
         change = click.prompt("Is it a correction or a new message?", type=choices, default="correction")
     try:
-        cast("Drafts", app.extensions["notifier.drafts"]).check(kind, content)
+        services_of(app).drafts.check(kind, content)
         return content_versions.save(
             session, campaign, content, kinds, seen=campaign.content_id or 0, by=COMMAND_LINE, note=note[:300],
             now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),
@@ -75,7 +74,7 @@ def save(app: Flask, campaign: Campaign, content: Content, change: str | None, n
 
 def told(app: Flask, campaign: Campaign, row: ContentVersion, move: bool | None) -> None:
     """Say what a version that was saved means, and move what waits where that was asked for. After the commit."""
-    found = held(db.session(), campaign, app.extensions["notifier.kinds"])
+    found = held(db.session(), campaign, services_of(app).kinds)
     db.session.rollback()
     what = f"edition {row.edition}" if row.edition > 1 else "the first edition"
     say(f"{campaign.name} says {named(row.number)}, of {what}, from the next run on.")
@@ -90,7 +89,7 @@ def settle(app: Flask, campaign: Campaign, found: Held, move: bool | None) -> No
     if move is None and sys.stdin.isatty():
         move = click.confirm(f"Shall what waits say {named(found.current)}?", default=False)
     if move:
-        moved = mover(app).move(found.runs, by=COMMAND_LINE)
+        moved = services_of(app).moving.move(found.runs, by=COMMAND_LINE)
         say(f"Moved to {named(found.current)}: {moved:,}.")
     elif move is None:
         say(f"They keep their version, unless you say: notifier campaign move {campaign.name}")
@@ -100,11 +99,6 @@ def tell(found: Held, *, saving: bool = False) -> None:
     """Show the groups."""
     for sentence in found.sentences(saving=saving):
         say(f"  {sentence}")
-
-
-def mover(app: Flask) -> Moving:
-    """Return what moves emails to another version."""
-    return cast("Moving", app.extensions["notifier.moving"])
 
 
 def texts_named(pairs: Sequence[tuple[str, str, Any]], names: frozenset[str]) -> dict[str, Any]:

@@ -2,28 +2,25 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import cast
 
 import click
 from flask import Flask
 
 from notifier import clock
 from notifier.campaigns import control
-from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.lookup import Which, campaign_named, moment_of
-from notifier.campaigns.tick import Tick
 from notifier.cli import campaign_content
 from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import on_one_line, progress, say, tell
-from notifier.explain.plan import Planner
 from notifier.explain.plan_token import Token, check
 from notifier.explain.plan_values import Plan
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.reasons import ReasonCode
+from notifier.services import services_of
 
 run_option = click.option("--run", "run_id", type=int, help="This run only.")
 
@@ -72,7 +69,7 @@ def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None
         runs = [run_id] if control.resume_run(session, control.find_run(session, run_id, of=found)) else []
     stay = [(run.id, run.reason) for run in control.paused_runs(session, found)]
     session.commit()
-    woken = follow(app).resumed(runs)
+    woken = services_of(app).follow.resumed(runs)
     what = name if run_id is None else f"Run {run_id} of {name}"
     say(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
     for pk, reason in stay:
@@ -115,7 +112,7 @@ def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]
     """The campaign, and who holds which version in its open runs (in this one). No transaction is open afterwards."""
     session = db.session()
     found = campaign_named(session, name)
-    holding = held(session, found, app.extensions["notifier.kinds"], run_id=run_id)
+    holding = held(session, found, services_of(app).kinds, run_id=run_id)
     session.rollback()
     return found, holding
 
@@ -138,7 +135,7 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
             [run_id] if control.cancel_run(session, control.find_run(session, run_id, of=found), reason=reason) else []
         )
     session.commit()
-    mails = follow(app).cancelled(runs)
+    mails = services_of(app).follow.cancelled(runs)
     say(f"Runs cancelled: {len(runs)}, emails cancelled: {mails}." + (" Archived." if archive else ""))
 
 
@@ -154,7 +151,7 @@ def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
     Without an option it runs for the newest slot of its schedule. A campaign that goes by each recipient's time zone
     needs one: it can go now, to everybody at once, or at its hour in each time zone.
     """
-    kinds, session = app.extensions["notifier.kinds"], db.session()
+    kinds, session = services_of(app).kinds, db.session()
     which = which or _only_choice(control.find(session, name))
     session.rollback()
     planned = None if token is None else _checked(app, name, token, which)
@@ -164,7 +161,7 @@ def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
     moment = moment_of(found, which, clock.now(), kinds)
     run_id = control.run_now(session, found, kinds, slot=moment.slot, at_once=moment.at_once)
     session.commit()
-    taken = follow(app).started([run_id])
+    taken = services_of(app).follow.started([run_id])
     say(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
 
 
@@ -182,7 +179,7 @@ def _only_choice(found: Campaign) -> Which:
 def _checked(app: Flask, name: str, token: str, which: Which) -> Plan:
     """The plan as it is now, where it is still the one of the token. Raises CampaignError."""
     known = Token.read(token)
-    planner = cast("Planner", app.extensions["notifier.planner"])
+    planner = services_of(app).planner
     with progress(f"planning {name}"):
         fresh = planner.plan(name, which, details=False)
     check(known, fresh.fingerprint)
@@ -197,7 +194,7 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
     """Do one tick in this process: what beat triggers every 30 seconds."""
     if at is not None and app.config["NOTIFIER_ENV"] == "production":
         raise click.ClickException("--at is for development: in production a slot is run when it is due")
-    ticked = cast("Tick", app.extensions["notifier.tick"]).run(at and at.astimezone(UTC))
+    ticked = services_of(app).tick.run(at and at.astimezone(UTC))
     numbers = {
         "started": ticked.started, "prompted": ticked.prompted, "slots": dict(ticked.slots), "resumed": ticked.resumed,
         "finished": ticked.finished, "failed": ticked.failed,
@@ -210,8 +207,3 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
         f"started between slots {len(ticked.prompted)}, called for again {len(ticked.resumed)}, "
         f"finished {len(ticked.finished)}, failed {len(ticked.failed)}"
     )
-
-
-def follow(app: Flask) -> Follow:
-    """What comes after the commit."""
-    return cast("Follow", app.extensions["notifier.follow"])

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from typing import cast
 
 import click
 from flask import Flask
@@ -10,20 +9,18 @@ from rich.text import Text
 from sqlalchemy import func, select
 
 from notifier import clock
-from notifier.accounts.requests import AccountRequests
 from notifier.accounts.seeds import seed as plant
 from notifier.campaigns.load import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
 from notifier.cli.showing import progress, say, show, tell
-from notifier.config.settings import Settings
 from notifier.database import identity
 from notifier.database.transaction import read_only
-from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Campaign
 from notifier.observability import healthcheck
+from notifier.services import services_of
 
 
 @click.group("db")
@@ -39,7 +36,7 @@ def upgrade(app: Flask, first_operator: bool) -> None:
 
     A new database gets the default campaigns: active, but paused in production, where somebody looks at them first.
     """
-    settings: Settings = app.extensions["notifier.settings"]
+    settings = services_of(app).settings
     upgrading.upgrade(
         lock_timeout=settings.migration_lock_timeout,
         tries=settings.migration_lock_tries,
@@ -69,7 +66,7 @@ def _load_into_new(app: Flask) -> None:
     look_first = (
         "new: look at it, then notifier campaign resume" if app.config["NOTIFIER_ENV"] == "production" else None
     )
-    load(session, app.extensions["notifier.kinds"], now=clock.now(), paused_reason=look_first)
+    load(session, services_of(app).kinds, now=clock.now(), paused_reason=look_first)
     session.commit()
 
 
@@ -99,8 +96,8 @@ def outbox() -> None:
 @with_app
 def sweep(app: Flask) -> None:
     """Enqueue what nobody picked up and give back what a lost worker held; exit 1 where the broker is away."""
-    swept = cast("Sweep", app.extensions["notifier.sweep"]).run()
-    requests = _requests(app).sweep()
+    swept = services_of(app).sweep.run()
+    requests = services_of(app).account_requests.sweep()
     refused = swept.refused + requests.refused
     say(
         f"enqueued {swept.rung + requests.enqueued}, given back {swept.lapsed}, expired {swept.expired}, "
@@ -114,12 +111,8 @@ def sweep(app: Flask) -> None:
 @with_app
 def retry(app: Flask) -> None:
     """Try the sign-up requests again that failed too often: `health` counts them."""
-    count = _requests(app).retry_failed()
+    count = services_of(app).account_requests.retry_failed()
     say(f"{count} sign-up requests are tried again.")
-
-
-def _requests(app: Flask) -> AccountRequests:
-    return cast("AccountRequests", app.extensions["notifier.account_requests"])
 
 
 @click.command()
@@ -128,10 +121,10 @@ def _requests(app: Flask) -> AccountRequests:
 def health(app: Flask, as_json: bool) -> None:
     """Is everything there that sending needs? Exit 1 where something is wrong."""
     read_only()
-    schema, rates = app.extensions["notifier.schema"], bool(app.extensions["notifier.limits"])
+    schema, rates = services_of(app).schema, bool(services_of(app).limits)
     findings = [
         *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
-        *app.extensions["notifier.probes"](),
+        *services_of(app).probes(),
     ]
     if as_json:
         tell([asdict(finding) for finding in findings])

@@ -9,10 +9,9 @@ from rich.text import Text
 
 from notifier.cli.context import with_app
 from notifier.cli.showing import show, tell
-from notifier.config.settings import Settings
 from notifier.mail.addresses import AddressError, parse_address
-from notifier.sender_auth import DnsResolver, Level, Line, Resolver, Signing, Subject, Unreachable, examine
-from notifier.smtp.transports import Transports
+from notifier.sender_auth import Level, Line, Signing, Subject, Unreachable, examine
+from notifier.services import services_of
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
 
@@ -27,7 +26,7 @@ def check_dns(app: Flask, domain: str | None, ip: str | None, selectors: tuple[s
     """SPF, DKIM, DMARC, MX and PTR of the sender's domain. Exit 1 where something is wrong."""
     subject = _subject(app, domain, ip, selectors)
     try:
-        lines = examine(subject, _resolver(app))
+        lines = examine(subject, services_of(app).resolver())
     except Unreachable as error:
         raise click.ClickException(str(error)) from None
     _show(lines, as_json)
@@ -35,15 +34,9 @@ def check_dns(app: Flask, domain: str | None, ip: str | None, selectors: tuple[s
         sys.exit(1)
 
 
-def _resolver(app: Flask) -> Resolver:
-    """Tests bring their own."""
-    given: Resolver | None = app.extensions.get("notifier.resolver")
-    return given or DnsResolver()
-
-
 def _subject(app: Flask, domain: str | None, ip: str | None, selectors: tuple[str, ...]) -> Subject:
-    settings: Settings = app.extensions["notifier.settings"]
-    transports: Transports = app.extensions["notifier.transports"]
+    settings = services_of(app).settings
+    transports = services_of(app).transports
     sender = _domain(domain or settings.sender_domain)
     # Another domain's bounces come back to that domain, unless the settings say otherwise for all.
     bounces = _domain(settings.mail_bounce_domain) if settings.mail_bounce_domain else sender

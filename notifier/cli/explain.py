@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import cast
 
 import click
 from flask import Flask
@@ -19,13 +18,13 @@ from notifier.cli.campaign import as_json_option, plainly, which_options
 from notifier.cli.context import with_app
 from notifier.cli.showing import as_text, cell, plain, progress, say, show, span, tell
 from notifier.database.transaction import reading
-from notifier.explain.plan import Planner
 from notifier.explain.plan_values import HAS, Plan, SamplePerson
 from notifier.explain.simulate import Fired, forecast
 from notifier.explain.why import why as answers_to
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
+from notifier.services import services_of
 
 #: Lines of a table that people still read; programs get all.
 LINES = 5000
@@ -42,7 +41,7 @@ _MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"
 @plainly
 def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool) -> None:
     """What the next run of NAME will do: how many, who not and why, when, how long it takes. Changes nothing."""
-    planner = cast("Planner", app.extensions["notifier.planner"])
+    planner = services_of(app).planner
     with progress(f"planning {name}"):
         plan = planner.plan(name, which or "next")
     if as_json:
@@ -131,7 +130,7 @@ def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
         user_id = session.scalar(select(User.id).where(User.identity_key == key))
         if user_id is None:
             raise CampaignError(f"There is no account with the address {email}.")
-        answers = answers_to(session, user_id, app.extensions["notifier.kinds"], name)
+        answers = answers_to(session, user_id, services_of(app).kinds, name)
     if as_json:
         tell([plain(answer) for answer in answers])
         return
@@ -158,7 +157,7 @@ def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, a
     start = clock.now() if since is None else since.replace(tzinfo=since.tzinfo or UTC).astimezone(UTC)
     with reading(db.session) as session:
         campaigns = campaigns_of(session, name)
-        fired = forecast(campaigns, start, days, app.extensions["notifier.kinds"])
+        fired = forecast(campaigns, start, days, services_of(app).kinds)
     if as_json:
         _stream(fired)
         return

@@ -8,10 +8,10 @@ from flask import Flask
 from notifier.accounts import erasure
 from notifier.cli.context import with_app
 from notifier.cli.showing import say
-from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 
 
 @click.group()
@@ -28,7 +28,7 @@ def erase(app: Flask, address: str, yes: bool) -> None:
 
     A suppression stays, as a digest. The audit log keeps that the address was erased, as a digest.
     """
-    settings: Settings = app.extensions["notifier.settings"]
+    settings = services_of(app).settings
     try:
         identity_key = parse_address(address, **app.config["ADDRESSES"]).identity_key
         if not yes:

@@ -1,7 +1,6 @@
 """`notifier restore`: what comes between restoring a backup and sending again."""
 
 from pathlib import Path
-from typing import cast
 
 import click
 from flask import Flask
@@ -10,8 +9,9 @@ from notifier.cli.audit import accepted_option, evidence, inbox_option
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress, say, show, tell
-from notifier.explain.restore import Found, Reconciliation
+from notifier.explain.restore import Found
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 
 
 @click.group()
@@ -33,7 +33,7 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
     Stop web, workers and beat, restore, reconcile, start. The log must begin before the backup was made. Emails that
     are there become sent; those whose rows were lost are remembered, so that no campaign sends them again.
     """
-    reconciliation = cast("Reconciliation", app.extensions["notifier.reconciliation"])
+    reconciliation = services_of(app).reconciliation
     with progress("comparing") as told:
         seen = evidence(url, path, told)
         if seen is None:
@@ -59,7 +59,7 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
 @with_app
 def release(app: Flask, yes: bool) -> None:
     """Say that nothing went out since the backup, as after a planned move: sending may begin."""
-    reconciliation = cast("Reconciliation", app.extensions["notifier.reconciliation"])
+    reconciliation = services_of(app).reconciliation
     if not reconciliation.is_restored():
         say("Nothing is on hold: this database is the one in use.")
         return

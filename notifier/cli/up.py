@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from notifier import resources
 from notifier.config.loading import load_settings, make_development_key
 from notifier.dev.broker import BrokerMissingError
 from notifier.dev.datalock import InUseError, data_lock
 from notifier.dev.ports import PortTakenError
-from notifier.dev.stack import ROOT, UnreachableError, Wishes, run_up
+from notifier.dev.stack import UnreachableError, Wishes, run_up
 from notifier.dev.supervisor import GivenUpError
 from notifier.dev.upenv import up_env_path
 
@@ -22,7 +23,7 @@ PORT = click.IntRange(0, 65535)
 def migrate(env: Mapping[str, str]) -> None:
     """Bring the database up to date, and let somebody sign in; in a process of its own: this one only supervises."""
     command = [sys.executable, "-m", "notifier", "db", "upgrade", "--first-operator"]
-    done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, check=False)
+    done = subprocess.run(command, env={**os.environ, **env}, cwd=resources.import_root(), check=False)
     if done.returncode != 0:
         raise click.ClickException("The database could not be brought up to date; the reason is above.")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import notifier
+from notifier import resources
 from notifier.config.settings import Settings
 from notifier.dev.broker import Broker, find_server
 from notifier.dev.console import Console
@@ -17,8 +17,6 @@ from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, i
 from notifier.dev.supervisor import Supervisor
 from notifier.dev.upenv import up_env
 
-#: The checkout: `wsgi.py` lies there.
-ROOT = Path(notifier.__file__).resolve().parent.parent
 #: Where brokers listen whose address names no port.
 BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671}
 FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
@@ -114,12 +112,12 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
     ports = choose_ports(wishes, with_inbox)
     broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
     shared = stack_env(settings, ports, broker, with_inbox)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(resources.import_root()), os.environ.get("PYTHONPATH")]))
     env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     prepare(env)
     waves = make_plan(ports, env, broker=broker, with_inbox=with_inbox, run_dir=data_dir / "run")
     console = Console(sys.stdout, [child.name for wave in waves for child in wave])
-    supervisor = Supervisor(waves, cwd=ROOT, log_dir=data_dir / "log", console=console)
+    supervisor = Supervisor(waves, cwd=resources.import_root(), log_dir=data_dir / "log", console=console)
     with up_env(data_dir, shared):
         supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
 

@@ -13,6 +13,7 @@ from flask import Flask
 from kombu.entity import Exchange, Queue
 
 from notifier.config.settings import Settings
+from notifier.services import services_of
 
 TRANSACTIONAL = "transactional"
 BULK = "bulk"
@@ -59,7 +60,7 @@ class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
         What a task was told is only a hint: the sweep finds it again.
         """
         with self.app.flask_app.app_context():
-            if self.app.flask_app.extensions["notifier.hold"].is_held():
+            if services_of(self.app.flask_app).hold.is_held():
                 return None
             return super().__call__(*args, **kwargs)
 

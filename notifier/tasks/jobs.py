@@ -1,21 +1,17 @@
 """The tasks: thin doors to the use cases. They take primary keys; those of the control queue return numbers."""
 
 from dataclasses import asdict
-from typing import cast
 
 from celery import Task
-from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, retention
-from notifier.accounts.requests import AccountRequests
-from notifier.campaigns.expand import Expansion
-from notifier.campaigns.tick import Tick, close_after
-from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.sweep import Sweep
+from notifier.campaigns.tick import close_after
+from notifier.delivery.deliver import TransientDelivery
 from notifier.extensions import db
 from notifier.observability import heartbeats, totals
-from notifier.tasks import outbox
+from notifier.services import services
+from notifier.tasks import after_commit
 from notifier.tasks.celery_app import celery_app
 
 #: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
@@ -31,7 +27,7 @@ QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True
 )
 def deliver_notification(self: Task, pk: int) -> None:
     """Send one notification. Running it twice equals running it once."""
-    sender().deliver([pk], quick_tries_left=self.max_retries - self.request.retries)
+    services().sender.deliver([pk], quick_tries_left=self.max_retries - self.request.retries)
 
 
 @celery_app.task(name="notifier.handle_account_request", autoretry_for=(DBAPIError,), **QUICK_TRIES)
@@ -40,20 +36,20 @@ def handle_account_request(pk: int) -> None:
 
     The email goes from here: a second way through the broker would take as long as the first.
     """
-    with outbox.kept() as keys:
-        account_requests().handle(pk)
+    with after_commit.kept() as keys:
+        services().account_requests.handle(pk)
     for key in keys:
         try:
-            sender().deliver([key], quick_tries_left=1)
+            services().sender.deliver([key], quick_tries_left=1)
         except (TransientDelivery, DBAPIError):
             # The task for emails has the quick tries.
-            cast("outbox.Outbox", current_app.extensions["notifier.outbox"]).publish([key])
+            services().outbox.publish([key])
 
 
 @celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
-    sender().deliver(pks, bulk=True)
+    services().sender.deliver(pks, bulk=True)
     if pks:
         close_after(db.session, pks[-1])
 
@@ -61,15 +57,15 @@ def deliver_batch(pks: list[int]) -> None:
 @celery_app.task(name="notifier.sweep")
 def sweep() -> dict[str, int]:
     """Enqueue what no worker picked up; give back what a lost worker held."""
-    swept = asdict(cast("Sweep", current_app.extensions["notifier.sweep"]).run())
-    requests = account_requests().sweep()
+    swept = asdict(services().sweep.run())
+    requests = services().account_requests.sweep()
     return swept | {"requests": requests.enqueued, "requests_refused": requests.refused}
 
 
 @celery_app.task(name="notifier.tick")
 def tick() -> dict[str, int]:
     """Make runs of the slots that are due, and see after those that are not over."""
-    ticked = cast("Tick", current_app.extensions["notifier.tick"]).run()
+    ticked = services().tick.run()
     totals.roll_up(db.session, clock.now())
     return {name: len(getattr(ticked, name)) for name in ("started", "prompted", "resumed", "finished", "failed")}
 
@@ -77,7 +73,7 @@ def tick() -> dict[str, int]:
 @celery_app.task(name="notifier.expand_run", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def expand_run(pk: int) -> dict[str, int]:
     """Make the notifications of a run. Running it twice, or twice at once, equals running it once."""
-    over = cast("Expansion", current_app.extensions["notifier.expansion"]).run(pk)
+    over = services().expansion.run(pk)
     return {"run": pk, "expanded": int(over)}
 
 
@@ -87,13 +83,3 @@ def purge() -> dict[str, int]:
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
     return retention.purge(db.session)
-
-
-def account_requests() -> AccountRequests:
-    """Return what handles the requests of the public forms."""
-    return cast("AccountRequests", current_app.extensions["notifier.account_requests"])
-
-
-def sender() -> Sender:
-    """The sender of this process."""
-    return cast("Sender", current_app.extensions["notifier.sender"])

@@ -11,9 +11,9 @@ from celery import signals
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.config.settings import Settings
 from notifier.delivery.recovery.replay import replay
 from notifier.extensions import db
+from notifier.services import services_of
 from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def refuse_root(**_: Any) -> None:
 @signals.worker_init.connect(weak=False)
 def need_journal(**_: Any) -> None:
     """Without a place for its journal a worker must not send: a kill would leave too much unknown."""
-    folder: Path = _app().extensions["notifier.journals"]
+    folder = services_of(_app()).sender.journal.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,8 +73,8 @@ def settle_what_lost_workers_left(**_: Any) -> None:
 
 def _replay() -> None:
     app = _app()
-    settings: Settings = app.extensions["notifier.settings"]
-    replay(db.session, app.extensions["notifier.journals"], alone_from=settings.mail_deaths)
+    settings = services_of(app).settings
+    replay(db.session, services_of(app).sender.journal.folder, alone_from=settings.mail_deaths)
 
 
 @signals.worker_process_init.connect(weak=False)
@@ -100,4 +100,4 @@ def tell_ready(**_: Any) -> None:
 @signals.worker_shutdown.connect(weak=False)
 def say_goodbye(**_: Any) -> None:
     """Close the kept connections in order."""
-    _app().extensions["notifier.transport"].close()
+    services_of(_app()).transports.primary.close()

@@ -16,7 +16,7 @@ from billiard import pool
 from celery import signals
 
 from notifier import stopping
-from notifier.config.settings import Settings
+from notifier.services import services_of
 from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ FORCE_AFTER, CUT_SECONDS = 0.9, 1.0
 @signals.worker_shutting_down.connect(weak=False)
 def stop(how: str = "Warm", **_: Any) -> None:
     """The first process was asked to end. Called inside its signal handler."""
-    settings: Settings = celery_app.flask_app.extensions["notifier.settings"]
+    settings = services_of(celery_app.flask_app).settings
     if how == "Warm":
         stopping.ask(settings.stop_grace)
         _end_by_force_in(settings.stop_grace * FORCE_AFTER)

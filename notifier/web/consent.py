@@ -6,9 +6,8 @@ needs the CSRF token of its page. A link that is of no use always gets the same 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import ValidationError
@@ -17,8 +16,8 @@ from notifier.consent import preferences
 from notifier.consent.preferences import DIGEST, REFUSABLE, How, Wish
 from notifier.extensions import csrf, db
 from notifier.models import User
-from notifier.security.links import Links
 from notifier.security.tokens import BadToken, ConsentClaim
+from notifier.services import services
 from notifier.web.forms import FREQUENCIES, PreferencesForm
 from notifier.web.limits import limited_link
 
@@ -103,17 +102,13 @@ def save(token: str) -> Answer:
     return _no_store(redirect(url_for("consent.choose", token=token), 303))
 
 
-def _links() -> Links:
-    return cast("Links", current_app.extensions["notifier.links"])
-
-
 def _unsubscriber(token: str) -> Reader | None:
-    reader = _reader(_links().signer.read_unsubscribe, token)
+    reader = _reader(services().links.signer.read_unsubscribe, token)
     return reader if reader and reader.claim.category in REFUSABLE else None
 
 
 def _chooser(token: str) -> Reader | None:
-    return _reader(_links().signer.read_preferences, token)
+    return _reader(services().links.signer.read_preferences, token)
 
 
 def _reader(read: Callable[[str], ConsentClaim], token: str) -> Reader | None:
@@ -188,7 +183,7 @@ def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **va
 def _preferences_path(reader: Reader) -> str:
     """That of the same mail: a link to the preferences is for whoever may unsubscribe."""
     claim = reader.claim
-    token = _links().signer.issue_preferences(
+    token = services().links.signer.issue_preferences(
         claim.user_id, reader.identity_key, claim.notification_id, claim.issued_at
     )
     return url_for("consent.choose", token=token)

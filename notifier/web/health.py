@@ -1,15 +1,13 @@
 """/healthz: does the web process answer, and its database, with the schema that this code needs?"""
 
-from typing import cast
-
 import structlog
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.database import identity
-from notifier.database.schema import Schema
 from notifier.extensions import db
+from notifier.services import services
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +17,7 @@ health = Blueprint("health", __name__)
 @health.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """200 when sign-ups can be served; 503, with the reason in one line, when they cannot."""
-    schema = cast("Schema", current_app.extensions["notifier.schema"])
+    schema = services().schema
     try:
         state = schema.state(db.session.connection())
         restored = not state.behind and identity.is_restored(db.session())

@@ -3,14 +3,12 @@
 Looking changes nothing. One button ends the account that somebody made with this address; the same link takes it back.
 """
 
-from typing import cast
-
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, render_template
 
 from notifier.accounts.erasure import ErasureError
-from notifier.accounts.not_me import Found, NotMe, State
-from notifier.config.settings import Settings
+from notifier.accounts.not_me import Found, State
 from notifier.extensions import db
+from notifier.services import services
 from notifier.web.limits import limited_link
 
 not_me = Blueprint("not_me", __name__)
@@ -24,14 +22,10 @@ _PAGES = {
 }
 
 
-def _use_case() -> NotMe:
-    return cast("NotMe", current_app.extensions["notifier.not_me"])
-
-
 @not_me.get("/not-me/<token>")
 def look(token: str) -> Response:
     """Show what the link is for. Looking changes nothing: scanners look too."""
-    found = _use_case().examine(db.session(), token)
+    found = services().not_me.examine(db.session(), token)
     db.session.rollback()
     return _page(found, token)
 
@@ -41,7 +35,7 @@ def look(token: str) -> Response:
 def end_account(token: str) -> Response:
     """End the account."""
     try:
-        found = _use_case().end_account(db.session(), token)
+        found = services().not_me.end_account(db.session(), token)
     except ErasureError:
         db.session.rollback()
         return _no_store(render_template("web/not_me.html", token=token, days=_days(), busy=True), 409)
@@ -53,11 +47,11 @@ def end_account(token: str) -> Response:
 @limited_link
 def take_back(token: str) -> Response:
     """Let the address get email again."""
-    done = _use_case().take_back(db.session(), token)
+    done = services().not_me.take_back(db.session(), token)
     db.session.commit()
     if done:
         return _no_store(render_template("web/not_me_undone.html"), 200)
-    return _page(_use_case().examine(db.session(), token), token)
+    return _page(services().not_me.examine(db.session(), token), token)
 
 
 def _page(found: Found, token: str) -> Response:
@@ -66,7 +60,7 @@ def _page(found: Found, token: str) -> Response:
 
 
 def _days() -> int:
-    settings: Settings = current_app.extensions["notifier.settings"]
+    settings = services().settings
     return settings.not_me_days
 
 

@@ -1,18 +1,17 @@
 """Signup and verification. Every answer is the same, and takes the same time, whether an address was known or not."""
 
 from collections.abc import Callable
-from typing import cast
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from notifier.accounts.requests import AccountRequests
-from notifier.accounts.signup import Accounts, Applicant, Verification
+from notifier.accounts.signup import Applicant, Verification
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
 from notifier.mail.addresses import Address
 from notifier.models import AccountAction
 from notifier.security import clients
+from notifier.services import services
 from notifier.web.forms import AddressForm, SignupForm
 from notifier.web.limits import form_limits
 from notifier.web.steady import steady
@@ -22,19 +21,10 @@ pages = Blueprint("web", __name__, static_folder="static", static_url_path="/sta
 Answer = str | WerkzeugResponse | tuple[str, int]
 View = Callable[..., Answer]
 
-#: Registered as `app.extensions["notifier.challenge"]`: called in the request. Returns None for a person who passed,
-#: else what to answer, such as a page with a puzzle and the fields of the form; nothing is stored then.
-Challenge = Callable[[], Answer | None]
-
 _TYPED = "typed_address"
 
 #: Pages that lead to a form and ask the database nothing themselves.
 _WITHOUT_ROWS = frozenset({"web.index", "web.signup", "web.check_inbox"})
-
-
-def accounts() -> Accounts:
-    """The use cases, wired in `notifier.app`."""
-    return cast("Accounts", current_app.extensions["notifier.accounts"])
 
 
 def limited(view: View) -> View:
@@ -103,8 +93,7 @@ def resend() -> Answer:
 
 def _store(action: AccountAction, applicant: Applicant) -> None:
     """Store what was asked for. A worker looks at the account: nothing in this request depends on it."""
-    requests: AccountRequests = current_app.extensions["notifier.account_requests"]
-    requests.add(db.session(), action, applicant)
+    services().account_requests.add(db.session(), action, applicant)
     db.session.commit()
 
 
@@ -113,8 +102,8 @@ def _challenge(address: Address) -> Answer | None:
 
     Whether it is asked says nothing about the address: only its domain and the visitor's network count.
     """
-    challenge: Challenge | None = current_app.extensions["notifier.challenge"]
-    if challenge is None or not accounts().is_slowed(db.session(), address, clients.network()):
+    challenge = services().challenge
+    if challenge is None or not services().accounts.is_slowed(db.session(), address, clients.network()):
         return None
     answer = challenge()
     if answer is not None:
@@ -125,7 +114,7 @@ def _challenge(address: Address) -> Answer | None:
 @pages.get("/verify/<token>")
 def verify(token: str) -> Answer:
     """A page with a button. Looking at it changes nothing: scanners look too."""
-    state = accounts().examine(db.session(), token)
+    state = services().accounts.examine(db.session(), token)
     db.session.rollback()
     return _no_store(_verify_page(state))
 
@@ -133,7 +122,7 @@ def verify(token: str) -> Answer:
 @pages.post("/verify/<token>")
 def confirm(token: str) -> Answer:
     """The button."""
-    state = accounts().verify(db.session(), token)
+    state = services().accounts.verify(db.session(), token)
     db.session.commit()
     return _no_store(_verify_page(state))
 

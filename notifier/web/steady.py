@@ -11,9 +11,9 @@ from functools import wraps
 from math import ceil
 from typing import ParamSpec, TypeVar
 
-from flask import current_app, request
+from flask import request
 
-from notifier.config.settings import Settings
+from notifier.services import services
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
@@ -29,7 +29,7 @@ def steady(view: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]
     def answer(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         begun = time.monotonic()
         answered = view(*args, **kwargs)
-        settings: Settings = current_app.extensions["notifier.settings"]
+        settings = services().settings
         step = settings.form_answer_step
         if step and request.method == "POST":
             time.sleep(rest_of_step(time.monotonic() - begun, step))

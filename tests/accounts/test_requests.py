@@ -24,6 +24,7 @@ from notifier.models.account_request import RETRY_AFTER
 from notifier.observability import healthcheck
 from notifier.operators.audit_log import SYSTEM
 from notifier.retention import purge
+from notifier.services import services_of
 from tests.conftest import NOON, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -49,8 +50,7 @@ def app(make_app: Callable[..., Flask], published: list[int]) -> Flask:
 
 @pytest.fixture
 def requests(context: Flask) -> AccountRequests:
-    handler: AccountRequests = context.extensions["notifier.account_requests"]
-    return handler
+    return services_of(context).account_requests
 
 
 def ask(requests: AccountRequests, address: str, name: str = "", action: AccountAction = AccountAction.signup) -> int:
@@ -265,9 +265,9 @@ def test_a_broker_that_is_away_neither_fails_nor_loses_a_request(make_app: Calla
 
     app = make_app(publish=lambda keys, bulk: None, publish_requests=away)
     with app.app_context():
-        key = ask(app.extensions["notifier.account_requests"], "ada@example.com")
+        key = ask(services_of(app).account_requests, "ada@example.com")
         assert waiting() == [key]
-    assert app.extensions["notifier.request_outbox"].left_to_sweep == 1
+    assert services_of(app).request_outbox.left_to_sweep == 1
 
 
 def test_health_says_when_requests_wait_for_too_long(requests: AccountRequests, frozen: time_machine.Traveller) -> None:

@@ -15,6 +15,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Notification, User
 from notifier.security.tokens import Signer
+from notifier.services import services_of
 from tests.conftest import NOON
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -186,7 +187,7 @@ def test_simultaneous_signups_make_one_account_and_one_mail(app: Flask) -> None:
 
     def sign_up() -> None:
         with app.app_context():
-            accounts = app.extensions["notifier.accounts"]
+            accounts = services_of(app).accounts
             start.wait()
             try:
                 register(accounts)

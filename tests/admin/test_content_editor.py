@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from notifier.content import Content
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Notification, Role
+from notifier.services import services_of
 from notifier.smtp.session import Endpoint
 from tests.conftest import NOON, make_user
 from tests.support.campaigns import SLOT, make_campaign
@@ -241,7 +242,7 @@ def mailbox(app: Flask) -> Iterator[SmtpServer]:
     """A mail server that the application sends to."""
     with SmtpServer() as server:
         app.extensions["mail"].suppress = False
-        transport, settings = app.extensions["notifier.transport"], app.extensions["notifier.settings"]
+        transport, settings = services_of(app).transports.primary, services_of(app).settings
         values = {"mail_server": server.host, "mail_port": server.port}
         transport.endpoint = replace(Endpoint.from_settings(settings.model_copy(update=values)), total=10)
         yield server

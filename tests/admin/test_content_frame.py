@@ -17,6 +17,7 @@ from notifier.dev.ports import free_port
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Role
+from notifier.services import services_of
 from tests.conftest import NOON, make_settings
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
@@ -55,7 +56,7 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         make_campaign(title="The news")
     with serving(app, port):
         yield app, f"http://127.0.0.1:{port}"
-    app.extensions["notifier.transport"].close()
+    services_of(app).transports.primary.close()
     with app.app_context():
         db.engine.dispose()
 

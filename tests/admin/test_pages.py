@@ -33,6 +33,7 @@ from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, Rej
 from notifier.operators import audit_log
 from tests.conftest import NOON, make_owed, make_user
 from tests.support.operators import Desk
+from tests.support.services import replace_services
 
 HOUR = timedelta(hours=1)
 
@@ -45,7 +46,7 @@ PAGES = (
 @pytest.fixture
 def here(desk: Callable[..., Desk], frozen: time_machine.Traveller, app: Flask) -> Desk:
     """The desk of an administrator, at NOON."""
-    app.extensions["notifier.probes"] = list
+    replace_services(app, probes=list)
     return desk()
 
 
@@ -362,7 +363,7 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:
     waiting = Queue("bulk", 12, [Waiting("notifier.deliver_batch", "#1, #2")])
-    app.extensions["notifier.queues"] = lambda: Look([waiting, Queue("control", 3, None)], Rejected(0, []))
+    replace_services(app, queues=lambda: Look([waiting, Queue("control", 3, None)], Rejected(0, [])))
     page = here.get("/admin/queue/").text
     assert "12 messages" in page
     assert "#1, #2" in page
@@ -371,7 +372,7 @@ def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Fla
     def away() -> None:
         raise BrokerAway("The broker does not answer (ConnectionError).")
 
-    app.extensions["notifier.queues"] = away
+    replace_services(app, queues=away)
     assert "The broker does not answer" in here.get("/admin/queue/now").text
 
 
@@ -382,7 +383,7 @@ def test_the_queue_page_shows_the_messages_that_no_worker_could_run(app: Flask, 
         ),
         RejectedMessage(None, "", "", "<b>no</b>", 0),
     ]
-    app.extensions["notifier.queues"] = lambda: Look([], Rejected(17, newest))
+    replace_services(app, queues=lambda: Look([], Rejected(17, newest)))
     page = here.get("/admin/queue/now").text
     assert 'Rejected messages <span class="muted">17</span>' in page
     for said in ("5 min ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):
@@ -403,7 +404,7 @@ def test_tasks_are_found_by_state_and_name(app: Flask, here: Desk) -> None:
 
 def test_a_job_is_run_by_an_administrator_and_written_down(app: Flask, here: Desk) -> None:
     ran: list[str] = []
-    app.extensions["notifier.run_now"] = ran.append
+    replace_services(app, run_now=ran.append)
     assert here.send("/admin/jobs/sweep/run").status_code == 303
     assert here.send("/admin/jobs/nonsense/run").status_code == 404
     assert ran == ["sweep"]

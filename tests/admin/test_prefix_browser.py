@@ -18,6 +18,7 @@ from notifier.emails import Category
 from notifier.extensions import db
 from notifier.models import User
 from notifier.security.links import Links
+from notifier.services import services_of
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
 from tests.support.operators import PASSWORD
@@ -58,7 +59,7 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int], smtp
             public_url=f"http://127.0.0.1:{proxy.port}/mail", trusted_proxies=1, mail_server=smtp.host,
             mail_port=smtp.port, mail_suppress_send=False,
         )  # fmt: skip
-        app.extensions["celery"].conf.task_always_eager = True
+        services_of(app).celery.conf.task_always_eager = True
         make_operator()
         proxy.upstream = free_port()
         with serving(app, proxy.upstream):
@@ -125,7 +126,7 @@ def choose(person: Page, app: Flask, base: str) -> None:
             "notification_id": None,
             "issued_at": clock.now(),
         }
-    links: Links = app.extensions["notifier.links"]
+    links = services_of(app).links
     at_base = Links(base, links.signer)
     person.goto(at_base.preferences(**about))
     person.get_by_label("News").uncheck()

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from notifier.admin.campaigns import running
 from notifier.extensions import db
 from notifier.models import AuditEntry, CampaignRun, Notification, Role, Status, User
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.operators import Desk
@@ -202,7 +203,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(app: Flask, here: Desk) -> None
         assert "100 %" in page
         assert "550 no such user" in page
         assert "the address is not confirmed" in page
-        app.extensions["notifier.tick"].run()
+        services_of(app).tick.run()
     page = here.get(path).text
     assert "data-final" in page
     assert "100 %" in page

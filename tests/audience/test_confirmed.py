@@ -19,6 +19,7 @@ from notifier.emails.announcement import Announcement
 from notifier.emails.campaign_kind import Reaches
 from notifier.extensions import db
 from notifier.models import Activity, Notification, User
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.commands import Run
@@ -60,7 +61,7 @@ def test_of_a_thousand_people_each_kind_reaches_those_it_is_for(
         ("all-news", "announcement", {"verified": "any"}),
     ):
         campaign = make_campaign(name, kind=kind, audience=chosen, created_at=SLOT - 10 * DAY)
-        plan = app.extensions["notifier.planner"].plan(name, slot=SLOT)
+        plan = services_of(app).planner.plan(name, slot=SLOT)
         said = json.loads(run("plan", name, "--newest", "--json").stdout)
         run_id = start_run(campaign)
         expand(run_id)

@@ -25,6 +25,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import AuditEntry, Campaign, CampaignRun, ContentVersion, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.accepting import accept_all
@@ -45,7 +46,7 @@ def sent() -> list[Message]:
 
 @pytest.fixture
 def sender(context: Flask, sent: list[Message]) -> Sender:
-    return accept_all(context.extensions["notifier.sender"], sent)
+    return accept_all(services_of(context).sender, sent)
 
 
 def save(campaign: Campaign, words: Content, seen: int | None = None) -> ContentVersion:
@@ -168,7 +169,7 @@ def test_words_that_a_later_program_does_not_know_fail_their_mail_alone(sender: 
 def test_the_plan_shows_the_words_that_would_go_and_changes_with_them(context: Flask) -> None:
     make_people(1)
     campaign = make_campaign()
-    name, planner = campaign.name, context.extensions["notifier.planner"]
+    name, planner = campaign.name, services_of(context).planner
     db.session.rollback()
     before = planner.plan(name)
     assert before.sample.subject == "News"
@@ -235,8 +236,8 @@ def test_a_mail_brings_all_that_its_kind_offers(context: Flask, name: str) -> No
     occasion = audience.occasion_of(campaign, SLOT, KINDS)
     row = as_claimed(db.session(), occasion, user_id, NOON)
     assert row.user
-    composer = context.extensions["notifier.sender"].composer
-    owed = Owed(row, row.user, context.extensions["notifier.links"], kind.load(db.session(), [row]).get(row.id))
+    composer = services_of(context).sender.composer
+    owed = Owed(row, row.user, services_of(context).links, kind.load(db.session(), [row]).get(row.id))
     known = values(owed, composer._common(owed) | kind.context(owed))
     names = offered(kind)
     found = fit(shape_of(names), known)

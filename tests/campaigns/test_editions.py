@@ -17,13 +17,13 @@ from notifier.campaigns.content_versions import Change
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.held import Holding, held
-from notifier.campaigns.moving import Moving
 from notifier.emails import KINDS
 from notifier.explain.plan_values import Has
 from notifier.explain.why import why
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import WORDS, make_campaign, make_people, start_run
 from tests.support.content import ACCEPTED, GREYLISTED, LATER, UNKNOWN, Outbox, rows, run_now, run_of, save, stop
@@ -47,7 +47,7 @@ def news(**values: Any) -> Campaign:
 def plan(app: Flask, campaign: Campaign) -> Any:
     name = campaign.name
     db.session.rollback()
-    return app.extensions["notifier.planner"].plan(name, "now")
+    return services_of(app).planner.plan(name, "now")
 
 
 def test_a_correction_reaches_those_alone_who_have_nothing_yet(context: Flask, outbox: Outbox) -> None:
@@ -69,13 +69,13 @@ def test_a_correction_reaches_those_alone_who_have_nothing_yet(context: Flask, o
     assert [row.status for row in rows(first)] == ["sent", "sent", "unknown", "sent", *["cancelled"] * 6]
     assert run_of(second).planned == 6
     db.session.rollback()
-    report = context.extensions["notifier.audit"].of()
+    report = services_of(context).audit.of()
     assert report.ok, report
     answers = {pk: why(db.session(), pk, KINDS)[0] for pk in db.session.scalars(select(User.id))}
     assert Counter(answer.outcome for answer in answers.values()) == {"got it": 9, "not": 1}
     assert Counter(answer.values.get("version") for answer in answers.values()) == {None: 4, 1: 6}
     db.session.rollback()
-    assert not context.extensions["notifier.repair"].look(second).any
+    assert not services_of(context).repair.look(second).any
     assert plan(context, campaign).count == 0
 
 
@@ -140,7 +140,7 @@ def test_two_runs_that_were_cancelled_are_in_nobodys_way(context: Flask, outbox:
         assert stop(context, run_id) == 3
     outbox.deliver(run_now(campaign, 2)[1])
     assert (len(outbox.taken), outbox.most()) == (3, 1)
-    assert context.extensions["notifier.audit"].of().ok
+    assert services_of(context).audit.of().ok
 
 
 def test_why_says_that_a_later_run_reaches_whom_a_cancelled_one_did_not(context: Flask) -> None:
@@ -181,7 +181,7 @@ def test_what_waits_moves_unless_an_attempt_began(context: Flask, outbox: Outbox
     }  # fmt: skip
     assert (found.waiting, found.to_move, found.is_behind, found.runs) == (2, 2, True, (run_id,))
     assert found.sentences()[:2] == ["1 has the original version.", "2 wait with the original version and can move."]
-    mover: Moving = context.extensions["notifier.moving"]
+    mover = services_of(context).moving
     assert mover.move([run_id], by=COMMAND_LINE) == 2
     assert mover.move([run_id], by=COMMAND_LINE) == 0
     assert [row.content_id for row in rows()] == [None, None, None, one, None, one]
@@ -206,7 +206,7 @@ def test_a_claim_that_comes_in_between_keeps_its_version(context: Flask, outbox:
     claimed = ledger.claim(db.session(), keys[:1], now=NOON, lease=DAY, owner="a worker")
     db.session.commit()
     assert claimed[0].content_id is None
-    assert context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE) == 1
+    assert services_of(context).moving.move([run_id], by=COMMAND_LINE) == 1
     assert [row.content_id for row in rows()] == [None, one]
 
 
@@ -218,7 +218,7 @@ def test_emails_that_a_moved_run_is_still_to_add_say_the_new_content(context: Fl
     def publish(keys: Any, *, bulk: bool) -> bool:
         if len(rows()) == 2:
             save(campaign, "Corrected")
-            context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE)
+            services_of(context).moving.move([run_id], by=COMMAND_LINE)
         return True
 
     Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
@@ -239,11 +239,11 @@ def test_a_run_keeps_the_edition_that_it_began_with(context: Flask) -> None:
     Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
     assert [row.dedupe_key for row in rows()] == [f"c{campaign.id}:e1:{pk}" for pk in people]
     with pytest.raises(CampaignError, match="it sends edition 1, and the content is of edition 2 by now"):
-        context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE)
+        services_of(context).moving.move([run_id], by=COMMAND_LINE)
     db.session.rollback()
     assert plan(context, campaign).count == 4
     # Repair goes by the edition of the run, too: whoever has it misses nothing.
-    assert context.extensions["notifier.repair"].look(run_id).people == 0
+    assert services_of(context).repair.look(run_id).people == 0
 
 
 def test_a_run_that_is_over_moves_nothing(context: Flask) -> None:
@@ -253,7 +253,7 @@ def test_a_run_that_is_over_moves_nothing(context: Flask) -> None:
     save(campaign, "Corrected")
     stop(context, run_id)
     with pytest.raises(CampaignError, match="Nothing of run 1 can move: it is cancelled"):
-        context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE)
+        services_of(context).moving.move([run_id], by=COMMAND_LINE)
     db.session.rollback()
     assert {row.content_id for row in rows()} == {None}
 
@@ -268,7 +268,7 @@ def test_a_kind_without_editions_takes_corrections_alone(context: Flask, outbox:
     save(campaign, "First", body="{content}")
     run_id, keys = run_now(campaign)
     save(campaign, "Corrected", body="{content}")
-    assert context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE) == 1
+    assert services_of(context).moving.move([run_id], by=COMMAND_LINE) == 1
     outbox.deliver(keys)
     assert outbox.subjects() == {"Corrected": 1}
     assert plan(context, campaign).count == 0
@@ -289,13 +289,13 @@ def test_a_move_that_is_killed_leaves_each_email_with_one_version(
     one = save(campaign, "Corrected").id
     # Committed: where the run leads, the first portion, and the second where the kill comes after it.
     name = campaign.name
-    assert killed(lambda: context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE), moment, 3)
+    assert killed(lambda: services_of(context).moving.move([run_id], by=COMMAND_LINE), moment, 3)
     moved = 3 if moment == "before the commit" else 6
     assert Counter(row.content_id for row in rows()) == {None: 9 - moved, one: moved}
     campaign = control.find(db.session(), name)
     assert held(db.session(), campaign, KINDS).to_move == 8 - moved
     db.session.rollback()
-    assert context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE) == 8 - moved
+    assert services_of(context).moving.move([run_id], by=COMMAND_LINE) == 8 - moved
     control.resume(db.session(), campaign)
     db.session.commit()
     outbox.deliver(keys)
@@ -329,7 +329,7 @@ def test_each_email_moves_with_its_run_alone(context: Flask) -> None:
     first, _ = run_now(campaign)
     second, _ = run_now(campaign, 1)
     one = save(campaign, "Corrected").id
-    assert context.extensions["notifier.moving"].move([second], by=COMMAND_LINE) == 2
+    assert services_of(context).moving.move([second], by=COMMAND_LINE) == 2
     assert {row.content_id for row in rows(first)} == {None}
     assert {row.content_id for row in rows(second)} == {one}
     assert db.session.scalars(select(CampaignRun.content_id).order_by(CampaignRun.id)).all() == [None, one]

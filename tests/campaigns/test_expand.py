@@ -14,6 +14,7 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.ledger import RING_AGAIN
 from notifier.models import CampaignRun, Notification, Preference, Suppression, User
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run
 
@@ -191,5 +192,5 @@ def test_one_sweep_rings_for_all_that_became_due(
     make_people(5, timezone="America/New_York")
     expand(start_run(make_campaign(recipient_local=True)))
     frozen.move_to(SLOT + timedelta(hours=5))
-    assert app.extensions["notifier.sweep"].run().rung == 5
+    assert services_of(app).sweep.run().rung == 5
     assert len(set(enqueued)) == 5

@@ -15,6 +15,7 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Status
 from notifier.observability import heartbeats
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run, tick
 
@@ -177,8 +178,8 @@ def test_the_jobs_tick_and_expand(app: Flask, enqueued: list[int], monkeypatch: 
     make_campaign()
     make_people(2)
     called: list[int] = []
-    monkeypatch.setattr(app.extensions["notifier.tick"], "_ring", lambda runs: called.extend(runs) is None)
-    tasks = app.extensions["celery"].tasks
+    monkeypatch.setattr(services_of(app).tick, "_ring", lambda runs: called.extend(runs) is None)
+    tasks = services_of(app).celery.tasks
     assert tasks["notifier.tick"]() == {"started": 1, "prompted": 0, "resumed": 0, "finished": 0, "failed": 0}
     assert called == db.session.scalars(select(CampaignRun.id)).all()
     db.session.rollback()

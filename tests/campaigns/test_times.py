@@ -15,6 +15,7 @@ from notifier.campaigns.load import load
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import WORDS, expand, make_campaign, make_people, owed_to, run_row, tick
 from tests.support.commands import Run
@@ -102,11 +103,11 @@ def test_the_plan_of_a_report_begins_when_its_run_does(app: Flask, frozen: time_
     db.session.commit()
     for zone in EVERYWHERE:
         happened(make_people(1, timezone=zone)[0], utc("2026-10-20 12:00"))
-    plan = app.extensions["notifier.planner"].plan("report")
+    plan = services_of(app).planner.plan("report")
     assert plan.when == "Sun 1 Nov, 09:00 in each recipient's time zone; first 1 Nov 01:00 UTC, last 20 h later"
     assert plan.timing.startswith("Not before 01:00 UTC on 1 November, once the month is over for every recipient")
     frozen.move_to(utc("2026-11-01 00:30"))
-    early = app.extensions["notifier.planner"].plan("report", "now")
+    early = services_of(app).planner.plan("report", "now")
     assert [note[:50] for note in early.notes] == ["It is about what happens until 2026-11-01 01:00 UT"]
 
 
@@ -210,7 +211,7 @@ def test_it_goes_when_the_operator_says_so(run: Run, app: Flask, option: str) ->
         )
     # The sender looks by the same clocks as the plan.
     rows = rows_of(found.id)
-    held = app.extensions["notifier.sender"].recheck.look(rows).halts
+    held = services_of(app).sender.recheck.look(rows).halts
     assert len(held) == (0 if option == "--now" else len(EVERYWHERE))
 
 

@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick
-from notifier.delivery.deliver import Sender
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.campaigns import SLOT, WORDS, make_campaign, make_people
 
@@ -37,7 +37,7 @@ class World:
         self.called: list[int] = []
         self.errors: list[BaseException] = []
         self.step = threading.Barrier(BEATS + 1, timeout=30)
-        self.sender: Sender = app.extensions["notifier.sender"]
+        self.sender = services_of(app).sender
         self.sender.hand_over = self.hand_over
 
     def hand_over(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:

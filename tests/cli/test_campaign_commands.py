@@ -16,6 +16,7 @@ from notifier.cli.main import build
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, ContentVersion, Notification
+from notifier.services import services_of
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to
 from tests.support.commands import Run
 
@@ -237,7 +238,7 @@ def test_with_redis_a_rate_is_reckoned_with(make_app: Callable[..., Flask]) -> N
     with app.app_context():
         make_campaign(rate=0.5)
         db.session.rollback()
-        plan = app.extensions["notifier.planner"].plan("news", "now")
+        plan = services_of(app).planner.plan("news", "now")
         assert (plan.throughput.campaign_limit, plan.notes) == (0.5, [])
 
 

@@ -20,7 +20,9 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Activity, Operator, User
 from notifier.observability import heartbeats
-from notifier.tasks.outbox import Breaker, Outbox
+from notifier.outbox import Breaker, Outbox
+from notifier.services import services_of
+from tests.support.services import replace_services
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +62,7 @@ def test_after_a_seed_people_can_still_sign_up(app: Flask, run: Run) -> None:
     run("seed", "--users", "10")
     with app.app_context():
         applicant = Applicant(parse_address("ada@example.com"))
-        app.extensions["notifier.accounts"].register(db.session(), applicant)
+        services_of(app).accounts.register(db.session(), applicant)
         db.session.commit()
         assert db.session.scalars(select(User.id).where(User.email == "ada@example.com")).one() == 11
 
@@ -101,8 +103,8 @@ def test_an_operator_that_cannot_be_is_refused_with_words(run: Run, words: tuple
 def test_sweep_says_what_it_did(app: Flask, run: Run, enqueued: list[int]) -> None:
     with app.app_context():
         applicant = Applicant(parse_address("ada@example.com"))
-        app.extensions["notifier.accounts"]._grace *= 0
-        app.extensions["notifier.accounts"].register(db.session(), applicant)
+        services_of(app).accounts._grace *= 0
+        services_of(app).accounts.register(db.session(), applicant)
         db.session.commit()
     assert run("outbox", "sweep").output.startswith("enqueued 1,")
     assert run("outbox", "sweep").output.startswith("enqueued 0,")
@@ -114,18 +116,18 @@ def test_sweep_without_a_broker_fails_and_loses_nothing(app: Flask, run: Run) ->
         raise ConnectionRefusedError
 
     with app.app_context():
-        app.extensions["notifier.accounts"]._grace *= 0
-        app.extensions["notifier.accounts"].register(db.session(), Applicant(parse_address("ada@example.com")))
+        services_of(app).accounts._grace *= 0
+        services_of(app).accounts.register(db.session(), Applicant(parse_address("ada@example.com")))
         db.session.commit()
     outbox = Outbox(away, breaker=Breaker(rest=0))
-    app.extensions["notifier.sweep"]._publish = outbox.publish
+    services_of(app).sweep._publish = outbox.publish
     for _ in range(2):
         result = run("outbox", "sweep")
         assert (result.exit_code, "away 1" in result.output) == (1, True)
 
 
 def test_health_names_what_is_missing(app: Flask, run: Run) -> None:
-    app.extensions["notifier.probes"] = list
+    replace_services(app, probes=list)
     result = run("health", "--json")
     assert result.exit_code == 1
     assert {line["name"]: line["ok"] for line in json.loads(result.output)} == {
@@ -135,7 +137,7 @@ def test_health_names_what_is_missing(app: Flask, run: Run) -> None:
 
 
 def test_health_is_well_when_all_is(app: Flask, run: Run) -> None:
-    app.extensions["notifier.probes"] = list
+    replace_services(app, probes=list)
     with app.app_context():
         for chore in heartbeats.CHORES:
             heartbeats.beat(db.session(), chore, clock.now())
@@ -175,7 +177,7 @@ def test_a_command_before_the_schema_says_what_to_do_and_shows_no_statement(
         assert result.exit_code == 1
         assert "notifier db upgrade" in result.output
         assert "INSERT" not in result.output
-    app.extensions["notifier.probes"] = list
+    replace_services(app, probes=list)
     result = CliRunner().invoke(command, ["health"])
     assert result.exit_code == 1
     assert "tables are missing" in " ".join(result.output.split())

@@ -12,10 +12,12 @@ from notifier.app import create_app
 from notifier.cli.main import build
 from notifier.config.settings import ConfigError
 from notifier.sender_auth.dkim_keys import load_private_key
+from notifier.services import services_of
 from tests.conftest import make_settings
 from tests.sender_auth.test_checks import GOOD
 from tests.support.dns import StubResolver
 from tests.support.keys import key_file
+from tests.support.services import replace_services
 
 BACKUP = '[[transport]]\nname = "backup"\nserver = "mx.backup.example"\nport = 25\n'
 
@@ -30,7 +32,7 @@ def application(folder: Path, **values: Any) -> Flask:
 
 
 def run(app: Flask, records: dict[tuple[str, str], Any], *words: str, up: bool = True) -> Result:
-    app.extensions["notifier.resolver"] = StubResolver(records, up=up)
+    replace_services(app, resolver=lambda: StubResolver(records, up=up))
     return CliRunner().invoke(build(lambda: app), ["check-dns", *words])
 
 
@@ -99,9 +101,9 @@ def test_brackets_in_a_record_are_shown(tmp_path: Path) -> None:
 def test_the_application_has_all_transports_and_the_primary(tmp_path: Path) -> None:
     (tmp_path / "transports.toml").write_text(BACKUP)
     app = application(tmp_path, mail_transports=tmp_path / "transports.toml", **signing(tmp_path))
-    transports = app.extensions["notifier.transports"]
+    transports = services_of(app).transports
     assert transports.names == ("smtp", "backup")
-    assert app.extensions["notifier.transport"] is transports.transport("smtp")
+    assert services_of(app).transports.primary is transports.transport("smtp")
     assert transports.transport("backup").endpoint.host == "mx.backup.example"
     assert [config.signer is not None for config in transports.configs] == [True, False]
 

@@ -11,11 +11,11 @@ from sqlalchemy import event, select
 from notifier import clock, ledger
 from notifier.database import database_clock
 from notifier.database.database_clock import DatabaseClock
-from notifier.delivery.recovery.leases import Leases
 from notifier.delivery.sweep import Sweep
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.observability import healthcheck
+from notifier.services import services_of
 from tests.conftest import make_owed
 
 AHEAD = timedelta(minutes=10)
@@ -36,7 +36,7 @@ def wrong_clock(by: timedelta) -> time_machine.travel:
 def test_a_host_whose_clock_is_wrong_lapses_no_living_claim_and_gives_no_longer_one(
     postgres_only: Flask, tmp_path: Path, by: timedelta
 ) -> None:
-    leases: Leases = postgres_only.extensions["notifier.sender"].leases
+    leases = services_of(postgres_only).sender.leases
     begun = datetime.now(UTC)
     held, mine = (make_owed(number, next_attempt_at=begun - timedelta(days=1)) for number in (1, 2))
     ledger.claim(db.session(), [held], now=begun, lease=leases.length, owner="another", lease_from=leases.now())

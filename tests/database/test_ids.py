@@ -8,8 +8,8 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import create_engine, select, text
 
+from notifier import resources
 from notifier.accounts import erasure
-from notifier.app import ROOT
 from notifier.extensions import db
 from notifier.models import Notification, User
 from notifier.operators.audit_log import SYSTEM
@@ -55,7 +55,7 @@ def test_the_migration_keeps_rows_indexes_triggers_and_what_points_at_them(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     app = make_app(database_url=url)
-    revision = ScriptDirectory(str(ROOT / "migrations")).get_revision("0011")
+    revision = ScriptDirectory(str(resources.migrations())).get_revision("0011")
     with app.app_context():
         flask_migrate.upgrade(revision=str(revision.down_revision))
         before = schema(url)

@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from notifier.delivery.deliver import Sender
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 
@@ -28,7 +28,7 @@ def send(context: Flask) -> Callable[[int, Callable[[int], Outcome]], None]:
             for number, (key, _) in enumerate(messages):
                 yield key, meets(number)
 
-        sender: Sender = context.extensions["notifier.sender"]
+        sender = services_of(context).sender
         sender.hand_over = hand_over
         make_people(people)
         told: list[int] = []

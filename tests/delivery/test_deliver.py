@@ -17,6 +17,7 @@ from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_settings, make_user
 
@@ -54,7 +55,7 @@ def mailer() -> Mailer:
 
 @pytest.fixture
 def sender(context: Flask, mailer: Mailer) -> Sender:
-    wired: Sender = context.extensions["notifier.sender"]
+    wired = services_of(context).sender
     wired.hand_over = mailer
     return wired
 

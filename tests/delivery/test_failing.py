@@ -15,6 +15,7 @@ from notifier.explain.why import why
 from notifier.extensions import db
 from notifier.models import Campaign, User
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, run_of, save
@@ -68,10 +69,10 @@ def test_a_run_pauses_itself_and_goes_on_when_it_is_corrected(
         assert (answer.outcome, answer.code) == ("will get it", "paused")
         assert answer.words == f"as soon as its run is resumed: {run.reason}"
     save(campaign, "For {{ user.name|default('everybody') }}")
-    assert context.extensions["notifier.moving"].move([run_id], by=COMMAND_LINE) == 22
+    assert services_of(context).moving.move([run_id], by=COMMAND_LINE) == 22
     control.resume_run(db.session(), control.find_run(db.session(), run_id))
     db.session.commit()
-    context.extensions["notifier.follow"].resumed([run_id])
+    services_of(context).follow.resumed([run_id])
     outbox.deliver(keys)
     assert outbox.subjects() == {"Ada": 18, "For Ada": 19, "For everybody": 3}
     assert outbox.most() == 1

@@ -19,6 +19,7 @@ from notifier.delivery.throttle.turns import PATIENCE
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Notification
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_user
 
@@ -54,7 +55,7 @@ Make = Callable[..., Sender]
 @pytest.fixture
 def make_sender(context: Flask, servers: Servers) -> Make:
     def make(transports: Sequence[str] = ("smtp",), limits: object = None) -> Sender:
-        sender: Sender = context.extensions["notifier.sender"]
+        sender = services_of(context).sender
         sender.hand_over = servers
         breaker, pace = Breaker(db.session, fresh=0), Pace(db.session, fresh=0)
         sender.gate = Gate(

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.deliver import Sender
 from notifier.delivery.recovery import leases as leasing
 from notifier.delivery.recovery.leases import Hold, Leases, LeaseTimes
 from notifier.delivery.settler import Settler
@@ -21,6 +20,7 @@ from notifier.ledger import Claimed
 from notifier.mail.message import Message
 from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode
+from notifier.services import services_of
 from notifier.smtp.loop import NOT_TRIED
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_owed
@@ -207,7 +207,7 @@ def test_an_end_that_comes_late_touches_no_row_that_was_claimed_again_or_decided
 
 
 def test_who_could_not_renew_begins_nothing_more_and_gives_the_rest_back(context: Flask, steady: Steady) -> None:
-    sender: Sender = context.extensions["notifier.sender"]
+    sender = services_of(context).sender
     keys = [make_owed(number) for number in range(1, 5)]
     begun: list[int] = []
     ends: list[float | None] = []

@@ -24,6 +24,7 @@ from notifier.emails import Owed
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Attempt, Notification
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_owed, make_settings
 from tests.support.forked import forked
@@ -61,7 +62,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def sender(context: Flask) -> Sender:
-    wired: Sender = context.extensions["notifier.sender"]
+    wired = services_of(context).sender
 
     def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
         """A connection that carries one email after the other."""

@@ -20,6 +20,7 @@ from notifier.mail.message import Message
 from notifier.models import Notification, ProviderHold, TransportState
 from notifier.observability import healthcheck
 from notifier.reasons import ReasonCode
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_user
 from tests.delivery.test_breaker import counted
@@ -64,7 +65,7 @@ Make = Callable[..., Sender]
 @pytest.fixture
 def make_sender(context: Flask, servers: Servers) -> Make:
     def make(transports: Sequence[str] = ("smtp",), members: Members | None = None) -> Sender:
-        sender: Sender = context.extensions["notifier.sender"]
+        sender = services_of(context).sender
         sender.hand_over = servers
         sender.gate = Gate(
             db.session,

@@ -15,6 +15,7 @@ from notifier.delivery.recheck import Look, Recheck
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision
 from tests.conftest import NOON, make_owed
 from tests.support.accepting import accept_all
@@ -32,7 +33,7 @@ def sent() -> list[Message]:
 
 @pytest.fixture
 def sender(context: Flask, sent: list[Message]) -> Sender:
-    return accept_all(context.extensions["notifier.sender"], sent)
+    return accept_all(services_of(context).sender, sent)
 
 
 def planned(count: int = 1, people: dict[str, Any] | None = None, **values: Any) -> list[int]:

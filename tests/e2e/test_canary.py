@@ -25,6 +25,7 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import AccountRequest, AuditEntry, Notification, Role, Suppression, User
 from notifier.observability.logs import configure
+from notifier.services import services_of
 from tests.support.operators import Desk
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import Session, SmtpServer
@@ -72,7 +73,7 @@ class Walk:
     def send(self) -> None:
         with self.app.app_context():
             due = select(Notification.id).where(Notification.status == "pending", Notification.attempts == 0)
-            self.app.extensions["notifier.sender"].deliver(db.session.scalars(due).all(), bulk=False)
+            services_of(self.app).sender.deliver(db.session.scalars(due).all(), bulk=False)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -132,7 +133,7 @@ def walk(
             mail_suppress_send=False, ratelimit_enabled=True,
         )  # fmt: skip
         # One process, many applications: forget the connections to the broker of the one before.
-        app.extensions["celery"]._after_fork()
+        services_of(app).celery._after_fork()
         app.config["PROPAGATE_EXCEPTIONS"] = False
         app.add_url_rule("/crash/<token>", view_func=_crash)
         with app.app_context():
@@ -167,7 +168,7 @@ def sign_up(walk: Walk) -> None:
         waiting = db.session.scalars(select(AccountRequest.id)).all()
     for pk in waiting:
         with walk.app.app_context():
-            walk.app.extensions["notifier.account_requests"].handle(pk)
+            services_of(walk.app).account_requests.handle(pk)
     walk.send()
     (mail,) = walk.server.accepted
     body = message_from_bytes(mail.data, policy=policy.default).get_body(("plain",))
@@ -185,7 +186,7 @@ def use_links(walk: Walk) -> None:
     path = f"/verify/{token}"
     assert walk.desk.post(path, {"csrf_token": walk.desk.token(path)}).status_code < 400
     with walk.app.app_context():
-        user, links = db.session.scalars(select(User)).one(), walk.app.extensions["notifier.links"]
+        user, links = db.session.scalars(select(User)).one(), services_of(walk.app).links
         assert user.verified_at is not None
         whose = {
             "user_id": user.id, "identity_key": user.identity_key, "notification_id": 1, "issued_at": clock.now()

@@ -16,6 +16,7 @@ from notifier.emails import KINDS, EmailKind
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Notification
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import make_settings
 from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
@@ -79,7 +80,7 @@ def test_a_module_a_folder_and_a_line_are_a_new_kind_of_mail(
         owed_and_sent(app, kinds)
         db.session.remove()
         db.engine.dispose()
-    app.extensions["notifier.transport"].close()
+    services_of(app).transports.primary.close()
 
 
 def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
@@ -97,7 +98,7 @@ def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
     Expansion(db.session, lambda keys, bulk: not told.extend(keys), kinds).run(run_id)
     assert (run_row(run_id).planned, run_row(run_id).excluded) == (1, {"too_young": 1})
 
-    sender = app.extensions["notifier.sender"]
+    sender = services_of(app).sender
     sender.hand_over = hand_over
     sender.deliver(told)
     db.session.rollback()

@@ -17,6 +17,7 @@ from notifier.explain.repair import Repair
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignRun, Notification, Status
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run, tick
 from tests.support.checksum import checksum
@@ -31,19 +32,17 @@ Key = Callable[[Notification], str]
 
 @pytest.fixture
 def audit(app: Flask) -> Audit:
-    found: Audit = app.extensions["notifier.audit"]
-    return found
+    return services_of(app).audit
 
 
 @pytest.fixture
 def repair(app: Flask) -> Repair:
-    found: Repair = app.extensions["notifier.repair"]
-    return found
+    return services_of(app).repair
 
 
 @pytest.fixture
 def message_id(app: Flask) -> Key:
-    composer = app.extensions["notifier.sender"].composer
+    composer = services_of(app).sender.composer
     return lambda row: str(composer.message_id_of(row.id, row.dedupe_key))
 
 

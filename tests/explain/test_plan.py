@@ -16,6 +16,7 @@ from notifier.explain.plan import Planner
 from notifier.explain.plan_token import BOXES, box_of
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Preference, Suppression, User
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.explain.test_plan_token import boxes_of
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
@@ -30,7 +31,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 @pytest.fixture
 def planner(app: Flask) -> Planner:
-    planner: Planner = app.extensions["notifier.planner"]
+    planner = services_of(app).planner
     planner.rates = True  # as with a Redis
     return planner
 
@@ -141,7 +142,7 @@ def test_a_plan_waits_for_no_writer_and_none_waits_for_it(sqlite_app: Flask) -> 
         db.session.rollback()
         with db.engine.connect() as writer:
             writer.execute(text("UPDATE users SET locale = 'de'"))
-            assert sqlite_app.extensions["notifier.planner"].plan("news").count == 3
+            assert services_of(sqlite_app).planner.plan("news").count == 3
             with reading(db.session) as session:
                 session.scalars(select(User.id)).all()
                 writer.commit()
@@ -279,7 +280,7 @@ def test_an_edit_between_plan_and_run_is_seen(run: Run, app: Flask, monkeypatch:
     make_people(3)
     make_campaign()
     token = token_of(run, "--now")
-    planner = app.extensions["notifier.planner"]
+    planner = services_of(app).planner
     plan = planner.plan
 
     def planned(*args: Any, **values: Any) -> Any:

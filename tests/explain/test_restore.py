@@ -24,11 +24,13 @@ from notifier.mail import message_ids
 from notifier.models import AuditEntry, CampaignRun, Notification, UnrecordedEmail, User
 from notifier.observability import healthcheck
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from notifier.tasks import jobs
 from tests.conftest import NOON, make_owed, migrate
 from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.postgres import PostgresServer, postgres_binaries
+from tests.support.services import replace_services
 
 only_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -158,7 +160,7 @@ def test_the_audit_knows_emails_without_a_row(context: Flask) -> None:
     pk = make_owed(1)
     db.session.rollback()
     evidence = seen((pk, "test:1"), (900, "test:lost"))
-    auditor = context.extensions["notifier.audit"]
+    auditor = services_of(context).audit
     assert not auditor.of(None, evidence).ok
     reconcile(evidence)
     assert auditor.of(None, evidence).ok
@@ -242,7 +244,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     assert not identity.is_restored(db.session())
     let_go()
     backup.restore()
-    in_use.extensions["notifier.hold"] = identity.Hold(db.session)
+    replace_services(in_use, hold=identity.Hold(db.session))
 
     assert identity.is_restored(db.session())
     db.session.rollback()
@@ -250,7 +252,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     (held,) = [each for each in healthcheck.examine(db.session(), clock.now()) if each.name == "restore"]
     assert not held.ok
     db.session.rollback()
-    assert not in_use.extensions["notifier.audit"].of().ok
+    assert not services_of(in_use).audit.of().ok
     assert "restored from a backup" in command(in_use, "db", "upgrade").output
     jobs.deliver_notification.apply(args=(pk,))
     jobs.sweep.apply()
@@ -259,7 +261,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     db.session.rollback()
 
     reconcile(seen((pk, "test:1")))
-    in_use.extensions["notifier.hold"] = identity.Hold(db.session)
+    replace_services(in_use, hold=identity.Hold(db.session))
     assert statuses() == {"test:1": "sent", "test:2": "pending"}
     assert Visitor(in_use).get("/healthz").status_code == 200
     jobs.sweep.apply()

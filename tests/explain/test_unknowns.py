@@ -17,6 +17,7 @@ from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.models import AuditEntry, CampaignRun, Notification, RunState, Status
 from notifier.observability import healthcheck
+from notifier.services import services_of
 from tests.conftest import NOON, make_owed
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.commands import Run
@@ -144,7 +145,7 @@ def test_a_repair_by_the_log_of_the_mail_server_sends_what_did_not_arrive(
 ) -> None:
     """Whatever the campaign says: it is certain now. But what a log cannot know yet, it does not decide."""
     run_id = lost_run(3, "web-3")
-    composer = app.extensions["notifier.sender"].composer
+    composer = services_of(app).sender.composer
     arrived, *missing = sorted(rows().values(), key=lambda row: row.id)
     path = tmp_path / "accepted.log"
     path.write_text(composer.message_id_of(arrived.id, arrived.dedupe_key) + "\n")

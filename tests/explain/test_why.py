@@ -22,6 +22,7 @@ from notifier.explain.why import why, why_all
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
 from notifier.reasons import ReasonCode
+from notifier.services import services_of
 from tests.conftest import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run, tick
 from tests.support.checksum import checksum
@@ -224,7 +225,7 @@ def compare(app: Flask, name: str, ids: set[int]) -> list[Answer]:
     assert {answer.user_id for answer in answers} == ids
     assert all(answer.code and answer.words for answer in answers)
     assert answers[0].slot is not None
-    plan = app.extensions["notifier.planner"].plan(name, slot=answers[0].slot)
+    plan = services_of(app).planner.plan(name, slot=answers[0].slot)
     sums = Counter(answer.judged for answer in answers)
     assert (sums.pop(None, 0), sums) == (plan.count, plan.excluded)
     by_rule = [answer for answer in answers if answer.run_id is None]

@@ -10,6 +10,7 @@ from notifier.emails import KINDS
 from notifier.explain.why import why
 from notifier.extensions import db
 from notifier.models import Notification, Preference, User
+from notifier.services import services_of
 from tests.emails.test_activity_digest import INSTANT, SLOT, digests, marks, reader, run, why_not, window
 from tests.support.campaigns import make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, stop
@@ -108,7 +109,7 @@ def test_whoever_confirms_later_is_reached_by_another_run_of_the_edition(context
     [after] = why(db.session(), late, KINDS)
     assert (before.judged, after.judged) == ("not_confirmed", None)
     db.session.rollback()
-    assert context.extensions["notifier.planner"].plan(name, "now").count == 1
+    assert services_of(context).planner.plan(name, "now").count == 1
     second, keys = run_now(campaign, 1)
     outbox.deliver(keys)
     assert [(row.user_id, row.status) for row in rows(second)] == [(late, "sent")]
@@ -116,4 +117,4 @@ def test_whoever_confirms_later_is_reached_by_another_run_of_the_edition(context
     [sent] = why(db.session(), late, KINDS)
     assert sent.outcome == "got it"
     db.session.rollback()
-    assert context.extensions["notifier.audit"].of().ok
+    assert services_of(context).audit.of().ok

@@ -7,6 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from notifier.services import services_of
+
 _TOKEN = re.compile(rb'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -16,7 +18,7 @@ class Visitor:
     def __init__(self, app: Flask, address: str = "198.51.100.7") -> None:
         """`address` is where the visitor comes from."""
         self.client: FlaskClient = app.test_client()
-        self.host = app.extensions["notifier.settings"].link_base.partition("//")[2]
+        self.host = services_of(app).settings.link_base.partition("//")[2]
         self.environ = {"REMOTE_ADDR": address}
 
     def get(self, path: str, **options: Any) -> TestResponse:

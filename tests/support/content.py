@@ -9,12 +9,12 @@ from sqlalchemy import select
 from notifier.campaigns import content_versions, control
 from notifier.campaigns.content_versions import Change
 from notifier.content import Content
-from notifier.delivery.deliver import Sender
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, ContentVersion, Notification
 from notifier.operators.audit_log import COMMAND_LINE
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.campaigns import expand
@@ -32,7 +32,7 @@ class Outbox:
         self.taken: list[tuple[str, str]] = []
         #: What the n-th email meets from now on.
         self.meets: Callable[[int], Outcome] = lambda number: ACCEPTED
-        self.sender: Sender = app.extensions["notifier.sender"]
+        self.sender = services_of(app).sender
         self.sender.hand_over = self._hand_over
 
     def _hand_over(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
@@ -80,7 +80,7 @@ def stop(app: Flask, run_id: int) -> int:
     """Cancel this run. How many emails it cancelled."""
     control.cancel_run(db.session(), control.find_run(db.session(), run_id), reason="a typo")
     db.session.commit()
-    return int(app.extensions["notifier.follow"].cancelled([run_id]))
+    return int(services_of(app).follow.cancelled([run_id]))
 
 
 def rows(run_id: int | None = None) -> list[Notification]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import insert, select
 
 from notifier import ledger
@@ -14,6 +13,7 @@ from notifier.extensions import db
 from notifier.ledger import Claimed
 from notifier.mail.message import Message
 from notifier.models import Activity, Notification
+from notifier.services import services
 
 
 def happened(user_id: int, *moments: datetime, kind: str = "like", **values: Any) -> None:
@@ -34,7 +34,7 @@ def rows_of(run_id: int | None = None) -> list[Claimed]:
 
 def owed(rows: Sequence[Claimed]) -> list[Owed]:
     """The rows as the sender has them before it renders."""
-    links, made = current_app.extensions["notifier.links"], []
+    links, made = services().links, []
     for row in rows:
         kind = KINDS[row.kind]
         assert isinstance(kind, CampaignKind)
@@ -45,7 +45,7 @@ def owed(rows: Sequence[Claimed]) -> list[Owed]:
 
 def mails(rows: Sequence[Claimed]) -> list[Message]:
     """The mails of these rows."""
-    composer = current_app.extensions["notifier.sender"].composer
+    composer = services().sender.composer
     return [composer.compose(each).message for each in owed(rows)]
 
 

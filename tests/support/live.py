@@ -24,10 +24,10 @@ from flask import Flask
 from sqlalchemy import delete, insert, select, update
 
 from notifier import clock
-from notifier.config.settings import Settings
 from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Pace, ProviderHold, Suppression, TransportState, User
+from notifier.services import services_of
 from notifier.smtp.outcome import Phase
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
@@ -76,9 +76,9 @@ class Live:
     def __init__(self, app: Flask, *, threads: int = 4) -> None:
         """`app` sends LETTERS. Nothing that the breaker and the pace read is remembered beyond a moment."""
         self.app = app
-        self.transport: Transport = app.extensions["notifier.transport"]
-        self._settings: Settings = app.extensions["notifier.settings"]
-        gate = app.extensions["notifier.sender"].gate
+        self.transport = services_of(app).transports.primary
+        self._settings = services_of(app).settings
+        gate = services_of(app).sender.gate
         # Tests empty the tables behind their backs: every look must be at the rows.
         gate._breaker._fresh = gate._pace._fresh = gate._routes._holds._fresh = 0
         self._threads = threads
@@ -92,14 +92,14 @@ class Live:
 
     def __enter__(self) -> Self:
         # One process, many applications: forget the connections to the broker of the one before.
-        self.app.extensions["celery"]._after_fork()
+        services_of(self.app).celery._after_fork()
         signals.before_task_publish.connect(self._published)
         signals.task_postrun.connect(self._ran)
         self._exit.callback(signals.before_task_publish.disconnect, self._published)
         self._exit.callback(signals.task_postrun.disconnect, self._ran)
         self._exit.enter_context(
             start_worker(
-                self.app.extensions["celery"],
+                services_of(self.app).celery,
                 pool="threads",
                 concurrency=self._threads,
                 queues=[TRANSACTIONAL, BULK, CONTROL],
@@ -150,7 +150,7 @@ class Live:
                 db.session.execute(delete(table))
             db.session.commit()
         # While one thread looks at the rows anew, the others would go by what it has seen before.
-        gate = self.app.extensions["notifier.sender"].gate
+        gate = services_of(self.app).sender.gate
         gate._pace._rows, gate._routes._holds._held = {}, {}
 
     def owe(self, *recipients: str, **values: Any) -> list[int]:

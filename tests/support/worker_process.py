@@ -10,9 +10,9 @@ from typing import Self
 
 from flask import Flask
 
-from notifier.config.settings import Settings
 from notifier.dev.ports import wait_until
 from notifier.dev.process import die_with_parent
+from notifier.services import services_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ class WorkerProcess:
         **settings: str,
     ) -> None:  # fmt: skip
         """`folder`: for its log. `settings`: more for its environment."""
-        own: Settings = app.extensions["notifier.settings"]
+        own = services_of(app).settings
         self._log = folder / "worker.log"
         ready = folder / "worker.ready"
         env = os.environ | {

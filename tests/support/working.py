@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from notifier.extensions import db
 from notifier.models import Notification
+from notifier.services import services_of
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 
 #: Until a test gives up on what should happen.
@@ -22,7 +23,7 @@ SECONDS = 10.0
 def working(app: Flask, queues: Sequence[str] = (TRANSACTIONAL, BULK, CONTROL)) -> Iterator[Any]:
     """The worker of these queues: Celery's object."""
     with start_worker(
-        app.extensions["celery"],
+        services_of(app).celery,
         pool="threads",
         concurrency=4,
         queues=list(queues),

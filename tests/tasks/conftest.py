@@ -6,6 +6,7 @@ import pytest
 import redis
 from flask import Flask
 
+from notifier.services import services_of
 from tests.support.brokers import Broker, RabbitBroker, RedisBroker
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import SmtpServer
@@ -34,7 +35,7 @@ def live_app(make_app: Callable[..., Flask], valkey: ValkeyServer, broker: redis
         sweep_grace=0.1,
     )
     # One process, many applications: forget the connections to the broker of the one before.
-    app.extensions["celery"]._after_fork()
+    services_of(app).celery._after_fork()
     return app
 
 
@@ -67,5 +68,5 @@ def app_on_either(make_app: Callable[..., Flask], either_broker: Broker, smtp: S
         sweep_grace=0.1,
         rejected_messages_kept=keep,
     )
-    app.extensions["celery"]._after_fork()
+    services_of(app).celery._after_fork()
     return app

@@ -20,6 +20,7 @@ from flask import Flask
 from notifier.cli.main import build
 from notifier.dev.ports import free_port
 from notifier.models import Status
+from notifier.services import services_of
 from notifier.tasks import alive
 from notifier.tasks.alive import BEAT_STOPPED, SignOfLife, beat_sign
 from notifier.tasks.beat import Recovery
@@ -40,7 +41,7 @@ COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read
 def make(make_app: Callable[..., Flask], tmp_path: Path) -> Callable[..., Flask]:
     def made(**values: Any) -> Flask:
         app = make_app(notifier_data_dir=tmp_path / "var", **values)
-        app.extensions["celery"]._after_fork()
+        services_of(app).celery._after_fork()
         return app
 
     return made
@@ -52,10 +53,10 @@ def check(app: Flask, *command: str) -> Result:
 
 def test_beat_is_alive_once_it_triggers_and_until_it_stops(make: Callable[..., Flask]) -> None:
     app = make()
-    sign = beat_sign(app.extensions["notifier.settings"])
+    sign = beat_sign(services_of(app).settings)
     before = check(app, "alive", "beat")
     assert (before.exit_code, before.output.startswith("beat has triggered nothing yet")) == (1, True)
-    Recovery(Scheduler(app.extensions["celery"]), sign).run_all()
+    Recovery(Scheduler(services_of(app).celery), sign).run_all()
     after = check(app, "alive", "beat")
     assert (after.exit_code, after.output) == (0, "beat last triggered something 0 s ago\n")
     stopped = time.time() - BEAT_STOPPED - 1
@@ -71,7 +72,7 @@ def test_beat_that_waits_for_the_broker_is_alive(make: Callable[..., Flask]) -> 
             errback(ConnectionRefusedError(), 0.5)
 
     scheduler = SimpleNamespace(apply_async=None, connection=Away(), schedule={})
-    Recovery(scheduler, beat_sign(app.extensions["notifier.settings"]))._connect()
+    Recovery(scheduler, beat_sign(services_of(app).settings))._connect()
     assert check(app, "alive", "beat").exit_code == 0
 
 
@@ -81,7 +82,7 @@ def test_what_is_uncertain_makes_health_wrong_and_no_container(
     app = make(redis_url=valkey.url)
     with app.app_context():
         make_owed(1, status=Status.unknown)
-    beat_sign(app.extensions["notifier.settings"]).show()
+    beat_sign(services_of(app).settings).show()
     assert check(app, "health").exit_code == 1
     assert check(app, "alive", "beat").exit_code == 0
 

@@ -19,6 +19,7 @@ from bench.children import Child, clean_env
 from notifier import clock
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun
+from notifier.services import services_of
 from notifier.tasks.celery_app import CONTROL
 from tests.support.campaigns import make_campaign
 from tests.support.servers import ValkeyServer
@@ -57,7 +58,7 @@ def surroundings(live_app: Flask, valkey: ValkeyServer, database_url: str) -> di
     return clean_env(
         {
             "NOTIFIER_ENV": "test",
-            "SECRET_KEYS": live_app.extensions["notifier.settings"].secret_keys[0],
+            "SECRET_KEYS": services_of(live_app).settings.secret_keys[0],
             "DATABASE_URL": database_url,
             "REDIS_URL": valkey.url,
         }

@@ -18,6 +18,7 @@ from notifier import clock
 from notifier.delivery.claiming import FRESH
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, User
+from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION
 from tests.support.campaigns import WORDS, expand, make_campaign, make_people, start_run
@@ -115,7 +116,7 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
     live_app: Flask, smtp: SmtpServer, pipelining: bool
 ) -> None:
     smtp.ehlo = EVERYTHING if pipelining else ("8BITMIME", "SMTPUTF8")
-    live_app.extensions["notifier.transport"].connections = 1
+    services_of(live_app).transports.primary.connections = 1
     keys = reminders(live_app, 4)
     with held(smtp), working(live_app, [BULK]):
         jobs.deliver_batch.apply_async((keys,), queue=BULK)

@@ -10,13 +10,14 @@ from notifier.accounts.signup import Applicant
 from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Notification
+from notifier.services import services_of
 from tests.support.browse import Visitor
 
 
 @pytest.fixture
 def eager_app(make_app: Callable[..., Flask]) -> Flask:
     app = make_app()
-    app.extensions["celery"].conf.task_always_eager = True
+    services_of(app).celery.conf.task_always_eager = True
     return app
 
 
@@ -33,7 +34,7 @@ def test_a_signup_is_in_the_recorded_messages_when_the_request_ends(eager_app: F
 
 def test_the_task_of_a_signup_sends_its_email_without_a_second_message(eager_app: Flask) -> None:
     assert Visitor(eager_app).sign_up("ada@example.com").status_code == 303
-    outboxes = [eager_app.extensions[f"notifier.{name}"] for name in ("request_outbox", "outbox")]
+    outboxes = [services_of(eager_app).request_outbox, services_of(eager_app).outbox]
     assert [outbox.published for outbox in outboxes] == [1, 0]
     with eager_app.app_context():
         assert db.session.scalars(select(Notification.status)).all() == ["sent"]
@@ -43,6 +44,6 @@ def test_the_session_that_committed_stays_usable(eager_app: Flask) -> None:
     with eager_app.app_context():
         for number in range(3):
             applicant = Applicant(parse_address(f"user{number}@example.com"))
-            eager_app.extensions["notifier.accounts"].register(db.session(), applicant)
+            services_of(eager_app).accounts.register(db.session(), applicant)
             db.session.commit()
             assert db.session.scalars(select(Notification.status)).all() == ["sent"] * (number + 1)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Notification
+from notifier.services import services_of
 from tests.conftest import make_owed
 from tests.support.smtp_server import SmtpServer
 from tests.support.worker_process import WorkerProcess
@@ -20,7 +21,7 @@ from tests.support.working import eventually
 @pytest.fixture
 def app(live_app: Flask, make_app: Callable[..., Flask], tmp_path: Path) -> Flask:
     """With a journal of its own."""
-    own = live_app.extensions["notifier.settings"]
+    own = services_of(live_app).settings
     same = {name: getattr(own, name) for name in ("redis_url", "mail_server", "mail_port", "sweep_grace")}
     return make_app(notifier_data_dir=tmp_path, mail_suppress_send=False, **same)
 
@@ -33,7 +34,7 @@ def test_rows_of_a_killed_worker_know_their_emails(app: Flask, smtp: SmtpServer,
         keys = [make_owed(number, bulk=True, status="pending") for number in (1, 2)]
     # One connection, so that the first is answered before the second goes out.
     with WorkerProcess(app, tmp_path, MAIL_CONNECTIONS="1") as worker:
-        app.extensions["notifier.outbox"].publish(keys, bulk=True)
+        services_of(app).outbox.publish(keys, bulk=True)
         eventually(lambda: len(smtp.accepted) == 2, "both went out")
         worker.kill()
     with app.app_context():

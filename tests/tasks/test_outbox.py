@@ -10,8 +10,10 @@ from sqlalchemy import insert, select
 from notifier import ledger
 from notifier.extensions import db
 from notifier.models import Notification, User
-from notifier.tasks.outbox import Breaker, Outbox
+from notifier.outbox import Breaker, Outbox
+from notifier.services import services_of
 from tests.conftest import NOON, make_user
+from tests.support.services import replace_services
 
 
 def add(number: int = 1) -> Notification:
@@ -107,7 +109,7 @@ def test_a_bulk_statement_is_rung_for_by_its_caller(context: Flask, enqueued: li
     db.session.execute(insert(Notification), rows)
     db.session.commit()
     assert enqueued == []
-    context.extensions["notifier.outbox"].publish(stored(), bulk=True)
+    services_of(context).outbox.publish(stored(), bulk=True)
     assert enqueued == stored()
 
 
@@ -125,7 +127,8 @@ class Down:
 
 
 def test_a_broker_that_is_down_is_logged_counted_and_swallowed(context: Flask) -> None:
-    outbox = context.extensions["notifier.outbox"] = Outbox(Down())
+    outbox = Outbox(Down())
+    replace_services(context, outbox=outbox)
     with structlog.testing.capture_logs() as logs:
         add()
         db.session.commit()
@@ -141,10 +144,10 @@ def test_any_error_of_the_hook_is_swallowed_and_the_session_lives(context: Flask
     def broken(keys: list[int], bulk: bool) -> None:
         raise TypeError("a bug")
 
-    context.extensions["notifier.outbox"] = Outbox(broken)
+    replace_services(context, outbox=Outbox(broken))
     add(1)
     db.session.commit()
-    context.extensions["notifier.outbox"] = Outbox(Down())
+    replace_services(context, outbox=Outbox(Down()))
     add(2)
     db.session.commit()
     assert len(stored()) == 2

@@ -14,6 +14,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification, User
 from notifier.observability.totals import roll_up
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
@@ -39,7 +40,7 @@ def pooled_url(database_url: str, pgbouncer: PgBouncerServer) -> str:
 
 def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[..., Flask]) -> None:
     app = make_app(publish=lambda keys, bulk: True, database_url=pooled_url)
-    app.extensions["notifier.sender"].hand_over = hand_over
+    services_of(app).sender.hand_over = hand_over
     with app.app_context():
         campaign = make_campaign(cron=None, created_at=clock.now())
         make_people(PEOPLE, verified_at=clock.now())
@@ -50,7 +51,7 @@ def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[...
 
     def send(keys: Sequence[int]) -> None:
         with app.app_context():
-            app.extensions["notifier.sender"].deliver(keys, bulk=True)
+            services_of(app).sender.deliver(keys, bulk=True)
 
     with ThreadPoolExecutor(12) as threads:
         statuses = threads.map(sign_up, range(SIGN_UPS))
@@ -66,11 +67,11 @@ def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[...
         assert status == "sent"
         assert count >= PEOPLE
         assert db.session.scalar(select(func.count()).select_from(User)) == PEOPLE + SIGN_UPS
-        app.extensions["notifier.tick"].run()
+        services_of(app).tick.run()
         roll_up(db.session, clock.now())
         assert db.session.scalar(select(CampaignRun.state)) == "done"
         db.session.rollback()
-        assert app.extensions["notifier.audit"].of().ok
+        assert services_of(app).audit.of().ok
 
 
 def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:

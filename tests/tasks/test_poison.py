@@ -11,6 +11,7 @@ from flask import Flask
 
 from notifier import clock
 from notifier.observability.queues import Rejected
+from notifier.services import services_of
 from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
 from tests.support.brokers import Broker, RabbitBroker, RedisBroker, entry, task
 from tests.support.browse import Visitor
@@ -28,7 +29,7 @@ pytestmark = [
 
 
 def look(app: Flask) -> Rejected:
-    rejected: Rejected = app.extensions["notifier.queues"]().rejected
+    rejected: Rejected = services_of(app).queues().rejected
     return rejected
 
 
@@ -127,7 +128,7 @@ def test_remote_control_that_is_not_a_message_does_not_end_a_worker(
         for each in ENTRIES.values():
             either_broker.client.publish("/0.celery.pidbox", each)
         an_email_arrives(app_on_either, smtp)
-        assert app_on_either.extensions["celery"].control.ping(timeout=1)
+        assert services_of(app_on_either).celery.control.ping(timeout=1)
 
 
 def test_an_operator_sees_the_newest_and_nothing_of_their_bodies(app_on_either: Flask, either_broker: Broker) -> None:
@@ -178,7 +179,7 @@ def test_a_worker_runs_what_is_right(app_on_either: Flask, either_broker: Broker
                 either_broker.push(CONTROL, message)
             # As Task.retry makes it from the message that a worker runs.
             request = Context(task("").headers, args=[[]], kwargs={}, retries=1, **dict.fromkeys(EMBED))
-            batch = app_on_either.extensions["celery"].tasks[BATCH]
+            batch = services_of(app_on_either).celery.tasks[BATCH]
             batch.signature_from_request(request, countdown=0.1, retries=2).apply_async()
             eventually(lambda: len(ran) == len(right) + 1, "all have run")
     finally:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.extensions import db
 from notifier.models import Campaign, Notification
+from notifier.services import services_of
 from notifier.smtp.transport_config import PRIMARY
 from tests.conftest import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
@@ -60,7 +61,7 @@ def one_worker(live_app: Flask) -> Iterator[Live]:
 @pytest.fixture
 def live(one_worker: Live) -> Iterator[Live]:
     one_worker.forget()
-    one_worker.app.extensions["notifier.sender"].gate._transports = (PRIMARY,)
+    services_of(one_worker.app).sender.gate._transports = (PRIMARY,)
     yield one_worker
     one_worker.transport.close()
 
@@ -185,8 +186,8 @@ def test_a_campaign_goes_on_where_it_is_welcome_and_the_rest_follows(live: Live)
 
 def test_through_two_transports_the_second_carries_what_is_refused_by_the_first(live: Live) -> None:
     everybody = people(120)
-    second: Any = live.app.extensions["notifier.transports"].transport("second")
-    live.app.extensions["notifier.sender"].gate._transports = (PRIMARY, "second")
+    second: Any = services_of(live.app).transports.transport("second")
+    services_of(live.app).sender.gate._transports = (PRIMARY, "second")
     with refusing(lambda: True) as server, SmtpServer() as other:
         live.speak_with(server)
         live.speak_with(other, transport=second)
@@ -213,7 +214,7 @@ def test_content_that_is_refused_at_rcpt_pauses_the_campaign(
             make_people(80)
             told: list[int] = []
             expand(start_run(make_campaign()), told)
-            app.extensions["notifier.sender"].deliver(told, bulk=True)
+            services_of(app).sender.deliver(told, bulk=True)
             db.session.rollback()
             (campaign,) = db.session.scalars(select(Campaign))
             assert campaign.state == "paused"

@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock, ledger
-from notifier.delivery.pump import Pump
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification
+from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, EXPANSION, TRANSACTIONAL
 from tests.conftest import make_user
@@ -38,14 +38,14 @@ def start(app: Flask, count: int, **values: object) -> int:
         make_people(count)
         campaign = make_campaign(name, next_run_at=None, **values)
         run_id = start_run(campaign, clock.now().replace(microsecond=0))
-        app.extensions["notifier.expansion"].run(run_id)
+        services_of(app).expansion.run(run_id)
         return campaign.id
 
 
 @contextmanager
 def pumping(*apps: Flask, bulk: Sequence[bool] = (True,)) -> Iterator[None]:
     """A pump for each of these applications, as two sending processes have them."""
-    pumps: list[Pump] = [app.extensions["notifier.make_pump"](bulk) for app in apps]
+    pumps = [pump for app in apps if (pump := services_of(app).make_pump(bulk)) is not None]
     for pump in pumps:
         pump.start()
     try:
@@ -207,21 +207,17 @@ def test_a_paused_run_waits_and_goes_on(live_app: Flask, smtp: SmtpServer) -> No
 
 
 @sqlite
-def test_nothing_is_sent_from_a_restored_database(live_app: Flask, smtp: SmtpServer) -> None:
+def test_nothing_is_sent_from_a_restored_database(
+    live_app: Flask, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pump asks what the tasks ask: whatever it sent would go out a second time."""
-
-    class Held:
-        held = True
-
-        def is_held(self) -> bool:
-            return self.held
-
-    hold = live_app.extensions["notifier.hold"] = Held()
+    held = True
+    monkeypatch.setattr(services_of(live_app).hold, "is_held", lambda: held)
     start(live_app, 3, rate=100)
     with pumping(live_app):
         time.sleep(0.8)
         assert (len(smtp.accepted), set(statuses(live_app))) == (0, {"pending"})
-        hold.held = False
+        held = False
         eventually(lambda: set(statuses(live_app)) == {"sent"}, "all are sent once it is adopted")
 
 

@@ -15,6 +15,7 @@ from notifier import clock
 from notifier.cli.main import build
 from notifier.observability.healthcheck import Finding
 from notifier.observability.queues import BrokerAway
+from notifier.services import services_of
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
 from notifier.tasks.peek import peek
@@ -32,7 +33,7 @@ pytestmark = [
 
 
 def finding(app: Flask, name: str) -> Finding:
-    found: dict[str, Finding] = {each.name: each for each in app.extensions["notifier.probes"]()}
+    found: dict[str, Finding] = {each.name: each for each in services_of(app).probes()}
     return found[name]
 
 
@@ -108,7 +109,7 @@ def test_junk_among_the_records_hides_no_record(app_on_either: Flask, either_bro
 
 
 def test_a_look_takes_nothing_out(app_on_either: Flask, either_broker: Broker) -> None:
-    celery = app_on_either.extensions["celery"]
+    celery = services_of(app_on_either).celery
     with app_on_either.app_context():
         publisher = Publisher(celery)
         publisher([11, 12], False)
@@ -124,7 +125,7 @@ def test_a_look_takes_nothing_out(app_on_either: Flask, either_broker: Broker) -
 def test_a_broker_that_is_away_is_said_in_words(url: str, make_app: Callable[..., Flask]) -> None:
     app = make_app(celery_broker_url=url)
     with pytest.raises(BrokerAway, match="The broker does not answer"):
-        peek(app.extensions["celery"])
+        peek(services_of(app).celery)
     for name in ("broker", "workers", "queues", "rejected messages"):
         assert not finding(app, name).ok
 
@@ -141,7 +142,7 @@ def test_a_worker_that_starts_names_what_it_and_nobody_reads(
     surroundings = {
         "NOTIFIER_ENV": "development",
         "NOTIFIER_DATA_DIR": str(tmp_path),
-        "SECRET_KEYS": app_on_either.extensions["notifier.settings"].secret_keys[0],
+        "SECRET_KEYS": services_of(app_on_either).settings.secret_keys[0],
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": either_broker.url,
     }

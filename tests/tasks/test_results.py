@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from notifier.extensions import db
 from notifier.models import TaskResult
 from notifier.observability.queues import BrokerAway
+from notifier.services import services_of
 from notifier.tasks import results
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.tasks.peek import peek
@@ -23,13 +24,13 @@ from tests.support.servers import ValkeyServer
 
 @pytest.fixture
 def eager(app: Flask) -> Flask:
-    app.extensions["celery"].conf.task_always_eager = True
+    services_of(app).celery.conf.task_always_eager = True
     return app
 
 
 def run(app: Flask, name: str, *arguments: Any) -> None:
     with app.app_context():
-        app.extensions["celery"].tasks[f"notifier.{name}"].apply(arguments)
+        services_of(app).celery.tasks[f"notifier.{name}"].apply(arguments)
 
 
 def rows(app: Flask) -> list[TaskResult]:
@@ -52,7 +53,7 @@ def test_a_task_that_fails_leaves_the_type_and_not_the_words(eager: Flask, monke
     def broken() -> None:
         raise RuntimeError("ada@example.com")
 
-    monkeypatch.setattr(eager.extensions["notifier.sweep"], "run", broken)
+    monkeypatch.setattr(services_of(eager).sweep, "run", broken)
     run(eager, "sweep")
     (row,) = rows(eager)
     assert (row.state, row.error, row.result) == ("FAILURE", "RuntimeError", None)
@@ -71,14 +72,14 @@ def test_a_table_that_is_away_neither_stops_nor_fails_a_task(eager: Flask, monke
 
     monkeypatch.setattr(results, "_transaction", away)
     with eager.app_context(), capture_logs() as said:
-        assert eager.extensions["celery"].tasks["notifier.sweep"].apply().state == "SUCCESS"
+        assert services_of(eager).celery.tasks["notifier.sweep"].apply().state == "SUCCESS"
     assert "task_results.not_written" in [line["event"] for line in said]
     assert "INSERT" not in str(said)
 
 
 def test_the_states_of_a_task_on_its_way(app: Flask) -> None:
     with app.app_context():
-        task = app.extensions["celery"].tasks["notifier.purge"]
+        task = services_of(app).celery.tasks["notifier.purge"]
         results.queued("notifier.purge", headers={"id": "abc"})
         results.queued("notifier.purge", headers={"id": "abc", "retries": 1})
         results.queued("notifier.deliver_batch", headers={"id": "other"})
@@ -101,7 +102,7 @@ def test_a_look_at_the_broker_takes_nothing_out(make_app: Callable[..., Flask], 
     with Redis.from_url(valkey.url) as client:
         client.delete(TRANSACTIONAL, BULK, CONTROL)
     with app.app_context():
-        celery = app.extensions["celery"]
+        celery = services_of(app).celery
         publisher = Publisher(celery)
         publisher([11, 12], False)
         publisher(list(range(1, 8)), True)
@@ -126,4 +127,4 @@ def test_a_look_at_the_broker_takes_nothing_out(make_app: Callable[..., Flask], 
 def test_a_broker_that_is_away_is_said_in_words(make_app: Callable[..., Flask]) -> None:
     app = make_app(redis_url="redis://127.0.0.1:1/0")
     with app.app_context(), pytest.raises(BrokerAway, match="The broker does not answer"):
-        peek(app.extensions["celery"])
+        peek(services_of(app).celery)

@@ -31,6 +31,7 @@ from notifier.delivery.throttle.pace import Pace
 from notifier.extensions import db
 from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence
+from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.certificates import certificates
@@ -520,7 +521,7 @@ def test_a_hold_that_ends_while_a_row_is_put_off_does_not_keep_that_row(
     with SmtpServer({"mail": ["530 5.7.0 Authentication required"]}) as server:
         live.speak_with(server)
         live.deliver(live.owe(ADA))
-        gate = live.app.extensions["notifier.sender"].gate
+        gate = services_of(live.app).sender.gate
         look, ended = gate._breaker.ask, threading.Event()
 
         def look_and_be_slow(name: str, now: datetime) -> Any:
@@ -546,7 +547,7 @@ def test_a_hold_that_ends_while_a_row_is_put_off_does_not_keep_that_row(
 def test_a_try_that_ends_before_the_sweep_has_noted_its_ringing_keeps_its_next_moment(
     live: Live, monkeypatch: pytest.MonkeyPatch, bulk: bool
 ) -> None:
-    sweep = live.app.extensions["notifier.sweep"]
+    sweep = services_of(live.app).sweep
     ring = sweep._publish
 
     def ring_and_be_slow(keys: list[int], *, bulk: bool) -> bool:

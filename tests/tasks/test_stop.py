@@ -14,6 +14,7 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.extensions import db
 from notifier.models import Notification
+from notifier.services import services_of
 from tests.conftest import make_owed
 from tests.support.smtp_server import Session, SmtpServer
 from tests.support.worker_process import WorkerProcess
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True
 @pytest.fixture
 def app(live_app: Flask, make_app: Callable[..., Flask], tmp_path: Path) -> Flask:
     """With a journal of its own."""
-    own = live_app.extensions["notifier.settings"]
+    own = services_of(live_app).settings
     same = {name: getattr(own, name) for name in ("redis_url", "mail_server", "mail_port", "sweep_grace")}
     return make_app(notifier_data_dir=tmp_path, mail_suppress_send=False, **same)
 
@@ -50,7 +51,7 @@ def test_it_finishes_what_is_on_the_wire_and_gives_the_rest_back(
     with app.app_context():
         keys = [make_owed(number, bulk=True, on_unknown="never") for number in range(EMAILS)]
     with WorkerProcess(app, tmp_path, pool=pool, MAIL_CONNECTIONS=str(CONNECTIONS), STOP_GRACE="12") as worker:
-        app.extensions["notifier.outbox"].publish(keys, bulk=True)
+        services_of(app).outbox.publish(keys, bulk=True)
         eventually(lambda: len(smtp.accepted) > 2 * CONNECTIONS, "emails go out")
         asked = time.monotonic()
         if whom == "group":
@@ -78,7 +79,7 @@ def test_a_server_that_never_answers_does_not_keep_it(app: Flask, smtp: SmtpServ
     with app.app_context():
         (key,) = (make_owed(1, bulk=True, on_unknown="never"),)
     with WorkerProcess(app, tmp_path, STOP_GRACE="5") as worker:
-        app.extensions["notifier.outbox"].publish([key], bulk=True)
+        services_of(app).outbox.publish([key], bulk=True)
         eventually(lambda: len(smtp.accepted) == 1, "it goes out")
         asked = time.monotonic()
         os.killpg(worker.process.pid, signal.SIGTERM)

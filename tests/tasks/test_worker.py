@@ -10,6 +10,7 @@ from notifier.accounts.signup import Applicant
 from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import AccountRequest, Notification
+from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import TRANSACTIONAL
 from tests.support.brokers import Broker
@@ -34,12 +35,12 @@ pytestmark = [
 def sign_up_quietly(app: Flask, number: int = 1) -> None:
     """A signup whose bell is lost: committed with the broker out of reach."""
     with app.app_context():
-        working_outbox = app.extensions["notifier.outbox"]._publish
-        app.extensions["notifier.outbox"]._publish = _lost
+        working_outbox = services_of(app).outbox._publish
+        services_of(app).outbox._publish = _lost
         applicant = Applicant(parse_address(f"quiet{number}@example.com"))
-        app.extensions["notifier.accounts"].register(db.session(), applicant)
+        services_of(app).accounts.register(db.session(), applicant)
         db.session.commit()
-        app.extensions["notifier.outbox"]._publish = working_outbox
+        services_of(app).outbox._publish = working_outbox
 
 
 def handle_requests_of(app: Flask) -> None:
@@ -47,7 +48,7 @@ def handle_requests_of(app: Flask) -> None:
     with app.app_context():
         for key in db.session.scalars(select(AccountRequest.id)).all():
             db.session.rollback()
-            app.extensions["notifier.account_requests"].handle(key)
+            services_of(app).account_requests.handle(key)
 
 
 def _lost(keys: object, bulk: bool) -> None:
@@ -67,7 +68,7 @@ def test_a_burst_of_signups_does_not_queue_up(app_on_either: Flask, smtp: SmtpSe
     with app_on_either.app_context():
         keys = list(db.session.scalars(select(Notification.id)))
     with working(app_on_either):
-        app_on_either.extensions["notifier.outbox"].publish(keys)
+        services_of(app_on_either).outbox.publish(keys)
         eventually(lambda: set(statuses(app_on_either)) == {"sent"}, "60 mails are sent")
     assert len(smtp.accepted) == 60
 
@@ -104,7 +105,7 @@ def test_mail_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask,
 
 
 def test_a_sign_up_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask, smtp: SmtpServer) -> None:
-    outbox = app_on_either.extensions["notifier.request_outbox"]
+    outbox = services_of(app_on_either).request_outbox
     publish, outbox._publish = outbox._publish, _lost
     Visitor(app_on_either).sign_up("ada@example.com")
     outbox._publish = publish

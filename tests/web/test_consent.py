@@ -19,6 +19,7 @@ from notifier.consent.preferences import REFUSABLE
 from notifier.extensions import db
 from notifier.models import Consent, User
 from notifier.security.links import Links
+from notifier.services import services_of
 from tests.conftest import NOON, make_settings, make_user
 from tests.support.browse import Visitor
 
@@ -46,8 +47,7 @@ def user(app: Flask) -> int:
 
 
 def links(app: Flask) -> Links:
-    wired: Links = app.extensions["notifier.links"]
-    return wired
+    return services_of(app).links
 
 
 def unsubscribe_path(app: Flask, user: int, category: str = "news", *, issued_at: datetime = NOON, **who: Any) -> str:

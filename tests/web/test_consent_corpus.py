@@ -25,6 +25,7 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Campaign, CampaignRun, Consent, Notification, RunState, Suppression, SuppressionReason, User
 from notifier.security.links import Links
 from notifier.security.tokens import Signer
+from notifier.services import services_of
 from tests.conftest import PAGES, make_settings
 from tests.support.inline import handle_requests
 from tests.support.smtp_server import SmtpServer
@@ -63,7 +64,7 @@ class World:
 
     def __init__(self, app: Flask, site: str, mails: SmtpServer) -> None:
         self.app, self.site, self.mails = app, site, mails
-        self.links: Links = app.extensions["notifier.links"]
+        self.links = services_of(app).links
         self._numbers = count(1)
         self.user = 0
 
@@ -132,7 +133,7 @@ class World:
         """Try to send it; what became of the row. Says `sent` only where the mail server has it."""
         before = len(self.mails.accepted)
         with self.app.app_context():
-            self.app.extensions["notifier.sender"].deliver([pk])
+            services_of(self.app).sender.deliver([pk])
             status = db.session.get_one(Notification, pk, populate_existing=True).status
         assert (len(self.mails.accepted) - before) == (status == "sent")
         return status
@@ -140,7 +141,7 @@ class World:
     def resend(self) -> str:
         """Ask for the verification mail, and send it."""
         with self.app.app_context():
-            self.app.extensions["notifier.accounts"].resend(db.session(), parse_address("ada@example.com"))
+            services_of(self.app).accounts.resend(db.session(), parse_address("ada@example.com"))
             db.session.commit()
             newest = select(Notification.id).order_by(Notification.id.desc()).limit(1)
             pk = db.session.scalars(newest).one()
@@ -179,7 +180,7 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path)
         app.jinja_env.bytecode_cache = PAGES
         with serving(app, port):
             yield World(app, settings.public_url, mails)
-        app.extensions["notifier.transport"].close()
+        services_of(app).transports.primary.close()
         with app.app_context():
             db.engine.dispose()
 

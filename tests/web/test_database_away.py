@@ -17,6 +17,7 @@ from notifier.app import create_app
 from notifier.database.outages import is_outage
 from notifier.dev.ports import free_port
 from notifier.extensions import db
+from notifier.services import services_of
 from tests.conftest import PAGES, make_settings
 from tests.support.browse import Visitor
 
@@ -58,7 +59,7 @@ def routes() -> list[tuple[str, Rule]]:
 
 
 def address(app: Flask, rule: Rule) -> str:
-    signer, now = app.extensions["notifier.links"].signer, clock.now()
+    signer, now = services_of(app).links.signer, clock.now()
     tokens = {
         "/verify": signer.issue_verification(1, "ada@example.com", "nonce", now),
         "/u": signer.issue_unsubscribe(1, "ada@example.com", "news", 1, now),

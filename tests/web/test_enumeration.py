@@ -25,6 +25,7 @@ from notifier.extensions import db, limiter
 from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
+from notifier.services import services_of
 from tests.conftest import make_user
 from tests.support.browse import Visitor
 
@@ -61,7 +62,7 @@ def put(app: Flask, state: str) -> None:
     """Bring KNOWN into a state of the corpus."""
     with app.app_context():
         if state == "address inside resend cool-down":
-            app.extensions["notifier.accounts"].register(db.session(), Applicant(parse_address(KNOWN)))
+            services_of(app).accounts.register(db.session(), Applicant(parse_address(KNOWN)))
         else:
             verified, more = STATES[state]
             user = make_user(KNOWN, verified_at=clock.now() if verified else None)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from notifier.extensions import db
 from notifier.security.tokens import Signer
+from notifier.services import services_of
 from tests.support.browse import Visitor
 
 _FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -78,7 +79,7 @@ def test_a_forged_host_leads_nowhere(
     assert len(enqueued) == (1 if answers[-1].status_code == 303 else 0)
     with app.app_context():
         for pk in enqueued:
-            mail = app.extensions["notifier.previews"].of(db.session(), pk)
+            mail = services_of(app).previews.of(db.session(), pk)
             links = _LINK.findall(f"{mail.text} {mail.html}")
             assert len(links) >= 2
             assert [link for link in links if not f"{link}/".startswith(f"{published}/")] == []
@@ -148,7 +149,7 @@ def test_a_fault_of_ours_shows_nothing_of_the_inside(
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(sqlite_app.extensions["notifier.account_requests"], "add", broken)
+    monkeypatch.setattr(services_of(sqlite_app).account_requests, "add", broken)
     answer = visitor.sign_up("ada@example.com")
     assert answer.status_code == 500
     assert b"secret detail" not in answer.data

@@ -14,6 +14,7 @@ from notifier.config.settings import ConfigError, Settings
 from notifier.delivery.staging import Deliver, Staging
 from notifier.extensions import db
 from notifier.models import User
+from notifier.services import services_of
 from tests.conftest import make_settings
 from tests.support.browse import Visitor
 from tests.support.smtp_server import SmtpServer
@@ -60,7 +61,7 @@ def test_a_local_address_gets_its_email(
     assert [visitor.sign_up(address).status_code for address in LOCAL] == [303] * len(LOCAL)
     with app.app_context():
         for key in enqueued:
-            app.extensions["notifier.sender"].deliver([key])
+            services_of(app).sender.deliver([key])
     received = [mail.rcpt_to for mail in smtp.accepted]
     assert received == [(f"{local}@{domain.lower()}",) for local, _, domain in (each.partition("@") for each in LOCAL)]
     with app.app_context():

@@ -19,6 +19,7 @@ from notifier import clock, ledger
 from notifier.app import create_app
 from notifier.extensions import db
 from notifier.models import User
+from notifier.services import services_of
 from tests.conftest import make_settings
 from tests.support.browse import Visitor
 from tests.support.smtp_server import Accepted, SmtpServer
@@ -45,7 +46,7 @@ def app(smtp: SmtpServer, migrated_sqlite: Path, tmp_path_factory: pytest.TempPa
     )
     app = create_app(settings)
     yield app
-    app.extensions["notifier.transport"].close()
+    services_of(app).transports.primary.close()
     with app.app_context():
         db.engine.dispose()
 
@@ -81,7 +82,7 @@ def harmless(mail: Accepted, address: str) -> EmailMessage:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_any_text_as_the_name_of_somebody_who_confirmed(app: Flask, smtp: SmtpServer, case: dict[str, Any]) -> None:
-    app.extensions["celery"].conf.task_always_eager = True
+    services_of(app).celery.conf.task_always_eager = True
     smtp.accepted.clear()
     address, status = sign_up(app, case)
     if status == 400:
@@ -102,7 +103,7 @@ def test_any_text_as_the_name_of_somebody_who_confirmed(app: Flask, smtp: SmtpSe
 @pytest.mark.parametrize("case", NAMES, ids=lambda case: case["id"])
 def test_a_name_reaches_nobody_who_did_not_confirm(app: Flask, smtp: SmtpServer, case: dict[str, Any]) -> None:
     """The names of found.json, in verification and reminder emails: no header and no part of a body has a trace."""
-    app.extensions["celery"].conf.task_always_eager = True
+    services_of(app).celery.conf.task_always_eager = True
     smtp.accepted.clear()
     address, status = sign_up(app, case)
     if case["id"].startswith("display_name_blank"):

@@ -12,8 +12,8 @@ from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Notification, Suppression, SuppressionReason, User
 from notifier.retention import purge
-from notifier.security.links import Links
 from notifier.security.tokens import Signer
+from notifier.services import services_of
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
 
@@ -40,7 +40,7 @@ def signed_up(app: Flask, visitor: Visitor) -> str:
 
 
 def path_of(app: Flask, user: User) -> str:
-    links: Links = app.extensions["notifier.links"]
+    links = services_of(app).links
     url = links.not_me(user_id=user.id, identity_key=user.identity_key, nonce=user.link_nonce, issued_at=NOON)
     return url.removeprefix("http://notifier.test")
 
@@ -173,7 +173,7 @@ def test_while_an_email_is_being_sent_it_asks_for_patience(app: Flask, visitor: 
 def test_links_for_another_purpose_or_account_open_nothing(app: Flask, visitor: Visitor) -> None:
     with app.app_context():
         user = make_user(EMAIL)
-        signer: Signer = app.extensions["notifier.links"].signer
+        signer = services_of(app).links.signer
         about = (user.id, user.identity_key, user.link_nonce, NOON)
         tokens = [
             signer.issue_verification(*about),

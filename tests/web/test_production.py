@@ -11,6 +11,7 @@ from flask import Flask
 from notifier.app import create_app
 from notifier.extensions import db
 from notifier.observability import logs
+from notifier.services import services_of
 from notifier.web import limits
 from tests.conftest import make_settings
 from tests.support.browse import Visitor
@@ -191,7 +192,7 @@ def test_a_process_without_a_broker_leaves_its_mail_to_the_sweep(
 ) -> None:
     monkeypatch.setattr(logs, "configure", lambda: None)
     app = create_app(make_settings(notifier_env="development", database_url=f"sqlite:///{tmp_path / 'x.db'}"))
-    assert not app.extensions["notifier.outbox"].publish([1])
-    assert app.extensions["notifier.outbox"].left_to_sweep == 1
-    findings = {finding.name: finding.ok for finding in app.extensions["notifier.probes"]()}
+    assert not services_of(app).outbox.publish([1])
+    assert services_of(app).outbox.left_to_sweep == 1
+    findings = {finding.name: finding.ok for finding in services_of(app).probes()}
     assert findings["broker"] is False

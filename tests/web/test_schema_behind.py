@@ -7,6 +7,7 @@ from sqlalchemy import text
 from notifier import clock
 from notifier.extensions import db
 from notifier.observability import healthcheck
+from notifier.services import services_of
 from tests.support.browse import Visitor
 
 
@@ -62,7 +63,7 @@ def test_the_code_before_an_upgrade_goes_on_beside_the_new_one(context: Flask) -
 @pytest.mark.parametrize(("version", "ok"), [("0001", False), ("9999", True)])
 def test_the_health_command_knows_the_schema(context: Flask, version: str, ok: bool) -> None:
     set_version(version)
-    found = healthcheck.examine(db.session(), clock.now(), context.extensions["notifier.schema"])
+    found = healthcheck.examine(db.session(), clock.now(), services_of(context).schema)
     (schema,) = [each for each in found if each.name == "schema"]
     assert schema.ok is ok
     assert version in schema.detail

@@ -15,6 +15,7 @@ from notifier.extensions import db
 from notifier.models import Notification, SignupEmail, User
 from tests.conftest import NOON, make_user
 from tests.support.browse import Visitor
+from tests.support.services import replace_services
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -143,7 +144,7 @@ def test_while_first_emails_are_slowed_a_challenge_is_asked_for_unknown_domains(
         asked.append(request.form["email"])
         return None if request.form.get("answer") == "42" else ("How much is 6 * 7?", 403)
 
-    app.extensions["notifier.challenge"] = challenge
+    replace_services(app, challenge=challenge)
     visitor = Visitor(app)
     assert visitor.sign_up("ada@example.com").status_code == 303
     assert asked == []

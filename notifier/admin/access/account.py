@@ -9,13 +9,13 @@ from werkzeug.exceptions import Forbidden
 
 from notifier import clock
 from notifier.admin.access import limits
-from notifier.admin.access.sign_in import sealer
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, show
 from notifier.extensions import db
 from notifier.models import Operator, OperatorSession, Role
 from notifier.operators import OperatorError, audit_log, roster, second_factor, sessions
 from notifier.security.sealing import SealError
+from notifier.services import services
 
 #: A new secret between its QR code and the first right code, sealed.
 _NEW_SECRET = "new_secret"
@@ -83,7 +83,7 @@ class Account(Page):
             return self._setup(WRONG_PASSWORD, 400)
         codes = second_factor.enable(
             db.session(), operator, secret, arguments.typed("code", 20)[0],
-            sealer=sealer(), by=login.actor(), now=clock.now(),
+            sealer=services().sealer, by=login.actor(), now=clock.now(),
         )  # fmt: skip
         if codes is None:
             return self._setup("Wrong code. Check that your phone's clock is correct.", 400)
@@ -160,10 +160,10 @@ def _me() -> Operator:
 def _new_secret(*, make: bool) -> str | None:
     """The secret of the QR code that this browser was shown; a new one where there is none and `make` says so."""
     try:
-        return sealer().open(session[_NEW_SECRET])
+        return services().sealer.open(session[_NEW_SECRET])
     except (KeyError, SealError):
         if not make or request.method not in {"GET", "HEAD"}:
             return None
     secret = second_factor.new_secret()
-    session[_NEW_SECRET] = sealer().seal(secret)
+    session[_NEW_SECRET] = services().sealer.seal(secret)
     return secret

@@ -1,10 +1,9 @@
 """The way in and the way out. What is wrong is never said more precisely than it must be."""
 
 from datetime import timedelta
-from typing import cast
 
 import structlog
-from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -17,7 +16,7 @@ from notifier.models import Operator
 from notifier.operators import audit_log, roster, second_factor
 from notifier.operators.audit_log import Actor
 from notifier.security import clients
-from notifier.security.sealing import Sealer
+from notifier.services import services
 
 log = structlog.get_logger(__name__)
 
@@ -28,11 +27,6 @@ HALF_WAY_LIFE = timedelta(minutes=5)
 
 WRONG = "Wrong email or password."
 WRONG_CODE = "Wrong code, or it was already used. Wait for the next one."
-
-
-def sealer() -> Sealer:
-    """Opens the secrets of second factors."""
-    return cast("Sealer", current_app.extensions["notifier.sealer"])
 
 
 @sign_in.get("/sign-in")
@@ -81,7 +75,7 @@ def check_code() -> ResponseReturnValue:
         return redirect(url_for("sign_in.form"), 303)
     operator, target = half
     typed, now, current = arguments.typed("code", 100)[0], clock.now(), db.session()
-    if second_factor.accept_code(current, operator, typed, sealer=sealer(), now=now):
+    if second_factor.accept_code(current, operator, typed, sealer=services().sealer, now=now):
         return _welcome(operator, "password and code", returning.local(target))
     if second_factor.accept_recovery_code(current, operator, typed, now=now):
         left = second_factor.recovery_codes_left(current, operator)

@@ -1,11 +1,10 @@
 """Making and editing campaigns: one form, with a preview of what it means."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from werkzeug.exceptions import NotFound
@@ -22,14 +21,14 @@ from notifier.audience import AudienceError, occasion_of
 from notifier.campaigns import content_versions, editing, merging
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.merging import Conflict
-from notifier.config.settings import Settings
 from notifier.content import Content
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.kind import Category, EmailKind
+from notifier.emails.kind import Category
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignState, Role, User
 from notifier.operators import audit_log
 from notifier.scheduling import periods
+from notifier.services import services
 
 #: Up to so many accounts a page counts at once; beyond, it fetches the count when it is shown.
 QUICK = 20_000
@@ -71,7 +70,9 @@ class Editing(Page):
         paused = None if request.form.get("start") == "active" else "it is new"
         state = CampaignState.active if paused is None else CampaignState.paused
         try:
-            made = editing.create(session, form.values, _kinds(), now=clock.now(), state=state, paused_reason=paused)
+            made = editing.create(
+                session, form.values, services().kinds, now=clock.now(), state=state, paused_reason=paused
+            )
         except Invalid as error:
             return self._refused(form, error)
         audit_log.record(
@@ -102,7 +103,9 @@ class Editing(Page):
             return self._page(form, reach=True, saving=request.form.get("do") != "show")
         before, version = editing.written(campaign), _version()
         try:
-            changed = editing.edit(session, campaign.name, form.values, _kinds(), version=version, now=clock.now())
+            changed = editing.edit(
+                session, campaign.name, form.values, services().kinds, version=version, now=clock.now()
+            )
         except Invalid as error:
             return self._refused(form, error)
         except Changed:
@@ -137,7 +140,7 @@ class Editing(Page):
         """The form. `reach`: count people whatever it takes; `saving`: it was to be stored, so tell what is wrong."""
         campaign = form.campaign
         few = (db.session.scalar(select(func.max(User.id))) or 0) <= QUICK
-        settings: Settings = current_app.extensions["notifier.settings"]
+        settings = services().settings
         version = campaign.version if campaign is not None else 0
         page: str = self.render(
             "admin/campaign_form.html",
@@ -174,7 +177,7 @@ class Editing(Page):
         session = db.session()
         session.rollback()
         campaign: Campaign = get(Campaign, pk)
-        conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), _kinds())
+        conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), services().kinds)
         merged = Form(form.kind, campaign_form.shown(conflict.merged, form.kind), campaign, values=conflict.merged)
         return self._page(merged, conflict=conflict)
 
@@ -192,7 +195,7 @@ def _draft(form: Form) -> Campaign | None:
     values = form.values or (editing.written(campaign) if campaign is not None else _values(form))
     values = {**values, "name": campaign.name if campaign is not None else "draft"}
     try:
-        return editing.draft(values, _kinds(), now=clock.now(), like=campaign)
+        return editing.draft(values, services().kinds, now=clock.now(), like=campaign)
     except Invalid:
         return None
 
@@ -202,7 +205,7 @@ def _schedule(form: Form) -> Preview:
     now = clock.now()
     typed = schedule_preview.of_fields(form.fields, now, form.campaign)
     meant = None if typed.wrong else _draft(form)
-    return typed if meant is None else schedule_preview.of_campaign(meant, now, _kinds())
+    return typed if meant is None else schedule_preview.of_campaign(meant, now, services().kinds)
 
 
 def _reach(form: Form) -> Reach | None:
@@ -210,10 +213,10 @@ def _reach(form: Form) -> Reach | None:
     now, meant = clock.now(), _draft(form)
     if meant is None:
         return None
-    upcoming = schedule_preview.of_campaign(meant, now, _kinds()).runs
+    upcoming = schedule_preview.of_campaign(meant, now, services().kinds).runs
     slot = upcoming[0].slot if upcoming else now
     try:
-        counts = audience.counts(db.session(), occasion_of(meant, slot, _kinds()), now=now)
+        counts = audience.counts(db.session(), occasion_of(meant, slot, services().kinds), now=now)
     except AudienceError:
         return None
     left_out = sorted(
@@ -227,17 +230,18 @@ def _content(form: Form) -> tuple[Content, int] | None:
     if form.campaign is None or not form.kept:
         return None
     row = content_versions.current(db.session(), form.campaign)
-    return content_versions.now_said(db.session(), form.campaign, _kinds()), row.number if row is not None else 0
+    said = content_versions.now_said(db.session(), form.campaign, services().kinds)
+    return said, row.number if row is not None else 0
 
 
 def _values(form: Form) -> dict[str, Any]:
-    return campaign_form.read(form.fields, form.kind, _kinds(), now=clock.now()).values
+    return campaign_form.read(form.fields, form.kind, services().kinds, now=clock.now()).values
 
 
 def _typed(campaign: Campaign | None) -> Form:
     fields = _fields()
     kind = _kind(campaign.kind if campaign is not None else fields.one("kind"))
-    return campaign_form.read(fields, kind, _kinds(), now=clock.now(), campaign=campaign)
+    return campaign_form.read(fields, kind, services().kinds, now=clock.now(), campaign=campaign)
 
 
 def _fields() -> Fields:
@@ -255,17 +259,13 @@ def _version() -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
 
 
-def _kinds() -> Mapping[str, EmailKind]:
-    return cast("Mapping[str, EmailKind]", current_app.extensions["notifier.kinds"])
-
-
 def _campaign_kinds() -> list[CampaignKind]:
-    found = [kind for kind in _kinds().values() if isinstance(kind, CampaignKind)]
+    found = [kind for kind in services().kinds.values() if isinstance(kind, CampaignKind)]
     return sorted(found, key=lambda kind: kind.name)
 
 
 def _kind(name: str) -> CampaignKind:
-    kind = _kinds().get(name)
+    kind = services().kinds.get(name)
     if not isinstance(kind, CampaignKind):
         raise NotFound
     return kind

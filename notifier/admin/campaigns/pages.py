@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,14 +13,11 @@ from notifier import audience, clock, ledger
 from notifier.admin.campaigns import schedule_preview
 from notifier.admin.campaigns.edit import Editing
 from notifier.admin.campaigns.running import Running
-from notifier.admin.content.pages import mover
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.charts import Line, sparkline
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import act, get, show
-from notifier.audience import Kinds
 from notifier.campaigns import control
-from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import held
 from notifier.campaigns.overview import details, in_words
@@ -29,6 +26,7 @@ from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, Role
 from notifier.operators import audit_log
+from notifier.services import services
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +89,9 @@ class Campaigns(Editing, Running):
             campaign=found,
             accounts=accounts,
             warning=warning,
-            rate_note=RATE_IGNORED if found.rate and current_app.extensions["notifier.limits"] is None else "",
-            preview=schedule_preview.of_campaign(found, now, _kinds()),
-            runs=details(db.session(), found, _kinds())["runs"],
+            rate_note=RATE_IGNORED if found.rate and services().limits is None else "",
+            preview=schedule_preview.of_campaign(found, now, services().kinds),
+            runs=details(db.session(), found, services().kinds)["runs"],
             row=rows(db.session(), [found])[0],
             now=now,
         )
@@ -110,7 +108,7 @@ class Campaigns(Editing, Running):
         """Whether what waits says the newest content from now on."""
         found: Campaign = get(Campaign, pk)
         try:
-            holdings = held(db.session(), found, current_app.extensions["notifier.kinds"])
+            holdings = held(db.session(), found, services().kinds)
         except CampaignError as error:
             flash(str(error), "warning")
             return redirect(url_for(".campaign", pk=pk))
@@ -136,7 +134,7 @@ class Campaigns(Editing, Running):
             if behind:
                 by = login.actor()
                 db.session.rollback()
-                mover().move(behind, by=by)
+                services().moving.move(behind, by=by)
         return self._switch(pk, "resumed", "")
 
     def _switch(self, pk: int, what: str, reason: str) -> ResponseReturnValue:
@@ -155,7 +153,7 @@ class Campaigns(Editing, Running):
         title = found.title
         session.commit()
         if not reason:
-            follow().resumed(runs)
+            services().follow.resumed(runs)
         flash(
             f"{title} is paused. Nothing is sent until you resume it." if reason else f"{title} resumed.",
             "success",
@@ -179,7 +177,7 @@ class Campaigns(Editing, Running):
             session, by, "campaign.archived", object_type="campaign", object_id=pk, before=before, after=_state(found)
         )
         session.commit()
-        follow().cancelled(runs)
+        services().follow.cancelled(runs)
         flash("Campaign archived. Its runs and emails stay in the ledger.", "success")
         return redirect(url_for(".index"), 303)
 
@@ -187,25 +185,16 @@ class Campaigns(Editing, Running):
 def _behind(campaign: Campaign) -> tuple[int, ...]:
     """Its open runs, where something of them says another content than the one that counts."""
     try:
-        found = held(db.session(), campaign, current_app.extensions["notifier.kinds"])
+        found = held(db.session(), campaign, services().kinds)
     except CampaignError:
         return ()
     return found.runs if found.is_behind else ()
 
 
-def follow() -> Follow:
-    """What comes after the commit."""
-    return cast("Follow", current_app.extensions["notifier.follow"])
-
-
-def _kinds() -> Kinds:
-    return cast("Kinds", current_app.extensions["notifier.kinds"])
-
-
 def _accounts(campaign: Campaign) -> tuple[str, str]:
     """Return which accounts it goes to, and the warning about it; nothing if its row cannot be read."""
     try:
-        occasion = audience.occasion_of(campaign, clock.now(), _kinds())
+        occasion = audience.occasion_of(campaign, clock.now(), services().kinds)
     except audience.AudienceError:
         return "cannot be read", ""
     return audience.ACCOUNTS[occasion.reaches], audience.warning_of(occasion.kind_of, occasion.audience)

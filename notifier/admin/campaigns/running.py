@@ -3,26 +3,24 @@
 from datetime import datetime, timedelta
 from typing import cast
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from notifier import clock
 from notifier.admin.kit import arguments, login, traces
 from notifier.admin.kit.page import Page, act, get, show
-from notifier.audience import Kinds
 from notifier.campaigns import control
-from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.lookup import Which, moment_of
 from notifier.campaigns.slots import schedule_of
-from notifier.explain.plan import Planner
 from notifier.explain.plan_token import PlanChanged, Token, check
 from notifier.explain.plan_values import HAS, Plan
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Role
 from notifier.operators import audit_log
 from notifier.scheduling import local_time
+from notifier.services import services
 
 #: Above so many mails the number has to be typed.
 TYPED_ABOVE = 100
@@ -57,7 +55,7 @@ class Running(Page):
             token = Token.read(arguments.field("plan", 60))
             # It opens a transaction of its own, which cannot write.
             db.session.rollback()
-            fresh = _planner().plan(name, which, details=False)
+            fresh = services().planner.plan(name, which, details=False)
             _check(token, fresh, slot)
         except CampaignError as error:
             db.session.rollback()
@@ -71,7 +69,7 @@ class Running(Page):
         session, by = db.session(), login.actor()
         try:
             found = control.find(session, name)
-            run_id = control.run_now(session, found, _kinds(), slot=slot, at_once=at_once)
+            run_id = control.run_now(session, found, services().kinds, slot=slot, at_once=at_once)
         except CampaignError as error:
             session.rollback()
             if (there := _run_of(pk, slot)) is not None:
@@ -83,14 +81,14 @@ class Running(Page):
             after={"campaign": name, "slot": slot.isoformat(), "planned": token.count},
         )  # fmt: skip
         session.commit()
-        taken = cast("Follow", current_app.extensions["notifier.follow"]).started([run_id])
+        taken = services().follow.started([run_id])
         return _to(run_id, "Run started." if taken else "Run started. It waits for the broker and continues by itself.")
 
     def _ask_when(self, campaign: Campaign) -> ResponseReturnValue:
         hour = why_no_hour = ""
         try:
-            slot = moment_of(campaign, "at-local-hour", clock.now(), _kinds()).slot
-            hour = local_time(schedule_of(campaign, _kinds()), slot)
+            slot = moment_of(campaign, "at-local-hour", clock.now(), services().kinds).slot
+            hour = local_time(schedule_of(campaign, services().kinds), slot)
         except CampaignError as error:
             why_no_hour = str(error)
         missed = _missed(campaign)
@@ -105,7 +103,7 @@ class Running(Page):
         try:
             missed_slot = _missed(campaign)
             db.session.rollback()
-            plan = _planner().plan(name, which)
+            plan = services().planner.plan(name, which)
         except CampaignError as error:
             flash(str(error), "error")
             return redirect(url_for(".edit", pk=pk), 302 if request.method == "GET" else 303)
@@ -136,17 +134,9 @@ def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
         raise PlanChanged("No one would get it any more.")
 
 
-def _planner() -> Planner:
-    return cast("Planner", current_app.extensions["notifier.planner"])
-
-
-def _kinds() -> Kinds:
-    return cast("Kinds", current_app.extensions["notifier.kinds"])
-
-
 def _missed(campaign: Campaign) -> datetime | None:
     """Return the newest slot of its schedule if it has no run. Raise CampaignError for a broken schedule."""
-    missed = moment_of(campaign, "newest", clock.now(), _kinds())
+    missed = moment_of(campaign, "newest", clock.now(), services().kinds)
     return None if missed.at_once or _run_of(campaign.id, missed.slot) else missed.slot
 
 

@@ -1,31 +1,29 @@
 """Runs: what became of each, while it happens and afterwards."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from notifier import clock
 from notifier.admin.campaigns.slot_times import TRIGGERS
-from notifier.admin.content.pages import mover
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import control
 from notifier.campaigns.content_versions import numbers
-from notifier.campaigns.control import Follow
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held
 from notifier.campaigns.progress import progress, words_of
 from notifier.explain.plan_values import RATE_IGNORED
-from notifier.explain.repair import Repair
 from notifier.extensions import db
 from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState, Trigger
 from notifier.observability.failures import failures
 from notifier.operators import audit_log
 from notifier.reasons import ReasonCode
+from notifier.services import services
 
 #: Statuses in the order of the page; others have no place there unless they have mails.
 SHOWN = ("sent", "failed", "bounced", "complained", "suppressed", "skipped", "unknown", "cancelled", "expired")
@@ -124,7 +122,7 @@ class Runs(Page):
         by = login.actor()
         db.session.rollback()
         try:
-            moved = mover().move([pk], by=by)
+            moved = services().moving.move([pk], by=by)
         except CampaignError as error:
             flash(str(error), "warning")
         else:
@@ -141,12 +139,12 @@ class Runs(Page):
         if run.state == RunState.paused and asked == "yes":
             by = login.actor()
             db.session.rollback()
-            mover().move([pk], by=by)
+            services().moving.move([pk], by=by)
 
         def go(run: CampaignRun) -> bool:
             return control.resume_run(db.session(), run)
 
-        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: _follow().resumed([pk]))
+        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: services().follow.resumed([pk]))
 
     @show("/<key:pk>/cancel", Role.editor)
     def ask_cancel(self, pk: int) -> ResponseReturnValue:
@@ -162,7 +160,7 @@ class Runs(Page):
             return control.cancel_run(db.session(), run, reason=f"{login.actor().shown} cancelled it")
 
         words = "Run cancelled. It sends nothing more. A later run can reach people who got nothing."
-        return self._switch(pk, "run.cancelled", end, words, lambda: _follow().cancelled([pk]))
+        return self._switch(pk, "run.cancelled", end, words, lambda: services().follow.cancelled([pk]))
 
     @show("/<key:pk>/repair", Role.editor)
     def ask_repair(self, pk: int) -> ResponseReturnValue:
@@ -170,7 +168,7 @@ class Runs(Page):
         get(CampaignRun, pk)
         db.session.rollback()
         try:
-            damage = _repair().look(pk)
+            damage = services().repair.look(pk)
         except CampaignError as error:
             flash(str(error), "warning")
             return redirect(url_for(".run", pk=pk))
@@ -184,7 +182,8 @@ class Runs(Page):
         by = login.actor()
         db.session.rollback()
         try:
-            done = _repair().mend(_repair().look(pk), by=by)
+            repair = services().repair
+            done = repair.mend(repair.look(pk), by=by)
         except CampaignError as error:
             flash(str(error), "error")
         else:
@@ -218,7 +217,7 @@ class Runs(Page):
 
 
 def _held(campaign: Campaign, run: CampaignRun) -> Held:
-    return held(db.session(), campaign, current_app.extensions["notifier.kinds"], run_id=run.id)
+    return held(db.session(), campaign, services().kinds, run_id=run.id)
 
 
 def _is_behind(run: CampaignRun) -> bool:
@@ -244,9 +243,9 @@ def _content(run: CampaignRun) -> dict[str, Any]:
 def _facts(run: CampaignRun) -> dict[str, Any]:
     session, now = db.session(), clock.now()
     campaign = session.get_one(Campaign, run.campaign_id)
-    words = words_of(campaign, run, current_app.extensions["notifier.kinds"])
-    rates = current_app.extensions["notifier.limits"] is not None
-    far = progress(session, run, now, limit=current_app.extensions["notifier.settings"].mail_rate, rates=rates)
+    words = words_of(campaign, run, services().kinds)
+    rates = services().limits is not None
+    far = progress(session, run, now, limit=services().settings.mail_rate, rates=rates)
     waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
     return {
         "run": run,
@@ -261,11 +260,3 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
         "rate_note": RATE_IGNORED if campaign.rate and not rates else "",
         "now": now,
     }  # fmt: skip
-
-
-def _follow() -> Follow:
-    return cast("Follow", current_app.extensions["notifier.follow"])
-
-
-def _repair() -> Repair:
-    return cast("Repair", current_app.extensions["notifier.repair"])

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flask import current_app
 from markupsafe import Markup, escape
 
 from notifier.admin.kit.moments import also_here, in_zone, until
 from notifier.campaigns.slots import goes_by_clocks, slot_name, when
 from notifier.models import Campaign, Trigger
+from notifier.services import services
 
 #: Why a run exists, for people.
 TRIGGERS = {
@@ -24,9 +24,7 @@ def goes(slot: datetime | None, campaign: Campaign, trigger: str = Trigger.sched
     """When the emails of a slot go, all of it."""
     if slot is None or not goes_by_clocks(campaign, trigger):
         return in_zone(slot, campaign.zone)
-    return Markup('<span class="by-clocks">{}</span>').format(
-        when(campaign, slot, current_app.extensions["notifier.kinds"], trigger)
-    )
+    return Markup('<span class="by-clocks">{}</span>').format(when(campaign, slot, services().kinds, trigger))
 
 
 def slot_of(slot: datetime, campaign: Campaign, trigger: str = Trigger.schedule) -> Markup:

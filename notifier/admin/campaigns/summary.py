@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ from notifier.campaigns.slots import schedule_of
 from notifier.explain.why import why
 from notifier.models import Campaign, CampaignState
 from notifier.scheduling import Firing, Schedule, ScheduleError, local_time
+from notifier.services import services
 
 #: Campaigns that the dashboard and the jobs page show; all are on their own page.
 SHOWN = 25
@@ -111,7 +111,7 @@ def of_jobs(session: Session) -> dict[str, Any]:
 def of_person(session: Session, user_id: int) -> dict[str, Any]:
     """For every campaign that is not archived one answer: got it, will get it, or not, and why."""
     campaigns = {campaign.name: campaign for campaign in _newest(session)}
-    answers = why(session, user_id, current_app.extensions["notifier.kinds"])
+    answers = why(session, user_id, services().kinds)
     return {"answers": [(campaigns[each.campaign], each) for each in answers if each.campaign in campaigns]}
 
 
@@ -136,7 +136,7 @@ def _fired(campaign: Campaign, now: datetime) -> _Fired:
     if campaign.state != CampaignState.active:
         return _Fired(campaign)
     try:
-        schedule = schedule_of(campaign, current_app.extensions["notifier.kinds"])
+        schedule = schedule_of(campaign, services().kinds)
     except ScheduleError:
         return _Fired(campaign)
     return _Fired(campaign, schedule, schedule_preview.week(schedule, now, 7 * 24 * 60))

@@ -1,7 +1,6 @@
 """The mails that the pages of words show and send."""
 
 from dataclasses import replace
-from typing import cast
 
 from flask import current_app
 from sqlalchemy import select
@@ -9,7 +8,6 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.admin.kit import arguments, traces
 from notifier.admin.kit.page import found
-from notifier.audience import Kinds
 from notifier.campaigns import content_versions
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held
@@ -22,26 +20,16 @@ from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.message import Message
 from notifier.models import Campaign, ContentVersion, User
-from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import PreviewError
-
-
-def kinds() -> Kinds:
-    """The registry."""
-    return cast("Kinds", current_app.extensions["notifier.kinds"])
+from notifier.services import services
 
 
 def kind_of(campaign: Campaign) -> CampaignKind:
     """Its kind. A page of words where there is none."""
     try:
-        return content_versions.kind_of(campaign, kinds())
+        return content_versions.kind_of(campaign, services().kinds)
     except CampaignError as error:
         raise arguments.BadArgument(str(error)) from None
-
-
-def drafts() -> Drafts:
-    """What renders and sends them."""
-    return cast("Drafts", current_app.extensions["notifier.drafts"])
 
 
 def counting(campaign: Campaign) -> Content:
@@ -53,14 +41,14 @@ def counting(campaign: Campaign) -> Content:
 def files_of(campaign: Campaign) -> Content:
     """What its mails say while nobody has edited them. A page of words where that cannot be told."""
     try:
-        return content_versions.begin_with(campaign, kinds())
+        return content_versions.begin_with(campaign, services().kinds)
     except CampaignError as error:
         raise arguments.BadArgument(f"{error} Edit the campaign first.") from None
 
 
 def holdings(campaign: Campaign) -> Held:
     """Who holds which version."""
-    return held(db.session(), campaign, kinds())
+    return held(db.session(), campaign, services().kinds)
 
 
 def suggested(campaign: Campaign, content: Content) -> Content:
@@ -84,7 +72,7 @@ def message_of(campaign: Campaign, content: Content, person: str, example: Examp
     """The mail as this person would get it; without one, as this example would."""
     kind, session = kind_of(campaign), db.session()
     if not person:
-        return drafts().example(kind, content, example)
+        return services().drafts.example(kind, content, example)
     try:
         key = parse_address(person, **current_app.config["ADDRESSES"]).identity_key
     except AddressError as error:
@@ -94,5 +82,5 @@ def message_of(campaign: Campaign, content: Content, person: str, example: Examp
         raise PreviewError("No account has this address. Check it for typos.")
     traces.shown("preview", 1, pk=user_id, person=traces.about(key))
     now = clock.now()
-    occasion = occasion_at(campaign, moment_of(campaign, "next", now, kinds()).slot, kinds())
-    return drafts().of(session, kind, as_claimed(session, occasion, user_id, now), content)
+    occasion = occasion_at(campaign, moment_of(campaign, "next", now, services().kinds).slot, services().kinds)
+    return services().drafts.of(session, kind, as_claimed(session, occasion, user_id, now), content)

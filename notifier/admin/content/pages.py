@@ -1,8 +1,8 @@
 """Templates: what the mails of each campaign say, written here, in versions, without a deploy."""
 
-from typing import Any, cast
+from typing import Any
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_limiter import RateLimitExceeded
 from sqlalchemy import select
@@ -16,13 +16,13 @@ from notifier.campaigns import content_versions
 from notifier.campaigns.content_versions import Change
 from notifier.campaigns.errors import CampaignError, Changed
 from notifier.campaigns.held import Holding
-from notifier.campaigns.moving import Moving
 from notifier.content import ContentError
 from notifier.emails.content_variables import EXAMPLES, offered
 from notifier.extensions import db, limiter
 from notifier.models import Campaign, Role
 from notifier.operators import audit_log
 from notifier.rendering.previews import PreviewError
+from notifier.services import services
 from notifier.smtp.outcome import Decision
 
 #: How often an operator may send a test.
@@ -66,12 +66,12 @@ class Templates(Page):
             flash(f"This is the same as version {now_there.number}: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
-            mail.drafts().check(mail.kind_of(campaign), typed.content)
+            services().drafts.check(mail.kind_of(campaign), typed.content)
             row = content_versions.save(
                 session,
                 campaign,
                 typed.content,
-                mail.kinds(),
+                services().kinds,
                 seen=typed.seen,
                 by=by,
                 note=typed.note,
@@ -101,7 +101,7 @@ class Templates(Page):
         if have := holdings.emails(Holding.have):
             parts.append(f"People who already have it: {have:,}.")
         if move and holdings.is_behind:
-            moved = mover().move(holdings.runs, by=login.actor())
+            moved = services().moving.move(holdings.runs, by=login.actor())
             parts.append(f"Waiting emails moved: {moved:,}.")
         elif holdings.to_move:
             parts.append(f"Waiting emails that keep their version: {holdings.to_move:,}.")
@@ -154,7 +154,7 @@ class Templates(Page):
         )
         # No transaction spans SMTP.
         session.commit()
-        outcome = mail.drafts().send(message, by.address)
+        outcome = services().drafts.send(message, by.address)
         campaign = get(Campaign, pk)
         if outcome.decision is not Decision.ACCEPTED:
             said = " ".join(map(str, filter(None, (outcome.code, outcome.text))))
@@ -205,10 +205,10 @@ class Templates(Page):
         rest: dict[str, Any] = {"seen": typed.seen, "by": by, "change": typed.change}
         try:
             if number == "0":
-                content_versions.drop(session, campaign, mail.kinds(), **rest)
+                content_versions.drop(session, campaign, services().kinds, **rest)
             else:
                 note = f"back to version {number}"
-                content_versions.save(session, campaign, content, mail.kinds(), note=note, now=clock.now(), **rest)
+                content_versions.save(session, campaign, content, services().kinds, note=note, now=clock.now(), **rest)
         except (ContentError, CampaignError) as error:
             session.rollback()
             flash(f"{error} Nothing was changed.", "error")
@@ -253,11 +253,6 @@ class Templates(Page):
             views=frame.VIEWS,
         )
         return page, 409 if conflict else 400 if mistake or trouble else 200
-
-
-def mover() -> Moving:
-    """What moves emails that wait to another version."""
-    return cast("Moving", current_app.extensions["notifier.moving"])
 
 
 def _number(name: str, default: int) -> int:

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.admin.kit import login
-from notifier.config.settings import Settings
 from notifier.database.outages import is_outage
 from notifier.database.transaction import writing
 from notifier.extensions import db
@@ -27,6 +26,7 @@ from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import AuditEntry
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
+from notifier.services import services
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ def about(identity_key: str) -> About:
 
 def keys() -> list[str]:
     """Return SECRET_KEYS."""
-    settings: Settings = current_app.extensions["notifier.settings"]
+    settings = services().settings
     return settings.secret_keys
 
 

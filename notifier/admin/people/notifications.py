@@ -1,8 +1,8 @@
 """Notifications: any mail of the ledger, found by exact filters, explained in full."""
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app, flash, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -20,7 +20,8 @@ from notifier.models import Attempt, Campaign, Notification, Role, Status
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
 from notifier.reasons import ReasonCode
-from notifier.rendering.previews import PreviewError, Previews
+from notifier.rendering.previews import PreviewError
+from notifier.services import services
 
 #: What a mail may bring with it, when somebody looks: its own styles and pictures that are in it. No script runs,
 #: no form is sent, nothing is fetched.
@@ -148,7 +149,7 @@ def _trace(row: Notification) -> None:
 
 
 def _preview(pk: int) -> tuple[Any, str]:
-    previews = cast("Previews", current_app.extensions["notifier.previews"])
+    previews = services().previews
     try:
         return previews.of(db.session(), pk), ""
     except PreviewError as error:

@@ -1,12 +1,12 @@
 """Health: everything that sending needs, each asked with a timeout."""
 
-from flask import current_app
 from flask.typing import ResponseReturnValue
 
 from notifier import clock
 from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.observability import healthcheck
+from notifier.services import services
 
 
 class HealthPage(Page):
@@ -19,10 +19,10 @@ class HealthPage(Page):
     @show()
     def index(self) -> ResponseReturnValue:
         """One line for each."""
-        schema, rates = current_app.extensions["notifier.schema"], bool(current_app.extensions["notifier.limits"])
+        schema, rates = services().schema, bool(services().limits)
         findings = [
             *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
-            *current_app.extensions["notifier.probes"](),
+            *services().probes(),
         ]
         page: str = self.render("admin/health.html", findings=findings, well=all(each.ok for each in findings))
         return page

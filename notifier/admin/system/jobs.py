@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import current_app, flash, redirect, url_for
+from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from werkzeug.exceptions import NotFound
@@ -15,6 +15,7 @@ from notifier.extensions import db
 from notifier.models import Heartbeat, Role
 from notifier.observability import healthcheck, heartbeats
 from notifier.operators import audit_log
+from notifier.services import services
 
 #: What they do, in one line.
 WHAT = {
@@ -34,7 +35,7 @@ class Jobs(Page):
     @show()
     def index(self) -> ResponseReturnValue:
         """One line for each."""
-        every: dict[str, float] = current_app.extensions["notifier.schedule"]
+        every = services().schedule
         last = {row.name: row.at for row in db.session.scalars(select(Heartbeat))}
         now = clock.now()
         jobs = []
@@ -61,7 +62,7 @@ class Jobs(Page):
         audit_log.record(db.session(), login.actor(), "job.run", object_type="job", object_id=job)
         db.session.commit()
         try:
-            current_app.extensions["notifier.run_now"](job)
+            services().run_now(job)
         except Exception as error:
             # Whatever the client of whichever broker raises.
             flash(

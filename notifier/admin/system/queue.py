@@ -1,6 +1,6 @@
 """Queue: what waits in the broker, looked at without taking anything out."""
 
-from flask import current_app, render_template
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from notifier import clock
@@ -8,6 +8,7 @@ from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.observability import standing
 from notifier.observability.queues import BrokerAway
+from notifier.services import services
 
 
 class QueuePage(Page):
@@ -32,7 +33,7 @@ class QueuePage(Page):
 def _now() -> dict[str, object]:
     values: dict[str, object] = {"now": standing.now_in(db.session(), clock.now()), "look": None, "trouble": ""}
     try:
-        values["look"] = current_app.extensions["notifier.queues"]()
+        values["look"] = services().queues()
     except BrokerAway as error:
         values["trouble"] = str(error)
     return values

@@ -1,0 +1,123 @@
+"""What every door asks for: the parts of one application, built by `notifier.wiring`.
+
+    services().planner.plan("report")
+
+Each Flask application has its own, in `app.extensions["notifier"]`.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from celery import Celery
+from flask import Flask, current_app
+from werkzeug import Response
+
+from notifier.accounts.not_me import NotMe
+from notifier.accounts.requests import AccountRequests
+from notifier.accounts.signup import Accounts
+from notifier.campaigns.control import Follow
+from notifier.campaigns.expand import Expansion
+from notifier.campaigns.moving import Moving
+from notifier.campaigns.tick import Tick
+from notifier.config.settings import Settings
+from notifier.database.identity import Hold
+from notifier.database.schema import Schema
+from notifier.delivery.deliver import Sender
+from notifier.delivery.pump import Pump
+from notifier.delivery.sweep import Sweep
+from notifier.delivery.throttle.limits import Limits
+from notifier.emails import EmailKind
+from notifier.explain.audit import Audit
+from notifier.explain.plan import Planner
+from notifier.explain.repair import Repair
+from notifier.explain.restore import Reconciliation
+from notifier.observability.healthcheck import Finding
+from notifier.observability.queues import Look
+from notifier.outbox import Outbox
+from notifier.rendering.drafts import Drafts
+from notifier.rendering.previews import Previews
+from notifier.security.links import Links
+from notifier.security.sealing import Sealer
+from notifier.sender_auth import Resolver
+from notifier.smtp.transports import Transports
+
+#: The one key of ours in `app.extensions`.
+KEY: Final = "notifier"
+
+#: Called in the request. Returns None for a person who passed, else the answer, such as a page with a puzzle and the
+#: fields of the form; nothing is stored then.
+Challenge = Callable[[], str | Response | tuple[str, int] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The parts of one application. `dataclasses.replace` makes a copy with other ones."""
+
+    settings: Settings
+    kinds: Mapping[str, EmailKind]
+    links: Links
+    sealer: Sealer
+
+    # --- people
+    accounts: Accounts
+    account_requests: AccountRequests
+    not_me: NotMe
+    #: Asked while first emails are slowed; None: nobody is.
+    challenge: Challenge | None
+
+    # --- sending
+    sender: Sender
+    transports: Transports
+    sweep: Sweep
+    #: None without Redis: nothing counts over all processes.
+    limits: Limits | None
+    #: Makes the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
+    make_pump: Callable[[Collection[bool]], Pump | None]
+    hold: Hold
+
+    # --- content
+    previews: Previews
+    drafts: Drafts
+
+    # --- campaigns
+    tick: Tick
+    expansion: Expansion
+    follow: Follow
+    moving: Moving
+    planner: Planner
+    audit: Audit
+    repair: Repair
+    reconciliation: Reconciliation
+
+    # --- the broker
+    celery: Celery
+    outbox: Outbox
+    request_outbox: Outbox
+    #: Triggers a chore ("sweep") besides its schedule. Raises what the broker's client raises.
+    run_now: Callable[[str], None]
+    #: Raises BrokerAway.
+    queues: Callable[[], Look]
+    #: Name of a chore -> seconds between two runs.
+    schedule: Mapping[str, float]
+
+    # --- looking
+    schema: Schema
+    #: Asks everything outside that sending needs.
+    probes: Callable[[], list[Finding]]
+    #: Asks one process: "beat", or the name of a worker (mail@host).
+    is_alive: Callable[[str], Finding]
+    #: Makes what DNS is asked with.
+    resolver: Callable[[], Resolver]
+
+
+def services() -> Services:
+    """Return the parts of the application whose context is pushed. Raises RuntimeError if none is."""
+    parts: Services = current_app.extensions[KEY]
+    return parts
+
+
+def services_of(app: Flask) -> Services:
+    """Return the parts of `app`."""
+    parts: Services = app.extensions[KEY]
+    return parts

@@ -1,0 +1,84 @@
+"""After a commit, and only then, publish the keys of the notifications and of the forms' requests that it stored.
+
+The hooks watch the sessions; `notifier.outbox` publishes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from flask import g
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction, sessionmaker
+
+from notifier.models import AccountRequest, Notification, Status
+from notifier.services import services
+
+#: What is published together, in this order: (requests of forms, bulk).
+_SORTS: Final = ((True, False), (False, False), (False, True))
+
+_KEPT: Final = "notifier_outbox_kept"
+_COLLECTED: Final = "notifier.outbox.collected"
+_COMMITTED: Final = "notifier.outbox.committed"
+
+
+def watch(sessions: "sessionmaker[Any]") -> None:
+    """Follow every session that `sessions` makes. Calling it again changes nothing.
+
+    The keys go to the outbox of the application in whose context the session commits.
+    """
+    if not event.contains(sessions, "after_flush", _collect):
+        event.listen(sessions, "after_flush", _collect)
+        event.listen(sessions, "after_commit", _confirm)
+        event.listen(sessions, "after_transaction_end", _release)
+
+
+@contextmanager
+def kept() -> Iterator[list[int]]:
+    """Collect the keys of people's own emails that this application context commits, instead of publishing them.
+
+    The caller sends them. If it cannot, the sweep finds them.
+    """
+    keys: list[int] = []
+    setattr(g, _KEPT, keys)
+    try:
+        yield keys
+    finally:
+        delattr(g, _KEPT)
+
+
+def _collect(session: Session, _context: UOWTransaction) -> None:
+    new = [row for row in session.new if _is_due(row)]
+    if new:
+        session.info.setdefault(_COLLECTED, []).extend(new)
+
+
+def _is_due(row: object) -> bool:
+    return isinstance(row, AccountRequest) or (isinstance(row, Notification) and row.status == Status.pending)
+
+
+def _confirm(session: Session) -> None:
+    # It also fires where a savepoint is released: that is not yet a commit.
+    if session.in_nested_transaction() or _COLLECTED not in session.info:
+        return
+    # What a savepoint's rollback or a delete took back is no longer persistent.
+    kept = [state for row in session.info.pop(_COLLECTED) if (state := inspect(row)).persistent]
+    session.info[_COMMITTED] = [
+        (state.identity[0], state.class_ is AccountRequest, bool(state.dict.get("bulk"))) for state in kept
+    ]
+
+
+def _release(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:
+        return
+    session.info.pop(_COLLECTED, None)
+    committed: list[tuple[int, bool, bool]] = session.info.pop(_COMMITTED, [])
+    # Here the connection is back in its pool, and an eager task may use any session.
+    for is_request, is_bulk in _SORTS:
+        keys = [key for key, *sort in committed if sort == [is_request, is_bulk]]
+        kept: list[int] | None = g.get(_KEPT)
+        if kept is not None and not is_request and not is_bulk:
+            kept.extend(keys)
+        elif keys:
+            parts = services()
+            (parts.request_outbox if is_request else parts.outbox).publish(keys, bulk=is_bulk)

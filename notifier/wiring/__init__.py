@@ -1,0 +1,126 @@
+"""The only place where the parts meet: builds `Services` from the settings."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from flask import Flask
+
+from notifier import resources
+from notifier.accounts.not_me import NotMe
+from notifier.accounts.requests import AccountRequests
+from notifier.campaigns.control import Follow
+from notifier.campaigns.expand import Expansion
+from notifier.campaigns.moving import Moving
+from notifier.campaigns.tick import Tick
+from notifier.config.settings import Settings
+from notifier.database.schema import Schema
+from notifier.delivery.mailer import NO_KEY
+from notifier.delivery.sweep import Sweep
+from notifier.delivery.throttle.limits import Limits
+from notifier.emails import EmailKind
+from notifier.explain.audit import Audit
+from notifier.explain.plan import Planner
+from notifier.explain.repair import Repair
+from notifier.explain.restore import Reconciliation
+from notifier.extensions import db
+from notifier.observability import healthcheck
+from notifier.observability.healthcheck import Finding
+from notifier.observability.mail_server_probe import probe_mail_server
+from notifier.outbox import Outbox
+from notifier.rendering.drafts import Drafts
+from notifier.rendering.previews import Previews
+from notifier.security.sealing import Sealer
+from notifier.sender_auth import Resolver
+from notifier.services import Challenge, Services
+from notifier.tasks import alive
+from notifier.tasks.peek import peek
+from notifier.tasks.probe import probes
+from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
+from notifier.wiring.foundation import Foundation, lay_foundation
+from notifier.wiring.sending import build_sending, pump_maker
+
+
+def build_services(
+    app: Flask,
+    settings: Settings,
+    publishing: Publishing,
+    *,
+    kinds: Mapping[str, EmailKind] | None,
+    resolver: Callable[[], Resolver],
+    challenge: Challenge | None,
+) -> Services:
+    """Build the parts of `app`, whose database is bound; `create_app` says what the rest is. Raises ConfigError."""
+    base = lay_foundation(app, settings, kinds)
+    sending = build_sending(base, resolver)
+    broker = build_broker(app, settings, publishing)
+    outbox, limits, sender = broker.emails, sending.limits, sending.sender
+    previews = Previews(base.composer, settings.link_base)
+    audit = Audit(db.session, base.composer.message_id_of)
+    return Services(
+        settings=settings,
+        kinds=base.kinds,
+        links=base.links,
+        sealer=Sealer(settings.secret_keys),
+        accounts=base.accounts,
+        account_requests=AccountRequests(db.session, base.accounts, broker.requests.publish, grace=base.grace),
+        not_me=NotMe(base.signer, settings.secret_keys, days=settings.not_me_days),
+        challenge=challenge,
+        sender=sender,
+        transports=sending.transports,
+        sweep=Sweep(db.session, outbox.publish, sender.journal.folder, base.clock.now, settings.mail_deaths),
+        limits=limits,
+        make_pump=pump_maker(base, sending),
+        hold=base.hold,
+        previews=previews,
+        drafts=Drafts(base.composer, settings.link_base, partial(sending.mail.deliver, key=NO_KEY)),
+        tick=Tick(db.session, broker.runs.publish, base.kinds),
+        expansion=_expansion(base, outbox, limits),
+        follow=Follow(db.session, broker.runs.publish),
+        moving=Moving(db.session, base.kinds),
+        planner=_planner(base, previews, limits),
+        audit=audit,
+        repair=Repair(db.session, outbox.publish, base.kinds, audit),
+        reconciliation=Reconciliation(db.session),
+        celery=broker.celery,
+        outbox=outbox,
+        request_outbox=broker.requests,
+        run_now=broker.publisher.run_now,
+        queues=partial(peek, broker.celery),
+        schedule=broker.schedule,
+        schema=Schema(resources.migrations()),
+        probes=partial(_ask_all, base, broker),
+        is_alive=partial(alive.is_alive, broker.celery, settings),
+        resolver=resolver,
+    )
+
+
+def _expansion(base: Foundation, outbox: Outbox, limits: Limits | None) -> Expansion:
+    return Expansion(
+        db.session,
+        outbox.publish,
+        base.kinds,
+        is_limited=lambda campaign: limits is not None and bool(campaign.rate or limits.rate),
+    )
+
+
+def _planner(base: Foundation, previews: Previews, limits: Limits | None) -> Planner:
+    return Planner(
+        db.session,
+        base.kinds,
+        version_of=base.renderer.version,
+        render=previews.planned,
+        limit=base.settings.mail_rate,
+        rates=limits is not None,
+    )
+
+
+def _ask_all(base: Foundation, broker: Broker) -> list[Finding]:
+    settings = base.settings
+    warn_above = settings.database_clock_warn_above
+    return healthcheck.ask(
+        {
+            "clock": partial(healthcheck.clock_finding, base.clock, warn_above=warn_above),
+            **probes(broker.celery, configured=has_broker(settings), settings=settings),
+            "mail server": partial(probe_mail_server, settings),
+        }
+    )

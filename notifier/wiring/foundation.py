@@ -1,0 +1,98 @@
+"""What most parts are built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from flask import Flask
+
+from notifier.accounts.limits import SignupLimits
+from notifier.accounts.signup import Accounts
+from notifier.config.settings import Settings
+from notifier.database.database_clock import DatabaseClock
+from notifier.database.identity import Hold
+from notifier.emails import EmailKind, registry
+from notifier.extensions import db
+from notifier.rendering.compose import Composer
+from notifier.rendering.render import Renderer
+from notifier.security.links import Links
+from notifier.security.tokens import Signer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """Parts that know no other part, and the settings."""
+
+    app: Flask
+    settings: Settings
+    kinds: Mapping[str, EmailKind]
+    #: How long a new row has before the sweep enqueues it.
+    grace: timedelta
+    signer: Signer
+    links: Links
+    clock: DatabaseClock
+    renderer: Renderer
+    composer: Composer
+    #: None: sign-ups are not limited.
+    signups: SignupLimits | None
+    accounts: Accounts
+    hold: Hold
+
+
+def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None) -> Foundation:
+    """Build it for `app`, whose database is bound. `kinds`: others than those of `notifier.emails`."""
+    kinds = _kinds(settings) if kinds is None else kinds
+    grace = timedelta(seconds=settings.sweep_grace)
+    signer = Signer(settings.secret_keys)
+    signups = _signup_limits(settings)
+    renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
+    return Foundation(
+        app=app,
+        settings=settings,
+        kinds=kinds,
+        grace=grace,
+        signer=signer,
+        links=Links(settings.link_base, signer),
+        clock=_clock(app, settings),
+        renderer=renderer,
+        composer=Composer(settings, renderer, kinds),
+        signups=signups,
+        accounts=Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
+        hold=Hold(db.session),
+    )
+
+
+def _kinds(settings: Settings) -> Mapping[str, EmailKind]:
+    return registry(
+        digest_within=timedelta(seconds=settings.digest_within),
+        digest_gap=timedelta(seconds=settings.digest_gap),
+        report_grace=timedelta(seconds=settings.report_grace),
+    )
+
+
+def _clock(app: Flask, settings: Settings) -> DatabaseClock:
+    with app.app_context():
+        return DatabaseClock(
+            db.engine, max_age=settings.database_clock_max_age, warn_above=settings.database_clock_warn_above
+        )
+
+
+@cache
+def _renderer(templates: Path, auto_reload: bool) -> Renderer:
+    """Compiled templates belong to the process, however many applications it makes."""
+    return Renderer(templates, auto_reload=auto_reload)
+
+
+def _signup_limits(settings: Settings) -> SignupLimits | None:
+    if not settings.ratelimit_enabled:
+        return None
+    return SignupLimits(
+        settings.secret_keys,
+        per_day=settings.signup_emails_per_day,
+        per_hour=settings.signup_emails_per_hour,
+        bounces=settings.first_email_bounces,
+        window=settings.first_email_window,
+        per_minute=settings.first_emails_per_minute,
+    )
