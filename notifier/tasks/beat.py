@@ -7,7 +7,6 @@ from celery import Celery, signals
 from celery.beat import SchedulingError
 
 from notifier.config.settings import Settings
-from notifier.services import services_of
 from notifier.tasks.alive import SignOfLife, beat_sign
 from notifier.tasks.celery_app import CONTROL, RECONNECT, celery_app
 
@@ -92,5 +91,4 @@ def _cause(error: SchedulingError) -> str:
 @signals.beat_init.connect(weak=False)
 def run_all_once(sender: Any, **_: Any) -> None:
     """At the start, trigger everything: beat itself waits a whole interval first, an hour for the purge."""
-    settings = services_of(celery_app.flask_app).settings
-    Recovery(sender.scheduler, beat_sign(settings)).run_all()
+    Recovery(sender.scheduler, beat_sign(celery_app.settings)).run_all()

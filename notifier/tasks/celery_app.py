@@ -13,7 +13,7 @@ from flask import Flask
 from kombu.entity import Exchange, Queue
 
 from notifier.config.settings import Settings
-from notifier.services import services_of
+from notifier.services import Services, services_of
 
 TRANSACTIONAL = "transactional"
 BULK = "bulk"
@@ -59,13 +59,30 @@ class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
 
         What a task was told is only a hint: the sweep finds it again.
         """
-        with self.app.flask_app.app_context():
-            if services_of(self.app.flask_app).hold.is_held():
+        bound: BoundCelery = self.app
+        with bound.flask_app.app_context():
+            if bound.services.hold.is_held():
                 return None
             return super().__call__(*args, **kwargs)
 
 
-celery_app = Celery("notifier", task_cls=AppTask)
+class BoundCelery(Celery):  # type: ignore[misc]  # Celery ships no types
+    """Celery, bound by `configure` to the Flask application whose work it does.
+
+    There is one for each process: tasks register with it when they are imported, and so do handlers of Celery's
+    signals, most of which are not told for which application they are called.
+    """
+
+    flask_app: Flask
+    settings: Settings
+
+    @property
+    def services(self) -> Services:
+        """The parts of that application."""
+        return services_of(self.flask_app)
+
+
+celery_app = BoundCelery("notifier", task_cls=AppTask)
 
 
 def configure(app: Flask, settings: Settings) -> Celery:

@@ -8,33 +8,26 @@ from typing import Any
 
 import structlog
 from celery import signals
-from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.delivery.recovery.replay import replay
 from notifier.extensions import db
-from notifier.services import services_of
 from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)
 
 
-def _app() -> Flask:
-    app: Flask = celery_app.flask_app
-    return app
-
-
 @signals.worker_init.connect(weak=False)
 def refuse_root(**_: Any) -> None:
     """A worker unpickles nothing, but it renders and connects: never as root in production."""
-    if _app().config["NOTIFIER_ENV"] == "production" and os.geteuid() == 0:
+    if celery_app.settings.notifier_env == "production" and os.geteuid() == 0:
         raise SystemExit("the worker refuses to run as root in production: give it a user of its own")
 
 
 @signals.worker_init.connect(weak=False)
 def need_journal(**_: Any) -> None:
     """Without a place for its journal a worker must not send: a kill would leave too much unknown."""
-    folder = services_of(_app()).sender.journal.folder
+    folder = celery_app.services.sender.journal.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,20 +60,19 @@ def keep_out_of_the_way(**_: Any) -> None:
 @signals.worker_ready.connect(weak=False)
 def settle_what_lost_workers_left(**_: Any) -> None:
     """Workers of this host that were killed: their journals tell what they sent."""
-    with _app().app_context():
+    with celery_app.flask_app.app_context():
         _replay()
 
 
 def _replay() -> None:
-    app = _app()
-    settings = services_of(app).settings
-    replay(db.session, services_of(app).sender.journal.folder, alone_from=settings.mail_deaths)
+    folder = celery_app.services.sender.journal.folder
+    replay(db.session, folder, alone_from=celery_app.settings.mail_deaths)
 
 
 @signals.worker_process_init.connect(weak=False)
 def settle_what_a_sibling_left(**_: Any) -> None:
     """A process that was killed is replaced at once: its successor settles what it left, before its leases end."""
-    with _app().app_context():
+    with celery_app.flask_app.app_context():
         try:
             _replay()
         except SQLAlchemyError as error:
@@ -100,4 +92,4 @@ def tell_ready(**_: Any) -> None:
 @signals.worker_shutdown.connect(weak=False)
 def say_goodbye(**_: Any) -> None:
     """Close the kept connections in order."""
-    services_of(_app()).transports.primary.close()
+    celery_app.services.transports.primary.close()

@@ -16,7 +16,7 @@ def configure_logging(loglevel: int | None = None, logfile: str | None = None, *
     Tests keep the handlers of their own.
     """
     level = loglevel or logging.INFO
-    if celery_app.flask_app.config["NOTIFIER_ENV"] == "test":
+    if celery_app.settings.notifier_env == "test":
         logging.getLogger().setLevel(level)
     else:
         logs.configure(level, logfile)

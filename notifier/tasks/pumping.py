@@ -6,7 +6,6 @@ from celery import bootsteps, signals
 
 from notifier import stopping
 from notifier.delivery.pump import Pump
-from notifier.services import services_of
 from notifier.tasks.celery_app import BULK, TRANSACTIONAL, celery_app
 
 #: Seconds that a process which ends waits for emails on the wire.
@@ -27,7 +26,7 @@ class _Running:
 def start() -> None:
     """Start the pump of this process, if a limit may be set and a queue with email is read."""
     sorts = [sort for queue, sort in _SORTS.items() if queue in celery_app.amqp.queues.consume_from]
-    pump: Pump | None = services_of(celery_app.flask_app).make_pump(sorts) if sorts else None
+    pump = celery_app.services.make_pump(sorts) if sorts else None
     if pump is not None:
         pump.start()
     _Running.pump = pump

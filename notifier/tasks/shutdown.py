@@ -16,7 +16,6 @@ from billiard import pool
 from celery import signals
 
 from notifier import stopping
-from notifier.services import services_of
 from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)
@@ -31,10 +30,10 @@ FORCE_AFTER, CUT_SECONDS = 0.9, 1.0
 @signals.worker_shutting_down.connect(weak=False)
 def stop(how: str = "Warm", **_: Any) -> None:
     """The first process was asked to end. Called inside its signal handler."""
-    settings = services_of(celery_app.flask_app).settings
+    grace = celery_app.settings.stop_grace
     if how == "Warm":
-        stopping.ask(settings.stop_grace)
-        _end_by_force_in(settings.stop_grace * FORCE_AFTER)
+        stopping.ask(grace)
+        _end_by_force_in(grace * FORCE_AFTER)
     else:
         stopping.cut()
         _end_by_force_in(CUT_SECONDS)
