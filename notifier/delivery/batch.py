@@ -28,6 +28,7 @@ from notifier.models import Status
 from notifier.observability import logs
 from notifier.reasons import ReasonCode
 from notifier.smtp.envelope import Later
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ class BatchEnds(OSError):
     """Right before its body an email must stay, because its batch ends. An OSError: the transport hangs up on it."""
 
 
-class Batch:
-    """One portion on its way through one transport."""
+class Batch(Observer):
+    """One portion on its way through one transport, which tells it what happens on the wire; it tells the journal.
+
+    Both are told here, in an order: what the batch lets go is in the journal before its first byte goes out.
+    """
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class Batch:
         self._quick = quick
         self._made = made
         self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
-        self.settler = Settler(sender.session, aside)
+        self._settler = Settler(sender.session, aside)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was taken up (monotonic seconds) or BEGUN: it may wait since.
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
@@ -94,15 +98,15 @@ class Batch:
     def run(self) -> Counter[Decision]:
         """The spine."""
         messages = self._composed(self._wanted())
-        for pk, outcome in self._sender.hand_over(messages, self._portion.transport):
+        for pk, outcome in self._sender.hand_over(messages, self._portion.transport, self):
             self._settle(pk, outcome)
         self._page.makes(0)
-        self.settler.flush()
+        self._settler.flush()
         if self._first_bounced:
             self._sender.on_first_bounce()
         self._portion.solitary = self._intake.solitary
-        if self.settler.statuses:
-            log.info("deliver.settled", transport=self._portion.transport, **self.settler.statuses)
+        if self._settler.statuses:
+            log.info("deliver.settled", transport=self._portion.transport, **self._settler.statuses)
         return self._decisions
 
     def _wanted(self) -> Iterator[Owed]:
@@ -118,9 +122,9 @@ class Batch:
                 self._not_made(row, error)
                 continue
             if refusal is not None:
-                self.settler.add(not_sent(row, refusal.to, refusal.code, refusal.reason, due=refusal.due))
+                self._settler.add(not_sent(row, refusal.to, refusal.code, refusal.reason, due=refusal.due))
             elif (stays := self._stays(row)) is not None:
-                self.settler.add(stays)
+                self._settler.add(stays)
             elif owed is not None:
                 yield owed
 
@@ -158,7 +162,7 @@ class Batch:
             owed, taken = each
             row = owed.notification
             if self._pacing is not None and (stays := self._stays(row)) is not None:
-                self.settler.add(stays)
+                self._settler.add(stays)
                 continue
             if self._pacing is not None:
                 self._page.makes(row.id)  # since it was taken up others were
@@ -182,7 +186,7 @@ class Batch:
     def _not_made(self, row: Claimed, error: Exception) -> None:
         with logs.private(row.private):
             log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
-        self.settler.add(compose_failed(row, error, clock.now()))
+        self._settler.add(compose_failed(row, error, clock.now()))
         # Only first attempts: those that fail again would count as others.
         if (
             row.run_id is not None
@@ -191,7 +195,7 @@ class Batch:
         ):
             self._portion.stopped = ReasonCode.run_paused
 
-    def closing(self) -> float | None:
+    def _closing(self) -> float | None:
         """Return by when (monotonic seconds) this batch must have ended; None while nothing asks for that.
 
         Once it is told to end it claims and begins no more, and gives back what it has not begun.
@@ -208,13 +212,19 @@ class Batch:
                 self._portion.stopped, self._end_by = ReasonCode.lease_lost, inf
         return self._end_by
 
+    def tick(self) -> float | None:
+        """Store what has ended although other emails take their time. Returns what `_closing` does."""
+        self._settler.tick()
+        return self._closing()
+
     def begin(self, pk: int) -> None:
-        """Let the body of this email go out, and note it. Raises OSError if it must not."""
-        entry = self._under_way.get(pk)
-        if entry is None:  # an email that has no row in the ledger needs no record
-            return
-        row, facts, taken = entry
-        if self.closing() is not None:
+        """Let the body of this email go out, and note it.
+
+        Raises OSError if it must not: the batch ends; its server was slow, and meanwhile the email is wanted no more;
+        or the journal cannot be written.
+        """
+        row, facts, taken = self._under_way[pk]
+        if self._closing() is not None:
             raise BatchEnds("this batch was told to end")
         if row.run_id is not None and monotonic() - taken > FRESH:
             self._look_again(row)
@@ -226,10 +236,8 @@ class Batch:
     def replied(self, pk: int, outcome: Outcome) -> None:
         """Note how the attempt ended. Raises OSError."""
         self._page.makes(0)
-        entry = self._under_way.get(pk)
-        if entry is not None:
-            row, facts, _ = entry
-            self._page.replied(pk, row.claim, facts, outcome)
+        row, facts, _ = self._under_way[pk]
+        self._page.replied(pk, row.claim, facts, outcome)
 
     def _look_again(self, row: Claimed) -> None:
         """The last look at this campaign's email is older than it may be. Raises OSError."""
@@ -248,7 +256,7 @@ class Batch:
             assert self._portion.stopped is not None
             withdrawn = halt(Status.pending, self._portion.stopped, due=clock.now())
         if withdrawn is not None:
-            self.settler.add(not_sent(row, withdrawn.to, withdrawn.code, withdrawn.reason, due=withdrawn.due))
+            self._settler.add(not_sent(row, withdrawn.to, withdrawn.code, withdrawn.reason, due=withdrawn.due))
             return
         now = clock.now()
         self._decisions[outcome.decision] += 1
@@ -260,6 +268,6 @@ class Batch:
                 "deliver.refused", notification=pk, decision=outcome.decision, phase=outcome.phase, code=outcome.code
             )
             if outcome.decision is Decision.BOUNCE and not self._redirected(row):
-                self.settler.bounced(row, outcome)
+                self._settler.bounced(row, outcome)
                 self._first_bounced |= self._sender.composer.kinds[row.kind].first_email
-        self.settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))
+        self._settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

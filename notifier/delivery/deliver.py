@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
-from threading import local
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +28,7 @@ from notifier.mail.message import Message
 from notifier.rendering.compose import Composer
 from notifier.security.links import Links
 from notifier.smtp.envelope import Later
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome
 
 #: From so many on a portion is worth a thread of its own for its statements.
@@ -39,8 +39,9 @@ class TransientDelivery(Exception):
     """The mail server was away or busy; the row waits, nothing is burnt. Worth a quick second try."""
 
 
-#: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome.
-HandOver = Callable[[Iterable[tuple[int, Message] | Later], str], Iterator[tuple[int, Outcome]]]
+#: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome. The observer is told
+#: what reaches the wire.
+HandOver = Callable[[Iterable[tuple[int, Message] | Later], str, Observer], Iterator[tuple[int, Outcome]]]
 
 
 class Sender:
@@ -84,35 +85,6 @@ class Sender:
         self.staging = staging
         self.context = context
         self.on_first_bounce = on_first_bounce
-        self._batches = local()
-
-    def begin(self, pk: int) -> None:
-        """Called by the transport right before the first byte of a body, in the sending thread.
-
-        Raises OSError if the email must not go out: its server was slow, and meanwhile it is wanted no more, or the
-        journal cannot be written.
-        """
-        batch: Batch | None = getattr(self._batches, "current", None)
-        if batch is not None:
-            batch.begin(pk)
-
-    def replied(self, pk: int, outcome: Outcome) -> None:
-        """Called by the transport as soon as an outcome is known, in the sending thread. Raises OSError."""
-        batch: Batch | None = getattr(self._batches, "current", None)
-        if batch is not None:
-            batch.replied(pk, outcome)
-
-    def tick(self) -> float | None:
-        """Called by the transport now and then, in the sending thread, also while no server says anything.
-
-        What has ended is stored although other emails take their time. Returns the moment (monotonic seconds) by which
-        the batch must have ended, None while nothing asks for that.
-        """
-        batch: Batch | None = getattr(self._batches, "current", None)
-        if batch is None:
-            return None
-        batch.settler.tick()
-        return batch.closing()
 
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None
@@ -175,14 +147,9 @@ class Sender:
             self.leases.holding(page.owner) as hold,
             self._aside(portion) as aside,
         ):
-            batch = Batch(
+            return Batch(
                 self, portion, page, hold, aside, alone_from=alone_from, pacing=pacing, quick=quick, made=made
-            )
-            self._batches.current = batch
-            try:
-                return batch.run()
-            finally:
-                self._batches.current = None
+            ).run()
 
     def _leave(self, pks: Sequence[int]) -> None:
         """Let the next sweep ring for what was not sent."""

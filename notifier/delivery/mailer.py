@@ -23,6 +23,7 @@ from notifier.mail.message import Message, build
 from notifier.security.redaction import redacted
 from notifier.smtp.dialogue import Envelope
 from notifier.smtp.envelope import Later
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class Sends(Protocol):
     def send(self, envelope: Envelope) -> Outcome:
         """Every end that SMTP knows is an Outcome."""
 
-    def send_batch(self, envelopes: Iterable[Envelope | Later]) -> Iterator[tuple[int, Outcome]]:
+    def send_batch(self, envelopes: Iterable[Envelope | Later], observer: Observer) -> Iterator[tuple[int, Outcome]]:
         """Many mails; (key, outcome) as they come."""
 
 
@@ -86,18 +87,19 @@ class Mail(flask_mail.Mail):
         return outcome
 
     def deliver_all(
-        self, messages: Iterable[tuple[int, Message] | Later], *, via: Sends
+        self, messages: Iterable[tuple[int, Message] | Later], *, via: Sends, observer: Observer
     ) -> Iterator[tuple[int, Outcome]]:
-        """Send many mails of ours by `via`; yields (key, outcome) as they come, exactly one for each mail.
+        """Send many emails of ours by `via`; yields (key, outcome) as they come, exactly one for each mail.
 
-        Messages are taken as there is room for them. Those that cannot be built safely are a FAIL.
+        Messages are taken as there is room for them. `observer` is told of those that reach the wire. Those that cannot
+        be built safely are a FAIL.
         """
         if self._app().extensions["mail"].suppress:
             yield from ((key, self.deliver(message, key=key)) for key, message in _in_time(messages))
             return
         unbuilt: list[tuple[int, Outcome]] = []
         listeners = _Kept(self._signal) if flask_mail.email_dispatched.receivers else None
-        for key, outcome in via.send_batch(_envelopes(messages, self._staging, unbuilt, listeners)):
+        for key, outcome in via.send_batch(_envelopes(messages, self._staging, unbuilt, listeners), observer):
             if listeners is not None:
                 listeners.settled(key, outcome)
             yield key, outcome

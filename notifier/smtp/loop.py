@@ -12,6 +12,7 @@ from typing import Protocol
 
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
+from notifier.smtp.observer import Observer, tell
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.smtp.session import Session, close_session, open_session
 from notifier.smtp.wire import Wire
@@ -27,7 +28,7 @@ _SLICE = 100
 
 
 class Lender(Protocol):
-    """Who keeps the connections and the journal."""
+    """Who keeps the connections."""
 
     connections: int
 
@@ -43,30 +44,19 @@ class Lender(Protocol):
     def is_spent(self, session: Session) -> bool:
         """Whether the session has carried its share of mails."""
 
-    def begun(self, envelope: Envelope) -> None:
-        """The body is about to go out."""
 
-    def settled(self, envelope: Envelope, outcome: Outcome) -> None:
-        """The outcome is known."""
-
-    def ticked(self) -> float | None:
-        """Time passes: called often, also while nothing comes in.
-
-        Returns None; or, to end the batch early, the moment (monotonic seconds) by which all must have ended. What
-        has had no turn is NOT_TRIED then.
-        """
-
-
-def send_all(lender: Lender, envelopes: Iterable[Envelope | Later], budget: float) -> Iterator[tuple[int, Outcome]]:
+def send_all(
+    lender: Lender, envelopes: Iterable[Envelope | Later], observer: Observer, budget: float
+) -> Iterator[tuple[int, Outcome]]:
     """Hand over `envelopes`; yields (key, outcome) as they come, one for each, in no order.
 
     Takes from `envelopes` as it goes, a connection's worth ahead, so they may be made on the way (and
     their maker may stop when it sees a bad outcome). At a Later it asks again when that is over, and reads
-    replies meanwhile. `budget` seconds after the start all has ended:
-    what had no turn is THROTTLE, untried. Where no session can be opened its outcome is that of all
+    replies meanwhile. `budget` seconds after the start all has ended: what had no turn is THROTTLE, untried. If
+    `observer` ends the batch early, it is NOT_TRIED. Where no session can be opened its outcome is that of all
     that wait. Whoever stops iterating early leaves mails on the wire: only the journal knows of them.
     """
-    batch = _Batch(lender, envelopes, monotonic() + budget)
+    batch = _Batch(lender, envelopes, observer, monotonic() + budget)
     try:
         working = True
         while working:
@@ -82,9 +72,12 @@ class _Batch:
 
     deep = True
 
-    def __init__(self, lender: Lender, envelopes: Iterable[Envelope | Later], deadline: float) -> None:
+    def __init__(
+        self, lender: Lender, envelopes: Iterable[Envelope | Later], observer: Observer, deadline: float
+    ) -> None:
         self.outcomes: deque[tuple[int, Outcome]] = deque()
         self._lender = lender
+        self._observer = observer
         self._source = iter(envelopes)
         self._dry = False
         #: When the next envelope may be asked for.
@@ -124,11 +117,11 @@ class _Batch:
 
     def begin(self, envelope: Envelope) -> None:
         """The body is about to go out."""
-        self._lender.begun(envelope)
+        self._observer.begin(envelope.key)
 
     def settle(self, envelope: Envelope, outcome: Outcome) -> None:
         """Its attempt has ended."""
-        self._lender.settled(envelope, outcome)
+        tell(self._observer, envelope, outcome)
         self.outcomes.append((envelope.key, outcome))
 
     def _look_ahead(self, count: int) -> None:
@@ -265,7 +258,7 @@ class _Batch:
 
     def _check_clock(self, now: float) -> None:
         self._next_check = now + _TICK
-        end_by = self._lender.ticked()
+        end_by = self._observer.tick()
         if end_by is not None:
             self._deadline = min(self._deadline, end_by)
             self._verdict = self._verdict or NOT_TRIED

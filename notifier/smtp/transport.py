@@ -1,6 +1,5 @@
 """The way out of this process: keeps connections, lends them, replaces the stale ones."""
 
-import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -11,26 +10,16 @@ from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
 from notifier.smtp.loop import send_all
+from notifier.smtp.observer import NOBODY, Observer, tell
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.session import Endpoint, Session, close_session, open_session
 from notifier.smtp.wire import Wire
 
-log = logging.getLogger(__name__)
 _transports: "weakref.WeakSet[Transport]" = weakref.WeakSet()
 
 
-def _ignore(*_: object) -> None:
-    """The hook of those who keep no journal."""
-
-
 class Transport:
-    """Connections to one mail server, shared by the threads of one process.
-
-    `on_begin(key)` runs right before a body's first byte goes out; an OSError of it stops that mail
-    (RETRY). `on_reply(key, outcome)` runs as soon as an outcome is known; an OSError of it is logged,
-    the outcome stands. `on_tick()` runs often during a batch, and may say by when it must have ended
-    (`loop.Lender.ticked`). All run in the sending thread.
-    """
+    """Connections to one mail server, shared by the threads of one process."""
 
     def __init__(
         self,
@@ -40,9 +29,6 @@ class Transport:
         max_idle: float = 30.0,
         max_mails: int = 1000,
         sign: Callable[[bytes], bytes] | None = None,
-        on_begin: Callable[[int], None] = _ignore,
-        on_reply: Callable[[int, Outcome], None] = _ignore,
-        on_tick: Callable[[], float | None] = _ignore,
     ) -> None:
         """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
 
@@ -55,18 +41,15 @@ class Transport:
         self._max_idle = max_idle
         self._max_mails = max_mails
         self._sign = sign
-        self._on_begin = on_begin
-        self._on_reply = on_reply
-        self._on_tick = on_tick
         self._idle: list[Wire] = []
         self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._lock = Lock()
         _transports.add(self)
 
-    def send(self, envelope: Envelope) -> Outcome:
-        """Hand over one mail; blocks for MAIL_TIMEOUT_TOTAL at most. Never raises for what a server does."""
+    def send(self, envelope: Envelope, observer: Observer = NOBODY) -> Outcome:
+        """Hand over one email; blocks for MAIL_TIMEOUT_TOTAL at most. Never raises for what a server does."""
         deadline = monotonic() + self.endpoint.total
-        work = _One(self, self._signed(envelope))
+        work = _One(observer, self._signed(envelope))
         if (kept := self.take()) is not None:
             self._converse(kept, work, deadline)
         if work.outcome is None:
@@ -81,7 +64,7 @@ class Transport:
         return work.outcome
 
     def send_batch(
-        self, envelopes: Iterable[Envelope | Later], *, budget: float | None = None
+        self, envelopes: Iterable[Envelope | Later], observer: Observer = NOBODY, *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
         """Hand over many mails on up to `connections` connections; yields (key, outcome) as they come.
 
@@ -89,7 +72,7 @@ class Transport:
         """
         if self._sign is not None:
             envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)
-        return send_all(self, envelopes, self.endpoint.total if budget is None else budget)
+        return send_all(self, envelopes, observer, self.endpoint.total if budget is None else budget)
 
     def close(self) -> None:
         """Say QUIT on all idle connections; takes MAIL_TIMEOUT_QUIT in all at most. Can be used again."""
@@ -130,21 +113,6 @@ class Transport:
     def is_spent(self, session: Session) -> bool:
         """Whether the session has carried its share of mails."""
         return session.used >= self._max_mails
-
-    def begun(self, envelope: Envelope) -> None:
-        """The body is about to go out."""
-        self._on_begin(envelope.key)
-
-    def settled(self, envelope: Envelope, outcome: Outcome) -> None:
-        """The outcome is known."""
-        try:
-            self._on_reply(envelope.key, outcome)
-        except OSError:
-            log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
-
-    def ticked(self) -> float | None:
-        """Time passes, in a batch; it may be told to end."""
-        return self._on_tick()
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Here and not where mails are built: only now it is known which way they take.
@@ -197,9 +165,9 @@ class _One:
 
     deep = False
 
-    def __init__(self, transport: Transport, envelope: Envelope) -> None:
+    def __init__(self, observer: Observer, envelope: Envelope) -> None:
         self.outcome: Outcome | None = None
-        self._transport = transport
+        self._observer = observer
         self._waiting: Envelope | None = envelope
 
     def take(self, session: Session) -> Envelope | None:
@@ -210,11 +178,11 @@ class _One:
         self._waiting = envelope
 
     def begin(self, envelope: Envelope) -> None:
-        self._transport.begun(envelope)
+        self._observer.begin(envelope.key)
 
     def settle(self, envelope: Envelope, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._transport.settled(envelope, outcome)
+        tell(self._observer, envelope, outcome)
 
 
 def _forget_all() -> None:

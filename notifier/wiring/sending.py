@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from flask import Flask
-
 from notifier import ledger
 from notifier.campaigns.control import stop, stop_run
 from notifier.campaigns.tick import close_after
@@ -33,8 +31,6 @@ from notifier.delivery.throttle.turnstile import Turnstile
 from notifier.extensions import db
 from notifier.reasons import ReasonCode
 from notifier.sender_auth import Resolver
-from notifier.services import services_of
-from notifier.smtp.outcome import Outcome
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
 from notifier.smtp.transports import Transports, transport_configs
@@ -55,7 +51,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
     """Build them. The application gets Flask-Mail's state, too."""
     app, settings, composer = base.app, base.settings, base.composer
     staging = Staging.from_settings(settings)
-    transports = _transports(app, settings)
+    transports = _transports(settings)
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
     limits = Limits.from_settings(settings, campaigns=True)
@@ -63,7 +59,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
     sender = Sender(
         db.session,
         composer,
-        lambda messages, name: mail.deliver_all(messages, via=transports.transport(name)),
+        lambda messages, name, observer: mail.deliver_all(messages, via=transports.transport(name), observer=observer),
         base.links,
         gate=_gate(base, transports, resolver, limits, first_emails),
         journal=Journal(settings.notifier_data_dir / "journal", settings.host, durable=settings.journal_durable),
@@ -103,25 +99,13 @@ def pump_maker(base: Foundation, sending: Sending) -> Callable[[Collection[bool]
     return make_pump
 
 
-def _transports(app: Flask, settings: Settings) -> Transports:
-    def begin(key: int) -> None:
-        services_of(app).sender.begin(key)
-
-    def replied(key: int, outcome: Outcome) -> None:
-        services_of(app).sender.replied(key, outcome)
-
-    def tick() -> float | None:
-        return services_of(app).sender.tick()
-
+def _transports(settings: Settings) -> Transports:
     return Transports(
         transport_configs(settings),
         lambda config: Transport(
             Endpoint.from_config(config, settings),
             connections=settings.mail_connections,
             sign=config.signer.sign if config.signer else None,
-            on_begin=begin,
-            on_reply=replied,
-            on_tick=tick,
         ),
     )
 

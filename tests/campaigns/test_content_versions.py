@@ -26,6 +26,7 @@ from notifier.mail.message import Message
 from notifier.models import AuditEntry, Campaign, CampaignRun, ContentVersion, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.accepting import accept_all
@@ -102,7 +103,7 @@ def test_a_second_try_says_the_same_though_the_words_changed(sender: Sender, sen
     later = Outcome(Decision.RETRY, Phase.EOD, Scope.MESSAGE, 451, "4.3.0", "later", 0)
     accept = sender.hand_over
 
-    def refuse(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def refuse(messages: Iterable[tuple[int, Message]], via: str, observer: Observer) -> Iterator[tuple[int, Outcome]]:
         for key, message in messages:
             sent.append(message)
             yield key, later

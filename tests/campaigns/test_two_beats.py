@@ -17,6 +17,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.campaigns import SLOT, WORDS, make_campaign, make_people
 
@@ -40,7 +41,9 @@ class World:
         self.sender = services_of(app).sender
         self.sender.hand_over = self.hand_over
 
-    def hand_over(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for key, message in messages:
             self.mails.append((message.subject, message.recipient))
             yield key, ACCEPTED

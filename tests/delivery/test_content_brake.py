@@ -10,6 +10,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 
@@ -24,7 +25,9 @@ def send(context: Flask) -> Callable[[int, Callable[[int], Outcome]], None]:
     """Sends a new campaign to so many people; the n-th mail meets what the function says."""
 
     def run(people: int, meets: Callable[[int], Outcome]) -> None:
-        def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+        def hand_over(
+            messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+        ) -> Iterator[tuple[int, Outcome]]:
             for number, (key, _) in enumerate(messages):
                 yield key, meets(number)
 

@@ -18,6 +18,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_settings, make_user
 
@@ -41,7 +42,9 @@ class Mailer:
         self.sent: list[Message] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def __call__(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def __call__(
+        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for key, message in messages:
             self.meanwhile()
             self.sent.append(message)

@@ -20,6 +20,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Notification
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_user
 
@@ -38,7 +39,9 @@ class Servers:
         self.answers: dict[str, Outcome] = {}
         self.tried: list[tuple[str, int]] = []
 
-    def __call__(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def __call__(
+        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for key, _ in messages:
             self.tried.append((via, key))
             yield key, self.answers.get(via, ACCEPTED)

@@ -22,6 +22,7 @@ from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
 from notifier.smtp.loop import NOT_TRIED
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_owed
 
@@ -212,16 +213,18 @@ def test_who_could_not_renew_begins_nothing_more_and_gives_the_rest_back(context
     begun: list[int] = []
     ends: list[float | None] = []
 
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         source = iter(messages)
         first, second, third = (next(source)[0] for _ in range(3))
-        ends.append(sender.tick())
-        sender.begin(first)
+        ends.append(observer.tick())
+        observer.begin(first)
         steady.now += 20.5
         with pytest.raises(OSError, match="told to end"):
-            sender.begin(second)
+            observer.begin(second)
         begun.append(first)
-        ends.append(sender.tick())
+        ends.append(observer.tick())
         yield first, ACCEPTED
         yield second, Outcome(Decision.RETRY, Phase.BODY, Scope.MESSAGE, text="hung up")
         yield third, NOT_TRIED

@@ -25,6 +25,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Attempt, Notification
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_owed, make_settings
 from tests.support.forked import forked
@@ -64,11 +65,13 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 def sender(context: Flask) -> Sender:
     wired = services_of(context).sender
 
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         """A connection that carries one email after the other."""
         for pk, _ in messages:
-            wired.begin(pk)
-            wired.replied(pk, ACCEPTED)
+            observer.begin(pk)
+            observer.replied(pk, ACCEPTED)
             yield pk, ACCEPTED
 
     wired.hand_over = hand_over
@@ -139,9 +142,11 @@ def test_what_had_begun_is_in_doubt_and_no_death(sender: Sender) -> None:
     db.session.execute(Notification.__table__.update().values(on_unknown="never"))
     db.session.commit()
 
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         first, _second = (pk for pk, _ in (next(iter(messages)), next(iter(messages))))
-        sender.begin(first)
+        observer.begin(first)
         os.kill(os.getpid(), signal.SIGKILL)
         yield first, ACCEPTED
 
@@ -158,7 +163,9 @@ def test_what_had_begun_is_in_doubt_and_no_death(sender: Sender) -> None:
 def test_a_batch_that_failed_in_a_living_process_is_no_death(sender: Sender) -> None:
     keys = owed(3)
 
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         yield next(iter(messages))[0], ACCEPTED
         raise RuntimeError("the database is away")
 
@@ -187,7 +194,7 @@ def test_an_email_that_was_made_alone_counts_its_deaths_no_more(
         return run(self)
 
     monkeypatch.setattr(batching.Batch, "run", noted)
-    sender.hand_over = lambda messages, via: (  # type: ignore[assignment]
+    sender.hand_over = lambda messages, via, observer: (  # type: ignore[assignment]
         (pk, ACCEPTED._replace(decision=Decision.RETRY, code=451)) for pk, _ in messages
     )
     assert sender.deliver(keys, bulk=True) == {Decision.RETRY: 3}

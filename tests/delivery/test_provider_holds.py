@@ -21,6 +21,7 @@ from notifier.models import Notification, ProviderHold, TransportState
 from notifier.observability import healthcheck
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON, make_user
 from tests.delivery.test_breaker import counted
@@ -43,7 +44,9 @@ class Servers:
         self.answers: dict[tuple[str, str], Outcome] = {}
         self.tried: list[tuple[str, str]] = []
 
-    def __call__(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def __call__(
+        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for key, message in messages:
             self.tried.append((via, message.recipient))
             yield key, self.answers.get((via, message.recipient.partition("@")[2]), ACCEPTED)

@@ -17,6 +17,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Notification
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import make_settings
 from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
@@ -86,7 +87,9 @@ def test_a_module_a_folder_and_a_line_are_a_new_kind_of_mail(
 def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
     sent: list[Message] = []
 
-    def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def hand_over(
+        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for key, message in messages:
             sent.append(message)
             yield key, Outcome(Decision.ACCEPTED, Phase.DATA, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.smtp.outcome import Outcome, Phase
 from tests.support.certificates import certificates
-from tests.support.mail import BIG, BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
+from tests.support.mail import BIG, BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 DATA = Path(__file__).parent.parent / "data"
@@ -60,8 +60,8 @@ def disk_full(driver: str, offers: tuple[str, ...]) -> tuple[Outcome, SmtpServer
     def begin(key: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with SmtpServer(ehlo=offers) as server, transport_to(server, on_begin=begin) as transport:
-        return deliver_one(transport, driver), server
+    with SmtpServer(ehlo=offers) as server, transport_to(server) as transport:
+        return deliver_one(transport, driver, observer=Watching(begin)), server
 
 
 @pytest.mark.parametrize("offers", OFFERS.values(), ids=OFFERS)

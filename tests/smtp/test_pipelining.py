@@ -6,7 +6,7 @@ import pytest
 
 from notifier.smtp.dialogue import Envelope
 from notifier.smtp.outcome import Decision, Outcome, Phase
-from tests.support.mail import deliver, envelope, transport_to
+from tests.support.mail import Watching, deliver, envelope, transport_to
 from tests.support.smtp_server import Session, SmtpServer
 
 MAILS = 40
@@ -38,11 +38,12 @@ def test_a_connection_that_dies_after_a_dot(fault: str, connections: int) -> Non
         transport_to(
             server,
             connections=connections,
-            on_begin=lambda key: notes.update([("begin", key)]),
-            on_reply=lambda key, outcome: notes.update([("reply", key)]),
         ) as transport,
     ):
-        outcomes = deliver(transport, "loop", mails())
+        watching = Watching(
+            lambda key: notes.update([("begin", key)]), lambda key, outcome: notes.update([("reply", key)])
+        )
+        outcomes = deliver(transport, "loop", mails(), watching)
     unknown = by(Decision.UNKNOWN, outcomes)
     assert by(Decision.ACCEPTED, outcomes) | unknown == set(range(MAILS))
     assert len(unknown) == sum(not mail.replied for mail in server.accepted) >= MAILS // 4 - connections

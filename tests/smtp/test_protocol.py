@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.support.mail import BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
+from tests.support.mail import BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
@@ -195,9 +195,10 @@ def test_the_journal_hears_of_every_body_before_and_after(driver: str, offers: t
     rcpt = {"no@example.com": "550 5.1.1 no"}
     with (
         SmtpServer({"eod": eod}, ehlo=offers, rcpt=rcpt) as server,
-        transport_to(server, connections=1, on_begin=begin, on_reply=reply) as transport,
+        transport_to(server, connections=1) as transport,
     ):
-        deliver(transport, driver, [envelope(1), envelope(2, "no@example.com"), envelope(3)])
+        mails = [envelope(1), envelope(2, "no@example.com"), envelope(3)]
+        deliver(transport, driver, mails, Watching(begin, reply))
     assert notes == [("begin", 1), ("ACCEPTED", 1), ("BOUNCE", 2), ("begin", 3), ("ACCEPTED", 3)]
     assert begun_at_eod == [1, 2]
 
@@ -206,8 +207,8 @@ def test_a_journal_that_cannot_note_an_outcome_does_not_change_it(caplog: pytest
     def reply(key: int, outcome: Outcome) -> None:
         raise OSError("No space left on device")
 
-    with SmtpServer() as server, transport_to(server, on_reply=reply) as transport:
-        assert transport.send(envelope(7)).decision is Decision.ACCEPTED
+    with SmtpServer() as server, transport_to(server) as transport:
+        assert transport.send(envelope(7), Watching(replied=reply)).decision is Decision.ACCEPTED
     assert "mail 7" in caplog.text
 
 

@@ -12,7 +12,7 @@ import pytest
 from notifier.smtp.dialogue import Envelope
 from notifier.smtp.envelope import Later
 from notifier.smtp.outcome import Decision, Phase
-from tests.support.mail import BODY, DRIVERS, deliver, deliver_one, envelope, transport_to
+from tests.support.mail import BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
 from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
@@ -233,9 +233,9 @@ def test_an_exception_of_the_journal_ends_the_connection_not_the_transport(drive
         if stops:
             raise stops.pop()
 
-    with SmtpServer() as server, transport_to(server, on_begin=begin) as transport:
+    with SmtpServer() as server, transport_to(server) as transport:
         with pytest.raises(Stop):
-            deliver_one(transport, driver, envelope(1))
+            deliver_one(transport, driver, envelope(1), Watching(begin))
         assert deliver_one(transport, driver, envelope(2)).decision is Decision.ACCEPTED
     assert [mail.data for mail in server.accepted] == [BODY]
     assert server.sessions == 2
@@ -255,8 +255,8 @@ def test_an_envelope_that_comes_later_is_waited_for_and_replies_are_read_meanwhi
     with SmtpServer() as server:
         started = time.monotonic()
         note = lambda key, _: replied.append((key, time.monotonic() - started))  # noqa: E731
-        with transport_to(server, on_reply=note) as transport:
-            outcomes = dict(transport.send_batch(source()))
+        with transport_to(server) as transport:
+            outcomes = dict(transport.send_batch(source(), Watching(replied=note)))
     assert {key: outcome.decision for key, outcome in outcomes.items()} == dict.fromkeys((1, 2), Decision.ACCEPTED)
     (first, early), (second, late) = replied
     assert (first, second) == (1, 2)

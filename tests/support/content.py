@@ -15,6 +15,7 @@ from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, ContentVersion, Notification
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.conftest import NOON
 from tests.support.campaigns import expand
@@ -35,7 +36,9 @@ class Outbox:
         self.sender = services_of(app).sender
         self.sender.hand_over = self._hand_over
 
-    def _hand_over(self, messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+    def _hand_over(
+        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
+    ) -> Iterator[tuple[int, Outcome]]:
         for number, (key, message) in enumerate(messages):
             outcome = self.meets(number)
             if outcome.decision in {Decision.ACCEPTED, Decision.UNKNOWN}:

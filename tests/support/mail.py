@@ -1,12 +1,13 @@
 """Handing mails to a scripted server, by either driver."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope
+from notifier.smtp.observer import NOBODY, Observer
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.transport import Transport
 
@@ -41,19 +42,43 @@ def transport_to(
         transport.close()
 
 
-def deliver(transport: Transport, driver: str, envelopes: Iterable[Envelope]) -> dict[int, Outcome]:
+class Watching(Observer):
+    """An observer that does what a test says, and wants no batch to end."""
+
+    def __init__(
+        self,
+        begin: Callable[[int], object] = lambda key: None,
+        replied: Callable[[int, Outcome], object] = lambda key, outcome: None,
+    ) -> None:
+        self._begin, self._replied = begin, replied
+
+    def begin(self, key: int) -> None:
+        self._begin(key)
+
+    def replied(self, key: int, outcome: Outcome) -> None:
+        self._replied(key, outcome)
+
+    def tick(self) -> None:
+        """Go on."""
+
+
+def deliver(
+    transport: Transport, driver: str, envelopes: Iterable[Envelope], observer: Observer = NOBODY
+) -> dict[int, Outcome]:
     """Hand over `envelopes`, each exactly once."""
     mails = list(envelopes)
     if driver == "one":
-        pairs = [(mail.key, transport.send(mail)) for mail in mails]
+        pairs = [(mail.key, transport.send(mail, observer)) for mail in mails]
     else:
-        pairs = list(transport.send_batch(mails))
+        pairs = list(transport.send_batch(mails, observer))
     outcomes = dict(pairs)
     assert sorted(key for key, _ in pairs) == sorted(mail.key for mail in mails)
     return outcomes
 
 
-def deliver_one(transport: Transport, driver: str, mail: Envelope | None = None) -> Outcome:
+def deliver_one(
+    transport: Transport, driver: str, mail: Envelope | None = None, observer: Observer = NOBODY
+) -> Outcome:
     """Hand over one mail."""
     mail = mail or envelope()
-    return deliver(transport, driver, [mail])[mail.key]
+    return deliver(transport, driver, [mail], observer)[mail.key]

@@ -15,6 +15,7 @@ from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification, User
 from notifier.observability.totals import roll_up
 from notifier.services import services_of
+from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
@@ -74,7 +75,7 @@ def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[...
         assert services_of(app).audit.of().ok
 
 
-def hand_over(messages: Iterable[tuple[int, Message]], via: str) -> Iterator[tuple[int, Outcome]]:
+def hand_over(messages: Iterable[tuple[int, Message]], via: str, observer: Observer) -> Iterator[tuple[int, Outcome]]:
     for key, _ in messages:
         yield key, ACCEPTED
 
