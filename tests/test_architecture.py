@@ -44,6 +44,19 @@ def test_only_the_clock_asks_for_the_time() -> None:
     assert guilty <= {"notifier/clock.py"} | {name_of(path) for path in (ROOT / "notifier/dev").rglob("*.py")}
 
 
+def test_parts_of_an_application_are_asked_of_services() -> None:
+    """`app.extensions` has no types. "mail" is Flask-Mail's own key."""
+    reads = re.compile(r"\.extensions\b(?!\[\"mail\"\])(?! import)")
+    guilty = {name_of(path) for path in SOURCES if reads.search(path.read_text())}
+    assert guilty == {"notifier/app.py", "notifier/services.py"}
+
+
+def test_only_resources_looks_beside_the_package() -> None:
+    climbs = re.compile(r"\.parent\.parent|\.parents\[|import_root\(\) /")
+    guilty = {name_of(path) for path in SOURCES if climbs.search(path.read_text())}
+    assert guilty == {"notifier/resources.py"}
+
+
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
 def test_the_locks_name_no_address_and_pin_with_hashes(lock: str) -> None:
     text = (ROOT / lock).read_text()
