@@ -35,7 +35,7 @@ EMAIL = "admin@example.com"
 TARGET = 150.0
 
 LEDGER = """
-    INSERT INTO notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, reason,
+    INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, reason,
         claims, attempts, unknowns, next_attempt_at, ring_at, created_at, sent_at, settled_at, campaign_id, run_id,
         message_id, last_phase, last_code, last_enhanced, last_text)
     SELECT 'verification', u.id, u.email, 'bench:' || n, '{}', true, 'never', s.status, NULL, 1, 1, 0,
@@ -46,14 +46,14 @@ LEDGER = """
         CASE WHEN s.status = 'failed' THEN 554 ELSE 250 END, NULL,
         CASE WHEN s.status = 'failed' THEN 'refused for reason ' || n %% 40 ELSE 'ok' END
     FROM generate_series(1, %(rows)s) AS n
-    JOIN users AS u ON u.id = 1 + n %% %(users)s
+    JOIN notifier_users AS u ON u.id = 1 + n %% %(users)s
     CROSS JOIN LATERAL (SELECT now() - n %% 8640 * interval '15 minutes' AS at) AS m
     CROSS JOIN LATERAL (SELECT CASE WHEN n %% 100 < 90 THEN 'sent' WHEN n %% 100 < 95 THEN 'failed'
         WHEN n %% 100 < 97 THEN 'skipped' WHEN n %% 100 < 98 THEN 'suppressed' WHEN n %% 100 < 99 THEN 'pending'
         ELSE 'unknown' END AS status) AS s"""
 
 RUNS = """
-    INSERT INTO campaign_runs (campaign_id, slot, trigger, state, cursor, planned, excluded, zone_fallbacks,
+    INSERT INTO notifier_campaign_runs (campaign_id, slot, trigger, state, cursor, planned, excluded, zone_fallbacks,
         created_at, touched_at)
     SELECT 1 + n %% 2, now() - n * interval '1 day', 'schedule', 'sending', 0,
         %(rows)s / 20, '{}', 0, now(), now()
@@ -114,7 +114,7 @@ def _populate(kinds: Any, stage: Stage, rows: int, users: int) -> str:
     totals.roll_up(db.session, clock.now())
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
         plain.exec_driver_sql("VACUUM ANALYZE")
-        email = plain.exec_driver_sql("SELECT email FROM users WHERE id = 4321").scalar_one()
+        email = plain.exec_driver_sql("SELECT email FROM notifier_users WHERE id = 4321").scalar_one()
     db.session.remove()
     return str(email)
 

@@ -83,7 +83,7 @@ def measure(users: int, mails: int, activities: int) -> dict[str, Any]:
 def _populate(stage: Stage, users: int, activities: int) -> None:
     url = stage.postgres.dsn(DATABASE)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE users RESTART IDENTITY CASCADE")
+        connection.execute("TRUNCATE notifier_users RESTART IDENTITY CASCADE")
     app = create_app(Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET]))
     with app.app_context():
         for _ in seed(db.session(), users=users, verified=1.0, activities=activities, now=clock.now()):
@@ -132,8 +132,8 @@ def _under_way(setting: Setting, run_id: int) -> Iterator[bool]:
     """Again and again: is the run not over?"""
     query = """
     SELECT state IN ('due', 'expanding') OR EXISTS (
-        SELECT FROM notifications WHERE run_id = %s AND status IN ('pending', 'sending')
-    ) FROM campaign_runs WHERE id = %s
+        SELECT FROM notifier_notifications WHERE run_id = %s AND status IN ('pending', 'sending')
+    ) FROM notifier_campaign_runs WHERE id = %s
     """
     with psycopg.connect(setting.stage.postgres.dsn(DATABASE), autocommit=True) as connection:
         while row := connection.execute(query, (run_id, run_id)).fetchone():

@@ -168,7 +168,7 @@ class Notifier(Contender):
     def reset(self, stage: Stage) -> None:
         """No notification, an empty broker, and nothing left to write for Postgres."""
         stage.forget()
-        stage.execute("TRUNCATE notifications CASCADE", "CHECKPOINT")
+        stage.execute("TRUNCATE notifier_notifications CASCADE", "CHECKPOINT")
 
     def env(self, setting: Setting) -> dict[str, str]:
         """The settings of notifier as anybody would make them."""
@@ -211,7 +211,7 @@ class Notifier(Contender):
 
     def settled(self, stage: Stage) -> bool:
         """No row is under way."""
-        query = b"SELECT NOT EXISTS (SELECT FROM notifications WHERE status IN ('pending', 'sending'))"
+        query = b"SELECT NOT EXISTS (SELECT FROM notifier_notifications WHERE status IN ('pending', 'sending'))"
         with psycopg.connect(stage.dsn) as connection:
             row = connection.execute(query).fetchone()
         return bool(row and row[0])

@@ -55,4 +55,4 @@ def flat_templates() -> Path:
 
 def people_sql() -> str:
     """The recipients in the order of their keys: id, email, display_name."""
-    return f"SELECT id, email, display_name FROM users ORDER BY id LIMIT {mails()}"
+    return f"SELECT id, email, display_name FROM notifier_users ORDER BY id LIMIT {mails()}"

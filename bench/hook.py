@@ -35,7 +35,7 @@ def measure_hook(stage: Stage, commits: int) -> dict[str, Any]:
         published = outbox.published
         db.engine.dispose()
     stage.forget()
-    stage.execute("TRUNCATE notifications CASCADE")
+    stage.execute("TRUNCATE notifier_notifications CASCADE")
     medians = {name: percentile(values[WARM_UP:], 0.5) * 1e6 for name, values in taken.items()}
     return {
         "commits": commits,

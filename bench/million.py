@@ -17,7 +17,7 @@ LIMIT = 600.0
 
 #: Users by the database alone: a million of them should not take longer than what is measured.
 _USERS = """
-INSERT INTO users (email, identity_key, display_name, locale, timezone, link_nonce, created_at, verified_at)
+INSERT INTO notifier_users (email, identity_key, display_name, locale, timezone, link_nonce, created_at, verified_at)
 SELECT 'u' || n || '@example.com', 'u' || n || '@example.com', 'User ' || n, 'en', 'UTC',
        substr(md5(n::text), 1, 22), now(), now()
 FROM generate_series(1, %s) AS n
@@ -26,7 +26,7 @@ FROM generate_series(1, %s) AS n
 
 def measure_fanout(stage: Stage, users: int) -> dict[str, Any]:
     """In a database of its own, copied from the race's and dropped at the end."""
-    stage.execute("TRUNCATE notifications CASCADE")
+    stage.execute("TRUNCATE notifier_notifications CASCADE")
     stage.postgres.create_database(DATABASE, template="bench")
     try:
         _populate(stage.postgres.dsn(DATABASE), users)
@@ -38,9 +38,9 @@ def measure_fanout(stage: Stage, users: int) -> dict[str, Any]:
 
 def _populate(dsn: str, users: int) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("TRUNCATE users CASCADE")
+        connection.execute("TRUNCATE notifier_users CASCADE")
         connection.execute(_USERS, (users,))
-        connection.execute("VACUUM ANALYZE users")
+        connection.execute("VACUUM ANALYZE notifier_users")
         connection.execute("CHECKPOINT")
 
 

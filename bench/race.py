@@ -67,7 +67,7 @@ def race(stage: Stage, plan: Plan) -> Iterator[Run]:
     """All runs, as they end: for each delay A B C D, A B C D, …"""
     for contender in plan.contenders:
         contender.prepare(stage)
-    stage.execute("ANALYZE users")
+    stage.execute("ANALYZE notifier_users")
     for delay, number, contender in _order(plan):
         mails = affordable(
             plan.mails,

@@ -79,7 +79,8 @@ class Stage:
     def recipients(self, mails: int) -> list[str]:
         """The addresses that a run is meant for."""
         with psycopg.connect(self.dsn) as connection:
-            return [row[0] for row in connection.execute("SELECT email FROM users ORDER BY id LIMIT %s", (mails,))]
+            query = "SELECT email FROM notifier_users ORDER BY id LIMIT %s"
+            return [row[0] for row in connection.execute(query, (mails,))]
 
     def forget(self) -> None:
         """Empty the broker."""

@@ -7,7 +7,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, event, text
 
-from notifier.database.schema import UPGRADE_LOCK
+from notifier.database.schema import UPGRADE_LOCK, VERSION_TABLE
 from notifier.extensions import db
 from notifier.models import Notification  # so that the metadata knows every table
 from notifier.services import services
@@ -48,6 +48,7 @@ def run() -> None:
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
+            version_table=VERSION_TABLE,
             render_as_batch=True,
             compare_type=True,
             user_module_prefix="types.",

@@ -45,7 +45,7 @@ def email_bombing(stage: Stage) -> Result:
         _check_flood(result, scene, victims, answers, time.monotonic() - started)
         result.figures["flood s"] = round(seconds, 1)
         _check_mailbox(result, scene, stage)
-        stage.execute("DELETE FROM users WHERE email NOT LIKE 'seed-%%'")
+        stage.execute("DELETE FROM notifier_users WHERE email NOT LIKE 'seed-%%'")
     return result
 
 
@@ -83,7 +83,8 @@ def _accepted(seen: Seen) -> dict[str, float]:
 
 def _check_flood(result: Result, scene: Scene, victims: list[str], answers: list[int], seconds: float) -> None:
     tried = sum(scene.sink.look().refused[address] for address in victims)
-    query = "SELECT coalesce(reason_code, status), count(*) FROM notifications WHERE recipient LIKE %s GROUP BY 1"
+    query = """
+        SELECT coalesce(reason_code, status), count(*) FROM notifier_notifications WHERE recipient LIKE %s GROUP BY 1"""
     rows: dict[str, Any] = dict(scene.stage.execute(query, "%@flood.example"))
     most = TRIED_AT_ONCE + seconds * PER_MINUTE / 60
     result.figures |= {"flood": len(answers), "tried": tried, "rows of the flood": rows}
@@ -97,8 +98,8 @@ def _check_flood(result: Result, scene: Scene, victims: list[str], answers: list
 def _check_mailbox(result: Result, scene: Scene, stage: Stage) -> None:
     """One sign-up from each network, all for one mailbox, and whatever the form itself refuses."""
     answers = [_sign_up(stage, VICTIM.format(number), 300 + number) for number in range(NETWORKS)]
-    mine = "SELECT status, count(*) FROM notifications WHERE recipient LIKE 'victim+%%' GROUP BY status"
-    wait_until(lambda: not stage.execute("SELECT FROM account_requests"), 10, pause=0.1)
+    mine = "SELECT status, count(*) FROM notifier_notifications WHERE recipient LIKE 'victim+%%' GROUP BY status"
+    wait_until(lambda: not stage.execute("SELECT FROM notifier_account_requests"), 10, pause=0.1)
     wait_until(lambda: not {"pending", "sending"} & set(dict(stage.execute(mine))), 10, pause=0.1)
     rows: dict[str, Any] = dict(stage.execute(mine))
     copies = sum(len(mails) for name, mails in scene.sink.look().copies().items() if name.startswith("victim+"))

@@ -73,7 +73,7 @@ def _make_meanwhile(stage: Stage, fleet: Fleet, kind: str, absence: Absence) -> 
 
 
 def _sent(stage: Stage) -> int:
-    return int(stage.execute("SELECT count(*) FROM notifications WHERE status = 'sent'")[0][0])
+    return int(stage.execute("SELECT count(*) FROM notifier_notifications WHERE status = 'sent'")[0][0])
 
 
 def rabbit_restart(stage: Stage, *, mails: int) -> Result:

@@ -40,7 +40,7 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
     with ExitStack() as stack:
         scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "tick"))
         nobody_else(stage, users, rng.random())
-        people = stage.execute("SELECT count(*) FROM users")[0][0]
+        people = stage.execute("SELECT count(*) FROM notifier_users")[0][0]
         worker = scene.worker("expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion")
         announce(stage, policy)
         start = time.monotonic()
@@ -68,8 +68,9 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
 def nobody_else(stage: Stage, users: int, salt: float) -> None:
     """All but `users` of the people want no news; those who do live in every chunk."""
     query = """
-        INSERT INTO preferences (user_id, category, wanted, updated_at)
-        SELECT id, 'news', false, now() FROM (SELECT id FROM users ORDER BY md5(id || %s) OFFSET %s) AS others"""
+        INSERT INTO notifier_preferences (user_id, category, wanted, updated_at)
+        SELECT id, 'news', false, now()
+        FROM (SELECT id FROM notifier_users ORDER BY md5(id || %s) OFFSET %s) AS others"""
     stage.execute(query, f"-{salt}", users)
 
 
@@ -83,7 +84,7 @@ def announce(stage: Stage, policy: str) -> None:
         "settings": WORDS,
         "on_unknown": policy,
         # The other faults need accounts that still have to confirm, so these are not confirmed either.
-        "audience": {"verified": "any", "user_to": stage.execute("SELECT max(id) FROM users")[0][0]},
+        "audience": {"verified": "any", "user_to": stage.execute("SELECT max(id) FROM notifier_users")[0][0]},
     }
     with stage.app.app_context():
         create(db.session(), values, services_of(stage.app).kinds, now=now)
@@ -103,10 +104,13 @@ def _of_expansion(stood: list[Standing], scene: Scene, seconds: float) -> dict[s
 
 def _owed(stage: Stage, users: int, people: int) -> list[str]:
     """What is wrong with the rows, before the first is sent."""
-    rows, persons = stage.execute("SELECT count(*), count(DISTINCT user_id) FROM notifications")[0]
-    wanting = "SELECT id FROM users WHERE NOT EXISTS (SELECT FROM preferences WHERE user_id = users.id)"
-    missing = stage.execute(f"SELECT count(*) FROM ({wanting} EXCEPT SELECT user_id FROM notifications) AS m")[0][0]
-    planned, excluded = stage.execute("SELECT planned, excluded FROM campaign_runs")[0]
+    rows, persons = stage.execute("SELECT count(*), count(DISTINCT user_id) FROM notifier_notifications")[0]
+    wanting = """
+        SELECT count(*) FROM (
+            SELECT id FROM notifier_users AS u WHERE NOT EXISTS (SELECT FROM notifier_preferences WHERE user_id = u.id)
+            EXCEPT SELECT user_id FROM notifier_notifications) AS missing"""
+    missing = stage.execute(wanting)[0][0]
+    planned, excluded = stage.execute("SELECT planned, excluded FROM notifier_campaign_runs")[0]
     checks = (
         ("I1", missing == 0, f"{missing} people are missing"),
         ("I5", rows == persons == users, f"{rows} rows for {persons} people instead of {users}"),
@@ -125,7 +129,7 @@ def _kill_sending(scene: Scene, killer: Killer, users: int) -> list[Kill]:
             break
         done.append(kill)
         # What a dead child had taken from the queue waits for its bell: here for the next sweep, not ten minutes.
-        scene.stage.execute("UPDATE notifications SET ring_at = now() WHERE status = 'pending'")
+        scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
     return done
 
 
@@ -136,7 +140,7 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
     result.add(found)
     result.problems += judge_kills(found, wire)
     result.expect(policy != "never" or not found.extra, "I2: copies although the policy is never")
-    totals = scene.stage.execute("SELECT totals FROM campaign_runs")[0][0]
+    totals = scene.stage.execute("SELECT totals FROM notifier_campaign_runs")[0][0]
     result.expect(totals == dict(found.statuses), f"I8: the run says {totals}, its rows {dict(found.statuses)}")
     result.expect(sum(found.statuses.values()) == users, f"I8: {sum(found.statuses.values())} mails ended, not {users}")
     report = _audited(scene, seen)

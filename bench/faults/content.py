@@ -76,8 +76,8 @@ class _Story:
         scene.worker("expansion", concurrency=1)
         self._killer = Killer(scene, scene.worker("bulk"), rng)
         scene.stage.execute(
-            "INSERT INTO preferences (user_id, category, wanted, updated_at) "
-            "SELECT id, 'news', false, now() FROM users ORDER BY id OFFSET %s",
+            "INSERT INTO notifier_preferences (user_id, category, wanted, updated_at) "
+            "SELECT id, 'news', false, now() FROM notifier_users ORDER BY id OFFSET %s",
             users,
         )
         with self._app.app_context():
@@ -145,7 +145,8 @@ class _Story:
     def rows(self) -> list[Sent]:
         """The ledger."""
         query = """
-            SELECT id, recipient, status, unknowns, run_id, content_id, dedupe_key FROM notifications ORDER BY id"""
+            SELECT id, recipient, status, unknowns, run_id, content_id, dedupe_key
+            FROM notifier_notifications ORDER BY id"""
         return [Sent(*row) for row in self.scene.stage.execute(query)]
 
     def _start(self) -> int:
@@ -158,7 +159,7 @@ class _Story:
         return run_id
 
     def _planned(self, run_id: int) -> int:
-        query = "SELECT planned FROM campaign_runs WHERE id = %s AND expanded_at IS NOT NULL"
+        query = "SELECT planned FROM notifier_campaign_runs WHERE id = %s AND expanded_at IS NOT NULL"
         wait_until(lambda: bool(self.scene.stage.execute(query, run_id)), PATIENCE, pause=0.05)
         return int(self.scene.stage.execute(query, run_id)[0][0])
 
@@ -184,7 +185,7 @@ class _Story:
     def _strike(self) -> None:
         self.kills += self._killer.strike(0.0) is not None
         # What a dead child had taken from the queue waits for its bell: here for the next sweep, not ten minutes.
-        self.scene.stage.execute("UPDATE notifications SET ring_at = now() WHERE status = 'pending'")
+        self.scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
 
     def _move_and_die(self, run_id: int) -> None:
         """Move in a child that ends by kill -9 in the middle of a transaction."""
@@ -235,4 +236,4 @@ class _Story:
         result.figures |= {f"{name}: copies": sum(map(len, copies.values())), f"{name}: unknown": unknown}
 
 
-_HELD = "SELECT count(*) FROM notifications WHERE status = 'sending'"
+_HELD = "SELECT count(*) FROM notifier_notifications WHERE status = 'sending'"

@@ -48,7 +48,7 @@ class Expanding:
 
     def kill(self, times: int) -> list[Standing]:
         """Kill it so often, each time further on; fewer where it was over before."""
-        first, last = self._stage.execute("SELECT min(id), max(id) FROM users")[0]
+        first, last = self._stage.execute("SELECT min(id), max(id) FROM notifier_users")[0]
         stood: list[Standing] = []
         for number in range(times):
             standing = self._strike(first + (last - first) * number // (times + 1))
@@ -82,11 +82,11 @@ class Expanding:
         return state == "sending" or (state == "expanding" and cursor > mark and self._is_inside())
 
     def _run(self) -> tuple[str, int]:
-        found = self._stage.execute("SELECT state, cursor FROM campaign_runs")
+        found = self._stage.execute("SELECT state, cursor FROM notifier_campaign_runs")
         return (found[0][0], found[0][1]) if found else ("", 0)
 
     def _rows(self) -> int:
-        return int(self._stage.execute("SELECT count(*) FROM notifications")[0][0])
+        return int(self._stage.execute("SELECT count(*) FROM notifier_notifications")[0][0])
 
     def _is_inside(self) -> bool:
         query = """

@@ -74,7 +74,7 @@ class Fleet:
 
     def ticked_after(self, moment: float) -> bool:
         """Whether a tick that beat called for began after `moment` (see `now`)."""
-        query = "SELECT coalesce(max(extract(epoch FROM at)), 0) > %s FROM heartbeats WHERE name = 'tick'"
+        query = "SELECT coalesce(max(extract(epoch FROM at)), 0) > %s FROM notifier_heartbeats WHERE name = 'tick'"
         return bool(self._scene.stage.execute(query, moment)[0][0])
 
     def expect_unharmed(self, result: Result) -> None:

@@ -124,7 +124,7 @@ def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
         scene.sink.behave()
         _host(scene, OTHER, "bulk", pause.lease)
         # What it had taken from the queue and not claimed waits for its bell: here for the next sweep.
-        stage.execute("UPDATE notifications SET ring_at = now() WHERE status = 'pending'")
+        stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
         time.sleep(max(0.0, cut + pause.cut - time.monotonic()))
         proxy.mend()
         result.expect(scene.settle(90), f"I8: {scene.under_way()} rows are under way 90 s after it is back")
@@ -147,11 +147,11 @@ def _in_doubt(folder: Path) -> set[int]:
 
 
 def _status(stage: Stage, pk: int) -> str:
-    return str(stage.execute("SELECT status FROM notifications WHERE id = %s", pk)[0][0])
+    return str(stage.execute("SELECT status FROM notifier_notifications WHERE id = %s", pk)[0][0])
 
 
 def _count(stage: Stage, status: str) -> int:
-    return int(stage.execute("SELECT count(*) FROM notifications WHERE status = %s", status)[0][0])
+    return int(stage.execute("SELECT count(*) FROM notifier_notifications WHERE status = %s", status)[0][0])
 
 
 def _names(stage: Stage, host: str) -> bool:

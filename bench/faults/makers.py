@@ -30,8 +30,8 @@ def maker_dies(stage: Stage) -> Result:
         result.expect(scene.settle(120), f"I11: {scene.under_way()} rows do not end")
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
-        reason = stage.execute("SELECT reason_code, reason FROM notifications WHERE id = %s", deadly)[0]
-        deaths = stage.execute("SELECT count(*) FROM notifications WHERE deaths > 0")[0][0]
+        reason = stage.execute("SELECT reason_code, reason FROM notifier_notifications WHERE id = %s", deadly)[0]
+        deaths = stage.execute("SELECT count(*) FROM notifier_notifications WHERE deaths > 0")[0][0]
         result.figures |= {"reason": str(reason[1]), "others with a death": deaths}
         result.expect(found.statuses == {"sent": EMAILS - 1, "failed": 1}, f"I11: they ended as {dict(found.statuses)}")
         result.expect(reason[0] == "maker_died", f"I4: it has failed because of {reason}")

@@ -126,7 +126,8 @@ def _owe(scene: Scene, mails: int) -> list[int]:
     keys = scene.owe(mails, grace=5)
     scene.stage.execute(
         """
-        UPDATE notifications SET recipient = split_part(recipient, '@', 1) || id || '@' || (%s::text[])[1 + id / 3 %% 2]
+        UPDATE notifier_notifications
+        SET recipient = split_part(recipient, '@', 1) || id || '@' || (%s::text[])[1 + id / 3 %% 2]
         WHERE id %% 3 = 0""",
         list(MICROSOFT),
     )
@@ -151,7 +152,7 @@ def _accepted(seen: Seen, domains: Sequence[str]) -> int:
 
 
 def _count(stage: Stage, where: str) -> int:
-    return int(stage.execute(f"SELECT count(*) FROM notifications WHERE {where}")[0][0])
+    return int(stage.execute(f"SELECT count(*) FROM notifier_notifications WHERE {where}")[0][0])
 
 
 def _shown(stage: Stage) -> Sequence[HeldProvider]:

@@ -125,15 +125,15 @@ def _scene(stage: Stage, stack: ExitStack) -> Scene:
     usual = sweep.RING_AGAIN[True]
     sweep.RING_AGAIN[True] = timedelta(minutes=10)
     stack.callback(sweep.RING_AGAIN.__setitem__, True, usual)
-    stage.execute("UPDATE users SET verified_at = NULL")
+    stage.execute("UPDATE notifier_users SET verified_at = NULL")
     return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "tick"))
 
 
 def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: int) -> Started:
     """An announcement to `emails` people after the first `first`, planned and then started by hand."""
-    ids = stage.execute("SELECT min(id), max(id) FROM (SELECT id FROM users ORDER BY id LIMIT %s OFFSET %s) AS chosen",
-                        emails, first)  # fmt: skip
-    stage.execute("UPDATE users SET verified_at = now() WHERE id BETWEEN %s AND %s", *ids[0])
+    chosen = "SELECT id FROM notifier_users ORDER BY id LIMIT %s OFFSET %s"
+    ids = stage.execute(f"SELECT min(id), max(id) FROM ({chosen}) AS chosen", emails, first)
+    stage.execute("UPDATE notifier_users SET verified_at = now() WHERE id BETWEEN %s AND %s", *ids[0])
     audience = {"user_from": ids[0][0], "user_to": ids[0][1]}
     values = {"name": name, "kind": "announcement", "settings": WORDS, "audience": audience, "rate": rate}
     with stage.app.app_context():
@@ -155,7 +155,7 @@ def _people(stage: Stage, scene: Scene, skip: int, seconds: float) -> list[float
     """A verification email every half a second, for so long; how long each took."""
     owed: dict[str, float] = {}
     for number in range(round(seconds * 2)):
-        [(address,)] = stage.execute("SELECT email FROM users ORDER BY id LIMIT 1 OFFSET %s", skip + number)
+        [(address,)] = stage.execute("SELECT email FROM notifier_users ORDER BY id LIMIT 1 OFFSET %s", skip + number)
         owed[address] = time.monotonic()
         scene.ring(scene.owe(1, bulk=False, skip=skip + number), bulk=False)
         time.sleep(0.5)
@@ -200,7 +200,7 @@ def _moments(seen: Seen) -> list[float]:
 
 
 def _by_campaign(stage: Stage, seen: Seen) -> dict[int, list[float]]:
-    rows = stage.execute("SELECT recipient, campaign_id FROM notifications WHERE campaign_id IS NOT NULL")
+    rows = stage.execute("SELECT recipient, campaign_id FROM notifier_notifications WHERE campaign_id IS NOT NULL")
     campaigns = dict(rows)
     found: dict[int, list[float]] = {}
     for mail in seen.mails.values():
@@ -218,11 +218,13 @@ def _left(stage: Stage, run_id: int) -> float | None:
 
 
 def _state(stage: Stage, run_id: int) -> str:
-    return str(stage.execute("SELECT state FROM campaign_runs WHERE id = %s", run_id)[0][0])
+    return str(stage.execute("SELECT state FROM notifier_campaign_runs WHERE id = %s", run_id)[0][0])
 
 
 def _waiting(stage: Stage, campaigns: tuple[int, ...]) -> int:
-    query = "SELECT count(*) FROM notifications WHERE campaign_id = ANY(%s) AND status IN ('pending', 'sending')"
+    query = """
+        SELECT count(*) FROM notifier_notifications
+        WHERE campaign_id = ANY(%s) AND status IN ('pending', 'sending')"""
     return int(stage.execute(query, list(campaigns))[0][0])
 
 
@@ -232,5 +234,5 @@ def _cpu(worker: Worker) -> float:
 
 def _updates(stage: Stage) -> int:
     """Updates of rows of the ledger since the server started."""
-    query = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'notifications'"
+    query = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'notifier_notifications'"
     return int(stage.execute(query)[0][0])

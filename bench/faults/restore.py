@@ -36,7 +36,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
     old = round(sent * OLD_SHARE)
     with ExitStack() as stack:
         scene = Scene(stage, stack, chores=(*SWEEP, "tick"))
-        stack.callback(stage.execute, "UPDATE users SET verified_at = NULL")
+        stack.callback(stage.execute, "UPDATE notifier_users SET verified_at = NULL")
         result.expect(_notifier(scene, "db", "upgrade").returncode == 0, "the database could not be upgraded")
         _people(stage, old + LEFT, sent - old)
         keys = scene.owe(old + LEFT, grace=3600)
@@ -69,13 +69,12 @@ def restore(stage: Stage, *, sent: int) -> Result:
 
 def _people(stage: Stage, unconfirmed: int, readers: int) -> None:
     """The first have not confirmed their address yet; so many after them want news; nobody else wants anything."""
-    stage.execute(
-        "UPDATE users SET verified_at = now() WHERE id IN (SELECT id FROM users ORDER BY id OFFSET %s)", unconfirmed
-    )
+    others = "SELECT id FROM notifier_users ORDER BY id OFFSET %s"
+    stage.execute(f"UPDATE notifier_users SET verified_at = now() WHERE id IN ({others})", unconfirmed)
     query = """
-        INSERT INTO preferences (user_id, category, wanted, updated_at)
+        INSERT INTO notifier_preferences (user_id, category, wanted, updated_at)
         SELECT id, 'news', false, now() FROM (
-            SELECT id, row_number() OVER (ORDER BY id) AS number FROM users) AS people
+            SELECT id, row_number() OVER (ORDER BY id) AS number FROM notifier_users) AS people
         WHERE number <= %s OR number > %s"""
     stage.execute(query, unconfirmed, unconfirmed + readers)
 
@@ -126,7 +125,7 @@ def _reconcile(scene: Scene, result: Result) -> None:
 
 def _is_over(scene: Scene) -> bool:
     """The campaign ran again, and nothing is owed any more."""
-    states = {state for (state,) in scene.stage.execute("SELECT state FROM campaign_runs")}
+    states = {state for (state,) in scene.stage.execute("SELECT state FROM notifier_campaign_runs")}
     return states == {"done"} and not scene.under_way()
 
 

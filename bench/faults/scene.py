@@ -189,24 +189,25 @@ class Scene:
         `grace`: seconds before the sweep rings for them.
         """
         query = """
-            INSERT INTO notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, claims,
-                attempts, unknowns, next_attempt_at, ring_at, deadline, created_at)
+            INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
+                claims, attempts, unknowns, next_attempt_at, ring_at, deadline, created_at)
             SELECT 'verification', id, email, 'fault:' || id, '{}', %s, %s, 'pending', 0, 0, 0, now(),
                 now() + %s * interval '1 second', now() + interval '1 day', now()
-            FROM (SELECT id, email FROM users ORDER BY id LIMIT %s OFFSET %s) AS chosen
+            FROM (SELECT id, email FROM notifier_users ORDER BY id LIMIT %s OFFSET %s) AS chosen
             ON CONFLICT (dedupe_key) DO NOTHING RETURNING id"""
         return sorted(row[0] for row in self.stage.execute(query, bulk, policy, grace, count, skip))
 
     def defer(self, count: int) -> None:
         """`count` rows of bulk mail that were tried once and come due one after the other in the next minute."""
         query = """
-            INSERT INTO notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, claims,
-                attempts, unknowns, next_attempt_at, ring_at, deadline, created_at, reason)
+            INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
+                claims, attempts, unknowns, next_attempt_at, ring_at, deadline, created_at, reason)
             SELECT 'verification', u.id, u.email, 'deferred:' || n, '{}', true, 'resend', 'pending', 1, 1, 0,
                 now() + n %% 60 * interval '1 second', now() + n %% 60 * interval '1 second',
                 now() + interval '1 day', now(), '451 4.3.0 try again later'
             FROM generate_series(1, %s) AS n
-            JOIN users AS u ON u.id = (SELECT min(id) FROM users) + n %% (SELECT count(*) FROM users)"""
+            JOIN notifier_users AS u
+                ON u.id = (SELECT min(id) FROM notifier_users) + n %% (SELECT count(*) FROM notifier_users)"""
         if count:
             self.stage.execute(query, count)
 
@@ -219,8 +220,8 @@ class Scene:
     def under_way(self) -> int:
         """Count the emails that have not ended, and the sign-ups that no worker has handled."""
         query = """
-            SELECT (SELECT count(*) FROM notifications WHERE status IN ('pending', 'sending'))
-                 + (SELECT count(*) FROM account_requests)"""
+            SELECT (SELECT count(*) FROM notifier_notifications WHERE status IN ('pending', 'sending'))
+                 + (SELECT count(*) FROM notifier_account_requests)"""
         return int(self.stage.execute(query)[0][0])
 
     def settle(self, seconds: float) -> bool:
@@ -229,13 +230,15 @@ class Scene:
 
     def skip_time(self) -> None:
         """What waits for a later moment is due now: stands for the passing of time."""
-        self.stage.execute("TRUNCATE transports, paces, provider_holds")
-        self.stage.execute("UPDATE notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'")
+        self.stage.execute("TRUNCATE notifier_transports, notifier_paces, notifier_provider_holds")
+        self.stage.execute(
+            "UPDATE notifier_notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'"
+        )
 
     def rows(self) -> list[Row]:
         """The ledger."""
         query = """
             SELECT id, recipient, status, attempts, unknowns, message_id, on_unknown,
                 status = 'sending' AND lease_until < now()
-            FROM notifications ORDER BY id"""
+            FROM notifier_notifications ORDER BY id"""
         return [Row(*row) for row in self.stage.execute(query)]

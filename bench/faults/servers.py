@@ -38,7 +38,7 @@ def storm(stage: Stage, *, mails: int = 300) -> Result:
         keys = scene.owe(mails, grace=5)
         scene.ring(keys)
         for tries in (1, 2):
-            query = "SELECT count(*) FROM notifications WHERE status = 'pending' AND attempts = %s"
+            query = "SELECT count(*) FROM notifier_notifications WHERE status = 'pending' AND attempts = %s"
             done = wait_until(lambda: stage.execute(query, tries)[0][0] == mails, 30)  # noqa: B023  # called at once
             result.expect(done, f"not every row has {tries} attempts after 30 s")
             _check_schedule(result, stage, tries)
@@ -57,8 +57,8 @@ def storm(stage: Stage, *, mails: int = 300) -> Result:
 def _check_schedule(result: Result, stage: Stage, tries: int) -> None:
     """Half to all of the schedule's step, and not all at the same moment."""
     query = """
-        SELECT extract(epoch FROM notifications.next_attempt_at - attempts.at)::float FROM notifications
-        JOIN attempts ON notification_id = notifications.id AND attempts.claim = notifications.claims"""
+        SELECT extract(epoch FROM n.next_attempt_at - a.at)::float FROM notifier_notifications AS n
+        JOIN notifier_attempts AS a ON a.notification_id = n.id AND a.claim = n.claims"""
     waits = [row[0] for row in stage.execute(query)]
     step = retry.SCHEDULE[tries - 1].total_seconds()
     if not waits:
@@ -78,7 +78,7 @@ def refuse_one(stage: Stage) -> Result:
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         keys = scene.owe(200, grace=5)
-        [(address,)] = stage.execute("SELECT recipient FROM notifications WHERE id = %s", keys[100])
+        [(address,)] = stage.execute("SELECT recipient FROM notifier_notifications WHERE id = %s", keys[100])
         scene.sink.behave(f'{{"refuse": {{"{address}": "550 5.1.1 No such user here"}}}}')
         scene.worker()
         scene.ring(keys)
@@ -87,10 +87,10 @@ def refuse_one(stage: Stage) -> Result:
         refused = next(row for row in scene.rows() if row.pk == keys[100])
         result.expect((refused.status, refused.attempts) == ("failed", 1), f"it ended {refused.status}")
         result.expect(result.figures["ended"] == {"sent": 199, "failed": 1}, "I1: others did not all get theirs")
-        stage.execute("UPDATE notifications SET dedupe_key = 'first:' || id, kind = 'verification'")
+        stage.execute("UPDATE notifier_notifications SET dedupe_key = 'first:' || id, kind = 'verification'")
         scene.ring(scene.owe(1, skip=100))
         result.expect(scene.settle(30), "I8: the second mail is under way after 30 s")
-        status = stage.execute("SELECT status FROM notifications ORDER BY id DESC LIMIT 1")[0][0]
+        status = stage.execute("SELECT status FROM notifier_notifications ORDER BY id DESC LIMIT 1")[0][0]
         tried = scene.sink.look().refused[address]
         result.figures |= {"second mail": status, "RCPT of that address": tried}
         result.expect(
@@ -130,7 +130,7 @@ def hang(stage: Stage, *, name: str, conduct: str, mails: int = 40, rounds: int 
 
 def _round(scene: Scene, keys: Sequence[int]) -> bool:
     """Ring, and wait until rows were claimed and none is held any more."""
-    query = "SELECT count(*) FILTER (WHERE status = 'sending'), coalesce(sum(claims), 0) FROM notifications"
+    query = "SELECT count(*) FILTER (WHERE status = 'sending'), coalesce(sum(claims), 0) FROM notifier_notifications"
     before = scene.stage.execute(query)[0][1]
     scene.ring(keys)
 

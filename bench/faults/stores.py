@@ -101,7 +101,7 @@ def poison(stage: Stage) -> Result:
         good = scene.owe(200, grace=3)
         poisoned = {good[0]: "no_such_kind", good[100]: "no_such_kind"}
         for pk, kind in poisoned.items():
-            stage.execute("UPDATE notifications SET kind = %s WHERE id = %s", kind, pk)
+            stage.execute("UPDATE notifier_notifications SET kind = %s WHERE id = %s", kind, pk)
         with stage.redis() as client:
             for payload in POISON:
                 client.lpush("bulk", payload)

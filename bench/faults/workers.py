@@ -93,7 +93,8 @@ def people_first(stage: Stage, *, backlog: int, deferred: int, people: int = 100
         result.expect(wait_until(lambda: scene.sink.look().accepted > 100, 30), "the bulk run did not start")
         owed: dict[str, float] = {}
         for number in range(people):
-            [(address,)] = stage.execute("SELECT email FROM users ORDER BY id LIMIT 1 OFFSET %s", backlog + number)
+            query = "SELECT email FROM notifier_users ORDER BY id LIMIT 1 OFFSET %s"
+            [(address,)] = stage.execute(query, backlog + number)
             owed[address] = time.monotonic()
             scene.ring(scene.owe(1, bulk=False, skip=backlog + number), bulk=False)
             time.sleep(0.02)

@@ -39,16 +39,17 @@ def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
 
 
 def erase_address(session: Session, identity_key: str, *, keys: list[str], by: Actor) -> datetime | None:
-    """Remove the person with this address, and what is kept of the address if there is no account (any more).
+    """Remove every person with this address, and what is kept of the address if there is no account (any more).
 
     Return when the address was erased before, None if it never was. An entry is left each time. The caller commits.
     Raises ErasureError while an email to them is on its way.
     """
     before = audit_log.erased_at(session, identity_key, keys)
     _forget_requests(session, identity_key)
-    user = session.scalars(select(User).where(User.identity_key == identity_key)).one_or_none()
-    if user is not None:
+    people = session.scalars(select(User).where(User.identity_key == identity_key).order_by(User.id)).all()
+    for user in people:
         erase(session, user, keys=keys, by=by)
+    if people:
         return before
     # Rows of an account that was deleted by other means. No index leads there, and it is done rarely.
     _forget_rows(session, func.lower(Notification.recipient) == identity_key)

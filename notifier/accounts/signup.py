@@ -118,7 +118,7 @@ class Accounts:
         return (Verification.done if user.verified_at else Verification.valid), user
 
     def _find(self, session: Session, identity_key: str) -> User | None:
-        return session.scalars(select(User).where(User.identity_key == identity_key)).one_or_none()
+        return session.scalars(select(User).where(User.signed_up_as(identity_key))).one_or_none()
 
     def _create(self, session: Session, applicant: Applicant) -> User:
         address = applicant.address
@@ -135,7 +135,7 @@ class Accounts:
                 session.add(user)
         except IntegrityError:
             # Someone signed up with the same address a moment ago: theirs is the account.
-            return session.scalars(select(User).where(User.identity_key == address.identity_key)).one()
+            return session.scalars(select(User).where(User.signed_up_as(address.identity_key))).one()
         suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
 

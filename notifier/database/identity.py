@@ -29,10 +29,10 @@ _OID = "(SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 
 _FITS = text(f"""
     SELECT xmin::text::bigint = transaction_id % 4294967296 AND database_oid = {_OID}
-    FROM database_identity WHERE id = 1""")
+    FROM notifier_database_identity WHERE id = 1""")
 
 _ADOPT = text(f"""
-    INSERT INTO database_identity (id, transaction_id, database_oid, noted_at)
+    INSERT INTO notifier_database_identity (id, transaction_id, database_oid, noted_at)
     VALUES (1, pg_current_xact_id()::text::bigint, {_OID}, :now)
     ON CONFLICT (id) DO UPDATE SET transaction_id = excluded.transaction_id, database_oid = excluded.database_oid,
         noted_at = excluded.noted_at""")

@@ -11,6 +11,9 @@ from sqlalchemy import Connection
 #: The advisory lock of an upgrade on Postgres: two at once take turns. A number that no other program uses here.
 UPGRADE_LOCK = 7_046_029_254_386_353
 
+#: Where a database says which migrations it had. A host application has Alembic's own name for its own.
+VERSION_TABLE = "notifier_version"
+
 UPGRADE = "run notifier db upgrade"
 
 
@@ -36,7 +39,7 @@ class Schema:
 
         A version that this code does not know is newer: the code before an upgrade goes on beside the new one.
         """
-        found = set(MigrationContext.configure(connection).get_current_heads())
+        found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
         heads, known = self._versions
         if not found:
             return SchemaState(behind=True, detail=f"the database has no tables yet: {UPGRADE}")

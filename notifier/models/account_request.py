@@ -27,11 +27,11 @@ class AccountRequest(Base):
     It holds an address that may be unknown, so nothing else may point at it, and it is kept for a week at most.
     """
 
-    __tablename__ = "account_requests"
+    __tablename__ = "notifier_account_requests"
     __table_args__ = (
         # The first request of a person goes first.
-        Index("ix_account_requests_identity_key", "identity_key", "id"),
-        Index("ix_account_requests_enqueue_at", "enqueue_at"),
+        Index("ix_notifier_account_requests_identity_key", "identity_key", "id"),
+        Index("ix_notifier_account_requests_enqueue_at", "enqueue_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

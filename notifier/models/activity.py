@@ -13,11 +13,11 @@ from notifier.models.types import BigId, UtcDateTime
 class Activity(Base):
     """The raw material of digests and reports: who did what to which of the user's things, when."""
 
-    __tablename__ = "activities"
-    __table_args__ = (Index("ix_activities_user_id_occurred_at", "user_id", "occurred_at"),)
+    __tablename__ = "notifier_activities"
+    __table_args__ = (Index("ix_notifier_activities_user_id_occurred_at", "user_id", "occurred_at"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"))
     #: like, comment, friend_request, follow
     kind: Mapped[str] = mapped_column(String(32))
     #: Who did it, as shown to people.

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
+from notifier.models.append_only import refuse_updates
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
@@ -17,15 +18,15 @@ class AuditEntry(Base):
     No column holds an address: it would outlive the erasing of its person.
     """
 
-    __tablename__ = "audit_entries"
+    __tablename__ = "notifier_audit_entries"
     __table_args__ = (
-        Index("ix_audit_entries_at", "at"),
-        Index("ix_audit_entries_operator_id_id", "operator_id", "id"),
-        Index("ix_audit_entries_action_id", "action", "id"),
-        Index("ix_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
+        Index("ix_notifier_audit_entries_at", "at"),
+        Index("ix_notifier_audit_entries_operator_id_id", "operator_id", "id"),
+        Index("ix_notifier_audit_entries_action_id", "action", "id"),
+        Index("ix_notifier_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
         # Everything about one address.
         Index(
-            "ix_audit_entries_person_digest_id",
+            "ix_notifier_audit_entries_person_digest_id",
             "person_digest",
             "id",
             postgresql_where=text("person_digest IS NOT NULL"),
@@ -52,9 +53,13 @@ class AuditEntry(Base):
     after: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
+_ONLY_ADDED = "the audit log is only ever added to"
+
+
 def _refuse(_mapper: Mapper[AuditEntry], _connection: object, _entry: AuditEntry) -> None:
-    raise TypeError("the audit log is only ever added to")
+    raise TypeError(_ONLY_ADDED)
 
 
 event.listen(AuditEntry, "before_update", _refuse)
 event.listen(AuditEntry, "before_delete", _refuse)
+refuse_updates(AuditEntry.__table__, _ONLY_ADDED)

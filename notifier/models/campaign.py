@@ -81,13 +81,13 @@ _OPEN_LIST = ", ".join(f"'{state}'" for state in sorted(OPEN))
 class Campaign(Base):
     """Kind, schedule, audience and policies. Edits act at the next tick."""
 
-    __tablename__ = "campaigns"
+    __tablename__ = "notifier_campaigns"
     __table_args__ = (
         CheckConstraint(f"state IN ({_one_of(CampaignState)})", name="state"),
         CheckConstraint(f"misfire IN ({_one_of(Misfire)})", name="misfire"),
         # The tick: active campaigns in the order in which they are due.
         Index(
-            "ix_campaigns_due",
+            "ix_notifier_campaigns_due",
             "next_run_at",
             postgresql_where=text("state = 'active'"),
             sqlite_where=text("state = 'active'"),
@@ -159,12 +159,12 @@ class Campaign(Base):
 class CampaignRun(Base):
     """One campaign for one slot: at most one exists, whatever the schedulers do."""
 
-    __tablename__ = "campaign_runs"
+    __tablename__ = "notifier_campaign_runs"
     __table_args__ = (
         CheckConstraint(f"state IN ({_one_of(RunState)})", name="state"),
         UniqueConstraint("campaign_id", "slot"),
         Index(
-            "ix_campaign_runs_open",
+            "ix_notifier_campaign_runs_open",
             "state",
             "touched_at",
             postgresql_where=text(f"state IN ({_OPEN_LIST})"),
@@ -174,7 +174,7 @@ class CampaignRun(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"))
+    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_campaigns.id", ondelete="CASCADE"))
     slot: Mapped[datetime] = mapped_column(UtcDateTime)
     #: A name of Trigger.
     trigger: Mapped[str] = mapped_column(String(16), default=Trigger.schedule.value)

@@ -7,19 +7,20 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
 from notifier.extensions import Base
+from notifier.models.append_only import refuse_updates
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class ContentVersion(Base):
-    """Subject, heading and body as an operator wrote them. The database refuses to update it (migration 0005):
+    """Subject, heading and body as an operator wrote them. The database refuses to update it:
     mails that are planned already name the version that they will say.
     """
 
-    __tablename__ = "content_versions"
+    __tablename__ = "notifier_content_versions"
     __table_args__ = (UniqueConstraint("campaign_id", "number"), NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"))
+    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_campaigns.id", ondelete="CASCADE"))
     #: The version, from 1.
     number: Mapped[int] = mapped_column(Integer)
     subject: Mapped[str] = mapped_column(Text)
@@ -36,8 +37,12 @@ class ContentVersion(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
+_ONLY_ADDED = "versions of content are only ever added"
+
+
 def _refuse(_mapper: Mapper[ContentVersion], _connection: object, _row: ContentVersion) -> None:
-    raise TypeError("versions of words are only ever added")
+    raise TypeError(_ONLY_ADDED)
 
 
 event.listen(ContentVersion, "before_update", _refuse)
+refuse_updates(ContentVersion.__table__, _ONLY_ADDED)

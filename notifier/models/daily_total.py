@@ -11,7 +11,7 @@ from notifier.extensions import Base
 class DailyTotal(Base):
     """Mails by status, day and hour (UTC). The hour is what is counted again when mails settle late."""
 
-    __tablename__ = "daily_totals"
+    __tablename__ = "notifier_daily_totals"
 
     day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
     #: 0 to 23

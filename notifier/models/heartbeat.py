@@ -12,7 +12,7 @@ from notifier.models.types import UtcDateTime
 class Heartbeat(Base):
     """One row for each chore of the scheduler."""
 
-    __tablename__ = "heartbeats"
+    __tablename__ = "notifier_heartbeats"
 
     #: tick, sweep, purge
     name: Mapped[str] = mapped_column(String(32), primary_key=True)

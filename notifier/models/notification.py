@@ -52,44 +52,44 @@ _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 class Notification(Base):
     """One row for each mail: why it exists, what happened to it, when it will be tried again."""
 
-    __tablename__ = "notifications"
+    __tablename__ = "notifier_notifications"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status"),
         # The sweep: pending rows in the order in which somebody has to ring for them.
         Index(
-            "ix_notifications_pending_ring_at",
+            "ix_notifier_notifications_pending_ring_at",
             "ring_at",
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
         ),
         # The sweep: claims whose owner is gone.
         Index(
-            "ix_notifications_sending_lease_until",
+            "ix_notifier_notifications_sending_lease_until",
             "lease_until",
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
         ),
         # One person's mail of one kind, newest first: limits, and the answer to "what did they get".
-        Index("ix_notifications_user_id_kind_id", "user_id", "kind", "id"),
+        Index("ix_notifier_notifications_user_id_kind_id", "user_id", "kind", "id"),
         # Lists by status, newest first.
-        Index("ix_notifications_status_id", "status", "id"),
+        Index("ix_notifier_notifications_status_id", "status", "id"),
         # What came to rest lately: the daily totals.
         Index(
-            "ix_notifications_settled_at",
+            "ix_notifier_notifications_settled_at",
             "settled_at",
             postgresql_where=text("settled_at IS NOT NULL"),
             sqlite_where=text("settled_at IS NOT NULL"),
         ),
         # What failed lately; mails that do not fail cost it nothing.
         Index(
-            "ix_notifications_failed_settled_at",
+            "ix_notifier_notifications_failed_settled_at",
             "settled_at",
             postgresql_where=text(FAILED),
             sqlite_where=text(FAILED),
         ),
         # What waits for the end of a hold. Rows that never waited for one cost it nothing.
         Index(
-            "ix_notifications_hold_key_status",
+            "ix_notifier_notifications_hold_key_status",
             "hold_key",
             "status",
             postgresql_where=text("hold_key IS NOT NULL"),
@@ -97,7 +97,7 @@ class Notification(Base):
         ),
         # What became of a run, what of it still waits, and its mails in each status, newest first.
         Index(
-            "ix_notifications_run_id_status_id",
+            "ix_notifier_notifications_run_id_status_id",
             "run_id",
             "status",
             "id",
@@ -106,7 +106,7 @@ class Notification(Base):
         ),
         # What waits for a rate limit, of each run and of people's own email. Emails without a limit cost it nothing.
         Index(
-            "ix_notifications_waiting",
+            "ix_notifier_notifications_waiting",
             "bulk",
             "run_id",
             "id",
@@ -118,7 +118,7 @@ class Notification(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str] = mapped_column(String(64))
-    user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"))
+    user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="SET NULL"))
     #: The address at the time the mail was owed; an account that changes later does not move it.
     recipient: Mapped[str] = mapped_column(String(320))
     #: (campaign or flow, period or step, recipient): two rows for one reason cannot exist.
@@ -186,12 +186,12 @@ class Attempt(Base):
     A mail accepted at the first try needs no row here: the notification itself says it all.
     """
 
-    __tablename__ = "attempts"
+    __tablename__ = "notifier_attempts"
     __table_args__ = (
-        Index("ix_attempts_notification_id", "notification_id"),
+        Index("ix_notifier_attempts_notification_id", "notification_id"),
         # Claims that were lost: by host and time, and those of a process whose journal comes back.
         Index(
-            "ix_attempts_owner_at",
+            "ix_notifier_attempts_owner_at",
             "owner",
             "at",
             postgresql_where=text("owner IS NOT NULL"),
@@ -200,7 +200,7 @@ class Attempt(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifications.id", ondelete="CASCADE"))
+    notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_notifications.id", ondelete="CASCADE"))
     #: The claim under which it was made.
     claim: Mapped[int] = mapped_column(Integer)
     #: ACCEPTED, RETRY, THROTTLE, HOLD, FAIL, BOUNCE, UNKNOWN, or LEASE_EXPIRED.

@@ -25,7 +25,7 @@ _ROLE_LIST = ", ".join(f"'{role}'" for role in Role)
 class Operator(Base):
     """Not a User: operators never get campaign mail, users never see the admin."""
 
-    __tablename__ = "operators"
+    __tablename__ = "notifier_operators"
     __table_args__ = (CheckConstraint(f"role IN ({_ROLE_LIST})", name="role"), NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -45,11 +45,11 @@ class Operator(Base):
 class OperatorSession(Base):
     """One browser that is signed in. Without its row the cookie is worth nothing."""
 
-    __tablename__ = "operator_sessions"
-    __table_args__ = (Index("ix_operator_sessions_operator_id", "operator_id"),)
+    __tablename__ = "notifier_operator_sessions"
+    __table_args__ = (Index("ix_notifier_operator_sessions_operator_id", "operator_id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("operators.id", ondelete="CASCADE"))
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
     #: SHA-256 of what the cookie holds, in hexadecimal.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     ip: Mapped[str] = mapped_column(String(45), default="")
@@ -61,11 +61,11 @@ class OperatorSession(Base):
 class RecoveryCode(Base):
     """Stands in for the second factor, once."""
 
-    __tablename__ = "recovery_codes"
+    __tablename__ = "notifier_recovery_codes"
     __table_args__ = (UniqueConstraint("operator_id", "code_hash"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("operators.id", ondelete="CASCADE"))
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
     #: SHA-256, in hexadecimal: the codes have 80 random bits.
     code_hash: Mapped[str] = mapped_column(String(64))
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

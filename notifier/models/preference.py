@@ -24,9 +24,9 @@ class Frequency(enum.StrEnum):
 class Preference(Base):
     """One row for each category that a user has decided on; none means that the default holds."""
 
-    __tablename__ = "preferences"
+    __tablename__ = "notifier_preferences"
 
-    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"), primary_key=True)
     #: report, digest, news: an emails.Category that may be refused.
     category: Mapped[str] = mapped_column(String(16), primary_key=True)
     wanted: Mapped[bool] = mapped_column(Boolean)
@@ -40,11 +40,11 @@ class Preference(Base):
 class Consent(Base):
     """The evidence: who decided what, when, how, and which mail led there. Never changed."""
 
-    __tablename__ = "consents"
-    __table_args__ = (Index("ix_consents_user_id_id", "user_id", "id"),)
+    __tablename__ = "notifier_consents"
+    __table_args__ = (Index("ix_notifier_consents_user_id_id", "user_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"))
     category: Mapped[str] = mapped_column(String(16))
     wanted: Mapped[bool] = mapped_column(Boolean)
     frequency: Mapped[str | None] = mapped_column(String(16))
@@ -58,9 +58,11 @@ class Consent(Base):
 class DigestMark(Base):
     """Up to which moment a user's activities are in digests: the windows of a user tile time."""
 
-    __tablename__ = "digest_marks"
+    __tablename__ = "notifier_digest_marks"
 
-    campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("notifier_campaigns.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"), primary_key=True)
     #: The end of the last window, not in it.
     until: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -12,7 +12,7 @@ from notifier.models.types import UtcDateTime
 class ProviderHold(Base):
     """One row while a provider refuses us through a transport; it goes when a probe gets through."""
 
-    __tablename__ = "provider_holds"
+    __tablename__ = "notifier_provider_holds"
 
     #: transport:scope, see `providers.key`. Waiting rows name it.
     key: Mapped[str] = mapped_column(String(320), primary_key=True)
@@ -33,7 +33,7 @@ class ProviderHold(Base):
 class DomainProvider(Base):
     """The provider that runs the mail servers (MX) of a domain, as DNS said."""
 
-    __tablename__ = "domain_providers"
+    __tablename__ = "notifier_domain_providers"
 
     domain: Mapped[str] = mapped_column(String(255), primary_key=True)
     #: None: no known provider.

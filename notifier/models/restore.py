@@ -12,7 +12,7 @@ from notifier.models.types import BigId, UtcDateTime
 class DatabaseIdentity(Base):
     """The only row is of the database in use. In a restored copy it no longer fits its surroundings."""
 
-    __tablename__ = "database_identity"
+    __tablename__ = "notifier_database_identity"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     #: Of the transaction that wrote this row: where another one wrote it, as a restore does, the two differ.
@@ -25,7 +25,7 @@ class DatabaseIdentity(Base):
 class UnrecordedEmail(Base):
     """An email that a mail server took and that has no row: what is owed for the same reason must not go again."""
 
-    __tablename__ = "unrecorded_emails"
+    __tablename__ = "notifier_unrecorded_emails"
 
     #: Of its dedupe key, as the Message-ID has it. The key itself is lost.
     digest: Mapped[str] = mapped_column(String(16), primary_key=True)

@@ -15,12 +15,12 @@ class SignupEmail(Base):
     The digests are keyed with the newest of SECRET_KEYS: after a change of keys the limits count anew.
     """
 
-    __tablename__ = "signup_emails"
+    __tablename__ = "notifier_signup_emails"
     __table_args__ = (
-        Index("ix_signup_emails_mailbox_at", "mailbox", "at"),
-        Index("ix_signup_emails_source_due", "source", "due"),
-        Index("ix_signup_emails_slowed_due", "slowed", "due"),
-        Index("ix_signup_emails_at", "at"),
+        Index("ix_notifier_signup_emails_mailbox_at", "mailbox", "at"),
+        Index("ix_notifier_signup_emails_source_due", "source", "due"),
+        Index("ix_notifier_signup_emails_slowed_due", "slowed", "due"),
+        Index("ix_notifier_signup_emails_at", "at"),
     )
 
     #: The ledger row. No foreign key: the account may be ended, the count must not.

@@ -24,7 +24,7 @@ class SuppressionReason(enum.StrEnum):
 class Suppression(Base):
     """Kept by address, not by account: it must outlive both."""
 
-    __tablename__ = "suppressions"
+    __tablename__ = "notifier_suppressions"
     __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -30,11 +30,11 @@ RECORDED = ("notifier.expand_run", "notifier.purge", "notifier.sweep", "notifier
 class TaskResult(Base):
     """One call of tick, sweep, purge or expand. Sending has the ledger and needs no row here."""
 
-    __tablename__ = "task_results"
+    __tablename__ = "notifier_task_results"
     __table_args__ = (
-        Index("ix_task_results_name_id", "name", "id"),
-        Index("ix_task_results_state_id", "state", "id"),
-        Index("ix_task_results_queued_at", "queued_at"),
+        Index("ix_notifier_task_results_name_id", "name", "id"),
+        Index("ix_notifier_task_results_state_id", "state", "id"),
+        Index("ix_notifier_task_results_queued_at", "queued_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

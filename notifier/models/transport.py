@@ -12,7 +12,7 @@ from notifier.models.types import UtcDateTime
 class TransportState(Base):
     """One row for each transport that was ever held; none means that nothing was ever wrong."""
 
-    __tablename__ = "transports"
+    __tablename__ = "notifier_transports"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     #: Nothing is sent through it since then, but for probes. None: it works.
@@ -34,7 +34,7 @@ class TransportState(Base):
 class Pace(Base):
     """One row for each transport, provider or recipient domain that asked us to slow down; it goes when all is well."""
 
-    __tablename__ = "paces"
+    __tablename__ = "notifier_paces"
 
     #: transport:smtp, provider:smtp:gmail or domain:example.com
     key: Mapped[str] = mapped_column(String(400), primary_key=True)

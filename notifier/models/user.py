@@ -4,7 +4,8 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String
+from sqlalchemy import JSON, CheckConstraint, ColumnElement, Index, String, and_, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -24,22 +25,49 @@ def _abuse_key(context: Any) -> str | None:
     return abuse_key(email) if email else None
 
 
-class User(Base):
-    """Who may get mail, where, in which language and time zone."""
+#: In the very words of a partial index: a query that is to use it must repeat them.
+_SIGNED_UP_HERE = "external_id IS NULL"
 
-    __tablename__ = "users"
+#: 1 to 200 letters, digits and `._:@|~-`. Each database has a way of its own to say so.
+_EXTERNAL_ID_CHECKS = (
+    CheckConstraint("external_id ~ '^[A-Za-z0-9._:@|~-]{1,200}$'", name="external_id").ddl_if(dialect="postgresql"),
+    CheckConstraint(
+        "length(external_id) BETWEEN 1 AND 200 AND external_id NOT GLOB '*[^A-Za-z0-9._:@|~-]*'", name="external_id"
+    ).ddl_if(dialect="sqlite"),
+)
+
+
+class User(Base):
+    """A person who may get emails: where, in which language and time zone."""
+
+    __tablename__ = "notifier_users"
     __table_args__ = (
-        Index("ix_users_unverified", "created_at", "id"),
+        # One account for each address that signed up here. People of an application that embeds us are told apart by
+        # `external_id`: two of them may share a mailbox, swap their addresses, or have none.
+        Index(
+            "uq_notifier_users_identity_key",
+            "identity_key",
+            unique=True,
+            postgresql_where=text(_SIGNED_UP_HERE),
+            sqlite_where=text(_SIGNED_UP_HERE),
+        ),
+        # Everybody with an address.
+        Index("ix_notifier_users_identity_key", "identity_key"),
+        *_EXTERNAL_ID_CHECKS,
+        Index("ix_notifier_users_unverified", "created_at", "id"),
         # Accounts of one mailbox, the oldest first: it alone is reminded.
-        Index("ix_users_abuse_key", "abuse_key", "id"),
+        Index("ix_notifier_users_abuse_key", "abuse_key", "id"),
         NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: The person's key in the application that embeds us. None: they signed up with us.
+    external_id: Mapped[str | None] = mapped_column(String(200), unique=True)
     #: For the envelope: the local part as typed, the domain as an A-label.
     email: Mapped[str] = mapped_column(String(320))
-    #: Local part in NFC and lower case, A-label domain: two spellings of one mailbox are one user.
-    identity_key: Mapped[str] = mapped_column(String(400), unique=True)
+    #: Local part in NFC and lower case, A-label domain: two spellings of one mailbox are one user,
+    #: among those who signed up with us.
+    identity_key: Mapped[str] = mapped_column(String(400))
     #: One mailbox, whatever tag its owner adds (`addresses.abuse_key`): limits count by it. Never an identity.
     abuse_key: Mapped[str | None] = mapped_column(String(400), default=_abuse_key)
     #: What they like to be called. Until they confirm, no email says it: it may be anything, typed by a stranger.
@@ -47,7 +75,16 @@ class User(Base):
     locale: Mapped[str] = mapped_column(String(16), default="en")
     #: An IANA zone name.
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    #: Other facts about the person, from the application that embeds us. JSONB: json has no equality on Postgres.
+    attributes: Mapped[dict[str, Any]] = mapped_column(
+        JSON().with_variant(JSONB(), "postgresql"), default=dict, server_default=text("'{}'")
+    )
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: A link in a mail is bound to it; a new one makes every older link void.
     link_nonce: Mapped[str] = mapped_column(String(32), default=new_nonce)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+    @classmethod
+    def signed_up_as(cls, identity_key: str) -> ColumnElement[bool]:
+        """Build the condition for the one account that signed up here with this address."""
+        return and_(cls.identity_key == identity_key, cls.external_id.is_(None))

@@ -35,7 +35,7 @@ def person(app: Flask) -> int:
         pk = make_owed(1)
         user = db.session.scalars(select(User)).one()
         user.email = user.identity_key = CANARY
-        db.session.execute(text("UPDATE notifications SET recipient = :to"), {"to": CANARY})
+        db.session.execute(text("UPDATE notifier_notifications SET recipient = :to"), {"to": CANARY})
         suppressions.add(
             db.session(), CANARY, reason=SuppressionReason.hard_bounce, source="smtp", evidence="550 unknown"
         )

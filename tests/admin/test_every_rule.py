@@ -27,7 +27,7 @@ ANSWERED = {200, 302, 303, 400, 404, 409, 410, 422}
 #: Answers of pages to people who may open them: a made-up token or file is a 404, a link that has ended a 410.
 OPENED = {200, 302, 404, 410}
 #: Kept by looking: when a session was last used, and who took an export along.
-TRACES = {"operator_sessions", "audit_entries"}
+TRACES = {"notifier_operator_sessions", "notifier_audit_entries"}
 #: After these the session is over, or the person is gone: last.
 ENDS = ("admin_people.erase", "admin_account.password", "sign_in.sign_out")
 
@@ -107,8 +107,8 @@ def test_a_post_does_something_for_those_alone_for_whom_it_is(
     for path, endpoint in forbidden:
         answer = here.post(path, {"csrf_token": token, "note": "x", "email": "user1@example.com"})
         assert answer.status_code in ({401} if role is None else {403}), endpoint
-    kept = {name: found for name, found in before.items() if name != "operator_sessions"}
-    assert {name: found for name, found in rows(world).items() if name != "operator_sessions"} == kept
+    kept = {name: found for name, found in before.items() if name != "notifier_operator_sessions"}
+    assert {name: found for name, found in rows(world).items() if name != "notifier_operator_sessions"} == kept
     last = {endpoint: place for place, endpoint in enumerate(ENDS, 1)}
     for path, endpoint in sorted(set(posts) - set(forbidden), key=lambda pair: (last.get(pair[1], 0), pair)):
         answer = here.post(path, {"csrf_token": here.token("/signup"), "note": "x", "email": "user1@example.com"})

@@ -416,7 +416,7 @@ def test_the_audit_log_is_only_ever_added_to(app: Flask, here: Desk, frozen: tim
     with app.app_context():
         for statement in (
             update(AuditEntry).values(actor="somebody else"),
-            text("UPDATE audit_entries SET actor = 'somebody else'"),
+            text("UPDATE notifier_audit_entries SET actor = 'somebody else'"),
         ):
             with pytest.raises(DBAPIError, match="only ever added to"):
                 db.session.execute(statement)

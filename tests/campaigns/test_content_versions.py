@@ -144,7 +144,7 @@ def test_the_words_of_a_batch_are_asked_for_once(sender: Sender, sent: list[Mess
     keys, asked = plan(campaign), []
     event.listen(
         db.engine, "before_cursor_execute",
-        lambda _c, _u, statement, *_: asked.append(statement) if "FROM content_versions" in statement else None,
+        lambda _c, _u, query, *_: asked.append(query) if "FROM notifier_content_versions" in query else None,
     )  # fmt: skip
     sender.deliver(keys[:20], bulk=True)
     sender.deliver(keys[20:], bulk=True)
@@ -212,7 +212,7 @@ def test_versions_only_grow() -> None:
         db.session.flush()
     db.session.rollback()
     with pytest.raises(DBAPIError, match="only ever added"):
-        db.session.execute(text("UPDATE content_versions SET subject = 'rewritten'"))
+        db.session.execute(text("UPDATE notifier_content_versions SET subject = 'rewritten'"))
     db.session.rollback()
     assert len(content_versions.versions(db.session(), campaign)) == 4
 

