@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, ColumnElement, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.types import BigId, UtcDateTime
 
 #: How long a request whose handling raised an error waits before each further try. After the last one it is given up.

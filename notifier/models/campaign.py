@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.notification import OnUnknown
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueCons
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.append_only import refuse_updates
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 

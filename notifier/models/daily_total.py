@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import Date, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from notifier.extensions import Base
+from notifier.database.base import Base
 
 
 class DailyTotal(Base):

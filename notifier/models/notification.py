@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ForeignKey, I
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.user import User
 

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.types import BigId, UtcDateTime
 
 

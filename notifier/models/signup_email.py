@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.models.types import UtcDateTime
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
-from notifier.extensions import Base
+from notifier.database.base import Base
 from notifier.mail.addresses import abuse_key
 from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
