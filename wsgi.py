@@ -3,14 +3,18 @@
 import sys
 
 from notifier.app import create_app
+from notifier.config.loading import load_settings
 from notifier.config.settings import ConfigError
+from notifier.database import older_layout
 from notifier.services import services_of
 
 #: gunicorn ends, instead of starting the worker again for ever, when a worker exits with this code.
 CANNOT_BOOT = 3
 
 try:
-    app = create_app()
+    settings = load_settings()
+    older_layout.refuse(settings)
+    app = create_app(settings)
 except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(CANNOT_BOOT)

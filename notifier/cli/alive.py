@@ -3,14 +3,14 @@
 import click
 from flask import Flask
 
-from notifier.cli.context import with_app
+from notifier.cli.context import without_database
 from notifier.cli.showing import say
 from notifier.services import services_of
 
 
 @click.command()
 @click.argument("process")
-@with_app
+@without_database
 def alive(app: Flask, process: str) -> None:
     """Does PROCESS do its work? PROCESS is beat, or the name of a worker such as mail@host.
 

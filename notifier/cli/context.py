@@ -9,12 +9,38 @@ import click
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
+from notifier.config.settings import ConfigError, Settings
+from notifier.database import older_layout
+from notifier.services import services_of
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def with_app(command: Callable[..., R]) -> Callable[..., R]:
-    """Run the command inside an application context; the application is its first argument."""
+    """Run the command inside an application context; the application is its first argument.
+
+    Raise ClickException if the database has the older layout.
+    """
+
+    @wraps(command)
+    def looking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
+        refuse_older_layout(services_of(app).settings)
+        return command(app, *args, **kwargs)
+
+    return without_database(looking)
+
+
+def refuse_older_layout(settings: Settings) -> None:
+    """Raise ClickException, with one line, if the database or the data folder has the older layout."""
+    try:
+        older_layout.refuse(settings)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def without_database(command: Callable[..., R]) -> Callable[..., R]:
+    """As `with_app`, for a command that asks the database for nothing."""
 
     @wraps(command)
     @click.pass_context

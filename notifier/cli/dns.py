@@ -7,7 +7,7 @@ import click
 from flask import Flask
 from rich.text import Text
 
-from notifier.cli.context import with_app
+from notifier.cli.context import without_database
 from notifier.cli.showing import show, tell
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.sender_auth import Level, Line, Signing, Subject, Unreachable, examine
@@ -21,7 +21,7 @@ _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
 @click.option("--ip", help="The address from which receivers get the mail, for PTR.")
 @click.option("--selector", "selectors", multiple=True, help="Of a signature that the mail server adds. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@with_app
+@without_database
 def check_dns(app: Flask, domain: str | None, ip: str | None, selectors: tuple[str, ...], as_json: bool) -> None:
     """SPF, DKIM, DMARC, MX and PTR of the sender's domain. Exit 1 where something is wrong."""
     subject = _subject(app, domain, ip, selectors)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from notifier import resources
+from notifier.cli.context import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
 from notifier.dev.broker import BrokerMissingError
 from notifier.dev.datalock import InUseError, data_lock
@@ -53,7 +54,9 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
         with data_lock(folder):
             # Ours is the only `up` here: a file that is still there was left by one that was killed.
             up_env_path(folder).unlink(missing_ok=True)
-            run_up(load_settings(), Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
+            settings = load_settings()
+            refuse_older_layout(settings)
+            run_up(settings, Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
     except (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
