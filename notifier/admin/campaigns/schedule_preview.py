@@ -45,7 +45,7 @@ class Upcoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class SchedulePreview:
     """A schedule in words, or what is wrong with it."""
 
     words: str
@@ -60,18 +60,18 @@ class Preview:
     timing: str = ""
 
 
-def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> Preview:
+def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> SchedulePreview:
     """What is typed into a form. Without `campaign` intervals count from now."""
     problems = Problems()
     was = {} if campaign is None else {name: getattr(campaign, name) for name in SCHEDULE}
     values = form_schedule.read(fields, problems, was)
     if problems:
-        return Preview("", values["zone"], False, [], False, list(problems.by_field.items()))
+        return SchedulePreview("", values["zone"], False, [], False, list(problems.by_field.items()))
     try:
         schedule = of_values(values, now if campaign is None else campaign.created_at)
     except ScheduleError as error:
         place = form_schedule.field_of(error, fields.one("repeat"))
-        return Preview("", values["zone"], False, [], False, [(place, str(error))])
+        return SchedulePreview("", values["zone"], False, [], False, [(place, str(error))])
     return of_schedule(schedule, now)
 
 
@@ -80,12 +80,12 @@ def of_values(values: Mapping[str, Any], anchor: datetime) -> Schedule:
     return check(**{name: values.get(name) for name in SCHEDULE}, anchor=anchor)  # type: ignore[arg-type]
 
 
-def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> Preview:
+def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> SchedulePreview:
     """What is stored, or would be."""
     try:
         schedule = schedule_of(campaign, kinds)
     except ScheduleError as error:
-        return Preview("", campaign.zone, False, [], False, [(error.field, str(error))])
+        return SchedulePreview("", campaign.zone, False, [], False, [(error.field, str(error))])
     preview = of_schedule(schedule, now)
     slot = preview.runs[0].slot if preview.runs else now
     try:
@@ -95,12 +95,12 @@ def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> Preview:
     return replace(preview, timing=occasion.kind_of.timing(occasion, step_after(schedule, slot)))
 
 
-def of_schedule(schedule: Schedule, now: datetime) -> Preview:
+def of_schedule(schedule: Schedule, now: datetime) -> SchedulePreview:
     """Its words, and the runs on which a tick can still act in time."""
     ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
     runs = [_upcoming(schedule, each) for each in islice(ahead, NEXT)]
     said = words(schedule)
-    return Preview(
+    return SchedulePreview(
         said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
     )
 
