@@ -13,13 +13,13 @@ from notifier.cli.context import with_app
 from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
 from notifier.explain.audit import Beside, Report
-from notifier.explain.audit_comparison import Findings
+from notifier.explain.audit_comparison import Discrepancies
 from notifier.explain.audit_evidence import Seen, Told, from_file, from_inbox
 from notifier.explain.repair import Damage
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
-#: Findings that a table shows of each sort; programs get more.
+#: Discrepancies that a table shows of each sort; programs get more.
 LINES = 20
 
 inbox_option = click.option("--inbox", "url", metavar="URL", help="An inbox that speaks MailHog's API.")
@@ -69,7 +69,7 @@ def _as_json(report: Report) -> dict[str, object]:
     if report.beside is not None:
         beside = plain(report.beside) | {"ok": report.beside.ok}
         for name in ("missing", "extra", "strangers"):
-            found: Findings = getattr(report.beside, name)
+            found: Discrepancies = getattr(report.beside, name)
             beside[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
     runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
     return {

@@ -15,7 +15,7 @@ from notifier.campaigns.lookup import run_with
 from notifier.campaigns.slots import slot_name
 from notifier.database import identity
 from notifier.database.transaction import reading
-from notifier.explain.audit_comparison import NAMED, Comparison, Expected, Findings, comparing
+from notifier.explain.audit_comparison import NAMED, Comparison, Discrepancies, Expected, comparing
 from notifier.explain.audit_evidence import Seen, bare
 from notifier.ledger import GIVEN_BACK
 from notifier.models import Campaign, CampaignRun, Notification, Status, UnrecordedEmail
@@ -72,9 +72,9 @@ class Beside:
     #: Rows of the ledger that were looked at, and copies that are there.
     rows: int
     copies: int
-    missing: Findings
-    extra: Findings
-    strangers: Findings
+    missing: Discrepancies
+    extra: Discrepancies
+    strangers: Discrepancies
     #: Copies beyond the first that a lost connection explains.
     explained: int
     #: Rows of which nobody knew whether they arrived: those that did.

@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: Rows in one statement.
 CHUNK = 5000
 
-#: Findings of one sort that are named; all are counted.
+#: Discrepancies of one sort that are named; all are counted.
 NAMED = 1000
 
 _SCHEMA = """
@@ -55,7 +55,7 @@ class Expected(NamedTuple):
     recipient: str
 
 
-class Finding(NamedTuple):
+class Discrepancy(NamedTuple):
     """A mail that does not add up."""
 
     message_id: str
@@ -68,11 +68,11 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class Discrepancies:
     """So many of one sort, and some of them by name."""
 
     count: int
-    named: list[Finding]
+    named: list[Discrepancy]
 
 
 class Comparison:
@@ -113,19 +113,19 @@ class Comparison:
         for portion in _portions(message_ids):
             self._database.executemany("INSERT OR IGNORE INTO others VALUES (?)", [(each,) for each in portion])
 
-    def missing(self) -> Findings:
+    def missing(self) -> Discrepancies:
         """The ledger says that they were sent, and they are not there."""
         return self._of_ours(_MISSING)
 
-    def extra(self) -> Findings:
+    def extra(self) -> Discrepancies:
         """More copies than can be: a second one that no lost connection explains, or one that was never sent."""
         return self._of_ours(_EXTRA)
 
-    def strangers(self) -> Findings:
+    def strangers(self) -> Discrepancies:
         """The ledger knows nothing of them."""
         count = self._number(f"SELECT count(*) {_STRANGERS}")
         rows = self._database.execute(f"SELECT message_id, recipient, copies {_STRANGERS} LIMIT {NAMED}")
-        return Findings(count, [Finding(*row) for row in rows])
+        return Discrepancies(count, [Discrepancy(*row) for row in rows])
 
     def explained(self) -> int:
         """Copies beyond the first that a lost connection explains."""
@@ -144,10 +144,10 @@ class Comparison:
         query = "SELECT pk FROM expected LEFT JOIN seen USING (message_id) WHERE status = ? AND copies IS NULL"
         return (pk for (pk,) in self._database.execute(f"{query} ORDER BY pk", (status,)))
 
-    def _of_ours(self, condition: str) -> Findings:
+    def _of_ours(self, condition: str) -> Discrepancies:
         columns = "message_id, expected.recipient, coalesce(copies, 0), pk, status"
         rows = self._database.execute(f"SELECT {columns} {condition} ORDER BY pk LIMIT {NAMED}")
-        return Findings(self._number(f"SELECT count(*) {condition}"), [Finding(*row) for row in rows])
+        return Discrepancies(self._number(f"SELECT count(*) {condition}"), [Discrepancy(*row) for row in rows])
 
     def _number(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])
