@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from notifier.ledger import Why, why
 from notifier.mail.addresses import abuse_key
 from notifier.mail.providers import provider_of
-from notifier.models import Notification, Pace, SignupEmail, Status
+from notifier.models import Notification, PaceState, SignupEmail, Status
 from notifier.reasons import ReasonCode
 from notifier.security.digests import keyed_digest
 
@@ -202,19 +202,19 @@ class SignupLimits:
 
     def _flag(self, session: Session, slowdown: Slowdown, now: datetime) -> None:
         """Note it where the sending processes look, a few times a minute at most."""
-        until = session.scalar(select(Pace.until).where(Pace.key == SLOWED_KEY))
+        until = session.scalar(select(PaceState.until).where(PaceState.key == SLOWED_KEY))
         if until is not None and until > now + SLOWED_FOR / 2:
             return
         if until is None or until <= now:
             log.warning("first_emails.slowed", bounced=slowdown.bounced, of=slowdown.looked_at)
         values = {"until": now + SLOWED_FOR, "level": 1}
         if until is not None:
-            renewed = update(Pace).where(Pace.key == SLOWED_KEY).values(values)
+            renewed = update(PaceState).where(PaceState.key == SLOWED_KEY).values(values)
             session.execute(renewed.execution_options(synchronize_session=False))
             return
         try:
             with session.begin_nested():
-                session.add(Pace(key=SLOWED_KEY, **values))
+                session.add(PaceState(key=SLOWED_KEY, **values))
         except IntegrityError:
             return  # another process was quicker
 

@@ -15,7 +15,7 @@ from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
-from notifier.models.transport import Pace, TransportState
+from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import User
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
     "OnUnknown",
     "Operator",
     "OperatorSession",
-    "Pace",
+    "PaceState",
     "Preference",
     "ProviderHold",
     "RecoveryCode",

@@ -72,7 +72,7 @@ class Pace:
         Calls during a pause change nothing: they come from mails that were under way when it began.
         """
         with transaction(self._session) as session:
-            _change(session, delete(models.Pace).where(models.Pace.until < now - FORGET))
+            _change(session, delete(models.PaceState).where(models.PaceState.until < now - FORGET))
         with transaction(self._session) as session:
             until, level = _slowed(session, key, now)
         self._rows[key] = (until, level)
@@ -102,12 +102,12 @@ class Pace:
 
     def _ease(self, key: str, row: tuple[datetime, int], now: datetime) -> None:
         until, level = row
-        seen = (models.Pace.key == key, models.Pace.until == until, models.Pace.level == level)
+        seen = (models.PaceState.key == key, models.PaceState.until == until, models.PaceState.level == level)
         with transaction(self._session) as session:
             if level > 1:
-                _change(session, update(models.Pace).where(*seen).values(level=level - 1, until=now))
+                _change(session, update(models.PaceState).where(*seen).values(level=level - 1, until=now))
             else:
-                _change(session, delete(models.Pace).where(*seen))
+                _change(session, delete(models.PaceState).where(*seen))
         # Where another process was quicker, the next look at the rows shows what it made of them.
         if level > 1:
             self._rows[key] = (now, level - 1)
@@ -123,7 +123,9 @@ class Pace:
         try:
             if time.monotonic() - self._read_at >= self._fresh:
                 with transaction(self._session) as session:
-                    rows = session.execute(select(models.Pace.key, models.Pace.until, models.Pace.level)).all()
+                    rows = session.execute(
+                        select(models.PaceState.key, models.PaceState.until, models.PaceState.level)
+                    ).all()
                 self._rows = {key: (until, level) for key, until, level in rows}
                 self._read_at = time.monotonic()
         finally:
@@ -141,7 +143,7 @@ def _slowed(session: Session, key: str, now: datetime) -> tuple[datetime, int]:
         first = (now + _pause(0), 1)
         try:
             with session.begin_nested():
-                session.execute(insert(models.Pace).values(key=key, until=first[0], level=first[1]))
+                session.execute(insert(models.PaceState).values(key=key, until=first[0], level=first[1]))
         except IntegrityError:
             return _read(session, key) or first  # somebody was quicker
         log.info("pace.slowed", scope=key.partition(":")[0], seconds=1)
@@ -150,15 +152,15 @@ def _slowed(session: Session, key: str, now: datetime) -> tuple[datetime, int]:
     if now < until:
         return row
     longer = (now + _pause(level), min(level + 1, HIGHEST))
-    seen = (models.Pace.key == key, models.Pace.until == until, models.Pace.level == level)
-    if not _change(session, update(models.Pace).where(*seen).values(until=longer[0], level=longer[1])):
+    seen = (models.PaceState.key == key, models.PaceState.until == until, models.PaceState.level == level)
+    if not _change(session, update(models.PaceState).where(*seen).values(until=longer[0], level=longer[1])):
         return _read(session, key) or longer
     log.info("pace.slowed", scope=key.partition(":")[0], seconds=round(_pause(level).total_seconds()))
     return longer
 
 
 def _read(session: Session, key: str) -> tuple[datetime, int] | None:
-    query = select(models.Pace.until, models.Pace.level).where(models.Pace.key == key)
+    query = select(models.PaceState.until, models.PaceState.level).where(models.PaceState.key == key)
     row = session.execute(query).one_or_none()
     return None if row is None else (row.until, row.level)
 
