@@ -10,8 +10,8 @@ from notifier.models import CampaignRun, Notification, OnUnknown, RunState, Stat
 from notifier.reasons import ReasonCode, sentence
 
 
-class Outcome(enum.StrEnum):
-    """The three answers that there are."""
+class Receipt(enum.StrEnum):
+    """Whether a person got, will get or does not get the email. The values are shown to people."""
 
     got = "got it"
     will = "will get it"
@@ -24,7 +24,7 @@ class Answer:
 
     campaign: str
     user_id: int
-    outcome: Outcome
+    outcome: Receipt
     #: The reason, stable: a status of the ledger, a code of the rule, or a state of the campaign.
     code: str
     #: The reason, for people.
@@ -107,41 +107,41 @@ def is_given_back(row: Row) -> bool:
     return row.status in _MAY_GIVE_BACK and GIVEN_BACK in row.dedupe_key
 
 
-class Verdict(NamedTuple):
-    """A row in words."""
+class Explanation(NamedTuple):
+    """The answer that one ledger row gives."""
 
-    outcome: Outcome
+    outcome: Receipt
     code: str
     words: str
     at: datetime | None
 
 
-def verdict(row: Row, run: CampaignRun | None, now: datetime) -> Verdict:
-    """What became of this row, or will. `run` is the one that owed it, as long as it is there."""
+def explain_row(row: Row, run: CampaignRun | None, now: datetime) -> Explanation:
+    """Explain one ledger row. `run` is the run that queued it; None once that run was deleted."""
     status = Status(row.status)
     if status in _TAKEN_WORDS:
-        return Verdict(Outcome.got, status, _TAKEN_WORDS[status], row.sent_at or row.settled_at)
+        return Explanation(Receipt.got, status, _TAKEN_WORDS[status], row.sent_at or row.settled_at)
     if status is Status.unknown:
-        return Verdict(Outcome.wont, status, _in_doubt(row), row.settled_at)
+        return Explanation(Receipt.wont, status, _in_doubt(row), row.settled_at)
     if status in _ENDS:
         words = _ENDS[status] + (f": {row.reason}" if row.reason and row.reason != _ENDS[status] else "")
-        return Verdict(Outcome.wont, status, words, row.settled_at)
+        return Explanation(Receipt.wont, status, words, row.settled_at)
     return _under_way(row, status, run, now)
 
 
-def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime) -> Verdict:
+def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime) -> Explanation:
     if status is Status.sending:
-        return Verdict(Outcome.will, status, "a worker is sending it right now", now)
+        return Explanation(Receipt.will, status, "a worker is sending it right now", now)
     if run is not None and run.state == RunState.cancelled:
-        return Verdict(Outcome.wont, Status.cancelled, f"its run is cancelled: {run.reason}", None)
+        return Explanation(Receipt.wont, Status.cancelled, f"its run is cancelled: {run.reason}", None)
     due = max(row.next_attempt_at, now)
     if row.deadline is not None and row.deadline <= due:
-        return Verdict(Outcome.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
+        return Explanation(Receipt.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
     if run is not None and run.state == RunState.paused:
-        return Verdict(Outcome.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
+        return Explanation(Receipt.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
     waits = f": {row.reason}" if row.reason else ""
     words = f"it waits{waits}" if row.next_attempt_at > now else f"it is due, and waits for a worker{waits}"
-    return Verdict(Outcome.will, status, words, due)
+    return Explanation(Receipt.will, status, words, due)
 
 
 def _in_doubt(row: Row) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import Judgement, Kinds
-from notifier.campaigns.answers import ROW, Answer, Outcome, Row, Verdict, is_given_back, reply_of, verdict
+from notifier.campaigns.answers import ROW, Answer, Explanation, Receipt, Row, explain_row, is_given_back, reply_of
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.lookup import campaigns_of, moment_of, occasion_at, occasion_in
@@ -128,12 +128,12 @@ class Question:
 
     def _answer(self, user_id: int, judgement: Judgement, row: Row | None, runs: dict[int, CampaignRun]) -> Answer:
         by_rule = self._by_rule(user_id, judgement)
-        if row is not None and is_given_back(row) and by_rule.outcome is Outcome.will:
+        if row is not None and is_given_back(row) and by_rule.outcome is Receipt.will:
             row = None
         if row is None:
             found, values, reply = by_rule, judgement.values, None
         else:
-            found = verdict(row, runs.get(row.run_id or 0), self._now)
+            found = explain_row(row, runs.get(row.run_id or 0), self._now)
             values, reply = {"mail": row.id, "key": row.dedupe_key, **self._version(row)}, reply_of(row)
         return Answer(
             campaign=self._campaign.name,
@@ -154,29 +154,29 @@ class Question:
         number = self._numbers.get(row.content_id, 0)
         return {"version": number} if number else {}
 
-    def _by_rule(self, user_id: int, judgement: Judgement) -> Verdict:
+    def _by_rule(self, user_id: int, judgement: Judgement) -> Explanation:
         """Somebody whom no row is about."""
         if judgement.code is not None:
-            return Verdict(Outcome.wont, judgement.code, judgement.words, None)
+            return Explanation(Receipt.wont, judgement.code, judgement.words, None)
         run, campaign = self._expanding, self._campaign
         if run is not None:
             if user_id <= run.cursor:
                 left = "they were left out when the run looked at them, for a reason that does not hold any more"
-                return Verdict(Outcome.wont, "left_out", left, None)
+                return Explanation(Receipt.wont, "left_out", left, None)
             if run.state == RunState.paused:
-                return Verdict(Outcome.will, "paused", f"as soon as the run is resumed: {run.reason}", None)
-            return Verdict(Outcome.will, "chosen", "the run is on its way to them", judgement.due)
+                return Explanation(Receipt.will, "paused", f"as soon as the run is resumed: {run.reason}", None)
+            return Explanation(Receipt.will, "chosen", "the run is on its way to them", judgement.due)
         if campaign.state != CampaignState.active:
             why_so = f": {campaign.paused_reason}" if campaign.paused_reason else ""
-            return Verdict(Outcome.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
+            return Explanation(Receipt.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
         if campaign.next_slot is None:
-            return Verdict(
-                Outcome.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
+            return Explanation(
+                Receipt.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
             )
-        return Verdict(Outcome.will, "chosen", "the next run is for them, as things are now", judgement.due)
+        return Explanation(Receipt.will, "chosen", "the next run is for them, as things are now", judgement.due)
 
     def _unreadable(self, user_id: int) -> Answer:
-        return Answer(self._campaign.name, user_id, Outcome.wont, "unreadable", str(self._broken), None)
+        return Answer(self._campaign.name, user_id, Receipt.wont, "unreadable", str(self._broken), None)
 
 
 def _newest_run(session: Session, campaign: Campaign) -> CampaignRun | None:
