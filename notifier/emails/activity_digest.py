@@ -14,7 +14,7 @@ from notifier.content import Content
 from notifier.emails import activity_phrases, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
-from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
+from notifier.emails.digest_lines import Digest, DigestLine, Wanted, digests_of
 from notifier.emails.digest_window import boundary_of, earlier, key_part, listed_since, mark_of, moves, until_of
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
@@ -184,7 +184,7 @@ def _wanted(row: Claimed, user_id: int) -> Wanted:
     return Wanted(row.id, user_id, since, listed, until, row.params["lines"])
 
 
-def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
+def _sentence(line: DigestLine, title_limit: int = 80) -> tuple[str, str, str]:
     """Who did what with which thing."""
     phrases = activity_phrases.phrases_of(line.kind)
     who = activity_phrases.people([activity_phrases.name(name) for name in line.names], line.people)
@@ -196,7 +196,7 @@ def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
     )
 
 
-def _note(line: Line, until: datetime, zone: ZoneInfo) -> str:
+def _note(line: DigestLine, until: datetime, zone: ZoneInfo) -> str:
     """When it happened last, and how often where that is not plain from the people."""
     phrases, newest = activity_phrases.phrases_of(line.kind), wall(line.newest, zone)
     often = activity_phrases.counted(line.count, phrases.one, phrases.many) if line.count > line.people else ""

@@ -36,7 +36,7 @@ def _https(url: str) -> str:
     return url
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 class Text(BaseModel):
@@ -44,12 +44,12 @@ class Text(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: Line = Field(max_length=200, title="Subject")
-    heading: Line = Field(max_length=200, title="Heading")
-    paragraphs: tuple[Annotated[Line, Field(max_length=2000)], ...] = Field(
+    subject: OneLine = Field(max_length=200, title="Subject")
+    heading: OneLine = Field(max_length=200, title="Heading")
+    paragraphs: tuple[Annotated[OneLine, Field(max_length=2000)], ...] = Field(
         min_length=1, max_length=20, title="Paragraphs", description="A blank line starts a new one."
     )
-    button_text: Annotated[Line, Field(max_length=60)] | None = Field(None, title="Button label")
+    button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, Field(max_length=1000), AfterValidator(_https)] | None = Field(
         None, title="Button link", description="An address that starts with https://"
     )

@@ -30,7 +30,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Line:
+class DigestLine:
     """What people did with one thing, or of one kind."""
 
     kind: str
@@ -50,7 +50,7 @@ class Digest:
     since: datetime
     until: datetime
     #: What matters most first.
-    lines: list[Line] = field(default_factory=list)
+    lines: list[DigestLine] = field(default_factory=list)
     #: Activities that are told line by line, by kind.
     counts: Counter[str] = field(default_factory=Counter)
     #: Activities before `listed`, which are a number.
@@ -78,7 +78,7 @@ def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
     for row in session.execute(_by_line(table)):
         lines = found[row.key].lines
         if row.place > len(lines):
-            lines.append(Line(row.kind, row.title, int(row.times), row.people, row.newest))
+            lines.append(DigestLine(row.kind, row.title, int(row.times), row.people, row.newest))
         lines[-1].names.append(row.actor)
     return found
 

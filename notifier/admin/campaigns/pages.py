@@ -14,7 +14,7 @@ from notifier.admin.campaigns import schedule_preview
 from notifier.admin.campaigns.edit import Editing
 from notifier.admin.campaigns.running import Running
 from notifier.admin.kit import arguments, login
-from notifier.admin.kit.charts import Line, sparkline
+from notifier.admin.kit.charts import Sparkline, sparkline
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import act, get, show
 from notifier.campaigns import control
@@ -39,7 +39,7 @@ class Row:
     #: Mails of the last run, by status.
     mails: Mapping[str, int]
     #: Mails that went in each of the last runs; None where there is only one.
-    line: Line | None
+    line: Sparkline | None
 
 
 def rows(session: Session, campaigns: list[Campaign]) -> list[Row]:

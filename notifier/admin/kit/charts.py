@@ -78,7 +78,7 @@ def bars(rows: Sequence[tuple[str, Mapping[str, int]]], series: Sequence[str]) -
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Sparkline:
     """A sparkline: points of an SVG polyline, and the words beside it."""
 
     points: str
@@ -87,12 +87,12 @@ class Line:
     height: int = 24
 
 
-def sparkline(numbers: Sequence[int]) -> Line:
+def sparkline(numbers: Sequence[int]) -> Sparkline:
     """A line from old to new."""
     top = max(numbers, default=0) or 1
     step = 96 / max(1, len(numbers) - 1)
     points = " ".join(f"{2 + place * step:.1f},{22 - 20 * value / top:.1f}" for place, value in enumerate(numbers))
-    return Line(points, ", ".join(f"{value:,}" for value in numbers))
+    return Sparkline(points, ", ".join(f"{value:,}" for value in numbers))
 
 
 def _round_up(value: int) -> int:
