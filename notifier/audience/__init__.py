@@ -18,7 +18,7 @@ from notifier.audience.occasions import (
     reached,
     warning_of,
 )
-from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, Rule
+from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, AudienceRule
 from notifier.audience.settings import Audience, lines_of
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "UNCONFIRMED_WARNING",
     "Audience",
     "AudienceError",
+    "AudienceRule",
     "CampaignOccasion",
     "Counts",
     "Judgement",
     "Kinds",
     "Person",
-    "Rule",
     "UnknownKind",
     "chosen",
     "counts",

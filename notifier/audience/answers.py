@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.audience.occasions import CampaignOccasion
-from notifier.audience.rule import People, Rule
+from notifier.audience.rule import AudienceRule, People
 from notifier.audience.zones import needs_zones
 from notifier.models import User
 
@@ -108,7 +108,7 @@ def sample(
 def chosen(
     session: Session, occasion: CampaignOccasion, among: ColumnElement[bool], *, now: datetime | None = None
 ) -> People:
-    """The statement about these users that an expansion inserts from: see `Rule.select`."""
+    """The statement about these users that an expansion inserts from: see `AudienceRule.select`."""
     return rule_for(session, occasion, among, now=now).select().where(among)
 
 
@@ -120,12 +120,12 @@ def rule_for(
     zones: Collection[str] | None = None,
     lasting_only: bool = False,
     now: datetime | None = None,
-) -> Rule:
+) -> AudienceRule:
     """The rule with the time zones of these users (of all, where `among` is None)."""
     if zones is None and needs_zones(occasion):
         query = select(User.timezone).distinct()
         zones = session.scalars(query if among is None else query.where(among)).all()
-    return Rule(occasion, zones or (), now or clock.now(), lasting_only=lasting_only)
+    return AudienceRule(occasion, zones or (), now or clock.now(), lasting_only=lasting_only)
 
 
 def _chunks(user_ids: Collection[int]) -> Iterable[list[int]]:
@@ -133,14 +133,14 @@ def _chunks(user_ids: Collection[int]) -> Iterable[list[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-def _lasting(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict[int, Judgement]:
+def _lasting(session: Session, rule: AudienceRule, among: ColumnElement[bool]) -> dict[int, Judgement]:
     """Without values, and in few columns: it stands between a claim and its mail."""
     words = {each.code: each.words for each in rule.exclusions}
     found = session.execute(rule.brief().where(among))
     return {pk: Judgement(code, words.get(code or "", ""), due) for pk, code, due in found}
 
 
-def _explained(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict[int, Judgement]:
+def _explained(session: Session, rule: AudienceRule, among: ColumnElement[bool]) -> dict[int, Judgement]:
     names = [(each.code, name) for each in rule.exclusions for name in each.values]
     extra: list[ColumnElement[Any]] = [value.label(f"v{index}") for index, value in enumerate(_values(rule))]
     words = {each.code: each.words for each in rule.exclusions}
@@ -152,5 +152,5 @@ def _explained(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict
     return answers
 
 
-def _values(rule: Rule) -> Iterable[SQLColumnExpression[Any]]:
+def _values(rule: AudienceRule) -> Iterable[SQLColumnExpression[Any]]:
     return (value for each in rule.exclusions for value in each.values.values())

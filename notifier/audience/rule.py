@@ -15,7 +15,7 @@ from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
 from notifier.reasons import ReasonCode, sentence
 
-#: The rule as a statement: see Rule.select.
+#: The rule as a statement: see AudienceRule.select.
 People = Select[*tuple[Any, ...]]
 
 SUPPRESSED = "suppressed"
@@ -29,7 +29,7 @@ QUIET = "quiet_hours"
 ALREADY = "already"
 
 
-class Rule:
+class AudienceRule:
     """Who gets the mail of an occasion, as columns of one SELECT over users."""
 
     def __init__(

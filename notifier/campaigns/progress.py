@@ -8,7 +8,7 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.audience import AudienceError, Kinds, Rule, occasion_of
+from notifier.audience import AudienceError, AudienceRule, Kinds, occasion_of
 from notifier.campaigns.throughput import Throughput, under_way
 from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status, Trigger, User
 
@@ -88,7 +88,7 @@ def progress(
 def words_of(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> dict[str, str]:
     """The reasons to be left out of this run, in words, by code. Empty where the campaign cannot be read any more."""
     try:
-        rule = Rule(occasion_of(campaign, run.slot, kinds, run.trigger), (), clock.now())
+        rule = AudienceRule(occasion_of(campaign, run.slot, kinds, run.trigger), (), clock.now())
     except AudienceError:
         return {}
     return {each.code: each.words for each in rule.exclusions}
