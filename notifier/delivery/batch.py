@@ -16,7 +16,7 @@ from notifier.delivery.recheck import Halt, Look, halt
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Hold
 from notifier.delivery.settler import Settler
-from notifier.delivery.side_thread import Aside
+from notifier.delivery.side_thread import SideThread
 from notifier.delivery.staging import Deliver, Withhold
 from notifier.delivery.throttle.gate import Portion
 from notifier.delivery.throttle.pacing import Pacing
@@ -68,7 +68,7 @@ class Batch(Observer):
         portion: Portion,
         page: Page,
         hold: Hold,
-        aside: Aside,
+        side_thread: SideThread,
         *,
         alone_from: int,
         pacing: Pacing | None = None,
@@ -83,8 +83,10 @@ class Batch(Observer):
         self._pacing = pacing
         self._quick = quick
         self._made = made
-        self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
-        self._settler = Settler(sender.session, aside)
+        self._intake = Intake(
+            sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from
+        )
+        self._settler = Settler(sender.session, side_thread)
         self._decisions: Counter[Decision] = Counter()
         #: What is between claim and outcome, and when it was taken up (monotonic seconds) or BEGUN: it may wait since.
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}

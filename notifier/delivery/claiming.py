@@ -12,7 +12,7 @@ from notifier import clock, ledger
 from notifier.delivery.recheck import Look, Recheck
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Leases
-from notifier.delivery.side_thread import Aside
+from notifier.delivery.side_thread import SideThread
 from notifier.ledger import Claimed
 
 #: Rows claimed in one statement. A lost host may leave three times as many unsettled: a chunk that is being sent, the
@@ -38,7 +38,7 @@ class Intake:
         self,
         session: Callable[[], Session],
         recheck: Recheck,
-        aside: Aside,
+        side_thread: SideThread,
         page: Page,
         *,
         leases: Leases,
@@ -50,7 +50,7 @@ class Intake:
         """
         self._session = session
         self._recheck = recheck
-        self._aside = aside
+        self._side_thread = side_thread
         self._page = page
         self._leases = leases
         self._alone_from = alone_from
@@ -62,21 +62,21 @@ class Intake:
 
         The next chunk is claimed while half of this one is still to go.
         """
-        coming = self._aside(self._take, pks[:CHUNK])
+        coming = self._side_thread(self._take, pks[:CHUNK])
         for start in range(CHUNK, len(pks) + CHUNK, CHUNK):
             chunk = coming.result()
             following: Future[_Chunk] | None = None
             for index, row in enumerate(chunk.rows):
                 if index == len(chunk.rows) // 2 and start < len(pks) and is_open():
-                    following = self._aside(self._take, pks[start : start + CHUNK])
+                    following = self._side_thread(self._take, pks[start : start + CHUNK])
                 if row.run_id is not None and time.monotonic() - chunk.looked > FRESH:
-                    chunk = self._aside(self._again, chunk.rows, index).result()
+                    chunk = self._side_thread(self._again, chunk.rows, index).result()
                 self._page.makes(row.id)
                 yield row, chunk.look
             if following is None:
                 if start >= len(pks) or not is_open():
                     return
-                following = self._aside(self._take, pks[start : start + CHUNK])  # there was nothing to claim
+                following = self._side_thread(self._take, pks[start : start + CHUNK])  # there was nothing to claim
             coming = following
 
     def _take(self, pks: Sequence[int]) -> _Chunk:

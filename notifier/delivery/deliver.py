@@ -20,7 +20,7 @@ from notifier.delivery.recovery.company import Company
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases
 from notifier.delivery.recovery.replay import replay
-from notifier.delivery.side_thread import Aside, Context, at_once, beside
+from notifier.delivery.side_thread import Context, SideThread, open_side_thread, run_inline
 from notifier.delivery.staging import EVERYBODY, Staging
 from notifier.delivery.throttle.gate import Deferred, Gate, Portion
 from notifier.delivery.throttle.pacing import Pacing
@@ -145,10 +145,10 @@ class Sender:
         with (
             self.journal.writing() as page,
             self.leases.holding(page.owner) as hold,
-            self._aside(portion) as aside,
+            self._side_thread(portion) as side_thread,
         ):
             return Batch(
-                self, portion, page, hold, aside, alone_from=alone_from, pacing=pacing, quick=quick, made=made
+                self, portion, page, hold, side_thread, alone_from=alone_from, pacing=pacing, quick=quick, made=made
             ).run()
 
     def _leave(self, pks: Sequence[int]) -> None:
@@ -157,7 +157,7 @@ class Sender:
         ledger.ring_now(session, pks, now=clock.now())
         session.commit()
 
-    def _aside(self, portion: Portion) -> AbstractContextManager[Aside]:
+    def _side_thread(self, portion: Portion) -> AbstractContextManager[SideThread]:
         if self.context is None or len(portion.pks) < WORTH_A_THREAD:
-            return nullcontext(at_once)
-        return beside(self.context)
+            return nullcontext(run_inline)
+        return open_side_thread(self.context)

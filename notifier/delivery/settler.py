@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.delivery.side_thread import Aside, at_once
+from notifier.delivery.side_thread import SideThread, run_inline
 from notifier.ledger import Claimed, Settlement
 from notifier.mail.addresses import identity_of
 from notifier.models import SuppressionReason
@@ -39,10 +39,10 @@ PAUSES = (0.1, 0.5, 2.0, 5.0)
 class Settler:
     """Collects the ends of one batch and stores them in few statements."""
 
-    def __init__(self, session: Callable[[], Session], aside: Aside = at_once) -> None:
+    def __init__(self, session: Callable[[], Session], side_thread: SideThread = run_inline) -> None:
         """`session` gives the current session; each store is a transaction of its own, made by `aside`."""
         self._session = session
-        self._aside = aside
+        self._side_thread = side_thread
         self._ends: list[Settlement] = []
         self._bounced: list[tuple[str, str]] = []
         self._since = time.monotonic()
@@ -64,7 +64,7 @@ class Settler:
         ends can wait for it.
         """
         if self._waiting() and time.monotonic() - self._since > AT_MOST:
-            self._stores.append(self._aside(self._try_once, *self._taken()))
+            self._stores.append(self._side_thread(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
         self._hand_over()
@@ -84,7 +84,7 @@ class Settler:
 
     def _hand_over(self) -> None:
         if self._waiting():
-            self._stores.append(self._aside(self._insist, *self._taken()))
+            self._stores.append(self._side_thread(self._insist, *self._taken()))
 
     def _waiting(self) -> bool:
         return bool(self._ends or self._again or self._bounced)

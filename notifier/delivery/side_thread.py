@@ -15,7 +15,7 @@ T = TypeVar("T")
 Context = Callable[[], AbstractContextManager[Any]]
 
 
-class Aside(Protocol):
+class SideThread(Protocol):
     """Runs one thing after the other, somewhere."""
 
     def __call__(self, work: Callable[..., T], /, *args: Any) -> Future[T]:
@@ -23,7 +23,7 @@ class Aside(Protocol):
 
 
 @contextmanager
-def beside(context: Context) -> Iterator[Aside]:
+def open_side_thread(context: Context) -> Iterator[SideThread]:
     """One thread with a `context` of its own, for the time of a batch. At the end it finishes its work."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger") as pool:
         opened = context()
@@ -34,7 +34,7 @@ def beside(context: Context) -> Iterator[Aside]:
             pool.submit(opened.__exit__, None, None, None).result()
 
 
-def at_once(work: Callable[..., T], /, *args: Any) -> Future[T]:
+def run_inline(work: Callable[..., T], /, *args: Any) -> Future[T]:
     """In this very thread: for a batch that is not worth another one."""
     future: Future[T] = Future()
     try:

@@ -98,7 +98,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
                 under_way.pop(0)()
             return super().result(timeout)
 
-    def aside(work: Callable[..., Any], /, *args: Any) -> Future[Any]:
+    def side_thread(work: Callable[..., Any], /, *args: Any) -> Future[Any]:
         future = Slow()
 
         def run() -> None:
@@ -110,7 +110,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
         return future
 
     tried: list[Callable[..., Any]] = []
-    settler = Settler(db.session, aside)
+    settler = Settler(db.session, side_thread)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.flush()
     assert len(tried) == 2
