@@ -1,4 +1,4 @@
-"""Pause, resume, cancel and start. The door commits, then calls `Follow` for the rows, which takes longer.
+"""Pause, resume, cancel and start. The door commits, then calls `RunEffects` for the rows, which takes longer.
 
 Whoever forgets to call it, or is killed there, loses nothing: paused rows are refused at the claim, the tick cancels
 what waits of a cancelled run, and rows that waited for a pause look again within an hour.
@@ -59,7 +59,7 @@ def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: o
 
 
 def resume_run(session: Session, run: CampaignRun) -> bool:
-    """Let this run go on where it was. False where it is not paused. The caller commits and calls Follow.resumed."""
+    """Let this run continue; return False if it is not paused. The caller commits and calls RunEffects.resumed."""
     if run.state != RunState.paused:
         return False
     run.state, run.resume_to = run.resume_to or RunState.due.value, None
@@ -71,7 +71,7 @@ def resume_run(session: Session, run: CampaignRun) -> bool:
 def cancel_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
     """End this run: what is not sent yet never is. False where it is over.
 
-    The caller commits and calls Follow.cancelled.
+    The caller commits and calls RunEffects.cancelled.
     """
     if run.state not in OPEN:
         return False
@@ -111,7 +111,7 @@ def resume(session: Session, campaign: Campaign) -> list[int]:
     """Let schedule and runs go on; the next tick judges slots that were missed meanwhile by the misfire policy.
 
     So do runs that paused by themselves, such as one whose content could not be made. Those that a person paused stay
-    so. Returns the keys of the others; the caller commits and calls Follow.resumed.
+    so. Returns the keys of the others; the caller commits and calls RunEffects.resumed.
     """
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.active.value, None
@@ -128,7 +128,7 @@ def paused_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
 
 
 def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool = False) -> list[int]:
-    """Cancel its open runs; `archive` ends the campaign for good. The caller commits and calls Follow.cancelled."""
+    """Cancel its open runs; `archive` ends the campaign for good. The caller commits and calls RunEffects.cancelled."""
     runs = [run.id for run in open_runs(session, campaign) if cancel_run(session, run, reason=reason)]
     if archive:
         campaign.state, campaign.next_slot, campaign.next_run_at = CampaignState.archived.value, None, None
@@ -143,8 +143,8 @@ def run_now(
 
     `at_once`: to everybody now, whatever their clocks show; if not given, so is a run without a slot.
 
-    The caller commits and calls Follow.started. Raises CampaignError where the slot has a run, or where the campaign
-    is not active.
+    The caller commits and calls RunEffects.started. Raise CampaignError if the slot has a run, or if the campaign is
+    not active.
     """
     if campaign.state != CampaignState.active:
         raise CampaignError(f"{campaign.name} is {campaign.state}: resume it first")
@@ -169,7 +169,7 @@ def _not_archived(campaign: Campaign) -> None:
         raise CampaignError(f"{campaign.name} is archived: it stays so")
 
 
-class Follow:
+class RunEffects:
     """What a change of state means for the rows: in short transactions, after the door's commit."""
 
     def __init__(self, session: Callable[[], Session], ring: Callable[[Sequence[int]], bool]) -> None:
