@@ -14,7 +14,7 @@ from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
 from notifier.explain.audit import Beside, Report
 from notifier.explain.audit_comparison import Discrepancies
-from notifier.explain.audit_evidence import Seen, Told, from_file, from_inbox
+from notifier.explain.audit_evidence import Progress, Seen, from_file, from_inbox
 from notifier.explain.repair import Damage
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
@@ -41,8 +41,8 @@ accepted_option = click.option(
 def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, as_json: bool) -> None:
     """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
     auditor = services_of(app).audit
-    with progress("comparing") as told:
-        report = auditor.of(run_id, evidence(url, path, told), told=lambda done: told(done, None))
+    with progress("comparing") as on_progress:
+        report = auditor.of(run_id, evidence(url, path, on_progress), on_progress=lambda done: on_progress(done, None))
     if as_json:
         tell(_as_json(report))
     else:
@@ -51,12 +51,12 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
         sys.exit(1)
 
 
-def evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
+def evidence(url: str | None, path: Path | None, on_progress: Progress) -> Iterator[Seen] | None:
     if url is not None and path is not None:
         raise click.UsageError("Give --inbox or --accepted, not both.")
     if url is not None:
-        return from_inbox(url, told)
-    return None if path is None else from_file(path, told)
+        return from_inbox(url, on_progress)
+    return None if path is None else from_file(path, on_progress)
 
 
 def _written(path: Path | None) -> datetime | None:
@@ -147,8 +147,8 @@ def repair_(
     `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
     """
     repair = services_of(app).repair
-    with progress("looking") as told:
-        damage = repair.look(run_id, evidence(url, path, told), complete_until=_written(path))
+    with progress("looking") as on_progress:
+        damage = repair.look(run_id, evidence(url, path, on_progress), complete_until=_written(path))
     if not as_json:
         _show_damage(damage)
     if dry_run or not damage.any:
@@ -157,8 +157,8 @@ def repair_(
         return
     if not yes:
         click.confirm("Go on?", abort=True, err=True)
-    with progress("repairing") as told:
-        done = repair.mend(damage, by=COMMAND_LINE, told=told)
+    with progress("repairing") as on_progress:
+        done = repair.mend(damage, by=COMMAND_LINE, on_progress=on_progress)
     if as_json:
         tell({"damage": plain(damage), "repaired": plain(done)})
         return

@@ -34,8 +34,8 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
     are there become sent; those whose rows were lost are remembered, so that no campaign sends them again.
     """
     reconciliation = services_of(app).reconciliation
-    with progress("comparing") as told:
-        seen = evidence(url, path, told)
+    with progress("comparing") as on_progress:
+        seen = evidence(url, path, on_progress)
         if seen is None:
             raise click.UsageError("Give --accepted FILE or --inbox URL: what went out since the backup.")
         found = reconciliation.look(seen)

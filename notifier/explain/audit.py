@@ -119,12 +119,12 @@ class Audit:
         run_id: int | None = None,
         evidence: Iterable[Seen] | None = None,
         *,
-        told: Callable[[int], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Report:
-        """Audit this run, or all of the ledger, beside `evidence` if there is some.
+        """Audit one run, or the whole ledger, and compare it with `evidence` if given.
 
-        `told` hears how many rows were compared so far. Raises CampaignError for a run that does not exist, and what
-        `evidence` raises.
+        `on_progress(rows)` is called as rows are compared. Raise CampaignError if the run does not exist, and pass on
+        what `evidence` raises.
         """
         begun = clock.now()
         with comparing() as comparison:
@@ -135,7 +135,7 @@ class Audit:
                 count, doubled = _twice(session, run_id)
                 beside = None
                 if copies is not None:
-                    rows = self.compare(session, comparison, run_id, begun, told)
+                    rows = self.compare(session, comparison, run_id, begun, on_progress)
                     beside = _beside(session, comparison, rows, copies)
                 return Report(_sums(session, run_id), count, doubled, beside, identity.is_restored(session))
 
@@ -145,14 +145,14 @@ class Audit:
         comparison: Comparison,
         run_id: int | None,
         begun: datetime,
-        told: Callable[[int], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> int:
         """Give the comparison the ledger's side. Returns how many rows that is.
 
         What was sent after `begun`, when the other side was read, need not be there.
         """
         scope = () if run_id is None else (Notification.run_id == run_id,)
-        rows = comparison.expects(_counted(self._expected(session, scope, begun), told))
+        rows = comparison.expects(_counted(self._expected(session, scope, begun), on_progress))
         comparison.knows(session.scalars(select(UnrecordedEmail.message_id)))
         if run_id is not None and comparison.strangers().count:
             # Mail of other runs is no stranger.
@@ -196,11 +196,11 @@ def _beside(session: Session, comparison: Comparison, rows: int, copies: int) ->
     )
 
 
-def _counted(rows: Iterable[Expected], told: Callable[[int], object] | None) -> Iterator[Expected]:
-    """The same rows; `told` hears of every portion."""
+def _counted(rows: Iterable[Expected], on_progress: Callable[[int], object] | None) -> Iterator[Expected]:
+    """The same rows; `on_progress` hears of every portion."""
     for number, row in enumerate(rows, 1):
-        if told is not None and number % PORTION == 0:
-            told(number)
+        if on_progress is not None and number % PORTION == 0:
+            on_progress(number)
         yield row
 
 

@@ -17,7 +17,7 @@ PAGE = 250
 PATIENCE = 30.0
 
 #: Hears how much was read and how much there is, in units of the source.
-Told = Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 
 
 class EvidenceError(CampaignError):
@@ -39,7 +39,7 @@ def bare(message_id: str) -> str:
     return message_id.strip().removeprefix("<").removesuffix(">")
 
 
-def from_file(path: Path, told: Told | None = None) -> Iterator[Seen]:
+def from_file(path: Path, on_progress: Progress | None = None) -> Iterator[Seen]:
     """One for each line of this file: a Message-ID, with or without what a log says after it ("<id> recipient time");
     or JSON with "message_id" and perhaps "recipient". Empty lines and those with a # in front count for nothing.
 
@@ -53,8 +53,8 @@ def from_file(path: Path, told: Told | None = None) -> Iterator[Seen]:
                 text = line.decode("utf-8", "replace").strip()
                 if text and not text.startswith("#"):
                     yield _line(text, f"{path.name}, line {number}")
-                if told is not None and number % PAGE == 0:
-                    told(done, size)
+                if on_progress is not None and number % PAGE == 0:
+                    on_progress(done, size)
     except OSError as error:
         raise EvidenceError(f"{path}: {error.strerror}") from None
 
@@ -74,7 +74,7 @@ def _line(text: str, place: str) -> Seen:
     return Seen(bare(message_id), rest[0] if rest else "")
 
 
-def from_inbox(url: str, told: Told | None = None) -> Iterator[Seen]:
+def from_inbox(url: str, on_progress: Progress | None = None) -> Iterator[Seen]:
     """All mails of an inbox that speaks MailHog's API (version 2). Raises EvidenceError."""
     base, start, read = _checked(url), 0, set[str]()
     while True:
@@ -87,8 +87,8 @@ def from_inbox(url: str, told: Told | None = None) -> Iterator[Seen]:
         yield from page
         read.update(seen.copy for seen in page)
         start += len(page)
-        if told is not None:
-            told(start, total)
+        if on_progress is not None:
+            on_progress(start, total)
         if not page or start >= total:
             break
     if len(read) < total:

@@ -125,8 +125,8 @@ class Repair:
                     comparison.missing().count,
                 )
 
-    def mend(self, damage: Damage, *, by: Actor, told: Callable[[int, int], object] | None = None) -> Repaired:
-        """Do it. People are judged once more; `told` hears how far it came, in keys of users.
+    def mend(self, damage: Damage, *, by: Actor, on_progress: Callable[[int, int], object] | None = None) -> Repaired:
+        """Do it. People are judged once more; `on_progress` hears how far it came, in keys of users.
 
         Raises CampaignError where the run cannot be repaired any more.
         """
@@ -135,8 +135,8 @@ class Repair:
         owed = 0
         for upper, last, made in self._owed(run_id):
             owed += made
-            if told is not None:
-                told(upper, last)
+            if on_progress is not None:
+                on_progress(upper, last)
         return Repaired(owed, sum(self._rung(run_id)), arrived, again)
 
     def _moved(self, damage: Damage, by: Actor) -> tuple[int, int]:

@@ -54,15 +54,15 @@ def why_all(
     *,
     now: datetime | None = None,
     chunk: int = CHUNK,
-    told: Callable[[int], object] | None = None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> Iterator[Answer]:
-    """The answers about all users, in the order of their keys. `told` hears how many there were so far."""
+    """The answers about all users, in the order of their keys. `on_progress` hears how many there were so far."""
     question, after, done = Question(session, campaign, kinds, now=now), 0, 0
     while ids := session.scalars(select(User.id).where(User.id > after).order_by(User.id).limit(chunk)).all():
         yield from question.answers(ids)
         after, done = ids[-1], done + len(ids)
-        if told is not None:
-            told(done)
+        if on_progress is not None:
+            on_progress(done)
 
 
 class Question:
