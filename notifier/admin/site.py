@@ -19,7 +19,7 @@ from notifier.admin.people.notifications import Notifications
 from notifier.admin.people.people import People
 from notifier.admin.people.suppressions import Suppressions
 from notifier.admin.people.uncertain import Uncertain
-from notifier.admin.system.audit import AuditLog
+from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
 from notifier.admin.system.failures import FailuresPage
 from notifier.admin.system.health import HealthPage

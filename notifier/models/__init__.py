@@ -2,7 +2,7 @@
 
 from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity
-from notifier.models.audit import AuditEntry
+from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal

@@ -61,7 +61,7 @@ class AuditLog(Page):
             query = query.where(audit_log.is_about(identity_key or "", traces.keys()))
         listing = by_key(query, AuditEntry.id)
         page: str = self.render(
-            "admin/audit.html",
+            "admin/audit_log.html",
             listing=listing,
             action=action,
             kind=kind,
