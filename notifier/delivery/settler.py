@@ -21,19 +21,19 @@ log = structlog.get_logger(__name__)
 
 #: Ends kept until they are stored together. A transaction costs the same whether it stores 50 or 250; more than that
 #: would save little, and leave more in doubt where the whole host is lost.
-TOGETHER = 250
+FLUSH_ROWS = 250
 
 #: Seconds after which they are stored in any case, so that people see a slow batch move.
-AT_MOST = 1.0
+FLUSH_SECONDS = 1.0
 
 #: Stores that may be under way beside the sending: where the database is slow, sending waits for it.
-UNDER_WAY = 4
+MAX_STORES = 4
 
 #: Seconds until a tick tries again where the database was away.
-LATER = 10.0
+RETRY_SECONDS = 10.0
 
 #: Seconds between tries where the database is away.
-PAUSES = (0.1, 0.5, 2.0, 5.0)
+RETRY_PAUSES = (0.1, 0.5, 2.0, 5.0)
 
 
 class Settler:
@@ -54,7 +54,7 @@ class Settler:
     def add(self, end: Settlement) -> None:
         """Take note of an end; it is stored now or soon. Raises what an earlier store met."""
         self._ends.append(end)
-        if len(self._ends) >= TOGETHER:
+        if len(self._ends) >= FLUSH_ROWS:
             self._store_soon()
         else:
             self.tick()
@@ -63,12 +63,12 @@ class Settler:
         """Store what has waited for long. Never raises: mails are on the wire, and where the database is away, their
         ends can wait for it.
         """
-        if self._waiting() and time.monotonic() - self._since > AT_MOST:
+        if self._waiting() and time.monotonic() - self._since > FLUSH_SECONDS:
             self._stores.append(self._side_thread(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
         self._hand_over()
-        while self._stores and (self._stores[0].done() or len(self._stores) > UNDER_WAY):
+        while self._stores and (self._stores[0].done() or len(self._stores) > MAX_STORES):
             self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
@@ -106,11 +106,11 @@ class Settler:
             log.warning("settle.later", rows=len(ends), error=type(error).__name__)
             self._again.append((ends, bounced))
             # Where nothing is done aside, each try keeps the servers waiting.
-            self._since = time.monotonic() + LATER
+            self._since = time.monotonic() + RETRY_SECONDS
             self._session().rollback()
 
     def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
-        for pause in (*PAUSES, None):
+        for pause in (*RETRY_PAUSES, None):
             try:
                 self._store(ends, bounced)
             except DBAPIError as error:

@@ -247,7 +247,7 @@ def test_a_journal_that_fails_while_it_is_read_stops_nobody(
 def test_every_bounce_of_a_full_store_suppresses(
     context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settler, "TOGETHER", 2)
+    monkeypatch.setattr(settler, "FLUSH_ROWS", 2)
     pks = [make_owed(1), make_owed(2)]
 
     def write(page: Page) -> None:
