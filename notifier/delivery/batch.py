@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, stopping
-from notifier.delivery.claiming import FRESH, Intake
+from notifier.delivery.claiming import RECHECK_TTL_SECONDS, Intake
 from notifier.delivery.facts import Facts
 from notifier.delivery.recheck import Halt, Look, halt
 from notifier.delivery.recovery.journal import Page
@@ -228,7 +228,7 @@ class Batch(Observer):
         row, facts, taken = self._under_way[pk]
         if self._closing() is not None:
             raise BatchEnds("this batch was told to end")
-        if row.run_id is not None and monotonic() - taken > FRESH:
+        if row.run_id is not None and monotonic() - taken > RECHECK_TTL_SECONDS:
             self._look_again(row)
         self._page.begin(pk, row.claim, facts)
         self._under_way[pk] = (row, facts, BEGUN)

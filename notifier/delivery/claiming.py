@@ -20,7 +20,7 @@ from notifier.ledger import Claimed
 CHUNK = 250
 
 #: Seconds for which a last look at campaign mail holds.
-FRESH = 1.0
+RECHECK_TTL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Intake:
         self.solitary: list[int] = []
 
     def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
-        """Rows that are ours, for as long as `is_open` says so, with a look at them that is not older than FRESH.
+        """Rows that are ours, for as long as `is_open` says so, with a look at them that is not older than RECHECK_TTL_SECONDS.
 
         The next chunk is claimed while half of this one is still to go.
         """
@@ -69,7 +69,7 @@ class Intake:
             for index, row in enumerate(chunk.rows):
                 if index == len(chunk.rows) // 2 and start < len(pks) and is_open():
                     following = self._side_thread(self._take, pks[start : start + CHUNK])
-                if row.run_id is not None and time.monotonic() - chunk.looked > FRESH:
+                if row.run_id is not None and time.monotonic() - chunk.looked > RECHECK_TTL_SECONDS:
                     chunk = self._side_thread(self._again, chunk.rows, index).result()
                 self._page.makes(row.id)
                 yield row, chunk.look
