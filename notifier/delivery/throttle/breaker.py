@@ -24,7 +24,7 @@ from notifier.smtp.outcome import Decision, Outcome, Scope
 log = structlog.get_logger(__name__)
 
 #: Seconds for which a transport that was found open is not looked up again.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class Change(StrEnum):
 class Breaker:
     """One instance serves all threads of a process and all transports."""
 
-    def __init__(self, session: Callable[[], Session], *, probing: Probing = PROBING, fresh: float = FRESH) -> None:
+    def __init__(
+        self, session: Callable[[], Session], *, probing: Probing = PROBING, fresh: float = CACHE_SECONDS
+    ) -> None:
         """`session` gives the current session. `fresh`: for how many seconds "open" is remembered."""
         self._session = session
         self._probing = probing

@@ -32,7 +32,7 @@ HIGHEST = 7
 FORGET = timedelta(hours=1)
 
 #: Seconds for which the rows are not read again.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 
 
 def transport_key(name: str) -> str:
@@ -57,7 +57,7 @@ def provider_key(transport: str, scope: str) -> str:
 class Pace:
     """One instance serves all threads of a process."""
 
-    def __init__(self, session: Callable[[], Session], *, fresh: float = FRESH) -> None:
+    def __init__(self, session: Callable[[], Session], *, fresh: float = CACHE_SECONDS) -> None:
         """`session` gives the current session. `fresh`: for how many seconds what was read is used."""
         self._session = session
         self._fresh = fresh

@@ -27,7 +27,7 @@ from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 log = structlog.get_logger(__name__)
 
 #: Seconds for which the rows are not read again.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 
 #: Held domains of no known provider, at most: a stranger may own any number. Beyond, each email waits by itself.
 MOST_DOMAINS = 1000
@@ -70,7 +70,7 @@ class ProviderHolds:
         probing: Probing = PROBING,
         witnesses: int = 5,
         within: timedelta = timedelta(minutes=10),
-        fresh: float = FRESH,
+        fresh: float = CACHE_SECONDS,
     ) -> None:
         """`session` gives the current session. `fresh`: for how many seconds what was read is used.
 
