@@ -58,7 +58,7 @@ class Intake:
         self.solitary: list[int] = []
 
     def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
-        """Rows that are ours, for as long as `is_open` says so, with a look at them that is not older than RECHECK_TTL_SECONDS.
+        """Yield the rows claimed, each with a recheck at most RECHECK_TTL_SECONDS old, for as long as `is_open()`.
 
         The next chunk is claimed while half of this one is still to go.
         """

@@ -7,10 +7,10 @@ from hashlib import blake2b
 from math import ceil
 
 #: No moment further ahead, in seconds, is ever given away.
-HORIZON = 2.0
+MAX_AHEAD_SECONDS = 2.0
 
 #: Moments of so many seconds ago are still known: those that stayed free meanwhile may be made up for.
-BACK = 1.0
+MAX_BEHIND_SECONDS = 1.0
 
 #: All keys in one slot, for a Redis in many parts.
 PREFIX = "{notifier:limits}"
@@ -74,10 +74,10 @@ class Question:
         places = {key: number for number, key in enumerate(self._places, start=1)}
         return json.dumps(
             {
-                "horizon": round(HORIZON * 1_000_000),
-                "known": round(BACK * 1_000_000),
+                "horizon": round(MAX_AHEAD_SECONDS * 1_000_000),
+                "known": round(MAX_BEHIND_SECONDS * 1_000_000),
                 "back": round(back * 1_000_000),
-                "within": round(min(within, HORIZON) * 1_000_000),
+                "within": round(min(within, MAX_AHEAD_SECONDS) * 1_000_000),
                 "lease": round(lease * 1_000_000),
                 "slots": list(self._slots.values()),
                 "places": list(self._places.values()),

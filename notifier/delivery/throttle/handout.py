@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.database.transaction import reading
-from notifier.delivery.throttle.asking import BACK, HORIZON, Grant, Request
+from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn
 from notifier.delivery.throttle.turnstile import Turnstile
@@ -31,7 +31,7 @@ AHEAD = 1.5
 LOOK = 0.5
 
 #: Emails under the same limits whose moments lie so close together, in seconds, begin together.
-TOGETHER = 0.05
+SAME_TURN_SECONDS = 0.05
 
 #: Rows looked at in one go: of one line, and of all.
 BITE, MOUTHFUL = 1000, 4000
@@ -112,7 +112,7 @@ class HandOut:
                 hand, rest = self._reserved(asking, bulk)
         finally:
             given = [request.pk for turn in hand.turns for request in turn.requests]
-            self._turnstile.leave(given, bulk=bulk, rest=rest, keep=(AHEAD if bulk else HORIZON) + CLAIMED)
+            self._turnstile.leave(given, bulk=bulk, rest=rest, keep=(AHEAD if bulk else MAX_AHEAD_SECONDS) + CLAIMED)
         if not bites:
             self._limits.get_ready()
         return Round([hand] if hand.turns else [], rest, busy=bool(bites))
@@ -143,13 +143,13 @@ class HandOut:
         rates = [rate for rate in (line.rate, self._limits.rate) if rate]
         if self._limits.by_domain or not rates:
             return max(1, min(BITE, MOUTHFUL // lines))
-        return min(BITE, ceil(min(rates) * (BACK + AHEAD if line.bulk else HORIZON)) + 2)
+        return min(BITE, ceil(min(rates) * (MAX_BEHIND_SECONDS + AHEAD if line.bulk else MAX_AHEAD_SECONDS)) + 2)
 
     def _reserved(self, bites: Sequence[_Bite], bulk: bool) -> tuple[Hand, float]:
         """Those who got a moment, in their turns; and the seconds until the next look makes sense."""
         asking = [ask for ask in chain(*zip_longest(*map(_tagged, bites))) if ask is not None]
         started = time.monotonic()
-        within, back = (AHEAD, BACK) if bulk else (HORIZON, 0.0)
+        within, back = (AHEAD, MAX_BEHIND_SECONDS) if bulk else (MAX_AHEAD_SECONDS, 0.0)
         grants = self._limits.reserve([request for _, request in asking], within=within, back=back)
         rest = IDLE
         turns: dict[tuple[int, tuple[str, ...]], Turn] = {}
@@ -157,8 +157,8 @@ class HandOut:
             if grant.delay is None:
                 rest = min(rest, self._until(grant))
                 continue
-            number = ceil((started + grant.delay) / TOGETHER)
-            turn = Turn(number * TOGETHER, urgent=not bulk)
+            number = ceil((started + grant.delay) / SAME_TURN_SECONDS)
+            turn = Turn(number * SAME_TURN_SECONDS, urgent=not bulk)
             turns.setdefault((number, self._limits.line(request)), turn).requests.append(request)
             bite.granted += 1
         full = [bite for bite in bites if bite.granted == len(bite.requests)]

@@ -20,7 +20,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from notifier.config.settings import Settings
-from notifier.delivery.throttle.asking import BACK, HORIZON, PREFIX, Grant, Question, Request, flight_key, rate_key
+from notifier.delivery.throttle.asking import (
+    MAX_AHEAD_SECONDS,
+    MAX_BEHIND_SECONDS,
+    PREFIX,
+    Grant,
+    Question,
+    Request,
+    flight_key,
+    rate_key,
+)
 from notifier.delivery.throttle.reservation import BEGIN, RESERVE
 
 log = structlog.get_logger(__name__)
@@ -29,7 +38,7 @@ log = structlog.get_logger(__name__)
 TIMEOUT = 0.5
 
 #: Redis is away: nothing is sent for so many seconds. A limit that cannot be asked is not lifted.
-AWAY = 5.0
+REDIS_RETRY_SECONDS = 5.0
 
 #: What was late may go so much faster than the rate: for long, and for a moment. Each email begins a little after it
 #: may, so with less a late campaign would stay late.
@@ -92,18 +101,20 @@ class Limits:
             rate=settings.mail_rate,
             domain_rate=settings.mail_rate_per_domain,
             domain_concurrency=settings.mail_concurrency_per_domain,
-            lease=settings.mail_timeout_total + HORIZON,
+            lease=settings.mail_timeout_total + MAX_AHEAD_SECONDS,
         )
 
-    def reserve(self, requests: Sequence[Request], *, within: float = HORIZON, back: float = 0.0) -> list[Grant]:
-        """A moment for each mail, in the order asked for, at most `within` seconds ahead (HORIZON at most).
+    def reserve(
+        self, requests: Sequence[Request], *, within: float = MAX_AHEAD_SECONDS, back: float = 0.0
+    ) -> list[Grant]:
+        """A moment for each mail, in the order asked for, at most `within` seconds ahead (MAX_AHEAD_SECONDS at most).
 
         `back`: a limit that was in use `back` seconds ago (BACK at most) gives also the moments that stayed free since.
         Ask `begin` before mails with such a moment go.
         One call to Redis for each CHUNK of them. A granted mail holds a place of its domain until `release`, or for
         the lease. Never raises for a Redis that is away: then all are told to come back.
         """
-        back = min(back, BACK)
+        back = min(back, MAX_BEHIND_SECONDS)
         return [
             grant
             for start in range(0, len(requests), CHUNK)
@@ -111,13 +122,13 @@ class Limits:
         ]
 
     def get_ready(self) -> None:
-        """Let a Redis that knows no moments begin to know them, while nothing waits.
+        """Initialise an empty Redis before the first email waits.
 
-        It does not know what it gave away before it lost its memory, so for HORIZON seconds it gives nothing. Never
-        raises for a Redis that is away.
+        After a loss of memory Redis no longer knows which moments it gave away, so it gives none for MAX_AHEAD_SECONDS.
+        Never raise if Redis is unreachable.
         """
         if time.monotonic() >= self._away_until:
-            self._asked(Question(None), HORIZON, 0.0)
+            self._asked(Question(None), MAX_AHEAD_SECONDS, 0.0)
 
     def begin(self, requests: Sequence[Request], *, urgent: bool = False) -> float:
         """Let these mails begin now, at or after their moment, or before it if they are `urgent`: 0.0, and they count.
@@ -142,7 +153,7 @@ class Limits:
             wait = self._begin(keys=keys, args=[int(urgent), *numbers, *names])
         except redis.RedisError as error:
             self._is_away(error)
-            return AWAY
+            return REDIS_RETRY_SECONDS
         seconds = cast("int", wait) / 1_000_000
         if seconds:
             self._full[line] = time.monotonic() + seconds
@@ -204,9 +215,9 @@ class Limits:
         return cast("list[int]", answers)
 
     def _is_away(self, error: redis.RedisError) -> None:
-        first, self._away_until = not self._away_until, time.monotonic() + AWAY
+        first, self._away_until = not self._away_until, time.monotonic() + REDIS_RETRY_SECONDS
         if first:
-            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=AWAY)
+            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=REDIS_RETRY_SECONDS)
 
 
 def _room(rate: float, *, urgent: bool) -> tuple[int, int, int]:
@@ -224,4 +235,4 @@ def _grant(pk: int, answer: int, back: float) -> Grant:
 
 
 def _come_back(requests: Sequence[Request]) -> list[Grant]:
-    return [Grant(request.pk, None, AWAY) for request in requests]
+    return [Grant(request.pk, None, REDIS_RETRY_SECONDS) for request in requests]

@@ -13,17 +13,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
-from notifier.delivery.throttle.asking import HORIZON, Request
+from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn
 from notifier.models import Campaign, Notification, Status
 
 #: Mails whose moments lie so close together, in seconds, go together.
-TOGETHER = 0.02
+SAME_TURN_SECONDS = 0.02
 
 #: How far ahead, in seconds, the moment of an email may lie that a task sends: of people's own (False), which is behind
 #: those that the pump has given to campaigns, but which begins before it; and of one of a campaign (True).
-PATIENCE = {False: HORIZON, True: 0.1}
+MAX_WAIT_SECONDS = {False: MAX_AHEAD_SECONDS, True: 0.1}
 
 
 def domain_of(address: str) -> str:
@@ -56,12 +56,12 @@ class Turns:
         if free:
             yield free
         started = time.monotonic()
-        groups = self._reserved(list(requests.values()), now, within=PATIENCE[bulk]) if requests else {}
+        groups = self._reserved(list(requests.values()), now, within=MAX_WAIT_SECONDS[bulk]) if requests else {}
         held = {pk for group in groups.values() for pk in group}
         try:
             for moment, group in sorted(groups.items()):
                 asked = [requests[pk] for pk in group]
-                turn = Turn(started + moment * TOGETHER, asked, urgent=not bulk)
+                turn = Turn(started + moment * SAME_TURN_SECONDS, asked, urgent=not bulk)
                 while (seconds := turn.wait(self._limits)) > 0:
                     time.sleep(seconds)
                 yield group
@@ -77,7 +77,7 @@ class Turns:
             if grant.delay is None:
                 later.append(grant.pk)
             else:
-                groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
+                groups.setdefault(ceil(grant.delay / SAME_TURN_SECONDS), []).append(grant.pk)
         if later:
             session = self._session()
             ledger.wait_for_turn(session, later, now=now)

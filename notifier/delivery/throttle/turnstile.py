@@ -11,7 +11,7 @@ from collections.abc import Collection
 import redis
 import structlog
 
-from notifier.delivery.throttle.limits import AWAY
+from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -85,9 +85,9 @@ class Turnstile:
             self._is_away(error)
 
     def _is_away(self, error: redis.RedisError) -> float:
-        self._away_until = time.monotonic() + AWAY
-        log.warning("turnstile.redis_is_away", error=type(error).__name__, again_in=AWAY)
-        return AWAY
+        self._away_until = time.monotonic() + REDIS_RETRY_SECONDS
+        log.warning("turnstile.redis_is_away", error=type(error).__name__, again_in=REDIS_RETRY_SECONDS)
+        return REDIS_RETRY_SECONDS
 
 
 def _milliseconds(seconds: float) -> int:
