@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 CHUNK, FIRST, LEAST = 10_000, 2_500, 500
 
 #: A transaction should take so many seconds: whoever pauses the run waits for it, and so does who writes to SQLite.
-QUICK, SLOW = 0.25, 0.5
+GROW_BELOW_SECONDS, SHRINK_ABOVE_SECONDS = 0.25, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class Expansion:
 
     def _next_size(self, size: int, took: float) -> int:
         """Users of the next chunk, by the seconds that this one took."""
-        if took < QUICK:
+        if took < GROW_BELOW_SECONDS:
             return min(size * 2, self.chunk)
-        return max(size // 2, min(LEAST, self.chunk)) if took > SLOW else size
+        return max(size // 2, min(LEAST, self.chunk)) if took > SHRINK_ABOVE_SECONDS else size
 
     def _step(self, session: Session, run_id: int, size: int, *, first: bool) -> _Step | None:
         # Locked: two runs of one campaign at a time would tell a recipient of a digest the same things twice.

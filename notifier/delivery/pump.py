@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, stopping
 from notifier.database.transaction import transaction
-from notifier.delivery.throttle.handout import IDLE, Hand, HandOut
+from notifier.delivery.throttle.handout import IDLE_SECONDS, Hand, HandOut
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Pacing
 from notifier.observability import heartbeats
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 5
 
 #: Seconds until the next try where something failed.
-AFTER_A_FAULT = 2.0
+RETRY_SECONDS = 2.0
 
 #: Seconds between two signs of life while emails wait.
-SIGN = 5.0
+HEARTBEAT_SECONDS = 5.0
 
 
 class Pump:
@@ -90,14 +90,14 @@ class Pump:
         try:
             with self._context():
                 if self._is_held():
-                    return IDLE
+                    return IDLE_SECONDS
                 found = self._hand_out.round()
                 if found.busy:
                     self._sign()
         except Exception as error:
             # Whatever it is: a thread that ends would stop all emails that wait for a limit.
             log.error("pump.failed", exc_info=None if isinstance(error, SQLAlchemyError) else error)
-            return AFTER_A_FAULT
+            return RETRY_SECONDS
         for hand in found.hands:
             self._free.acquire()
             pool.submit(self._deal, hand)
@@ -119,7 +119,7 @@ class Pump:
 
     def _sign(self) -> None:
         """Show that emails which wait are being sent."""
-        if time.monotonic() - self._signed >= SIGN:
+        if time.monotonic() - self._signed >= HEARTBEAT_SECONDS:
             self._signed = time.monotonic()
             with transaction(self._session) as session:
                 heartbeats.beat(session, heartbeats.PUMP, clock.now())

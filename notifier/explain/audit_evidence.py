@@ -14,7 +14,7 @@ from notifier.campaigns.errors import CampaignError
 PAGE = 250
 
 #: Seconds that one answer may take.
-PATIENCE = 30.0
+INBOX_TIMEOUT_SECONDS = 30.0
 
 #: Hears how much was read and how much there is, in units of the source.
 Progress = Callable[[int, int], object]
@@ -105,7 +105,7 @@ def _checked(url: str) -> str:
 
 def _ask(url: str) -> Any:
     try:
-        with urlopen(url, timeout=PATIENCE) as answer:
+        with urlopen(url, timeout=INBOX_TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error

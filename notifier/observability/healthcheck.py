@@ -50,7 +50,7 @@ LOST_LATELY = timedelta(hours=1)
 NAMED = 5
 
 #: Seconds that all probes together may take.
-PATIENCE = 6.0
+PROBES_TIMEOUT_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ def examine(session: Session, now: datetime, schema: Schema | None = None, *, ra
         return [*findings, HealthCheck("database", ok=False, detail=_why_not(session, error))]
 
 
-def ask(probes: Mapping[str, Callable[[], HealthCheck]], *, patience: float = PATIENCE) -> list[HealthCheck]:
+def ask(
+    probes: Mapping[str, Callable[[], HealthCheck]], *, patience: float = PROBES_TIMEOUT_SECONDS
+) -> list[HealthCheck]:
     """What these probes find, each in a thread of its own; one that is not back after `patience` seconds is wrong."""
     pool = ThreadPoolExecutor(max_workers=max(1, len(probes)))
     asked = {name: pool.submit(probe) for name, probe in probes.items()}

@@ -19,9 +19,11 @@ from notifier.observability import logs
 log = structlog.get_logger(__name__)
 
 #: What a client is told to wait while the database is away, in seconds.
-RETRY_AFTER = 10
+RETRY_AFTER_SECONDS = 10
 
-AWAY = "We can't reach our database right now. Your last change may not have been saved. Please try again in a moment."
+DATABASE_UNREACHABLE = (
+    "We can't reach our database right now. Your last change may not have been saved. Please try again in a moment."
+)
 
 
 def handle(error: HTTPException) -> tuple[str, int] | Response:
@@ -60,9 +62,9 @@ def handle_outage(error: BaseException) -> Response:
         db.session.rollback()
     cause = getattr(error, "orig", None) or error
     log.error("request.database_unavailable", endpoint=request.endpoint, error=type(cause).__name__)
-    page = render_template(_template(), code=503, retry_after=RETRY_AFTER, explanation=AWAY)
+    page = render_template(_template(), code=503, retry_after=RETRY_AFTER_SECONDS, explanation=DATABASE_UNREACHABLE)
     response = make_response(page, 503)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 

@@ -292,7 +292,7 @@ def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture, monkeypatch:
 
 
 def test_a_redis_that_hangs_costs_a_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "TIMEOUT", 0.2)
+    monkeypatch.setattr(limits, "REDIS_TIMEOUT_SECONDS", 0.2)
     with ValkeyServer() as server:
         ours = Limits.from_settings(make_settings(redis_url=server.url, mail_rate=1000))
         assert ours is not None

@@ -29,7 +29,7 @@ TYPED_ABOVE = 100
 CHOICES = ("now", "at-local-hour", "newest")
 
 #: A plan for "now" holds for so long.
-FRESH = timedelta(hours=1)
+PLAN_TTL = timedelta(hours=1)
 
 
 class Running(Page):
@@ -126,7 +126,7 @@ class Running(Page):
 def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
     """Raise CampaignError where what was looked at is not what would run."""
     now = clock.now()
-    stale = slot is None or not now - FRESH <= slot <= now if fresh.at_once else slot != fresh.slot
+    stale = slot is None or not now - PLAN_TTL <= slot <= now if fresh.at_once else slot != fresh.slot
     if stale:
         raise PlanChanged("The plan was out of date. Review this one.")
     check(token, fresh.fingerprint)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds. A database may still carry out the last commit of a process that is gone: its journal is kept for so
 #: long, and looked at again.
-LINGER = 60.0
+KEEP_LOST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str, alone_fr
             "replay.done", owner=owner, settled=done.settled, unknown=done.unknown, waiting=done.waiting,
             corrected=done.corrected,
         )  # fmt: skip
-    elif clock.now().timestamp() - path.stat().st_mtime > LINGER:
+    elif clock.now().timestamp() - path.stat().st_mtime > KEEP_LOST_SECONDS:
         too_late = one.too_late()
         if too_late:
             log.warning("replay.journal_kept", journal=path.name, **too_late)

@@ -25,22 +25,22 @@ from notifier.delivery.throttle.turnstile import Turnstile
 from notifier.ledger import Line
 
 #: Seconds ahead for which campaigns get moments. People's own email may look further: there is room for it always.
-AHEAD = 1.5
+BULK_AHEAD_SECONDS = 1.5
 
 #: Seconds from one look to the next while rows wait.
-LOOK = 0.5
+LOOK_EVERY_SECONDS = 0.5
 
 #: Emails under the same limits whose moments lie so close together, in seconds, begin together.
 SAME_TURN_SECONDS = 0.05
 
 #: Rows looked at in one go: of one line, and of all.
-BITE, MOUTHFUL = 1000, 4000
+LINE_ROWS, ROUND_ROWS = 1000, 4000
 
 #: Seconds until the next look: where nothing waits, where there is more to hand out, where a place may become free.
-IDLE, MORE, PLACE = 0.5, 0.05, 0.1
+IDLE_SECONDS, MORE_SECONDS, PLACE_SECONDS = 0.5, 0.05, 0.1
 
 #: Seconds after its moment in which a row that was handed out is claimed, or may be handed out again.
-CLAIMED = 1.0
+CLAIM_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ class HandOut:
         """Each sort has a turnstile of its own: who finds none of a person's must not keep campaigns waiting."""
         handed = self._turnstile.enter(bulk=bulk)
         if not isinstance(handed, set):
-            return Round([], min(handed, IDLE))
-        hand, rest = Hand(bulk, [], []), IDLE
+            return Round([], min(handed, IDLE_SECONDS))
+        hand, rest = Hand(bulk, [], []), IDLE_SECONDS
         try:
             bites = self._bites(bulk, handed, clock.now())
             asking = [bite for bite in bites if bite.requests]
@@ -112,7 +112,12 @@ class HandOut:
                 hand, rest = self._reserved(asking, bulk)
         finally:
             given = [request.pk for turn in hand.turns for request in turn.requests]
-            self._turnstile.leave(given, bulk=bulk, rest=rest, keep=(AHEAD if bulk else MAX_AHEAD_SECONDS) + CLAIMED)
+            self._turnstile.leave(
+                given,
+                bulk=bulk,
+                rest=rest,
+                keep=(BULK_AHEAD_SECONDS if bulk else MAX_AHEAD_SECONDS) + CLAIM_GRACE_SECONDS,
+            )
         if not bites:
             self._limits.get_ready()
         return Round([hand] if hand.turns else [], rest, busy=bool(bites))
@@ -142,16 +147,19 @@ class HandOut:
         """How many rows of this line ask: one more than there can be moments for, if that is known."""
         rates = [rate for rate in (line.rate, self._limits.rate) if rate]
         if self._limits.by_domain or not rates:
-            return max(1, min(BITE, MOUTHFUL // lines))
-        return min(BITE, ceil(min(rates) * (MAX_BEHIND_SECONDS + AHEAD if line.bulk else MAX_AHEAD_SECONDS)) + 2)
+            return max(1, min(LINE_ROWS, ROUND_ROWS // lines))
+        return min(
+            LINE_ROWS,
+            ceil(min(rates) * (MAX_BEHIND_SECONDS + BULK_AHEAD_SECONDS if line.bulk else MAX_AHEAD_SECONDS)) + 2,
+        )
 
     def _reserved(self, bites: Sequence[_Bite], bulk: bool) -> tuple[Hand, float]:
         """Those who got a moment, in their turns; and the seconds until the next look makes sense."""
         asking = [ask for ask in chain(*zip_longest(*map(_tagged, bites))) if ask is not None]
         started = time.monotonic()
-        within, back = (AHEAD, MAX_BEHIND_SECONDS) if bulk else (MAX_AHEAD_SECONDS, 0.0)
+        within, back = (BULK_AHEAD_SECONDS, MAX_BEHIND_SECONDS) if bulk else (MAX_AHEAD_SECONDS, 0.0)
         grants = self._limits.reserve([request for _, request in asking], within=within, back=back)
-        rest = IDLE
+        rest = IDLE_SECONDS
         turns: dict[tuple[int, tuple[str, ...]], Turn] = {}
         for (bite, request), grant in zip(asking, grants, strict=True):
             if grant.delay is None:
@@ -163,16 +171,16 @@ class HandOut:
             bite.granted += 1
         full = [bite for bite in bites if bite.granted == len(bite.requests)]
         for bite in full:
-            rest = min(rest, MORE if bite.more else LOOK)
+            rest = min(rest, MORE_SECONDS if bite.more else LOOK_EVERY_SECONDS)
         ends = [bite.requests[-1].pk for bite in full if not bite.more]
         return Hand(bulk, sorted(turns.values(), key=lambda turn: turn.moment), ends), rest
 
     def _until(self, grant: Grant) -> float:
         """Seconds until one that got nothing, or one behind it, may get a moment."""
         if self._limits.by_places:
-            return PLACE
-        soon = max(MORE, (grant.retry_in or 0.0) - (AHEAD - LOOK))
-        return min(soon, LOOK) if self._limits.by_domain else soon
+            return PLACE_SECONDS
+        soon = max(MORE_SECONDS, (grant.retry_in or 0.0) - (BULK_AHEAD_SECONDS - LOOK_EVERY_SECONDS))
+        return min(soon, LOOK_EVERY_SECONDS) if self._limits.by_domain else soon
 
 
 def _tagged(bite: _Bite) -> list[tuple[_Bite, Request]]:

@@ -35,7 +35,7 @@ from notifier.delivery.throttle.reservation import BEGIN, RESERVE
 log = structlog.get_logger(__name__)
 
 #: Seconds to connect to Redis, and for it to answer.
-TIMEOUT = 0.5
+REDIS_TIMEOUT_SECONDS = 0.5
 
 #: Redis is away: nothing is sent for so many seconds. A limit that cannot be asked is not lifted.
 REDIS_RETRY_SECONDS = 5.0
@@ -92,8 +92,8 @@ class Limits:
             return None
         client = redis.Redis.from_url(
             settings.redis_url,
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
         return cls(

@@ -34,7 +34,7 @@ TIDY_AFTER = 100
 #: A DNS server that failed is not asked about the same domain again for so long.
 ASK_AGAIN = timedelta(minutes=10)
 #: Seconds without work after which the thread ends.
-IDLE = 5.0
+IDLE_SECONDS = 5.0
 
 _D = DomainProvider
 
@@ -120,7 +120,7 @@ class Members:
         resolver = self._resolver_or_none()
         while True:
             try:
-                domain = self._queue.get(timeout=IDLE)
+                domain = self._queue.get(timeout=IDLE_SECONDS)
             except Empty:
                 with self._lock:
                     if self._queue.empty():
