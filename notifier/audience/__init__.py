@@ -1,7 +1,7 @@
-"""Who gets a campaign's mail at a slot, who does not, and why: one rule for everybody who asks.
+"""Who gets a campaign's email at a slot, who does not, and why: one rule for all callers.
 
-The plan counts by it, the expansion owes by it, `why` explains by it, and the sender asks it once more right
-before sending.
+The plan counts by it, the expansion adds rows by it, `why` explains by it, and the sender rechecks it right before
+sending.
 """
 
 from notifier.audience.answers import Counts, Judgement, Person, chosen, counts, judge, sample

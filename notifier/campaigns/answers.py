@@ -1,4 +1,4 @@
-"""What `why` says of one person and one campaign, and how a row of the ledger says it."""
+"""The answer to "did this person get this campaign's email", and how a ledger row gives it."""
 
 import enum
 from dataclasses import dataclass, field
@@ -20,30 +20,30 @@ class Receipt(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Exactly one for each person and campaign."""
+    """The one answer for a person and a campaign."""
 
     campaign: str
     user_id: int
     outcome: Receipt
-    #: The reason, stable: a status of the ledger, a code of the rule, or a state of the campaign.
+    #: The reason, as a stable code: a ledger status, a code of the audience rule, or a state of the campaign.
     code: str
     #: The reason, for people.
     words: str
-    #: When they got it or will; of a mail that was not sent, when that was settled. None: nobody knows.
+    #: When they got it or will get it; for an email that was not sent, when that was settled. None: unknown.
     at: datetime | None
-    #: What it was judged by, or facts of the row, by names for people.
+    #: Values that decided, or facts of the row, by names for people.
     values: dict[str, Any] = field(default_factory=dict)
-    #: What the mail server said last.
+    #: The mail server's last reply.
     reply: str | None = None
-    #: The run that owed it.
+    #: The run that queued it.
     run_id: int | None = None
-    #: The slot that was judged, the same for everybody, and what the rule says there: None where it chooses them.
+    #: The slot that was judged, the same for all people, and the rule's answer there: None if it chooses them.
     slot: datetime | None = None
     judged: str | None = None
 
 
 class Row(NamedTuple):
-    """What is asked of a row of the ledger."""
+    """The columns of a ledger row that an answer needs."""
 
     id: int
     user_id: int
@@ -81,7 +81,7 @@ ROW = (
     _N.content_id,
 )
 
-#: Statuses in which a mail server took the mail.
+#: Statuses in which a mail server accepted the email.
 TAKEN = frozenset({Status.sent, Status.bounced, Status.complained})
 
 _TAKEN_WORDS = {
@@ -103,7 +103,7 @@ _MAY_GIVE_BACK = frozenset({Status.cancelled, Status.skipped})
 
 
 def is_given_back(row: Row) -> bool:
-    """Return whether this row came to rest unsent and another run may send the same email."""
+    """Return whether this row ended unsent and another run may send the same email."""
     return row.status in _MAY_GIVE_BACK and GIVEN_BACK in row.dedupe_key
 
 
@@ -151,6 +151,6 @@ def _in_doubt(row: Row) -> str:
 
 
 def reply_of(row: Row) -> str | None:
-    """The last reply of a mail server."""
+    """Return the mail server's last reply: code, enhanced code and text."""
     parts = [str(part) for part in (row.code, row.enhanced, row.text) if part]
     return " ".join(parts) or None

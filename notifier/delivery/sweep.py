@@ -79,18 +79,18 @@ class Sweep:
         self._help_out(session, now)
         session.commit()
 
-        rung = refused = 0
+        enqueued = refused = 0
         for _ in range(ROUNDS):
             waiting = self._overdue(now)
             for bulk in (False, True):
-                heard, unheard = self._ring([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
-                rung += heard
+                heard, unheard = self._enqueue([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
+                enqueued += heard
                 refused += unheard
             if refused or len(waiting) < CHUNK:
                 break
-        swept = Swept(lapsed, expired, rung, refused)
-        if lapsed or expired or rung or refused:
-            log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
+        swept = Swept(lapsed, expired, enqueued, refused)
+        if lapsed or expired or enqueued or refused:
+            log.info("sweep.done", lapsed=lapsed, expired=expired, enqueued=enqueued, refused=refused)
         return swept
 
     def _help_out(self, session: Session, now: datetime) -> None:
@@ -110,7 +110,7 @@ class Sweep:
         session.commit()
         return waiting
 
-    def _ring(self, overdue: Sequence[int], bulk: bool, seen: datetime) -> tuple[int, int]:
+    def _enqueue(self, overdue: Sequence[int], bulk: bool, seen: datetime) -> tuple[int, int]:
         """Return (rows enqueued, rows the broker refused).
 
         The rows are marked before they are published. A worker that got a key while it was being marked would find the

@@ -246,16 +246,16 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
     words = words_of(campaign, run, services().kinds)
     rates = services().limits is not None
     far = progress(session, run, now, limit=services().settings.mail_rate, rates=rates)
-    waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
+    waiting = {name: number for name, number in far.counts.items() if name in ("pending", "sending")}
     return {
         "run": run,
         "campaign": campaign,
         "progress": far,
-        "shown": [(name, far.mails.get(name, 0)) for name in SHOWN if far.mails.get(name) or name in SHOWN[:2]],
+        "shown": [(name, far.counts.get(name, 0)) for name in SHOWN if far.counts.get(name) or name in SHOWN[:2]],
         "waiting": waiting,
         "left_out": sorted(((number, words.get(code, code.replace("_", " "))) for code, number in run.excluded.items()),
                            reverse=True),
-        "failures": failures(session, run_id=run.id) if any(far.mails.get(name) for name in SHOWN[1:4]) else None,
+        "failures": failures(session, run_id=run.id) if any(far.counts.get(name) for name in SHOWN[1:4]) else None,
         "is_open": run.state in OPEN,
         "rate_note": RATE_IGNORED if campaign.rate and not rates else "",
         "now": now,
