@@ -1,4 +1,4 @@
-"""What `notifier health` knows: is everything there that sending needs, and is anything stuck?"""
+"""The checks of `notifier health` on the database: is everything there that sending needs, and is anything stuck?"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,24 +29,24 @@ from notifier.models.notification import FAILED
 from notifier.observability import heartbeats
 from notifier.observability.held_providers import held_providers
 
-#: Seconds after which a chore counts as late: several missed turns of its interval.
+#: Seconds after which a job is late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
 
-#: A row that waits for a rate limit is looked at within so long; what sends them shows that it does so as often.
+#: Time within which a row that waits for a rate limit is looked at; the pump's heartbeat comes as often.
 LATE_PUMP = timedelta(seconds=60)
 
-#: A pending row that is due and still waits after so many seconds is stuck.
+#: Seconds after which a pending row that is due counts as stuck.
 STUCK = 300.0
 
-#: A slot is acted on within so long, and a run that is being expanded moves.
+#: Time within which a slot is acted on, and an expansion moves.
 LATE_SLOT = timedelta(minutes=5)
 
 DAY = timedelta(days=1)
 
-#: Claims that were lost so lately may be a host that is still away.
+#: Age of a lost claim below which its host may still be down.
 LOST_LATELY = timedelta(hours=1)
 
-#: Hosts that a line names.
+#: Hosts named in one line.
 NAMED = 5
 
 #: Seconds that all probes together may take.
@@ -60,23 +60,23 @@ class HealthCheck:
     name: str
     ok: bool
     detail: str
-    #: The same for programs: `notifier health --json`, docs/runbook.md. Names stay; new ones may join them.
+    #: The facts for programs: `notifier health --json`, docs/runbook.md. Names are stable; new ones may be added.
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(session: Session, now: datetime, schema: Schema | None = None, *, rates: bool = True) -> list[HealthCheck]:
-    """Findings about the database and what its rows say. Never raises for a database that is away.
+    """Return checks of the database and of its rows. Never raise if the database is unreachable.
 
-    `schema` adds a finding of that name: whether the database has what this code needs. `rates`: those of campaigns
-    apply, because there is a Redis.
+    `schema` adds a check named after it: whether the database has what this code needs. `rates`: whether rates of
+    campaigns apply, which need Redis.
     """
-    findings = []
+    checks = []
     try:
         if schema is not None:
             state = schema.state(session.connection())
-            findings.append(HealthCheck("schema", ok=not state.behind, detail=state.detail))
+            checks.append(HealthCheck("schema", ok=not state.behind, detail=state.detail))
         return [
-            *findings,
+            *checks,
             *_restored(session),
             _ledger(session, now),
             _requests(session, now),
@@ -92,13 +92,13 @@ def examine(session: Session, now: datetime, schema: Schema | None = None, *, ra
         ]
     except SQLAlchemyError as error:
         session.rollback()
-        return [*findings, HealthCheck("database", ok=False, detail=_why_not(session, error))]
+        return [*checks, HealthCheck("database", ok=False, detail=_why_not(session, error))]
 
 
 def ask(
     probes: Mapping[str, Callable[[], HealthCheck]], *, patience: float = PROBES_TIMEOUT_SECONDS
 ) -> list[HealthCheck]:
-    """What these probes find, each in a thread of its own; one that is not back after `patience` seconds is wrong."""
+    """Run these probes, each in a thread of its own. One without an answer after `patience` seconds fails."""
     pool = ThreadPoolExecutor(max_workers=max(1, len(probes)))
     asked = {name: pool.submit(probe) for name, probe in probes.items()}
     wait(asked.values(), timeout=patience)
@@ -126,7 +126,7 @@ def _why_not(session: Session, error: SQLAlchemyError) -> str:
 
 
 def _restored(session: Session) -> list[HealthCheck]:
-    """One finding where nothing is sent because of a restore; none where all is well."""
+    """Return a failed check if nothing is sent because of a restore, else none."""
     return [HealthCheck("restore", ok=False, detail=identity.HELD)] if identity.is_restored(session) else []
 
 
@@ -147,7 +147,7 @@ def _ledger(session: Session, now: datetime) -> HealthCheck:
 
 
 def _requests(session: Session, now: datetime) -> HealthCheck:
-    """Report what the public forms asked for and no worker has handled."""
+    """Check the form requests that no worker has handled."""
     given_up = AccountRequest.given_up()
     waiting, oldest, failed = session.execute(
         select(
@@ -169,7 +169,7 @@ def _requests(session: Session, now: datetime) -> HealthCheck:
 
 
 def _unknown(session: Session) -> HealthCheck:
-    """Emails of which nobody knows whether they arrived, by the host that had them: people decide."""
+    """Check the emails whose delivery is uncertain, by host. People have to decide about them."""
     query = select(Notification.claimed_by, func.count()).where(text("status = 'unknown'"))
     hosts: Counter[str] = Counter()
     for owner, count in session.execute(query.group_by(Notification.claimed_by)):
@@ -184,7 +184,7 @@ def _unknown(session: Session) -> HealthCheck:
 
 
 def clock_check(moments: DatabaseClock, *, warn_above: float) -> HealthCheck:
-    """Compare the clock of this host with the database's. Raises DBAPIError if that is away."""
+    """Compare the clock of this host with the database's. Raise DBAPIError if the database is unreachable."""
     ahead = moments.difference()
     figures = {"seconds_ahead": round(ahead, 1)}
     if abs(ahead) <= warn_above:
@@ -200,7 +200,10 @@ def _failed(session: Session, now: datetime) -> HealthCheck:
 
 
 def _lost_claims(session: Session, now: datetime) -> HealthCheck:
-    """Claims that their workers did not renew: those were killed with their host, or cut off from the database."""
+    """Check the claims that were not renewed.
+
+    Their workers crashed with their host, or were cut off from the database.
+    """
     lost = ledger.lost_claims(session, since=now - DAY)
     figures = {"last_24_hours": sum(each.claims for each in lost), "hosts": {each.host: each.claims for each in lost}}
     if not lost:
@@ -212,7 +215,7 @@ def _lost_claims(session: Session, now: datetime) -> HealthCheck:
 
 
 def _limited(session: Session, now: datetime) -> list[HealthCheck]:
-    """A finding where emails wait for a rate limit and no worker sends them; none where all is well."""
+    """Return a failed check if emails wait for a rate limit and no worker sends them, else none."""
     age = heartbeats.age(session, heartbeats.PUMP, now)
     silent = age is None or age > LATE_PUMP.total_seconds()
     lines = ledger.lines(session, bulk=(False, True)) if silent else []
@@ -224,7 +227,7 @@ def _limited(session: Session, now: datetime) -> list[HealthCheck]:
 
 
 def _rates(session: Session) -> list[HealthCheck]:
-    """A finding where campaigns have a rate and workers have no Redis to count in; none where no campaign has one."""
+    """Return a failed check if campaigns have a rate and workers have no Redis to count in, else none."""
     limited = select(Campaign.name).where(Campaign.rate.is_not(None), Campaign.state != CampaignState.archived)
     names = session.scalars(limited.order_by(Campaign.name)).all()
     if not names:
@@ -235,7 +238,7 @@ def _rates(session: Session) -> list[HealthCheck]:
 
 
 def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
-    """One finding for each slot that no tick has acted on, and each run that stands still; none where all is well."""
+    """Return a failed check for each slot that no tick acted on and each stalled run."""
     waiting = select(Campaign).where(Campaign.state == CampaignState.active, Campaign.next_run_at < now - LATE_SLOT)
     late = [
         HealthCheck(
@@ -254,7 +257,7 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
 
 
 def _held(session: Session, now: datetime) -> list[HealthCheck]:
-    """One finding for each transport that the breaker holds; none where all is well."""
+    """Return a failed check for each transport that the breaker holds."""
     query = select(TransportState).where(TransportState.held_since.is_not(None)).order_by(TransportState.name)
     return [
         HealthCheck(f"transport {row.name}", ok=False, detail=_why_held(row, now)) for row in session.scalars(query)
@@ -262,7 +265,7 @@ def _held(session: Session, now: datetime) -> list[HealthCheck]:
 
 
 def _why_held(row: TransportState, now: datetime) -> str:
-    assert row.held_since is not None  # or it would not have been asked for
+    assert row.held_since is not None  # the query asks for held transports only
     said = " ".join(str(part) for part in (row.phase, row.code, row.text) if part)
     probe = "" if row.next_probe_at is None else f"; next probe at {row.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
     held = f"held since {row.held_since:%Y-%m-%d %H:%M:%S} UTC ({(now - row.held_since).total_seconds():.0f} s)"
@@ -270,7 +273,7 @@ def _why_held(row: TransportState, now: datetime) -> str:
 
 
 def _held_providers(session: Session) -> list[HealthCheck]:
-    """One finding for each provider that refuses our emails. A single domain is no fault of the whole: it is told."""
+    """Return a check for each provider that refuses our emails. A single domain is reported, but does not fail."""
     return [
         HealthCheck(
             f"provider {each.name}",
@@ -284,11 +287,11 @@ def _held_providers(session: Session) -> list[HealthCheck]:
 
 
 def _chores(session: Session, now: datetime) -> list[HealthCheck]:
-    findings = []
+    checks = []
     for name, age in heartbeats.ages(session, now).items():
         if age is None:
-            findings.append(HealthCheck(name, ok=False, detail="has never run: is beat running?"))
+            checks.append(HealthCheck(name, ok=False, detail="has never run: is beat running?"))
         else:
             ok = age <= LATE[name]
-            findings.append(HealthCheck(name, ok=ok, detail=f"{age:.0f} s ago" + ("" if ok else ": is beat running?")))
-    return findings
+            checks.append(HealthCheck(name, ok=ok, detail=f"{age:.0f} s ago" + ("" if ok else ": is beat running?")))
+    return checks

@@ -1,4 +1,4 @@
-"""Does the mail server answer?"""
+"""Check whether the mail server answers."""
 
 import socket
 

@@ -35,7 +35,7 @@ class Dashboard(Page):
             days=days,
             spans=SPANS,
             totals=totals.total(by_day),
-            chart=bars([(f"{each.day:%d %b}", each.mails) for each in by_day], [str(name) for name in totals.SHOWN]),
+            chart=bars([(f"{each.day:%d %b}", each.counts) for each in by_day], [str(name) for name in totals.SHOWN]),
             failures=failures(session, since=now - totals.HOUR * 24 * 7),
             **summary.of_dashboard(session),
             **_now(),
