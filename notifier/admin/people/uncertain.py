@@ -1,4 +1,4 @@
-"""Uncertain: emails of which nobody knows whether they arrived, decided many at once."""
+"""Uncertain: decide about many emails whose delivery is uncertain at once."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +14,12 @@ from notifier.explain.unknowns import Which, by_host, decide, groups
 from notifier.extensions import db
 from notifier.models import Campaign, Role, Status
 
-#: Where the emails go, and what the page says of it.
+#: Decisions, and the status that the emails get.
 DECISIONS = {"again": Status.pending, "sent": Status.sent}
 
 
 class Uncertain(Page):
-    """What a lost worker or connection left open."""
+    """Emails that a lost worker or connection left uncertain."""
 
     title = "Uncertain"
     section = "Find"
@@ -27,14 +27,14 @@ class Uncertain(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """What there is to decide, by host and run, as the filters leave it."""
+        """Show the emails to decide about, by host and run, within the filters."""
         which = _which(request.args)
         page: str = self.render("admin/uncertain.html", **_facts(which), hosts=sorted(by_host(groups(db.session()))))
         return page
 
     @show("/decide/<decision>", Role.editor)
     def ask(self, decision: str) -> ResponseReturnValue:
-        """How many emails it is about, and what it means."""
+        """Show how many emails a decision is about, and what it means."""
         found(DECISIONS.get(decision))
         which = _which(request.args)
         facts = _facts(which)
@@ -46,7 +46,7 @@ class Uncertain(Page):
 
     @act("/decide/<decision>", Role.editor)
     def decide(self, decision: str) -> ResponseReturnValue:
-        """Decide about those that the question was about: what has become uncertain since is left."""
+        """Decide about the emails that were shown; emails that became uncertain since are left."""
         to = DECISIONS.get(decision)
         before = _moment(arguments.field("before", 40))
         if to is None or before is None:
@@ -74,7 +74,7 @@ def _facts(which: Which) -> dict[str, Any]:
 
 
 def _which(values: Any, before: datetime | None = None) -> Which:
-    """The filters of an address or a form."""
+    """Read the filters from a query or a form."""
     host = str(values.get("host", "")).strip()
     if len(host) > 64 or "\0" in host:
         raise arguments.BadArgument("There is no host of this name. Choose one from the list.")
