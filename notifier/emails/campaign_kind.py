@@ -97,7 +97,7 @@ class CampaignKind(EmailKind):
     reaches: ClassVar[Reaches] = Reaches.confirmed
     #: Validates and completes `Campaign.settings`.
     Settings: ClassVar[type[BaseModel]] = NoSettings
-    #: The part of its context that edited content may name, with examples of the values: see `content_variables.offered`.
+    #: The names of its context that edited content may use, with example values: see `content_variables.offered`.
     offers: ClassVar[Mapping[str, Any]] = {}
     #: Whether its templates have a block `data` of their own, which edited content places with {content}.
     has_data: ClassVar[bool] = False
