@@ -43,7 +43,7 @@ _S, _N = SignupEmail, Notification
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SendTime:
     """When an email may be sent, and why not now."""
 
     #: None: it must not be sent at all, and `code` says why.
@@ -100,7 +100,7 @@ class SignupLimits:
         self._bounces, self._window = bounces, window
         self._pause = timedelta(minutes=1) / per_minute
 
-    def turn(self, session: Session, email: str, network: str, *, first: bool, now: datetime) -> Turn:
+    def turn(self, session: Session, email: str, network: str, *, first: bool, now: datetime) -> SendTime:
         """Return when an email to `email`, requested from `network`, may be sent. Nothing is counted until `record`.
 
         Until the caller commits, other requests for the same mailbox, or the same domain and network, wait.
@@ -108,16 +108,16 @@ class SignupLimits:
         facts = self._facts(email, network, first, now)
         self._lock(session, *filter(None, (facts.mailbox, facts.source)))
         if self._emails_today(session, facts.mailbox, now) >= self._per_day:
-            return Turn(None, facts, ReasonCode.mailbox_limit, self._per_day)
+            return SendTime(None, facts, ReasonCode.mailbox_limit, self._per_day)
         if not first:
-            return Turn(now, facts)
+            return SendTime(now, facts)
         room = now if facts.source is None else self._room(session, facts.source, now)
         if room > now:
             due = room if room < now + DAY else None
-            return Turn(due, facts, ReasonCode.source_limit, self._per_hour)
+            return SendTime(due, facts, ReasonCode.source_limit, self._per_hour)
         slowdown = self.slowdown(session, now)
         if slowdown is None or not slowdown.applies(facts):
-            return Turn(now, facts)
+            return SendTime(now, facts)
         self._flag(session, slowdown, now)
         return self._slowed(session, facts, now)
 
@@ -126,7 +126,7 @@ class SignupLimits:
         slowdown = self.slowdown(session, now)
         return slowdown is not None and slowdown.applies(self._facts(email, network, True, now))
 
-    def record(self, session: Session, turn: Turn, notification_id: int) -> None:
+    def record(self, session: Session, turn: SendTime, notification_id: int) -> None:
         """Count the email of this row, which takes this turn."""
         turn.facts.notification_id = notification_id
         turn.facts.due = turn.due or turn.facts.at
@@ -182,12 +182,12 @@ class SignupLimits:
                     held[facts.notification_id] = facts.due
         return held
 
-    def _slowed(self, session: Session, facts: SignupEmail, now: datetime) -> Turn:
+    def _slowed(self, session: Session, facts: SignupEmail, now: datetime) -> SendTime:
         facts.slowed = True
         place = self._place(session, now)
         if place >= now + DAY:
-            return Turn(None, facts, ReasonCode.first_emails_slowed)
-        return Turn(place, facts, ReasonCode.first_emails_slowed if place > now else None)
+            return SendTime(None, facts, ReasonCode.first_emails_slowed)
+        return SendTime(place, facts, ReasonCode.first_emails_slowed if place > now else None)
 
     def _place(self, session: Session, now: datetime) -> datetime:
         """Return the end of the queue of slowed first emails."""

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.accounts.limits import SignupLimits, Turn
+from notifier.accounts.limits import SendTime, SignupLimits
 from notifier.consent import suppressions
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
 from notifier.mail.addresses import Address
@@ -148,7 +148,7 @@ class Accounts:
         kind = KINDS["account_exists" if user.verified_at else "verification"]
         last = self._last(session, user)
         if self._limits is None:
-            self._add(session, user, kind, last, Turn(now, SignupEmail()), now)
+            self._add(session, user, kind, last, SendTime(now, SignupEmail()), now)
             return
         # Always called: the response time must not tell which addresses have just had an email.
         turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
@@ -161,14 +161,14 @@ class Accounts:
         if row is not None and turn.due is not None:
             self._limits.record(session, turn, row.id)
 
-    def _overtakes(self, session: Session, last: Notification, turn: Turn, now: datetime) -> bool:
+    def _overtakes(self, session: Session, last: Notification, turn: SendTime, now: datetime) -> bool:
         """Cancel the waiting email, which another person may have caused, if this one would be sent before it."""
         if turn.due is None or turn.due >= last.next_attempt_at:
             return False
         return ledger.move(session, last.id, Status.pending, Status.cancelled, now=now, code=ReasonCode.superseded)
 
     def _add(
-        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: Turn, now: datetime
+        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: SendTime, now: datetime
     ) -> Notification | None:
         """Queue the email at its turn, or store why it is not sent. Return None if another request was faster."""
         # Named after the email before it, so of two requests at once one makes the row.
