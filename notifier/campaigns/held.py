@@ -45,7 +45,7 @@ KEEPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class VersionGroup:
     """Emails of the same version and state."""
 
     #: The number of their version. 0: the campaign's original content.
@@ -58,7 +58,7 @@ class Group:
 class Held:
     """The emails of an edition that a change of its content concerns."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[VersionGroup, ...]
     #: The number of the version that counts.
     current: int
     #: The keys of the open runs, whose waiting emails can get another version.
@@ -66,7 +66,7 @@ class Held:
     #: The keys of runs that will still add emails with a version other than the one that counts.
     behind: tuple[int, ...] = ()
 
-    def of(self, *holdings: Holding) -> list[Group]:
+    def of(self, *holdings: Holding) -> list[VersionGroup]:
         """Return the groups with one of these states, by version."""
         return [group for group in self.groups if group.holding in holdings]
 
@@ -106,7 +106,7 @@ def named(version: int) -> str:
     return f"version {version}" if version else "the original version"
 
 
-def _counted(group: Group, one: str, many: str) -> str:
+def _counted(group: VersionGroup, one: str, many: str) -> str:
     return f"{group.emails:,} {one if group.emails == 1 else many} {named(group.version)}"
 
 
@@ -138,7 +138,7 @@ def _is_behind(run: CampaignRun, campaign: Campaign) -> bool:
     return pinned and run.content_id != campaign.content_id
 
 
-def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[Group]:
+def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[VersionGroup]:
     """Return the emails of these runs of one campaign in groups, by version."""
     if not run_ids:
         return []
@@ -156,7 +156,8 @@ def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) ->
     )
     number = numbers(session, campaign)
     found = [
-        Group(number.get(content_id, 0), Holding(what), emails) for content_id, what, emails in session.execute(counted)
+        VersionGroup(number.get(content_id, 0), Holding(what), emails)
+        for content_id, what, emails in session.execute(counted)
     ]
     return sorted(found, key=lambda group: (group.version, list(Holding).index(group.holding)))
 

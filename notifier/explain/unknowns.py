@@ -22,7 +22,7 @@ _UNKNOWN = text("status = 'unknown'")
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class UncertainFilter:
     """A filter on emails whose delivery is uncertain. Empty: all of them."""
 
     run: int | None = None
@@ -39,7 +39,7 @@ class Which:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class UncertainGroup:
     """Uncertain emails of one host and run. No run: transactional emails."""
 
     host: str
@@ -50,28 +50,28 @@ class Group:
     newest: datetime | None
 
 
-def groups(session: Session, which: Which = Which()) -> list[Group]:  # a frozen value
+def groups(session: Session, which: UncertainFilter = UncertainFilter()) -> list[UncertainGroup]:  # a frozen value
     """Return the emails to decide about, the largest group first."""
     query = (
         select(_N.claimed_by, _N.campaign_id, _N.run_id, func.count(), func.min(_N.settled_at), func.max(_N.settled_at))
         .where(*_matching(session, which))
         .group_by(_N.claimed_by, _N.campaign_id, _N.run_id)
     )
-    found: dict[tuple[str, int | None, int | None], Group] = {}
+    found: dict[tuple[str, int | None, int | None], UncertainGroup] = {}
     for owner, campaign, run, emails, oldest, newest in session.execute(query):
         key = (ledger.host_of(owner) if owner else "", campaign, run)
-        one = Group(*key, emails, oldest, newest)
+        one = UncertainGroup(*key, emails, oldest, newest)
         found[key] = _sum(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda group: -group.emails)
 
 
-def _sum(one: Group, other: Group) -> Group:
+def _sum(one: UncertainGroup, other: UncertainGroup) -> UncertainGroup:
     oldest = min(filter(None, (one.oldest, other.oldest)), default=None)
     newest = max(filter(None, (one.newest, other.newest)), default=None)
-    return Group(one.host, one.campaign, one.run, one.emails + other.emails, oldest, newest)
+    return UncertainGroup(one.host, one.campaign, one.run, one.emails + other.emails, oldest, newest)
 
 
-def decide(session: Callable[[], Session], which: Which, to: Status, *, by: Actor) -> int:
+def decide(session: Callable[[], Session], which: UncertainFilter, to: Status, *, by: Actor) -> int:
     """Send these emails again (pending), or mark them as sent. Return how many.
 
     It is one transaction, with an entry in the audit log. Emails sent again keep their Message-ID; the next sweep
@@ -94,7 +94,7 @@ def decide(session: Callable[[], Session], which: Which, to: Status, *, by: Acto
     return moved
 
 
-def _matching(session: Session, which: Which) -> list[ColumnElement[bool]]:
+def _matching(session: Session, which: UncertainFilter) -> list[ColumnElement[bool]]:
     where: list[Any] = [_UNKNOWN]
     if which.run is not None:
         where.append(_N.run_id == which.run)
@@ -115,7 +115,7 @@ def _reopen(session: Session, runs: Iterable[int | None]) -> None:
     session.execute(update(CampaignRun).where(*over).values(values).execution_options(synchronize_session=False))
 
 
-def by_host(found: Iterable[Group]) -> dict[str, int]:
+def by_host(found: Iterable[UncertainGroup]) -> dict[str, int]:
     """Return how many emails each host left uncertain."""
     counted: Counter[str] = Counter()
     for group in found:

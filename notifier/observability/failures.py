@@ -27,7 +27,7 @@ _NUMBERED = re.compile(r"\b(?=\w*\d)[\w.:-]{6,}\b")
 
 
 @dataclass(slots=True)
-class Group:
+class FailureGroup:
     """Emails that failed in the same way."""
 
     code: int | None
@@ -43,7 +43,7 @@ class Group:
 class Failures:
     """Groups, largest first. `others`: emails in no group, because they are older or have rare replies."""
 
-    groups: list[Group]
+    groups: list[FailureGroup]
     emails: int
     others: int
 
@@ -70,11 +70,11 @@ def failures(session: Session, *, since: datetime | None = None, run_id: int | N
         .order_by(func.count().desc())
         .limit(REPLIES)
     )
-    groups: dict[tuple[int | None, str | None, str], Group] = {}
+    groups: dict[tuple[int | None, str | None, str], FailureGroup] = {}
     seen: dict[tuple[int | None, str | None, str], list[int]] = defaultdict(list)
     for status, code, enhanced, words, emails, last, last_at in session.execute(query):
         key = (code, enhanced, without_people(words))
-        group = groups.setdefault(key, Group(*key))
+        group = groups.setdefault(key, FailureGroup(*key))
         group.statuses.add(status)
         group.emails += emails
         seen[key].append(last)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, found, show
-from notifier.explain.unknowns import Which, by_host, decide, groups
+from notifier.explain.unknowns import UncertainFilter, by_host, decide, groups
 from notifier.extensions import db
 from notifier.models import Campaign, Role, Status
 
@@ -61,7 +61,7 @@ class Uncertain(Page):
         return redirect(url_for(".index"), 303)
 
 
-def _facts(which: Which) -> dict[str, Any]:
+def _facts(which: UncertainFilter) -> dict[str, Any]:
     there = groups(db.session(), which)
     titles = dict(db.session.execute(select(Campaign.id, Campaign.title)).all())
     return {
@@ -73,12 +73,12 @@ def _facts(which: Which) -> dict[str, Any]:
     }
 
 
-def _which(values: Any, before: datetime | None = None) -> Which:
+def _which(values: Any, before: datetime | None = None) -> UncertainFilter:
     """Read the filters from a query or a form."""
     host = str(values.get("host", "")).strip()
     if len(host) > 64 or "\0" in host:
         raise arguments.BadArgument("There is no host of this name. Choose one from the list.")
-    return Which(run=_key(values, "run"), campaign=_key(values, "campaign"), host=host, before=before)
+    return UncertainFilter(run=_key(values, "run"), campaign=_key(values, "campaign"), host=host, before=before)
 
 
 def _key(values: Any, name: str) -> int | None:
