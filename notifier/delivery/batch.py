@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from notifier import clock, stopping
 from notifier.delivery.claiming import RECHECK_TTL_SECONDS, Intake
 from notifier.delivery.facts import Facts
-from notifier.delivery.recheck import Halt, Look, halt
+from notifier.delivery.recheck import Halt, RecheckResult, halt
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Hold
 from notifier.delivery.settler import Settler
@@ -143,7 +143,7 @@ class Batch(Observer):
         due = closed.until or clock.now()
         return not_sent(row, Status.pending, closed.code, closed.reason, due=due, hold_key=closed.key)
 
-    def _refusal(self, owed: Owed, look: Look) -> Halt | None:
+    def _refusal(self, owed: Owed, look: RecheckResult) -> Halt | None:
         row, staging = owed.notification, self._sender.staging
         if staging.active and isinstance(staged := staging.route(row.recipient), Withhold):
             return halt(Status.skipped, ReasonCode.withheld, why=staged.reason)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.recheck import Look, Recheck
+from notifier.delivery.recheck import Recheck, RecheckResult
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Leases
 from notifier.delivery.side_thread import SideThread
@@ -26,7 +26,7 @@ RECHECK_TTL_SECONDS = 1.0
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     rows: list[Claimed]
-    look: Look
+    look: RecheckResult
     #: Monotonic seconds.
     looked: float
 
@@ -59,7 +59,7 @@ class Intake:
         #: Keys of rows to be composed alone.
         self.solitary: list[int] = []
 
-    def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
+    def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, RecheckResult]]:
         """Yield the rows claimed, each with a recheck at most RECHECK_TTL_SECONDS old, for as long as `is_open()`.
 
         The next chunk is claimed when half of this one is done.
@@ -113,7 +113,7 @@ class Intake:
             raise
         except Exception as error:
             # An email kind failed. It must not hold up the transactional emails of this chunk.
-            look = Look(fault=error)
+            look = RecheckResult(fault=error)
         finally:
             if planned:
                 self._page.loads(())

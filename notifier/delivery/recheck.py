@@ -42,7 +42,7 @@ class Halt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RecheckResult:
     """The result of one recheck, by key of the row."""
 
     halts: dict[int, Halt] = field(default_factory=dict)
@@ -75,12 +75,12 @@ class Recheck:
         self._fetch = fetch
         self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
 
-    def look(self, rows: Sequence[Claimed]) -> Look:
+    def look(self, rows: Sequence[Claimed]) -> RecheckResult:
         """Recheck the rows that belong to campaigns. Raise what the database or a kind's `load` raises."""
         planned = {row.id: row for row in rows if row.run_id is not None and row.user is not None}
         if not planned:
-            return Look()
-        session, now, look = self._session(), clock.now(), Look()
+            return RecheckResult()
+        session, now, look = self._session(), clock.now(), RecheckResult()
         try:
             for run_id in sorted({row.run_id for row in planned.values() if row.run_id is not None}):
                 mine = [row for row in planned.values() if row.run_id == run_id]

@@ -54,7 +54,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BrokerState:
     """The state of the broker."""
 
     queues: Sequence[Queue]

@@ -29,7 +29,7 @@ from notifier.models import (
 )
 from notifier.observability import totals
 from notifier.observability.failures import failures
-from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, RejectedMessage, Waiting
+from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, RejectedMessage, Waiting
 from notifier.operators import audit_log
 from tests.conftest import NOON, make_owed, make_user
 from tests.support.operators import Desk
@@ -363,7 +363,7 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:
     waiting = Queue("bulk", 12, [Waiting("notifier.deliver_batch", "#1, #2")])
-    replace_services(app, queues=lambda: Look([waiting, Queue("control", 3, None)], Rejected(0, [])))
+    replace_services(app, queues=lambda: BrokerState([waiting, Queue("control", 3, None)], Rejected(0, [])))
     page = here.get("/admin/queue/").text
     assert "12 messages" in page
     assert "#1, #2" in page
@@ -383,7 +383,7 @@ def test_the_queue_page_shows_the_messages_that_no_worker_could_run(app: Flask, 
         ),
         RejectedMessage(None, "", "", "<b>no</b>", 0),
     ]
-    replace_services(app, queues=lambda: Look([], Rejected(17, newest)))
+    replace_services(app, queues=lambda: BrokerState([], Rejected(17, newest)))
     page = here.get("/admin/queue/now").text
     assert 'Rejected messages <span class="muted">17</span>' in page
     for said in ("5 min ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):
