@@ -14,7 +14,7 @@ from notifier.content import Content
 from notifier.emails import activity_phrases, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
-from notifier.emails.digest_lines import Digest, DigestLine, Wanted, digests_of
+from notifier.emails.digest_lines import Digest, DigestLine, DigestRequest, digests_of
 from notifier.emails.digest_window import boundary_of, earlier, key_part, listed_since, mark_of, moves, until_of
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
@@ -184,9 +184,9 @@ class ActivityDigest(CampaignKind):
         }
 
 
-def _wanted(row: Claimed, user_id: int) -> Wanted:
+def _wanted(row: Claimed, user_id: int) -> DigestRequest:
     since, listed, until = (windows.moment(row.params[name]) for name in ("since", "listed", "until"))
-    return Wanted(row.id, user_id, since, listed, until, row.params["lines"])
+    return DigestRequest(row.id, user_id, since, listed, until, row.params["lines"])
 
 
 def _sentence(line: DigestLine, title_limit: int = 80) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ _A = Activity
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DigestRequest:
     """The lines that one row asks for: activities in [listed, until). Those in [since, listed) are only counted."""
 
     key: int
@@ -64,7 +64,7 @@ class Digest:
         return self.counts.total() - sum(line.count for line in self.lines)
 
 
-def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
+def digests_of(session: Session, wanted: Sequence[DigestRequest]) -> dict[int, Digest]:
     """Return the digests by key, in two statements for any number of them."""
     found = {one.key: Digest(one.since, one.until, listed=one.listed) for one in wanted}
     if not wanted:
@@ -83,7 +83,7 @@ def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
     return found
 
 
-def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+def _table(session: Session, wanted: Sequence[DigestRequest]) -> FromClause:
     rows: list[dict[str, int | datetime]] = [
         {
             "key": one.key,

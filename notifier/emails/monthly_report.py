@@ -15,7 +15,7 @@ from notifier.emails import activity_phrases
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
-from notifier.emails.report_figures import WEEKS, Figures, Wanted, figures_of, month_of, month_starting
+from notifier.emails.report_figures import WEEKS, Figures, ReportRequest, figures_of, month_of, month_starting
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
 from notifier.models.instants import NumberOf
@@ -167,11 +167,11 @@ def _month(occasion: Occasion) -> date:
     return wall(since, occasion.zone).date().replace(day=1)
 
 
-def _wanted(row: Claimed, user_id: int) -> Wanted:
+def _wanted(row: Claimed, user_id: int) -> ReportRequest:
     params = row.params
     first = date.fromisoformat(params["month"])
     month = month_of(first, params["since"], params["until"], (params.get("zone"), params["home"]))
-    return Wanted(row.id, user_id, month, params["top"])
+    return ReportRequest(row.id, user_id, month, params["top"])
 
 
 def _change(now: int, before: int, earlier: str) -> str:

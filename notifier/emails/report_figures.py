@@ -63,7 +63,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReportRequest:
     """The figures that one row asks for."""
 
     key: int
@@ -97,7 +97,7 @@ def month_of(first: date, since: int, until: int, zones: tuple[str | None, ...])
     return Month(first, zone, before, (begin, *weeks), end)
 
 
-def figures_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Figures]:
+def figures_of(session: Session, wanted: Sequence[ReportRequest]) -> dict[int, Figures]:
     """Return the figures by key, in three statements for any number of them."""
     found = {one.key: Figures(one.month) for one in wanted}
     if not wanted:
@@ -121,7 +121,7 @@ def figures_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Figures]
     return found
 
 
-def _note_who_joined(session: Session, wanted: Sequence[Wanted], found: Mapping[int, Figures]) -> None:
+def _note_who_joined(session: Session, wanted: Sequence[ReportRequest], found: Mapping[int, Figures]) -> None:
     query = select(User.id, User.created_at).where(User.id.in_({one.user_id for one in wanted}))
     created = {row.id: row.created_at for row in session.execute(query)}
     for one in wanted:
@@ -130,7 +130,7 @@ def _note_who_joined(session: Session, wanted: Sequence[Wanted], found: Mapping[
             found[one.key].joined = wall(joined, one.month.zone).date()
 
 
-def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+def _table(session: Session, wanted: Sequence[ReportRequest]) -> FromClause:
     moments = ("before", *(f"week{number}" for number in range(len(WEEKS))), "until")
     rows: list[dict[str, int | datetime]] = []
     for one in wanted:
