@@ -25,7 +25,7 @@ from notifier.operators.audit_log import Actor
 SHOWN = 200
 
 
-class Change(enum.StrEnum):
+class ContentChange(enum.StrEnum):
     """The meaning of new content for people who have the version before it."""
 
     #: The same email, corrected: they get nothing more.
@@ -153,7 +153,7 @@ def save(
     by: Actor,
     note: str,
     now: datetime,
-    change: Change = Change.correction,
+    change: ContentChange = ContentChange.correction,
 ) -> ContentVersion:
     """Add a version; it counts from the next run on. The caller commits.
 
@@ -183,7 +183,13 @@ def save(
 
 
 def drop(
-    session: Session, campaign: Campaign, kinds: Kinds, *, seen: int, by: Actor, change: Change = Change.correction
+    session: Session,
+    campaign: Campaign,
+    kinds: Kinds,
+    *,
+    seen: int,
+    by: Actor,
+    change: ContentChange = ContentChange.correction,
 ) -> None:
     """Let the default texts of its kind count again, and keep the versions. The caller commits. Raise as `save`."""
     edition = _edition(campaign, kind_of(campaign, kinds), change)
@@ -192,8 +198,8 @@ def drop(
     _record(session, by, "content.dropped", campaign, before, None, "", change)
 
 
-def _edition(campaign: Campaign, kind: CampaignKind, change: Change) -> int:
-    if change is Change.correction:
+def _edition(campaign: Campaign, kind: CampaignKind, change: ContentChange) -> int:
+    if change is ContentChange.correction:
         return campaign.edition
     if not kind.editions:
         raise CampaignError(
@@ -230,7 +236,7 @@ def _record(
     before: ContentVersion | None,
     after: ContentVersion | None,
     note: str,
-    change: Change,
+    change: ContentChange,
 ) -> None:
     def plain(row: ContentVersion | None) -> dict[str, object]:
         if row is None:

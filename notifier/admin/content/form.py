@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from notifier.admin.kit import arguments
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.content import FIELDS, Content, ContentError
 from notifier.emails.content_variables import EXAMPLES, Example
 
@@ -29,7 +29,7 @@ class Typed:
     #: The example whose email is shown if no person is given.
     example: Example = EXAMPLES[0]
     #: What it means to people who have the version before.
-    change: Change = Change.correction
+    change: ContentChange = ContentChange.correction
     #: Whether waiting emails get it, too.
     move: bool = True
     #: What is wrong with the texts around the content.
@@ -54,9 +54,13 @@ def typed() -> Typed:
     )
 
 
-def change() -> Change:
+def change() -> ContentChange:
     """Return the form's choice of change; a correction if it has none."""
-    return Change.new_message if request.form.get("change") == Change.new_message else Change.correction
+    return (
+        ContentChange.new_message
+        if request.form.get("change") == ContentChange.new_message
+        else ContentChange.correction
+    )
 
 
 def example(key: str) -> Example:

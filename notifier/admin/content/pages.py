@@ -13,7 +13,7 @@ from notifier.admin.content.form import Mistake, Typed
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import content_versions
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError, Changed
 from notifier.campaigns.held import Holding
 from notifier.content import ContentError
@@ -62,7 +62,7 @@ class Templates(Page):
             return self._page(campaign, typed, mistake=typed.mistake)
         now_there = content_versions.current(session, campaign)
         same = now_there is not None and content_versions.written(now_there) == typed.content
-        if now_there is not None and same and typed.change is Change.correction:
+        if now_there is not None and same and typed.change is ContentChange.correction:
             flash(f"This is the same as version {now_there.number}: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
@@ -91,11 +91,11 @@ class Templates(Page):
         flash(self._saved(campaign, f"Saved as version {number}", typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)
 
-    def _saved(self, campaign: Campaign, saved: str, change: Change, *, move: bool) -> str:
+    def _saved(self, campaign: Campaign, saved: str, change: ContentChange, *, move: bool) -> str:
         """After the commit: move waiting emails if requested, and say what the new version means."""
         holdings = mail.holdings(campaign)
         db.session.rollback()
-        if change is Change.new_message:
+        if change is ContentChange.new_message:
             return f"{saved}, a new message. Everyone in the audience gets it with the next run."
         parts = [f"{saved}. It is used from the next run."]
         if have := holdings.emails(Holding.have):

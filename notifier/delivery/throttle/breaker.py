@@ -51,7 +51,7 @@ class Wait:
     until: datetime
 
 
-class Change(StrEnum):
+class HoldChange(StrEnum):
     """How a report changed the transport."""
 
     held = "held"
@@ -98,7 +98,7 @@ class Breaker:
             row = _read(session, name)
         return row is not None and row.held_since is not None
 
-    def report(self, name: str, outcome: Outcome, now: datetime, *, probe: Probe | None = None) -> Change | None:
+    def report(self, name: str, outcome: Outcome, now: datetime, *, probe: Probe | None = None) -> HoldChange | None:
         """Report the outcome of an email; `probe` is what `ask` returned for it, if it was a probe.
 
         HOLD opens a hold, and only a probe can end one: emails under way when it opened prove nothing. No other outcome
@@ -142,7 +142,7 @@ class Breaker:
             )
             return Probe(name, row.held_since, number) if _changed(session, taken) else Wait(following)
 
-    def _probed(self, probe: Probe, outcome: Outcome, now: datetime) -> Change | None:
+    def _probed(self, probe: Probe, outcome: Outcome, now: datetime) -> HoldChange | None:
         if outcome.decision is Decision.FAIL and outcome.code is None:
             # The email could not even be offered: no server was asked.
             self.unused(probe, now)
@@ -165,9 +165,9 @@ class Breaker:
             return None
         held = round((now - probe.held_since).total_seconds())
         log.info("transport.resumed", transport=probe.name, held_seconds=held, probes=probe.number)
-        return Change.resumed
+        return HoldChange.resumed
 
-    def _hold(self, name: str, outcome: Outcome, now: datetime) -> Change | None:
+    def _hold(self, name: str, outcome: Outcome, now: datetime) -> HoldChange | None:
         self._open.pop(name, None)
         values: dict[str, Any] = _why(outcome) | {
             "held_since": now,
@@ -183,7 +183,7 @@ class Breaker:
             return None
         # Logged once per hold, because only one caller in all processes opens it.
         log.error("transport.held", transport=name, enhanced=outcome.enhanced, **_why(outcome))
-        return Change.held
+        return HoldChange.held
 
 
 _NOT_HELD: dict[str, Any] = {

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.recheck import PAUSE
-from notifier.delivery.throttle.breaker import Breaker, Change, Go, Probe, Wait
+from notifier.delivery.throttle.breaker import Breaker, Go, HoldChange, Probe, Wait
 from notifier.delivery.throttle.first_emails import SLOWED_KEY, FirstEmails
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pace import Pace, domain_key, provider_key, transport_key
@@ -254,7 +254,7 @@ class Gate:
     def _reported(self, portion: Portion, recipient: str, outcome: Outcome, now: datetime) -> None:
         change = self._breaker.report(portion.transport, outcome, now, probe=portion.probe)
         portion.probe = None
-        if change is Change.resumed:
+        if change is HoldChange.resumed:
             self._wake(now)
         domain = domain_of(recipient)
         if portion.probes or outcome.scope is Scope.PROVIDER:
