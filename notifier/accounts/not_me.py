@@ -23,7 +23,7 @@ from notifier.security.tokens import BadToken, Signer, VerificationClaim
 RECIPIENT = Actor("the recipient")
 
 
-class State(enum.Enum):
+class NotMeState(enum.Enum):
     """What a link stands for."""
 
     #: An account that never confirmed: it can be ended.
@@ -37,10 +37,10 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NotMeLink:
     """What a link stands for, and until when the address gets no email."""
 
-    state: State
+    state: NotMeState
     until: datetime | None = None
 
 
@@ -53,17 +53,17 @@ class NotMe:
         self._keys = list(keys)
         self._stop = timedelta(days=days)
 
-    def examine(self, session: Session, token: str) -> Found:
+    def examine(self, session: Session, token: str) -> NotMeLink:
         """Return what this link would do, without changes: scanners follow links, too."""
         return self._read(session, token)[0]
 
-    def end_account(self, session: Session, token: str) -> Found:
+    def end_account(self, session: Session, token: str) -> NotMeLink:
         """End the account and stop emails to its address. A second call changes nothing.
 
         Raise ErasureError, with a message for people, while an email to them is being sent.
         """
         found, user, claim = self._read(session, token)
-        if found.state is not State.unconfirmed or user is None or claim is None:
+        if found.state is not NotMeState.unconfirmed or user is None or claim is None:
             return found
         until = clock.now() + self._stop
         suppressions.end(session, user.identity_key, clock.now())
@@ -77,7 +77,7 @@ class NotMe:
             link=claim.fingerprint,
         )
         erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
-        return Found(State.stopped, until)
+        return NotMeLink(NotMeState.stopped, until)
 
     def take_back(self, session: Session, token: str) -> bool:
         """Let the address get email again. Return False if it was not stopped."""
@@ -87,17 +87,17 @@ class NotMe:
         suppressions.lift(session, suppression)
         return True
 
-    def _read(self, session: Session, token: str) -> tuple[Found, User | None, VerificationClaim | None]:
+    def _read(self, session: Session, token: str) -> tuple[NotMeLink, User | None, VerificationClaim | None]:
         claim = self._claim(token)
         if claim is None:
-            return Found(State.unknown), None, None
+            return NotMeLink(NotMeState.unknown), None, None
         user = session.get(User, claim.user_id)
         if user is not None and claim.matches(user.link_nonce, user.identity_key):
-            return Found(State.confirmed if user.verified_at else State.unconfirmed), user, claim
+            return NotMeLink(NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed), user, claim
         suppression = self._stopped_by(session, claim)
         if suppression is None:
-            return Found(State.unknown), None, claim
-        return Found(State.stopped, suppression.until), None, claim
+            return NotMeLink(NotMeState.unknown), None, claim
+        return NotMeLink(NotMeState.stopped, suppression.until), None, claim
 
     def _claim(self, token: str) -> VerificationClaim | None:
         try:

@@ -43,7 +43,7 @@ class Applicant:
     network: str = ""
 
 
-class Verification(enum.Enum):
+class LinkState(enum.Enum):
     """The state of a verification link."""
 
     valid = enum.auto()
@@ -95,30 +95,30 @@ class Accounts:
             return False
         return self._limits.is_slowed(session, address.envelope, network, clock.now())
 
-    def examine(self, session: Session, token: str) -> Verification:
+    def examine(self, session: Session, token: str) -> LinkState:
         """Return what this link would do, without changes: scanners follow links, too."""
         return self._read(session, token)[0]
 
-    def verify(self, session: Session, token: str) -> Verification:
+    def verify(self, session: Session, token: str) -> LinkState:
         """Confirm the address. A second call changes nothing."""
         state, user = self._read(session, token)
-        if state is Verification.valid and user is not None:
+        if state is LinkState.valid and user is not None:
             user.verified_at = clock.now()
             session.flush()
-            return Verification.done
+            return LinkState.done
         return state
 
-    def _read(self, session: Session, token: str) -> tuple[Verification, User | None]:
+    def _read(self, session: Session, token: str) -> tuple[LinkState, User | None]:
         try:
             claim = self._signer.read_verification(token, TOKEN_LIFE)
         except ExpiredToken:
-            return Verification.expired, None
+            return LinkState.expired, None
         except BadToken:
-            return Verification.invalid, None
+            return LinkState.invalid, None
         user = session.get(User, claim.user_id)
         if user is None or not claim.matches(user.link_nonce, user.identity_key):
-            return Verification.invalid, None
-        return (Verification.done if user.verified_at else Verification.valid), user
+            return LinkState.invalid, None
+        return (LinkState.done if user.verified_at else LinkState.valid), user
 
     def _find(self, session: Session, identity_key: str) -> User | None:
         return session.scalars(select(User).where(User.identity_key == identity_key)).one_or_none()

@@ -9,7 +9,7 @@ from notifier.cli.audit import accepted_option, evidence, inbox_option
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress, say, show, tell
-from notifier.explain.restore import Found
+from notifier.explain.restore import Reconciliation
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
@@ -69,7 +69,7 @@ def release(app: Flask, yes: bool) -> None:
     say("Sending may begin.")
 
 
-def _as_json(found: Found) -> dict[str, int]:
+def _as_json(found: RestoreFindings) -> dict[str, int]:
     return {
         "copies": found.copies,
         "foreign": found.foreign,
@@ -79,7 +79,7 @@ def _as_json(found: Found) -> dict[str, int]:
     }
 
 
-def _show(found: Found) -> None:
+def _show(found: RestoreFindings) -> None:
     show(
         ("", ""),
         [

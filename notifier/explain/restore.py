@@ -41,7 +41,7 @@ KEYED = (User, Notification, Campaign, CampaignRun)
 
 
 @dataclass(slots=True)
-class Found:
+class RestoreFindings:
     """The evidence compared with the database."""
 
     #: Copies that were read, and those of them whose Message-ID is not of notifier's form.
@@ -76,9 +76,9 @@ class Reconciliation:
         with reading(self._session) as session:
             return identity.is_restored(session)
 
-    def look(self, evidence: Iterable[Seen]) -> Found:
+    def look(self, evidence: Iterable[Seen]) -> RestoreFindings:
         """Compare without changes. Raise CampaignError if the evidence holds no email of notifier."""
-        found = Found()
+        found = RestoreFindings()
         named = self._named(evidence, found)
         if not found.copies > found.foreign:
             raise CampaignError(
@@ -94,7 +94,7 @@ class Reconciliation:
             del found.unrecorded[digest]
         return found
 
-    def mend(self, found: Found, *, by: Actor) -> Reconciled:
+    def mend(self, found: RestoreFindings, *, by: Actor) -> Reconciled:
         """Apply the findings, then let this database be used. If it is killed in between, sending stays on hold."""
         sent = noted = 0
         for portion in _portions(found.open.items()):
@@ -129,7 +129,7 @@ class Reconciliation:
                 if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
                     return
 
-    def _named(self, evidence: Iterable[Seen], found: Found) -> dict[MessageKeys, str]:
+    def _named(self, evidence: Iterable[Seen], found: RestoreFindings) -> dict[MessageKeys, str]:
         """Return the Message-ID by the row that it names.
 
         One key may stand for two rows: before and after the restore.
@@ -145,7 +145,7 @@ class Reconciliation:
             found.newest_key = max(found.newest_key, keys.pk)
         return named
 
-    def _compare(self, session: Session, named: dict[MessageKeys, str], found: Found) -> None:
+    def _compare(self, session: Session, named: dict[MessageKeys, str], found: RestoreFindings) -> None:
         query = select(Notification.id, Notification.dedupe_key, Notification.status)
         among = ledger.among(session, Notification.id, [keys.pk for keys in named])
         rows = {
@@ -161,7 +161,7 @@ class Reconciliation:
             else:
                 found.known += 1
 
-    def _match_runs(self, session: Session, found: Found) -> None:
+    def _match_runs(self, session: Session, found: RestoreFindings) -> None:
         """Mark open rows of campaigns that queued again what was sent under the key of a lost row."""
         if not found.unrecorded:
             return

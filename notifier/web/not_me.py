@@ -7,7 +7,7 @@ it.
 from flask import Blueprint, Response, render_template
 
 from notifier.accounts.erasure import ErasureError
-from notifier.accounts.not_me import Found, State
+from notifier.accounts.not_me import NotMeLink, NotMeState
 from notifier.extensions import db
 from notifier.services import services
 from notifier.web.limits import limited_link
@@ -16,10 +16,10 @@ not_me = Blueprint("not_me", __name__)
 
 #: The template and HTTP status of each state.
 _PAGES = {
-    State.unconfirmed: ("web/not_me.html", 200),
-    State.confirmed: ("web/not_me_confirmed.html", 409),
-    State.stopped: ("web/not_me_stopped.html", 200),
-    State.unknown: ("web/link_failed.html", 404),
+    NotMeState.unconfirmed: ("web/not_me.html", 200),
+    NotMeState.confirmed: ("web/not_me_confirmed.html", 409),
+    NotMeState.stopped: ("web/not_me_stopped.html", 200),
+    NotMeState.unknown: ("web/link_failed.html", 404),
 }
 
 
@@ -55,7 +55,7 @@ def take_back(token: str) -> Response:
     return _page(services().not_me.examine(db.session(), token), token)
 
 
-def _page(found: Found, token: str) -> Response:
+def _page(found: NotMeLink, token: str) -> Response:
     template, status = _PAGES[found.state]
     return _no_store(render_template(template, token=token, until=found.until, days=_days()), status)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from notifier.accounts.signup import Applicant, Verification
+from notifier.accounts.signup import Applicant, LinkState
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
 from notifier.mail.addresses import Address
@@ -130,16 +130,16 @@ def confirm(token: str) -> Answer:
     return _no_store(_verify_page(state))
 
 
-def _verify_page(state: Verification) -> tuple[str, int]:
+def _verify_page(state: LinkState) -> tuple[str, int]:
     match state:
-        case Verification.valid:
+        case LinkState.valid:
             return render_template("web/verify.html", form=AddressForm(formdata=None)), 200
-        case Verification.done:
+        case LinkState.done:
             return render_template("web/verified.html"), 200
-        case Verification.expired:
+        case LinkState.expired:
             form = AddressForm(formdata=None)
             return render_template("web/verify_failed.html", form=form, expired=True), 410
-        case Verification.invalid:
+        case LinkState.invalid:
             form = AddressForm(formdata=None)
             return render_template("web/verify_failed.html", form=form, expired=False), 404
 
