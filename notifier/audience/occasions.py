@@ -94,7 +94,7 @@ def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
     kind = kinds.get(name)
     if not isinstance(kind, CampaignKind):
         known = ", ".join(sorted(key for key, value in kinds.items() if isinstance(value, CampaignKind)))
-        raise UnknownKind(f"kind: there is no campaign mail of the kind {name!r}; there are {known}")
+        raise UnknownKind(f"kind: there is no kind of campaign email {name!r}; available: {known}")
     return kind
 
 

@@ -77,7 +77,7 @@ class Audience(BaseModel):
             return None
         # Multiplying by a prime spreads neighbouring keys over all parts.
         part = (User.id % 1_000_003) * 7919 % PARTS
-        words = f"the campaign is for {self.share:.1%} of all accounts, and this is none of them"
+        words = f"the campaign is for {self.share:.1%} of all accounts, and this is not one of them"
         return Exclusion("audience_share", words, part >= round(self.share * PARTS), {"user": User.id})
 
 

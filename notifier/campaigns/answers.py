@@ -85,15 +85,15 @@ ROW = (
 TAKEN = frozenset({Status.sent, Status.bounced, Status.complained})
 
 _TAKEN_WORDS = {
-    Status.sent: "the mail server took it",
-    Status.complained: "the mail server took it; the recipient reported it as spam",
+    Status.sent: "the mail server accepted it",
+    Status.complained: "the mail server accepted it; the recipient reported it as spam",
 }
 
 _ENDS = {
-    Status.bounced: "the mail server took it, but it came back",
+    Status.bounced: "the mail server accepted it, but it bounced later",
     Status.failed: "it could not be sent",
     Status.suppressed: "the address is suppressed",
-    Status.skipped: "it was no longer wanted when it was to be sent",
+    Status.skipped: "it was no longer wanted when it was due",
     Status.cancelled: "it was cancelled",
     Status.expired: "its deadline passed before it could be sent",
 }

@@ -240,7 +240,7 @@ def _record(
 ) -> None:
     def plain(row: ContentVersion | None) -> dict[str, object]:
         if row is None:
-            return {"version": "the files of the mail"}
+            return {"version": "the default text"}
         return {
             "version": row.number,
             "subject": row.subject,

@@ -38,7 +38,9 @@ def find_run(session: Session, run_id: int, *, of: Campaign | None = None) -> Ca
     if run is None:
         raise CampaignError(f"there is no run {run_id}")
     if of is not None and run.campaign_id != of.id:
-        raise CampaignError(f"run {run_id} is none of {of.name}: `notifier campaign show {of.name}` lists its runs")
+        raise CampaignError(
+            f"run {run_id} belongs to another campaign than {of.name}: `notifier campaign show {of.name}` lists its runs"
+        )
     return run
 
 
@@ -168,12 +170,13 @@ def _why_no_run(session: Session, campaign: Campaign, slot: datetime) -> str:
     query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.slot == slot)
     run = session.scalars(query).one()
     why = f" ({run.reason})" if run.reason else ""
-    return f"{campaign.name} has a run for {slot_name(campaign, slot, run.trigger)}: run {run.id} is {run.state}{why}"
+    named = slot_name(campaign, slot, run.trigger)
+    return f"{campaign.name} already has a run for {named}: run {run.id} is {run.state}{why}"
 
 
 def _not_archived(campaign: Campaign) -> None:
     if campaign.state == CampaignState.archived:
-        raise CampaignError(f"{campaign.name} is archived: it stays so")
+        raise CampaignError(f"{campaign.name} is archived and cannot be changed")
 
 
 class RunEffects:

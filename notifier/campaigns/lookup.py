@@ -39,7 +39,7 @@ def campaign_named(session: Session, name: str) -> Campaign:
     if found is None:
         names = ", ".join(session.scalars(select(Campaign.name).order_by(Campaign.name)))
         raise CampaignError(
-            f"There is no campaign {name!r}. " + (f"There are: {names}." if names else "There is none.")
+            f"There is no campaign {name!r}. " + (f"Available: {names}." if names else "There are no campaigns yet.")
         )
     return found
 
@@ -57,7 +57,7 @@ def run_with(session: Session, run_id: int) -> CampaignRun:
     if found is None:
         newest = session.scalar(select(CampaignRun.id).order_by(CampaignRun.id.desc()).limit(1))
         raise CampaignError(
-            f"There is no run {run_id}. " + (f"The newest is {newest}." if newest else "There is none.")
+            f"There is no run {run_id}. " + (f"The newest is {newest}." if newest else "There are no runs yet.")
         )
     return found
 

@@ -71,7 +71,7 @@ def _line(text: str, place: str) -> Seen:
     if message_id == "-":  # the sink saw no Message-ID
         return Seen("", rest[0] if rest else "")
     if "@" not in message_id:
-        raise EvidenceError(f"{place}: {message_id[:60]!r} is no Message-ID")
+        raise EvidenceError(f"{place}: {message_id[:60]!r} is not a Message-ID")
     return Seen(bare(message_id), rest[0] if rest else "")
 
 

@@ -197,10 +197,10 @@ def _check(run: CampaignRun, campaign: Campaign) -> None:
     why_not = None
     if run.state not in (RunState.sending, RunState.done):
         hints = {
-            RunState.due: "it goes on by itself",
-            RunState.expanding: "it goes on by itself",
+            RunState.due: "it continues by itself",
+            RunState.expanding: "it continues by itself",
             RunState.paused: "resume it first",
-            RunState.cancelled: "what it did not send is not to be sent",
+            RunState.cancelled: "its unsent emails must not be sent",
         }
         why_not = f"it is {run.state}: {hints.get(RunState(run.state), 'it never sent anything')}"
     elif campaign.state != CampaignState.active:

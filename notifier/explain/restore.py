@@ -82,8 +82,8 @@ class Reconciliation:
         named = self._named(evidence, found)
         if not found.copies > found.foreign:
             raise CampaignError(
-                f"{found.copies:,} emails were read, and none of them is one of ours. Is this the right log? "
-                "Where nothing went out since the backup, say so: notifier restore release"
+                f"{found.copies:,} emails were read, and this service sent none of them. Is this the right log? "
+                "If nothing was sent since the backup, run: notifier restore release"
             )
         with reading(self._session) as session:
             for portion in _portions(named.items()):

@@ -160,11 +160,11 @@ class Question:
         run, campaign = self._expanding, self._campaign
         if run is not None:
             if user_id <= run.cursor:
-                left = "they were left out when the run looked at them, for a reason that does not hold any more"
+                left = "they were excluded when the run checked them, for a reason that no longer holds"
                 return Explanation(Receipt.wont, "left_out", left, None)
             if run.state == RunState.paused:
                 return Explanation(Receipt.will, "paused", f"as soon as the run is resumed: {run.reason}", None)
-            return Explanation(Receipt.will, "chosen", "the run is on its way to them", judgement.due)
+            return Explanation(Receipt.will, "chosen", "the run has not reached them yet", judgement.due)
         if campaign.state != CampaignState.active:
             why_so = f": {campaign.paused_reason}" if campaign.paused_reason else ""
             return Explanation(Receipt.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
@@ -172,7 +172,7 @@ class Question:
             return Explanation(
                 Receipt.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
             )
-        return Explanation(Receipt.will, "chosen", "the next run is for them, as things are now", judgement.due)
+        return Explanation(Receipt.will, "chosen", "they are in the audience of the next run", judgement.due)
 
     def _unreadable(self, user_id: int) -> Answer:
         return Answer(self._campaign.name, user_id, Receipt.wont, "unreadable", str(self._broken), None)

@@ -31,7 +31,7 @@ def create(session: Session, *, email: str, password: str, role: Role, by: Actor
     address = parse_address(email)
     _check_new(password)
     if session.scalars(select(Operator).where(Operator.identity_key == address.identity_key)).one_or_none():
-        raise OperatorError("there is an operator with this address already")
+        raise OperatorError("an operator with this address already exists")
     operator = Operator(
         email=address.envelope,
         identity_key=address.identity_key,

@@ -151,7 +151,7 @@ def test_what_is_left_is_rung_for_as_soon_as_it_is_due() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_the_wrong_log_is_refused() -> None:
-    with pytest.raises(CampaignError, match="none of them is one of ours"):
+    with pytest.raises(CampaignError, match="this service sent none of them"):
         Reconciliation(db.session).look([Seen("abc@example.com"), Seen("")])
 
 

@@ -261,7 +261,7 @@ def test_the_command_explains_one_person_campaign_by_campaign(run: Run) -> None:
     [
         (("nobody",), "This address has no @"),
         (("nobody@example.com",), "There is no account with the address nobody@example.com"),
-        (("user1@example.com", "nws"), "There is no campaign 'nws'. There are: news."),
+        (("user1@example.com", "nws"), "There is no campaign 'nws'. Available: news."),
     ],
 )
 def test_wrong_input_is_one_clear_line(run: Run, words: tuple[str, ...], line: str) -> None:

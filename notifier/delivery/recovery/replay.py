@@ -176,7 +176,7 @@ class _Replay:
 
 
 def _in_doubt(row: Claimed, facts: Facts) -> ledger.Settlement:
-    reply = Reply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
+    reply = Reply(Decision.UNKNOWN, "body", text="the worker crashed while the email was being sent")
     return unknown(
         row.id,
         row.claim,
