@@ -39,7 +39,8 @@ def find_run(session: Session, run_id: int, *, of: Campaign | None = None) -> Ca
         raise CampaignError(f"there is no run {run_id}")
     if of is not None and run.campaign_id != of.id:
         raise CampaignError(
-            f"run {run_id} belongs to another campaign than {of.name}: `notifier campaign show {of.name}` lists its runs"
+            f"run {run_id} belongs to another campaign than {of.name}: "
+            f"`notifier campaign show {of.name}` lists its runs"
         )
     return run
 

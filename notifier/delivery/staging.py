@@ -80,7 +80,7 @@ class Staging:
         if self.allowed is None:
             return False
         try:
-            # Its local domain was accepted at sign-up.
+            # It was accepted before, perhaps with a local domain; here it is only compared.
             address = parse_address(recipient, allow_local=True)
         except AddressError:
             # An address that cannot be compared with the list is not on it.

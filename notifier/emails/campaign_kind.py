@@ -91,7 +91,7 @@ class Exclusion:
 class CampaignKind(EmailKind):
     """One kind of campaign email. Stateless: one instance serves all threads."""
 
-    #: Interval between checks whether people want a prompt email. None: the kind has none.
+    #: Interval at which it is checked, between slots, whether prompt emails are due. None: the kind has none.
     prompt_every: timedelta | None = None
     #: The accounts that get it. A campaign may widen `confirmed`, but not `unconfirmed`.
     reaches: ClassVar[Reaches] = Reaches.confirmed
