@@ -12,7 +12,7 @@ from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
-from notifier.explain.audit import Beside, Report
+from notifier.explain.audit import Compared, Report
 from notifier.explain.audit_comparison import Discrepancies
 from notifier.explain.audit_evidence import Progress, Seen, from_file, from_inbox
 from notifier.explain.repair import Damage
@@ -65,12 +65,12 @@ def _written(path: Path | None) -> datetime | None:
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    beside = None
-    if report.beside is not None:
-        beside = plain(report.beside) | {"ok": report.beside.ok}
+    compared = None
+    if report.compared is not None:
+        compared = plain(report.compared) | {"ok": report.compared.ok}
         for name in ("missing", "extra", "strangers"):
-            found: Discrepancies = getattr(report.beside, name)
-            beside[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
+            found: Discrepancies = getattr(report.compared, name)
+            compared[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
     runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
     return {
         "ok": report.ok,
@@ -78,7 +78,7 @@ def _as_json(report: Report) -> dict[str, object]:
         "runs": runs,
         "duplicates": report.twice,
         "doubled": [plain(each) for each in report.doubled],
-        "beside": beside,
+        "beside": compared,
     }
 
 
@@ -91,24 +91,24 @@ def _show(report: Report) -> None:
     say(f"Recipients with the same mail twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)
-    if report.beside is not None:
-        _show_beside(report.beside)
+    if report.compared is not None:
+        _show_compared(report.compared)
     if report.restored:
         say(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
     say("It adds up." if report.ok else "It does not add up.")
 
 
-def _show_beside(beside: Beside) -> None:
+def _show_compared(compared: Compared) -> None:
     say(
-        f"Rows compared: {beside.rows:,}; copies there: {beside.copies:,}, "
-        f"of them explained by lost connections: {beside.explained:,}; in doubt, and there: {beside.arrived:,}"
+        f"Rows compared: {compared.rows:,}; copies there: {compared.copies:,}, "
+        f"of them explained by lost connections: {compared.explained:,}; in doubt, and there: {compared.arrived:,}"
     )
-    if beside.under_way:
-        say(f"Emails being sent right now: {beside.under_way:,}. Audit again when they have been sent.")
+    if compared.under_way:
+        say(f"Emails being sent right now: {compared.under_way:,}. Audit again when they have been sent.")
     sorts = {
-        "sent, says the ledger, but not there": beside.missing,
-        "more copies than there can be": beside.extra,
-        "there, but the ledger does not know it": beside.strangers,
+        "sent, says the ledger, but not there": compared.missing,
+        "more copies than there can be": compared.extra,
+        "there, but the ledger does not know it": compared.strangers,
     }
     for what, found in sorts.items():
         say(f"{what[0].upper()}{what[1:]}: {found.count:,}")

@@ -66,7 +66,7 @@ class Twice:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Compared:
     """The ledger compared with an inbox or a log."""
 
     #: Rows of the ledger that were compared, and copies that were found.
@@ -96,7 +96,7 @@ class Report:
     #: The number of recipients with the same email twice, and some of them.
     twice: int
     doubled: list[Twice] = field(default_factory=list)
-    beside: Beside | None = None
+    compared: Compared | None = None
     #: Whether the database was restored from a backup, so that it does not know what was sent since.
     restored: bool = False
 
@@ -104,7 +104,7 @@ class Report:
     def ok(self) -> bool:
         """Whether everything adds up."""
         sums = all(run.difference == 0 for run in self.runs)
-        return sums and not self.restored and not self.twice and (self.beside is None or self.beside.ok)
+        return sums and not self.restored and not self.twice and (self.compared is None or self.compared.ok)
 
 
 class Audit:
@@ -133,11 +133,11 @@ class Audit:
                 if run_id is not None:
                     run_with(session, run_id)
                 count, doubled = _twice(session, run_id)
-                beside = None
+                compared = None
                 if copies is not None:
                     rows = self.compare(session, comparison, run_id, begun, on_progress)
-                    beside = _beside(session, comparison, rows, copies)
-                return Report(_sums(session, run_id), count, doubled, beside, identity.is_restored(session))
+                    compared = _compared(session, comparison, rows, copies)
+                return Report(_sums(session, run_id), count, doubled, compared, identity.is_restored(session))
 
     def compare(
         self,
@@ -182,9 +182,9 @@ class Audit:
             yield Expected(name, pk, least, most, status, recipient)
 
 
-def _beside(session: Session, comparison: Comparison, rows: int, copies: int) -> Beside:
+def _compared(session: Session, comparison: Comparison, rows: int, copies: int) -> Compared:
     held = select(func.count()).select_from(Notification).where(Notification.status == Status.sending)
-    return Beside(
+    return Compared(
         rows=rows,
         copies=copies,
         missing=comparison.missing(),
