@@ -77,7 +77,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
     [
         (("show", "nothing"), "there is no campaign 'nothing'"),
         (("edit", "nothing", "--set", "title=x"), "there is no campaign"),
-        (("create", "news", "--kind", "nonsense"), "kind: there is no campaign mail"),
+        (("create", "news", "--kind", "nonsense"), "kind: there is no kind of campaign email"),
         (("create", "news", "--kind", "announcement", "--set", "nonsense=1"), "write FIELD=VALUE"),
         (("edit", "news"), "Say what to change"),
     ],
