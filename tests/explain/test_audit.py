@@ -267,7 +267,7 @@ def test_without_anything_to_compare_what_is_in_doubt_is_left(repair: Repair) ->
 @pytest.mark.parametrize(
     ("run_values", "campaign_values", "words"),
     [
-        ({"state": "due"}, {}, "goes on by itself"),
+        ({"state": "due"}, {}, "continues by itself"),
         ({"state": "paused"}, {}, "resume it first"),
         ({"state": "cancelled"}, {}, "not to be sent"),
         ({"state": "missed"}, {}, "never sent anything"),
