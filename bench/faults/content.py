@@ -95,7 +95,7 @@ class _Story:
         with self._app.app_context():
             control.cancel_run(db.session(), control.find_run(db.session(), first), reason="a typo")
             db.session.commit()
-            self._services.follow.cancelled([first])
+            self._services.run_effects.cancelled([first])
             db.session.remove()
         result.expect(self.scene.settle(DRAIN), "I8: what was cancelled does not come to rest")
         before = {row.recipient for row in self.rows() if row.status in ("sent", "unknown")}
@@ -128,7 +128,7 @@ class _Story:
             self.moved = self._services.moving.move([run], by=COMMAND_LINE)
             resumed = control.resume(db.session(), self._campaign())
             db.session.commit()
-            self._services.follow.resumed(resumed)
+            self._services.run_effects.resumed(resumed)
             db.session.remove()
         self.scene.skip_time()
         self._strike()
@@ -153,7 +153,7 @@ class _Story:
         with self._app.app_context():
             run_id = control.run_now(db.session(), self._campaign(), self._kinds, slot=self._slot)
             db.session.commit()
-            self._services.follow.started([run_id])
+            self._services.run_effects.started([run_id])
             db.session.remove()
         return run_id
 

@@ -145,7 +145,7 @@ def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: i
         at = time.monotonic()
         run_id = control.run_now(db.session(), control.find(db.session(), name), kinds)
         db.session.commit()
-        run_effects = services_of(stage.app).follow
+        run_effects = services_of(stage.app).run_effects
         run_effects.started([run_id])
         db.session.remove()
     return Started(run_id, campaign_id, at, planned)

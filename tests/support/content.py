@@ -85,7 +85,7 @@ def stop(app: Flask, run_id: int) -> int:
     """Cancel this run. How many emails it cancelled."""
     control.cancel_run(db.session(), control.find_run(db.session(), run_id), reason="a typo")
     db.session.commit()
-    return int(services_of(app).follow.cancelled([run_id]))
+    return int(services_of(app).run_effects.cancelled([run_id]))
 
 
 def rows(run_id: int | None = None) -> list[Notification]:

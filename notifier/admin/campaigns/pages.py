@@ -153,7 +153,7 @@ class Campaigns(Editing, Running):
         title = found.title
         session.commit()
         if not reason:
-            services().follow.resumed(runs)
+            services().run_effects.resumed(runs)
         flash(
             f"{title} is paused. Nothing is sent until you resume it." if reason else f"{title} resumed.",
             "success",
@@ -177,7 +177,7 @@ class Campaigns(Editing, Running):
             session, by, "campaign.archived", object_type="campaign", object_id=pk, before=before, after=_state(found)
         )
         session.commit()
-        services().follow.cancelled(runs)
+        services().run_effects.cancelled(runs)
         flash("Campaign archived. Its runs and emails stay in the ledger.", "success")
         return redirect(url_for(".index"), 303)
 

@@ -84,7 +84,7 @@ class Running(Page):
             after={"campaign": name, "slot": slot.isoformat(), "planned": token.count},
         )  # fmt: skip
         session.commit()
-        taken = services().follow.started([run_id])
+        taken = services().run_effects.started([run_id])
         return _to(run_id, "Run started." if taken else "Run started. It waits for the broker and continues by itself.")
 
     def _ask_when(self, campaign: Campaign) -> ResponseReturnValue:

@@ -144,7 +144,7 @@ class Runs(Page):
         def go(run: CampaignRun) -> bool:
             return control.resume_run(db.session(), run)
 
-        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: services().follow.resumed([pk]))
+        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: services().run_effects.resumed([pk]))
 
     @show("/<key:pk>/cancel", Role.editor)
     def ask_cancel(self, pk: int) -> ResponseReturnValue:
@@ -160,7 +160,7 @@ class Runs(Page):
             return control.cancel_run(db.session(), run, reason=f"{login.actor().shown} cancelled it")
 
         words = "Run cancelled. It sends nothing more. A later run can reach people who got nothing."
-        return self._switch(pk, "run.cancelled", end, words, lambda: services().follow.cancelled([pk]))
+        return self._switch(pk, "run.cancelled", end, words, lambda: services().run_effects.cancelled([pk]))
 
     @show("/<key:pk>/repair", Role.editor)
     def ask_repair(self, pk: int) -> ResponseReturnValue:
