@@ -57,9 +57,9 @@ class BatchEnds(OSError):
 
 
 class Batch(Observer):
-    """One portion on its way through one transport, which tells it what happens on the wire; it tells the journal.
+    """One portion on its way through one transport: the observer of what is sent, which keeps the journal.
 
-    Both are told here, in an order: what the batch lets go is in the journal before its first byte goes out.
+    It writes to the journal before it lets an email go, so each email is recorded before its first byte goes out.
     """
 
     def __init__(
@@ -218,14 +218,14 @@ class Batch(Observer):
         return self._end_by
 
     def tick(self) -> float | None:
-        """Store what has ended although other emails take their time. Returns what `_closing` does."""
+        """Store settlements while other emails take their time. Return the result of `_closing`."""
         self._settler.tick()
         return self._closing()
 
     def begin(self, pk: int) -> None:
         """Record that the body of this email goes out.
 
-        Raise OSError if it must not: the batch ends; its server was slow, and meanwhile the email is wanted no more;
+        Raise OSError if it must not: the batch ends, its server was slow and meanwhile the email is no longer wanted,
         or the journal cannot be written.
         """
         row, facts, taken = self._under_way[pk]

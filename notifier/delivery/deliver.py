@@ -39,8 +39,8 @@ class TransientDelivery(Exception):
     """The mail server was unreachable or busy. The row waits and lost no attempt; a quick second try makes sense."""
 
 
-#: Sends messages through the transport of this name. Every end that SMTP knows is an Outcome. The observer is told
-#: what reaches the wire.
+#: Sends messages through the transport of this name. Every end that SMTP knows is an Outcome. The observer hears what
+#: is sent.
 HandOver = Callable[[Iterable[tuple[int, Message] | Later], str, Observer], Iterator[tuple[int, Outcome]]]
 
 

@@ -91,8 +91,8 @@ class Mail(flask_mail.Mail):
     ) -> Iterator[tuple[int, Outcome]]:
         """Send notifier's emails through `via`; yield (key, outcome) as they come, exactly one per email.
 
-        Messages are taken when there is room for them. `observer` is told of those that reach the wire. Those that cannot
-        be built safely are a FAIL.
+        Messages are taken when there is room for them. `observer` hears of those that are sent. Those that cannot be
+        built safely are a FAIL.
         """
         if self._app().extensions["mail"].suppress:
             yield from ((key, self.deliver(message, key=key)) for key, message in _in_time(messages))
