@@ -7,13 +7,13 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def elapsed() -> float:
-    """Return seconds since some moment in the past: they only ever grow, whatever happens to the clock of the host.
+    """Return seconds since an arbitrary moment in the past; they only grow, even if the host's clock is changed.
 
-    Time in which the host was suspended counts where the system can tell (Linux).
+    Time in which the host was suspended counts if the system can tell (Linux).
     """
     return time.clock_gettime(_STEADY)

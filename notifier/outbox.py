@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 Publish = Callable[[Sequence[int], bool], None]
 
 
-class Breaker:
+class Cooldown:
     """Stops asking a broker that just failed, so that no request pays for it twice."""
 
     def __init__(self, rest: float = 3.0) -> None:
@@ -49,10 +49,10 @@ class Breaker:
 class Outbox:
     """Publishes the keys of stored rows, without ever failing its caller."""
 
-    def __init__(self, publish: Publish, *, breaker: Breaker | None = None) -> None:
+    def __init__(self, publish: Publish, *, cooldown: Cooldown | None = None) -> None:
         """`publish` hands keys to the broker; see `notifier.tasks.publisher`."""
         self._publish = publish
-        self._breaker = breaker or Breaker()
+        self._cooldown = cooldown or Cooldown()
         #: Keys that the broker took, since this process started.
         self.published = 0
         #: Keys that the sweep has to ring for, since this process started.
@@ -62,18 +62,18 @@ class Outbox:
         """Ring for these keys. False where the broker did not take them; never raises for that."""
         if not keys:
             return True
-        if not self._breaker.allows():
+        if not self._cooldown.allows():
             self.left_to_sweep += len(keys)
             return False
         try:
             self._publish(keys, bulk)
         except Exception as error:
             # Whatever the client of whichever broker raises: the rows are stored, and the sweep finds them.
-            self._breaker.failed()
+            self._cooldown.failed()
             self.left_to_sweep += len(keys)
             log.warning("outbox.broker_unavailable", error=type(error).__name__, keys=len(keys))
             return False
-        self._breaker.succeeded()
+        self._cooldown.succeeded()
         self.published += len(keys)
         return True
 

@@ -1,4 +1,4 @@
-"""Retention: the details of old attempts go, and old entries about the admin; the ledger rows stay."""
+"""Retention: delete old details of attempts and other rows past their retention; ledger rows stay."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,19 +24,19 @@ from notifier.operators import audit_log
 
 log = structlog.get_logger(__name__)
 
-#: How long the server's replies of single tries are kept.
+#: Retention of attempts, which hold the servers' replies.
 KEEP_ATTEMPTS = timedelta(days=90)
-#: How long what became of control tasks is kept.
+#: Retention of the results of control tasks.
 KEEP_TASK_RESULTS = timedelta(days=7)
-#: A session of the admin is over long before.
+#: Retention of admin sessions, which have ended long before.
 KEEP_SESSIONS = timedelta(days=2)
-#: A hold whose probe has been due for so long, because no email goes there.
+#: Time that a hold's probe may be overdue, because no email goes there.
 KEEP_HOLDS = timedelta(hours=1)
 
-#: What the limits of sign-up count; the longest of them looks back a day.
+#: Retention of what sign-up limits count; the longest limit looks back a day.
 KEEP_SIGNUP_EMAILS = timedelta(days=2)
 
-#: What a form asked for and no worker could handle; it holds an address.
+#: Retention of form requests that no worker could handle; they hold an address.
 KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
 
 #: Rows deleted in one transaction.
@@ -44,7 +44,7 @@ CHUNK = 5000
 
 
 def purge(session: Callable[[], Session]) -> dict[str, int]:
-    """Delete whatever is older than its retention, in short transactions. Returns how many, by what they are."""
+    """Delete rows past their retention, in short transactions. Return the counts by kind of row."""
     done = {
         "attempts": purge_attempts(session),
         "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
@@ -61,14 +61,14 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
 
 
 def purge_attempts(session: Callable[[], Session]) -> int:
-    """Delete attempts older than KEEP_ATTEMPTS, in short transactions. Returns how many."""
+    """Delete attempts older than KEEP_ATTEMPTS, in short transactions. Return how many."""
     return _older(session, Attempt.id, Attempt.at, KEEP_ATTEMPTS)
 
 
 def purge_holds(session: Callable[[], Session]) -> int:
-    """Delete the holds of providers that no email waits for any more. Return how many.
+    """Delete holds of providers that no email waits for. Return how many.
 
-    The next email there is tried, which is what a probe would do.
+    The next email there is tried, as a probe would be.
     """
     total = 0
     with transaction(session) as current:
@@ -90,7 +90,7 @@ def _older(
     total = 0
     while True:
         old = select(key).where(moment < before).order_by(key).limit(CHUNK)
-        # By statement, not by object: rows of the audit log refuse to be deleted by any other code.
+        # By statement, not by object: rows of the audit log cannot be deleted by any other code.
         statement = delete(key.class_).where(key.in_(old)).execution_options(synchronize_session=False)
         result = cast("CursorResult[Any]", session().execute(statement))
         session().commit()

@@ -16,7 +16,7 @@ from werkzeug import Response
 from notifier.accounts.not_me import NotMe
 from notifier.accounts.requests import AccountRequests
 from notifier.accounts.signup import Accounts
-from notifier.campaigns.control import Follow
+from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.moving import Moving
 from notifier.campaigns.tick import Tick
@@ -32,8 +32,8 @@ from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
-from notifier.observability.healthcheck import Finding
-from notifier.observability.queues import Look
+from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
@@ -83,7 +83,7 @@ class Services:
     # --- campaigns
     tick: Tick
     expansion: Expansion
-    follow: Follow
+    run_effects: RunEffects
     moving: Moving
     planner: Planner
     audit: Audit
@@ -97,16 +97,16 @@ class Services:
     #: Triggers a chore ("sweep") besides its schedule. Raises what the broker's client raises.
     run_now: Callable[[str], None]
     #: Raises BrokerAway.
-    queues: Callable[[], Look]
+    queues: Callable[[], BrokerState]
     #: Name of a chore -> seconds between two runs.
     schedule: Mapping[str, float]
 
     # --- looking
     schema: Schema
     #: Asks everything outside that sending needs.
-    probes: Callable[[], list[Finding]]
+    probes: Callable[[], list[HealthCheck]]
     #: Asks one process: "beat", or the name of a worker (mail@host).
-    is_alive: Callable[[str], Finding]
+    is_alive: Callable[[str], HealthCheck]
     #: Makes what DNS is asked with.
     resolver: Callable[[], Resolver]
 

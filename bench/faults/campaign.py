@@ -144,9 +144,9 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
     result.expect(totals == dict(found.statuses), f"I8: the run says {totals}, its rows {dict(found.statuses)}")
     result.expect(sum(found.statuses.values()) == users, f"I8: {sum(found.statuses.values())} mails ended, not {users}")
     report = _audited(scene, seen)
-    beside = report.beside
+    compared = report.compared
     result.expect(
-        report.ok, f"the audit does not add up: {[run.difference for run in report.runs]} rows, {beside}"[:600]
+        report.ok, f"the audit does not add up: {[run.difference for run in report.runs]} rows, {compared}"[:600]
     )
     result.figures |= {
         "kills in the sending": dict(Counter(kill.whom for kill in kills)),
@@ -154,8 +154,8 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
         "in doubt by the journals": wire.in_doubt,
         "audit": "clean" if report.ok else "NOT CLEAN",
     }
-    if beside is not None:
-        result.figures["of the unknown arrived"] = beside.arrived
+    if compared is not None:
+        result.figures["of the unknown arrived"] = compared.arrived
 
 
 def _audited(scene: Scene, seen: Seen) -> Report:

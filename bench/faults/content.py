@@ -16,7 +16,7 @@ from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
 from notifier import clock
 from notifier.campaigns import content_versions, control, moving
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.editing import create
 from notifier.content import Content
 from notifier.dev.ports import wait_until
@@ -95,11 +95,11 @@ class _Story:
         with self._app.app_context():
             control.cancel_run(db.session(), control.find_run(db.session(), first), reason="a typo")
             db.session.commit()
-            self._services.follow.cancelled([first])
+            self._services.run_effects.cancelled([first])
             db.session.remove()
         result.expect(self.scene.settle(DRAIN), "I8: what was cancelled does not come to rest")
         before = {row.recipient for row in self.rows() if row.status in ("sent", "unknown")}
-        corrected = self._save("News, corrected", Change.correction)
+        corrected = self._save("News, corrected", ContentChange.correction)
         second = self._start()
         result.expect(self._planned(second) == self.users - len(before), "I1: the second run misses people")
         self._wait(self.users * (1 + STOPPED_AT) / 2)
@@ -111,7 +111,7 @@ class _Story:
     def paused_and_moved(self, result: Result) -> None:
         """The second edition: paused, corrected, moved in spite of a kill, resumed."""
         accepted = self.scene.sink.look().accepted
-        new = self._save("Other news", Change.new_message)
+        new = self._save("Other news", ContentChange.new_message)
         run = self._start()
         self._wait(accepted + self.users * STOPPED_AT)
         with self._app.app_context():
@@ -119,7 +119,7 @@ class _Story:
             db.session.commit()
             db.session.remove()
         wait_until(lambda: not self.scene.stage.execute(_HELD)[0][0], DRAIN, pause=0.1)
-        corrected = self._save("Other news, corrected", Change.correction)
+        corrected = self._save("Other news, corrected", ContentChange.correction)
         before = {row.recipient for row in self.rows() if row.run == run and row.status in ("sent", "unknown")}
         self._move_and_die(run)
         halfway = Counter(row.content for row in self.rows() if row.run == run and row.status == "pending")
@@ -128,7 +128,7 @@ class _Story:
             self.moved = self._services.moving.move([run], by=COMMAND_LINE)
             resumed = control.resume(db.session(), self._campaign())
             db.session.commit()
-            self._services.follow.resumed(resumed)
+            self._services.run_effects.resumed(resumed)
             db.session.remove()
         self.scene.skip_time()
         self._strike()
@@ -154,7 +154,7 @@ class _Story:
         with self._app.app_context():
             run_id = control.run_now(db.session(), self._campaign(), self._kinds, slot=self._slot)
             db.session.commit()
-            self._services.follow.started([run_id])
+            self._services.run_effects.started([run_id])
             db.session.remove()
         return run_id
 
@@ -163,7 +163,7 @@ class _Story:
         wait_until(lambda: bool(self.scene.stage.execute(query, run_id)), PATIENCE, pause=0.05)
         return int(self.scene.stage.execute(query, run_id)[0][0])
 
-    def _save(self, subject: str, change: Change) -> int:
+    def _save(self, subject: str, change: ContentChange) -> int:
         with self._app.app_context():
             campaign = self._campaign()
             words = Content(subject, "What is new", "One thing.")

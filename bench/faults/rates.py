@@ -122,9 +122,9 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
 
 def _scene(stage: Stage, stack: ExitStack) -> Scene:
     """Sweeps and bells as in production; nobody is confirmed yet."""
-    usual = sweep.RING_AGAIN[True]
-    sweep.RING_AGAIN[True] = timedelta(minutes=10)
-    stack.callback(sweep.RING_AGAIN.__setitem__, True, usual)
+    usual = sweep.ENQUEUE_AGAIN_AFTER[True]
+    sweep.ENQUEUE_AGAIN_AFTER[True] = timedelta(minutes=10)
+    stack.callback(sweep.ENQUEUE_AGAIN_AFTER.__setitem__, True, usual)
     stage.execute("UPDATE notifier_users SET verified_at = NULL")
     return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "tick"))
 
@@ -145,8 +145,8 @@ def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: i
         at = time.monotonic()
         run_id = control.run_now(db.session(), control.find(db.session(), name), kinds)
         db.session.commit()
-        follow = services_of(stage.app).follow
-        follow.started([run_id])
+        run_effects = services_of(stage.app).run_effects
+        run_effects.started([run_id])
         db.session.remove()
     return Started(run_id, campaign_id, at, planned)
 

@@ -118,7 +118,7 @@ class Stage:
 def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
     """Start the servers, migrate, seed `users` unverified users; end all of it, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
-    sweep.RING_AGAIN[True], tick.STALE = RING_AGAIN, STALE
+    sweep.ENQUEUE_AGAIN_AFTER[True], tick.STALE = RING_AGAIN, STALE
     with ExitStack() as stack:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -9,12 +9,12 @@ from bench.faults.checker import tally
 from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
-from notifier.delivery.settler import PAUSES
+from notifier.delivery.settler import RETRY_PAUSES
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.dev.ports import wait_until
 
 #: Seconds without a database: more than those who must store an outcome wait for it.
-AWAY = sum(PAUSES) + 3
+AWAY = sum(RETRY_PAUSES) + 3
 
 #: Raw entries of the queue that are no messages at all, as they might lie there after an accident.
 GARBAGE = (b"not json at all", b"{}", b"\xff\xfe\x00")

@@ -77,7 +77,7 @@ def send() -> Facts:
         create(db.session(), values, KINDS, now=clock.now())
         db.session.commit()
         run_id = _started(NEWS)
-        taken = services_of(app).follow.started([run_id])
+        taken = services_of(app).run_effects.started([run_id])
         db.session.remove()
     return {"run": run_id, "taken": taken}
 

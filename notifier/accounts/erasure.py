@@ -1,7 +1,7 @@
-"""Erasure: a person goes, what the ledger needs to add up stays without them.
+"""Erasure: delete a person, and keep what the ledger needs to add up, without them.
 
-Every erasing leaves an entry in the audit log, which names the address by its digest: it says later that, and when,
-the address was erased.
+Each erasure leaves an entry in the audit log, which names the address by its digest and so can tell later whether and
+when the address was erased.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from notifier.operators import audit_log
 from notifier.operators.audit_log import About, Actor
 from notifier.reasons import ReasonCode
 
-#: Stands where an address was.
+#: Stored in place of an address.
 ERASED = "erased"
 
 
@@ -25,24 +25,24 @@ class ErasureError(ValueError):
 
 
 def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
-    """Remove this person: account, activities, preferences, requests, and their address from every row.
+    """Delete a person: account, activities, preferences, requests, and their address in every row.
 
-    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raises ErasureError while
-    a mail to them is on its way.
+    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raise ErasureError while an
+    email to them is being sent.
     """
     _forget_requests(session, user.identity_key)
     mine = Notification.user_id == user.id
     _forget_rows(session, mine)
     _close(session, user.identity_key, user.id, keys, by)
-    # The database deletes or detaches what hangs on the account.
+    # The database deletes or detaches the rows that refer to the account.
     session.execute(delete(User).where(User.id == user.id), execution_options=_PLAIN)
 
 
 def erase_address(session: Session, identity_key: str, *, keys: list[str], by: Actor) -> datetime | None:
-    """Remove every person with this address, and what is kept of the address if there is no account (any more).
+    """Delete every person with this address, and what is kept of the address if there is no account.
 
-    Return when the address was erased before, None if it never was. An entry is left each time. The caller commits.
-    Raises ErasureError while an email to them is on its way.
+    Return when the address was erased before; None if it never was. Each call leaves an entry. The caller commits.
+    Raise ErasureError while an email to them is being sent.
     """
     before = audit_log.erased_at(session, identity_key, keys)
     _forget_requests(session, identity_key)
@@ -51,14 +51,17 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
         erase(session, user, keys=keys, by=by)
     if people:
         return before
-    # Rows of an account that was deleted by other means. No index leads there, and it is done rarely.
+    # Rows of an account that was deleted by other means. It has no index, and is done rarely.
     _forget_rows(session, func.lower(Notification.recipient) == identity_key)
     _close(session, identity_key, "", keys, by)
     return before
 
 
 def _forget_requests(session: Session, identity_key: str) -> None:
-    """Delete what was asked for with this address. First, because handling one may still add an email: this waits."""
+    """Delete the forms' requests for this address.
+
+    This comes first, and waits for a worker that handles one, because handling it may still add an email.
+    """
     asked = delete(AccountRequest).where(AccountRequest.identity_key == identity_key)
     session.execute(asked, execution_options=_PLAIN)
 
@@ -70,9 +73,9 @@ def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
         ledger.move(session, pk, Status.pending, Status.cancelled, now=now, code=ReasonCode.erased)
     busy = session.scalar(select(Notification.id).where(mine, Notification.status == Status.sending).limit(1))
     if busy is not None:
-        raise ErasureError("A mail to this person is being sent right now. Try again in a few minutes.")
+        raise ErasureError("An email to this person is being sent right now. Try again in a few minutes.")
     rows = select(Notification.id).where(mine)
-    # What servers said may quote the address, and the reason quotes servers.
+    # Servers' replies may quote the address, and the reason quotes replies.
     session.execute(
         update(Attempt).where(Attempt.notification_id.in_(rows)).values(text=None), execution_options=_PLAIN
     )

@@ -1,7 +1,8 @@
-"""This wasn't me: the owner of a mailbox ends an account that somebody else made with their address.
+""" "This wasn't me": the owner of a mailbox ends an account that another person made with their address.
 
-For accounts that never confirmed. The account goes with its reminders, and the address gets no email for some weeks,
-whoever signs up with it. Whoever holds the link owns the mailbox, so the same link takes that back at any time.
+It is for accounts that never confirmed. The account is deleted with its reminders, and the address gets no email for
+some weeks, even after another sign-up. The person with the link owns the mailbox, so the same link undoes this at any
+time.
 """
 
 import enum
@@ -18,51 +19,51 @@ from notifier.models import Suppression, SuppressionReason, User
 from notifier.operators.audit_log import Actor
 from notifier.security.tokens import BadToken, Signer, VerificationClaim
 
-#: Who does it, in the audit log.
+#: The actor in the audit log.
 RECIPIENT = Actor("the recipient")
 
 
-class State(enum.Enum):
+class NotMeState(enum.Enum):
     """What a link stands for."""
 
     #: An account that never confirmed: it can be ended.
     unconfirmed = enum.auto()
-    #: The account was confirmed by its owner: it is not for this link to end it.
+    #: The account was confirmed by its owner, so this link cannot end it.
     confirmed = enum.auto()
     #: The link was used: no email goes to the address.
     stopped = enum.auto()
-    #: Nothing that is known.
+    #: Not known.
     unknown = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NotMeLink:
     """What a link stands for, and until when the address gets no email."""
 
-    state: State
+    state: NotMeState
     until: datetime | None = None
 
 
 class NotMe:
-    """The use case behind the link. It flushes; the door commits."""
+    """The use case behind the link. It flushes; the caller commits."""
 
     def __init__(self, signer: Signer, keys: Sequence[str], *, days: int) -> None:
-        """`keys`: SECRET_KEYS, by which an erased address is remembered; `days` without email."""
+        """Stop emails for `days`. `keys`: SECRET_KEYS, by which an erased address is recognised."""
         self._signer = signer
         self._keys = list(keys)
         self._stop = timedelta(days=days)
 
-    def examine(self, session: Session, token: str) -> Found:
-        """Say what this link would do. Changes nothing: scanners follow links too."""
+    def examine(self, session: Session, token: str) -> NotMeLink:
+        """Return what this link would do, without changes: scanners follow links, too."""
         return self._read(session, token)[0]
 
-    def end_account(self, session: Session, token: str) -> Found:
-        """End the account and stop emails to its address. Twice is as good as once.
+    def end_account(self, session: Session, token: str) -> NotMeLink:
+        """End the account and stop emails to its address. A second call changes nothing.
 
-        Raises ErasureError, with a message for people, while an email to them is being sent.
+        Raise ErasureError, with a message for people, while an email to them is being sent.
         """
         found, user, claim = self._read(session, token)
-        if found.state is not State.unconfirmed or user is None or claim is None:
+        if found.state is not NotMeState.unconfirmed or user is None or claim is None:
             return found
         until = clock.now() + self._stop
         suppressions.end(session, user.identity_key, clock.now())
@@ -76,27 +77,27 @@ class NotMe:
             link=claim.fingerprint,
         )
         erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
-        return Found(State.stopped, until)
+        return NotMeLink(NotMeState.stopped, until)
 
     def take_back(self, session: Session, token: str) -> bool:
-        """Let the address get email again. False if there is nothing to take back."""
+        """Let the address get email again. Return False if it was not stopped."""
         suppression = self._stopped_by(session, self._claim(token))
         if suppression is None:
             return False
         suppressions.lift(session, suppression)
         return True
 
-    def _read(self, session: Session, token: str) -> tuple[Found, User | None, VerificationClaim | None]:
+    def _read(self, session: Session, token: str) -> tuple[NotMeLink, User | None, VerificationClaim | None]:
         claim = self._claim(token)
         if claim is None:
-            return Found(State.unknown), None, None
+            return NotMeLink(NotMeState.unknown), None, None
         user = session.get(User, claim.user_id)
         if user is not None and claim.matches(user.link_nonce, user.identity_key):
-            return Found(State.confirmed if user.verified_at else State.unconfirmed), user, claim
+            return NotMeLink(NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed), user, claim
         suppression = self._stopped_by(session, claim)
         if suppression is None:
-            return Found(State.unknown), None, claim
-        return Found(State.stopped, suppression.until), None, claim
+            return NotMeLink(NotMeState.unknown), None, claim
+        return NotMeLink(NotMeState.stopped, suppression.until), None, claim
 
     def _claim(self, token: str) -> VerificationClaim | None:
         try:

@@ -1,9 +1,9 @@
-"""What the public forms ask for: stored in the request, decided by a worker.
+"""Requests of the public forms: stored by the web request, decided by a worker.
 
-The request does the same work for every address: it inserts one row. Whether there is an account, and what it is owed,
-is looked up when the row is handled, so the time of an answer says nothing about an address.
+The web request does the same work for every address: it inserts one row. A worker later looks up whether there is an
+account, and what to send, so the response time says nothing about an address.
 
-A row is handled and deleted in one transaction: a process that is killed in between leaves it for another one. Requests
+A row is handled and deleted in one transaction: if the process is killed in between, another one handles it. Requests
 for the same identity are handled in the order of their ids.
 """
 
@@ -28,10 +28,10 @@ from notifier.models.account_request import RETRY_AFTER
 
 log = structlog.get_logger(__name__)
 
-#: Rows that one sweep enqueues in one transaction, and in how many such steps.
+#: Rows that a sweep enqueues in one transaction, and the number of such transactions.
 CHUNK, ROUNDS = 1000, 20
 
-#: A request that was enqueued is given so long before it is enqueued again.
+#: Time before a request that was enqueued is enqueued again.
 ENQUEUE_AGAIN = timedelta(seconds=60)
 
 _R = AccountRequest
@@ -39,14 +39,17 @@ _R = AccountRequest
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """What one sweep of the requests did: how many the broker took, and how many it did not."""
+    """Counts of one sweep of the requests: those that the broker took, and those that it did not."""
 
     enqueued: int
     refused: int
 
 
 class AccountRequests:
-    """Store, handle and re-queue them. `add` flushes and the door commits; the others own their short transactions."""
+    """Store, handle and re-queue requests.
+
+    `add` flushes and the caller commits; the other methods own their short transactions.
+    """
 
     def __init__(
         self,
@@ -56,14 +59,14 @@ class AccountRequests:
         *,
         grace: timedelta,
     ) -> None:
-        """Take `publish(keys)` of an outbox, and how long a new row has before the sweep enqueues it (`grace`)."""
+        """Enqueue with `publish(keys)` of an outbox. `grace`: age of a new row from which the sweep enqueues it."""
         self._session = session
         self._accounts = accounts
         self._publish = publish
         self._grace = grace
 
     def add(self, session: Session, action: AccountAction, applicant: Applicant) -> None:
-        """Store what a form asks for. The statements are the same for every address, known or not."""
+        """Store a form's request. The statements are the same for every address, known or not."""
         now = clock.now()
         session.add(
             AccountRequest(
@@ -82,13 +85,13 @@ class AccountRequests:
         session.flush()
 
     def handle(self, pk: int) -> None:
-        """Handle this request, those of the same identity that came before it, and those that come meanwhile.
+        """Handle this request, those of the same identity before it, and those that arrive in the meantime.
 
-        Does nothing if it is handled already, or if another worker handles one of the same identity: that worker goes
-        on with this one. An error is logged and counted. Raises DBAPIError while the database is away.
+        Do nothing if it is handled already, or if another worker handles one of the same identity: that worker goes on
+        with this one. An error is logged and counted. Raise DBAPIError while the database is unreachable.
 
-        A request at a known provider goes before it, if one waits: a flood of sign-ups at other domains does not keep
-        it waiting. One that failed, and what the same identity asked for after it, wait for its next try.
+        One request at a known provider is handled first, if any waits, so that a flood of sign-ups at other domains
+        does not delay it. A request that failed, and later ones of the same identity, wait for its next attempt.
         """
         failed = aliased(_R)
         waits = select(failed.id).where(failed.identity_key == _R.identity_key, failed.attempts > 0)
@@ -128,7 +131,10 @@ class AccountRequests:
             return session.scalar(select(func.min(_R.id)).where(whose, ~_R.given_up()))
 
     def _take(self, pk: int) -> str | None:
-        """Handle and delete one request. Return whose it was; None if it is not ours to handle, or raised an error."""
+        """Handle and delete one request.
+
+        Return its identity; None if another worker has it, or if it raised an error.
+        """
         try:
             with transaction(self._session) as session:
                 mine = select(_R).where(_R.id == pk, ~_R.given_up())
@@ -157,7 +163,10 @@ class AccountRequests:
                 self._accounts.resend(session, address, row.network)
 
     def _note_failure(self, pk: int, error: Exception) -> None:
-        """Count it and say when to try again. Log its type and place only: its text may quote the address."""
+        """Count the failure and set the next attempt.
+
+        Log only the error's type and place: its text may quote the address.
+        """
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}:{frame.lineno}"
         with transaction(self._session) as session:
@@ -172,7 +181,10 @@ class AccountRequests:
         log.error(event, request=pk, error=type(error).__name__, place=place, attempts=attempts)
 
     def _note_overdue(self) -> list[int]:
-        """Note that they are enqueued, before they are: a worker may not find a row locked that it was sent for."""
+        """Mark overdue requests as enqueued before they are.
+
+        A worker must not find a row locked that it was sent for.
+        """
         now = clock.now()
         with transaction(self._session) as session:
             overdue = select(_R.id).where(_R.enqueue_at <= now, ~_R.given_up()).order_by(_R.id)

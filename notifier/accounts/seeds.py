@@ -1,7 +1,6 @@
 """Seeds: a believable population for development, tests and measurements.
 
-Addresses live at reserved domains (RFC 2606), so no mail can reach anybody. The same `seed` gives the
-same people.
+Addresses are at reserved domains (RFC 2606), so no email can reach a person. The same `seed` gives the same people.
 """
 
 import random
@@ -77,9 +76,9 @@ PAST = timedelta(days=730)
 def seed(
     session: Session, *, users: int, verified: float, activities: int, now: datetime, seed: int = 1
 ) -> Iterator[int]:
-    """Add `users` users, a share of `verified` of them verified, with about `activities` each.
+    """Add `users` users, a share of `verified` (0 to 1) of them verified, with about `activities` each.
 
-    Commits after every chunk and yields the users made so far.
+    Commit after every chunk, and yield the number of users made so far.
     """
     rng = random.Random(seed)
     start = session.scalar(select(func.coalesce(func.max(User.id), 0))) or 0
@@ -99,7 +98,7 @@ def seed(
 
 def _user(rng: random.Random, number: int, verified: float, now: datetime) -> dict[str, Any]:
     given, family = rng.choice(_GIVEN), rng.choice(_FAMILY)
-    # Younger accounts are more frequent, as in anything that grows.
+    # Younger accounts are more frequent, as in any growing population.
     created = now - PAST * (rng.random() ** 2)
     confirmed = rng.random() < verified
     address = f"seed-{number}@{rng.choice(_DOMAINS)}"
@@ -118,7 +117,7 @@ def _user(rng: random.Random, number: int, verified: float, now: datetime) -> di
 def _activities(
     rng: random.Random, owners: list[tuple[int, datetime]], average: int, now: datetime
 ) -> Iterator[list[dict[str, Any]]]:
-    """Activities of these (user, since when) in portions that keep memory flat."""
+    """Yield activities of these (user, since when) in portions, so that memory stays bounded."""
     portion: list[dict[str, Any]] = []
     for owner, since in owners:
         for _ in range(rng.randint(0, 2 * average)):

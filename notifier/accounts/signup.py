@@ -1,7 +1,7 @@
 """Accounts: register, send the link again, verify.
 
-Nothing here tells a caller whether an address was known, so no door can: the mailbox's owner learns it
-from the mail.
+Nothing here tells a caller whether an address was known, so no page can: only the owner of the mailbox learns it, from
+the email.
 """
 
 import enum
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.accounts.limits import SignupLimits, Turn
+from notifier.accounts.limits import SendTime, SignupLimits
 from notifier.consent import suppressions
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
 from notifier.mail.addresses import Address
@@ -25,7 +25,7 @@ from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
 log = structlog.get_logger(__name__)
 
-#: One address gets one of these emails in so long, whoever asks and from wherever.
+#: Time in which one address gets at most one of these emails, for requests from any network.
 COOL_DOWN = timedelta(minutes=2)
 
 _KINDS = ("verification", "account_exists")
@@ -33,18 +33,18 @@ _KINDS = ("verification", "account_exists")
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """What a signup form was told, checked."""
+    """The validated input of a sign-up form."""
 
     address: Address
     display_name: str = ""
     locale: str = "en"
     timezone: str = "UTC"
-    #: Where they are: an IPv4 /24 or IPv6 /48.
+    #: Their network: an IPv4 /24 or IPv6 /48.
     network: str = ""
 
 
-class Verification(enum.Enum):
-    """What a verification link is worth."""
+class LinkState(enum.Enum):
+    """The state of a verification link."""
 
     valid = enum.auto()
     done = enum.auto()
@@ -53,14 +53,17 @@ class Verification(enum.Enum):
 
 
 class Accounts:
-    """The use cases of an account. They flush; the door commits."""
+    """The use cases of an account. They flush; the caller commits."""
 
     def __init__(
         self, signer: Signer, *, grace: timedelta, limits: SignupLimits | None, erased_keys: Sequence[str] = ()
     ) -> None:
-        """`grace`: how long the outbox has before the sweep rings; `limits`: None where none hold.
+        """Sign and limit.
 
-        `erased_keys`: SECRET_KEYS, by which the suppression of an erased address is found again.
+        Args:
+            grace: Time that the outbox has before the sweep enqueues a row.
+            limits: None if sign-ups have no limits.
+            erased_keys: SECRET_KEYS, by which the suppression of an erased address is found.
         """
         self._signer = signer
         self._erased_keys = erased_keys
@@ -68,23 +71,23 @@ class Accounts:
         self._limits = limits
 
     def register(self, session: Session, applicant: Applicant) -> None:
-        """Make the account if there is none, and owe the mail that its state asks for."""
+        """Create the account if there is none, and queue the email that fits its state."""
         user = self._find(session, applicant.address.identity_key)
         if user is None:
             user = self._create(session, applicant)
         elif user.verified_at is None:
-            # Whoever signed up first may have been a stranger: what counts is what was typed last.
+            # The first sign-up may have been a stranger's, so the last input counts.
             user.display_name, user.locale, user.timezone = applicant.display_name, applicant.locale, applicant.timezone
         self._owe(session, user, applicant.network)
 
     def resend(self, session: Session, address: Address, network: str = "") -> None:
-        """Owe the email again, within the limits, for somebody in this network. An unknown address changes nothing."""
+        """Queue the email again, within the limits of this network. An unknown address changes nothing."""
         user = self._find(session, address.identity_key)
         if user is not None:
             self._owe(session, user, network)
 
     def is_slowed(self, session: Session, address: Address, network: str) -> bool:
-        """Whether a first email to this address, asked for from this network, would wait because many bounced.
+        """Return whether a first email to this address, requested from this network, would wait because many bounced.
 
         The answer depends on the address's domain and on the network, never on whether there is an account.
         """
@@ -92,30 +95,30 @@ class Accounts:
             return False
         return self._limits.is_slowed(session, address.envelope, network, clock.now())
 
-    def examine(self, session: Session, token: str) -> Verification:
-        """What this link would do. Changes nothing: scanners follow links too."""
+    def examine(self, session: Session, token: str) -> LinkState:
+        """Return what this link would do, without changes: scanners follow links, too."""
         return self._read(session, token)[0]
 
-    def verify(self, session: Session, token: str) -> Verification:
-        """Confirm the address. Twice is as good as once."""
+    def verify(self, session: Session, token: str) -> LinkState:
+        """Confirm the address. A second call changes nothing."""
         state, user = self._read(session, token)
-        if state is Verification.valid and user is not None:
+        if state is LinkState.valid and user is not None:
             user.verified_at = clock.now()
             session.flush()
-            return Verification.done
+            return LinkState.done
         return state
 
-    def _read(self, session: Session, token: str) -> tuple[Verification, User | None]:
+    def _read(self, session: Session, token: str) -> tuple[LinkState, User | None]:
         try:
             claim = self._signer.read_verification(token, TOKEN_LIFE)
         except ExpiredToken:
-            return Verification.expired, None
+            return LinkState.expired, None
         except BadToken:
-            return Verification.invalid, None
+            return LinkState.invalid, None
         user = session.get(User, claim.user_id)
         if user is None or not claim.matches(user.link_nonce, user.identity_key):
-            return Verification.invalid, None
-        return (Verification.done if user.verified_at else Verification.valid), user
+            return LinkState.invalid, None
+        return (LinkState.done if user.verified_at else LinkState.valid), user
 
     def _find(self, session: Session, identity_key: str) -> User | None:
         return session.scalars(select(User).where(User.signed_up_as(identity_key))).one_or_none()
@@ -134,7 +137,7 @@ class Accounts:
             with session.begin_nested():
                 session.add(user)
         except IntegrityError:
-            # Someone signed up with the same address a moment ago: theirs is the account.
+            # Another request created the account a moment ago: use that one.
             return session.scalars(select(User).where(User.signed_up_as(address.identity_key))).one()
         suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
@@ -145,9 +148,9 @@ class Accounts:
         kind = KINDS["account_exists" if user.verified_at else "verification"]
         last = self._last(session, user)
         if self._limits is None:
-            self._add(session, user, kind, last, Turn(now, SignupEmail()), now)
+            self._add(session, user, kind, last, SendTime(now, SignupEmail()), now)
             return
-        # Asked in every case: the time that an answer takes must not tell who has just had an email.
+        # Always called: the response time must not tell which addresses have just had an email.
         turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
         waits = last is not None and last.status == Status.pending and last.next_attempt_at > now
         if last is not None and not waits and now - last.created_at < COOL_DOWN:
@@ -158,17 +161,17 @@ class Accounts:
         if row is not None and turn.due is not None:
             self._limits.record(session, turn, row.id)
 
-    def _overtakes(self, session: Session, last: Notification, turn: Turn, now: datetime) -> bool:
-        """Drop the email that waits, which another person may have caused, if this one goes before it."""
+    def _overtakes(self, session: Session, last: Notification, turn: SendTime, now: datetime) -> bool:
+        """Cancel the waiting email, which another person may have caused, if this one would be sent before it."""
         if turn.due is None or turn.due >= last.next_attempt_at:
             return False
         return ledger.move(session, last.id, Status.pending, Status.cancelled, now=now, code=ReasonCode.superseded)
 
     def _add(
-        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: Turn, now: datetime
+        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: SendTime, now: datetime
     ) -> Notification | None:
-        """Owe the email at its turn, or store why it is not sent. None if another request was quicker."""
-        # Named after the email before it: of two requests at once, one makes the row.
+        """Queue the email at its turn, or store why it is not sent. Return None if another request was faster."""
+        # Named after the email before it, so of two requests at once one makes the row.
         after = f"signup:{user.id}:{'after' if turn.due else 'refused'}:{last.id if last else 0}"
         try:
             with session.begin_nested():
@@ -195,7 +198,7 @@ class Accounts:
             return None
 
     def _last(self, session: Session, user: User) -> Notification | None:
-        """The last of these emails to this user that was owed; those that were refused do not count."""
+        """Return the last of these emails to this user that was queued; refused ones do not count."""
         query = select(Notification).where(Notification.user_id == user.id, Notification.kind.in_(_KINDS))
         owed = query.where(~Notification.dedupe_key.contains(":refused:"))
         return session.scalars(owed.order_by(Notification.id.desc()).limit(1)).first()

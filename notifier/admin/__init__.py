@@ -1,1 +1,1 @@
-"""The admin: what operators see and do. Flask-Admin gives routes, guard and menu; the pages are ours."""
+"""The admin: what operators see and do. Flask-Admin provides routes, access check and menu; the pages are ours."""

@@ -19,7 +19,7 @@ from notifier.admin.people.notifications import Notifications
 from notifier.admin.people.people import People
 from notifier.admin.people.suppressions import Suppressions
 from notifier.admin.people.uncertain import Uncertain
-from notifier.admin.system.audit import AuditLog
+from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
 from notifier.admin.system.failures import FailuresPage
 from notifier.admin.system.health import HealthPage
@@ -28,7 +28,7 @@ from notifier.admin.system.queue import QueuePage
 from notifier.admin.system.tasks import Tasks
 from notifier.models import Role
 
-#: Every page, in the order of the menu. A new one is a class and a line here.
+#: Every page, in the order of the menu. A new page is a class and a line here.
 PAGES: Sequence[type[Page]] = (
     Dashboard,
     Campaigns,
@@ -47,10 +47,10 @@ PAGES: Sequence[type[Page]] = (
     Account,
 )
 
-#: The sections of the menu; pages without one come first.
+#: The sections of the menu; pages without a section come first.
 SECTIONS = ("", "Send", "Find", "System")
 
-#: Style and scripts: open to everybody, the way in needs them too.
+#: Styles and scripts. They are public, because the sign-in page needs them, too.
 assets = Blueprint("admin_assets", __name__, static_folder="static", static_url_path="/static/admin", url_prefix=None)
 
 
@@ -64,7 +64,7 @@ class Entry:
 
 
 def init_app(app: Flask) -> None:
-    """Put the admin at /admin."""
+    """Mount the admin at /admin."""
     app.url_map.converters["key"] = arguments.KeyConverter
     login.init_app(app)
     pages = [page() for page in PAGES]
@@ -88,7 +88,7 @@ def init_app(app: Flask) -> None:
 
 
 def _menu(pages: Sequence[Page]) -> list[tuple[str, list[Entry]]]:
-    """Sections with their entries, for whoever is signed in."""
+    """Return the sections with their entries."""
     by_section: dict[str, list[Entry]] = {name: [] for name in SECTIONS}
     for page in pages:
         if page.in_menu:

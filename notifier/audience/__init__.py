@@ -1,7 +1,7 @@
-"""Who gets a campaign's mail at a slot, who does not, and why: one rule for everybody who asks.
+"""Who gets a campaign's email at a slot, who does not, and why: one rule for all callers.
 
-The plan counts by it, the expansion owes by it, `why` explains by it, and the sender asks it once more right
-before sending.
+The plan counts by it, the expansion adds rows by it, `why` explains by it, and the sender rechecks it right before
+sending.
 """
 
 from notifier.audience.answers import Counts, Judgement, Person, chosen, counts, judge, sample
@@ -18,7 +18,7 @@ from notifier.audience.occasions import (
     reached,
     warning_of,
 )
-from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, Rule
+from notifier.audience.rule import ALREADY, NOT_CONFIRMED, OPTED_OUT, SUPPRESSED, AudienceRule
 from notifier.audience.settings import Audience, lines_of
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "UNCONFIRMED_WARNING",
     "Audience",
     "AudienceError",
+    "AudienceRule",
     "CampaignOccasion",
     "Counts",
     "Judgement",
     "Kinds",
     "Person",
-    "Rule",
     "UnknownKind",
     "chosen",
     "counts",

@@ -1,4 +1,4 @@
-"""Answers of the rule: how many, who, why not, and the people of a run."""
+"""Answers of the audience rule: counts, judgements, samples, and the people of a run."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.audience.occasions import CampaignOccasion
-from notifier.audience.rule import People, Rule
+from notifier.audience.rule import AudienceRule, People
 from notifier.audience.zones import needs_zones
 from notifier.models import User
 
@@ -20,34 +20,34 @@ CHUNK = 5000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many people an occasion reaches, and how many are left out, by the code of the reason."""
+    """How many people an occasion reaches, and how many are excluded, by the code of the reason."""
 
     chosen: int
     excluded: dict[str, int]
-    #: Of the chosen: whose own time zone is of no use.
+    #: Those chosen whose own time zone is invalid.
     fallbacks: int
-    #: The words of each code that the rule knows.
+    #: The reason for people, for each code of the rule.
     words: dict[str, str]
-    #: Of the chosen: those whose address is not confirmed.
+    #: Those chosen whose address is not confirmed.
     unconfirmed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rule says of one person. `code` is None for whoever gets the mail."""
+    """The rule's answer about one person. `code` is None if they get the email."""
 
     code: str | None
-    #: Completes "gets nothing, because ..."; empty for whoever gets it.
+    #: Completes "gets nothing, because ..."; empty if they get the email.
     words: str
-    #: When it is due: the quiet hours are over, and it is not before now.
+    #: When it is due: not before now, nor in quiet hours.
     due: datetime
-    #: What it was judged by, by names for people.
+    #: The values that decided, by names for people.
     values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One of those whom the rule chose or left out."""
+    """A person that the rule chose or excluded."""
 
     user_id: int
     recipient: str
@@ -57,7 +57,7 @@ class Person:
 
 
 def counts(session: Session, occasion: CampaignOccasion, *, now: datetime | None = None) -> Counts:
-    """Ask the rule about everybody. Reads all users: seconds for a million."""
+    """Ask the rule about all users. It reads them all, which takes seconds for a million."""
     rule = rule_for(session, occasion, now=now)
     people = rule.select(User.verified_at.is_(None).label("unconfirmed")).subquery()
     off, unconfirmed = func.count().filter(people.c.fallback != ""), func.count().filter(people.c.unconfirmed)
@@ -77,10 +77,11 @@ def judge(
     zones: Collection[str] | None = None,
     now: datetime | None = None,
 ) -> dict[int, Judgement]:
-    """Ask the rule about these people; who is not there is not in the answer.
+    """Ask the rule about these people. Users who do not exist are missing from the answer.
 
-    `lasting_only` is for those who have a row already, and gives no values. `zones` are the time zone names of
-    these people where they are known; else they are asked for.
+    Args:
+        lasting_only: For people who have a row already. The answers have no values.
+        zones: The time zone names of these people, if known; otherwise a query finds them.
     """
     answers: dict[int, Judgement] = {}
     for ids in _chunks(user_ids):
@@ -98,7 +99,7 @@ def sample(
     limit: int = 10,
     now: datetime | None = None,
 ) -> list[Person]:
-    """The first people of whom the rule says `code`: None for those who get the mail."""
+    """Return the first people with this code; None for those who get the email."""
     people = rule_for(session, occasion, now=now).select().subquery()
     query = select(people.c.user_id, people.c.recipient, people.c.code, people.c.due, people.c.dedupe_key)
     query = query.where(people.c.code.is_(None) if code is None else people.c.code == code)
@@ -108,7 +109,7 @@ def sample(
 def chosen(
     session: Session, occasion: CampaignOccasion, among: ColumnElement[bool], *, now: datetime | None = None
 ) -> People:
-    """The statement about these users that an expansion inserts from: see `Rule.select`."""
+    """Return the statement about these users that an expansion inserts from: see `AudienceRule.select`."""
     return rule_for(session, occasion, among, now=now).select().where(among)
 
 
@@ -120,12 +121,12 @@ def rule_for(
     zones: Collection[str] | None = None,
     lasting_only: bool = False,
     now: datetime | None = None,
-) -> Rule:
-    """The rule with the time zones of these users (of all, where `among` is None)."""
+) -> AudienceRule:
+    """Return the rule with the time zones of these users, or of all if `among` is None."""
     if zones is None and needs_zones(occasion):
         query = select(User.timezone).distinct()
         zones = session.scalars(query if among is None else query.where(among)).all()
-    return Rule(occasion, zones or (), now or clock.now(), lasting_only=lasting_only)
+    return AudienceRule(occasion, zones or (), now or clock.now(), lasting_only=lasting_only)
 
 
 def _chunks(user_ids: Collection[int]) -> Iterable[list[int]]:
@@ -133,14 +134,14 @@ def _chunks(user_ids: Collection[int]) -> Iterable[list[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-def _lasting(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict[int, Judgement]:
-    """Without values, and in few columns: it stands between a claim and its mail."""
+def _lasting(session: Session, rule: AudienceRule, among: ColumnElement[bool]) -> dict[int, Judgement]:
+    """Judge with few columns and no values, because this runs between a claim and its email."""
     words = {each.code: each.words for each in rule.exclusions}
     found = session.execute(rule.brief().where(among))
     return {pk: Judgement(code, words.get(code or "", ""), due) for pk, code, due in found}
 
 
-def _explained(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict[int, Judgement]:
+def _explained(session: Session, rule: AudienceRule, among: ColumnElement[bool]) -> dict[int, Judgement]:
     names = [(each.code, name) for each in rule.exclusions for name in each.values]
     extra: list[ColumnElement[Any]] = [value.label(f"v{index}") for index, value in enumerate(_values(rule))]
     words = {each.code: each.words for each in rule.exclusions}
@@ -152,5 +153,5 @@ def _explained(session: Session, rule: Rule, among: ColumnElement[bool]) -> dict
     return answers
 
 
-def _values(rule: Rule) -> Iterable[SQLColumnExpression[Any]]:
+def _values(rule: AudienceRule) -> Iterable[SQLColumnExpression[Any]]:
     return (value for each in rule.exclusions for value in each.values.values())

@@ -1,4 +1,4 @@
-"""One campaign at one slot, with everything checked that people wrote."""
+"""One campaign at one slot, with its settings and audience validated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,41 +22,41 @@ Kinds = Mapping[str, EmailKind]
 
 
 class AudienceError(ValueError):
-    """What a campaign says about its audience or kind cannot be; one line for each mistake."""
+    """A campaign's audience or settings are invalid. The text has one line per mistake."""
 
 
 class UnknownKind(AudienceError):
-    """The registry has no such kind of campaign mail."""
+    """The registry has no such kind of campaign email."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOccasion(Occasion):
     """An occasion with the campaign's own policies."""
 
-    #: Whose `zone` is: the campaign's, or UTC where its name is of no use.
+    #: Whose zone `zone` is: the campaign's, or UTC if the campaign's is invalid.
     zone_is: Fallback
     kind_of: CampaignKind
     audience: Audience
-    #: The reader's own zone counts: for when it goes (`by_their_clocks`), and for what it is about.
+    #: Whether the recipient's own time zone counts: for when it is sent (`by_their_clocks`), and for its period.
     recipient_local: bool
-    #: HH:MM on the reader's clock; between them nothing is sent.
+    #: HH:MM in the recipient's time zone; between them nothing is sent.
     quiet_from: str | None
     quiet_to: str | None
-    #: After this time since the slot a mail is of no use; None: as the kind says.
+    #: Time from the slot after which an email is of no use. None: as the kind says.
     lifetime: timedelta | None
     on_unknown: str
     capped: bool
-    #: What its mails say (ContentVersion); None: the files of its kind.
+    #: The version of its content (ContentVersion). None: the default texts of its kind.
     content_id: int | None = None
 
     @property
     def reaches(self) -> Reaches:
-        """Which accounts it goes to."""
+        """The accounts that it goes to."""
         return reached(self.kind_of, self.audience)
 
     @property
     def life(self) -> timedelta:
-        """How long after the slot a mail is of use."""
+        """The time from the slot for which an email is of use."""
         return self.kind_of.lifetime_of(self) if self.lifetime is None else self.lifetime
 
 
@@ -67,7 +67,7 @@ ACCOUNTS: Mapping[Reaches, str] = {
     Reaches.both: "confirmed accounts and accounts that are not confirmed",
 }
 
-#: What an operator reads who chooses more than the kind reaches by itself.
+#: Warning for an operator who chooses more accounts than the kind reaches by default.
 UNCONFIRMED_WARNING = (
     "It goes to addresses that were never confirmed. Their owners may never have signed up: such emails reach "
     "strangers, bounce, and are reported as spam. Send them only what is needed to confirm the account."
@@ -75,7 +75,7 @@ UNCONFIRMED_WARNING = (
 
 
 def reached(kind: CampaignKind, audience: Audience) -> Reaches:
-    """Return which accounts a campaign of this kind goes to: as the kind says, unless the audience chooses."""
+    """Return the accounts that a campaign of this kind goes to: as the kind says, unless the audience chooses."""
     if kind.reaches is Reaches.unconfirmed or audience.verified is None:
         return kind.reaches
     if audience.verified == "any":
@@ -84,24 +84,24 @@ def reached(kind: CampaignKind, audience: Audience) -> Reaches:
 
 
 def warning_of(kind: CampaignKind, audience: Audience) -> str:
-    """Return the warning about unconfirmed accounts, empty if the campaign reaches no more of them than its kind."""
+    """Return the warning about unconfirmed accounts; empty if the campaign reaches no more of them than its kind."""
     widened = kind.reaches is Reaches.confirmed and reached(kind, audience) is not Reaches.confirmed
     return UNCONFIRMED_WARNING if widened else ""
 
 
 def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
-    """The kind of campaign mail with this name. Raises UnknownKind."""
+    """Return the kind of campaign email with this name. Raise UnknownKind."""
     kind = kinds.get(name)
     if not isinstance(kind, CampaignKind):
         known = ", ".join(sorted(key for key, value in kinds.items() if isinstance(value, CampaignKind)))
-        raise UnknownKind(f"kind: there is no campaign mail of the kind {name!r}; there are {known}")
+        raise UnknownKind(f"kind: there is no kind of campaign email {name!r}; available: {known}")
     return kind
 
 
 def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str = Trigger.schedule) -> CampaignOccasion:
-    """The occasion of this campaign at `slot`. Raises AudienceError where the campaign's row cannot be read.
+    """Return the occasion of this campaign at `slot`. Raise AudienceError if the campaign's row cannot be read.
 
-    `trigger` is that of the run, a name of Trigger.
+    `trigger`: the run's, a name of Trigger.
     """
     kind = campaign_kind(kinds, campaign.kind)
     zone, whose = zone_of(None, campaign.zone)
@@ -115,7 +115,7 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str =
         since=campaign.created_at,
         by_their_clocks=campaign.recipient_local and trigger not in (Trigger.now, Trigger.prompt),
         prompt=trigger == Trigger.prompt,
-        # A campaign without a slot ahead is not asked for prompt emails.
+        # A campaign without a slot ahead gets no prompt runs.
         prompts_elsewhere=trigger != Trigger.prompt and bool(campaign.prompted_at and campaign.next_slot),
         zone_is=whose,
         kind_of=kind,
@@ -132,23 +132,23 @@ def occasion_of(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str =
 
 
 def occasion_of_run(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> CampaignOccasion:
-    """Return the occasion of this run: with the content and edition that it began with, whatever was saved since.
+    """Return the occasion of this run, with the content and edition that it began with, even if newer ones were saved.
 
-    Raises AudienceError if the campaign's row cannot be read.
+    Raise AudienceError if the campaign's row cannot be read.
     """
     occasion = occasion_of(campaign, run.slot, kinds, run.trigger)
     return occasion if run.edition is None else replace(occasion, content_id=run.content_id, edition=run.edition)
 
 
 def occasions_of(session: Session, run_ids: set[int], kinds: Kinds) -> dict[int, tuple[CampaignRun, CampaignOccasion]]:
-    """The runs with these keys and their occasions, in one query. A run that is gone is left out."""
+    """Return the runs with these keys and their occasions, by one query. Deleted runs are left out."""
     query = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     found = session.execute(query.where(CampaignRun.id.in_(run_ids)))
     return {run.id: (run, occasion_of_run(campaign, run, kinds)) for run, campaign in found}
 
 
 def settings_of(campaign: Campaign, kind: CampaignKind) -> Any:
-    """What the campaign says to its kind, an instance of its Settings. Raises AudienceError."""
+    """Return the campaign's settings for its kind, an instance of `kind.Settings`. Raise AudienceError."""
     return _read(kind.Settings, campaign.settings, "settings")
 
 

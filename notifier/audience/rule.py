@@ -1,4 +1,4 @@
-"""The rule: one SELECT that says of each user what they get at an occasion, or why nothing."""
+"""The audience rule: one SELECT that says for each user what they get at an occasion, or why nothing."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -15,29 +15,31 @@ from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
 from notifier.reasons import ReasonCode, sentence
 
-#: The rule as a statement: see Rule.select.
+#: The rule as a statement: see AudienceRule.select.
 People = Select[*tuple[Any, ...]]
 
 SUPPRESSED = "suppressed"
 OPTED_OUT = "opted_out"
-#: The account is not one of those that the campaign reaches.
+#: The campaign does not reach this kind of account.
 NOT_CONFIRMED = "not_confirmed"
 CONFIRMED = "confirmed"
-#: It would come in their quiet hours, and nothing is lost if it is left out now.
+#: It would come in their quiet hours, and they lose nothing if it is left out now.
 QUIET = "quiet_hours"
-#: This very mail is in the ledger already, from this run or another one.
+#: This very email is in the ledger already, from this run or another one.
 ALREADY = "already"
 
 
-class Rule:
-    """Who gets the mail of an occasion, as columns of one SELECT over users."""
+class AudienceRule:
+    """Who gets the email of an occasion, as columns of one SELECT over users."""
 
     def __init__(
         self, occasion: CampaignOccasion, zones: Collection[str], now: datetime, *, lasting_only: bool = False
     ) -> None:
-        """`zones` are the time zone names of the people who will be asked about.
+        """Build the rule.
 
-        `lasting_only` leaves out what the expansion itself changes: it is for those who have a row already.
+        Args:
+            zones: The time zone names of the people to ask about.
+            lasting_only: Leave out reasons that the expansion itself changes: for people who have a row already.
         """
         self.occasion = occasion
         self._now = now
@@ -46,7 +48,7 @@ class Rule:
 
     @cached_property
     def exclusions(self) -> tuple[Exclusion, ...]:
-        """Every reason to be left out, in the order in which they count."""
+        """Every reason for exclusion, in the order in which they count."""
         occasion = self.occasion
         own = occasion.kind_of.exclusions(occasion, self._zones.kinds)
         before = [_suppressed(), *_opted_out(occasion), *_unreached(occasion), *occasion.audience.exclusions()]
@@ -57,23 +59,25 @@ class Rule:
 
     @property
     def code(self) -> ColumnElement[str | None]:
-        """The first reason that holds; NULL for whoever gets the mail."""
+        """The first reason that holds; NULL if the person gets the email."""
         return case(*((each.where, literal(each.code)) for each in self.exclusions), else_=literal(None, String))
 
     @cached_property
     def key(self) -> ColumnElement[str]:
-        """The key of each user's mail."""
+        """The dedupe key of each user's email."""
         period = self.occasion.kind_of.period(self.occasion, self._zones.kinds)
         return key(self.occasion.campaign_id, period, User.id)
 
     def brief(self) -> Select[int, str | None, datetime]:
-        """user_id, code and due alone: half of the time that `select` takes to compile."""
+        """Return only user_id, code and due, which takes half of the time to compile that `select` does."""
         statement = select(User.id.label("user_id"), self.code.label("code"), self._zones.due.label("due"))
         return statement.select_from(self._users())
 
     def select(self, *more: ColumnElement[Any]) -> People:
-        """For each user: user_id, recipient, code, fallback, send_at, since, until, due, deadline, reason_code,
-        dedupe_key, params, and `more`. The caller says which users.
+        """Return for each user what an expansion needs. The caller says which users.
+
+        Columns: user_id, recipient, code, fallback, send_at, since, until, due, deadline, reason_code, dedupe_key,
+        params, and `more`.
         """
         zones, occasion = self._zones, self.occasion
         params = dict(occasion.kind_of.params(occasion, zones.kinds))
@@ -99,7 +103,10 @@ class Rule:
         return users if zones is None else users.outerjoin(zones, zones.c.timezone == User.timezone)
 
     def _quiet(self) -> list[Exclusion]:
-        """Leave people out of prompt emails in their quiet hours: they are asked about again right after."""
+        """Exclude people from prompt emails in their quiet hours.
+
+        The next prompt run after these hours looks at them again.
+        """
         if not self.occasion.prompt:
             return []
         words, due = sentence(ReasonCode.quiet_hours), self._zones.due
@@ -107,7 +114,8 @@ class Rule:
         return [Exclusion(QUIET, words, due > at_once, {"due": due}, lasting=False)]
 
     def _already(self) -> Exclusion:
-        # No EXISTS: the planner may answer that by reading the whole ledger, which it takes to be small while it grows.
+        # Not EXISTS: the planner may answer that by scanning the whole ledger, which it believes is small while it
+        # grows.
         row = select(Notification.id).where(Notification.dedupe_key == self.key).correlate_except(Notification)
         there = row.scalar_subquery().is_not(None)
         return Exclusion(ALREADY, "this email is already in the ledger", there, {"key": self.key}, lasting=False)

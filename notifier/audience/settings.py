@@ -1,4 +1,4 @@
-"""Audience: whom a campaign is for, as people write it. Everybody, unless something is said."""
+"""The audience of a campaign, as people write it: all accounts, unless it is narrowed."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -9,27 +9,27 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, or_
 from notifier.emails.campaign_kind import Exclusion
 from notifier.models import User
 
-#: Shares are cut to a thousandth.
+#: Shares are rounded to a thousandth.
 PARTS = 1000
 
 
 class Audience(BaseModel):
-    """Who may get it at all. Each that is set must hold."""
+    """Conditions on the people who may get the email. Each that is set must hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Widens or narrows what the kind reaches: True for confirmed accounts only, False for unconfirmed ones only,
-    #: "any" for both. None: as the kind says.
+    #: Widens or narrows what the kind reaches: True for confirmed accounts only, False for unconfirmed ones only, "any"
+    #: for both. None: as the kind says.
     verified: bool | Literal["any"] | None = None
     #: [signed_up_from, signed_up_before)
     signed_up_from: AwareDatetime | None = None
     signed_up_before: AwareDatetime | None = None
-    #: "de" is also for "de-AT". Empty: all.
+    #: "de" includes "de-AT". Empty: all.
     locales: tuple[str, ...] = ()
-    #: Both are in it.
+    #: Both are included.
     user_from: int | None = Field(None, ge=1)
     user_to: int | None = Field(None, ge=1)
-    #: About so much of everybody, always the same people: 0.1 is a tenth.
+    #: Roughly this share of all accounts, always the same ones: 0.1 is a tenth.
     share: float | None = Field(None, gt=0, le=1)
 
     @model_validator(mode="after")
@@ -43,7 +43,7 @@ class Audience(BaseModel):
         return self
 
     def exclusions(self) -> list[Exclusion]:
-        """Who is not in it, one exclusion for each thing that is set. `verified`: see `CampaignOccasion.reaches`."""
+        """Return one exclusion for each condition set. `verified`: see `CampaignOccasion.reaches`."""
         found = [self._signed_up(), self._locale(), self._users(), self._share()]
         return [exclusion for exclusion in found if exclusion is not None]
 
@@ -75,9 +75,9 @@ class Audience(BaseModel):
     def _share(self) -> Exclusion | None:
         if self.share is None or self.share == 1:
             return None
-        # A multiplication by a prime: neighbours do not share their fate.
+        # Multiplying by a prime spreads neighbouring keys over all parts.
         part = (User.id % 1_000_003) * 7919 % PARTS
-        words = f"the campaign is for {self.share:.1%} of all accounts, and this is none of them"
+        words = f"the campaign is for {self.share:.1%} of all accounts, and this is not one of them"
         return Exclusion("audience_share", words, part >= round(self.share * PARTS), {"user": User.id})
 
 
@@ -88,7 +88,7 @@ def _any(
 
 
 def lines_of(error: ValidationError, prefix: str = "") -> list[str]:
-    """One line for each mistake, by the name of the setting."""
+    """Return one line per mistake, which begins with the name of the setting."""
     lines = []
     for item in error.errors(include_url=False, include_input=False):
         parts = (str(part) for part in item["loc"] if isinstance(part, int) or part.isidentifier())

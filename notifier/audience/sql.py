@@ -1,4 +1,4 @@
-"""Expressions that the two databases spell differently."""
+"""Expressions that PostgreSQL and SQLite spell differently."""
 
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,14 @@ from notifier.models.types import UtcDateTime
 
 
 class JsonObject(FunctionElement[Any]):
-    """A JSON object of keys and values in turn."""
+    """A JSON object of alternating keys and values."""
 
     type = JSON()
     inherit_cache = True
 
 
 class Epoch(FunctionElement[int]):
-    """Whole seconds since 1970, UTC, of a moment; what is less than a second is cut off."""
+    """Whole seconds from 1970 (UTC) to a moment; fractions are cut off."""
 
     type = BigInteger()
     inherit_cache = True
@@ -46,12 +46,12 @@ def _sqlite_epoch(element: Epoch, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 def moment(value: datetime) -> ColumnElement[datetime]:
-    """A moment as both databases compare it with a column."""
+    """Return a moment as both databases compare it with a column."""
     return literal(value, UtcDateTime())
 
 
 def facts(values: dict[str, Any]) -> ColumnElement[Any]:
-    """A JSON object of constants and expressions; moments become whole seconds since the epoch."""
+    """Return a JSON object of constants and expressions; moments become whole seconds since the epoch."""
     parts: list[ColumnElement[Any]] = []
     for name, value in values.items():
         expression = value if isinstance(value, ColumnElement) else literal(value)
@@ -60,5 +60,5 @@ def facts(values: dict[str, Any]) -> ColumnElement[Any]:
 
 
 def key(campaign_id: int, period: ColumnElement[str] | str, user_id: SQLColumnExpression[int]) -> ColumnElement[str]:
-    """The dedupe key of a campaign's mail: what counts as the same mail, whichever run it comes from."""
+    """Return the dedupe key of a campaign's email: it identifies the email, in any run."""
     return literal(f"c{campaign_id}:") + period + literal(":") + cast(user_id, String)

@@ -1,7 +1,7 @@
-"""The table of the recipients' time zones: when it is due there, and what it is about.
+"""A table of the recipients' time zones: when an occasion is due there, and the period it is about.
 
-Every zone name that the people of a query have gets a row of a VALUES list, joined to them; whoever's zone is of
-no use has no row, and gets the campaign's values. So kinds never think about zones, and nobody is dropped.
+Every zone name among the people of a query gets a row of a VALUES list, joined to them. People whose zone is invalid
+have no row and get the campaign's values. So kinds need not handle zones, and no person is dropped.
 """
 
 from collections.abc import Collection
@@ -21,10 +21,10 @@ from notifier.scheduling.periods import leave_quiet, resolve, wall, zone_of
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What one zone says about an occasion."""
+    """The times of an occasion in one zone."""
 
     send_at: datetime
-    #: When it may go: not before now, not in quiet hours.
+    #: When it may be sent: not before now, nor in quiet hours.
     due: datetime
     deadline: datetime
     since: datetime
@@ -33,7 +33,7 @@ class Times:
 
 
 def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Times:
-    """The times of this occasion for readers of this zone."""
+    """Return the times of this occasion for recipients in the zone `reader`."""
     counts = reader if occasion.recipient_local else occasion.zone
     send_at = resolve(wall(occasion.slot, occasion.zone), counts) if occasion.by_their_clocks else occasion.slot
     earliest = max(send_at, now)
@@ -46,25 +46,25 @@ def times_of(occasion: CampaignOccasion, reader: ZoneInfo, now: datetime) -> Tim
 
 @dataclass(frozen=True, slots=True)
 class ZoneColumns:
-    """The columns of the joined table, or constants where all readers are alike."""
+    """The columns of the joined table, or constants if the zone makes no difference."""
 
-    #: None where nothing depends on the reader's zone.
+    #: None if nothing depends on the recipient's zone.
     table: CTE | None
     kinds: Columns
     due: ColumnElement[datetime]
     deadline: ColumnElement[datetime]
     reason_code: ColumnElement[str | None]
-    #: '' where the reader's own zone counts; else whose it became.
+    #: '' if the recipient's own zone counts; else whose zone it became.
     fallback: ColumnElement[str]
 
 
 def needs_zones(occasion: CampaignOccasion) -> bool:
-    """True where the same slot is another moment for other readers."""
+    """Return whether the same slot is another moment in other zones."""
     return occasion.recipient_local or bool(occasion.quiet_from and occasion.quiet_to)
 
 
 def zone_columns(occasion: CampaignOccasion, names: Collection[str], now: datetime) -> ZoneColumns:
-    """The table for people whose zones have these names (all of them, or they count as useless)."""
+    """Return the columns for people whose zones have these names. A name left out counts as invalid."""
     default, whose = times_of(occasion, occasion.zone, now), occasion.zone_is
     if not needs_zones(occasion):
         return _constants(default)

@@ -1,4 +1,4 @@
-"""What `why` says of one person and one campaign, and how a row of the ledger says it."""
+"""The answer to "did this person get this campaign's email", and how a ledger row gives it."""
 
 import enum
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from notifier.models import CampaignRun, Notification, OnUnknown, RunState, Stat
 from notifier.reasons import ReasonCode, sentence
 
 
-class Outcome(enum.StrEnum):
-    """The three answers that there are."""
+class Receipt(enum.StrEnum):
+    """Whether a person got, will get or does not get the email. The values are shown to people."""
 
     got = "got it"
     will = "will get it"
@@ -20,30 +20,30 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Exactly one for each person and campaign."""
+    """The one answer for a person and a campaign."""
 
     campaign: str
     user_id: int
-    outcome: Outcome
-    #: The reason, stable: a status of the ledger, a code of the rule, or a state of the campaign.
+    outcome: Receipt
+    #: The reason, as a stable code: a ledger status, a code of the audience rule, or a state of the campaign.
     code: str
     #: The reason, for people.
     words: str
-    #: When they got it or will; of a mail that was not sent, when that was settled. None: nobody knows.
+    #: When they got it or will get it; for an email that was not sent, when that was settled. None: unknown.
     at: datetime | None
-    #: What it was judged by, or facts of the row, by names for people.
+    #: Values that decided, or facts of the row, by names for people.
     values: dict[str, Any] = field(default_factory=dict)
-    #: What the mail server said last.
+    #: The mail server's last reply.
     reply: str | None = None
-    #: The run that owed it.
+    #: The run that queued it.
     run_id: int | None = None
-    #: The slot that was judged, the same for everybody, and what the rule says there: None where it chooses them.
+    #: The slot that was judged, the same for all people, and the rule's answer there: None if it chooses them.
     slot: datetime | None = None
     judged: str | None = None
 
 
 class Row(NamedTuple):
-    """What is asked of a row of the ledger."""
+    """The columns of a ledger row that an answer needs."""
 
     id: int
     user_id: int
@@ -81,19 +81,19 @@ ROW = (
     _N.content_id,
 )
 
-#: Statuses in which a mail server took the mail.
+#: Statuses in which a mail server accepted the email.
 TAKEN = frozenset({Status.sent, Status.bounced, Status.complained})
 
 _TAKEN_WORDS = {
-    Status.sent: "the mail server took it",
-    Status.complained: "the mail server took it; the recipient reported it as spam",
+    Status.sent: "the mail server accepted it",
+    Status.complained: "the mail server accepted it; the recipient reported it as spam",
 }
 
 _ENDS = {
-    Status.bounced: "the mail server took it, but it came back",
+    Status.bounced: "the mail server accepted it, but it bounced later",
     Status.failed: "it could not be sent",
     Status.suppressed: "the address is suppressed",
-    Status.skipped: "it was no longer wanted when it was to be sent",
+    Status.skipped: "it was no longer wanted when it was due",
     Status.cancelled: "it was cancelled",
     Status.expired: "its deadline passed before it could be sent",
 }
@@ -103,45 +103,45 @@ _MAY_GIVE_BACK = frozenset({Status.cancelled, Status.skipped})
 
 
 def is_given_back(row: Row) -> bool:
-    """Return whether this row came to rest unsent and another run may send the same email."""
+    """Return whether this row ended unsent and another run may send the same email."""
     return row.status in _MAY_GIVE_BACK and GIVEN_BACK in row.dedupe_key
 
 
-class Verdict(NamedTuple):
-    """A row in words."""
+class Explanation(NamedTuple):
+    """The answer that one ledger row gives."""
 
-    outcome: Outcome
+    outcome: Receipt
     code: str
     words: str
     at: datetime | None
 
 
-def verdict(row: Row, run: CampaignRun | None, now: datetime) -> Verdict:
-    """What became of this row, or will. `run` is the one that owed it, as long as it is there."""
+def explain_row(row: Row, run: CampaignRun | None, now: datetime) -> Explanation:
+    """Explain one ledger row. `run` is the run that queued it; None once that run was deleted."""
     status = Status(row.status)
     if status in _TAKEN_WORDS:
-        return Verdict(Outcome.got, status, _TAKEN_WORDS[status], row.sent_at or row.settled_at)
+        return Explanation(Receipt.got, status, _TAKEN_WORDS[status], row.sent_at or row.settled_at)
     if status is Status.unknown:
-        return Verdict(Outcome.wont, status, _in_doubt(row), row.settled_at)
+        return Explanation(Receipt.wont, status, _in_doubt(row), row.settled_at)
     if status in _ENDS:
         words = _ENDS[status] + (f": {row.reason}" if row.reason and row.reason != _ENDS[status] else "")
-        return Verdict(Outcome.wont, status, words, row.settled_at)
+        return Explanation(Receipt.wont, status, words, row.settled_at)
     return _under_way(row, status, run, now)
 
 
-def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime) -> Verdict:
+def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime) -> Explanation:
     if status is Status.sending:
-        return Verdict(Outcome.will, status, "a worker is sending it right now", now)
+        return Explanation(Receipt.will, status, "a worker is sending it right now", now)
     if run is not None and run.state == RunState.cancelled:
-        return Verdict(Outcome.wont, Status.cancelled, f"its run is cancelled: {run.reason}", None)
+        return Explanation(Receipt.wont, Status.cancelled, f"its run is cancelled: {run.reason}", None)
     due = max(row.next_attempt_at, now)
     if row.deadline is not None and row.deadline <= due:
-        return Verdict(Outcome.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
+        return Explanation(Receipt.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
     if run is not None and run.state == RunState.paused:
-        return Verdict(Outcome.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
+        return Explanation(Receipt.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
     waits = f": {row.reason}" if row.reason else ""
     words = f"it waits{waits}" if row.next_attempt_at > now else f"it is due, and waits for a worker{waits}"
-    return Verdict(Outcome.will, status, words, due)
+    return Explanation(Receipt.will, status, words, due)
 
 
 def _in_doubt(row: Row) -> str:
@@ -151,6 +151,6 @@ def _in_doubt(row: Row) -> str:
 
 
 def reply_of(row: Row) -> str | None:
-    """The last reply of a mail server."""
+    """Return the mail server's last reply: code, enhanced code and text."""
     parts = [str(part) for part in (row.code, row.enhanced, row.text) if part]
     return " ".join(parts) or None

@@ -1,4 +1,4 @@
-"""Texts of a campaign that no database can store, or that nothing can show."""
+"""Find texts of a campaign that no database can store, or that no page can show."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from notifier.mail.characters import broken_in, with_marks
 
 
 def broken_texts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path, what is wrong with it) for each broken text or name in `values`, however deep it stands."""
+    """Yield (path, what is wrong) for each broken text or name in `values`, at any depth."""
     for name, value in values.items():
         place = path + with_marks(str(name))
         if isinstance(value, Mapping):

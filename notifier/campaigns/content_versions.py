@@ -1,4 +1,4 @@
-"""What the mails of a campaign say: versions that only ever grow, which of them counts, and for which edition."""
+"""Versions of a campaign's content: they only ever grow, one of them counts, and each belongs to an edition."""
 
 import enum
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ from notifier.models import Campaign, ContentVersion, Operator
 from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
 
-#: The newest versions, in a list.
+#: Newest versions shown in a list.
 SHOWN = 200
 
 
-class Change(enum.StrEnum):
-    """What new content means to people who have the one before."""
+class ContentChange(enum.StrEnum):
+    """The meaning of new content for people who have the version before it."""
 
-    #: The same email, put right: they get nothing more.
+    #: The same email, corrected: they get nothing more.
     correction = "correction"
-    #: Another email: the next edition, which everybody gets.
+    #: Another email: the next edition, which the whole audience gets.
     new_message = "new_message"
 
 
@@ -41,14 +41,14 @@ class Version:
     id: int
     number: int
     edition: int
-    #: Empty where the operator is gone, or nobody signed in wrote it.
+    #: Empty if the operator was deleted, or if it was written without signing in.
     author: str
     note: str
     created_at: datetime
 
 
 def kind_of(campaign: Campaign, kinds: Kinds) -> CampaignKind:
-    """Its kind. Raises CampaignError where this version of the program has no such kind."""
+    """Return the campaign's kind. Raise CampaignError if this version of the program has no such kind."""
     try:
         return campaign_kind(kinds, campaign.kind)
     except AudienceError as error:
@@ -56,7 +56,7 @@ def kind_of(campaign: Campaign, kinds: Kinds) -> CampaignKind:
 
 
 def begin_with(campaign: Campaign, kinds: Kinds) -> Content:
-    """What its mails say while nobody has edited them. Raises CampaignError where its row cannot be read."""
+    """Return the content that a campaign has until it is edited. Raise CampaignError if its row cannot be read."""
     kind = kind_of(campaign, kinds)
     try:
         return kind.content(settings_of(campaign, kind))
@@ -65,18 +65,18 @@ def begin_with(campaign: Campaign, kinds: Kinds) -> Content:
 
 
 def written(row: ContentVersion) -> Content:
-    """The words of a version."""
+    """Return the content of a version."""
     return Content(row.subject, row.heading, row.body, row.language)
 
 
 def version(session: Session, campaign: Campaign, number: int) -> ContentVersion | None:
-    """The version with this number."""
+    """Return the version with this number; None if there is none."""
     mine = (ContentVersion.campaign_id == campaign.id, ContentVersion.number == number)
     return session.scalars(select(ContentVersion).where(*mine)).one_or_none()
 
 
 def current(session: Session, campaign: Campaign) -> ContentVersion | None:
-    """The version that counts. None: the files of its kind."""
+    """Return the version that counts. None: the default texts of its kind."""
     return session.get(ContentVersion, campaign.content_id) if campaign.content_id else None
 
 
@@ -87,7 +87,7 @@ def now_said(session: Session, campaign: Campaign, kinds: Kinds) -> Content:
 
 
 def numbers(session: Session, campaign: Campaign) -> dict[int | None, int]:
-    """Return the numbers of its versions by their keys; None, what it was created or delivered with, is 0."""
+    """Return the numbers of its versions by key. The key None, its original content, has the number 0."""
     mine = select(ContentVersion.id, ContentVersion.number).where(ContentVersion.campaign_id == campaign.id)
     found: dict[int | None, int] = {None: 0}
     for pk, number in session.execute(mine):
@@ -96,13 +96,13 @@ def numbers(session: Session, campaign: Campaign) -> dict[int | None, int]:
 
 
 def versions(session: Session, campaign: Campaign) -> list[Version]:
-    """Its versions, newest first: who wrote each, when and why."""
+    """Return its versions, newest first: who wrote each, when and why."""
     mine = _versions().where(ContentVersion.campaign_id == campaign.id)
     return [Version(*row) for row in session.execute(mine.order_by(ContentVersion.number.desc()).limit(SHOWN))]
 
 
 def counting(session: Session) -> dict[int, Version]:
-    """The version that counts, by the key of its campaign, where somebody has edited words."""
+    """Return the version that counts, by the key of its campaign, for campaigns whose content was edited."""
     used = _versions().join(Campaign, Campaign.content_id == ContentVersion.id).add_columns(Campaign.id)
     return {campaign_id: Version(*rest) for *rest, campaign_id in session.execute(used)}
 
@@ -115,14 +115,14 @@ def _versions() -> Select[int, int, int, str, str, datetime]:
 
 
 def check(content: Content, kind: CampaignKind) -> Checked:
-    """Hold words against what this kind of mail offers. Raises ContentError with the line."""
+    """Check content against what this kind of email offers. Raise ContentError with the line."""
     checked = Checked(content, offered(kind), has_data=kind.has_data)
     checked.check_length()
     return checked
 
 
 def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
-    """Return whether there is a content that could be edited: a version, or texts in its settings that can be read."""
+    """Return whether there is content to edit: a version, or readable texts in its settings."""
     if campaign.content_id is not None:
         return True
     try:
@@ -133,7 +133,7 @@ def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
 
 
 def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], kinds: Kinds) -> Content:
-    """Return the content that counts with these plain texts put into it. Raise Invalid, and CampaignError."""
+    """Return the content that counts with these plain texts put into it. Raise Invalid or CampaignError."""
     try:
         return kind_of(campaign, kinds).rewritten(now_said(session, campaign, kinds), changes)
     except CampaignError:
@@ -153,12 +153,13 @@ def save(
     by: Actor,
     note: str,
     now: datetime,
-    change: Change = Change.correction,
+    change: ContentChange = ContentChange.correction,
 ) -> ContentVersion:
     """Add a version; it counts from the next run on. The caller commits.
 
-    `seen`: the key of the version that the person began with, 0 for the files. Raises ContentError, CampaignError for a
-    new message of a kind without editions, and Changed where somebody else was first: then the caller rolls back.
+    `seen`: the key of the version that the operator edited, 0 for the default texts. Raise ContentError, CampaignError
+    for a new message of a kind without editions, or Changed if another operator saved first; then the caller rolls
+    back.
     """
     kind = kind_of(campaign, kinds)
     check(content, kind)
@@ -182,17 +183,23 @@ def save(
 
 
 def drop(
-    session: Session, campaign: Campaign, kinds: Kinds, *, seen: int, by: Actor, change: Change = Change.correction
+    session: Session,
+    campaign: Campaign,
+    kinds: Kinds,
+    *,
+    seen: int,
+    by: Actor,
+    change: ContentChange = ContentChange.correction,
 ) -> None:
-    """Let the files of its kind count again. The versions stay. The caller commits. Raises as `save`."""
+    """Let the default texts of its kind count again, and keep the versions. The caller commits. Raise as `save`."""
     edition = _edition(campaign, kind_of(campaign, kinds), change)
     before = current(session, campaign)
     _count(session, campaign, None, edition, seen=seen)
     _record(session, by, "content.dropped", campaign, before, None, "", change)
 
 
-def _edition(campaign: Campaign, kind: CampaignKind, change: Change) -> int:
-    if change is Change.correction:
+def _edition(campaign: Campaign, kind: CampaignKind, change: ContentChange) -> int:
+    if change is ContentChange.correction:
         return campaign.edition
     if not kind.editions:
         raise CampaignError(
@@ -229,11 +236,11 @@ def _record(
     before: ContentVersion | None,
     after: ContentVersion | None,
     note: str,
-    change: Change,
+    change: ContentChange,
 ) -> None:
     def plain(row: ContentVersion | None) -> dict[str, object]:
         if row is None:
-            return {"version": "the files of the mail"}
+            return {"version": "the default text"}
         return {
             "version": row.number,
             "subject": row.subject,

@@ -1,7 +1,8 @@
-"""Pause, resume, cancel and start. The door commits, then calls `Follow` for the rows, which takes longer.
+"""Pause, resume, cancel and start campaigns and runs.
 
-Whoever forgets to call it, or is killed there, loses nothing: paused rows are refused at the claim, the tick cancels
-what waits of a cancelled run, and rows that waited for a pause look again within an hour.
+The caller commits, then calls `RunEffects` for the rows, which takes longer. If it does not, or is killed there,
+nothing is lost: paused rows are refused at the claim, the tick cancels the waiting rows of a cancelled run, and rows
+that waited for a pause are rechecked within an hour.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from notifier.reasons import ReasonCode, sentence
 
 
 def find(session: Session, name: str) -> Campaign:
-    """The campaign of this name, locked until the transaction ends. Raises CampaignError."""
+    """Return the campaign of this name, locked until the transaction ends. Raise CampaignError."""
     query = select(Campaign).where(Campaign.name == name).with_for_update()
     campaign = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if campaign is None:
@@ -31,25 +32,31 @@ def find(session: Session, name: str) -> Campaign:
 
 
 def find_run(session: Session, run_id: int, *, of: Campaign | None = None) -> CampaignRun:
-    """The run, `of` this campaign if given, locked until the transaction ends. Raises CampaignError."""
+    """Return the run, locked until the transaction ends. `of`: it must belong to this campaign. Raise CampaignError."""
     query = select(CampaignRun).where(CampaignRun.id == run_id).with_for_update()
     run = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if run is None:
         raise CampaignError(f"there is no run {run_id}")
     if of is not None and run.campaign_id != of.id:
-        raise CampaignError(f"run {run_id} is none of {of.name}: `notifier campaign show {of.name}` lists its runs")
+        raise CampaignError(
+            f"run {run_id} belongs to another campaign than {of.name}: "
+            f"`notifier campaign show {of.name}` lists its runs"
+        )
     return run
 
 
 def open_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
-    """Its runs that are not over, locked, oldest first."""
+    """Return its runs that are not over, locked, oldest first."""
     query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.state.in_(OPEN))
     query = query.order_by(CampaignRun.slot).with_for_update()
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
 def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: object) -> bool:
-    """Stop this run within one batch because of `code`. Return False if it is paused or over. The caller commits."""
+    """Stop this run within one batch because of `code`.
+
+    Return False if it is paused or over. The caller commits.
+    """
     if run.state not in OPEN or run.state == RunState.paused:
         return False
     run.resume_to, run.state = run.state, RunState.paused.value
@@ -59,7 +66,7 @@ def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: o
 
 
 def resume_run(session: Session, run: CampaignRun) -> bool:
-    """Let this run go on where it was. False where it is not paused. The caller commits and calls Follow.resumed."""
+    """Let this run continue; return False if it is not paused. The caller commits and calls RunEffects.resumed."""
     if run.state != RunState.paused:
         return False
     run.state, run.resume_to = run.resume_to or RunState.due.value, None
@@ -69,9 +76,9 @@ def resume_run(session: Session, run: CampaignRun) -> bool:
 
 
 def cancel_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
-    """End this run: what is not sent yet never is. False where it is over.
+    """End this run: emails not sent yet are cancelled. Return False if it is over.
 
-    The caller commits and calls Follow.cancelled.
+    The caller commits and calls RunEffects.cancelled.
     """
     if run.state not in OPEN:
         return False
@@ -83,7 +90,7 @@ def cancel_run(session: Session, run: CampaignRun, *, reason: str) -> bool:
 
 
 def pause(session: Session, campaign: Campaign, *, reason: str) -> list[int]:
-    """Stop its schedule and its open runs. Returns the keys of the runs. The caller commits."""
+    """Pause the campaign's schedule and its open runs. Return the keys of these runs. The caller commits."""
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.paused.value, reason[:200] or None
     runs = [run.id for run in open_runs(session, campaign) if pause_run(session, run, ReasonCode.campaign_paused)]
@@ -92,7 +99,7 @@ def pause(session: Session, campaign: Campaign, *, reason: str) -> list[int]:
 
 
 def stop(session: Callable[[], Session], campaign_id: int, reason: str) -> None:
-    """Pause this campaign because sending it does harm. Owns its transaction: it is called from the sending."""
+    """Pause a campaign because sending it does harm, in a transaction of its own: a sending thread calls it."""
     with transaction(session) as current:
         campaign = current.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
         if campaign is not None and campaign.state == CampaignState.active:
@@ -100,7 +107,7 @@ def stop(session: Callable[[], Session], campaign_id: int, reason: str) -> None:
 
 
 def stop_run(session: Callable[[], Session], run_id: int, code: ReasonCode, **details: object) -> None:
-    """Pause this run because its emails cannot be made. Owns its transaction: it is called from the sending."""
+    """Pause a run whose emails cannot be composed, in a transaction of its own: a sending thread calls it."""
     with transaction(session) as current:
         run = run_of(current, run_id, lock=True)
         if run is not None:
@@ -108,10 +115,10 @@ def stop_run(session: Callable[[], Session], run_id: int, code: ReasonCode, **de
 
 
 def resume(session: Session, campaign: Campaign) -> list[int]:
-    """Let schedule and runs go on; the next tick judges slots that were missed meanwhile by the misfire policy.
+    """Resume the campaign's schedule and runs; the next tick applies the misfire policy to slots missed in between.
 
-    So do runs that paused by themselves, such as one whose content could not be made. Those that a person paused stay
-    so. Returns the keys of the others; the caller commits and calls Follow.resumed.
+    Runs that paused by themselves, for example because their content could not be rendered, resume too. Runs that a
+    person paused stay paused. Return the keys of the resumed runs; the caller commits and calls RunEffects.resumed.
     """
     _not_archived(campaign)
     campaign.state, campaign.paused_reason = CampaignState.active.value, None
@@ -122,13 +129,16 @@ def resume(session: Session, campaign: Campaign) -> list[int]:
 
 
 def paused_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
-    """Its runs that are paused, oldest first."""
+    """Return its paused runs, oldest first."""
     mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.state == RunState.paused)
     return list(session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id)))
 
 
 def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool = False) -> list[int]:
-    """Cancel its open runs; `archive` ends the campaign for good. The caller commits and calls Follow.cancelled."""
+    """Cancel its open runs; `archive` also ends the campaign permanently.
+
+    The caller commits and calls RunEffects.cancelled.
+    """
     runs = [run.id for run in open_runs(session, campaign) if cancel_run(session, run, reason=reason)]
     if archive:
         campaign.state, campaign.next_slot, campaign.next_run_at = CampaignState.archived.value, None, None
@@ -139,12 +149,12 @@ def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool =
 def run_now(
     session: Session, campaign: Campaign, kinds: Kinds, *, slot: datetime | None = None, at_once: bool | None = None
 ) -> int:
-    """Make a run because somebody says so, for this moment unless `slot` says another. Returns its key.
+    """Start a run by hand, for this moment or for `slot`. Return its key.
 
-    `at_once`: to everybody now, whatever their clocks show; if not given, so is a run without a slot.
+    `at_once`: send to all people now, not by the time in their time zone; by default True for a run without a slot.
 
-    The caller commits and calls Follow.started. Raises CampaignError where the slot has a run, or where the campaign
-    is not active.
+    The caller commits and calls RunEffects.started. Raise CampaignError if the slot has a run, or if the campaign is
+    not active.
     """
     if campaign.state != CampaignState.active:
         raise CampaignError(f"{campaign.name} is {campaign.state}: resume it first")
@@ -161,33 +171,34 @@ def _why_no_run(session: Session, campaign: Campaign, slot: datetime) -> str:
     query = select(CampaignRun).where(CampaignRun.campaign_id == campaign.id, CampaignRun.slot == slot)
     run = session.scalars(query).one()
     why = f" ({run.reason})" if run.reason else ""
-    return f"{campaign.name} has a run for {slot_name(campaign, slot, run.trigger)}: run {run.id} is {run.state}{why}"
+    named = slot_name(campaign, slot, run.trigger)
+    return f"{campaign.name} already has a run for {named}: run {run.id} is {run.state}{why}"
 
 
 def _not_archived(campaign: Campaign) -> None:
     if campaign.state == CampaignState.archived:
-        raise CampaignError(f"{campaign.name} is archived: it stays so")
+        raise CampaignError(f"{campaign.name} is archived and cannot be changed")
 
 
-class Follow:
-    """What a change of state means for the rows: in short transactions, after the door's commit."""
+class RunEffects:
+    """Apply a change of runs to their rows, in short transactions, after the caller's commit."""
 
-    def __init__(self, session: Callable[[], Session], ring: Callable[[Sequence[int]], bool]) -> None:
-        """`ring(run_ids)` calls for expansions."""
+    def __init__(self, session: Callable[[], Session], enqueue: Callable[[Sequence[int]], bool]) -> None:
+        """Apply changes; `enqueue(run_ids)` enqueues expansions."""
         self._session = session
-        self._ring = ring
+        self._enqueue = enqueue
 
     def started(self, run_ids: Sequence[int]) -> bool:
-        """Call for the expansions. False where the broker is away: the tick calls again."""
-        return not run_ids or self._ring(run_ids)
+        """Enqueue the expansions. Return False if the broker is unreachable: the tick enqueues them again."""
+        return not run_ids or self._enqueue(run_ids)
 
     def resumed(self, run_ids: Sequence[int]) -> int:
-        """Wake what waited for these runs, and go on expanding. Returns how many mails were woken."""
+        """Wake the rows that waited for these runs, and continue their expansion. Return the number of rows woken."""
         self.started(run_ids)
         return sum(self._woken(run_id) for run_id in run_ids)
 
     def cancelled(self, run_ids: Sequence[int]) -> int:
-        """Cancel what waits of these runs, and close them where nothing is under way. Returns how many mails."""
+        """Cancel the waiting rows of these runs, and close runs without rows under way. Return the number of rows."""
         total = 0
         for run_id in run_ids:
             total += cancel_rows(self._session, run_id)
@@ -200,7 +211,7 @@ class Follow:
             with transaction(self._session) as session:
                 run = run_of(session, run_id)
                 if run is None or run.state == RunState.paused:
-                    return total  # paused again
+                    return total  # the run was paused again
                 woken = ledger.wake_run(session, run_id, now=clock.now(), limit=CHUNK)
             total += woken
             if woken < CHUNK:

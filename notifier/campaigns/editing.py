@@ -1,4 +1,4 @@
-"""Creating and editing campaigns: everything is checked before anything is stored."""
+"""Create and edit campaigns: everything is checked before anything is stored."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from notifier.scheduling.schedule import Firing, Schedule, check
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
-#: What decides when it is due.
+#: The fields that decide when a campaign is due.
 SCHEDULE = ("cron", "every", "once_at", "zone", "recipient_local", "start_at", "end_at")
 
 
@@ -41,7 +41,7 @@ def _hours(text: str) -> str:
 
 
 class Draft(BaseModel):
-    """What people may write. The names are those of the columns."""
+    """The fields that people may write, named as the columns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,7 +82,7 @@ def create(
     state: CampaignState = CampaignState.active,
     paused_reason: str | None = None,
 ) -> Campaign:
-    """Add a campaign; its first slot is after `now`. The caller commits. Raises Invalid."""
+    """Add a campaign; its first slot is after `now`. The caller commits. Raise Invalid."""
     columns = _checked(values, kinds, now)
     campaign = Campaign(**columns, state=state.value, paused_reason=paused_reason, created_at=now, updated_at=now)
     _wait_for(campaign, _next(schedule_of(campaign, kinds), columns, now))
@@ -97,11 +97,10 @@ def create(
 def edit(
     session: Session, name: str, values: Mapping[str, Any], kinds: Kinds, *, version: int | None, now: datetime
 ) -> Campaign:
-    """Change what `values` names; it acts at the next tick. The caller commits. Texts of emails are no part of it: they
-    are content, and have versions (`wording.save`).
+    """Change the fields in `values` from the next tick on. The caller commits.
 
-    `version` is the one that the person saw; None: whatever is there. Raises Changed where somebody else was first,
-    and Invalid.
+    Texts of emails are not fields: they are content and have versions (`content_versions.save`). `version` is the one
+    that the operator saw; None: any. Raise Changed if another operator was first, or Invalid.
     """
     campaign = session.scalars(
         select(Campaign).where(Campaign.name == name).execution_options(populate_existing=True)
@@ -131,7 +130,7 @@ def edit(
 
 
 def _keep_content(campaign: Campaign, columns: Mapping[str, Any], kinds: Kinds) -> None:
-    """Raise Invalid for texts that would change what emails say behind the back of the versions of the content."""
+    """Raise Invalid for settings that would change texts without making a version of the content."""
     kind = campaign_kind(kinds, columns["kind"])
     before, after = campaign.settings, columns["settings"]
     changed_ = [name for name in sorted(kind.text_settings) if before.get(name) != after.get(name)]
@@ -140,9 +139,9 @@ def _keep_content(campaign: Campaign, columns: Mapping[str, Any], kinds: Kinds) 
 
 
 def draft(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campaign | None = None) -> Campaign:
-    """What these values would make of a new campaign, or of `like`: for counting and looking, never stored.
+    """Return the campaign that these values describe, or that they make of `like`. It is never stored.
 
-    Raises Invalid.
+    Pages count and show by it. Raise Invalid.
     """
     created_at = now if like is None else like.created_at
     columns = _checked(values, kinds, now, created_at=created_at)
@@ -150,20 +149,20 @@ def draft(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campa
 
 
 def written(campaign: Campaign) -> dict[str, Any]:
-    """What people wrote of it, by the names that `create` and `edit` take."""
+    """Return its fields by the names that `create` and `edit` take."""
     return {field: getattr(campaign, field) for field in FIELDS}
 
 
 def _checked(
     values: Mapping[str, Any], kinds: Kinds, now: datetime, *, created_at: datetime | None = None
 ) -> dict[str, Any]:
-    """The columns. Raises Invalid with everything that is wrong."""
+    """Return the columns. Raise Invalid with every mistake."""
     try:
         draft = Draft.model_validate(dict(values))
     except ValidationError as error:
         found = [_problem(line) for line in lines_of(error)]
         told = {field.partition(".")[0] for field, _ in found}
-        # All mistakes at once: what is wrong elsewhere does not hide these.
+        # Report all mistakes at once: one mistake does not hide the others.
         others = [*broken_texts(values), *_kind_problems(values, kinds)]
         found += [each for each in others if each[0].partition(".")[0] not in told]
         raise Invalid(found) from None
@@ -220,7 +219,7 @@ def _problem(line: str) -> tuple[str, str]:
 
 
 def _next(schedule: Schedule, columns: Mapping[str, Any], now: datetime) -> Firing | None:
-    """The first slot on which a tick can still act in time."""
+    """Return the first slot on which a tick can still act in time."""
     following = next((firing for firing in schedule.firings(now) if firing.run_at > now), None)
     if following is None and (columns["cron"] or columns["every"] or columns["once_at"]):
         field = "once_at" if columns["once_at"] else "end_at"
@@ -234,13 +233,13 @@ def _wait_for(campaign: Campaign, following: Firing | None) -> None:
 
 
 def _is_ready_at_another_time(campaign: Campaign, edited: Campaign, kinds: Kinds) -> bool:
-    """Return whether the edit changes from when on the next slot may be expanded."""
+    """Return whether the edit changes when the next slot may be expanded."""
     slot, before, after = campaign.next_slot, ready_at(campaign, kinds), ready_at(edited, kinds)
     return slot is not None and (before and before(slot)) != (after and after(slot))
 
 
 def _keep_overdue(session: Session, campaign: Campaign, kinds: Kinds, now: datetime) -> None:
-    """A slot that is due, and that no tick has seen before the schedule was changed, is a row too."""
+    """Record a slot that is due, and that no tick saw before the schedule changed, as a missed run."""
     if campaign.next_slot and campaign.next_run_at and campaign.next_run_at <= now:
         missed = Planned(campaign.next_slot, RunState.missed, "the schedule was changed before it ran")
         add_runs(session, campaign, [missed], kinds, now)

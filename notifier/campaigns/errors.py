@@ -1,14 +1,14 @@
-"""What people are told about campaigns."""
+"""Errors about campaigns, with texts for people."""
 
 from collections.abc import Sequence
 
 
 class CampaignError(ValueError):
-    """A campaign or run that cannot be, or cannot do this now. The text is for the person who asked."""
+    """A campaign or run that is invalid, or cannot do this now. The text is for the person who asked."""
 
 
 class Invalid(CampaignError):
-    """What was written cannot be. `problems` are (field, words), one for each mistake."""
+    """Invalid input. `problems`: (field, text for people), one per mistake."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{field}: {words}" if field else words for field, words in problems))
@@ -16,4 +16,4 @@ class Invalid(CampaignError):
 
 
 class Changed(CampaignError):
-    """Somebody else was first: what was seen is not what is there."""
+    """Another operator changed the campaign first, so the input is out of date."""

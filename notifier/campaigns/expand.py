@@ -1,7 +1,7 @@
-"""Expansion: a run becomes notifications, a chunk of users at a time.
+"""Expansion: turn a run into notifications, a chunk of users at a time.
 
-Each chunk is one transaction: its rows, its counters and the cursor that says how far it came. So a killed
-expansion goes on where it was, and whoever pauses or cancels the run waits for one chunk at most.
+Each chunk is one transaction: its rows, its counters and the cursor. So a killed expansion continues where it was, and
+an operator who pauses or cancels the run waits for one chunk at most.
 """
 
 import time
@@ -25,23 +25,24 @@ from notifier.reasons import ReasonCode, sentence
 
 log = structlog.get_logger(__name__)
 
-#: Users in one transaction: at most, at first, and where transactions take long.
+#: Users in one transaction: at most, at first, and at least when transactions take long.
 CHUNK, FIRST, LEAST = 10_000, 2_500, 500
 
-#: A transaction should take so many seconds: whoever pauses the run waits for it, and so does who writes to SQLite.
-QUICK, SLOW = 0.25, 0.5
+#: Seconds for a transaction below which chunks grow, and above which they shrink. An operator who pauses the run waits
+#: for one, and so do other writers to SQLite.
+GROW_BELOW_SECONDS, SHRINK_ABOVE_SECONDS = 0.25, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one chunk did: the keys to ring for, and whether it was the last."""
+    """The result of one chunk: the keys to enqueue, and whether it was the last chunk."""
 
     keys: list[int]
     over: bool
 
 
 class Expansion:
-    """Owns its short transactions. Any number may work on one run: they take turns, and nobody is owed twice."""
+    """Expand runs in short transactions. Any number may work on one run: they take turns and make each row once."""
 
     def __init__(
         self,
@@ -52,7 +53,12 @@ class Expansion:
         chunk: int = CHUNK,
         is_limited: Callable[[Campaign], bool] = lambda campaign: False,
     ) -> None:
-        """`publish(keys, bulk=...)` is the outbox's; `is_limited` tells whether a rate limits this campaign."""
+        """Expand into the outbox.
+
+        Args:
+            publish: Enqueues keys; the outbox's `publish(keys, bulk=...)`.
+            is_limited: Returns whether a rate limits a campaign.
+        """
         self._session = session
         self._publish = publish
         self._kinds = kinds
@@ -60,8 +66,9 @@ class Expansion:
         self._is_limited = is_limited
 
     def run(self, run_id: int) -> bool:
-        """Expand this run to its end. False if another worker is at it, it is paused, cancelled or expanded, or this
-        process is to stop.
+        """Expand this run to its end.
+
+        Return False if another worker has it, if it is paused, cancelled or expanded, or if this process is to stop.
         """
         size, first = min(FIRST, self.chunk), True
         while True:
@@ -71,21 +78,21 @@ class Expansion:
             size = self._next_size(size, time.monotonic() - started)
             if step is None:
                 return False
-            self._ring(step.keys)
+            self._enqueue(step.keys)
             if step.over:
                 return True
-            if stopping.is_asked():  # the tick lets another worker go on where this one was
+            if stopping.is_asked():  # the tick lets another worker continue here
                 return False
             first = False
 
     def _next_size(self, size: int, took: float) -> int:
-        """Users of the next chunk, by the seconds that this one took."""
-        if took < QUICK:
+        """Return the number of users of the next chunk, by the seconds that this one took."""
+        if took < GROW_BELOW_SECONDS:
             return min(size * 2, self.chunk)
-        return max(size // 2, min(LEAST, self.chunk)) if took > SLOW else size
+        return max(size // 2, min(LEAST, self.chunk)) if took > SHRINK_ABOVE_SECONDS else size
 
     def _step(self, session: Session, run_id: int, size: int, *, first: bool) -> _Step | None:
-        # Locked: two runs of one campaign at a time would tell a recipient of a digest the same things twice.
+        # Locked, because two runs of one campaign at a time would list the same activities in two digests.
         campaign = lock_campaign(session, run_id)
         query = select(CampaignRun).where(
             CampaignRun.id == run_id, CampaignRun.state.in_((RunState.due, RunState.expanding))
@@ -102,7 +109,7 @@ class Expansion:
         except AudienceError as error:
             _halted(run, error)
             return None
-        # Whoever was here before may have been killed between a commit and the bell.
+        # The process that worked on it before may have been killed between a commit and the enqueueing.
         taken_over = first and run.state == RunState.expanding
         untold = ledger.newest_of(session, run.id, now=now, limit=self.chunk) if taken_over else []
         run.state = RunState.expanding.value
@@ -115,8 +122,8 @@ class Expansion:
         limited = self._is_limited(campaign)
         return _Step(untold + _expand(session, run, occasion, upper, now, limited=limited), over=False)
 
-    def _ring(self, keys: list[int]) -> None:
-        """Hand over what is due. Where the broker does not take it, the sweep rings soon."""
+    def _enqueue(self, keys: list[int]) -> None:
+        """Enqueue rows that are due. If the broker refuses them, the next sweep enqueues them."""
         if keys and not self._publish(keys, bulk=True):
             with transaction(self._session) as session:
                 now = clock.now()
@@ -126,7 +133,7 @@ class Expansion:
 def _expand(
     session: Session, run: CampaignRun, occasion: CampaignOccasion, upper: int, now: datetime, *, limited: bool
 ) -> list[int]:
-    """Owe the mails of the users after the cursor, up to `upper`. Returns the keys to enqueue."""
+    """Add the rows of the users after the cursor, up to `upper`. Return the keys to enqueue."""
     made = owe_between(session, run, occasion, run.cursor, upper, now, limited=limited)
     run.cursor = upper
     run.planned += made.planned
@@ -145,12 +152,12 @@ def owe_between(
     *,
     limited: bool = False,
 ) -> Made:
-    """Owe the mails of this run to the users with `after` < key <= `upper`. The caller counts and commits.
+    """Add this run's rows for the users with `after` < key <= `upper`. The caller counts and commits.
 
     `limited`: a rate limits them, so they wait for their turn and are not enqueued.
     """
     if session.get_bind().dialect.name == "postgresql":
-        # The tables that this fills may look empty to the planner; then it reads all of them for each user.
+        # The planner may believe that the tables being filled are empty, and scan them for each user.
         session.execute(text("SET LOCAL enable_seqscan = off"))
     among = and_(User.id > after, User.id <= upper, candidates(occasion))
     restored = has_unrecorded(session)
@@ -177,12 +184,12 @@ def owe_between(
 
 
 def candidates(occasion: CampaignOccasion) -> ColumnElement[bool]:
-    """Return a condition on User: whom a run looks at. Everybody, but for prompt emails."""
+    """Return a condition on User: the people that a run looks at. All accounts, except in prompt runs."""
     return occasion.kind_of.prompted() if occasion.prompt else true()
 
 
 def _upper(session: Session, cursor: int, chunk: int, among: ColumnElement[bool]) -> int | None:
-    """The last user of the next chunk. None where there are no more."""
+    """Return the last user of the next chunk; None if there are no more."""
     ids = select(User.id).where(User.id > cursor, among).order_by(User.id).limit(chunk).subquery()
     last: int | None = session.scalar(select(func.max(ids.c.id)))
     return last
@@ -196,7 +203,7 @@ def _finished(run: CampaignRun, now: datetime, keys: list[int]) -> _Step:
 
 
 def _halted(run: CampaignRun, error: AudienceError) -> None:
-    """What the campaign's row says cannot be: a person has to mend it, and sees why."""
+    """Pause a run whose campaign cannot be read, with the reason for the operator who has to repair it."""
     log.error("expand.halted", run=run.id, error=str(error))
     run.resume_to = run.state
     run.state = RunState.paused.value

@@ -1,4 +1,4 @@
-"""Who holds which version of a campaign's content, and which of the emails that wait can get another one."""
+"""Which version of a campaign's content its emails have, and which waiting emails can get another one."""
 
 import enum
 from collections.abc import Collection
@@ -20,23 +20,23 @@ _EMPTY = (RunState.missed, RunState.coalesced)
 
 
 class Holding(enum.StrEnum):
-    """What an email means for its person, as far as content goes."""
+    """The state of an email as far as its content goes."""
 
-    #: A mail server took it.
+    #: A mail server accepted it.
     have = "have"
-    #: It waits, and no attempt of it began: it can say another version.
+    #: It waits, and no attempt began: it can get another version.
     can_move = "can_move"
     #: A worker holds it at this moment.
     sending = "sending"
-    #: It waits, and an attempt of it came to its body: one Message-ID means the same bytes.
+    #: It waits, and the body of an attempt began: one Message-ID stands for the same bytes.
     begun = "begun"
     #: Delivery is uncertain: it may have arrived.
     uncertain = "uncertain"
-    #: It came to rest and nobody got it.
+    #: It ended without being sent.
     got_nothing = "got_nothing"
 
 
-#: Those that keep their version, with the reason.
+#: Emails that keep their version, with the reason.
 KEEPS = {
     Holding.sending: "being sent right now",
     Holding.begun: "an attempt may have reached the mail server, and the next one has to say the same",
@@ -45,10 +45,10 @@ KEEPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Emails that are alike."""
+class VersionGroup:
+    """Emails of the same version and state."""
 
-    #: The number of the version that they say; 0: what the campaign was created or delivered with.
+    #: The number of their version. 0: the campaign's original content.
     version: int
     holding: Holding
     emails: int
@@ -56,42 +56,43 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The emails of an edition that a change of content is about."""
+    """The emails of an edition that a change of its content concerns."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[VersionGroup, ...]
     #: The number of the version that counts.
     current: int
-    #: The keys of the open runs: of their waiting emails the version can change.
+    #: The keys of the open runs, whose waiting emails can get another version.
     runs: tuple[int, ...] = ()
-    #: The keys of those that are still to add emails, with another version than the one that counts.
+    #: The keys of runs that will still add emails with a version other than the one that counts.
     behind: tuple[int, ...] = ()
 
-    def of(self, *holdings: Holding) -> list[Group]:
-        """Return the groups with one of these holdings, by version."""
+    def of(self, *holdings: Holding) -> list[VersionGroup]:
+        """Return the groups with one of these states, by version."""
         return [group for group in self.groups if group.holding in holdings]
 
     def emails(self, *holdings: Holding) -> int:
-        """Return how many emails have one of these holdings."""
+        """Return how many emails have one of these states."""
         return sum(group.emails for group in self.of(*holdings))
 
     @property
     def waiting(self) -> int:
-        """Return how many emails could get a version that is saved now."""
+        """The number of emails that could get a version saved now."""
         return self.emails(Holding.can_move)
 
     @property
     def to_move(self) -> int:
-        """Return how many emails could get the version that counts, and say another one."""
+        """The number of emails that could get the version that counts, and have another one."""
         return sum(group.emails for group in self.of(Holding.can_move) if group.version != self.current)
 
     @property
     def is_behind(self) -> bool:
-        """Return whether something of the open runs says, or would say, another version than the one that counts."""
+        """Whether emails of the open runs have, or would get, a version other than the one that counts."""
         return bool(self.to_move or self.behind)
 
     def sentences(self, *, saving: bool = False) -> list[str]:
-        """Return one sentence for each group that matters to a correction: of the version that counts, or, when
-        `saving`, of one that is still to come.
+        """Return one sentence per group that matters to a correction.
+
+        The correction is the version that counts or, when `saving`, one that is not saved yet.
         """
         said = [f"{_counted(group, 'has', 'have')}." for group in self.of(Holding.have)]
         for group in self.of(Holding.can_move):
@@ -101,18 +102,19 @@ class Held:
 
 
 def named(version: int) -> str:
-    """Return what people call a version."""
+    """Return the name of a version, for people."""
     return f"version {version}" if version else "the original version"
 
 
-def _counted(group: Group, one: str, many: str) -> str:
+def _counted(group: VersionGroup, one: str, many: str) -> str:
     return f"{group.emails:,} {one if group.emails == 1 else many} {named(group.version)}"
 
 
 def held(session: Session, campaign: Campaign, kinds: Kinds, *, run_id: int | None = None) -> Held:
-    """Return who holds what of the present edition of a campaign; of a kind without editions, of its open runs.
+    """Return the emails of a campaign's current edition by version.
 
-    `run_id`: of this run alone. Raises CampaignError for a campaign whose kind does not exist.
+    For a kind without editions, those of its open runs. `run_id`: only those of this run. Raise CampaignError if the
+    campaign's kind does not exist.
     """
     mine = [CampaignRun.campaign_id == campaign.id, CampaignRun.state.not_in(_EMPTY)]
     if kind_of(campaign, kinds).editions:
@@ -136,7 +138,7 @@ def _is_behind(run: CampaignRun, campaign: Campaign) -> bool:
     return pinned and run.content_id != campaign.content_id
 
 
-def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[Group]:
+def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) -> list[VersionGroup]:
     """Return the emails of these runs of one campaign in groups, by version."""
     if not run_ids:
         return []
@@ -154,7 +156,8 @@ def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) ->
     )
     number = numbers(session, campaign)
     found = [
-        Group(number.get(content_id, 0), Holding(what), emails) for content_id, what, emails in session.execute(counted)
+        VersionGroup(number.get(content_id, 0), Holding(what), emails)
+        for content_id, what, emails in session.execute(counted)
     ]
     return sorted(found, key=lambda group: (group.version, list(Holding).index(group.holding)))
 

@@ -1,4 +1,4 @@
-"""Default campaigns from a file, as fixtures do elsewhere: what is missing is added, nothing is overwritten."""
+"""Load default campaigns from a file: add those that are missing and overwrite none."""
 
 import tomllib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The names of what a load added, and of what was there."""
+    """The names of the campaigns that a load added, and of those that existed."""
 
     added: list[str]
     kept: list[str]
@@ -28,9 +28,9 @@ class Loaded:
 def load(
     session: Session, kinds: Kinds, *, now: datetime, path: Path = DEFAULTS, paused_reason: str | None = None
 ) -> Loaded:
-    """Add the campaigns of this TOML file that are missing; `paused_reason` lets all of them begin paused.
+    """Add the campaigns of this TOML file that are missing. `paused_reason`: create them all paused.
 
-    The caller commits. Raises Invalid, with the campaign's name before each line, for a file that cannot be.
+    The caller commits. Raise Invalid, with the campaign's name before each line, if the file is invalid.
     """
     there = set(session.scalars(select(Campaign.name)))
     loaded = Loaded([], [])

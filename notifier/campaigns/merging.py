@@ -1,4 +1,4 @@
-"""Two editors at once: what the other one changed, what this one typed, and a form in which neither is lost."""
+"""Merge the edits of two operators: show what the other one changed, and a form in which neither edit is lost."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from notifier.emails.kind import EmailKind
 from notifier.models import AuditEntry, Campaign
 from notifier.operators import audit_log
 
-#: These stand or fall together: half of a schedule is none.
+#: The fields of a schedule are compared as one value: half of a schedule makes no sense.
 _SCHEDULE = "schedule"
 #: These are merged setting by setting.
 _PARTS = ("audience", "settings")
@@ -24,40 +24,43 @@ _PARTS = ("audience", "settings")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that the other one changed, or both did."""
+    """One field that the other operator changed, or both did."""
 
     label: str
     theirs: str
     yours: str
-    #: Both changed it; else only they did, and the form has theirs.
+    #: Whether both changed it. If not, the form has the other operator's value.
     both: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What happened meanwhile."""
+    """What the other operator changed while the form was open."""
 
     who: str
     at: datetime
     version: int
     differences: list[Difference]
-    #: Theirs, and over them what this person changed.
+    #: The other operator's values, with this operator's changes put over them.
     merged: dict[str, Any]
 
 
 def seen(campaign: Campaign) -> str:
-    """What stands in the campaign when its form is opened: travels with the form."""
+    """Return the campaign's fields as JSON: the state in which its form was opened, which travels with the form."""
     return json.dumps(_plain(written(campaign)), default=str)
 
 
 def conflict(
     session: Session, campaign: Campaign, yours: Mapping[str, Any], opened: str, kinds: Mapping[str, EmailKind]
 ) -> Conflict:
-    """Compare what is stored now with `yours`, by what it was when the form was opened (`seen`)."""
+    """Compare the stored campaign with `yours`.
+
+    `opened` is the state in which the form was opened (`seen`).
+    """
     theirs = _flat(_plain(written(campaign)))
     mine = _flat(_plain(_normal(yours, kinds, campaign)))
     was = _opened(opened)
-    # Where nobody can know what was there, everything that differs is told.
+    # If that state is unknown, every field that differs is listed.
     base = _flat(was or {})
     merged, differences = dict(theirs), []
     for name in sorted(theirs.keys() | mine.keys() | base.keys()):
@@ -74,7 +77,7 @@ def conflict(
 
 
 def _normal(values: Mapping[str, Any], kinds: Mapping[str, EmailKind], campaign: Campaign) -> dict[str, Any]:
-    """As it would be stored."""
+    """Return the values as they would be stored."""
     try:
         return written(draft(values, kinds, now=campaign.created_at, like=campaign))
     except Invalid:
@@ -108,7 +111,7 @@ def _opened(text: str) -> dict[str, Any] | None:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON has it."""
+    """Return the values as JSON has them."""
     moments = {name: value.isoformat() for name, value in values.items() if isinstance(value, datetime)}
     plain: dict[str, Any] = json.loads(json.dumps({**values, **moments}, default=_text))
     return plain
@@ -119,7 +122,7 @@ def _text(value: Any) -> str:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The schedule as one value, audience and settings part by part."""
+    """Return the schedule as one value, and audience and settings part by part."""
     flat = {name: value for name, value in values.items() if name not in (*SCHEDULE, *_PARTS)}
     flat[_SCHEDULE] = {name: values.get(name) for name in SCHEDULE}
     for part in _PARTS:
@@ -129,7 +132,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `_flat`, with moments again."""
+    """Undo `_flat`, and turn texts into moments again."""
     whole: dict[str, Any] = {part: {} for part in _PARTS}
     for name, value in flat.items():
         part, _, inner = name.partition(".")

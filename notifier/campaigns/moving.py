@@ -1,4 +1,4 @@
-"""Moving: emails that wait say another version of the content. Only those of which no attempt ever began."""
+"""Move waiting emails to another version of the content, if no attempt of them ever began."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,17 +18,17 @@ from notifier.operators.audit_log import Actor
 
 
 class Moving:
-    """Owns its short transactions. Doing it twice equals doing it once; a kill leaves each email with one version."""
+    """Move emails in short transactions. A second call changes nothing; a kill leaves each email with one version."""
 
     def __init__(self, session: Callable[[], Session], kinds: Kinds) -> None:
         self._session = session
         self._kinds = kinds
 
     def move(self, run_ids: Sequence[int], *, by: Actor) -> int:
-        """Let what waits of these runs say the content that counts now. Return how many emails.
+        """Give the waiting emails of these runs the content that counts now. Return how many emails.
 
-        Emails that these runs are still to add say it too. Raises CampaignError for a run that is over, or of an
-        earlier edition.
+        Emails that these runs will still add get it too. Raise CampaignError for a run that is over, or of an earlier
+        edition.
         """
         with transaction(self._session) as session:
             for run_id in run_ids:

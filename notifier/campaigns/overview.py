@@ -20,7 +20,7 @@ NEWEST = 10
 
 
 def overview(session: Session, kinds: Kinds) -> list[dict[str, Any]]:
-    """All campaigns by name, each with its newest run."""
+    """Return all campaigns by name, each with its newest run."""
     of_slots = CampaignRun.trigger != Trigger.prompt
     newest = select(func.max(CampaignRun.id)).where(of_slots).group_by(CampaignRun.campaign_id)
     last = {run.campaign_id: run for run in session.scalars(select(CampaignRun).where(CampaignRun.id.in_(newest)))}
@@ -40,7 +40,7 @@ def overview(session: Session, kinds: Kinds) -> list[dict[str, Any]]:
 
 
 def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any]:
-    """Everything about one campaign, with its newest runs."""
+    """Return everything about one campaign, with its newest runs."""
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
     mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.trigger != Trigger.prompt)
     runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id.desc()).limit(NEWEST))
@@ -56,7 +56,7 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
 
 
 def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any]:
-    """What a version says, in place of the settings that the campaign was created with. Nothing without a version."""
+    """Return the texts of the version that counts, in place of the original settings; empty without a version."""
     version = current(session, campaign)
     if version is None:
         return {}
@@ -68,7 +68,7 @@ def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, An
 
 
 def in_words(campaign: Campaign) -> str:
-    """Its schedule, for people."""
+    """Return its schedule, for people."""
     try:
         return words(Schedule.of(campaign))
     except ScheduleError as error:
@@ -87,10 +87,10 @@ def _brief(campaign: Campaign, run: CampaignRun) -> dict[str, Any]:
 
 
 def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
-    mails = ledger.standing(session, run.id) if run.totals is None else run.totals
+    emails = ledger.standing(session, run.id) if run.totals is None else run.totals
     return {
         "planned": run.planned,
-        "mails": mails,
+        "mails": emails,
         "excluded": run.excluded,
         "zone_fallbacks": run.zone_fallbacks,
         "finished_at": run.finished_at,

@@ -1,4 +1,4 @@
-"""How far runs are: numbers for pages, from the rows themselves."""
+"""How far runs are: numbers for pages, counted from the rows."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.audience import AudienceError, Kinds, Rule, occasion_of
+from notifier.audience import AudienceError, AudienceRule, Kinds, occasion_of
 from notifier.campaigns.throughput import Throughput, under_way
 from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status, Trigger, User
 
-#: Mails that came to rest in so many seconds until now make the rate.
+#: The rate is counted over emails that ended within this time.
 LATELY = timedelta(seconds=30)
 
-#: A run that is younger has no rate yet that tells anything.
+#: Age of a run below which its rate says nothing yet.
 YOUNG = timedelta(seconds=10)
 
-#: The share of an allowed rate that must be met for it to be expected for the rest, too.
+#: Share of an allowed rate that must be reached before it is expected for the rest of the run.
 MET = 0.8
 
 #: Runs that a sparkline shows.
 RECENT = 12
 
-#: Runs that never owed anybody anything.
+#: States of runs that never queued an email.
 EMPTY = (RunState.missed, RunState.coalesced)
 
 _N = Notification
@@ -35,38 +35,38 @@ class Progress:
     """One run at one moment."""
 
     #: Its notifications by status.
-    mails: dict[str, int]
-    #: All of them, and those at rest.
+    counts: dict[str, int]
+    #: All of them, and those that have ended.
     total: int
     done: int
-    #: Mails a second, lately.
+    #: Emails per second in the last LATELY.
     rate: float
-    #: Seconds until the last one, at the rate that is allowed if it is met, otherwise at this one. None: not known.
+    #: Seconds until the last email: at the allowed rate if that is reached, otherwise at `rate`. None: unknown.
     left: float | None
-    #: When the next mail is due, where all that wait have to wait.
+    #: When the next email is due, if all that wait have to wait.
     next_at: datetime | None
-    #: How far the expansion is, in per cent of the accounts; None where it is through.
+    #: Per cent of the accounts that the expansion has checked. None: it is complete.
     looked_at: int | None
-    #: Nothing changes any more.
+    #: Whether nothing changes any more.
     final: bool
 
     @property
     def percent(self) -> int:
-        """100 only where nothing is left."""
+        """Per cent of the emails that have ended; 100 only if none is left."""
         return 100 * self.done // self.total if self.total else (100 if self.final else 0)
 
 
 def progress(
     session: Session, run: CampaignRun, now: datetime, *, limit: float | None = None, rates: bool = True
 ) -> Progress:
-    """Counted from the ledger while the run is open, afterwards as it was counted then.
+    """Return the run's progress, counted from the ledger while it is open and from its stored totals afterwards.
 
-    `limit` is that of all mail, in mails a second. `rates`: those of campaigns apply, because there is a Redis.
+    `limit`: the limit of all email, in emails per second. `rates`: whether rates of campaigns apply, which need Redis.
     """
-    mails = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
-    total = max(sum(mails.values()), run.planned if run.state in OPEN else 0)
-    waiting = sum(mails.get(status, 0) for status in (Status.pending, Status.sending))
-    done = sum(mails.values()) - waiting
+    counts = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
+    total = max(sum(counts.values()), run.planned if run.state in OPEN else 0)
+    waiting = sum(counts.get(status, 0) for status in (Status.pending, Status.sending))
+    done = sum(counts.values()) - waiting
     final = run.finished_at is not None and run.state not in OPEN
     rate = 0.0 if final or run.state == RunState.paused else _rate(session, run, now)
     left = total - done
@@ -74,7 +74,7 @@ def progress(
     if left and not rate and run.state == RunState.sending:
         next_at = _next_at(session, run)
     return Progress(
-        mails=mails,
+        counts=counts,
         total=total,
         done=done,
         rate=rate,
@@ -86,16 +86,16 @@ def progress(
 
 
 def words_of(campaign: Campaign, run: CampaignRun, kinds: Kinds) -> dict[str, str]:
-    """The reasons to be left out of this run, in words, by code. Empty where the campaign cannot be read any more."""
+    """Return the reasons for exclusion from this run, for people, by code; empty if the campaign cannot be read."""
     try:
-        rule = Rule(occasion_of(campaign, run.slot, kinds, run.trigger), (), clock.now())
+        rule = AudienceRule(occasion_of(campaign, run.slot, kinds, run.trigger), (), clock.now())
     except AudienceError:
         return {}
     return {each.code: each.words for each in rule.exclusions}
 
 
 def recent(session: Session, campaign_ids: Collection[int], limit: int = RECENT) -> dict[int, list[CampaignRun]]:
-    """The newest runs that owed somebody something of each of these campaigns, oldest first."""
+    """Return the newest runs of each of these campaigns that queued emails, oldest first."""
     if not campaign_ids:
         return {}
     each = [
@@ -118,17 +118,17 @@ def recent(session: Session, campaign_ids: Collection[int], limit: int = RECENT)
 
 
 def sent_of(runs: Sequence[CampaignRun]) -> list[int]:
-    """How many mails went, for each of these runs that is over."""
+    """Return the number of emails sent by each of these runs that is over."""
     taken = (Status.sent, Status.bounced, Status.complained)
     return [sum(run.totals.get(status, 0) for status in taken) for run in runs if run.totals is not None]
 
 
 def _rate(session: Session, run: CampaignRun, now: datetime) -> float:
     lately = (_N.run_id == run.id, _N.settled_at > now - LATELY, _N.settled_at <= now)
-    mails, first = session.execute(select(func.count(), func.min(_N.settled_at)).where(*lately)).one()
-    # A run that began meanwhile is reckoned from its first mail on.
+    count, first = session.execute(select(func.count(), func.min(_N.settled_at)).where(*lately)).one()
+    # The rate of a run that began within LATELY counts from its first email.
     since = first if first and run.created_at > now - LATELY else now - LATELY
-    return float(mails / max(1.0, (now - since).total_seconds()))
+    return float(count / max(1.0, (now - since).total_seconds()))
 
 
 def _seconds_left(

@@ -1,7 +1,7 @@
 """Prompt runs: between the slots of a campaign, for people who want to hear as soon as something happens.
 
-A tick asks every now and then (`CampaignKind.prompt_every`) whether the rule chooses anybody; only then is there a
-run. It looks at the people who wish for that alone. A campaign has one at a time that is not expanded.
+A tick checks every `CampaignKind.prompt_every` whether the rule chooses any person, and only then makes a run. The run
+looks only at people who want prompt emails. A campaign has at most one prompt run that is not expanded.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from notifier.models import Campaign, CampaignRun, CampaignState, RunState, Trig
 
 log = structlog.get_logger(__name__)
 
-#: Their slots are so far from those of any schedule: a campaign has one run for each slot.
+#: Offset that keeps their slots apart from those of any schedule: a campaign has one run per slot.
 _APART = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def prompt(session: Callable[[], Session], kinds: Kinds, now: datetime) -> list[
 
 
 def _unasked(session: Callable[[], Session], kind: str, slot: datetime, now: datetime) -> list[int]:
-    """Return the campaigns of this kind that nobody has asked yet for this moment."""
+    """Return the campaigns of this kind that no tick has checked for this slot yet."""
     query = select(Campaign.id).where(
         Campaign.kind == kind,
         Campaign.state == CampaignState.active,
@@ -55,7 +55,7 @@ def _start(session: Callable[[], Session], campaign_id: int, slot: datetime, kin
     with transaction(session) as current:
         first = or_(Campaign.prompted_at.is_(None), Campaign.prompted_at < slot)
         asked = update(Campaign).where(Campaign.id == campaign_id, first).values(prompted_at=slot)
-        # Another tick may have been quicker.
+        # Another tick may have been faster.
         campaign = current.get(Campaign, campaign_id) if changed(current, asked) == 1 and wanted else None
         if campaign is None:
             return []
@@ -63,7 +63,7 @@ def _start(session: Callable[[], Session], campaign_id: int, slot: datetime, kin
 
 
 def _is_wanted(session: Session, campaign_id: int, slot: datetime, kinds: Kinds, now: datetime) -> bool:
-    """Return whether the rule chooses anybody, and no run is about to look at the same people."""
+    """Return whether the rule chooses any person, and no open run is about to look at the same people."""
     under_way = CampaignRun.state.in_((RunState.due, RunState.expanding))
     query = select(CampaignRun.id).where(
         CampaignRun.campaign_id == campaign_id, CampaignRun.trigger == Trigger.prompt, under_way

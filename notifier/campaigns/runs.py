@@ -1,4 +1,4 @@
-"""Runs as rows: made once for a slot, and found again."""
+"""Runs as rows: made once per slot, and found again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from notifier.scheduling import LATEST
 
 log = structlog.get_logger(__name__)
 
-#: Why a slot does not run although its policy would let it.
+#: Why a slot does not run although its policy would allow it.
 USELESS = sentence(ReasonCode.run_useless)
 
 
@@ -34,7 +34,7 @@ class Planned:
 def add_runs(
     session: Session, campaign: Campaign, planned: Sequence[Planned], kinds: Kinds, now: datetime
 ) -> list[int]:
-    """Make these runs, except where the slot has one. Returns the keys of those that are due. The caller commits."""
+    """Make these runs, except for slots that have one. Return the keys of those that are due. The caller commits."""
     if not planned:
         return []
     rows = [_row(campaign, each, kinds, now) for each in planned]
@@ -66,7 +66,7 @@ def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> d
 def deadline_of(
     campaign: Campaign, slot: datetime, kinds: Kinds, trigger: Trigger = Trigger.schedule
 ) -> datetime | None:
-    """After this moment no mail of the slot is of use. None where the campaign's row cannot be read."""
+    """Return the moment after which the slot's emails are of no use; None if the campaign's row cannot be read."""
     try:
         occasion = occasion_of(campaign, slot, kinds, trigger)
     except AudienceError:
@@ -78,7 +78,7 @@ def deadline_of(
 
 
 def changed(session: Session, statement: Update) -> int:
-    """Execute it. Returns how many rows it changed."""
+    """Execute the statement. Return how many rows it changed."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
@@ -95,7 +95,7 @@ def lock_campaign(session: Session, run_id: int) -> Campaign | None:
 
 
 def run_of(session: Session, run_id: int, *, lock: bool = False) -> CampaignRun | None:
-    """The run as it is in the database now; with `lock`, nobody else changes it until the transaction ends."""
+    """Return the run as it is in the database now. `lock`: it cannot change until the transaction ends."""
     query = select(CampaignRun).where(CampaignRun.id == run_id)
     if lock:
         query = query.with_for_update()

@@ -1,4 +1,4 @@
-"""Sharing: campaigns at a time under one limit. Each gets the same part, and what it cannot use goes to the others."""
+"""Share one limit among campaigns: each gets an equal part, and what it cannot use goes to the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A campaign that sends."""
+    """A campaign that is sending."""
 
-    #: Emails that are still to go.
+    #: Emails still to be sent.
     emails: float
-    #: Emails a second that are possible for it alone. None: as many as the limit lets through.
+    #: Emails per second that it could send alone. None: as many as the limit allows.
     rate: float | None = None
 
 
 def parts(loads: Sequence[Load], limit: float) -> list[float]:
-    """Return the emails a second that each of these loads gets of `limit`."""
+    """Return the emails per second that each of these loads gets of `limit`."""
     found = [0.0] * len(loads)
     left = limit
     modest_first = sorted(range(len(loads)), key=lambda index: loads[index].rate or limit)
@@ -26,7 +26,7 @@ def parts(loads: Sequence[Load], limit: float) -> list[float]:
 
 
 def seconds_to_send(mine: Load, others: Sequence[Load], limit: float) -> float:
-    """Return how long `mine` takes beside `others`, each of which makes room when it has ended."""
+    """Return the seconds that `mine` takes next to `others`, whose share is free once they have ended."""
     took = 0.0
     loads = [mine, *(load for load in others if load.emails > 0)]
     while True:

@@ -1,4 +1,4 @@
-"""The schedule of a campaign as its kind allows it, and the slots that a run by hand is for."""
+"""A campaign's schedule as its kind allows it, and the slots that a run by hand is for."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ def schedule_of(campaign: Campaign, kinds: Kinds) -> Schedule:
 
 
 def ready_at(campaign: Campaign, kinds: Kinds) -> ReadyAt | None:
-    """Return from when on each slot may be expanded, as the kind says. None if the row says nothing readable."""
+    """Return a function that gives the moment from which a slot may be expanded; None if the row cannot be read."""
     try:
         occasion = occasion_of(campaign, campaign.created_at, kinds)
     except AudienceError:
@@ -24,17 +24,17 @@ def ready_at(campaign: Campaign, kinds: Kinds) -> ReadyAt | None:
 
 
 def goes_by_clocks(campaign: Campaign, trigger: str = Trigger.schedule) -> bool:
-    """Return whether the emails of such a run go when each recipient's clock shows the time of the slot."""
+    """Return whether emails of such a run are sent at the slot's time of day in each recipient's time zone."""
     return campaign.recipient_local and trigger not in (Trigger.now, Trigger.prompt)
 
 
 def when(campaign: Campaign, slot: datetime, kinds: Kinds, trigger: str = Trigger.schedule) -> str:
-    """Return when the emails of a slot go, for people: in each recipient's time zone, or in UTC."""
+    """Return when the emails of a slot are sent, for people: in each recipient's time zone, or in UTC."""
     if goes_by_clocks(campaign, trigger):
         try:
             return local_time(schedule_of(campaign, kinds), slot)
         except ScheduleError:
-            pass  # its own page says what is wrong with the schedule
+            pass  # the campaign's own page says what is wrong with its schedule
     return slot_name(campaign, slot, trigger)
 
 
@@ -46,14 +46,14 @@ def slot_name(campaign: Campaign, slot: datetime, trigger: str = Trigger.schedul
 
 
 def newest_slot(campaign: Campaign, now: datetime, kinds: Kinds) -> datetime | None:
-    """The newest slot of its schedule on which a tick should have acted by now. None where it has none."""
+    """Return the newest slot of its schedule that a tick should have acted on by now; None if there is none."""
     schedule = schedule_of(campaign, kinds)
     first = schedule.next_after(campaign.created_at)
     return None if first is None else backlog(schedule, first.slot, now, portion=1).newest
 
 
 def slot_at_local_hour(campaign: Campaign, now: datetime, kinds: Kinds) -> datetime:
-    """Return the first slot for which nowhere on earth the campaign's time of day has passed.
+    """Return the first slot whose time of day has not passed in any time zone.
 
     Raise CampaignError if the campaign does not go by the recipients' time zones, or has no time of day.
     """
@@ -68,7 +68,7 @@ def slot_at_local_hour(campaign: Campaign, now: datetime, kinds: Kinds) -> datet
             f"{campaign.name} has no schedule, so it has no hour. Give it one, such as every day at 10:00, "
             "or run it for now."
         )
-    # What clocks show where it is latest in the day.
+    # The local time in the time zone that is furthest ahead.
     there = now.astimezone(UTC).replace(tzinfo=None) + EARLIEST
     at = periods.wall(slot, schedule.zone).time()
     day = there.date() if there.time() < at else there.date() + timedelta(days=1)
@@ -76,7 +76,7 @@ def slot_at_local_hour(campaign: Campaign, now: datetime, kinds: Kinds) -> datet
 
 
 def step_after(schedule: Schedule, moment: datetime) -> timedelta | None:
-    """Return how long it is from the first slot after a moment to the one after it. None if there are no two."""
+    """Return the time from the first slot after `moment` to the next one; None if there are no two."""
     first = schedule.next_after(moment)
     second = None if first is None else schedule.next_after(first.slot)
     return None if first is None or second is None else second.slot - first.slot

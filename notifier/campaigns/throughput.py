@@ -1,4 +1,4 @@
-"""How fast email goes: by the limits that were set, and by what the ledger saw in the last day."""
+"""How fast emails are sent: by the limits set, and by what the ledger saw in the last day."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from notifier.models import Campaign, CampaignRun, Notification, RunState, Statu
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
-#: Fewer emails in a second tell how many there were to send, and not how fast they can go.
+#: Seconds with fewer emails show how many there were to send, not how fast they can be sent.
 FEW = 5
 
 _N = Notification
@@ -20,27 +20,27 @@ _N = Notification
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Emails a second where nothing else is said. None: it is not known, or there is no limit."""
+    """Sending rates, in emails per second unless noted. None: unknown, or no limit."""
 
     last_hour: int
     last_day: int
-    #: The rate that a typical email of the last day met, of campaigns without a rate.
+    #: The rate around a typical email of the last day, from campaigns without a rate.
     seen: float | None
     campaign_limit: float | None
     limit: float | None
-    #: The campaigns that share `limit` with this one now.
+    #: The other campaigns that share `limit` now.
     others: list[Load] = field(default_factory=list)
 
     @property
     def rate(self) -> float | None:
-        """What to expect now: what was seen, never more than is allowed, and only a part of what is shared."""
+        """The rate to expect now: the rate seen, within the limits, and only a share of a shared limit."""
         alone = self._alone
         if self.limit is None:
             return alone
         return parts([Load(1, alone), *self.others], self.limit)[0]
 
     def seconds(self, emails: int) -> float | None:
-        """How long so many emails take. None if that is not known."""
+        """Return the seconds that this many emails take; None if unknown."""
         if emails == 0:
             return 0.0
         if self.limit is not None:
@@ -61,18 +61,18 @@ def throughput(
     campaign_limit: float | None = None,
     limit: float | None = None,
 ) -> Throughput:
-    """What went of campaigns until now, and what is under way beside this one; limits in emails a second."""
+    """Return what campaigns sent until now and what other campaigns are sending. Limits are emails per second."""
     last_hour, last_day = _sent(session, now)
     seen = _typical(session, now, seconds=1, at_least=FEW)
     if seen is None and campaign_limit is None and limit is None:
-        # A server that takes less than that, or nothing but single emails: better than nothing.
+        # The server accepts fewer than that, or there were only single emails: a rough rate is better than none.
         seen = _typical(session, now, seconds=60, at_least=1)
     others = [] if limit is None else under_way(session, besides=campaign_id)
     return Throughput(last_hour, last_day, seen, campaign_limit, limit, others)
 
 
 def under_way(session: Session, *, besides: int | None) -> list[Load]:
-    """The campaigns that send now, without the one of this key."""
+    """Return the campaigns that are sending now, except `besides`."""
     waiting = select(func.count()).where(_N.run_id == CampaignRun.id, _N.status == Status.pending).scalar_subquery()
     query = (
         select(waiting, Campaign.rate)
@@ -86,21 +86,21 @@ def under_way(session: Session, *, besides: int | None) -> list[Load]:
 
 
 def _lately(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    # Only what came to rest has an index; an email that was sent did.
+    # Only `settled_at` has an index; an email that was sent has both.
     return _N.settled_at > now - DAY, _N.sent_at > now - DAY, _N.bulk.is_(True)
 
 
 def _sent(session: Session, now: datetime) -> tuple[int, int]:
-    """Emails of campaigns in the last hour, and in the last day."""
+    """Return the emails that campaigns sent in the last hour and in the last day."""
     last_hour = func.count().filter(_N.sent_at > now - HOUR)
     found = session.execute(select(last_hour, func.count()).where(*_lately(now))).one()
     return int(found[0]), int(found[1])
 
 
 def _typical(session: Session, now: datetime, *, seconds: int, at_least: int) -> float | None:
-    """The rate that a typical email met: each span of so many seconds counts as often as emails went in it.
+    """Return the rate around a typical email: each span counts as often as emails were sent in it.
 
-    Campaigns with a rate tell how fast they may go, not how fast they could.
+    Campaigns with a rate are left out: they show how fast they may send, not how fast they could.
     """
     span = (Epoch(_N.sent_at) // seconds).label("span")
     spans = (

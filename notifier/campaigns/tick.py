@@ -1,4 +1,4 @@
-"""The tick: due slots become runs, exactly once each, however many ticks there are and whoever died meanwhile."""
+"""The tick: turn due slots into runs, exactly once each, with any number of ticks and across crashes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from notifier.scheduling.misfires import backlog, misfired
 
 log = structlog.get_logger(__name__)
 
-#: An expansion that nobody has touched for so long has lost its worker, or its bell.
+#: Time after which an untouched expansion is enqueued again: its worker crashed, or its message was lost.
 STALE = timedelta(seconds=60)
 
 #: Rows cancelled in one transaction.
@@ -32,32 +32,35 @@ CHUNK = 5000
 
 @dataclass(slots=True)
 class Ticked:
-    """What one tick did."""
+    """The result of one tick."""
 
     #: The keys of new runs that are due.
     started: list[int] = field(default_factory=list)
-    #: The keys of runs between slots, for people who want to hear as soon as something happens.
+    #: The keys of prompt runs, which come between slots.
     prompted: list[int] = field(default_factory=list)
-    #: Slots that became runs, by the state of the run.
+    #: The number of slots that became runs, by the state of the run.
     slots: Counter[str] = field(default_factory=Counter)
-    #: Runs whose expansion was called for again.
+    #: Runs whose expansion was enqueued again.
     resumed: list[int] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
-    #: Campaigns that could not be judged: `notifier health` shows them as late.
+    #: Campaigns that raised an error: `notifier health` shows them as late.
     failed: list[int] = field(default_factory=list)
 
 
 class Tick:
-    """Owns its short transactions."""
+    """Act on due slots in short transactions."""
 
-    def __init__(self, session: Callable[[], Session], ring: Callable[[Sequence[int]], bool], kinds: Kinds) -> None:
-        """`ring(run_ids)` calls for expansions; False where the broker did not take them."""
+    def __init__(self, session: Callable[[], Session], enqueue: Callable[[Sequence[int]], bool], kinds: Kinds) -> None:
+        """Act for these kinds.
+
+        `enqueue(run_ids)` enqueues expansions and returns False if the broker did not take them.
+        """
         self._session = session
-        self._ring = ring
+        self._enqueue = enqueue
         self._kinds = kinds
 
     def run(self, now: datetime | None = None) -> Ticked:
-        """Tick once. Edits that are committed by now count."""
+        """Tick once. Edits committed before it count."""
         now = now or clock.now()
         ticked = Ticked()
         self._beat(now)
@@ -65,11 +68,11 @@ class Tick:
             try:
                 self._fire(campaign_id, now, ticked)
             except Exception as error:
-                # One campaign must not stop the others; its slot stays due, and health says so.
+                # One campaign must not stop the others. Its slot stays due, and the health report shows it.
                 log.error("tick.failed", campaign=campaign_id, exc_info=error)
                 ticked.failed.append(campaign_id)
         ticked.prompted = self._prompt(now)
-        self._ring([*ticked.started, *ticked.prompted])
+        self._enqueue([*ticked.started, *ticked.prompted])
         self._resume(now, ticked)
         self._finish(now, ticked)
         if ticked.slots or ticked.prompted or ticked.resumed or ticked.finished:
@@ -102,7 +105,7 @@ class Tick:
         ticked.slots.update(each.state.value for each in planned)
 
     def _advance(self, session: Session, campaign: Campaign, slot: datetime, now: datetime) -> list[Planned] | None:
-        """Move the campaign to its next slot; the slots up to now, judged. None where it is not ours to move."""
+        """Move the campaign to its next slot, and return the judged slots up to now. None: another tick did so."""
         waiting = backlog(schedule_of(campaign, self._kinds), slot, now)
         within = None if campaign.misfire_within is None else timedelta(seconds=campaign.misfire_within)
         judged = misfired(
@@ -131,23 +134,23 @@ class Tick:
         try:
             return prompt(self._session, self._kinds, now)
         except Exception as error:
-            # They are asked for again soon; the slots of schedules must not wait for that.
+            # Prompt runs are tried again soon; slots of schedules must not wait for them.
             log.error("tick.prompt_failed", exc_info=error)
             return []
 
     def _resume(self, now: datetime, ticked: Ticked) -> None:
-        """Call again for expansions that stand still."""
+        """Enqueue expansions that have stalled."""
         open_ = (CampaignRun.state.in_((RunState.due, RunState.expanding)), CampaignRun.touched_at <= now - STALE)
         with transaction(self._session) as session:
             stale = session.scalars(select(CampaignRun.id).where(*open_)).all()
-        if not stale or not self._ring(stale):
+        if not stale or not self._enqueue(stale):
             return
         with transaction(self._session) as session:
             changed(session, update(CampaignRun).where(CampaignRun.id.in_(stale), *open_).values(touched_at=now))
         ticked.resumed += stale
 
     def _finish(self, now: datetime, ticked: Ticked) -> None:
-        """Close what is over. What waits of a cancelled run is cancelled first."""
+        """Close runs that are over. Waiting rows of a cancelled run are cancelled first."""
         with transaction(self._session) as session:
             candidates = session.execute(select(CampaignRun.id, CampaignRun.state).where(*_unfinished())).all()
         for run_id, state in candidates:
@@ -158,14 +161,14 @@ class Tick:
 
 
 def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
-    """Cancel what waits of a cancelled run, in short transactions. Returns how many mails."""
+    """Cancel the waiting rows of a cancelled run, in short transactions. Return the number of rows."""
     total = 0
     while True:
         with transaction(session) as current:
             run = run_of(current, run_id)
             if run is None or run.state != RunState.cancelled:
                 return total
-            # As an expansion does: the windows of its digests begin where the marks are that this moves back.
+            # Locked as in an expansion, which starts digest windows at the marks that this moves back.
             lock = select(Campaign.id).where(Campaign.id == run.campaign_id).with_for_update(key_share=True)
             current.execute(lock)
             cancelled = ledger.cancel_run(current, run_id, now=clock.now(), limit=CHUNK)
@@ -175,14 +178,14 @@ def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
 
 
 def close_after(session: Callable[[], Session], pk: int) -> bool:
-    """Close the run of this notification where that was its last mail, so that nobody waits for the next tick."""
+    """Close the run of this notification if it was the last one, rather than at the next tick."""
     with transaction(session) as current:
         run_id = current.scalar(select(Notification.run_id).where(Notification.id == pk))
     return run_id is not None and close(session, run_id, clock.now())
 
 
 def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
-    """Take a run for over where all of its mails are at rest. False where they are not."""
+    """Close a run if all of its emails have ended. Return False if they have not."""
     with transaction(session) as current:
         if not ledger.is_over(current, run_id):
             return False
@@ -193,5 +196,5 @@ def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
 
 
 def _unfinished() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Runs with nothing left to plan that nobody has closed yet."""
+    """Return the condition for runs that are planned completely and not closed yet."""
     return CampaignRun.state.in_((RunState.sending, RunState.cancelled)), CampaignRun.finished_at.is_(None)

@@ -1,4 +1,4 @@
-"""Emails that went out and have no row, because the database was restored from a backup since (see restore)."""
+"""Emails that were sent but have no row, because the database was restored from an older backup (see restore)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ CHUNK = 1000
 
 
 def unrecorded_among(session: Session, digests: Sequence[str]) -> dict[str, str]:
-    """Message-ID by digest, of those of these digests that are noted."""
+    """Return the recorded Message-IDs among these digests, by digest."""
     found: dict[str, str] = {}
     for start in range(0, len(digests), CHUNK):
         query = select(UnrecordedEmail.digest, UnrecordedEmail.message_id)
@@ -26,14 +26,14 @@ def unrecorded_among(session: Session, digests: Sequence[str]) -> dict[str, str]
 
 
 def has_unrecorded(session: Session) -> bool:
-    """Whether there are any: in a database that was never restored there are none."""
+    """Return whether any are recorded. A database that was never restored has none."""
     return session.scalar(select(UnrecordedEmail.digest).limit(1)) is not None
 
 
 def settle_unrecorded(session: Session, run_id: int, made: Made, *, after: int, now: datetime) -> Made:
-    """Of the rows that were just made for a run, take as sent those whose email went out before the restore.
+    """Mark new rows of a run as sent if their email was sent before the restore. Return the rest.
 
-    `after` is the newest key before they were made. No row may be sent before the caller commits.
+    `after`: the newest key before the rows were made. No row may be sent before the caller commits.
     """
     fresh = (Notification.id > after, Notification.run_id == run_id, Notification.status == Status.pending)
     rows = session.execute(select(Notification.id, Notification.dedupe_key).where(*fresh)).all()

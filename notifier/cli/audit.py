@@ -12,14 +12,14 @@ from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
-from notifier.explain.audit import Beside, Report
-from notifier.explain.audit_comparison import Findings
-from notifier.explain.audit_evidence import Seen, Told, from_file, from_inbox
+from notifier.explain.audit import Compared, Report
+from notifier.explain.audit_comparison import Discrepancies
+from notifier.explain.audit_evidence import Progress, Seen, from_file, from_inbox
 from notifier.explain.repair import Damage
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
-#: Findings that a table shows of each sort; programs get more.
+#: Discrepancies that a table shows of each sort; programs get more.
 LINES = 20
 
 inbox_option = click.option("--inbox", "url", metavar="URL", help="An inbox that speaks MailHog's API.")
@@ -41,8 +41,8 @@ accepted_option = click.option(
 def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, as_json: bool) -> None:
     """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
     auditor = services_of(app).audit
-    with progress("comparing") as told:
-        report = auditor.of(run_id, evidence(url, path, told), told=lambda done: told(done, None))
+    with progress("comparing") as on_progress:
+        report = auditor.of(run_id, evidence(url, path, on_progress), on_progress=lambda done: on_progress(done, None))
     if as_json:
         tell(_as_json(report))
     else:
@@ -51,12 +51,12 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
         sys.exit(1)
 
 
-def evidence(url: str | None, path: Path | None, told: Told) -> Iterator[Seen] | None:
+def evidence(url: str | None, path: Path | None, on_progress: Progress) -> Iterator[Seen] | None:
     if url is not None and path is not None:
         raise click.UsageError("Give --inbox or --accepted, not both.")
     if url is not None:
-        return from_inbox(url, told)
-    return None if path is None else from_file(path, told)
+        return from_inbox(url, on_progress)
+    return None if path is None else from_file(path, on_progress)
 
 
 def _written(path: Path | None) -> datetime | None:
@@ -65,12 +65,12 @@ def _written(path: Path | None) -> datetime | None:
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    beside = None
-    if report.beside is not None:
-        beside = plain(report.beside) | {"ok": report.beside.ok}
+    compared = None
+    if report.compared is not None:
+        compared = plain(report.compared) | {"ok": report.compared.ok}
         for name in ("missing", "extra", "strangers"):
-            found: Findings = getattr(report.beside, name)
-            beside[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
+            found: Discrepancies = getattr(report.compared, name)
+            compared[name] = {"count": found.count, "named": [each._asdict() for each in found.named]}
     runs = [plain(run) | {"waiting": run.waiting, "difference": run.difference} for run in report.runs]
     return {
         "ok": report.ok,
@@ -78,7 +78,7 @@ def _as_json(report: Report) -> dict[str, object]:
         "runs": runs,
         "duplicates": report.twice,
         "doubled": [plain(each) for each in report.doubled],
-        "beside": beside,
+        "beside": compared,
     }
 
 
@@ -91,24 +91,24 @@ def _show(report: Report) -> None:
     say(f"Recipients with the same mail twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)
-    if report.beside is not None:
-        _show_beside(report.beside)
+    if report.compared is not None:
+        _show_compared(report.compared)
     if report.restored:
         say(f"{identity.HELD[0].upper()}{identity.HELD[1:]}.")
     say("It adds up." if report.ok else "It does not add up.")
 
 
-def _show_beside(beside: Beside) -> None:
+def _show_compared(compared: Compared) -> None:
     say(
-        f"Rows compared: {beside.rows:,}; copies there: {beside.copies:,}, "
-        f"of them explained by lost connections: {beside.explained:,}; in doubt, and there: {beside.arrived:,}"
+        f"Rows compared: {compared.rows:,}; copies there: {compared.copies:,}, "
+        f"of them explained by lost connections: {compared.explained:,}; in doubt, and there: {compared.arrived:,}"
     )
-    if beside.under_way:
-        say(f"Emails being sent right now: {beside.under_way:,}. Audit again when they have been sent.")
+    if compared.under_way:
+        say(f"Emails being sent right now: {compared.under_way:,}. Audit again when they have been sent.")
     sorts = {
-        "sent, says the ledger, but not there": beside.missing,
-        "more copies than there can be": beside.extra,
-        "there, but the ledger does not know it": beside.strangers,
+        "sent, says the ledger, but not there": compared.missing,
+        "more copies than there can be": compared.extra,
+        "there, but the ledger does not know it": compared.strangers,
     }
     for what, found in sorts.items():
         say(f"{what[0].upper()}{what[1:]}: {found.count:,}")
@@ -147,8 +147,8 @@ def repair_(
     `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
     """
     repair = services_of(app).repair
-    with progress("looking") as told:
-        damage = repair.look(run_id, evidence(url, path, told), complete_until=_written(path))
+    with progress("looking") as on_progress:
+        damage = repair.look(run_id, evidence(url, path, on_progress), complete_until=_written(path))
     if not as_json:
         _show_damage(damage)
     if dry_run or not damage.any:
@@ -157,8 +157,8 @@ def repair_(
         return
     if not yes:
         click.confirm("Go on?", abort=True, err=True)
-    with progress("repairing") as told:
-        done = repair.mend(damage, by=COMMAND_LINE, told=told)
+    with progress("repairing") as on_progress:
+        done = repair.mend(damage, by=COMMAND_LINE, on_progress=on_progress)
     if as_json:
         tell({"damage": plain(damage), "repaired": plain(done)})
         return

@@ -11,7 +11,7 @@ from flask import Flask
 from notifier import clock
 from notifier.audience import Kinds
 from notifier.campaigns import content_versions
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.cli.showing import say
@@ -22,8 +22,14 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
 _CHANGE = {
-    "--correction": (Change.correction, "The same email, put right: people who have it get nothing more. The default."),
-    "--new-message": (Change.new_message, "Another email: everybody gets it, also people who have the one before."),
+    "--correction": (
+        ContentChange.correction,
+        "The same email, put right: people who have it get nothing more. The default.",
+    ),
+    "--new-message": (
+        ContentChange.new_message,
+        "Another email: everybody gets it, also people who have the one before.",
+    ),
 }
 
 
@@ -66,7 +72,7 @@ def save(app: Flask, campaign: Campaign, content: Content, change: str | None, n
         services_of(app).drafts.check(kind, content)
         return content_versions.save(
             session, campaign, content, kinds, seen=campaign.content_id or 0, by=COMMAND_LINE, note=note[:300],
-            now=clock.now(), change=Change((change or Change.correction.value).replace("-", "_")),
+            now=clock.now(), change=ContentChange((change or ContentChange.correction.value).replace("-", "_")),
         )  # fmt: skip
     except ContentError as error:
         raise CampaignError(str(error)) from None

@@ -69,7 +69,7 @@ def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None
         runs = [run_id] if control.resume_run(session, control.find_run(session, run_id, of=found)) else []
     stay = [(run.id, run.reason) for run in control.paused_runs(session, found)]
     session.commit()
-    woken = services_of(app).follow.resumed(runs)
+    woken = services_of(app).run_effects.resumed(runs)
     what = name if run_id is None else f"Run {run_id} of {name}"
     say(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
     for pk, reason in stay:
@@ -135,7 +135,7 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
             [run_id] if control.cancel_run(session, control.find_run(session, run_id, of=found), reason=reason) else []
         )
     session.commit()
-    mails = services_of(app).follow.cancelled(runs)
+    mails = services_of(app).run_effects.cancelled(runs)
     say(f"Runs cancelled: {len(runs)}, emails cancelled: {mails}." + (" Archived." if archive else ""))
 
 
@@ -161,7 +161,7 @@ def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
     moment = moment_of(found, which, clock.now(), kinds)
     run_id = control.run_now(session, found, kinds, slot=moment.slot, at_once=moment.at_once)
     session.commit()
-    taken = services_of(app).follow.started([run_id])
+    taken = services_of(app).run_effects.started([run_id])
     say(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
 
 

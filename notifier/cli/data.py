@@ -80,10 +80,10 @@ def seed(app: Flask, users: int, verified: float, activities: int, number: int) 
     """Add made-up users at reserved domains. Refused in production."""
     if app.config["NOTIFIER_ENV"] == "production":
         raise click.ClickException("seeds are for development and tests; this is production")
-    with progress("users") as told:
+    with progress("users") as on_progress:
         steps = plant(db.session(), users=users, verified=verified, activities=activities, now=clock.now(), seed=number)
         for done in steps:
-            told(done, users)
+            on_progress(done, users)
     say(f"Added {users} users.")
 
 

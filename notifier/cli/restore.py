@@ -9,7 +9,7 @@ from notifier.cli.audit import accepted_option, evidence, inbox_option
 from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import progress, say, show, tell
-from notifier.explain.restore import Found
+from notifier.explain.restore import RestoreFindings
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
@@ -34,8 +34,8 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
     are there become sent; those whose rows were lost are remembered, so that no campaign sends them again.
     """
     reconciliation = services_of(app).reconciliation
-    with progress("comparing") as told:
-        seen = evidence(url, path, told)
+    with progress("comparing") as on_progress:
+        seen = evidence(url, path, on_progress)
         if seen is None:
             raise click.UsageError("Give --accepted FILE or --inbox URL: what went out since the backup.")
         found = reconciliation.look(seen)
@@ -69,7 +69,7 @@ def release(app: Flask, yes: bool) -> None:
     say("Sending may begin.")
 
 
-def _as_json(found: Found) -> dict[str, int]:
+def _as_json(found: RestoreFindings) -> dict[str, int]:
     return {
         "copies": found.copies,
         "foreign": found.foreign,
@@ -79,7 +79,7 @@ def _as_json(found: Found) -> dict[str, int]:
     }
 
 
-def _show(found: Found) -> None:
+def _show(found: RestoreFindings) -> None:
     show(
         ("", ""),
         [

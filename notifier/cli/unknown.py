@@ -13,7 +13,7 @@ from notifier.cli.campaign import as_json_option, plainly
 from notifier.cli.context import with_app
 from notifier.cli.showing import plain, say, show, tell
 from notifier.database.transaction import reading
-from notifier.explain.unknowns import Group, Which, decide, groups
+from notifier.explain.unknowns import UncertainFilter, UncertainGroup, decide, groups
 from notifier.extensions import db
 from notifier.models import Status
 from notifier.operators.audit_log import COMMAND_LINE
@@ -104,13 +104,13 @@ def _decide(
         say(answer.format(count=decided) if count else "No email is uncertain.")
 
 
-def _which(run_id: int | None, name: str | None, host: str | None, before: datetime | None = None) -> Which:
+def _which(run_id: int | None, name: str | None, host: str | None, before: datetime | None = None) -> UncertainFilter:
     """Raises CampaignError for a campaign that does not exist."""
     campaign = None if name is None else campaign_named(db.session(), name).id
-    return Which(run=run_id, campaign=campaign, host=host or "", before=before)
+    return UncertainFilter(run=run_id, campaign=campaign, host=host or "", before=before)
 
 
-def _show(found: list[Group]) -> None:
+def _show(found: list[UncertainGroup]) -> None:
     rows = [
         (group.host or "?", str(group.campaign or ""), str(group.run or ""), group.emails, group.oldest, group.newest)
         for group in found

@@ -1,4 +1,4 @@
-"""One batch on its way: still wanted and not suppressed -> render -> send -> settle."""
+"""Send one batch: recheck, render, send and settle its rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +10,13 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, stopping
-from notifier.delivery.claiming import FRESH, Intake
+from notifier.delivery.claiming import RECHECK_TTL_SECONDS, Intake
 from notifier.delivery.facts import Facts
-from notifier.delivery.recheck import Halt, Look, halt
+from notifier.delivery.recheck import Halt, RecheckResult, halt
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Hold
 from notifier.delivery.settler import Settler
-from notifier.delivery.side_thread import Aside
+from notifier.delivery.side_thread import SideThread
 from notifier.delivery.staging import Deliver, Withhold
 from notifier.delivery.throttle.gate import Portion
 from notifier.delivery.throttle.pacing import Pacing
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: An email and when it was taken up, monotonic seconds.
+#: An email and when it was taken up, in monotonic seconds.
 _Taken = tuple[Owed, float]
 
 GONE = halt(Status.skipped, ReasonCode.account_gone)
 
-#: Of the time that a stopping process has left, this share may be spent on the emails that are on the wire.
+#: Share of a stopping process's remaining time that may be spent on emails being sent.
 ON_THE_WIRE = 0.7
 
 #: Stands for the moment at which an email was taken up, once its body goes out.
@@ -49,17 +49,17 @@ BEGUN: Final = -inf
 
 
 class NoLongerWanted(OSError):
-    """Right before its body a mail turned out to be wanted no more. An OSError: the transport hangs up on it."""
+    """The email turned out to be no longer wanted right before its body. An OSError, so the transport hangs up."""
 
 
 class BatchEnds(OSError):
-    """Right before its body an email must stay, because its batch ends. An OSError: the transport hangs up on it."""
+    """The batch ended right before the email's body. An OSError, so the transport hangs up."""
 
 
 class Batch(Observer):
-    """One portion on its way through one transport, which tells it what happens on the wire; it tells the journal.
+    """One portion on its way through one transport: the observer of what is sent, which keeps the journal.
 
-    Both are told here, in an order: what the batch lets go is in the journal before its first byte goes out.
+    It writes to the journal before it lets an email go, so each email is recorded before its first byte goes out.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class Batch(Observer):
         portion: Portion,
         page: Page,
         hold: Hold,
-        aside: Aside,
+        side_thread: SideThread,
         *,
         alone_from: int,
         pacing: Pacing | None = None,
         quick: bool = False,
         made: Callable[[], None] | None = None,
     ) -> None:
-        """`made` is called when an email begins: from there on it can take no other along."""
+        """Send `portion`. `made` is called when an email begins, from when on a crash takes no other email along."""
         self._sender = sender
         self._portion = portion
         self._page = page
@@ -83,20 +83,22 @@ class Batch(Observer):
         self._pacing = pacing
         self._quick = quick
         self._made = made
-        self._intake = Intake(sender.session, sender.recheck, aside, page, leases=sender.leases, alone_from=alone_from)
-        self._settler = Settler(sender.session, aside)
+        self._intake = Intake(
+            sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from
+        )
+        self._settler = Settler(sender.session, side_thread)
         self._decisions: Counter[Decision] = Counter()
-        #: What is between claim and outcome, and when it was taken up (monotonic seconds) or BEGUN: it may wait since.
+        #: Emails between claim and outcome, with the time they were taken up (monotonic seconds) or BEGUN.
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
-        #: A first email bounced: its address does not exist.
+        #: Whether a first email bounced: its address does not exist.
         self._first_bounced = False
-        #: What was given up right before its body.
+        #: Emails that were withdrawn right before their body.
         self._withdrawn: dict[int, Halt] = {}
-        #: When all must have ended, monotonic seconds; None while nothing asks for that.
+        #: When everything must have ended, in monotonic seconds. None while no stop is requested.
         self._end_by: float | None = None
 
     def run(self) -> Counter[Decision]:
-        """The spine."""
+        """Send all rows. Return the number of attempts by decision."""
         messages = self._composed(self._wanted())
         for pk, outcome in self._sender.hand_over(messages, self._portion.transport, self):
             self._settle(pk, outcome)
@@ -110,7 +112,7 @@ class Batch(Observer):
         return self._decisions
 
     def _wanted(self) -> Iterator[Owed]:
-        """Whoever verified, opted out, was suppressed or went away since the mail was owed gets nothing."""
+        """Yield the rows to send; settle those whose user verified, opted out, was suppressed or was deleted since."""
         for row, look in self._intake.rows(self._portion.pks, lambda: not self._portion.stopped):
             owed = None if row.user is None else Owed(row, row.user, self._sender.links, look.data.get(row.id))
             try:
@@ -118,7 +120,7 @@ class Batch(Observer):
                     raise look.fault
                 refusal = GONE if owed is None else self._refusal(owed, look)
             except Exception as error:
-                # A kind that this version does not know, or that fails: its row must not block the others.
+                # An unknown or failing kind: its row must not block the others.
                 self._not_made(row, error)
                 continue
             if refusal is not None:
@@ -129,7 +131,10 @@ class Batch(Observer):
                 yield owed
 
     def _stays(self, row: Claimed) -> Settlement | None:
-        """Return the end of a try that must not begin: this portion has ended, or its provider refuses us by now."""
+        """Return the settlement of an attempt that must not begin; None if it may.
+
+        The portion has ended, or its provider refuses us by now.
+        """
         if self._portion.stopped:
             return not_sent(row, Status.pending, self._portion.stopped, due=clock.now())
         closed = self._portion.closed_to(row.recipient)
@@ -138,7 +143,7 @@ class Batch(Observer):
         due = closed.until or clock.now()
         return not_sent(row, Status.pending, closed.code, closed.reason, due=due, hold_key=closed.key)
 
-    def _refusal(self, owed: Owed, look: Look) -> Halt | None:
+    def _refusal(self, owed: Owed, look: RecheckResult) -> Halt | None:
         row, staging = owed.notification, self._sender.staging
         if staging.active and isinstance(staged := staging.route(row.recipient), Withhold):
             return halt(Status.skipped, ReasonCode.withheld, why=staged.reason)
@@ -150,7 +155,7 @@ class Batch(Observer):
         return None if reason is None else halt(Status.skipped, ReasonCode.unwanted, why=reason)
 
     def _redirected(self, row: Claimed) -> bool:
-        """Somebody else's address was tried: what it met says nothing about this one."""
+        """Return whether staging redirects it: then the outcome says nothing about the recipient's own address."""
         route = self._sender.staging.route(row.recipient)
         return isinstance(route, Deliver) and route.redirected
 
@@ -165,11 +170,11 @@ class Batch(Observer):
                 self._settler.add(stays)
                 continue
             if self._pacing is not None:
-                self._page.makes(row.id)  # since it was taken up others were
+                self._page.makes(row.id)  # others were composed since it was taken up
             try:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
-                # A fault of ours, whatever it is: this row must not block the others, nor be lost in a traceback.
+                # Any error of ours: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
             if row.run_id is not None and not row.attempts and self._sender.failing.made(row.run_id):
@@ -187,7 +192,7 @@ class Batch(Observer):
         with logs.private(row.private):
             log.error("deliver.compose_failed", notification=row.id, kind=row.kind, exc_info=error)
         self._settler.add(compose_failed(row, error, clock.now()))
-        # Only first attempts: those that fail again would count as others.
+        # Only first attempts: one email that fails again and again would count as many.
         if (
             row.run_id is not None
             and not row.attempts
@@ -196,16 +201,16 @@ class Batch(Observer):
             self._portion.stopped = ReasonCode.run_paused
 
     def _closing(self) -> float | None:
-        """Return by when (monotonic seconds) this batch must have ended; None while nothing asks for that.
+        """Return by when (monotonic seconds) this batch must have ended; None while no stop is requested.
 
-        Once it is told to end it claims and begins no more, and gives back what it has not begun.
+        Once it must end, it claims and begins no more, and gives back what it has not begun.
         """
-        # The transport asks, so nothing is being made at this moment.
+        # The transport calls this, so no email is being composed at this moment.
         self._page.makes(0)
         if self._end_by is None:
             left = stopping.seconds_left()
             if left is not None:
-                # What remains is for storing how the emails on the wire ended.
+                # The rest of the time is for storing the outcomes of the emails being sent.
                 self._portion.stopped, self._end_by = ReasonCode.worker_stopped, monotonic() + left * ON_THE_WIRE
             elif self._hold.is_lost():
                 log.error("deliver.lease_lost", rows=len(self._under_way))
@@ -213,20 +218,20 @@ class Batch(Observer):
         return self._end_by
 
     def tick(self) -> float | None:
-        """Store what has ended although other emails take their time. Returns what `_closing` does."""
+        """Store settlements while other emails take their time. Return the result of `_closing`."""
         self._settler.tick()
         return self._closing()
 
     def begin(self, pk: int) -> None:
-        """Let the body of this email go out, and note it.
+        """Record that the body of this email goes out.
 
-        Raises OSError if it must not: the batch ends; its server was slow, and meanwhile the email is wanted no more;
+        Raise OSError if it must not: the batch ends, its server was slow and meanwhile the email is no longer wanted,
         or the journal cannot be written.
         """
         row, facts, taken = self._under_way[pk]
         if self._closing() is not None:
             raise BatchEnds("this batch was told to end")
-        if row.run_id is not None and monotonic() - taken > FRESH:
+        if row.run_id is not None and monotonic() - taken > RECHECK_TTL_SECONDS:
             self._look_again(row)
         self._page.begin(pk, row.claim, facts)
         self._under_way[pk] = (row, facts, BEGUN)
@@ -234,13 +239,13 @@ class Batch(Observer):
             self._made()
 
     def replied(self, pk: int, outcome: Outcome) -> None:
-        """Note how the attempt ended. Raises OSError."""
+        """Record how the attempt ended. Raise OSError."""
         self._page.makes(0)
         row, facts, _ = self._under_way[pk]
         self._page.replied(pk, row.claim, facts, outcome)
 
     def _look_again(self, row: Claimed) -> None:
-        """The last look at this campaign's email is older than it may be. Raises OSError."""
+        """Recheck a campaign's email whose recheck is too old. Raise OSError if it must not be sent."""
         try:
             found = self._sender.recheck.look([row]).halts.get(row.id)
         except DBAPIError as error:

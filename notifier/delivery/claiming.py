@@ -1,4 +1,4 @@
-"""Claims a batch's rows, a chunk at a time, and takes a last look at them. Done aside, ahead of the sending."""
+"""Claim a batch's rows chunk by chunk and recheck them, in the side thread, ahead of the sending."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,74 +9,77 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.recheck import Look, Recheck
+from notifier.delivery.recheck import Recheck, RecheckResult
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Leases
-from notifier.delivery.side_thread import Aside
+from notifier.delivery.side_thread import SideThread
 from notifier.ledger import Claimed
 
-#: Rows claimed in one statement. A lost host may leave three times as many unsettled: a chunk that is being sent, the
-#: next one, and ends that wait to be stored.
+#: Rows claimed in one statement. A crashed host leaves up to three times as many unsettled: the chunk being sent, the
+#: next one, and settlements that wait to be stored.
 CHUNK = 250
 
-#: Seconds for which a last look at campaign mail holds.
-FRESH = 1.0
+#: Seconds for which the recheck of a campaign's email holds.
+RECHECK_TTL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     rows: list[Claimed]
-    look: Look
+    look: RecheckResult
     #: Monotonic seconds.
     looked: float
 
 
 class Intake:
-    """The claimed rows of one portion, each with what the last look says of it."""
+    """The claimed rows of one portion, each with the result of its recheck."""
 
     def __init__(
         self,
         session: Callable[[], Session],
         recheck: Recheck,
-        aside: Aside,
+        side_thread: SideThread,
         page: Page,
         *,
         leases: Leases,
         alone_from: int,
     ) -> None:
-        """`session` gives the current session of whichever thread `aside` uses; rows are claimed in the name of `page`.
+        """Claim rows in the name of `page`.
 
-        alone_from: rows that so many processes died of are left for later, in `solitary`.
+        Args:
+            session: Returns the current session of the thread that `side_thread` uses.
+            alone_from: Rows that this many processes died of are skipped, and their keys put into `solitary`.
         """
         self._session = session
         self._recheck = recheck
-        self._aside = aside
+        self._side_thread = side_thread
         self._page = page
         self._leases = leases
         self._alone_from = alone_from
-        #: Keys of rows that are to be made alone.
+        #: Keys of rows to be composed alone.
         self.solitary: list[int] = []
 
-    def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, Look]]:
-        """Rows that are ours, for as long as `is_open` says so, with a look at them that is not older than FRESH.
+    def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, RecheckResult]]:
+        """Yield the rows claimed, each with a recheck at most RECHECK_TTL_SECONDS old, for as long as `is_open()`.
 
-        The next chunk is claimed while half of this one is still to go.
+        The next chunk is claimed when half of this one is done.
         """
-        coming = self._aside(self._take, pks[:CHUNK])
+        coming = self._side_thread(self._take, pks[:CHUNK])
         for start in range(CHUNK, len(pks) + CHUNK, CHUNK):
             chunk = coming.result()
             following: Future[_Chunk] | None = None
             for index, row in enumerate(chunk.rows):
                 if index == len(chunk.rows) // 2 and start < len(pks) and is_open():
-                    following = self._aside(self._take, pks[start : start + CHUNK])
-                if row.run_id is not None and time.monotonic() - chunk.looked > FRESH:
-                    chunk = self._aside(self._again, chunk.rows, index).result()
+                    following = self._side_thread(self._take, pks[start : start + CHUNK])
+                if row.run_id is not None and time.monotonic() - chunk.looked > RECHECK_TTL_SECONDS:
+                    chunk = self._side_thread(self._again, chunk.rows, index).result()
                 self._page.makes(row.id)
                 yield row, chunk.look
             if following is None:
                 if start >= len(pks) or not is_open():
                     return
-                following = self._aside(self._take, pks[start : start + CHUNK])  # there was nothing to claim
+                # Nothing of this chunk could be claimed.
+                following = self._side_thread(self._take, pks[start : start + CHUNK])
             coming = following
 
     def _take(self, pks: Sequence[int]) -> _Chunk:
@@ -109,8 +112,8 @@ class Intake:
         except DBAPIError:
             raise
         except Exception as error:
-            # A kind that fails, whatever it does: it must not take the transactional mail along.
-            look = Look(fault=error)
+            # An email kind failed. It must not hold up the transactional emails of this chunk.
+            look = RecheckResult(fault=error)
         finally:
             if planned:
                 self._page.loads(())

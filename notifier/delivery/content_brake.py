@@ -1,6 +1,6 @@
-"""Refusals of content: a campaign that mail servers take for spam is paused before it ruins our name.
+"""Pause a campaign whose content mail servers reject as spam, before it ruins the sender's reputation.
 
-What is refused for its content is refused for the next recipient too, and every refusal counts against the sender.
+Content that was rejected for one recipient is rejected for the next, and each rejection counts against the sender.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from notifier.smtp.outcome import Decision, Outcome, Scope
 
 log = structlog.get_logger(__name__)
 
-#: Mails of a campaign that must have come to an end before a share of them means anything.
+#: Emails of a campaign that must have ended before the share of rejected ones means anything.
 LEAST = 50
 
-#: When so many have, what was long ago counts half: a campaign that was fine for years can still be stopped.
+#: After this many emails all counts are halved, so that a campaign that was fine for years can still be stopped.
 MEMORY = 1000
 
-#: Pauses a campaign: (its key, the reason in words).
+#: Pauses a campaign: (its key, the reason for people).
 Pause = Callable[[int, str], None]
 
 
@@ -30,17 +30,17 @@ class _Count:
 
 
 class Refusals:
-    """What this process has met, by campaign. One instance serves all threads."""
+    """The rejections that this process has met, by campaign. One instance serves all threads."""
 
     def __init__(self, pause: Pause, *, share: float) -> None:
-        """`share` of 1: more than this refused for their content pauses the campaign."""
+        """Pause a campaign if more than `share` (0 to 1) of its emails are rejected for their content."""
         self._pause = pause
         self._share = share
         self._counts: dict[int, _Count] = {}
         self._lock = Lock()
 
     def too_many(self, campaign_id: int, outcome: Outcome) -> bool:
-        """Count how a mail ended. True where that was one too many: the campaign is paused now."""
+        """Count how an email ended. Return True if this call paused the campaign."""
         if outcome.decision not in {Decision.ACCEPTED, Decision.FAIL, Decision.BOUNCE}:
             return False
         refused = outcome.decision is Decision.FAIL and outcome.scope is Scope.CONTENT and outcome.code is not None
@@ -52,7 +52,7 @@ class Refusals:
                 count.ended, count.refused = count.ended / 2, count.refused / 2
             if not refused or count.ended < LEAST or count.refused <= self._share * count.ended:
                 return False
-            # Whoever resumes it has looked at it: it starts anew.
+            # An operator who resumes the campaign has looked at it, so the count starts anew.
             del self._counts[campaign_id]
         reason = (
             f"mail servers reject its content: {count.refused:.0f} of the last {count.ended:.0f} emails, "

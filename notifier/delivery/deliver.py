@@ -1,7 +1,7 @@
-"""The spine: claim -> still wanted and not suppressed -> render -> send -> settle.
+"""The path of every email: claim, recheck, render, send, settle.
 
-It owns its short transactions, and none is open while a mail server is spoken to. A single mail and a
-batch go the same way.
+It owns its short transactions, and none is open while it talks to a mail server. A single email and a batch take the
+same path.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from notifier.delivery.recovery.company import Company
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases
 from notifier.delivery.recovery.replay import replay
-from notifier.delivery.side_thread import Aside, Context, at_once, beside
+from notifier.delivery.side_thread import Context, SideThread, open_side_thread, run_inline
 from notifier.delivery.staging import EVERYBODY, Staging
 from notifier.delivery.throttle.gate import Deferred, Gate, Portion
 from notifier.delivery.throttle.pacing import Pacing
@@ -31,21 +31,21 @@ from notifier.smtp.envelope import Later
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome
 
-#: From so many on a portion is worth a thread of its own for its statements.
+#: Rows from which a portion gets a side thread for its statements.
 WORTH_A_THREAD = 20
 
 
 class TransientDelivery(Exception):
-    """The mail server was away or busy; the row waits, nothing is burnt. Worth a quick second try."""
+    """The mail server was unreachable or busy. The row waits and lost no attempt; a quick second try makes sense."""
 
 
-#: Hands over messages by the transport of this name; every end that SMTP knows is an Outcome. The observer is told
-#: what reaches the wire.
+#: Sends messages through the transport of this name. Every end that SMTP knows is an Outcome. The observer hears what
+#: is sent.
 HandOver = Callable[[Iterable[tuple[int, Message] | Later], str, Observer], Iterator[tuple[int, Outcome]]]
 
 
 class Sender:
-    """Sends notifications. One instance serves all threads of a process."""
+    """Send notifications. One instance serves all threads of a process."""
 
     def __init__(
         self,
@@ -65,10 +65,13 @@ class Sender:
         context: Context | None = None,
         on_first_bounce: Callable[[], None] = lambda: None,
     ) -> None:
-        """`session` gives the current session. alone_from: deaths of processes after which an email is made alone.
+        """Send through the parts given.
 
-        `context` is what `session` needs in another thread; without it there is no other. `on_first_bounce` is called
-        after the bounce of a first email was stored.
+        Args:
+            session: Returns the current session.
+            alone_from: Process deaths after which an email is composed alone.
+            context: Opens the application context that `session` needs in another thread. None: no side thread.
+            on_first_bounce: Called after the bounce of a first email was stored.
         """
         self.session = session
         self.composer = composer
@@ -89,14 +92,19 @@ class Sender:
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None
     ) -> Counter[Decision]:
-        """Try to send these notifications once each; what is not due or not ours is left alone.
+        """Try to send each of these notifications once. Rows that are not due or not claimable are left alone.
 
-        `bulk`: they are of campaigns, whose runs may be paused. `pacing`: the limits gave them moments already.
-        Returns how many tries came to which decision. Raises TransientDelivery where a quick second try
-        of a single mail makes sense and one is left.
+        Return the number of attempts by decision. Raise TransientDelivery if a quick second try of a single email makes
+        sense and one is left.
+
+        Args:
+            quick_tries_left: Quick second tries that the caller can still make.
+            bulk: The rows belong to campaigns, whose runs may be paused.
+            pacing: The limits have given the rows their moments already.
         """
         if self.journal.left_behind:
-            # A batch of this process failed, most likely because the database was away: first what it left.
+            # A batch of this process failed, most likely because the database was unreachable. Replay what it left
+            # first.
             replay(self.session, self.journal.folder, alone_from=self.alone_from)
             self.journal.left_behind = False
         decisions: Counter[Decision] = Counter()
@@ -119,14 +127,14 @@ class Sender:
             return self._run(portion, self.alone_from, pacing=pacing, quick=quick)
 
     def _send_alone(self, portion: Portion) -> Counter[Decision]:
-        """Send those of these rows that processes died of: each alone, so that it takes no other along."""
+        """Send rows that processes died of, each alone, so that a crash takes no other email along."""
         decisions: Counter[Decision] = Counter()
         for pk in portion.solitary:
             if portion.stopped or stopping.is_asked():
                 break
             with self._company.alone() as made:
                 if made is None:
-                    self._leave([pk])  # this process is busy: the next sweep rings for it again
+                    self._leave([pk])  # this process is busy: the next sweep enqueues it again
                     continue
                 lonely = replace(portion, pks=[pk], solitary=[])
                 decisions += self._run(lonely, ledger.ANY_DEATHS, made=made)
@@ -145,19 +153,19 @@ class Sender:
         with (
             self.journal.writing() as page,
             self.leases.holding(page.owner) as hold,
-            self._aside(portion) as aside,
+            self._side_thread(portion) as side_thread,
         ):
             return Batch(
-                self, portion, page, hold, aside, alone_from=alone_from, pacing=pacing, quick=quick, made=made
+                self, portion, page, hold, side_thread, alone_from=alone_from, pacing=pacing, quick=quick, made=made
             ).run()
 
     def _leave(self, pks: Sequence[int]) -> None:
-        """Let the next sweep ring for what was not sent."""
+        """Let the next sweep enqueue what was not sent."""
         session = self.session()
         ledger.ring_now(session, pks, now=clock.now())
         session.commit()
 
-    def _aside(self, portion: Portion) -> AbstractContextManager[Aside]:
+    def _side_thread(self, portion: Portion) -> AbstractContextManager[SideThread]:
         if self.context is None or len(portion.pks) < WORTH_A_THREAD:
-            return nullcontext(at_once)
-        return beside(self.context)
+            return nullcontext(run_inline)
+        return open_side_thread(self.context)

@@ -1,7 +1,7 @@
-"""Content that cannot be made: a run whose emails fail before they are sent is paused, with the reason.
+"""Pause a run whose emails cannot be composed, with the reason.
 
-What cannot be made for one person may be fine for the next. Where it is too many, an operator has to correct the
-content, and meanwhile the emails wait instead of failing one by one.
+Content that fails for one person may work for the next. If it fails for too many, an operator has to correct it; until
+then the emails wait instead of failing one by one.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: When so many were made or not, what was long ago counts half.
+#: After this many emails all counts are halved.
 MEMORY = 1000
 
-#: Runs that are counted at a time; the oldest is forgotten.
+#: Runs counted at the same time; the oldest is dropped.
 RUNS = 1000
 
-#: Pauses a run: (its key, how many of how many failed, the error in words).
+#: Pauses a run: (its key, emails that failed, emails tried, the error for people).
 Pause = Callable[[int, int, int, str], None]
 
 
@@ -30,10 +30,10 @@ class _Count:
 
 
 class Failing:
-    """What this process could not make, by run. One instance serves all threads."""
+    """Composition failures that this process has met, by run. One instance serves all threads."""
 
     def __init__(self, pause: Pause, *, share: float, least: int) -> None:
-        """`share` of 1: more than this not made, of `least` emails or more, pauses the run."""
+        """Pause a run if more than `share` (0 to 1) of its emails fail, once at least `least` were tried."""
         self._pause = pause
         self._share = share
         self._least = least
@@ -41,7 +41,7 @@ class Failing:
         self._lock = Lock()
 
     def made(self, run_id: int) -> bool:
-        """Count an email that was made at its first attempt. Return True if the run is paused now."""
+        """Count an email that was composed at its first attempt. Return True if this call paused the run."""
         count = self._counts.get(run_id)
         if count is not None and count.failed:
             return self._counted(run_id, "")
@@ -50,7 +50,7 @@ class Failing:
         return False
 
     def failed(self, run_id: int, error: str) -> bool:
-        """Count an email that could not be made at its first attempt. Return True if the run is paused now."""
+        """Count an email that could not be composed at its first attempt. Return True if this call paused the run."""
         return self._counted(run_id, error)
 
     def _counted(self, run_id: int, error: str) -> bool:
@@ -63,7 +63,7 @@ class Failing:
                 count.tried, count.failed = count.tried / 2, count.failed / 2
             if count.tried < self._least or count.failed <= self._share * count.tried:
                 return False
-            # Whoever resumes the run has looked at it: it starts anew.
+            # An operator who resumes the run has looked at it, so the count starts anew.
             del self._counts[run_id]
         log.error("run.content_failing", run=run_id, failed=count.failed, tried=count.tried, error=count.error)
         self._pause(run_id, round(count.failed), round(count.tried), count.error)

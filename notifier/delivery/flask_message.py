@@ -1,7 +1,7 @@
-"""Messages of Flask-Mail, which other people's code makes, turned into safe bytes.
+"""Turn Flask-Mail messages, which the host application builds, into safe bytes.
 
-Every address is checked, every field is encoded by the encoders of our own mails, and the finished
-header block passes the same gate. What cannot be sent safely is refused before anything is sent.
+Every address is checked, every field is encoded by the encoders of notifier's own emails, and the finished header block
+passes the same check. A message that cannot be sent safely is refused before anything is sent.
 """
 
 import re
@@ -22,12 +22,12 @@ from notifier.mail.mime import base64_part, boundary_for, multipart, text_part
 
 Mailbox = str | tuple[str, str]
 
-#: Written here, so nobody else may set them.
+#: Fields that this module writes, so `extra_headers` may not set them.
 _OURS = frozenset(
     {b"from", b"to", b"cc", b"bcc", b"subject", b"date", b"message-id", b"mime-version", b"reply-to"}
     | {b"content-type", b"content-transfer-encoding"}
 )
-#: Fields that machines read, beyond those of our own mails.
+#: Machine-readable fields allowed beyond those of notifier's own emails.
 _ALSO = frozenset({b"cc", b"in-reply-to", b"references", b"organization"})
 _EXTENSION = re.compile(rb"x-[a-z0-9-]{1,50}\Z")
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"
@@ -42,7 +42,7 @@ _TEXT_LIMIT, _FILENAME_LIMIT, _TYPE_LIMIT = 900, 150, 900
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A message that is ready: one copy of `data` for each recipient. None of them: all were withheld (staging)."""
+    """A message ready to send: one copy of `data` for each recipient. No recipients: staging withheld them all."""
 
     mail_from: str
     recipients: tuple[Address, ...]
@@ -62,9 +62,9 @@ class _Mailbox:
 def foreign_mail(
     message: flask_mail.Message, envelope_from: Mailbox | None = None, staging: Staging = EVERYBODY
 ) -> Foreign:
-    """The bytes and the envelope of a Flask-Mail message, as `staging` lets it leave.
+    """Build the bytes and the envelope of a Flask-Mail message, for the recipients that `staging` allows.
 
-    Raises ValueError (AddressError, UnsafeHeader) for whatever cannot be sent safely.
+    Raise ValueError (AddressError, UnsafeHeader) if the message cannot be sent safely.
     """
     if message.mail_options or message.rcpt_options:
         raise ValueError("mail_options and rcpt_options are not supported: the transport negotiates them")
@@ -81,7 +81,7 @@ def foreign_mail(
     reply_to = _mailbox(message.reply_to) if message.reply_to else None
     shown = [sender, *to, *cc, *([reply_to] if reply_to else [])]
     smtputf8 = any(box.address.smtputf8 for box in shown)
-    message.msgId = f"{message.msgId.partition('@')[0]}@{sender.address.domain}>"  # no name of this host
+    message.msgId = f"{message.msgId.partition('@')[0]}@{sender.address.domain}>"  # keeps the host's name out
     fields, body = _body(message)
     head = b"".join(
         (
@@ -103,7 +103,7 @@ def foreign_mail(
 
 
 def _staged(boxes: list[_Mailbox], staging: Staging) -> list[_Mailbox]:
-    """Those who may be mailed, and those who get the mail of the others."""
+    """Return the mailboxes to send to: those allowed, and the redirect address in place of each other one."""
     staged = []
     for box in boxes:
         way = staging.route(box.address.envelope)
@@ -114,7 +114,7 @@ def _staged(boxes: list[_Mailbox], staging: Staging) -> list[_Mailbox]:
 
 
 def _mailbox(given: Mailbox) -> _Mailbox:
-    """`Name <address>`, an address, or a pair of both. What is in the last angle brackets is the address."""
+    """Parse `Name <address>`, an address, or a (name, address) pair. The last angle brackets hold the address."""
     if isinstance(given, tuple):
         return _Mailbox(given[0] or "", parse_address(given[1]))
     name, bracket, rest = given.strip().rpartition("<")
@@ -149,7 +149,7 @@ def _extra_field(name: str, value: str) -> bytes:
 
 
 def _body(message: flask_mail.Message) -> tuple[bytes, bytes]:
-    """The fields that describe the body, and the body."""
+    """Return the header fields that describe the body, and the body."""
     text = message.body or text_of(message.alts.get("html") or "") or "\n"
     parts = [text_part("plain", text)]
     for subtype, content in message.alts.items():
@@ -193,7 +193,7 @@ def _attachment(attachment: flask_mail.Attachment) -> bytes:
 
 
 def _filename(name: str) -> str:
-    """RFC 2231 for anything beyond plain ASCII; folders are cut off."""
+    """Return the filename parameter, encoded by RFC 2231 unless it is plain ASCII. Folders are cut off."""
     bare = clean_text(re.split(r"[/\\]", name)[-1], _FILENAME_LIMIT)
     if bare.isascii() and '"' not in bare:
         return f'filename="{bare}"'
@@ -204,7 +204,7 @@ def _filename(name: str) -> str:
 
 
 def text_of(html: str) -> str:
-    """The words of an HTML body, for a message that has no text of its own."""
+    """Return the text of an HTML body, for a message that has no text of its own."""
     collector = _Words()
     collector.feed(html)
     collector.close()

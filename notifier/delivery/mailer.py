@@ -1,11 +1,11 @@
-"""Flask-Mail as people know it, on a wire that is safe.
+"""Flask-Mail's interface over notifier's own transport.
 
-`mail.init_app(app)`, `mail.send(Message)`, `mail.connect()`, `mail.record_messages()`, MAIL_SUPPRESS_SEND
-and the `email_dispatched` signal work as documented. Flask-Mail 0.10's own bytes and connection are
-never used: they can be injected, have no timeouts and lose what the server said.
+`mail.init_app(app)`, `mail.send(Message)`, `mail.connect()`, `mail.record_messages()`, MAIL_SUPPRESS_SEND and the
+`email_dispatched` signal work as documented. Flask-Mail 0.10's own bytes and connection are never used: they can be
+injected into, have no timeouts and lose what the server said.
 
-One difference, on purpose: the signal fires after a mail was accepted (or suppressed by the setting), not
-before it is tried, because a listener that counts or records mails must not be told of one that was refused.
+One intended difference: the signal fires after an email was accepted (or suppressed by the setting), not before it is
+tried, because a listener that counts or records emails must not hear of one that was refused.
 """
 
 import time
@@ -29,12 +29,12 @@ from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 log = structlog.get_logger(__name__)
 
 SUPPRESSED = "suppressed by MAIL_SUPPRESS_SEND"
-#: The key of mails that have no row in the ledger: those of `mail.send()`.
+#: The key of emails without a ledger row: those of `mail.send()`.
 NO_KEY = 0
 
 
 class RecipientsRefused(Exception):
-    """Some recipients of `mail.send()` did not get the mail; those that are not listed did."""
+    """Some recipients of `mail.send()` did not get the email; all others did."""
 
     def __init__(self, outcomes: dict[str, Outcome]) -> None:
         self.outcomes = outcomes
@@ -46,20 +46,20 @@ class RecipientsRefused(Exception):
 
 
 class Sends(Protocol):
-    """What hands over one mail; notifier.smtp.transport.Transport in production."""
+    """The transport of an email; notifier.smtp.transport.Transport in production."""
 
     def send(self, envelope: Envelope) -> Outcome:
-        """Every end that SMTP knows is an Outcome."""
+        """Send one email. Every end that SMTP knows is an Outcome."""
 
     def send_batch(self, envelopes: Iterable[Envelope | Later], observer: Observer) -> Iterator[tuple[int, Outcome]]:
-        """Many mails; (key, outcome) as they come."""
+        """Send many emails; yield (key, outcome) as they come."""
 
 
 class Mail(flask_mail.Mail):
-    """Flask-Mail's surface over a transport of ours."""
+    """Flask-Mail's interface over notifier's transport."""
 
     def __init__(self, app: Flask | None = None, *, transport: Sends, staging: Staging = EVERYBODY) -> None:
-        """`transport` sends; this object builds, suppresses and signals. `staging`: who may be mailed at all."""
+        """Send with `transport`; this object builds, suppresses and signals. `staging`: the recipients allowed."""
         self._transport = transport
         self._staging = staging
         self._bound: Flask | None = None
@@ -74,9 +74,9 @@ class Mail(flask_mail.Mail):
         return state
 
     def deliver(self, message: Message, *, key: int) -> Outcome:
-        """Send one mail of ours; `key` is the primary key of its notification.
+        """Send one of notifier's emails; `key` is the primary key of its notification.
 
-        A mail that cannot be built safely is a FAIL with the reason in its text, not an exception.
+        An email that cannot be built safely is a FAIL with the reason in its text, not an exception.
         """
         envelope = _envelope(message, key, self._staging)
         if isinstance(envelope, Outcome):
@@ -89,10 +89,10 @@ class Mail(flask_mail.Mail):
     def deliver_all(
         self, messages: Iterable[tuple[int, Message] | Later], *, via: Sends, observer: Observer
     ) -> Iterator[tuple[int, Outcome]]:
-        """Send many emails of ours by `via`; yields (key, outcome) as they come, exactly one for each mail.
+        """Send notifier's emails through `via`; yield (key, outcome) as they come, exactly one per email.
 
-        Messages are taken as there is room for them. `observer` is told of those that reach the wire. Those that cannot
-        be built safely are a FAIL.
+        Messages are taken when there is room for them. `observer` hears of those that are sent. Those that cannot be
+        built safely are a FAIL.
         """
         if self._app().extensions["mail"].suppress:
             yield from ((key, self.deliver(message, key=key)) for key, message in _in_time(messages))
@@ -106,15 +106,15 @@ class Mail(flask_mail.Mail):
         yield from unbuilt
 
     def send(self, message: flask_mail.Message) -> None:
-        """Send a Flask-Mail message: one transaction for each recipient, Bcc only in the envelope.
+        """Send a Flask-Mail message: one transaction per recipient, Bcc only in the envelope.
 
-        Raises ValueError before anything is sent where an address or a header cannot be sent safely,
-        RecipientsRefused after all were tried where some were not accepted.
+        Raise ValueError before anything is sent if an address or a header cannot be sent safely. Raise
+        RecipientsRefused after all recipients were tried if some were not accepted.
         """
         self._send_foreign(message)
 
     def connect(self) -> "_Connection":
-        """Flask-Mail's bulk API. Connections are kept by the transport, so nothing opens or closes here."""
+        """Return Flask-Mail's bulk API. The transport keeps connections, so nothing opens or closes here."""
         return _Connection(self)
 
     def _send_foreign(self, message: flask_mail.Message, envelope_from: Mailbox | None = None) -> None:
@@ -148,7 +148,7 @@ class Mail(flask_mail.Mail):
         try:
             flask_mail.email_dispatched.send(self._app(), message=message)
         except Exception:
-            # The mail is accepted, and that is final: a listener's fault must not cause a second copy.
+            # The email is accepted, and that is final: a listener's error must not cause a second copy.
             log.exception("mail.listener_failed")
 
     def _app(self) -> Flask:
@@ -158,13 +158,13 @@ class Mail(flask_mail.Mail):
 
 
 class DispatchedMessage(flask_mail.Message):
-    """A mail of ours as listeners of `email_dispatched` know it; `as_bytes` is what went out."""
+    """One of notifier's emails for listeners of `email_dispatched`; `as_bytes` is what was sent."""
 
     data: bytes
 
     @classmethod
     def of(cls, message: Message, data: bytes) -> Self:
-        """The equivalent of a Message that was built into `data`."""
+        """Build the equivalent of a Message that was built into `data`."""
         sender = (message.sender_name, message.sender_address) if message.sender_name else message.sender_address
         dispatched = cls(
             subject=message.subject,
@@ -181,16 +181,16 @@ class DispatchedMessage(flask_mail.Message):
         return dispatched
 
     def as_bytes(self) -> bytes:
-        """The very bytes that were sent."""
+        """Return the bytes that were sent."""
         return self.data
 
     def as_string(self) -> str:
-        """The same, as text."""
+        """Return the bytes that were sent, as text."""
         return self.data.decode("utf-8")
 
 
 class _State(flask_mail._Mail):
-    """What `app.extensions["mail"]` is: Flask-Mail's settings, without its way to the wire."""
+    """The value of `app.extensions["mail"]`: Flask-Mail's settings without its connection."""
 
     owner: Mail
 
@@ -209,13 +209,13 @@ class _State(flask_mail._Mail):
 
 
 class _Connection(flask_mail.Connection):
-    """What `with mail.connect() as connection` gives: only the name of a connection."""
+    """The object of `with mail.connect() as connection`, which opens no connection."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no connection to close."""
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         mail: Any = self.mail
@@ -223,17 +223,17 @@ class _Connection(flask_mail.Connection):
 
 
 def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcome:
-    """The mail as it goes out, or the FAIL of one that cannot be built safely or must not leave at all."""
+    """Return the email as it is sent; the FAIL of one that cannot be built safely or must not be sent at all."""
     staged = stage(message, staging) if staging.active else message
     if isinstance(staged, Withhold):
-        # The spine asks before it claims; whoever forgets to ask ends here.
+        # Batches ask staging before they claim; this catches any other caller.
         log.info("mail.withheld", notification=key, reason=staged.reason)
         return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=staged.reason)
     message = staged
     try:
         data = build(message)
     except ValueError as error:
-        # A mistake in a template or a setting. Other mails must go on, and trying again changes nothing.
+        # A mistake in a template or a setting. Other emails must go on, and trying again changes nothing.
         reason = redacted(str(error), (message.recipient, message.subject))
         log.error("mail.not_built", notification=key, error=type(error).__name__, reason=reason)
         return Outcome(Decision.FAIL, Phase.MAIL, Scope.MESSAGE, text=f"not built: {reason}")
@@ -241,17 +241,17 @@ def _envelope(message: Message, key: int, staging: Staging) -> Envelope | Outcom
 
 
 class _Kept:
-    """Mails under way whose listeners want to be told of their acceptance."""
+    """Emails being sent whose listeners hear of their acceptance."""
 
     def __init__(self, signal: Callable[[flask_mail.Message], None]) -> None:
         self._signal = signal
-        self._mails: dict[int, tuple[Message, bytes]] = {}
+        self._emails: dict[int, tuple[Message, bytes]] = {}
 
     def add(self, message: Message, envelope: Envelope) -> None:
-        self._mails[envelope.key] = (message, envelope.data)
+        self._emails[envelope.key] = (message, envelope.data)
 
     def settled(self, key: int, outcome: Outcome) -> None:
-        message, data = self._mails.pop(key)
+        message, data = self._emails.pop(key)
         if outcome.decision is Decision.ACCEPTED:
             self._signal(DispatchedMessage.of(message, data))
 

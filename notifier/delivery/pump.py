@@ -1,8 +1,8 @@
-"""The pump: sends what waits for a rate limit, each email at its moment, beside the tasks of this process.
+"""The pump: send emails that wait for a rate limit, each at its moment, beside this process's tasks.
 
-A task would hold a slot of its worker while it waits for a moment, and a message would wait behind those of other
-campaigns. So rows that wait are sent by threads of their own, straight from the ledger: broker and slots stay free for
-everybody else. If no process has a pump, the sweep rings for these rows.
+A task would hold a worker slot while it waits for a moment, and a message would wait behind those of other campaigns.
+So the pump's own threads send these rows straight from the ledger, and broker and slots stay free for other emails. If
+no process has a pump, the sweep enqueues these rows.
 """
 
 import threading
@@ -18,26 +18,26 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, stopping
 from notifier.database.transaction import transaction
-from notifier.delivery.throttle.handout import IDLE, Hand, HandOut
+from notifier.delivery.throttle.handout import IDLE_SECONDS, Hand, HandOut
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Pacing
 from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)
 
-#: Hands that are under way at once: a look hands out before the moments of the three before it are over, and the last
-#: emails of a hand may wait for the server. With fewer, a look would wait and its moments would pass.
+#: Hands sent at the same time: a round hands out emails before the moments of the three rounds before it are over, and
+#: the last emails of a hand may wait for the server. With fewer hands a round would wait and its moments would pass.
 AT_ONCE = 5
 
-#: Seconds until the next try where something failed.
-AFTER_A_FAULT = 2.0
+#: Seconds until the next round after a failed one.
+RETRY_SECONDS = 2.0
 
-#: Seconds between two signs of life while emails wait.
-SIGN = 5.0
+#: Seconds between two heartbeats while emails wait.
+HEARTBEAT_SECONDS = 5.0
 
 
 class Pump:
-    """One for each sending process; `start` it there, after any fork."""
+    """One pump per sending process. Call `start` after any fork."""
 
     def __init__(
         self,
@@ -50,9 +50,12 @@ class Pump:
         ended: Callable[[int], Any],
         is_held: Callable[[], bool],
     ) -> None:
-        """`send(pacing, bulk)` sends rows at their moments; `ended(key)` hears that this was the last one of a run.
+        """Prepare a pump that sends with `send(pacing, bulk)`.
 
-        context: what `session` needs in a thread. is_held: nothing may be sent from this database, as with tasks.
+        Args:
+            context: Opens the application context that `session` needs in a thread.
+            ended: Called with the key of a run after its last email.
+            is_held: Returns True while nothing may be sent from this database.
         """
         self._session = session
         self._hand_out = hand_out
@@ -67,12 +70,12 @@ class Pump:
         self._free = threading.Semaphore(AT_ONCE)
 
     def start(self) -> None:
-        """Begin to hand out and to send."""
+        """Start the thread that hands out and sends emails."""
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
         self._thread.start()
 
     def stop(self, patience: float) -> None:
-        """Hand out no more, and wait at most `patience` seconds for what was handed out."""
+        """Stop handing out, and wait at most `patience` seconds for the emails handed out already."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(patience)
@@ -80,24 +83,24 @@ class Pump:
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="pump") as pool:
             while not self._stop.is_set() and not stopping.is_asked():
-                # Nothing is handed out that could not begin at once.
+                # Hand out only if a hand can begin at once.
                 if self._free.acquire(timeout=0.5):
                     self._free.release()
                     self._stop.wait(self._round(pool))
 
     def _round(self, pool: ThreadPoolExecutor) -> float:
-        """Hand out once. Returns the seconds until the next time."""
+        """Hand out once. Return the seconds until the next round."""
         try:
             with self._context():
                 if self._is_held():
-                    return IDLE
+                    return IDLE_SECONDS
                 found = self._hand_out.round()
                 if found.busy:
                     self._sign()
         except Exception as error:
-            # Whatever it is: a thread that ends would stop all emails that wait for a limit.
+            # Any error: if this thread ended, all emails that wait for a limit would stop.
             log.error("pump.failed", exc_info=None if isinstance(error, SQLAlchemyError) else error)
-            return AFTER_A_FAULT
+            return RETRY_SECONDS
         for hand in found.hands:
             self._free.acquire()
             pool.submit(self._deal, hand)
@@ -111,15 +114,15 @@ class Pump:
                 for pk in hand.ends:
                     self._ended(pk)
         except Exception as error:
-            # What its rows have met stands in the journal; the others wait on.
+            # The journal holds the outcomes of this hand so far; its other rows keep waiting.
             log.error("pump.hand_failed", rows=len(pacing.requests), exc_info=error)
         finally:
             self._limits.release(pacing.requests)
             self._free.release()
 
     def _sign(self) -> None:
-        """Show that emails which wait are being sent."""
-        if time.monotonic() - self._signed >= SIGN:
+        """Store a heartbeat: emails that wait are being sent."""
+        if time.monotonic() - self._signed >= HEARTBEAT_SECONDS:
             self._signed = time.monotonic()
             with transaction(self._session) as session:
                 heartbeats.beat(session, heartbeats.PUMP, clock.now())

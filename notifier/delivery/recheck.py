@@ -1,7 +1,7 @@
-"""The last look at campaign mail, between its claim and the wire: by the rule that planned it.
+"""Recheck emails of campaigns between claim and sending, by the audience rule that planned them.
 
-Whoever verified, opted out, was suppressed or left the audience since gets nothing; what would come in quiet hours,
-or above the weekly cap, waits. Mail that a person's own action caused is not asked about here: it costs nothing.
+People who verified, opted out, were suppressed or left the audience since get nothing. Emails due in quiet hours or
+above the weekly cap wait. Transactional emails are not rechecked here and cost no query.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,40 +20,40 @@ from notifier.ledger import Claimed
 from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode, sentence
 
-#: Rows of a paused run look again so often, should nobody wake them.
+#: Time until rows of a paused run are looked at again if nothing wakes them earlier.
 PAUSE = timedelta(hours=1)
 
-#: A campaign that cannot be read waits so long for somebody to mend it.
+#: Time that rows wait for a campaign that cannot be read to be repaired.
 BROKEN = timedelta(minutes=15)
 
-#: What the cap counts by.
+#: Period of the weekly cap.
 WEEK = timedelta(days=7)
 
 
 class Halt(NamedTuple):
-    """Why a claimed row is not sent now, and where it goes."""
+    """Why a claimed row is not sent now, and the status it gets."""
 
     to: Status
     code: ReasonCode
-    #: The sentence of the code, with its details.
+    #: The code's sentence, with its details filled in.
     reason: str
-    #: When it is due again, where it waits.
+    #: When the row is due again, if it waits.
     due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look found about rows, by key."""
+class RecheckResult:
+    """The result of one recheck, by key of the row."""
 
     halts: dict[int, Halt] = field(default_factory=dict)
-    #: What the kinds' `load` found.
+    #: Data from the kinds' `load`.
     data: dict[int, Any] = field(default_factory=dict)
-    #: What kept it from looking, where that is a mistake of ours.
+    #: The error of ours that prevented the recheck.
     fault: Exception | None = None
 
 
 class Recheck:
-    """Asks in few statements for a whole chunk; no transaction is open afterwards."""
+    """Recheck a chunk of rows in few statements. No transaction stays open."""
 
     def __init__(
         self,
@@ -63,9 +63,11 @@ class Recheck:
         cap_per_week: int | None = None,
         fetch: Callable[[Session, Sequence[Claimed]], None] = lambda session, rows: None,
     ) -> None:
-        """`cap_per_week`: mails that one user gets from campaigns in seven days. None: no cap.
+        """Recheck by `kinds` and an optional weekly cap.
 
-        `fetch` gets whatever else composing these rows needs from the database.
+        Args:
+            cap_per_week: Emails of campaigns that one user gets in seven days. None: no cap.
+            fetch: Loads what else composing these rows needs from the database.
         """
         self._session = session
         self._kinds = kinds
@@ -73,12 +75,12 @@ class Recheck:
         self._fetch = fetch
         self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
 
-    def look(self, rows: Sequence[Claimed]) -> Look:
-        """Look at the rows of campaigns among these. Raises what the database or a kind's `load` raises."""
+    def look(self, rows: Sequence[Claimed]) -> RecheckResult:
+        """Recheck the rows that belong to campaigns. Raise what the database or a kind's `load` raises."""
         planned = {row.id: row for row in rows if row.run_id is not None and row.user is not None}
         if not planned:
-            return Look()
-        session, now, look = self._session(), clock.now(), Look()
+            return RecheckResult()
+        session, now, look = self._session(), clock.now(), RecheckResult()
         try:
             for run_id in sorted({row.run_id for row in planned.values() if row.run_id is not None}):
                 mine = [row for row in planned.values() if row.run_id == run_id]
@@ -134,7 +136,7 @@ class Recheck:
                 yield row.id, waits(row, ReasonCode.quiet_hours, answer.due)
 
     def _above_cap(self, session: Session, rows: Sequence[Claimed], cap: int, now: datetime) -> dict[int, Halt]:
-        """Those whose user got as many mails as they may. What is under way counts for whoever comes after it."""
+        """Halt the emails whose user has had `cap` emails. An email under way counts for those with higher keys."""
         sent = self._sent(session, [row.user.id for row in rows if row.user], now)
         halts = {}
         for row in rows:
@@ -148,7 +150,7 @@ class Recheck:
     def _sent(
         self, session: Session, user_ids: Sequence[int], now: datetime
     ) -> Mapping[int, list[tuple[int, datetime | None]]]:
-        """For each user (key, sent when) of the last seven days; None where it is under way."""
+        """Return (key, sent at) by user for the last seven days. None: the email is under way."""
         lately = or_(
             Notification.sent_at > now - WEEK,
             and_(Notification.status == Status.sending, Notification.sent_at.is_(None)),
@@ -168,7 +170,7 @@ def _stopped(run: CampaignRun, now: datetime) -> Halt | None:
     if run.state == RunState.paused:
         return halt(Status.pending, ReasonCode.run_paused, due=now + PAUSE)
     if run.state == RunState.cancelled:
-        return halt(Status.pending, ReasonCode.run_cancelled, due=now)  # the tick cancels it
+        return halt(Status.pending, ReasonCode.run_cancelled, due=now)  # the next tick cancels it
     return None
 
 
@@ -178,7 +180,7 @@ def halt(to: Status, code: ReasonCode, *, due: datetime | None = None, **details
 
 
 def waits(row: Claimed, code: ReasonCode, due: datetime, **details: object) -> Halt:
-    """Wait until `due`; if that is past the row's deadline, skip it now."""
+    """Wait until `due`, or skip the row now if its deadline comes first."""
     if row.deadline is not None and due >= row.deadline:
         return halt(Status.skipped, ReasonCode.too_late, why=sentence(code, **details))
     return halt(Status.pending, code, due=due, **details)

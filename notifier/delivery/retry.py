@@ -1,24 +1,24 @@
-"""When to try again: by the age of the trouble, kept in the row."""
+"""Times of the next attempt, by the number of failures that the row keeps."""
 
 import random
 from datetime import datetime, timedelta
 
-#: Minutes until the next try after the first, second, ... failure; the last one repeats.
+#: Time until the next attempt after the first, second, ... failure; the last value repeats.
 SCHEDULE = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
 
-#: A server that is away, or asks us to slow down, costs the mail no attempt; this is how long it rests.
+#: Pause after a server was unreachable or asked us to slow down. It uses up no attempt.
 REST = timedelta(minutes=1)
 
-#: Our own misconfiguration: look again so often.
+#: Time until the next attempt if a misconfiguration of ours stopped it.
 HOLD = timedelta(minutes=1)
 
 
 def jittered(delay: timedelta, share: float | None = None) -> timedelta:
-    """Equal jitter: 50 to 100 % of `delay`, so that mails which failed together do not return together."""
+    """Return 50 to 100 % of `delay` (equal jitter), so that emails that failed together do not return together."""
     return delay * (0.5 + (random.random() if share is None else share) / 2)
 
 
 def next_attempt(attempts: int, now: datetime, *, at_least: timedelta = timedelta(0)) -> datetime:
-    """When a mail that has failed `attempts` times (1 or more) is due again."""
+    """Return when an email that has failed `attempts` times (1 or more) is due again."""
     step = SCHEDULE[min(attempts, len(SCHEDULE)) - 1]
     return now + max(jittered(step), at_least)

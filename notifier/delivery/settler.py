@@ -1,4 +1,4 @@
-"""Stores how tries ended, whatever it takes: what a mail server said cannot be asked again."""
+"""Store how attempts ended, despite database outages: a mail server's reply cannot be asked for again."""
 
 import time
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.delivery.side_thread import Aside, at_once
+from notifier.delivery.side_thread import SideThread, run_inline
 from notifier.ledger import Claimed, Settlement
 from notifier.mail.addresses import identity_of
 from notifier.models import SuppressionReason
@@ -19,64 +19,68 @@ from notifier.smtp.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
-#: Ends kept until they are stored together. A transaction costs the same whether it stores 50 or 250; more than that
-#: would save little, and leave more in doubt where the whole host is lost.
-TOGETHER = 250
+#: Settlements collected before they are stored. A transaction costs the same for 50 or 250 rows; more than that would
+#: save little and leave more emails uncertain if the host crashed.
+FLUSH_ROWS = 250
 
-#: Seconds after which they are stored in any case, so that people see a slow batch move.
-AT_MOST = 1.0
+#: Seconds after which settlements are stored in any case, so that people see a slow batch progress.
+FLUSH_SECONDS = 1.0
 
-#: Stores that may be under way beside the sending: where the database is slow, sending waits for it.
-UNDER_WAY = 4
+#: Stores that may be pending in the side thread. Beyond that, sending waits for a slow database.
+MAX_STORES = 4
 
-#: Seconds until a tick tries again where the database was away.
-LATER = 10.0
+#: Seconds until a tick tries again after the database was unreachable.
+RETRY_SECONDS = 10.0
 
-#: Seconds between tries where the database is away.
-PAUSES = (0.1, 0.5, 2.0, 5.0)
+#: Seconds between tries to store while the database is unreachable.
+RETRY_PAUSES = (0.1, 0.5, 2.0, 5.0)
 
 
 class Settler:
-    """Collects the ends of one batch and stores them in few statements."""
+    """Collect the settlements of one batch and store them in few statements."""
 
-    def __init__(self, session: Callable[[], Session], aside: Aside = at_once) -> None:
-        """`session` gives the current session; each store is a transaction of its own, made by `aside`."""
+    def __init__(self, session: Callable[[], Session], side_thread: SideThread = run_inline) -> None:
+        """Store through `side_thread`.
+
+        `session` returns the current session; each store is a transaction of its own.
+        """
         self._session = session
-        self._aside = aside
+        self._side_thread = side_thread
         self._ends: list[Settlement] = []
         self._bounced: list[tuple[str, str]] = []
         self._since = time.monotonic()
         self._stores: deque[Future[None]] = deque()
-        #: Ends that could not be stored at the first try.
+        #: Settlements that could not be stored at the first try.
         self._again: deque[tuple[list[Settlement], list[tuple[str, str]]]] = deque()
         self.statuses: Counter[str] = Counter()
 
     def add(self, end: Settlement) -> None:
-        """Take note of an end; it is stored now or soon. Raises what an earlier store met."""
+        """Add a settlement; it is stored now or soon. Raise the error of an earlier store."""
         self._ends.append(end)
-        if len(self._ends) >= TOGETHER:
+        if len(self._ends) >= FLUSH_ROWS:
             self._store_soon()
         else:
             self.tick()
 
     def tick(self) -> None:
-        """Store what has waited for long. Never raises: mails are on the wire, and where the database is away, their
-        ends can wait for it.
+        """Store settlements that have waited FLUSH_SECONDS.
+
+        Never raise: emails are being sent, and if the database is unreachable their settlements can wait.
         """
-        if self._waiting() and time.monotonic() - self._since > AT_MOST:
-            self._stores.append(self._aside(self._try_once, *self._taken()))
+        if self._waiting() and time.monotonic() - self._since > FLUSH_SECONDS:
+            self._stores.append(self._side_thread(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
         self._hand_over()
-        while self._stores and (self._stores[0].done() or len(self._stores) > UNDER_WAY):
+        while self._stores and (self._stores[0].done() or len(self._stores) > MAX_STORES):
             self._stores.popleft().result()
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
-        """Suppress the address that was refused, which need not be the one that the account has by now."""
+        """Suppress the address that was refused, which may differ from the account's present one."""
         self._bounced.append((identity_of(row.recipient), f"{outcome.code or ''} {outcome.text}".strip()))
 
     def flush(self) -> None:
-        """Store what is waiting. Raises DBAPIError where the database stays away."""
+        """Store everything that waits. Raise DBAPIError if the database stays unreachable."""
         while self._waiting() or self._stores:
             self._hand_over()
             while self._stores:
@@ -84,13 +88,13 @@ class Settler:
 
     def _hand_over(self) -> None:
         if self._waiting():
-            self._stores.append(self._aside(self._insist, *self._taken()))
+            self._stores.append(self._side_thread(self._insist, *self._taken()))
 
     def _waiting(self) -> bool:
         return bool(self._ends or self._again or self._bounced)
 
     def _taken(self) -> tuple[list[Settlement], list[tuple[str, str]]]:
-        """All ends that are not being stored."""
+        """Return all settlements that no store holds."""
         ends, self._ends = self._ends, []
         bounced, self._bounced = self._bounced, []
         while self._again:
@@ -105,12 +109,12 @@ class Settler:
         except DBAPIError as error:
             log.warning("settle.later", rows=len(ends), error=type(error).__name__)
             self._again.append((ends, bounced))
-            # Where nothing is done aside, each try keeps the servers waiting.
-            self._since = time.monotonic() + LATER
+            # Without a side thread every try keeps the mail servers waiting.
+            self._since = time.monotonic() + RETRY_SECONDS
             self._session().rollback()
 
     def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
-        for pause in (*PAUSES, None):
+        for pause in (*RETRY_PAUSES, None):
             try:
                 self._store(ends, bounced)
             except DBAPIError as error:
@@ -126,7 +130,7 @@ class Settler:
         session = self._session()
         settled = ledger.settle(session, ends, now=clock.now())
         if settled < len(ends):
-            # Their leases ran out while they were sent. What became of them we know all the same.
+            # Their leases ran out while they were sent, but the outcomes are known all the same.
             settled += ledger.correct(session, ends, now=clock.now())
         for identity_key, evidence in bounced:
             suppressions.add(
@@ -135,5 +139,5 @@ class Settler:
         session.commit()
         self.statuses.update(end.to.value for end in ends)
         if settled < len(ends):
-            # Others hold them now, or have decided.
+            # Another worker holds these rows by now, or an operator has decided.
             log.error("settle.claims_lost", lost=len(ends) - settled, rows=len(ends))

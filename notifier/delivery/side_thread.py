@@ -1,7 +1,7 @@
-"""A thread beside the sending one: while the database is asked or written to, replies are read.
+"""A side thread for database work, so that the sending thread keeps reading replies.
 
-A reply that lies unread in a socket is a doubt where the process is killed, so the thread that reads them must
-not wait for anything else.
+A reply left unread in a socket makes its email uncertain if the process is killed, so the thread that reads replies
+must not wait for anything else.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,20 +11,20 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
-#: Opens what a thread needs to use the database: an application context.
+#: Opens the application context that a thread needs to use the database.
 Context = Callable[[], AbstractContextManager[Any]]
 
 
-class Aside(Protocol):
-    """Runs one thing after the other, somewhere."""
+class SideThread(Protocol):
+    """Run jobs one after the other."""
 
     def __call__(self, work: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Begin `work(*args)`; what it returns or raises is in the future."""
+        """Start `work(*args)`. The future holds what it returns or raises."""
 
 
 @contextmanager
-def beside(context: Context) -> Iterator[Aside]:
-    """One thread with a `context` of its own, for the time of a batch. At the end it finishes its work."""
+def open_side_thread(context: Context) -> Iterator[SideThread]:
+    """Run a side thread with its own `context` while the block lasts. On exit it finishes its work."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger") as pool:
         opened = context()
         pool.submit(opened.__enter__).result()
@@ -34,12 +34,12 @@ def beside(context: Context) -> Iterator[Aside]:
             pool.submit(opened.__exit__, None, None, None).result()
 
 
-def at_once(work: Callable[..., T], /, *args: Any) -> Future[T]:
-    """In this very thread: for a batch that is not worth another one."""
+def run_inline(work: Callable[..., T], /, *args: Any) -> Future[T]:
+    """Run `work` in the calling thread: for a batch too small for a thread of its own."""
     future: Future[T] = Future()
     try:
         future.set_result(work(*args))
     except Exception as error:
-        # As a pool does it: whoever asks for the result meets it.
+        # Like a pool: the error is raised when the result is asked for.
         future.set_exception(error)
     return future

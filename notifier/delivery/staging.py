@@ -1,9 +1,9 @@
-"""Staging: nobody outside is ever mailed (MAIL_REDIRECT_TO, MAIL_ALLOW).
+"""Staging: limit emails to test addresses with MAIL_REDIRECT_TO and MAIL_ALLOW.
 
-MAIL_ALLOW alone: others than these addresses and domains get nothing. MAIL_REDIRECT_TO alone: all mail goes
-to that address. Both: the allowed ones get theirs, all other mail goes to that address. A redirected mail
-shows in its To field for whom it was: "ada at example.com" <redirect@...>. No extra header: what is
-outside the allow-list of headers would not pass the last gate, and a reader of the inbox sees To.
+MAIL_ALLOW alone: only these addresses and domains get emails. MAIL_REDIRECT_TO alone: every email goes to that address.
+Both: the allowed recipients get theirs, and every other email is redirected. The To field of a redirected email names
+the original recipient: "ada at example.com" <redirect@...>. It has no extra header, which the header check would
+refuse; a person who opens the inbox sees To.
 """
 
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from notifier.mail.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Mail `address`. `shown` is the name for the To field where that is another's address, else None."""
+    """Send to `address`. `shown`: the name for the To field if the email is redirected, else None."""
 
     address: str
     shown: str | None = None
 
     @property
     def redirected(self) -> bool:
-        """What a server says of this address says nothing about the person for whom the mail was."""
+        """Whether the email goes to another address, so that its outcome says nothing about the original one."""
         return self.shown is not None
 
 
@@ -39,16 +39,16 @@ NOT_ALLOWED = Withhold("staging: not on MAIL_ALLOW")
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Who may be mailed. Without arguments: everybody, at no cost."""
+    """Which recipients may get emails. Without arguments: all of them, at no cost."""
 
     #: An envelope address.
     redirect_to: str | None = None
-    #: Identity keys of addresses, and domains; None: no list.
+    #: Identity keys of addresses, and domains. None: no list.
     allowed: frozenset[str] | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """MAIL_REDIRECT_TO and MAIL_ALLOW. Raises ConfigError with one line for each mistake."""
+        """Read MAIL_REDIRECT_TO and MAIL_ALLOW. Raise ConfigError with one line per mistake."""
         problems: list[str] = []
         redirect_to = allowed = None
         local = settings.allows_local_addresses
@@ -65,11 +65,11 @@ class Staging:
 
     @property
     def active(self) -> bool:
-        """Whether anybody's mail is held back or redirected."""
+        """Whether any email is withheld or redirected."""
         return self.redirect_to is not None or self.allowed is not None
 
     def route(self, recipient: str) -> Deliver | Withhold:
-        """Where a mail for `recipient` goes. Whom it was routed to is routed to itself."""
+        """Return the route for `recipient`. The redirect address itself is always routed to itself."""
         if not self.active or recipient == self.redirect_to or self._allows(recipient):
             return Deliver(recipient)
         if self.redirect_to is None:
@@ -80,20 +80,20 @@ class Staging:
         if self.allowed is None:
             return False
         try:
-            # It was accepted before, by whatever rules.
+            # It was accepted before, perhaps with a local domain; here it is only compared.
             address = parse_address(recipient, allow_local=True)
         except AddressError:
-            # What cannot be compared with the list is not on it.
+            # An address that cannot be compared with the list is not on it.
             return False
         return address.identity_key in self.allowed or address.domain in self.allowed
 
 
-#: Outside staging.
+#: The staging of production: every recipient is allowed.
 EVERYBODY = Staging()
 
 
 def stage(message: Message, staging: Staging) -> Message | Withhold:
-    """The mail as it may leave."""
+    """Return the message as staging lets it leave."""
     way = staging.route(message.recipient)
     if isinstance(way, Withhold):
         return way
@@ -105,7 +105,7 @@ def stage(message: Message, staging: Staging) -> Message | Withhold:
 def _allowed(text: str, problems: list[str], *, allow_local: bool) -> frozenset[str]:
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
-        problems.append("MAIL_ALLOW: names nobody; leave it unset to mail everybody")
+        problems.append("MAIL_ALLOW: names no recipient; leave it unset to allow every recipient")
     allowed = set()
     for entry in entries:
         domain = entry.removeprefix("@")

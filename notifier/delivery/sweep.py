@@ -1,4 +1,4 @@
-"""The sweep: whatever the broker lost, a killed worker held or time has overtaken is found."""
+"""The sweep: find emails that the broker lost, that a killed worker held or that have expired."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)
 
-#: Rows looked at in one go: short transactions, and a long backlog cannot hold a worker.
+#: Rows handled at once: transactions stay short, and a long backlog cannot occupy a worker.
 CHUNK = 1000
 
-#: Rings of so many rows in one sweep: a whole zone's mail of a campaign is due at the same moment.
+#: Chunks enqueued in one sweep: a campaign's emails for a whole time zone fall due at the same moment.
 ROUNDS = 20
 
-#: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
-RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
+#: Time before a row is enqueued again, by whether it is bulk; a backlog of bulk emails takes longer.
+ENQUEUE_AGAIN_AFTER = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
 
-#: Email that waits for a rate limit is rung for where no pump has shown for so long that it sends it.
+#: Age of the last pump heartbeat above which emails that wait for a rate limit are enqueued.
 PUMP_LATE = timedelta(seconds=30)
 
-#: Before any row was due: the bell goes back to that moment.
+#: Earlier than any row was due: rows that the broker refused get this `ring_at`.
 _DUE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did: claims given back, mails expired, keys enqueued, keys the broker refused."""
+    """Counts of one sweep: claims given back, emails expired, keys enqueued, keys the broker refused."""
 
     lapsed: int
     expired: int
@@ -43,7 +43,7 @@ class Swept:
 
 
 class Sweep:
-    """Owns its short transactions."""
+    """Find overdue rows in short transactions of its own."""
 
     def __init__(
         self,
@@ -53,10 +53,13 @@ class Sweep:
         lease_clock: Callable[[], datetime] = clock.now,
         alone_from: int = 2,
     ) -> None:
-        """`publish(keys, bulk=...)` is the outbox's; `journals` is the folder of this host's journals.
+        """Prepare a sweep of this host's journals and the ledger.
 
-        `lease_clock` is the clock by which leases are given, the database's. alone_from: deaths of processes after
-        which an email is made alone.
+        Args:
+            publish: Enqueues keys; the outbox's `publish(keys, bulk=...)`.
+            journals: Folder of this host's journals.
+            lease_clock: The clock that leases are given by: the database's.
+            alone_from: Process deaths after which an email is composed alone.
         """
         self._session = session
         self._publish = publish
@@ -65,7 +68,7 @@ class Sweep:
         self._alone_from = alone_from
 
     def run(self) -> Swept:
-        """Sweep once, oldest first, at most CHUNK rows of each sort; rings for ROUNDS times as many."""
+        """Sweep once, oldest rows first, at most CHUNK of each kind; enqueue up to ROUNDS times CHUNK."""
         replay(self._session, self._journals, alone_from=self._alone_from)
         lease_now = self._lease_clock()
         session = self._session()
@@ -76,22 +79,22 @@ class Sweep:
         self._help_out(session, now)
         session.commit()
 
-        rung = refused = 0
+        enqueued = refused = 0
         for _ in range(ROUNDS):
             waiting = self._overdue(now)
             for bulk in (False, True):
-                heard, unheard = self._ring([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
-                rung += heard
+                heard, unheard = self._enqueue([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
+                enqueued += heard
                 refused += unheard
             if refused or len(waiting) < CHUNK:
                 break
-        swept = Swept(lapsed, expired, rung, refused)
-        if lapsed or expired or rung or refused:
-            log.info("sweep.done", lapsed=lapsed, expired=expired, rung=rung, refused=refused)
+        swept = Swept(lapsed, expired, enqueued, refused)
+        if lapsed or expired or enqueued or refused:
+            log.info("sweep.done", lapsed=lapsed, expired=expired, enqueued=enqueued, refused=refused)
         return swept
 
     def _help_out(self, session: Session, now: datetime) -> None:
-        """Ring for the first of those who wait for a rate limit, if no pump does it: what may go goes, slowly."""
+        """Enqueue a few rows that wait for a rate limit if no pump sends them."""
         age = heartbeats.age(session, heartbeats.PUMP, now)
         if age is not None and age < PUMP_LATE.total_seconds():
             return
@@ -107,19 +110,20 @@ class Sweep:
         session.commit()
         return waiting
 
-    def _ring(self, overdue: Sequence[int], bulk: bool, seen: datetime) -> tuple[int, int]:
-        """Returns for how many rows the bell was heard, and for how many it was not.
+    def _enqueue(self, overdue: Sequence[int], bulk: bool, seen: datetime) -> tuple[int, int]:
+        """Return (rows enqueued, rows the broker refused).
 
-        First it is noted and then rung: whoever heard it while the note was being written would find the row locked,
-        pass over it, and it would wait for the next bell. A kill between the two makes the rows wait so, too.
+        The rows are marked before they are published. A worker that got a key while it was being marked would find the
+        row locked, skip it, and the email would wait for the next sweep. A process killed between the two steps has the
+        same effect.
         """
         if not overdue:
             return 0, 0
-        again_at = clock.now() + RING_AGAIN[bulk]
+        again_at = clock.now() + ENQUEUE_AGAIN_AFTER[bulk]
         keys = self._note(overdue, seen, again_at)
         if self._publish(keys, bulk=bulk):
             return len(keys), 0
-        # Nobody heard: the next sweep finds them again, in the order in which they became due.
+        # The broker refused them: the next sweep finds them again, in the order in which they fell due.
         self._note(keys, again_at, _DUE)
         return 0, len(keys)
 

@@ -1,4 +1,4 @@
-"""From an outcome to the end of a try: where the row goes, and when it is due again. Pure."""
+"""Turn the outcome of an attempt into a settlement: the row's status, and when it is due again. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,14 +17,14 @@ from notifier.reasons import ReasonCode, sentence
 from notifier.security.redaction import redacted
 from notifier.smtp.outcome import Decision, Outcome, Scope, clean
 
-#: Our own faults (a template that does not render) are tried so often before the row fails.
+#: Attempts to compose an email (its template may not render) before the row fails.
 COMPOSE_TRIES = 5
 
 
 #: By whether the address itself was refused.
 _REFUSED = {False: ReasonCode.refused, True: ReasonCode.address_refused}
 
-#: (decision, whether it is a provider's verdict on us) -> why the email waits.
+#: (decision, whether a provider judged us) -> why the email waits.
 _WAITS = {
     (Decision.HOLD, False): ReasonCode.transport_held,
     (Decision.HOLD, True): ReasonCode.provider_held,
@@ -34,16 +34,16 @@ _WAITS = {
 
 
 def reply_of(outcome: Outcome) -> Reply:
-    """What the row keeps of an outcome."""
+    """Return the part of an outcome that the row keeps."""
     return Reply(outcome.decision, outcome.phase, outcome.code, outcome.enhanced, outcome.text)
 
 
 def verdict(
     row: Claimed, outcome: Outcome, now: datetime, *, quick: bool = False, facts: Facts = NO_FACTS
 ) -> Settlement:
-    """How this try ends.
+    """Return how this attempt ends.
 
-    `quick`: somebody tries again in a moment by himself, so the row stays due with the sweep behind it.
+    `quick`: the caller tries again in a moment, so the row stays due now and the sweep is the fallback.
     """
     reply = reply_of(outcome)
     counted = row.attempts + 1
@@ -91,7 +91,10 @@ def verdict(
 
 
 def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
-    """How a try ends whose mail could not even be made: a deploy may mend it, but it must not go on for ever."""
+    """Build the settlement of an email that could not be composed.
+
+    A deploy may repair it, so it is retried, but only COMPOSE_TRIES times.
+    """
     tries = row.attempts + 1
     over = tries >= COMPOSE_TRIES
     return Settlement(
@@ -106,13 +109,13 @@ def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:
 
 
 def in_words(error: Exception, private: Iterable[str] = ()) -> str:
-    """Return what people are told about an email that could not be made: the sentence of the error, in one line.
+    """Return, in one line, what people are told about an email that could not be composed.
 
-    It is kept with the run, too, so the `private` values of the person whose email it was are replaced.
+    The run keeps the text too, so the recipient's `private` values are replaced.
     """
     text = redacted(" ".join(str(error).split()), private)
     if not isinstance(error, ContentError | MessageError | TemplateError):
-        # What a program says of itself is no sentence: its sort has to stand beside it.
+        # A message that was written for programmers needs the error's class beside it.
         text = f"{type(error).__name__}: {text or 'the log has the details'}"
     return clean(text)
 
@@ -126,7 +129,9 @@ def not_sent(
     due: datetime | None = None,
     hold_key: str | None = None,
 ) -> Settlement:
-    """Return the end of a try that never came to sending. `reason`: the sentence, if it is not the code's own."""
+    """Build the settlement of an attempt that never came to sending. `reason`: the sentence, unless it is the code's
+    own.
+    """
     return Settlement(
         pk=row.id,
         claim=row.claim,
@@ -142,10 +147,10 @@ def not_sent(
 
 
 def died_of(row: Claimed, now: datetime, *, alone_from: int) -> Settlement:
-    """Return the end of a try whose process died while it was making the email.
+    """Build the settlement of an attempt whose process died while it composed the email.
 
-    From `alone_from` deaths on it was made alone, so it is what the process died of: it has failed, or it would end one
-    process after the other.
+    After `alone_from` deaths the email was composed alone, so it is the cause: it fails, or it would end one process
+    after the other.
     """
     if row.deaths < alone_from:
         return not_sent(row, Status.pending, ReasonCode.worker_lost, due=now)._replace(deaths=row.deaths + 1)
@@ -162,5 +167,5 @@ def died_of(row: Claimed, now: datetime, *, alone_from: int) -> Settlement:
 
 
 def in_time(row: Claimed, due: datetime) -> datetime:
-    """Never later than the deadline: there the sweep brings the row to rest, visibly."""
+    """Return `due`, or the row's deadline if that is earlier: at the deadline the sweep expires the row."""
     return due if row.deadline is None else min(due, row.deadline)

@@ -1,4 +1,4 @@
-"""The kinds of mail. A new one is a module here, a template folder, and a line in KINDS."""
+"""The kinds of email. A new kind is a module here, a template folder, and a line in `registry`."""
 
 from datetime import timedelta
 from types import MappingProxyType
@@ -30,7 +30,7 @@ def registry(
     return MappingProxyType({kind.name: kind for kind in kinds})
 
 
-#: The registry, by name, with the default settings.
+#: The kinds by name, with the default settings.
 KINDS: MappingProxyType[str, EmailKind] = registry()
 
 __all__ = ["KINDS", "TOKEN_LIFE", "AccountExists", "Category", "EmailKind", "Owed", "Verification", "registry"]

@@ -1,4 +1,4 @@
-"""account_exists: tells the owner of a verified account that somebody signed up with the address again."""
+"""account_exists: tell the owner of a verified account that its address was used to sign up again."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ from notifier.emails.kind import Category, EmailKind, Owed
 
 
 class AccountExists(EmailKind):
-    """The page answers every signup alike; only the owner of the mailbox learns that there is an account."""
+    """The page answers every sign-up alike, so only the owner of the mailbox learns that there is an account."""
 
     name: ClassVar[str] = "account_exists"
     category: ClassVar[Category] = Category.security
@@ -15,9 +15,9 @@ class AccountExists(EmailKind):
     because: ClassVar[str] = "You're receiving this because someone tried to sign up with this address again."
 
     def unwanted(self, owed: Owed) -> str | None:
-        """Always wanted: it may be the only sign that somebody else tries the address."""
+        """Return None: it is always wanted, because it may be the only sign that another person uses the address."""
         return None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """`signin_url`: where the account is."""
+        """Return `signin_url`, the address of the sign-in page."""
         return {"signin_url": owed.links.home()}

@@ -1,4 +1,4 @@
-"""activity_digest: what happened around a user since the last digest, as often as they want to know."""
+"""activity_digest: what happened around a user since the last digest, as often as they want."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from notifier.content import Content
 from notifier.emails import activity_phrases, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
-from notifier.emails.digest_lines import Digest, Line, Wanted, digests_of
+from notifier.emails.digest_lines import Digest, DigestLine, DigestRequest, digests_of
 from notifier.emails.digest_window import boundary_of, earlier, key_part, listed_since, mark_of, moves, until_of
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
@@ -25,27 +25,27 @@ from notifier.scheduling.periods import wall, zone_of
 
 
 class DigestSettings(BaseModel):
-    """What a campaign of digests decides."""
+    """The settings of a digest campaign."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Lines in one mail; the rest is a number.
+    #: Lines in one email; further activities are shown as a number.
     max_items: int = Field(
         10, ge=1, le=50, title="Lines in one email", description="Further activities are shown as a number."
     )
 
 
-#: Statuses of emails that the reader may have.
+#: Statuses of emails that the recipient may have.
 _MAY_HAVE_ARRIVED = (Status.sent, Status.bounced, Status.complained, Status.unknown)
 
-#: From the moment at which somebody is found to be due to the mail server: a tick, a run, a queue.
+#: Time from finding a person due until the mail server has the email: a tick, a run, a queue.
 _ON_THE_WAY = timedelta(seconds=60)
 
 
 class ActivityDigest(CampaignKind):
-    """Due where the user's day, week or month is over and something happened in it that was not told yet.
+    """Due when the user's day, week or month is over and has activities that no digest reported yet.
 
-    People who want to hear as soon as something happens are served between the slots, too.
+    People who want to hear as soon as something happens get prompt emails between the slots.
     """
 
     name: ClassVar[str] = "activity_digest"
@@ -65,16 +65,16 @@ class ActivityDigest(CampaignKind):
     }
 
     def __init__(self, *, within: timedelta = timedelta(minutes=5), gap: timedelta = timedelta(hours=1)) -> None:
-        """For people who want to hear as soon as something happens: `within` that time, and one email in `gap`."""
+        """Send prompt emails `within` this time of an activity, and at most one per `gap`."""
         self.prompt_every = within - _ON_THE_WAY
         self._gap = gap
 
     def prompted(self) -> ColumnElement[bool]:
-        """Those who want to hear as soon as something happens."""
+        """Return the condition for people who want to hear as soon as something happens."""
         return wanting(Frequency.immediate)
 
     def content(self, settings: DigestSettings) -> Content:
-        """As in templates/emails/activity_digest."""
+        """Return the content of templates/emails/activity_digest."""
         return Content(
             "{{ headline }}{% if rest %}, and {{ rest }} more{% endif %}",
             "What happened since {{ since }}",
@@ -83,10 +83,10 @@ class ActivityDigest(CampaignKind):
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Who wants none, who is not due, and who has nothing to be told.
+        """Exclude people who want no digest, who are not due, or who have nothing to report.
 
-        What happened after the end of the user's day, week or month does not make a digest due by itself: else a
-        week without news would make the weekly digest come on any day.
+        Activities after the end of the user's day, week or month do not make a digest due on their own: otherwise a
+        week without activity would let the weekly digest come on any day.
         """
         since, boundary = mark_of(occasion), earlier(boundary_of(occasion), until_of(occasion, columns))
         inside = (Activity.occurred_at >= listed_since(occasion), Activity.occurred_at < boundary)
@@ -109,7 +109,7 @@ class ActivityDigest(CampaignKind):
         ]
 
     def _immediate(self, occasion: Occasion) -> Sequence[Exclusion]:
-        """Who is left out of those who want to hear as soon as something happens."""
+        """Exclude people who get prompt emails, or who had one within the gap."""
         how_often = {"how often": frequency_of()}
         immediate = frequency_of() == Frequency.immediate.value
         if occasion.prompts_elsewhere:
@@ -131,12 +131,14 @@ class ActivityDigest(CampaignKind):
         return [Exclusion("too_soon", words, and_(immediate, exists(lately)), how_often, lasting=False)]
 
     def period(self, occasion: Occasion, columns: Columns) -> str:
-        """The slot, in UTC: 20261120T080000Z."""
+        """Return the slot in UTC, such as 20261120T080000Z."""
         return key_part(occasion)
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """The window (`windows.number`), from when on it is told line by line, the zones in which its days may be
-        named, and how long it may be.
+        """Return the stored values of a digest.
+
+        They are the window (`windows.number`), the start of its listed part, the time zones of its dates, and the
+        number of lines.
         """
         return {
             "since": NumberOf(mark_of(occasion)),
@@ -148,20 +150,23 @@ class ActivityDigest(CampaignKind):
         }
 
     def after_expansion(self, occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
-        """The marks of those who are owed this very mail move to the end of its window."""
+        """Move the marks of people who got a row of this email to the end of its window."""
         return moves(occasion, people)
 
     def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Digest]:
-        """The digests."""
+        """Return the digests by row key."""
         return digests_of(session, [_wanted(row, row.user.id) for row in rows if row.user])
 
     def unwanted(self, owed: Owed) -> str | None:
-        """An empty digest is no email, and neither is one of old things alone."""
+        """Return a reason if the digest lists no activity.
+
+        An empty digest, or one of old activities alone, is not sent.
+        """
         nothing = isinstance(owed.data, Digest) and not owed.data.counts
         return "there is no activity left to report" if nothing else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """Everything as it is shown: see templates/emails/activity_digest."""
+        """Return everything that is shown: see templates/emails/activity_digest."""
         digest: Digest = owed.data
         params = owed.notification.params
         zone, _ = zone_of(params["zone"], params["home"])
@@ -179,13 +184,13 @@ class ActivityDigest(CampaignKind):
         }
 
 
-def _wanted(row: Claimed, user_id: int) -> Wanted:
+def _wanted(row: Claimed, user_id: int) -> DigestRequest:
     since, listed, until = (windows.moment(row.params[name]) for name in ("since", "listed", "until"))
-    return Wanted(row.id, user_id, since, listed, until, row.params["lines"])
+    return DigestRequest(row.id, user_id, since, listed, until, row.params["lines"])
 
 
-def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
-    """Who did what with which thing."""
+def _sentence(line: DigestLine, title_limit: int = 80) -> tuple[str, str, str]:
+    """Return the people, what they did and the thing, each as text."""
     phrases = activity_phrases.phrases_of(line.kind)
     who = activity_phrases.people([activity_phrases.name(name) for name in line.names], line.people)
     did = phrases.they_did if line.people > 1 and phrases.they_did else phrases.did
@@ -196,15 +201,15 @@ def _sentence(line: Line, title_limit: int = 80) -> tuple[str, str, str]:
     )
 
 
-def _note(line: Line, until: datetime, zone: ZoneInfo) -> str:
-    """When it happened last, and how often where that is not plain from the people."""
+def _note(line: DigestLine, until: datetime, zone: ZoneInfo) -> str:
+    """Return when it last happened, and how often if the people do not show that."""
     phrases, newest = activity_phrases.phrases_of(line.kind), wall(line.newest, zone)
     often = activity_phrases.counted(line.count, phrases.one, phrases.many) if line.count > line.people else ""
     return " · ".join(filter(None, [often, _date(newest, until)]))
 
 
 def _since(since: datetime, until: datetime) -> str:
-    """Where the window begins, as its reader says it: the time of day too where it is short."""
+    """Return the start of the window as text, with the time of day if the window is shorter than a day."""
     return f"{since:%A}, {since:%H:%M}" if until - since < timedelta(days=1) else _date(since, until)
 
 

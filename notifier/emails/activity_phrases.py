@@ -1,4 +1,4 @@
-"""How activities are put into words, and which of them matter more. The texts are English, as all mails are."""
+"""Put activities into words, and rank their kinds. The texts are English, as all emails are."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,30 +8,30 @@ from functools import lru_cache
 
 from notifier.mail.header_text import clean_text
 
-#: Of a list of people so many are named; where there are more, all but one of these and a number.
+#: Names listed of a group of people; of a larger group, one name less and a number.
 NAMED = 3
-#: Characters of a name or title that a mail shows.
+#: Characters of a name or title that an email shows.
 _NAME, _TITLE = 64, 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phrases:
-    """The words for one kind of activity. There is one object for each."""
+    """The words for one kind of activity. There is one object per kind."""
 
     kind: str
     heading: str
     one: str
     many: str
-    #: What somebody did, after their name and before the thing.
+    #: What a person did, between their name and the thing.
     did: str
-    #: The same of several people, where it differs.
+    #: The same for several people, if it differs.
     they_did: str = ""
-    #: It is about the reader, not about a thing of theirs: all of this kind are one line.
+    #: Whether it is about the recipient, not about a thing of theirs: all of this kind form one line.
     personal: bool = False
 
 
 _OTHER = Phrases("", "Other", "other activity", "other activities", "was active on", "were active on")
-#: What matters most first; the last is for kinds that we do not know.
+#: Most important first; the last is for unknown kinds.
 PHRASES = (
     Phrases(
         "friend_request",
@@ -48,17 +48,17 @@ PHRASES = (
     _OTHER,
 )
 _BY_KIND = {phrases.kind: phrases for phrases in PHRASES}
-#: Kinds that are about the reader.
+#: Kinds that are about the recipient.
 PERSONAL = tuple(phrases.kind for phrases in PHRASES if phrases.personal)
 
 
 def phrases_of(kind: str) -> Phrases:
-    """The words for this kind; general ones where we do not know it."""
+    """Return the words for this kind; general ones for an unknown kind."""
     return _BY_KIND.get(kind, _OTHER)
 
 
 def by_phrases(counts: Mapping[str, int]) -> Counter[Phrases]:
-    """Counts by kind, with those of all kinds that we do not know as one."""
+    """Return the counts by kind, with all unknown kinds as one."""
     found: Counter[Phrases] = Counter()
     for kind, count in counts.items():
         found[phrases_of(kind)] += count
@@ -66,23 +66,23 @@ def by_phrases(counts: Mapping[str, int]) -> Counter[Phrases]:
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """1 like, 2 likes."""
+    """Format a count: 1 like, 2 likes."""
     return f"{count:,} {one if count == 1 else many}"
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """Counts by kind in words, what matters most first: 2 comments and 12 likes."""
+    """Format counts by kind, most important first: 2 comments and 12 likes."""
     found = by_phrases(counts)
     return listed([counted(found[phrases], phrases.one, phrases.many) for phrases in PHRASES if found[phrases]])
 
 
 def listed(parts: Sequence[str]) -> str:
-    """One; one and two; one, two and three."""
+    """Join parts: one; one and two; one, two and three."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
 
 
 def people(names: Sequence[str], count: int) -> str:
-    """Who did it: the first of `names` (cleaned), and how many of the `count` people are not named."""
+    """Format the people: the first of `names` (cleaned), and how many of the `count` people are not named."""
     if count <= NAMED:
         return listed(names[:count])
     shown = names[: NAMED - 1]
@@ -92,29 +92,29 @@ def people(names: Sequence[str], count: int) -> str:
 
 @lru_cache(maxsize=4096)
 def name(text: str) -> str:
-    """An actor's name, safe to show."""
+    """Return an actor's name, safe to show."""
     return clean_text(text, _NAME) or "Someone"
 
 
 @lru_cache(maxsize=4096)
 def title(text: str, limit: int = _TITLE) -> str:
-    """A thing's title, safe to show and not too long; empty where it has none."""
+    """Return a thing's title, safe to show and not too long; empty if it has none."""
     cleaned = clean_text(text, limit + 1)
     return cleaned if len(cleaned) <= limit else clean_text(text, limit - 1) + "…"
 
 
 def quoted(text: str) -> str:
-    """A title as it stands in a sentence."""
+    """Return a title as it stands in a sentence."""
     return f"“{text}”" if text else "something of yours"
 
 
 @lru_cache(maxsize=1024)
 def day(date: date) -> str:
-    """12 November."""
+    """Format a date: 12 November."""
     return f"{date.day} {date:%B}"
 
 
 @lru_cache(maxsize=1024)
 def weekday(date: date, *, year: bool = False) -> str:
-    """Thursday, 12 November; with its year where that is not plain."""
+    """Format a date: Thursday, 12 November; with its year on request."""
     return f"{date:%A}, {day(date)}" + (f" {date.year}" if year else "")

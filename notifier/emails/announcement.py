@@ -1,4 +1,4 @@
-"""announcement: one message, written in the campaign's settings, to everybody in its audience."""
+"""announcement: one message, written in the campaign's settings, to its whole audience."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -36,20 +36,20 @@ def _https(url: str) -> str:
     return url
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 class Text(BaseModel):
-    """The words. Plain text: what looks like markup is shown as it is."""
+    """The texts of an announcement. They are plain: markup is shown as it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: Line = Field(max_length=200, title="Subject")
-    heading: Line = Field(max_length=200, title="Heading")
-    paragraphs: tuple[Annotated[Line, Field(max_length=2000)], ...] = Field(
+    subject: OneLine = Field(max_length=200, title="Subject")
+    heading: OneLine = Field(max_length=200, title="Heading")
+    paragraphs: tuple[Annotated[OneLine, Field(max_length=2000)], ...] = Field(
         min_length=1, max_length=20, title="Paragraphs", description="A blank line starts a new one."
     )
-    button_text: Annotated[Line, Field(max_length=60)] | None = Field(None, title="Button label")
+    button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, Field(max_length=1000), AfterValidator(_https)] | None = Field(
         None, title="Button link", description="An address that starts with https://"
     )
@@ -67,7 +67,7 @@ class Text(BaseModel):
 
 
 class Announcement(CampaignKind):
-    """News for many, once."""
+    """News for many people, sent once."""
 
     name: ClassVar[str] = "announcement"
     category: ClassVar[Category] = Category.news
@@ -81,16 +81,16 @@ class Announcement(CampaignKind):
     )
 
     def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str] | str:
-        """The edition of the content: a correction is the same email, a new message is another one."""
+        """Return the edition of the content: a correction is the same email, a new message is another one."""
         edition = f"e{occasion.edition}"
         return f"{edition}-{occasion.slot:%Y%m%dT%H%M%S}" if occasion.settings.again else edition
 
     def unwanted(self, owed: Owed) -> str | None:
-        """Whoever does not want news is asked about before."""
+        """Return a reason if the content is gone. Opt-outs are checked before."""
         return None if owed.data is not None else "the campaign no longer has any content"
 
     def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, "Written"]:
-        """The words that each row's campaign was created with; none where they cannot be read."""
+        """Return the texts that each row's campaign was created with; rows whose texts cannot be read are left out."""
         ids = {row.campaign_id for row in rows}
         texts = {}
         query = select(Campaign.id, Campaign.settings, Campaign.audience).where(Campaign.id.in_(ids))
@@ -103,7 +103,7 @@ class Announcement(CampaignKind):
         return {row.id: texts[row.campaign_id] for row in rows if row.campaign_id in texts}
 
     def content(self, settings: Text) -> Content:
-        """Those that the campaign was created with."""
+        """Return the content that the campaign was created with."""
         return self.rewritten(
             Content("", "", GREETING), settings.model_dump(include=set(self.text_settings), exclude_none=True)
         )
@@ -124,7 +124,7 @@ class Announcement(CampaignKind):
         )
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """The words."""
+        """Return the texts and the reading direction."""
         text, language = owed.data
         return {
             **reading(language),
@@ -137,7 +137,7 @@ class Announcement(CampaignKind):
 
 
 class Written(NamedTuple):
-    """The words that a campaign was created with, and their language (BCP 47)."""
+    """The texts that a campaign was created with, and their language (BCP 47)."""
 
     text: Text
     language: str
@@ -148,7 +148,7 @@ def _language(text: Text, locales: tuple[str, ...]) -> str:
     return language_of("\n".join((text.subject, text.heading, *text.paragraphs)), locales)
 
 
-#: The checks of each field by itself.
+#: Validators of the single fields.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type]  # known when it runs
     for name, field in Text.model_fields.items()
@@ -163,25 +163,25 @@ def _checked(name: str, value: Any) -> Any:
         raise ValueError(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
-#: A button, alone on its line. The bar between its two parts is none of those that `literally` has put into quotes.
+#: A button, alone on its line. The bar between its two parts is not one that `literally` quoted.
 _BUTTON_LINE = re.compile(r"\{button:(?=.*\}\Z)(.*?)(?<!['\[\]{}|])\|(?!['\[\]{}|])(.*)\}\Z")
 
 
 def _button_line(body: str) -> tuple[str, re.Match[str] | None]:
-    """The body before its last line, and that line if it is a button."""
+    """Return the body before its last line, and the match of that line if it is a button."""
     text = body.rstrip()
     before, break_, line = text.rpartition("\n")
     return before, _BUTTON_LINE.match(line.lstrip() if break_ else line)
 
 
 def _without_button(body: str) -> tuple[str, str]:
-    """The body and the button at its end, as the two are written."""
+    """Return the body and the button at its end, both as source text."""
     before, found = _button_line(body)
     return (body, "") if found is None else (before.rstrip(), found[0])
 
 
 def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """The button as it is written from now on. Raises ValueError where half of it is missing."""
+    """Return the source text of the changed button. Raise ValueError if half of it is missing."""
     _, found = _button_line(before)
     label, url = (found[1].strip(), found[2].strip()) if found else ("", "")
     label = literally(given.get("button_text", "")) if "button_text" in changes else label

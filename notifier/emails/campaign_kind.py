@@ -1,7 +1,7 @@
-"""CampaignKind: a kind of mail that campaigns send, and the rule of who gets it.
+"""CampaignKind: a kind of email that campaigns send, and the rule of who gets it.
 
-The rule is a list of exclusions, each a condition in SQL with a reason in words. One and the same list
-gives the plan its counts, the expansion its rows, `why` its answers, and stops the sender at the last moment.
+The rule is a list of exclusions, each an SQL condition with a reason for people. The same list gives the plan its
+counts, the expansion its rows and `why` its answers, and stops the sender at the last moment.
 """
 
 import enum
@@ -21,7 +21,7 @@ from notifier.ledger import Claimed
 
 
 class Reaches(enum.StrEnum):
-    """Which accounts a kind goes to, by whether they have confirmed their address (`User.verified_at`)."""
+    """The accounts that a kind goes to, by whether their address is confirmed (`User.verified_at`)."""
 
     confirmed = "confirmed"
     unconfirmed = "unconfirmed"
@@ -29,14 +29,14 @@ class Reaches(enum.StrEnum):
 
 
 class NoSettings(BaseModel):
-    """Of a kind that needs none."""
+    """Settings of a kind that has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """One campaign at one slot: all that the rule may depend on, besides the people."""
+    """One campaign at one slot: everything that the rule may depend on, besides the people."""
 
     campaign_id: int
     name: str
@@ -46,13 +46,13 @@ class Occasion:
     zone: ZoneInfo
     #: An instance of the kind's Settings.
     settings: Any
-    #: When the campaign was made: what happened long before is nobody's news.
+    #: When the campaign was created: what happened long before is not reported.
     since: datetime
-    #: It goes when each recipient's own clock shows the time of the slot, so for most of them it is planned ahead.
+    #: Whether it is sent at the slot's time of day in each recipient's time zone, so most emails are planned ahead.
     by_their_clocks: bool = False
-    #: Between slots, for people who want to hear as soon as something happens: see `CampaignKind.prompted`.
+    #: Whether this is a prompt run, between slots: see `CampaignKind.prompted`.
     prompt: bool = False
-    #: Those people are served between slots, so this slot is not for them.
+    #: Whether prompt runs serve those people, so that this slot does not.
     prompts_elsewhere: bool = False
     #: The edition of its content, for kinds that have editions.
     edition: int = 1
@@ -60,12 +60,12 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a condition may name besides the columns of User: the values of the recipient's own zone.
+    """Values of the recipient's own zone that a condition may use, besides the columns of User.
 
-    Each is an expression; where the recipient's zone is of no use it gives the campaign's values.
+    Each is an expression; if the recipient's zone is invalid it gives the campaign's values.
     """
 
-    #: When this mail is due: the slot, or its wall clock where the reader is.
+    #: When this email is due: at the slot, or at its local time in the recipient's zone.
     send_at: ColumnElement[datetime]
     #: The kind's `window` in the zone that counts for this recipient.
     since: ColumnElement[datetime]
@@ -74,104 +74,109 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Why somebody is left out."""
+    """A reason for which people are excluded."""
 
     #: For counts and tests: lower case with underscores, stable.
     code: str
     #: For people: completes "gets nothing, because ...".
     words: str
     where: ColumnElement[bool]
-    #: The values that it was judged by, by a name for people.
+    #: The values that decide, by a name for people.
     values: Mapping[str, SQLColumnExpression[Any]]
-    #: Asked again right before sending. False for what the expansion itself changes, such as "not yet due".
+    #: Whether it is checked again right before sending. False if the expansion itself changes it, such as "not yet
+    #: due".
     lasting: bool = True
 
 
 class CampaignKind(EmailKind):
-    """One kind of campaign mail. Stateless: one instance serves every thread."""
+    """One kind of campaign email. Stateless: one instance serves all threads."""
 
-    #: So often it is asked, between slots, whether somebody wants to hear as soon as something happens. None: never.
+    #: Interval at which it is checked, between slots, whether prompt emails are due. None: the kind has none.
     prompt_every: timedelta | None = None
-    #: Only accounts of this sort get it. A campaign may widen `confirmed`; nothing widens `unconfirmed`.
+    #: The accounts that get it. A campaign may widen `confirmed`, but not `unconfirmed`.
     reaches: ClassVar[Reaches] = Reaches.confirmed
-    #: Checks and completes `Campaign.settings`.
+    #: Validates and completes `Campaign.settings`.
     Settings: ClassVar[type[BaseModel]] = NoSettings
-    #: What of its context edited words may name, each with an example of its value: see `wording.offered`.
+    #: The names of its context that edited content may use, with example values: see `content_variables.offered`.
     offers: ClassVar[Mapping[str, Any]] = {}
-    #: It has something of its own to show, the block `data` of its templates: it stands where edited words say
-    #: {content}.
+    #: Whether its templates have a block `data` of their own, which edited content places with {content}.
     has_data: ClassVar[bool] = False
 
-    #: Its content makes it the email that it is: a new message takes the next edition, which everybody gets. Kinds
-    #: whose emails differ by period or step have none: whatever is saved is a correction.
+    #: Whether its content makes it the email that it is: a new message takes the next edition, which the whole audience
+    #: gets. Kinds whose emails differ by period or step have none: everything saved is a correction.
     editions: ClassVar[bool] = False
-    #: The settings that are content: given once, when the campaign is created; from then on content has versions.
+    #: The settings that are content: given when the campaign is created; from then on content has versions.
     text_settings: ClassVar[frozenset[str]] = frozenset()
 
     def content(self, settings: Any) -> Content:
-        """What operators begin with when they edit the words: as its template files say them."""
+        """Return the content that operators start editing with: the default text of its templates."""
         return Content("", "", "")
 
     def rewritten(self, content: Content, changes: Mapping[str, Any]) -> Content:
-        """Return the content with these of its `text_settings` changed; None takes one away.
+        """Return the content with these of its `text_settings` changed; None removes one.
 
-        Raises ValueError, with words for people, for a value that cannot be.
+        Raise ValueError, with a text for people, if a value is invalid.
         """
         raise NotImplementedError
 
     def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """[since, until) of what the mail is about, for readers of `zone`. The slot alone where it is about nothing."""
+        """Return [since, until), the period that the email is about, in `zone`.
+
+        Both are the slot if there is no period.
+        """
         return occasion.slot, occasion.slot
 
     def ready_at(self, occasion: Occasion) -> datetime | None:
-        """Return from when on everything has happened that its emails are about: no run is expanded before.
+        """Return the moment from which everything has happened that its emails are about; None: at any time.
 
-        None: at any time.
+        No run is expanded before.
         """
         return None
 
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
-        """Return in a sentence for operators when an email goes, if the schedule alone does not say it.
+        """Return a sentence for operators about when an email is sent, if the schedule alone does not say it.
 
-        `step` is the time from one slot to the next; None if there is no next one.
+        `step`: the time from one slot to the next; None if there is no next one.
         """
         return ""
 
     def prompted(self) -> ColumnElement[bool]:
-        """Return a condition on User: who is served between slots. Of a kind with `prompt_every` only."""
+        """Return a condition on User for people served between slots. Only for kinds with `prompt_every`."""
         raise NotImplementedError
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Who is left out, in the order in which a reason counts. Suppression, opt-out, `reaches` and the campaign's
-        audience are judged before, whoever has this very mail already after.
+        """Return the reasons for exclusion, in the order in which they count.
+
+        Suppression, opt-out, `reaches` and the campaign's audience are judged before them; whether the person has this
+        very email already is judged after them.
         """
         return ()
 
     def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str] | str:
-        """The middle of the key (campaign, period or step, user): ASCII, 64 characters at most.
+        """Return the middle of the dedupe key (campaign, period or step, user): ASCII, at most 64 characters.
 
-        It decides what counts as the same mail, whichever run it comes from.
+        It decides which emails count as the same one, in any run.
         """
         raise NotImplementedError
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """What the row must remember so that rendering it again gives the same bytes; never an address or a name.
+        """Return the values that a row stores so that rendering it again gives the same bytes; no address or name.
 
         Datetimes are stored as integers (seconds since the epoch) by `Columns`' consumers.
         """
         return {}
 
     def after_expansion(self, occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
-        """Statements of the expansion's own transaction, for the chunk of `people` (their ids) that was judged."""
+        """Return statements for the expansion's transaction, about the chunk of `people` (ids) that was judged."""
         return ()
 
     def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Any]:
-        """What the contexts of these rows need from the database, by the row's key, in few statements.
+        """Return what the contexts of these rows need from the database, by row key, in few statements.
 
-        It becomes `Owed.data`. The same rows give the same data however late it is asked for.
+        It becomes `Owed.data`. The same rows give the same data at any later time.
         """
         return {}
 
     def lifetime_of(self, occasion: Occasion) -> timedelta:
-        """After this time since the slot the mail is of no use. `Campaign.lifetime` goes before."""
+        """Return the time from the slot after which the email is of no use. `Campaign.lifetime` overrides it."""
         return self.lifetime

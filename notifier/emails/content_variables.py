@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Somebody for whom content is shown and checked before it is saved."""
+    """A person for whom content is shown and checked before it is saved."""
 
     #: For forms and addresses of pages.
     key: str
@@ -28,10 +28,10 @@ class Example:
     timezone: str = "UTC"
 
 
-#: What content has to stand: a usual name, the longest one that people may give, and none.
+#: The cases that content has to handle: a usual name, the longest one allowed, and none.
 EXAMPLES: tuple[Example, ...] = (
     Example("usual", "a person with a usual name", "Ada"),
-    # As long as a name may be (`header_text.NAME_LIMIT`).
+    # At the limit for names (`header_text.NAME_LIMIT`).
     Example(
         "long", "a person with a long name", "Maximilian Bartholomea Konstantinopolitanskaya-Featherstonehaugh",
         "maximilian.konstantinopolitanskaya-featherstonehaugh@mail.example.com", "de-AT", "Pacific/Auckland",
@@ -39,19 +39,19 @@ EXAMPLES: tuple[Example, ...] = (
     Example("nameless", "a person without a name", "", "n@example.com", "ar", "America/Los_Angeles"),
 )  # fmt: skip
 
-#: Of every mail.
+#: Offered by every email.
 COMMON: Mapping[str, Any] = {
     "user": {"name": EXAMPLES[0].name, "email": EXAMPLES[0].email},
     "product": "Notifier",
     "public_url": "https://example.com",
 }
-#: Of mail that people may refuse; the foot of the mail has both links already.
+#: Offered by emails that people may unsubscribe from; the footer has both links already.
 REFUSABLE: Mapping[str, Any] = {
     "unsubscribe_url": "https://example.com/u/abc",
     "preferences_url": "https://example.com/preferences/abc",
 }
 
-#: As our mails begin.
+#: The first line of our emails.
 GREETING = "Hello{% if user.name %} {{ user.name }}{% endif %},"
 
 

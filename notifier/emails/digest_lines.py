@@ -1,4 +1,4 @@
-"""The lines of a digest: what happened in each reader's window, grouped by thing, what matters most first."""
+"""The lines of a digest: what happened in each recipient's window, grouped by thing, most important first."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ _A = Activity
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The lines of one row: of activities in [listed, until). Those in [since, listed) are a number."""
+class DigestRequest:
+    """The lines that one row asks for: activities in [listed, until). Those in [since, listed) are only counted."""
 
     key: int
     user_id: int
     since: datetime
     listed: datetime
     until: datetime
-    #: At most so many lines.
+    #: Maximum number of lines.
     lines: int
 
 
 @dataclass(slots=True)
-class Line:
+class DigestLine:
     """What people did with one thing, or of one kind."""
 
     kind: str
     title: str
-    #: How often, and by how many people.
+    #: The number of activities, and of people.
     count: int
     people: int
     newest: datetime
@@ -45,27 +45,27 @@ class Line:
 
 @dataclass(slots=True)
 class Digest:
-    """What there is to tell one reader."""
+    """The activities that one recipient's digest reports."""
 
     since: datetime
     until: datetime
-    #: What matters most first.
-    lines: list[Line] = field(default_factory=list)
-    #: Activities that are told line by line, by kind.
+    #: Most important first.
+    lines: list[DigestLine] = field(default_factory=list)
+    #: Listed activities by kind.
     counts: Counter[str] = field(default_factory=Counter)
-    #: Activities before `listed`, which are a number.
+    #: The number of activities before `listed`.
     older: int = 0
-    #: From then on it is told line by line. None: all of it.
+    #: Start of the listed part. None: everything is listed.
     listed: datetime | None = None
 
     @property
     def more(self) -> int:
-        """Activities that are in no line, older ones aside."""
+        """The number of listed activities that are in no line."""
         return self.counts.total() - sum(line.count for line in self.lines)
 
 
-def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
-    """The digests by key. Two statements, however many are wanted."""
+def digests_of(session: Session, wanted: Sequence[DigestRequest]) -> dict[int, Digest]:
+    """Return the digests by key, in two statements for any number of them."""
     found = {one.key: Digest(one.since, one.until, listed=one.listed) for one in wanted}
     if not wanted:
         return found
@@ -78,12 +78,12 @@ def digests_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Digest]:
     for row in session.execute(_by_line(table)):
         lines = found[row.key].lines
         if row.place > len(lines):
-            lines.append(Line(row.kind, row.title, int(row.times), row.people, row.newest))
+            lines.append(DigestLine(row.kind, row.title, int(row.times), row.people, row.newest))
         lines[-1].names.append(row.actor)
     return found
 
 
-def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+def _table(session: Session, wanted: Sequence[DigestRequest]) -> FromClause:
     rows: list[dict[str, int | datetime]] = [
         {
             "key": one.key,
@@ -105,14 +105,14 @@ def _mine(table: FromClause, since: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _by_kind(table: FromClause) -> Select[Any]:
-    """(key, kind, whether it is before `listed`, count)."""
+    """Build (key, kind, whether it is before `listed`, count)."""
     is_old = case((_A.occurred_at < table.c.listed, 1), else_=0).label("is_old")
     mine = _mine(table, "since")
     return select(table.c.key, _A.kind, is_old, func.count()).where(*mine).group_by(table.c.key, _A.kind, is_old)
 
 
 def _by_line(table: FromClause) -> Select[Any]:
-    """One row for each person that a line may name: the lines in their order, the newest person first."""
+    """Build one row per person that a line may name: the lines in order, the newest person first."""
     w = table.c
     thing = case((_A.kind.in_(activity_phrases.PERSONAL), literal("")), else_=_A.object_key).label("thing")
     by_person = (

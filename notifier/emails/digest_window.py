@@ -1,7 +1,7 @@
-"""The windows of digests: they tile the time of a user.
+"""The windows of digests, which cover a user's time without gaps.
 
-Each begins where the one before ended (the mark) and ends at its slot. The mark moves in the transaction that owes
-the mail, to what the mail's own row says, and never back. Whoever is owed nothing keeps their mark.
+Each window starts where the one before ended (the mark) and ends at its slot. The transaction that adds the email's row
+moves the mark to the end stored in that row, never back. People without a row keep their mark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ _MARKS = typed("Table", DigestMark.__table__)
 
 
 def key_part(occasion: Occasion) -> str:
-    """The slot, in UTC: 20261120T080000Z."""
+    """Return the slot in UTC, such as 20261120T080000Z."""
     fraction = f".{occasion.slot:%f}" if occasion.slot.microsecond else ""
     return f"{occasion.slot:%Y%m%dT%H%M%S}{fraction}Z"
 
 
 def _boundaries(moment: datetime, zone: ZoneInfo) -> dict[str, datetime]:
-    """By frequency, where the last day, week or month ended before `moment`."""
+    """Return by frequency when the last day, week or month ended before `moment`."""
     return {
         Frequency.immediate.value: moment,
         Frequency.daily.value: start_of_day(moment, zone),
@@ -54,9 +54,9 @@ def _boundaries(moment: datetime, zone: ZoneInfo) -> dict[str, datetime]:
 
 
 def _beginnings(occasion: Occasion) -> dict[str, datetime]:
-    """By frequency, from when on things are told: the full day, week or month before the campaign was made.
+    """Return by frequency the start of the first window: the full day, week or month before the campaign was created.
 
-    It does not move with the slots, so whoever was told nothing yet loses nothing when a slot is missed.
+    It does not move with the slots, so people without a digest so far lose nothing if a slot is missed.
     """
     ends = _boundaries(occasion.since, occasion.zone)
     day = ends[Frequency.daily.value]
@@ -69,18 +69,18 @@ def _beginnings(occasion: Occasion) -> dict[str, datetime]:
 
 
 def _by_frequency(moments: Mapping[str, datetime]) -> ColumnElement[datetime]:
-    """The moment for the user's frequency; the latest where they want none."""
+    """Build the moment for the user's frequency; the latest one if they want no digest."""
     choices = {frequency: _literal(moment) for frequency, moment in moments.items()}
     return case(choices, value=frequency_of(), else_=_literal(max(moments.values())))
 
 
 def boundary_of(occasion: Occasion) -> ColumnElement[datetime]:
-    """Where the user's last day, week or month ended, on the campaign's clock."""
+    """Build the end of the user's last day, week or month, in the campaign's time zone."""
     return _by_frequency(_boundaries(occasion.slot, occasion.zone))
 
 
 def mark_of(occasion: Occasion) -> ColumnElement[datetime]:
-    """Up to where the user was told."""
+    """Build the end of the user's last window."""
     mark = select(DigestMark.until).where(DigestMark.campaign_id == occasion.campaign_id, DigestMark.user_id == User.id)
     begin = _by_frequency(_beginnings(occasion))
     first = case((User.created_at > begin, User.created_at), else_=begin)
@@ -88,10 +88,10 @@ def mark_of(occasion: Occasion) -> ColumnElement[datetime]:
 
 
 def listed_since(occasion: Occasion) -> ColumnElement[datetime]:
-    """From when on things are told line by line; what the window holds before is a number.
+    """Build the moment from which activities are listed line by line; earlier ones in the window are only counted.
 
-    It is the window's beginning, unless the digest was switched on again since: then at most a period back, and never
-    later than it was switched on.
+    It is the start of the window, unless the digest was turned on again since: then at most a period back, and never
+    later than it was turned on.
     """
     since, again, floor = mark_of(occasion), digest_since(), _by_frequency(_a_period_before(occasion))
     listed = earlier(again, floor)
@@ -99,7 +99,7 @@ def listed_since(occasion: Occasion) -> ColumnElement[datetime]:
 
 
 def _a_period_before(occasion: Occasion) -> dict[str, datetime]:
-    """By frequency, a day, week or month before the slot, on the campaign's clock."""
+    """Return by frequency the moment a day, week or month before the slot, in the campaign's time zone."""
     here = wall(occasion.slot, occasion.zone)
     last_of_month_before = here.replace(day=1) - timedelta(days=1)
     month = last_of_month_before.replace(day=min(here.day, last_of_month_before.day))
@@ -109,12 +109,12 @@ def _a_period_before(occasion: Occasion) -> dict[str, datetime]:
 
 
 def until_of(occasion: Occasion, columns: Columns) -> ColumnElement[datetime]:
-    """The slot, or when the mail goes where that is earlier: nothing may happen between a mail and its end."""
+    """Build the slot, or the time of sending if that is earlier: no activity may fall between an email and its end."""
     return earlier(columns.send_at, _literal(occasion.slot))
 
 
 def earlier(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The earlier of two moments."""
+    """Build the earlier of two moments."""
     return case((one < other, one), else_=other)
 
 
@@ -123,10 +123,10 @@ def _literal(moment: datetime) -> ColumnElement[datetime]:
 
 
 def moves(occasion: Occasion, people: Select[int]) -> Sequence[Executable]:
-    """The statement that moves the marks of those of `people` who are owed the mail of this occasion.
+    """Build the statement that moves the marks of those of `people` who have a row for this occasion.
 
-    Driven by the people: an UPDATE would be planned by what is known of the marks, and that is little while
-    an expansion fills them. Both databases spell this upsert alike.
+    It is driven by the people: an UPDATE would be planned by the statistics of the marks, which say little while an
+    expansion fills them. Both databases spell this upsert alike.
     """
     prefix = f"c{occasion.campaign_id}:{key_part(occasion)}:"
 

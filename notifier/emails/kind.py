@@ -1,4 +1,4 @@
-"""EmailKind: what one kind of mail is. Its templates are the folder of the same name."""
+"""EmailKind: the definition of one kind of email. Its templates are in the folder of the same name."""
 
 import enum
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from notifier.security.links import Links
 
 
 class Category(enum.StrEnum):
-    """What a mail is for. Security and account mail ignores opt-outs; nothing ignores a suppression."""
+    """The purpose of an email. Security and account emails ignore opt-outs; none ignores a suppression."""
 
     security = "security"
     account = "account"
@@ -18,39 +18,39 @@ class Category(enum.StrEnum):
     digest = "digest"
     news = "news"
 
-    #: Enum's own is a Python function, and this is asked for every mail.
+    #: Enum's own is a Python function, and this is called for every email.
     __hash__ = str.__hash__
 
 
 class Owed(NamedTuple):
-    """A claimed notification with all that a kind may look at."""
+    """A claimed notification with everything that a kind may look at."""
 
     notification: Claimed
     user: Recipient
     links: Links
-    #: What the kind's `load` found for this row.
+    #: The data of this row from the kind's `load`.
     data: Any = None
 
 
 class EmailKind(ABC):
-    """One kind of mail. Stateless: one instance serves every thread."""
+    """One kind of email. Stateless: one instance serves all threads."""
 
-    #: The name of the template folder, and what the ledger row says.
+    #: The name of the template folder, stored in the ledger row.
     name: ClassVar[str]
     category: ClassVar[Category]
-    #: After this time the mail is of no use.
+    #: Time after which the email is of no use.
     lifetime: ClassVar[timedelta]
-    #: The language of its template files (BCP 47): it decides in which direction they are read.
+    #: The language of its template files (BCP 47), which decides the reading direction.
     language: ClassVar[str] = "en"
-    #: One sentence at the foot of the mail: why it came.
+    #: One sentence in the email's footer: why the recipient gets it.
     because: ClassVar[str]
-    #: It goes to an address of which nothing says yet that it exists: somebody typed it into a form.
+    #: Whether it goes to an address that may not exist, because a person typed it into a form.
     first_email: ClassVar[bool] = False
 
     @abstractmethod
     def unwanted(self, owed: Owed) -> str | None:
-        """Why this mail is no longer wanted, or None where it is. Asked after the claim, before sending."""
+        """Return why this email is no longer wanted; None if it is. Called after the claim, before sending."""
 
     @abstractmethod
     def context(self, owed: Owed) -> dict[str, Any]:
-        """What the templates need beyond the names that every mail gets."""
+        """Return what the templates need beyond the names that every email gets."""

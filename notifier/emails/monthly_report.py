@@ -15,26 +15,26 @@ from notifier.emails import activity_phrases
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
-from notifier.emails.report_figures import WEEKS, Figures, Wanted, figures_of, month_of, month_starting
+from notifier.emails.report_figures import WEEKS, Figures, ReportRequest, figures_of, month_of, month_starting
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
 from notifier.models.instants import NumberOf
 from notifier.scheduling.periods import month_before, wall
 
-#: Where every month ends last: UTC-12, which POSIX writes with the other sign.
+#: The zone in which every month ends last: UTC-12, which POSIX writes with the opposite sign.
 _LAST_ZONE = ZoneInfo("Etc/GMT+12")
 
-#: Characters of the longest bar of a text.
+#: Characters of the longest bar in the plain text.
 _MARKS = 20
 
 
 class ReportSettings(BaseModel):
-    """What a campaign of reports decides."""
+    """The settings of a report campaign."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Whose midnight begins and ends the month. `user` needs recipient-local time: without it, nobody's zone
-    #: but the campaign's counts.
+    #: Whose midnight starts and ends the month. `user` needs recipient-local time; without it the campaign's zone
+    #: counts for all.
     month_of: Literal["campaign", "user"] = Field(
         "campaign",
         title="Month starts at midnight in",
@@ -46,7 +46,7 @@ class ReportSettings(BaseModel):
 
 
 class MonthlyReport(CampaignKind):
-    """Totals, change, a chart and the things around which most happened, of the month before the slot's."""
+    """Totals, change, a chart and the most popular things, of the month before the slot's."""
 
     name: ClassVar[str] = "monthly_report"
     category: ClassVar[Category] = Category.report
@@ -66,25 +66,25 @@ class MonthlyReport(CampaignKind):
     }
 
     def __init__(self, *, grace: timedelta = timedelta(hours=1)) -> None:
-        """`grace`: how long after the end of the month activities may still be written down."""
+        """Report activities that were stored up to `grace` after the end of the month."""
         self._grace = grace
 
     def ready_at(self, occasion: Occasion) -> datetime:
-        """When the month has ended everywhere it is read, and what happened in its last hour is known."""
+        """Return when the month has ended in every zone that counts, plus the grace."""
         _, end = month_starting(_month(occasion), occasion.zone)
         if occasion.settings.month_of == "user" and occasion.by_their_clocks:
             _, end = month_starting(_month(occasion), _LAST_ZONE)
         return end + self._grace
 
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
-        """When the month is over, and who gets it later for that."""
+        """Return a sentence about when the month is over, and who gets the report later because of it."""
         ready = self.ready_at(occasion)
         text = f"Not before {ready:%H:%M} UTC on {ready.day} {ready:%B}, once the month is over for every recipient"
         late = " People whose local time comes earlier get it then." if occasion.by_their_clocks else ""
         return f"{text} and its last activities are recorded.{late}"
 
     def content(self, settings: ReportSettings) -> Content:
-        """As in templates/emails/monthly_report."""
+        """Return the content of templates/emails/monthly_report."""
         return Content(
             "Your {{ month }} {{ year }} in numbers",
             "Your {{ month }} {{ year }}",
@@ -96,14 +96,16 @@ class MonthlyReport(CampaignKind):
         )
 
     def window(self, occasion: Occasion, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """The month before the slot's month on the campaign's calendar, from midnight to midnight in the zone that
-        counts: all readers of one slot get the report of the same month.
+        """Return the month before the slot's in the campaign's calendar.
+
+        It runs from midnight to midnight in the zone that counts. All recipients of one slot get the report of the same
+        month.
         """
         own = occasion.settings.month_of == "user"
         return month_starting(_month(occasion), zone if own else occasion.zone)
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Whoever has nothing to be told."""
+        """Exclude people without any activity in the month."""
         inside = (Activity.occurred_at >= columns.since, Activity.occurred_at < columns.until)
         any_activity = select(Activity.id).where(Activity.user_id == User.id, *inside).correlate_except(Activity)
         return [
@@ -116,11 +118,11 @@ class MonthlyReport(CampaignKind):
         ]
 
     def period(self, occasion: Occasion, columns: Columns) -> str:
-        """The month: 2026-10."""
+        """Return the month, such as 2026-10."""
         return f"{_month(occasion):%Y-%m}"
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """The month, where it begins and ends (`windows.number`), and the zones by which that may be read."""
+        """Return the month, its start and end (`windows.number`), and the zones by which they may be read."""
         return {
             "month": _month(occasion).isoformat(),
             "since": NumberOf(columns.since),
@@ -130,16 +132,16 @@ class MonthlyReport(CampaignKind):
         } | ({"zone": User.timezone.expression} if occasion.settings.month_of == "user" else {})
 
     def load(self, session: Session, rows: Sequence[Claimed]) -> Mapping[int, Figures]:
-        """The figures."""
+        """Return the figures by row key."""
         return figures_of(session, [_wanted(row, row.user.id) for row in rows if row.user])
 
     def unwanted(self, owed: Owed) -> str | None:
-        """An empty report is no mail."""
+        """Return a reason if there is no activity: an empty report is not sent."""
         nothing = isinstance(owed.data, Figures) and not owed.data.counts
         return "there is no activity left to report" if nothing else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """Everything as it is shown: see templates/emails/monthly_report."""
+        """Return everything that is shown: see templates/emails/monthly_report."""
         figures: Figures = owed.data
         first, total = figures.month.first, figures.counts.total()
         earlier = f"{first - timedelta(days=1):%B}"
@@ -160,16 +162,16 @@ class MonthlyReport(CampaignKind):
 
 
 def _month(occasion: Occasion) -> date:
-    """The first day of the month that the reports of this slot are about."""
+    """Return the first day of the month that the reports of this slot are about."""
     since, _ = month_before(occasion.slot, occasion.zone)
     return wall(since, occasion.zone).date().replace(day=1)
 
 
-def _wanted(row: Claimed, user_id: int) -> Wanted:
+def _wanted(row: Claimed, user_id: int) -> ReportRequest:
     params = row.params
     first = date.fromisoformat(params["month"])
     month = month_of(first, params["since"], params["until"], (params.get("zone"), params["home"]))
-    return Wanted(row.id, user_id, month, params["top"])
+    return ReportRequest(row.id, user_id, month, params["top"])
 
 
 def _change(now: int, before: int, earlier: str) -> str:
@@ -181,7 +183,7 @@ def _change(now: int, before: int, earlier: str) -> str:
 
 
 def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
-    """(heading, count, change) of each kind that there was in either month."""
+    """Return (heading, count, change) of each kind in either month."""
     now, before = activity_phrases.by_phrases(figures.counts), activity_phrases.by_phrases(figures.before)
     return [
         (
@@ -195,13 +197,13 @@ def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
 
 
 def _weeks(figures: Figures) -> list[tuple[str, str, int, str]]:
-    """(days, count, percent of the best week, the whole row as text) of each week."""
+    """Return (days, count, per cent of the best week, the whole row as text) of each week."""
     month = figures.month
     best = max(figures.weeks.values(), default=1)
     rows = []
     for week, days in enumerate(_days(month.first, month.last)):
         count = figures.weeks[week]
-        # The smallest of counts is still seen.
+        # Rounded up, so that the smallest count is visible.
         percent, marks = -(-100 * count // best), -(-_MARKS * count // best)
         rows.append((days, f"{count:,}", percent, f"{days:<9} {'#' * marks:.<{_MARKS}} {count:,}"))
     return rows
@@ -209,7 +211,7 @@ def _weeks(figures: Figures) -> list[tuple[str, str, int, str]]:
 
 @lru_cache(maxsize=64)
 def _days(first: date, last: date) -> tuple[str, ...]:
-    """The days of each week: 1-7 Oct, with a dash as printers make it."""
+    """Return the days of each week, such as 1-7 Oct, with an en dash."""
     ends = [*(start - 1 for start in WEEKS[1:] if start <= last.day), last.day]
     pairs = zip(WEEKS, ends, strict=False)
     return tuple(f"{start}\u2013{end} {first:%b}" if start < end else f"{start} {first:%b}" for start, end in pairs)

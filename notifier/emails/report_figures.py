@@ -1,4 +1,4 @@
-"""The figures of a monthly report: what happened in a month, week by week, in the month before, and around what."""
+"""The figures of a monthly report: activities of a month by week, of the month before, and by thing."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import resolve, wall, zone_of
 
 _A = Activity
-#: The weeks of a report begin on these days of the month: the last one is short.
+#: Days of the month on which the weeks of a report start: the last week is short.
 WEEKS = (1, 8, 15, 22, 29)
 #: The bucket of the month before.
 _BEFORE = -1
@@ -25,68 +25,71 @@ _BEFORE = -1
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A calendar month in the zone that counts for its reader."""
+    """A calendar month in the zone that counts for its recipient."""
 
     first: date
     zone: ZoneInfo
-    #: Where the month before begins.
+    #: Start of the month before.
     before: datetime
-    #: Where each week begins.
+    #: Start of each week.
     weeks: tuple[datetime, ...]
     until: datetime
 
     @property
     def since(self) -> datetime:
-        """Where it begins."""
+        """The start of the month."""
         return self.weeks[0]
 
     @property
     def last(self) -> date:
-        """Its last day."""
+        """The last day of the month."""
         return _next(self.first) - timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Figures:
-    """What there is to report to one reader."""
+    """The figures of one recipient's report."""
 
     month: Month
-    #: By kind, the kinds in no order.
+    #: By kind, in no particular order.
     counts: Counter[str] = field(default_factory=Counter)
     before: Counter[str] = field(default_factory=Counter)
     #: By week, from 0.
     weeks: Counter[int] = field(default_factory=Counter)
-    #: Title and counts by kind of the things around which most happened, the first first.
+    #: Title and counts by kind of the things with the most activities, sorted by number.
     things: list[tuple[str, dict[str, int]]] = field(default_factory=list)
-    #: The day in this month on which the reader joined.
+    #: The day in this month on which the recipient signed up.
     joined: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The figures of one row."""
+class ReportRequest:
+    """The figures that one row asks for."""
 
     key: int
     user_id: int
     month: Month
-    #: How many things.
+    #: Number of things.
     things: int
 
 
 def month_starting(first: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """[since, until) of the month of which this is the first day."""
+    """Return [since, until) of the month with this first day."""
     return _midnight(first, zone), _midnight(_next(first), zone)
 
 
 @lru_cache(maxsize=1024)
 def month_of(first: date, since: int, until: int, zones: tuple[str | None, ...]) -> Month:
-    """The month with this first day, in the first of the zones in which it is [since, until) (`windows.number`)."""
+    """Return the month with this first day.
+
+    It is in the first of the zones in which it is [since, until) (`windows.number`).
+    """
     for name in zones:
         zone, _ = zone_of(name)
         begin, end = month_starting(first, zone)
         if (windows.number(begin), windows.number(end)) == (since, until):
             break
-    # Rules of zones change: where none fits any more, the row still says where the month begins and ends.
+    # Time zone rules change: if no zone fits any more, the row still says where the month starts and ends.
     begin, end = windows.moment(since), windows.moment(until)
     days = (_next(first) - first).days
     weeks = [_midnight(first.replace(day=day), zone) for day in WEEKS if 1 < day <= days]
@@ -94,8 +97,8 @@ def month_of(first: date, since: int, until: int, zones: tuple[str | None, ...])
     return Month(first, zone, before, (begin, *weeks), end)
 
 
-def figures_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Figures]:
-    """The figures by key. Three statements, however many are wanted."""
+def figures_of(session: Session, wanted: Sequence[ReportRequest]) -> dict[int, Figures]:
+    """Return the figures by key, in three statements for any number of them."""
     found = {one.key: Figures(one.month) for one in wanted}
     if not wanted:
         return found
@@ -118,7 +121,7 @@ def figures_of(session: Session, wanted: Sequence[Wanted]) -> dict[int, Figures]
     return found
 
 
-def _note_who_joined(session: Session, wanted: Sequence[Wanted], found: Mapping[int, Figures]) -> None:
+def _note_who_joined(session: Session, wanted: Sequence[ReportRequest], found: Mapping[int, Figures]) -> None:
     query = select(User.id, User.created_at).where(User.id.in_({one.user_id for one in wanted}))
     created = {row.id: row.created_at for row in session.execute(query)}
     for one in wanted:
@@ -127,12 +130,12 @@ def _note_who_joined(session: Session, wanted: Sequence[Wanted], found: Mapping[
             found[one.key].joined = wall(joined, one.month.zone).date()
 
 
-def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
+def _table(session: Session, wanted: Sequence[ReportRequest]) -> FromClause:
     moments = ("before", *(f"week{number}" for number in range(len(WEEKS))), "until")
     rows: list[dict[str, int | datetime]] = []
     for one in wanted:
         month = one.month
-        # In a month of four weeks the fifth begins when it is over.
+        # In a month of four weeks, the fifth starts when the month is over.
         ends = (month.before, *month.weeks, *[month.until] * (len(WEEKS) - len(month.weeks)), month.until)
         row: dict[str, int | datetime] = {"key": one.key, "user_id": one.user_id, "things": one.things}
         rows.append(row | dict(zip(moments, ends, strict=True)))
@@ -141,7 +144,7 @@ def _table(session: Session, wanted: Sequence[Wanted]) -> FromClause:
 
 
 def _by_week(table: FromClause) -> Select[Any]:
-    """(key, kind, week, count)."""
+    """Build (key, kind, week, count)."""
     w = table.c
     ends = [(_A.occurred_at < w.week0, _BEFORE)]
     ends += [(_A.occurred_at < w[f"week{number + 1}"], number) for number in range(len(WEEKS) - 1)]
@@ -151,7 +154,7 @@ def _by_week(table: FromClause) -> Select[Any]:
 
 
 def _by_thing(table: FromClause) -> Select[Any]:
-    """(key, place from 1, kind, count, title) of the things around which most happened."""
+    """Build (key, place from 1, kind, count, title) of the things with the most activities."""
     w = table.c
     mine = (_A.user_id == w.user_id, _A.occurred_at >= w.week0, _A.occurred_at < w.until)
     things = (_A.object_key != "", _A.kind.not_in(activity_phrases.PERSONAL))

@@ -1,16 +1,16 @@
-"""verification: asks a new user to confirm that the address is theirs."""
+"""verification: ask a new user to confirm that the address is theirs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from notifier.emails.kind import Category, EmailKind, Owed
 
-#: How long the link works, and so how long it makes sense to try to deliver it.
+#: How long the link works, and so how long delivering it makes sense.
 TOKEN_LIFE = timedelta(hours=24)
 
 
 class Verification(EmailKind):
-    """The mail that a signup triggers."""
+    """The email that a sign-up triggers."""
 
     name: ClassVar[str] = "verification"
     category: ClassVar[Category] = Category.security
@@ -19,19 +19,19 @@ class Verification(EmailKind):
     first_email: ClassVar[bool] = True
 
     def unwanted(self, owed: Owed) -> str | None:
-        """Who is verified needs no link."""
+        """Return a reason if the user is verified: verified users do not need the link."""
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
         """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
         row = owed.notification
-        # One that had to wait for its turn: the link must not be old when it comes.
+        # An email that had to wait gets a later link, which is not old when it arrives.
         planned = datetime.fromtimestamp(row.params.get("send_at", 0), UTC)
         return links_of(owed, max(row.created_at, planned))
 
 
 def links_of(owed: Owed, issued_at: datetime) -> dict[str, Any]:
-    """Return what an email that asks for confirmation needs: both links, issued at this moment, and their life."""
+    """Return both links, issued at this moment, and how long they are valid."""
     user, links = owed.user, owed.links
     verify, not_me = (
         link(user_id=user.id, identity_key=user.identity_key, nonce=user.link_nonce, issued_at=issued_at)

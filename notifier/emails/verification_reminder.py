@@ -1,4 +1,4 @@
-"""verification_reminder: asks again, a few times, those who signed up and never confirmed their address."""
+"""verification_reminder: remind people who signed up and never confirmed their address."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ class Steps(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: One mail for each; never more than so many in all.
+    #: One email per step; a person never gets more emails than there are steps.
     steps: tuple[int, ...] = Field(
         (1, 3, 7),
         min_length=1,
@@ -35,7 +35,7 @@ class Steps(BaseModel):
         "and 7 days after sign-up. With an hourly schedule, the first one is sent 24 to 25 hours after it; with a "
         "daily one, 24 to 48 hours after it. They stop as soon as the address is confirmed.",
     )
-    #: Older accounts are left in peace: a new campaign must not write to people who forgot us long ago.
+    #: Older accounts are skipped: a new campaign must not write to people who signed up long ago.
     not_after: int = Field(
         30,
         ge=1,
@@ -54,7 +54,7 @@ class Steps(BaseModel):
 
 
 class VerificationReminder(CampaignKind):
-    """One mail for each step, with a fresh link. It stops the moment they verify."""
+    """One email per step, with a fresh link, until the address is confirmed."""
 
     name: ClassVar[str] = "verification_reminder"
     category: ClassVar[Category] = Category.account
@@ -70,7 +70,7 @@ class VerificationReminder(CampaignKind):
     }
 
     def content(self, settings: Steps) -> Content:
-        """As in templates/emails/verification_reminder."""
+        """Return the content of templates/emails/verification_reminder."""
         return Content(
             "Reminder: confirm your email address for {{ product }}",
             "Your address isn\u2019t confirmed yet",
@@ -86,7 +86,7 @@ class VerificationReminder(CampaignKind):
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Leave out accounts that are too young or too old."""
+        """Exclude accounts that are too young or too old, and addresses that must not be reminded."""
         steps: Steps = occasion.settings
         first, last = steps.steps[0], steps.not_after
         young, old = ~_is_aged(occasion, columns, first), _is_aged(occasion, columns, last)
@@ -99,7 +99,7 @@ class VerificationReminder(CampaignKind):
         ]
 
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
-        """How long after the signup the first one goes, by the schedule that there is."""
+        """Return a sentence about the time from the sign-up to the first reminder, by the schedule."""
         hours = 24 * occasion.settings.steps[0]
         text = f"The first reminder is sent at the first run when the account is at least {hours} hours old"
         if step is not None:
@@ -109,32 +109,32 @@ class VerificationReminder(CampaignKind):
         return f"{text}{place}."
 
     def period(self, occasion: Occasion, columns: Columns) -> ColumnElement[str]:
-        """The newest step whose age is reached when it goes: whoever missed one does not get two at once.
+        """Build the newest step whose age is reached at sending, so that a missed step does not bring two emails.
 
-        By number, not by days: however the days are changed, nobody gets more mails than there are steps.
+        It is named by number, not by days: even if the days change, no person gets more emails than there are steps.
         """
         steps = reversed(list(enumerate(occasion.settings.steps, 1)))
         reached = ((_is_aged(occasion, columns, days), literal(f"step{number}")) for number, days in steps)
         return case(*reached, else_=literal("none"))
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """`send_at`: from then on, at the earliest, the link works."""
+        """Return `send_at`, from which the link is valid."""
         return {"send_at": columns.send_at}
 
     def unwanted(self, owed: Owed) -> str | None:
-        """Who is verified needs no link."""
+        """Return a reason if the user is verified: verified users do not need the link."""
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
         """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
         row = owed.notification
-        # Owed ahead of time, where the reader's clock counts: the link must not be old when it comes.
+        # Planned ahead if it goes by the recipient's time zone: the link must not be old when it arrives.
         planned = datetime.fromtimestamp(row.params["send_at"], UTC)
         return links_of(owed, max(row.created_at, planned))
 
 
 def _same_mailbox(since: datetime) -> Exclusion:
-    """Only the oldest account of a mailbox is reminded: each tag that a stranger adds would bring its own reminders."""
+    """Exclude all but the oldest account of a mailbox: otherwise each tag added to an address brings more reminders."""
     other = aliased(User)
     older = exists().where(other.abuse_key == User.abuse_key, other.id < User.id, other.created_at > since)
     return Exclusion(
@@ -146,7 +146,7 @@ def _same_mailbox(since: datetime) -> Exclusion:
 
 
 def _held_back() -> Exclusion:
-    """An address that never got the verification email, because a limit or its owner kept it back."""
+    """Exclude addresses that never got the verification email, because a limit or a suppression held it back."""
     mine = (Notification.user_id == User.id, Notification.kind == "verification")
     kept_back = or_(Notification.status == Status.suppressed, Notification.reason_code.in_(_LIMITS))
     never = and_(
@@ -156,12 +156,12 @@ def _held_back() -> Exclusion:
     return Exclusion("held_back", "the verification email was held back", never, {"signed up at": User.created_at})
 
 
-#: Why a verification email was not sent although the address may be in order.
+#: Reasons for which a verification email was not sent although the address may be valid.
 _LIMITS = (ReasonCode.mailbox_limit, ReasonCode.source_limit)
 
 
 def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[bool]:
-    """Return a condition on User: so many times 24 hours lie between their signup and the moment when it goes."""
+    """Build a condition on User: this many times 24 hours lie between their sign-up and the time of sending."""
     if not occasion.by_their_clocks:
         return User.created_at <= occasion.slot - timedelta(days=days)
     age = windows.number_of(timedelta(days=days))

@@ -1,6 +1,6 @@
-"""Windows of time [since, until): as numbers in a row's params, and as a table that a statement can join.
+"""Time windows [since, until): as numbers in a row's params, and as a table that a statement can join.
 
-Numbers are microseconds since 1970, UTC: what both databases keep, so windows that share an end leave no gap.
+Numbers are microseconds since 1970, UTC: both databases store them exactly, so adjacent windows leave no gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,30 +14,30 @@ from sqlalchemy.types import TypeEngine
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-#: A moment in UTC as both databases read it, and as SQLite keeps it.
+#: A moment in UTC as both databases read it, and as SQLite stores it.
 _AS_KEPT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def number(moment: datetime) -> int:
-    """An aware moment in microseconds since 1970, UTC."""
+    """Return an aware moment as microseconds since 1970, UTC."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def number_of(span: timedelta) -> int:
-    """A length of time in microseconds."""
+    """Return a duration in microseconds."""
     return span // _MICROSECOND
 
 
 def moment(number: int) -> datetime:
-    """The inverse of `number`."""
+    """Return the moment of a `number`."""
     return _EPOCH + number * _MICROSECOND
 
 
 def table(session: Session, rows: Sequence[Mapping[str, int | datetime]], **columns: TypeEngine[Any]) -> FromClause:
-    """A table of these rows and typed columns, for one statement of this session.
+    """Return a table of these rows and typed columns, for one statement of this session.
 
-    It travels as one JSON value: a VALUES list would be another statement for every number of rows, and
-    compiling it would cost more than running it.
+    It is passed as one JSON value: a VALUES list would be another statement for every number of rows, and compiling it
+    would cost more than running it.
     """
     if session.get_bind().dialect.name == "postgresql":
         named = [column(name, kind) for name, kind in columns.items()]

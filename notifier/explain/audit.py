@@ -1,4 +1,4 @@
-"""The audit: does the ledger add up, and is what it says was sent really there?"""
+"""The audit: check that the ledger's counts add up, and that what it says was sent is really there."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from notifier.campaigns.lookup import run_with
 from notifier.campaigns.slots import slot_name
 from notifier.database import identity
 from notifier.database.transaction import reading
-from notifier.explain.audit_comparison import NAMED, Comparison, Expected, Findings, comparing
+from notifier.explain.audit_comparison import NAMED, Comparison, Discrepancies, Expected, comparing
 from notifier.explain.audit_evidence import Seen, bare
 from notifier.ledger import GIVEN_BACK
 from notifier.models import Campaign, CampaignRun, Notification, Status, UnrecordedEmail
@@ -23,16 +23,16 @@ from notifier.models import Campaign, CampaignRun, Notification, Status, Unrecor
 #: Rows fetched at once.
 PORTION = 5000
 
-#: Statuses of rows that are not at rest.
+#: Statuses of rows that have not ended.
 WAITING = (Status.pending, Status.sending)
 
-#: Gives the Message-ID of a row (key, dedupe key) that has none stored: its worker was lost after the reply.
+#: Returns the Message-ID of a row (key, dedupe key) that has none stored, because its worker crashed after the reply.
 MessageIdOf = Callable[[int, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSum:
-    """One run: planned = the sum of `mails`, or it does not add up."""
+    """One run: it adds up if `planned` is the sum of `mails`."""
 
     id: int
     campaign: str
@@ -46,18 +46,18 @@ class RunSum:
 
     @property
     def waiting(self) -> int:
-        """Not at rest yet."""
+        """The number of rows that have not ended yet."""
         return sum(self.mails.get(status, 0) for status in WAITING)
 
     @property
     def difference(self) -> int:
-        """Rows that are missing; below zero where there are too many."""
+        """The number of missing rows; negative if there are too many."""
         return self.planned - sum(self.mails.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Twice:
-    """A recipient who has several rows for one campaign and period."""
+    """A recipient with several rows for one campaign and period."""
 
     recipient: str
     #: The dedupe key without its user.
@@ -66,49 +66,49 @@ class Twice:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """The ledger beside an inbox or a log."""
+class Compared:
+    """The ledger compared with an inbox or a log."""
 
-    #: Rows of the ledger that were looked at, and copies that are there.
+    #: Rows of the ledger that were compared, and copies that were found.
     rows: int
     copies: int
-    missing: Findings
-    extra: Findings
-    strangers: Findings
+    missing: Discrepancies
+    extra: Discrepancies
+    strangers: Discrepancies
     #: Copies beyond the first that a lost connection explains.
     explained: int
-    #: Rows of which nobody knew whether they arrived: those that did.
+    #: Rows whose delivery was uncertain and whose email was found.
     arrived: int
     #: Rows that a worker held at that moment.
     under_way: int
 
     @property
     def ok(self) -> bool:
-        """True where both say the same."""
+        """Whether the ledger and the evidence agree."""
         return not (self.missing.count or self.extra.count or self.strangers.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an audit found."""
+    """The result of an audit."""
 
     runs: list[RunSum]
-    #: How many recipients have a mail twice, and some of them.
+    #: The number of recipients with the same email twice, and some of them.
     twice: int
     doubled: list[Twice] = field(default_factory=list)
-    beside: Beside | None = None
-    #: The database was restored from a backup, and what went out since is not known to it.
+    compared: Compared | None = None
+    #: Whether the database was restored from a backup, so that it does not know what was sent since.
     restored: bool = False
 
     @property
     def ok(self) -> bool:
-        """True where everything adds up."""
+        """Whether everything adds up."""
         sums = all(run.difference == 0 for run in self.runs)
-        return sums and not self.restored and not self.twice and (self.beside is None or self.beside.ok)
+        return sums and not self.restored and not self.twice and (self.compared is None or self.compared.ok)
 
 
 class Audit:
-    """Owns its transactions; each sees one moment, and can write nothing."""
+    """Audit runs in transactions of its own, each of which sees one moment and cannot write."""
 
     def __init__(self, session: Callable[[], Session], message_id_of: MessageIdOf) -> None:
         self._session = session
@@ -119,12 +119,12 @@ class Audit:
         run_id: int | None = None,
         evidence: Iterable[Seen] | None = None,
         *,
-        told: Callable[[int], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Report:
-        """Audit this run, or all of the ledger, beside `evidence` if there is some.
+        """Audit one run, or the whole ledger, and compare it with `evidence` if given.
 
-        `told` hears how many rows were compared so far. Raises CampaignError for a run that does not exist, and what
-        `evidence` raises.
+        `on_progress(rows)` is called as rows are compared. Raise CampaignError if the run does not exist, and pass on
+        what `evidence` raises.
         """
         begun = clock.now()
         with comparing() as comparison:
@@ -133,11 +133,11 @@ class Audit:
                 if run_id is not None:
                     run_with(session, run_id)
                 count, doubled = _twice(session, run_id)
-                beside = None
+                compared = None
                 if copies is not None:
-                    rows = self.compare(session, comparison, run_id, begun, told)
-                    beside = _beside(session, comparison, rows, copies)
-                return Report(_sums(session, run_id), count, doubled, beside, identity.is_restored(session))
+                    rows = self.compare(session, comparison, run_id, begun, on_progress)
+                    compared = _compared(session, comparison, rows, copies)
+                return Report(_sums(session, run_id), count, doubled, compared, identity.is_restored(session))
 
     def compare(
         self,
@@ -145,23 +145,23 @@ class Audit:
         comparison: Comparison,
         run_id: int | None,
         begun: datetime,
-        told: Callable[[int], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Give the comparison the ledger's side. Returns how many rows that is.
+        """Give the ledger's side to the comparison. Return how many rows that is.
 
-        What was sent after `begun`, when the other side was read, need not be there.
+        Emails sent after `begun`, when the evidence was read, need not be there.
         """
         scope = () if run_id is None else (Notification.run_id == run_id,)
-        rows = comparison.expects(_counted(self._expected(session, scope, begun), told))
+        rows = comparison.expects(_counted(self._expected(session, scope, begun), on_progress))
         comparison.knows(session.scalars(select(UnrecordedEmail.message_id)))
         if run_id is not None and comparison.strangers().count:
-            # Mail of other runs is no stranger.
+            # Emails of other runs are known, too.
             others = Notification.run_id.is_distinct_from(run_id)
             comparison.knows(each.message_id for each in self._expected(session, (others,), begun))
         return rows
 
     def _expected(self, session: Session, where: Iterable[ColumnElement[bool]], begun: datetime) -> Iterator[Expected]:
-        """How many copies of each row's mail may be there: in portions, by key."""
+        """Yield how many copies of each row's email may be there: in portions, by key."""
         columns = (
             Notification.id,
             Notification.dedupe_key,
@@ -175,16 +175,16 @@ class Audit:
             session, select(*columns).where(*where)
         ):
             taken = status in TAKEN
-            # A try that is under way, or one whose end nobody knows, may have left a copy.
+            # An attempt under way, or one that ended with an unknown outcome, may have left a copy.
             most = int(taken or status == Status.sending) + unknowns
             name = bare(message_id or self._message_id_of(pk, key))
             least = int(taken and (sent_at is None or sent_at <= begun))
             yield Expected(name, pk, least, most, status, recipient)
 
 
-def _beside(session: Session, comparison: Comparison, rows: int, copies: int) -> Beside:
+def _compared(session: Session, comparison: Comparison, rows: int, copies: int) -> Compared:
     held = select(func.count()).select_from(Notification).where(Notification.status == Status.sending)
-    return Beside(
+    return Compared(
         rows=rows,
         copies=copies,
         missing=comparison.missing(),
@@ -196,16 +196,16 @@ def _beside(session: Session, comparison: Comparison, rows: int, copies: int) ->
     )
 
 
-def _counted(rows: Iterable[Expected], told: Callable[[int], object] | None) -> Iterator[Expected]:
-    """The same rows; `told` hears of every portion."""
+def _counted(rows: Iterable[Expected], on_progress: Callable[[int], object] | None) -> Iterator[Expected]:
+    """Yield the same rows, and report every portion to `on_progress`."""
     for number, row in enumerate(rows, 1):
-        if told is not None and number % PORTION == 0:
-            told(number)
+        if on_progress is not None and number % PORTION == 0:
+            on_progress(number)
         yield row
 
 
 def _stream(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
-    """The rows of this query, whose first column is the key, with flat memory."""
+    """Yield the rows of a query whose first column is the key, in bounded memory."""
     after = 0
     while True:
         page = query.where(Notification.id > after).order_by(Notification.id).limit(PORTION)
@@ -217,14 +217,14 @@ def _stream(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
 
 
 def _sums(session: Session, run_id: int | None) -> list[RunSum]:
-    """Each run with its rows by status, oldest first."""
+    """Return each run with its rows by status, oldest first."""
     counted = select(Notification.run_id, Notification.status, func.count()).where(Notification.run_id.is_not(None))
     runs = select(CampaignRun, Campaign).join(Campaign, Campaign.id == CampaignRun.campaign_id)
     if run_id is not None:
         counted, runs = counted.where(Notification.run_id == run_id), runs.where(CampaignRun.id == run_id)
-    mails: dict[int, Counter[str]] = {}
+    by_status: dict[int, Counter[str]] = {}
     for pk, status, number in session.execute(counted.group_by(Notification.run_id, Notification.status)):
-        mails.setdefault(pk or 0, Counter())[status] = number
+        by_status.setdefault(pk or 0, Counter())[status] = number
     return [
         RunSum(
             run.id,
@@ -233,18 +233,19 @@ def _sums(session: Session, run_id: int | None) -> list[RunSum]:
             slot_name(campaign, run.slot, run.trigger),
             run.state,
             run.planned,
-            dict(mails.get(run.id, {})),
+            dict(by_status.get(run.id, {})),
         )
         for run, campaign in session.execute(runs.order_by(CampaignRun.id))
     ]
 
 
 def _twice(session: Session, run_id: int | None) -> tuple[int, list[Twice]]:
-    """Recipients with several rows for one campaign and period. The keys of rows make sure of users, not of addresses.
+    """Return recipients with several rows for one campaign and period.
 
-    Rows of accounts that are gone count no more: their addresses may be, too.
+    Dedupe keys rule out a second row for a user, but not for an address. Rows of deleted accounts do not count: their
+    addresses may be deleted, too.
     """
-    # A row that gave its key back stands in nobody's way.
+    # A row that gave its key back is replaced by another one.
     given_back = Notification.dedupe_key.contains(GIVEN_BACK, autoescape=True)
     key = func.rtrim(Notification.dedupe_key, "0123456789").label("key")
     query = select(Notification.recipient, key, func.count().label("rows"))

@@ -1,4 +1,4 @@
-"""The ledger beside what is really there, whatever their size: both lie in a file, and memory stays flat."""
+"""Compare the ledger with the evidence in a temporary database, so that memory stays bounded at any size."""
 
 import sqlite3
 import tempfile
@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: Rows in one statement.
 CHUNK = 5000
 
-#: Findings of one sort that are named; all are counted.
+#: Discrepancies of each kind that are named; all are counted.
 NAMED = 1000
 
 _SCHEMA = """
@@ -44,7 +44,7 @@ AND NOT EXISTS (SELECT 1 FROM others WHERE others.message_id = seen.message_id)
 
 
 class Expected(NamedTuple):
-    """A mail of the ledger: how many copies of it may be there."""
+    """An email of the ledger, and how many copies of it may be there."""
 
     #: Without angle brackets.
     message_id: str
@@ -55,53 +55,53 @@ class Expected(NamedTuple):
     recipient: str
 
 
-class Finding(NamedTuple):
-    """A mail that does not add up."""
+class Discrepancy(NamedTuple):
+    """An email that does not add up."""
 
     message_id: str
     recipient: str
-    #: Copies that are there.
+    #: Copies that were found.
     copies: int
-    #: The row of the ledger and what it says; None of a stranger.
+    #: The ledger row and its status. None: the ledger does not know the email.
     notification_id: int | None = None
     status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """So many of one sort, and some of them by name."""
+class Discrepancies:
+    """The number of discrepancies of one kind, and some of them by name."""
 
     count: int
-    named: list[Finding]
+    named: list[Discrepancy]
 
 
 class Comparison:
-    """Takes in both sides in any order, then answers."""
+    """Take in both sides in any order, then answer."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        """Use `comparing`, which removes the file again."""
+        """Create the tables. Use `comparing`, which also removes the file."""
         self._database = database
         database.executescript(_SCHEMA)
-        # One transaction for good: nobody else looks, and nothing is kept.
+        # One transaction that never ends: no other connection reads the file, and nothing is kept.
         database.execute("BEGIN")
 
-    def saw(self, mails: Iterable[Seen]) -> int:
-        """Take in what is there. Returns how many copies that is."""
+    def saw(self, emails: Iterable[Seen]) -> int:
+        """Take in the evidence. Return how many copies that is."""
         copies = 0
-        for portion in _portions(mails):
-            new = [mail for mail in portion if self._is_new(mail)]
-            self._database.executemany(_ADD_SEEN, [(mail.message_id, mail.recipient) for mail in new])
+        for portion in _portions(emails):
+            new = [email for email in portion if self._is_new(email)]
+            self._database.executemany(_ADD_SEEN, [(email.message_id, email.recipient) for email in new])
             copies += len(new)
         return copies
 
-    def _is_new(self, mail: Seen) -> bool:
-        """False for a copy that was read twice, because the pages of an inbox move."""
-        if not mail.copy:
+    def _is_new(self, email: Seen) -> bool:
+        """Return False for a copy that was read twice, because the pages of an inbox move."""
+        if not email.copy:
             return True
-        return self._database.execute("INSERT OR IGNORE INTO copies VALUES (?)", (mail.copy,)).rowcount == 1
+        return self._database.execute("INSERT OR IGNORE INTO copies VALUES (?)", (email.copy,)).rowcount == 1
 
     def expects(self, rows: Iterable[Expected]) -> int:
-        """Take in what the ledger says. Returns how many rows that is."""
+        """Take in the ledger's rows. Return how many there are."""
         total = 0
         for portion in _portions(rows):
             self._database.executemany("INSERT OR REPLACE INTO expected VALUES (?, ?, ?, ?, ?, ?)", portion)
@@ -109,45 +109,45 @@ class Comparison:
         return total
 
     def knows(self, message_ids: Iterable[str]) -> None:
-        """These are mails of ours, too, that nobody asked about."""
+        """Take in Message-IDs that are known but were not asked about."""
         for portion in _portions(message_ids):
             self._database.executemany("INSERT OR IGNORE INTO others VALUES (?)", [(each,) for each in portion])
 
-    def missing(self) -> Findings:
-        """The ledger says that they were sent, and they are not there."""
+    def missing(self) -> Discrepancies:
+        """Return emails that the ledger says were sent, and that were not found."""
         return self._of_ours(_MISSING)
 
-    def extra(self) -> Findings:
-        """More copies than can be: a second one that no lost connection explains, or one that was never sent."""
+    def extra(self) -> Discrepancies:
+        """Return emails with too many copies: a second one without a lost connection, or one that was never sent."""
         return self._of_ours(_EXTRA)
 
-    def strangers(self) -> Findings:
-        """The ledger knows nothing of them."""
+    def strangers(self) -> Discrepancies:
+        """Return emails that the ledger does not know."""
         count = self._number(f"SELECT count(*) {_STRANGERS}")
         rows = self._database.execute(f"SELECT message_id, recipient, copies {_STRANGERS} LIMIT {NAMED}")
-        return Findings(count, [Finding(*row) for row in rows])
+        return Discrepancies(count, [Discrepancy(*row) for row in rows])
 
     def explained(self) -> int:
-        """Copies beyond the first that a lost connection explains."""
+        """Return the number of copies beyond the first that a lost connection explains."""
         return self._number(
             "SELECT coalesce(sum(copies - 1), 0) FROM expected JOIN seen USING (message_id) "
             "WHERE copies > 1 AND copies <= most"
         )
 
     def found(self, status: str) -> Iterator[int]:
-        """The keys of the rows of this status that are there."""
+        """Yield the keys of rows of this status whose email was found."""
         query = "SELECT pk FROM expected JOIN seen USING (message_id) WHERE status = ? ORDER BY pk"
         return (pk for (pk,) in self._database.execute(query, (status,)))
 
     def lost(self, status: str) -> Iterator[int]:
-        """The keys of the rows of this status that are not there."""
+        """Yield the keys of rows of this status whose email was not found."""
         query = "SELECT pk FROM expected LEFT JOIN seen USING (message_id) WHERE status = ? AND copies IS NULL"
         return (pk for (pk,) in self._database.execute(f"{query} ORDER BY pk", (status,)))
 
-    def _of_ours(self, condition: str) -> Findings:
+    def _of_ours(self, condition: str) -> Discrepancies:
         columns = "message_id, expected.recipient, coalesce(copies, 0), pk, status"
         rows = self._database.execute(f"SELECT {columns} {condition} ORDER BY pk LIMIT {NAMED}")
-        return Findings(self._number(f"SELECT count(*) {condition}"), [Finding(*row) for row in rows])
+        return Discrepancies(self._number(f"SELECT count(*) {condition}"), [Discrepancy(*row) for row in rows])
 
     def _number(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])
@@ -155,7 +155,7 @@ class Comparison:
 
 @contextmanager
 def comparing() -> Iterator[Comparison]:
-    """A comparison in a file of its own, which is removed at the end."""
+    """Open a comparison in a temporary file, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="notifier-audit-") as folder:
         database = sqlite3.connect(Path(folder) / "both.db", isolation_level=None)
         try:

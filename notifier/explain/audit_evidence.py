@@ -1,4 +1,4 @@
-"""What is really there: the mails of an inbox or in the log of a mail server, one after the other."""
+"""Evidence of what was sent: read emails from an inbox or from the log of a mail server, one by one."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,40 +10,41 @@ from urllib.request import urlopen
 
 from notifier.campaigns.errors import CampaignError
 
-#: Mails in one answer of an inbox: MailHog gives no more.
+#: Emails in one answer of an inbox: MailHog returns no more.
 PAGE = 250
 
 #: Seconds that one answer may take.
-PATIENCE = 30.0
+INBOX_TIMEOUT_SECONDS = 30.0
 
-#: Hears how much was read and how much there is, in units of the source.
-Told = Callable[[int, int], object]
+#: Called with (amount read, total amount), in units of the source.
+Progress = Callable[[int, int], object]
 
 
 class EvidenceError(CampaignError):
-    """What is there cannot be read."""
+    """The evidence cannot be read."""
 
 
 class Seen(NamedTuple):
-    """One copy of a mail that somebody took."""
+    """One copy of an email that was accepted."""
 
-    #: Without angle brackets. Empty where the mail has none.
+    #: Without angle brackets. Empty if the email has none.
     message_id: str
     recipient: str = ""
-    #: What tells two copies from one that was read twice. Empty: each is a copy of its own.
+    #: Tells two copies from one that was read twice. Empty: each is a copy of its own.
     copy: str = ""
 
 
 def bare(message_id: str) -> str:
-    """A Message-ID without its angle brackets."""
+    """Return a Message-ID without its angle brackets."""
     return message_id.strip().removeprefix("<").removesuffix(">")
 
 
-def from_file(path: Path, told: Told | None = None) -> Iterator[Seen]:
-    """One for each line of this file: a Message-ID, with or without what a log says after it ("<id> recipient time");
-    or JSON with "message_id" and perhaps "recipient". Empty lines and those with a # in front count for nothing.
+def from_file(path: Path, on_progress: Progress | None = None) -> Iterator[Seen]:
+    """Yield one copy per line of a file.
 
-    Raises EvidenceError, which names the line.
+    A line is a Message-ID, with or without the rest of a log line ("<id> recipient time"), or JSON with "message_id"
+    and optionally "recipient". Empty lines and lines that begin with # are skipped. Raise EvidenceError, which names
+    the line.
     """
     try:
         size, done = path.stat().st_size, 0
@@ -53,8 +54,8 @@ def from_file(path: Path, told: Told | None = None) -> Iterator[Seen]:
                 text = line.decode("utf-8", "replace").strip()
                 if text and not text.startswith("#"):
                     yield _line(text, f"{path.name}, line {number}")
-                if told is not None and number % PAGE == 0:
-                    told(done, size)
+                if on_progress is not None and number % PAGE == 0:
+                    on_progress(done, size)
     except OSError as error:
         raise EvidenceError(f"{path}: {error.strerror}") from None
 
@@ -67,15 +68,15 @@ def _line(text: str, place: str) -> Seen:
         except (ValueError, KeyError):
             raise EvidenceError(f'{place}: write JSON with "message_id", and "recipient" if you know it') from None
     message_id, *rest = text.split()
-    if message_id == "-":  # the sink saw none
+    if message_id == "-":  # the sink saw no Message-ID
         return Seen("", rest[0] if rest else "")
     if "@" not in message_id:
-        raise EvidenceError(f"{place}: {message_id[:60]!r} is no Message-ID")
+        raise EvidenceError(f"{place}: {message_id[:60]!r} is not a Message-ID")
     return Seen(bare(message_id), rest[0] if rest else "")
 
 
-def from_inbox(url: str, told: Told | None = None) -> Iterator[Seen]:
-    """All mails of an inbox that speaks MailHog's API (version 2). Raises EvidenceError."""
+def from_inbox(url: str, on_progress: Progress | None = None) -> Iterator[Seen]:
+    """Yield all emails of an inbox that has MailHog's API (version 2). Raise EvidenceError."""
     base, start, read = _checked(url), 0, set[str]()
     while True:
         answer = _ask(f"{base}/api/v2/messages?{urlencode({'start': start, 'limit': PAGE})}")
@@ -87,12 +88,12 @@ def from_inbox(url: str, told: Told | None = None) -> Iterator[Seen]:
         yield from page
         read.update(seen.copy for seen in page)
         start += len(page)
-        if told is not None:
-            told(start, total)
+        if on_progress is not None:
+            on_progress(start, total)
         if not page or start >= total:
             break
     if len(read) < total:
-        # New mails come first and shift the pages, deleted ones leave holes.
+        # New emails come first and shift the pages; deleted ones leave gaps.
         raise EvidenceError(f"{base} changed while it was read: try again when nothing is sent to it")
 
 
@@ -105,7 +106,7 @@ def _checked(url: str) -> str:
 
 def _ask(url: str) -> Any:
     try:
-        with urlopen(url, timeout=PATIENCE) as answer:
+        with urlopen(url, timeout=INBOX_TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error

@@ -1,4 +1,4 @@
-"""What a plan says, as plain values."""
+"""The contents of a plan, as plain values."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,24 +10,24 @@ from notifier.explain.plan_token import Fingerprint, Token
 
 
 class Rendered(Protocol):
-    """A mail to look at."""
+    """A rendered email to look at."""
 
     @property
     def subject(self) -> str:
-        """As the reader sees it."""
+        """The subject as the recipient sees it."""
 
     @property
     def text(self) -> str:
-        """As the reader sees it."""
+        """The plain text as the recipient sees it."""
 
     @property
     def html(self) -> str:
-        """As the reader sees it."""
+        """The HTML as the recipient sees it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplePerson:
-    """One of those whom a reason is about, with what they were judged by."""
+    """A person that a reason applies to, with the values that decided."""
 
     user_id: int
     email: str
@@ -36,7 +36,7 @@ class SamplePerson:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A reason, and whom it is about."""
+    """A reason for exclusion, and the people that it applies to."""
 
     code: str
     words: str
@@ -44,10 +44,10 @@ class LeftOut:
     people: list[SamplePerson]
 
 
-#: Of a campaign with a rate, where workers have no place to count together.
+#: Note for a campaign with a rate if workers have no Redis to count in.
 RATE_IGNORED = "Its rate does not apply, because REDIS_URL is not set: emails go as fast as they can."
 
-#: What a row's status says of its person and the version.
+#: For each status, how a person with such a row stands to the version.
 HAS = {
     "sent": "have",
     "bounced": "were sent",
@@ -65,11 +65,11 @@ HAS = {
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """People whom the ledger owes this very email already, by the version of its content."""
+    """People who have this very email in the ledger already, by the version of its content."""
 
-    #: 0: what the campaign was created or delivered with.
+    #: 0: the campaign's original content.
     version: int
-    #: Of their rows.
+    #: The status of their rows.
     status: str
     count: int
 
@@ -81,52 +81,52 @@ class Plan:
     campaign: str
     version: int
     slot: datetime
-    #: It is not of the schedule: the slot is the moment of the plan.
+    #: Whether it is outside the schedule: then the slot is the moment of the plan.
     at_once: bool
-    #: When it goes, for people, if that is not simply the slot: now, or by each recipient's clock.
+    #: When it is sent, for people, if not simply at the slot: now, or in each recipient's time zone.
     when: str
-    #: What the kind has to say about when it goes.
+    #: The kind's remark about when it is sent.
     timing: str
     count: int
-    #: Of those: people whose address is not confirmed.
+    #: Those of `count` whose address is not confirmed.
     unconfirmed: int
     people: list[SamplePerson]
     left_out: list[LeftOut]
-    #: Of those who get it: whose own time zone is of no use.
+    #: Those of `count` whose own time zone is invalid.
     zone_fallbacks: int
-    #: When the first and the last mail is due.
+    #: When the first and the last email are due.
     first: datetime | None
     last: datetime | None
     throughput: Throughput
-    #: How long it takes to send them all; None where nobody can know.
+    #: Seconds that sending takes. None: unknown.
     seconds: float | None
-    #: The mail that the first of them would get; None where there is nobody, or where a note says why.
+    #: The email that the first recipient would get. None: there is no recipient, or a note says why.
     sample: Rendered | None
     fingerprint: Fingerprint
-    #: What somebody who runs it should know.
+    #: Notes for an operator who starts the run.
     notes: list[str]
-    #: The number of the version that would go, and the edition that it belongs to.
+    #: The number of the version that would be sent, and the edition that it belongs to.
     content: int = 0
     edition: int = 1
-    #: Who of those that are left out as `already` has, or waits for, which version.
+    #: The versions that people excluded as `already` have or wait for.
     has: list[Has] = field(default_factory=list)
 
     @property
     def confirmed(self) -> int:
-        """People with a confirmed address who get it."""
+        """The number of recipients with a confirmed address."""
         return self.count - self.unconfirmed
 
     @property
     def not_confirmed(self) -> int:
-        """People who are left out because their address is not confirmed."""
+        """The number of people excluded because their address is not confirmed."""
         return self.excluded.get(NOT_CONFIRMED, 0)
 
     @property
     def token(self) -> Token:
-        """What `campaign run --plan` takes."""
+        """The token that `campaign run --plan` takes."""
         return self.fingerprint.token
 
     @property
     def excluded(self) -> dict[str, int]:
-        """How many are left out, by code."""
+        """The number of people excluded, by code."""
         return {each.code: each.count for each in self.left_out}

@@ -1,18 +1,18 @@
-"""Repair: sends what is missing of a run, and nothing twice.
+"""Repair: send what is missing of a run, and nothing twice.
 
-What it does:
+It does this:
 
-* It goes through everybody whom the expansion of the run went through, and owes the mail to whom the rule chooses now
-  and who has none, from this run or another. Who signed up later is nobody whom the run missed.
-* It rings for the mails of the run that are due and wait.
-* Beside the log of a mail server or an inbox, emails whose delivery is uncertain (`unknown`) are taken as sent where
-  they are there. Where they are not, they are sent again, with the same Message-ID: by the whole log of a mail server
-  whatever the campaign says, because then it is certain; by an inbox only if the campaign says `ask`, because an inbox
-  may have been emptied.
+* It goes through all people that the run's expansion went through, and queues the email for those that the rule chooses
+  now and that have no row from this or another run. People who signed up later were not missed.
+* It enqueues the run's emails that are due and wait.
+* With the log of a mail server or an inbox as evidence, it marks emails whose delivery is uncertain (`unknown`) as sent
+  if they are there. If they are not, it sends them again with the same Message-ID. With the whole log of a mail server
+  it does so for every campaign, because then it is certain; with an inbox only if the campaign says `ask`, because an
+  inbox may have been emptied.
 
-What it does not do: it sends no mail again that the ledger says was sent, failed, was skipped or expired. Nobody can
-tell whom the run left out then for a reason that does not hold any more: they count as missing. Look first, it says
-how many.
+It never sends an email again that the ledger says was sent, failed, was skipped or expired. A person whom the run left
+out for a reason that no longer holds counts as missing, because that reason is not stored. So look first: it says how
+many.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -38,8 +38,8 @@ from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
 from notifier.reasons import ReasonCode
 
-#: Keys of users in one transaction, and keys of mails that are rung for at once.
-CHUNK, BELL = 5000, 1000
+#: Keys of users in one transaction, and keys of emails enqueued at once.
+CHUNK, ENQUEUE_ROWS = 5000, 1000
 
 ARRIVED = ReasonCode.found_delivered
 AGAIN = ReasonCode.found_missing
@@ -51,26 +51,26 @@ class Damage:
 
     run_id: int
     campaign: str
-    #: People whom the rule chooses and who have no row.
+    #: People that the rule chooses and that have no row.
     people: int
-    #: Mails that are due and wait.
+    #: Emails that are due and wait.
     waiting: int
-    #: Keys of mails that nobody knew about: those that are there, those that go again, those that may not.
+    #: Keys of uncertain emails: those found, those to be sent again, and those that may not be sent again.
     arrived: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
-    #: Mails that the ledger says were sent, and that are not there: repair sends none of them.
+    #: Emails that the ledger says were sent and that were not found: repair sends none of them.
     sent_but_missing: int = 0
 
     @property
     def any(self) -> bool:
-        """True where there is something to do."""
+        """Whether there is anything to do."""
         return bool(self.people or self.waiting or self.arrived or self.lost)
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair did: people who are owed the mail now, mails rung for, taken as sent, to be sent again."""
+    """Counts of one repair: rows added, rows enqueued, emails marked as sent, emails to be sent again."""
 
     owed: int
     rung: int
@@ -79,12 +79,12 @@ class Repaired:
 
 
 class Repair:
-    """Owns its short transactions. Running it twice equals running it once."""
+    """Repair runs in short transactions. A second repair changes nothing."""
 
     def __init__(
         self, session: Callable[[], Session], publish: Callable[..., bool], kinds: Kinds, audit: Audit
     ) -> None:
-        """`publish(keys, bulk=...)` is the outbox's."""
+        """Repair through the outbox: `publish(keys, bulk=...)` enqueues keys."""
         self._session = session
         self._publish = publish
         self._kinds = kinds
@@ -93,10 +93,10 @@ class Repair:
     def look(
         self, run_id: int, evidence: Iterable[Seen] | None = None, *, complete_until: datetime | None = None
     ) -> Damage:
-        """What there is to mend, without mending it. Raises CampaignError for a run that cannot be repaired.
+        """Return what there is to repair, without changes. Raise CampaignError for a run that cannot be repaired.
 
-        `complete_until`: `evidence` is everything that the mail server had accepted by then, so an email that was
-        uncertain by then and is not there did not arrive.
+        `complete_until`: `evidence` is everything that the mail server accepted until then, so an email that was
+        uncertain by then and is not in it did not arrive.
         """
         begun = clock.now()
         with comparing() as comparison:
@@ -125,19 +125,19 @@ class Repair:
                     comparison.missing().count,
                 )
 
-    def mend(self, damage: Damage, *, by: Actor, told: Callable[[int, int], object] | None = None) -> Repaired:
-        """Do it. People are judged once more; `told` hears how far it came, in keys of users.
+    def mend(self, damage: Damage, *, by: Actor, on_progress: Callable[[int, int], object] | None = None) -> Repaired:
+        """Repair the run. People are judged again. `on_progress(key, last key)` is called per portion of users.
 
-        Raises CampaignError where the run cannot be repaired any more.
+        Raise CampaignError if the run can no longer be repaired.
         """
         run_id = damage.run_id
         arrived, again = self._moved(damage, by)
         owed = 0
         for upper, last, made in self._owed(run_id):
             owed += made
-            if told is not None:
-                told(upper, last)
-        return Repaired(owed, sum(self._rung(run_id)), arrived, again)
+            if on_progress is not None:
+                on_progress(upper, last)
+        return Repaired(owed, sum(self._enqueued(run_id)), arrived, again)
 
     def _moved(self, damage: Damage, by: Actor) -> tuple[int, int]:
         with transaction(self._session) as session:
@@ -154,13 +154,13 @@ class Repair:
         return moved[ARRIVED], moved[AGAIN]
 
     def _owed(self, run_id: int) -> Iterator[tuple[int, int, int]]:
-        """(up to which user, the last one, mails owed) of each portion, as it is committed."""
+        """Yield (last user done, last user, emails queued) after the commit of each portion."""
         after = 0
         while True:
             with transaction(self._session) as session:
-                # As the expansion does: two at a time would tell a recipient of a digest the same things twice.
+                # Locked as in an expansion: two at a time would list the same activities in two digests.
                 campaign, run = lock_campaign(session, run_id), find_run(session, run_id)
-                assert campaign is not None  # a run cannot be without it: there is a foreign key
+                assert campaign is not None  # a foreign key guarantees it
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
                 occasion = occasion_in(campaign, run, self._kinds)
@@ -173,11 +173,11 @@ class Repair:
             if after >= last:
                 return
 
-    def _rung(self, run_id: int) -> Iterator[int]:
-        """How many mails of each portion were rung for."""
+    def _enqueued(self, run_id: int) -> Iterator[int]:
+        """Yield how many emails of each portion were enqueued."""
         after = 0
         while True:
-            query = select(Notification.id).where(*_due(run_id, after)).order_by(Notification.id).limit(BELL)
+            query = select(Notification.id).where(*_due(run_id, after)).order_by(Notification.id).limit(ENQUEUE_ROWS)
             with transaction(self._session) as session:
                 keys = session.scalars(query).all()
             if not keys:
@@ -186,21 +186,21 @@ class Repair:
                 yield len(keys)
             else:
                 with transaction(self._session) as session:
-                    # The broker is away: the sweep rings as soon as it is back.
+                    # The broker is unreachable: the sweep enqueues them as soon as it is back.
                     now = clock.now()
                     ledger.rung(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
             after = keys[-1]
 
 
 def _check(run: CampaignRun, campaign: Campaign) -> None:
-    """Raise CampaignError where there is nothing to repair, or no way to."""
+    """Raise CampaignError if there is nothing to repair, or no way to."""
     why_not = None
     if run.state not in (RunState.sending, RunState.done):
         hints = {
-            RunState.due: "it goes on by itself",
-            RunState.expanding: "it goes on by itself",
+            RunState.due: "it continues by itself",
+            RunState.expanding: "it continues by itself",
             RunState.paused: "resume it first",
-            RunState.cancelled: "what it did not send is not to be sent",
+            RunState.cancelled: "its unsent emails must not be sent",
         }
         why_not = f"it is {run.state}: {hints.get(RunState(run.state), 'it never sent anything')}"
     elif campaign.state != CampaignState.active:
@@ -223,7 +223,7 @@ def _due(run_id: int, after: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _asking(run_id: int, complete_until: datetime | None) -> Select[int]:
-    """The keys of uncertain emails that may be sent again if they are not there."""
+    """Return the keys of uncertain emails that may be sent again if they were not found."""
     may = Notification.on_unknown == OnUnknown.ask
     if complete_until is not None:
         may = or_(may, Notification.settled_at <= complete_until)
@@ -232,5 +232,5 @@ def _asking(run_id: int, complete_until: datetime | None) -> Select[int]:
 
 
 def _reopen(run: CampaignRun) -> None:
-    """It is not over any more: the tick closes it again."""
+    """Mark the run as not over; the tick closes it again."""
     run.state, run.totals, run.finished_at = RunState.sending.value, None, None

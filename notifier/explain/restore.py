@@ -1,10 +1,10 @@
-"""Reconcile: a database that was restored from a backup learns what went out since, and sends none of it again.
+"""Reconcile: teach a database restored from a backup what was sent since, so that it sends none of it again.
 
-The truth is what a mail server accepted, or what lies in an inbox. Each Message-ID names its row and, by a digest, what
-was owed to whom; so an email is known again even where its row was lost with the time since the backup:
+The evidence is what a mail server accepted, or what lies in an inbox. Each Message-ID names its row and, by a digest,
+the email's dedupe key, so an email is recognised even if its row was lost:
 
-* Open rows of which the email is there become `sent`.
-* Emails without a row are kept as unrecorded. When a campaign owes one of them again, its row is `sent` at once.
+* Open rows whose email is there become `sent`.
+* Emails without a row are kept as unrecorded. When a campaign queues one of them again, its row is `sent` at once.
 * New rows get keys that no lost row can have had: links, bounces and dedupe keys name people and rows by key.
 """
 
@@ -33,25 +33,25 @@ T = TypeVar("T")
 #: Keys in one statement, and rows changed in one transaction.
 CHUNK = 1000
 
-#: New rows begin so far above the newest key: no database loses so many rows between two backups.
+#: Gap above the newest key at which new rows start: no database loses so many rows between two backups.
 KEY_GAP = 1_000_000
 
-#: Tables whose keys go out into the world: in links, in the addresses that bounces come to, in dedupe keys.
+#: Tables whose keys leave the system: in links, in the addresses that bounces return to, in dedupe keys.
 KEYED = (User, Notification, Campaign, CampaignRun)
 
 
 @dataclass(slots=True)
-class Found:
-    """What the evidence says beside the database."""
+class RestoreFindings:
+    """The evidence compared with the database."""
 
-    #: Copies that were read, and those of them whose Message-ID is not of our form.
+    #: Copies that were read, and those of them whose Message-ID is not of notifier's form.
     copies: int = 0
     foreign: int = 0
-    #: Emails that the database knows as taken by a mail server.
+    #: Emails that the database knows were accepted by a mail server.
     known: int = 0
-    #: Open rows whose email is there, with the Message-ID that was accepted.
+    #: Open rows whose email was found, with the accepted Message-ID.
     open: dict[int, str] = field(default_factory=dict)
-    #: Emails without a row: Message-ID by digest. Those that are noted already are not among them.
+    #: Emails without a row: Message-ID by digest, without those recorded already.
     unrecorded: dict[str, str] = field(default_factory=dict)
     #: The largest key of a row that any of them names.
     newest_key: int = 0
@@ -59,31 +59,31 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a reconciliation did: rows taken as sent, emails noted as unrecorded."""
+    """Counts of one reconciliation: rows marked as sent, emails recorded as unrecorded."""
 
     sent: int
     noted: int
 
 
 class Reconciliation:
-    """Owns its short transactions. Running it twice equals running it once."""
+    """Reconcile in short transactions. A second reconciliation changes nothing."""
 
     def __init__(self, session: Callable[[], Session]) -> None:
         self._session = session
 
     def is_restored(self) -> bool:
-        """Whether sending is on hold until somebody reconciles or releases this database."""
+        """Return whether sending is on hold until an operator reconciles or releases this database."""
         with reading(self._session) as session:
             return identity.is_restored(session)
 
-    def look(self, evidence: Iterable[Seen]) -> Found:
-        """Compare, and change nothing. Raises CampaignError where the evidence holds no email of ours."""
-        found = Found()
+    def look(self, evidence: Iterable[Seen]) -> RestoreFindings:
+        """Compare without changes. Raise CampaignError if the evidence holds no email of notifier."""
+        found = RestoreFindings()
         named = self._named(evidence, found)
         if not found.copies > found.foreign:
             raise CampaignError(
-                f"{found.copies:,} emails were read, and none of them is one of ours. Is this the right log? "
-                "Where nothing went out since the backup, say so: notifier restore release"
+                f"{found.copies:,} emails were read, and this service sent none of them. Is this the right log? "
+                "If nothing was sent since the backup, run: notifier restore release"
             )
         with reading(self._session) as session:
             for portion in _portions(named.items()):
@@ -94,8 +94,8 @@ class Reconciliation:
             del found.unrecorded[digest]
         return found
 
-    def mend(self, found: Found, *, by: Actor) -> Reconciled:
-        """Do it, then let this be the database in use. What is killed in between is still on hold."""
+    def mend(self, found: RestoreFindings, *, by: Actor) -> Reconciled:
+        """Apply the findings, then let this database be used. If it is killed in between, sending stays on hold."""
         sent = noted = 0
         for portion in _portions(found.open.items()):
             with transaction(self._session) as session:
@@ -107,30 +107,33 @@ class Reconciliation:
             if noted or identity.is_restored(session):
                 _advance_keys(session, found.newest_key)
             self._adopted(session, by, "restore.reconciled", {"sent": sent, "unrecorded": noted})
-        self._ring_soon()
+        self._enqueue_soon()
         return Reconciled(sent, noted)
 
     def release(self, *, by: Actor) -> bool:
-        """Let this be the database in use because nothing went out since the backup. False where it is already."""
+        """Let this database be used because nothing was sent since the backup. Return False if it is in use already."""
         with transaction(self._session) as session:
             if not identity.is_restored(session):
                 return False
             self._adopted(session, by, "restore.released", {})
-        self._ring_soon()
+        self._enqueue_soon()
         return True
 
     def _adopted(self, session: Session, by: Actor, action: str, after: dict[str, Any]) -> None:
         identity.adopt(session, clock.now())
         audit_log.record(session, by, action, object_type="database", after=after)
 
-    def _ring_soon(self) -> None:
+    def _enqueue_soon(self) -> None:
         while True:
             with transaction(self._session) as session:
                 if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
                     return
 
-    def _named(self, evidence: Iterable[Seen], found: Found) -> dict[MessageKeys, str]:
-        """Message-ID by what it says of its row. One key may stand for two rows: before the restore, and after."""
+    def _named(self, evidence: Iterable[Seen], found: RestoreFindings) -> dict[MessageKeys, str]:
+        """Return the Message-ID by the row that it names.
+
+        One key may stand for two rows: before and after the restore.
+        """
         named = {}
         for seen in evidence:
             found.copies += 1
@@ -142,7 +145,7 @@ class Reconciliation:
             found.newest_key = max(found.newest_key, keys.pk)
         return named
 
-    def _compare(self, session: Session, named: dict[MessageKeys, str], found: Found) -> None:
+    def _compare(self, session: Session, named: dict[MessageKeys, str], found: RestoreFindings) -> None:
         query = select(Notification.id, Notification.dedupe_key, Notification.status)
         among = ledger.among(session, Notification.id, [keys.pk for keys in named])
         rows = {
@@ -158,8 +161,8 @@ class Reconciliation:
             else:
                 found.known += 1
 
-    def _match_runs(self, session: Session, found: Found) -> None:
-        """Open rows of campaigns that owe again what went out under the key of a lost row."""
+    def _match_runs(self, session: Session, found: RestoreFindings) -> None:
+        """Mark open rows of campaigns that queued again what was sent under the key of a lost row."""
         if not found.unrecorded:
             return
         for pk, key in _open_of_runs(session):
@@ -195,7 +198,7 @@ def _note(session: Session, portion: Sequence[tuple[str, str]]) -> int:
 
 
 def _advance_keys(session: Session, newest_key: int) -> None:
-    """Let the next rows have keys that no lost row can have had."""
+    """Give the next rows keys that no lost row can have had."""
     for model in KEYED:
         newest = session.scalar(select(func.max(model.id))) or 0
         if model is Notification:
@@ -208,7 +211,7 @@ def _set_next_key(session: Session, table: str, last: int) -> None:
         sequence = f"pg_get_serial_sequence('{table}', 'id')"
         session.execute(text(f"SELECT setval({sequence}, greatest(:last, nextval({sequence})))"), {"last": last})
     elif inspect(session.connection()).has_table("sqlite_sequence"):
-        # Tables with AUTOINCREMENT have a row there once they had one of their own.
+        # A table with AUTOINCREMENT has an entry there once it has had a row.
         statement = "UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :table"
         session.execute(text(statement), {"last": last, "table": table})
 

@@ -1,4 +1,4 @@
-"""The forecast: every slot of every schedule, with what is special about it."""
+"""The forecast: every slot of every schedule, with a remark on unusual ones."""
 
 import heapq
 from collections.abc import Iterable, Iterator
@@ -22,32 +22,32 @@ _WORDS: dict[Mark, str] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fired:
-    """A slot of a campaign, in the order of time."""
+    """A slot of a campaign, sorted by time."""
 
     slot: datetime
     campaign: str
     #: When the tick acts on it.
     run_at: datetime
-    #: What the clocks of the campaign's zone show, with their offset.
+    #: The local time in the campaign's time zone, with its offset.
     local: datetime
     zone: str
     mark: Mark
-    #: When it goes, if that is in each recipient's time zone. Else empty.
+    #: When it is sent, if that is in each recipient's time zone. Else empty.
     when: str = ""
 
     @property
     def words(self) -> str:
-        """What is special about it."""
+        """The remark on the slot, for people."""
         return _WORDS[self.mark]
 
 
 def forecast(
     campaigns: Iterable[Campaign], since: datetime, days: float, kinds: Kinds = MappingProxyType({})
 ) -> Iterator[Fired]:
-    """What fires with `since` <= slot < `since` + `days` times 24 hours. Archived campaigns fire no more.
+    """Yield the slots with `since` <= slot < `since` + `days` times 24 hours. Archived campaigns have none.
 
-    Paused ones are shown as if they were resumed. `kinds` say which slots have to wait for what they are about.
-    Raises CampaignError for a schedule that cannot be used.
+    Paused campaigns are shown as if they were resumed. `kinds` say which slots have to wait for their period to end.
+    Raise CampaignError for a schedule that cannot be used.
     """
     active = [campaign for campaign in campaigns if campaign.state != CampaignState.archived]
     return heapq.merge(*[_firings(campaign.name, _schedule(campaign, kinds), since, days) for campaign in active])

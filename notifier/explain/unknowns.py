@@ -1,4 +1,4 @@
-"""Emails whose delivery is uncertain, and the decisions of people about many of them at once."""
+"""Emails whose delivery is uncertain, and decisions about many of them at once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,30 +17,30 @@ from notifier.operators.audit_log import Actor
 
 _N = Notification
 
-#: The words of an index's prefix, so that the rest of the ledger is not looked at.
+#: Written as in the partial index's condition, so that the rest of the ledger is not read.
 _UNKNOWN = text("status = 'unknown'")
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
-    """Some of the emails whose delivery is uncertain. Empty: all of them."""
+class UncertainFilter:
+    """A filter on emails whose delivery is uncertain. Empty: all of them."""
 
     run: int | None = None
     campaign: int | None = None
-    #: The host of the worker that had them.
+    #: The host of the worker that held them.
     host: str = ""
     #: Only those that were uncertain by then.
     before: datetime | None = None
 
     @property
     def any(self) -> bool:
-        """Return whether something narrows it down."""
+        """Whether a filter is set."""
         return bool(self.run or self.campaign or self.host)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Uncertain emails of one host and run. No run: emails that a person's own action caused."""
+class UncertainGroup:
+    """Uncertain emails of one host and run. No run: transactional emails."""
 
     host: str
     campaign: int | None
@@ -50,31 +50,32 @@ class Group:
     newest: datetime | None
 
 
-def groups(session: Session, which: Which = Which()) -> list[Group]:  # a frozen value
-    """Return what there is to decide, the largest group first."""
+def groups(session: Session, which: UncertainFilter = UncertainFilter()) -> list[UncertainGroup]:  # a frozen value
+    """Return the emails to decide about, the largest group first."""
     query = (
         select(_N.claimed_by, _N.campaign_id, _N.run_id, func.count(), func.min(_N.settled_at), func.max(_N.settled_at))
         .where(*_matching(session, which))
         .group_by(_N.claimed_by, _N.campaign_id, _N.run_id)
     )
-    found: dict[tuple[str, int | None, int | None], Group] = {}
+    found: dict[tuple[str, int | None, int | None], UncertainGroup] = {}
     for owner, campaign, run, emails, oldest, newest in session.execute(query):
         key = (ledger.host_of(owner) if owner else "", campaign, run)
-        one = Group(*key, emails, oldest, newest)
+        one = UncertainGroup(*key, emails, oldest, newest)
         found[key] = _sum(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda group: -group.emails)
 
 
-def _sum(one: Group, other: Group) -> Group:
+def _sum(one: UncertainGroup, other: UncertainGroup) -> UncertainGroup:
     oldest = min(filter(None, (one.oldest, other.oldest)), default=None)
     newest = max(filter(None, (one.newest, other.newest)), default=None)
-    return Group(one.host, one.campaign, one.run, one.emails + other.emails, oldest, newest)
+    return UncertainGroup(one.host, one.campaign, one.run, one.emails + other.emails, oldest, newest)
 
 
-def decide(session: Callable[[], Session], which: Which, to: Status, *, by: Actor) -> int:
-    """Send these emails again (pending), or take them as sent. Return how many. One transaction, with an audit entry.
+def decide(session: Callable[[], Session], which: UncertainFilter, to: Status, *, by: Actor) -> int:
+    """Send these emails again (pending), or mark them as sent. Return how many.
 
-    Those that are sent again keep their Message-ID; the next sweep enqueues them.
+    It is one transaction, with an entry in the audit log. Emails sent again keep their Message-ID; the next sweep
+    enqueues them.
     """
     now = clock.now()
     with transaction(session) as current:
@@ -93,7 +94,7 @@ def decide(session: Callable[[], Session], which: Which, to: Status, *, by: Acto
     return moved
 
 
-def _matching(session: Session, which: Which) -> list[ColumnElement[bool]]:
+def _matching(session: Session, which: UncertainFilter) -> list[ColumnElement[bool]]:
     where: list[Any] = [_UNKNOWN]
     if which.run is not None:
         where.append(_N.run_id == which.run)
@@ -108,14 +109,14 @@ def _matching(session: Session, which: Which) -> list[ColumnElement[bool]]:
 
 
 def _reopen(session: Session, runs: Iterable[int | None]) -> None:
-    """They are not over any more: the tick closes them again."""
+    """Mark their runs as not over; the tick closes them again."""
     over = (CampaignRun.id.in_(runs), CampaignRun.state == RunState.done)
     values = {"state": RunState.sending.value, "totals": None, "finished_at": None}
     session.execute(update(CampaignRun).where(*over).values(values).execution_options(synchronize_session=False))
 
 
-def by_host(found: Iterable[Group]) -> dict[str, int]:
-    """Return how many emails each host has left uncertain."""
+def by_host(found: Iterable[UncertainGroup]) -> dict[str, int]:
+    """Return how many emails each host left uncertain."""
     counted: Counter[str] = Counter()
     for group in found:
         counted[group.host or "?"] += group.emails

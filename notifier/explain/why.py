@@ -1,13 +1,12 @@
-"""Why: for every campaign one answer about a person, by the ledger and by the rule that plans and sends.
+"""Why: one answer per campaign about a person, by the ledger and by the rule that plans and sends.
 
-The answer is about one slot, the same for everybody: that of the newest run while it is being expanded, otherwise the
-next one of the schedule, otherwise (the campaign has none ahead) this moment. In this order, the first that holds:
+The answer is about one slot, the same for all people: that of the newest run while it is being expanded, otherwise the
+next slot of the schedule, otherwise (the campaign has none ahead) this moment. The first of these that holds:
 
-1. The newest run of the campaign, or one between slots after it, owes this person a mail: what became of that row, or
-   will. A row that was cancelled before it could reach anybody gave its key back: where a later run will reach the
-   person, that is the answer.
-2. The rule says that the mail of the slot is in the ledger already, from any run: the same about that row.
-3. The rule leaves the person out at the slot: its reason, with the values.
+1. The person has a row of the newest run, or of a prompt run after it: what became of that row, or will. A row that was
+cancelled before it was sent gave its key back; if a later run will reach the person, that is the answer.
+2. The rule says that the slot's email is in the ledger already, from any run: the same about that row.
+3. The rule excludes the person at the slot: its reason, with the values.
 4. The rule chooses the person, but the campaign is paused or archived, or has no slot ahead: that.
 5. They will get it, when it is due.
 
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import Judgement, Kinds
-from notifier.campaigns.answers import ROW, Answer, Outcome, Row, Verdict, is_given_back, reply_of, verdict
+from notifier.campaigns.answers import ROW, Answer, Explanation, Receipt, Row, explain_row, is_given_back, reply_of
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.lookup import campaigns_of, moment_of, occasion_at, occasion_in
@@ -32,16 +31,16 @@ from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, Notifica
 #: Users in one portion of `why_all`.
 CHUNK = 2000
 
-#: Runs that never owed anybody anything.
+#: States of runs that never queued an email.
 _EMPTY = (RunState.missed, RunState.coalesced)
 
 
 def why(
     session: Session, user_id: int, kinds: Kinds, campaign: str | None = None, *, now: datetime | None = None
 ) -> list[Answer]:
-    """One answer for each campaign (for the one of this name) about this user, by the campaigns' names.
+    """Return one answer about this user per campaign, or for the named campaign, sorted by the campaigns' names.
 
-    Raises CampaignError for a campaign that does not exist. A user who does not exist gets no answers.
+    Raise CampaignError if the campaign does not exist. A user who does not exist gets no answers.
     """
     questions = (Question(session, each, kinds, now=now) for each in campaigns_of(session, campaign))
     return [answer for question in questions for answer in question.answers([user_id])]
@@ -54,22 +53,22 @@ def why_all(
     *,
     now: datetime | None = None,
     chunk: int = CHUNK,
-    told: Callable[[int], object] | None = None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> Iterator[Answer]:
-    """The answers about all users, in the order of their keys. `told` hears how many there were so far."""
+    """Yield the answers about all users, by key. `on_progress(users)` is called with the number of users done."""
     question, after, done = Question(session, campaign, kinds, now=now), 0, 0
     while ids := session.scalars(select(User.id).where(User.id > after).order_by(User.id).limit(chunk)).all():
         yield from question.answers(ids)
         after, done = ids[-1], done + len(ids)
-        if told is not None:
-            told(done)
+        if on_progress is not None:
+            on_progress(done)
 
 
 class Question:
     """One campaign at one moment. The answers are plain values."""
 
     def __init__(self, session: Session, campaign: Campaign, kinds: Kinds, *, now: datetime | None = None) -> None:
-        """`now`: the moment of the question, the present one where nothing is said."""
+        """Prepare the question. `now`: the moment that it is about, by default the present one."""
         self._session = session
         self._campaign = campaign
         self._now = now or clock.now()
@@ -87,7 +86,7 @@ class Question:
             self._broken = error
 
     def answers(self, user_ids: Collection[int]) -> list[Answer]:
-        """One answer for each of these users who exists, by their keys."""
+        """Return one answer for each of these users who exists, by key."""
         if self._broken is not None:
             return [self._unreadable(pk) for pk in sorted(user_ids)]
         judged = audience.judge(self._session, self._occasion, user_ids, now=self._now)
@@ -98,12 +97,12 @@ class Question:
 
     @property
     def _expanding(self) -> CampaignRun | None:
-        """The newest run where there are people whom it has not looked at."""
+        """The newest run, if there are people that it has not looked at."""
         run = self._newest
         return run if run is not None and run.state in OPEN and run.expanded_at is None else None
 
     def _rows(self, judged: dict[int, Judgement]) -> dict[int, Row]:
-        """The row that the answer is about, by user."""
+        """Return the row that the answer is about, by user."""
         mine = Notification.campaign_id == self._campaign.id
         last = select(func.max(Notification.id)).where(Notification.user_id.in_(judged), mine)
         newest = select(*ROW).join(CampaignRun, CampaignRun.id == Notification.run_id).where(self._is_of_newest())
@@ -118,7 +117,7 @@ class Question:
         return {row.user_id: row for row in known} | rows
 
     def _is_of_newest(self) -> ColumnElement[bool]:
-        """Return a condition on CampaignRun: the newest slot, and what was sent between slots since."""
+        """Return a condition on CampaignRun: the newest slot, and prompt runs since."""
         since = self._newest.slot if self._newest is not None else self._campaign.created_at
         prompt = and_(CampaignRun.trigger == Trigger.prompt, CampaignRun.slot > since)
         return or_(CampaignRun.id == (self._newest.id if self._newest is not None else None), prompt)
@@ -128,12 +127,12 @@ class Question:
 
     def _answer(self, user_id: int, judgement: Judgement, row: Row | None, runs: dict[int, CampaignRun]) -> Answer:
         by_rule = self._by_rule(user_id, judgement)
-        if row is not None and is_given_back(row) and by_rule.outcome is Outcome.will:
+        if row is not None and is_given_back(row) and by_rule.outcome is Receipt.will:
             row = None
         if row is None:
             found, values, reply = by_rule, judgement.values, None
         else:
-            found = verdict(row, runs.get(row.run_id or 0), self._now)
+            found = explain_row(row, runs.get(row.run_id or 0), self._now)
             values, reply = {"mail": row.id, "key": row.dedupe_key, **self._version(row)}, reply_of(row)
         return Answer(
             campaign=self._campaign.name,
@@ -150,37 +149,37 @@ class Question:
         )
 
     def _version(self, row: Row) -> dict[str, int]:
-        """The version of the content that this email says, if there is one besides the files."""
+        """Return the version of this email's content, if it is not the original one."""
         number = self._numbers.get(row.content_id, 0)
         return {"version": number} if number else {}
 
-    def _by_rule(self, user_id: int, judgement: Judgement) -> Verdict:
-        """Somebody whom no row is about."""
+    def _by_rule(self, user_id: int, judgement: Judgement) -> Explanation:
+        """Explain a person without a row, by the rule."""
         if judgement.code is not None:
-            return Verdict(Outcome.wont, judgement.code, judgement.words, None)
+            return Explanation(Receipt.wont, judgement.code, judgement.words, None)
         run, campaign = self._expanding, self._campaign
         if run is not None:
             if user_id <= run.cursor:
-                left = "they were left out when the run looked at them, for a reason that does not hold any more"
-                return Verdict(Outcome.wont, "left_out", left, None)
+                left = "they were excluded when the run checked them, for a reason that no longer holds"
+                return Explanation(Receipt.wont, "left_out", left, None)
             if run.state == RunState.paused:
-                return Verdict(Outcome.will, "paused", f"as soon as the run is resumed: {run.reason}", None)
-            return Verdict(Outcome.will, "chosen", "the run is on its way to them", judgement.due)
+                return Explanation(Receipt.will, "paused", f"as soon as the run is resumed: {run.reason}", None)
+            return Explanation(Receipt.will, "chosen", "the run has not reached them yet", judgement.due)
         if campaign.state != CampaignState.active:
             why_so = f": {campaign.paused_reason}" if campaign.paused_reason else ""
-            return Verdict(Outcome.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
+            return Explanation(Receipt.wont, campaign.state, f"the campaign is {campaign.state}{why_so}", None)
         if campaign.next_slot is None:
-            return Verdict(
-                Outcome.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
+            return Explanation(
+                Receipt.wont, "no_slot", "the campaign has no upcoming run: an operator has to start it", None
             )
-        return Verdict(Outcome.will, "chosen", "the next run is for them, as things are now", judgement.due)
+        return Explanation(Receipt.will, "chosen", "they are in the audience of the next run", judgement.due)
 
     def _unreadable(self, user_id: int) -> Answer:
-        return Answer(self._campaign.name, user_id, Outcome.wont, "unreadable", str(self._broken), None)
+        return Answer(self._campaign.name, user_id, Receipt.wont, "unreadable", str(self._broken), None)
 
 
 def _newest_run(session: Session, campaign: Campaign) -> CampaignRun | None:
-    """The run of the newest slot that owed, or will owe, somebody something. Not one between slots: see Trigger."""
+    """Return the run of the newest slot that queued, or will queue, emails. Prompt runs do not count: see Trigger."""
     mine = (
         CampaignRun.campaign_id == campaign.id,
         CampaignRun.state.not_in(_EMPTY),

@@ -2,7 +2,7 @@
 
 from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity
-from notifier.models.audit import AuditEntry
+from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal
@@ -15,7 +15,7 @@ from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
-from notifier.models.transport import Pace, TransportState
+from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import User
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
     "OnUnknown",
     "Operator",
     "OperatorSession",
-    "Pace",
+    "PaceState",
     "Preference",
     "ProviderHold",
     "RecoveryCode",

@@ -1,4 +1,4 @@
-"""TransportState and Pace: what the sending processes tell each other about mail servers."""
+"""TransportState and PaceState: what the sending processes tell each other about mail servers."""
 
 from datetime import datetime
 
@@ -31,7 +31,7 @@ class TransportState(Base):
     last_accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class Pace(Base):
+class PaceState(Base):
     """One row for each transport, provider or recipient domain that asked us to slow down; it goes when all is well."""
 
     __tablename__ = "notifier_paces"

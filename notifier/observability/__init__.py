@@ -1,1 +1,1 @@
-"""Numbers about the ledger for people who look at it. Nothing here changes a mail."""
+"""Numbers about the ledger, for people. Nothing here changes an email."""

@@ -1,4 +1,4 @@
-"""Signs of life of the periodic chores."""
+"""Heartbeats of the periodic jobs."""
 
 from datetime import datetime
 
@@ -7,25 +7,25 @@ from sqlalchemy.orm import Session
 
 from notifier.models import Heartbeat
 
-#: What beat triggers.
+#: The jobs that beat triggers.
 CHORES = ("tick", "sweep", "purge")
 
-#: What sends emails that wait for a rate limit, while there are any.
+#: The sender of emails that wait for a rate limit; its heartbeat is written while there are any.
 PUMP = "pump"
 
 
 def beat(session: Session, name: str, now: datetime) -> None:
-    """Remember that the chore `name` ran at `now`. The caller commits."""
+    """Record that the job `name` ran at `now`. The caller commits."""
     session.merge(Heartbeat(name=name, at=now))
 
 
 def age(session: Session, name: str, now: datetime) -> float | None:
-    """Return the seconds since the last sign of life of `name`; None if there was none."""
+    """Return the seconds since the last heartbeat of `name`; None if there was none."""
     at: datetime | None = session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
     return None if at is None else (now - at).total_seconds()
 
 
 def ages(session: Session, now: datetime) -> dict[str, float | None]:
-    """Seconds since each chore last ran; None where it never did."""
+    """Return the seconds since each job last ran; None if it never did."""
     seen = {row.name: row.at for row in session.scalars(select(Heartbeat))}
     return {name: (now - seen[name]).total_seconds() if name in seen else None for name in CHORES}

@@ -1,4 +1,4 @@
-"""Held providers, for people: which refuse our emails, why, since when, and how many wait for them."""
+"""Held providers, for people: which refuse our emails, why, since when, and how many emails wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,39 +11,39 @@ from notifier import ledger
 from notifier.mail import providers
 from notifier.models import ProviderHold
 
-#: Holds that are looked at. A stranger may own any number of domains that refuse us.
+#: Holds shown. A stranger may own any number of domains that refuse us.
 MOST = 20
 
-#: Beyond so many emails a count stops: "more than".
+#: Number of emails at which counting stops: "more than".
 ENOUGH = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class HeldProvider:
-    """A provider, or a domain of none, that refuses our emails through a transport."""
+    """A provider, or a domain without one, that refuses our emails through a transport."""
 
     name: str
     transport: str
-    #: Whether it is a provider that we know, and no single domain.
+    #: Whether it is a known provider, not a single domain.
     known: bool
-    #: Its page for senders; None if there is none.
+    #: The provider's page for senders; None if there is none.
     page: str | None
     since: datetime
     next_probe_at: datetime
     #: Phase, code and text of the refusal, without addresses.
     said: str
-    #: Emails that wait for it, ENOUGH at most.
+    #: Emails that wait for it, at most ENOUGH.
     waiting: int
 
     @property
     def count(self) -> str:
-        """How many emails wait, in words."""
+        """The number of waiting emails as text."""
         more = "more than " if self.waiting >= ENOUGH else ""
         return f"{more}{self.waiting:,} email{'' if self.waiting == 1 else 's'}"
 
 
 def held_providers(session: Session) -> Sequence[HeldProvider]:
-    """Return the holds, known providers first, then by age, MOST at most."""
+    """Return the holds, known providers first, then by age, at most MOST."""
     known = case((ProviderHold.scope.in_(providers.PROVIDERS), 0), else_=1)
     query = select(ProviderHold).order_by(known, ProviderHold.held_since, ProviderHold.key).limit(MOST)
     return [_shown(session, hold) for hold in session.scalars(query)]

@@ -1,9 +1,9 @@
 """Logs: one event is one line of JSON, on standard error or in the file that a command was given.
 
-Control characters are escaped by JSON itself, and long values are shortened. Addresses, names, tokens and
-bodies are never log fields: events name rows by primary key. Errors quote them all the same (Postgres repeats the key
-that is there already), so addresses and tokens are replaced in all that is written, and with them what code that knows
-more has named with `private`. A log that cannot be written ends no process.
+JSON escapes control characters, and long values are shortened. Addresses, names, tokens and bodies are never log
+fields: events name rows by primary key. Errors quote them all the same (PostgreSQL repeats a duplicate key), so
+addresses and tokens are replaced in everything that is written, and so are the values that callers name with `private`.
+A log that cannot be written ends no process.
 """
 
 import json
@@ -23,10 +23,10 @@ from notifier.security.redaction import redacted
 #: Characters of one value; a longer one is shortened in the middle, visibly.
 MAX_VALUE = 2000
 
-#: Characters of a traceback. The error stands at its end, the place that asked for it at its beginning.
+#: Characters of a traceback. The error is at its end, and the caller at its beginning.
 MAX_TRACEBACK = 8000
 
-#: The share of a shortened value that its end gets.
+#: Share of a shortened value that its end gets.
 END_SHARE = 0.75
 
 _TRACEBACK = "exception"
@@ -37,7 +37,7 @@ _private: ContextVar[tuple[str, ...]] = ContextVar("private", default=())
 
 @contextmanager
 def private(values: Iterable[str]) -> Iterator[None]:
-    """Replace these values, such as a person's name, in whatever is logged meanwhile."""
+    """Replace these values, such as a person's name, in all events logged inside the block."""
     token = _private.set((*_private.get(), *sorted(set(values), key=len, reverse=True)))
     try:
         yield
@@ -46,7 +46,7 @@ def private(values: Iterable[str]) -> Iterator[None]:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return `text`, or its beginning and its end with a note between them. `limit` counts what is kept."""
+    """Return `text`, or its beginning and end with a note between them. `limit` counts the characters kept."""
     if len(text) <= limit:
         return text
     end = int(limit * END_SHARE)
@@ -79,7 +79,7 @@ def _without_private(value: Any, values: tuple[str, ...]) -> Any:
 
 
 def _name_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the type of a logged exception as `error`: its own text may be longer than what is kept."""
+    """Add the type of a logged exception as `error`: its text may be cut off."""
     told = event.get("exc_info")
     error = told if isinstance(told, BaseException) else told[1] if isinstance(told, tuple) else None
     if told is True:
@@ -96,13 +96,13 @@ def _as_line(event: Any, **options: Any) -> str:
 
 
 class _Surviving(logging.Handler):
-    """Counts the lines that could not be written, and says how many there were once it can write again."""
+    """Count the lines that could not be written, and report the number once writing works again."""
 
     _lost = 0
     _telling = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Count the line. Python's own way prints a traceback for each, to a stream that may be just as full."""
+        """Count the line. Python's default prints a traceback for each, to a stream that may be just as full."""
         self._lost += 1
 
     def _tell_lost(self) -> None:
@@ -114,15 +114,15 @@ class _Surviving(logging.Handler):
             self.handle(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None))
         finally:
             self._telling = False
-            # Where that failed too, it has counted itself.
+            # If this failed too, it has counted itself.
             self._lost = lost if self._lost else 0
 
 
 class StderrHandler(_Surviving, logging.StreamHandler[Any]):
-    """Standard error; a closed pipe or a full volume behind it costs lines, never the process."""
+    """Write to standard error; a closed pipe or a full volume behind it costs lines, never the process."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line, and what was lost before it."""
+        """Write the line, after the number of lines lost before it."""
         self._tell_lost()
         super().emit(record)
 
@@ -131,7 +131,7 @@ class LogFileHandler(_Surviving, logging.handlers.WatchedFileHandler):
     """A log file that may be rotated, deleted, or on a full volume."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line, and what was lost before it. The folder itself may be gone."""
+        """Write the line, after the number of lines lost before it. The folder itself may be missing."""
         self._tell_lost()
         try:
             super().emit(record)
@@ -142,7 +142,7 @@ class LogFileHandler(_Surviving, logging.handlers.WatchedFileHandler):
 def configure(level: int = logging.INFO, file: str | Path | None = None) -> None:
     """Send structlog and the standard library's logging through one JSON formatter.
 
-    `file` takes the place of standard error. Where it cannot be opened, one line says so and standard error is used.
+    `file` replaces standard error. If it cannot be opened, one line says so and standard error is used.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -176,7 +176,7 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
 
 
 def _handler(file: str | Path | None) -> tuple[logging.Handler, str | None]:
-    """The handler, and why it is not the file that was asked for."""
+    """Return the handler, and the reason if it is not the file that was asked for."""
     if file is None:
         return StderrHandler(sys.stderr), None
     try:

@@ -1,4 +1,4 @@
-"""Queues: what a look at the broker gives. The broker's door fills it in; pages only show it."""
+"""The broker's queues as plain values. The broker's adapter fills them in; pages only show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ class BrokerAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One message: which task, and the numbers that it carries."""
+    """One message: its task, and the numbers it carries."""
 
     task: str
     about: str
@@ -19,11 +19,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue, looked at without taking anything out of it."""
+    """One queue, read without taking anything out of it."""
 
     name: str
     length: int
-    #: The next to be taken, first. None: this broker shows no message without handing it out.
+    #: The next messages to be taken, in order. None: this broker shows no message without handing it out.
     next: Sequence[Waiting] | None = field(default_factory=tuple)
 
 
@@ -34,7 +34,7 @@ class RejectedMessage:
     #: None: the broker does not tell.
     at: datetime | None
     queue: str
-    #: Empty: it named none that could be shown.
+    #: Empty: the message names none that can be shown.
     task: str
     reason: str
     #: Bytes of its body.
@@ -45,7 +45,7 @@ class RejectedMessage:
 class Rejected:
     """The messages that no worker could run."""
 
-    #: Redis: all since it was emptied. RabbitMQ: those that its dead-letter queue still holds.
+    #: Redis: all since the list was emptied. RabbitMQ: those that its dead-letter queue still holds.
     count: int
     #: Newest first.
     newest: Sequence[RejectedMessage]
@@ -54,8 +54,8 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Everything that a look at the broker gives."""
+class BrokerState:
+    """The state of the broker."""
 
     queues: Sequence[Queue]
     rejected: Rejected

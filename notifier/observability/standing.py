@@ -1,4 +1,4 @@
-"""What waits, what is unknown: questions to the ledger that indexes answer."""
+"""Counts of waiting and uncertain emails, from queries that indexes answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from notifier.models import Notification, Status
 
-#: Beyond so many a count stops: "more than".
+#: Number at which a count stops: "more than".
 ENOUGH = 100_000
 
 _N = Notification
@@ -22,12 +22,12 @@ class Now:
     due: int
     sending: int
     unknown: int
-    #: Seconds that the oldest due mail waits.
+    #: Seconds that the oldest due email has been waiting.
     oldest: float | None
 
 
 def now_in(session: Session, now: datetime) -> Now:
-    """What waits, what is on its way, and what nobody can know."""
+    """Return how many emails wait, are due, are being sent or are uncertain."""
     due = (_N.status == Status.pending, _N.ring_at <= now, _N.next_attempt_at <= now)
     oldest = session.scalar(select(func.min(_N.next_attempt_at)).where(*due))
     return Now(

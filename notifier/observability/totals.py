@@ -1,6 +1,6 @@
-"""Daily totals: what came to rest, hour by hour, so that a chart of 90 days need not read the ledger.
+"""Daily totals: what ended in each hour, so that a chart of 90 days need not read the ledger.
 
-An hour is counted as a whole and may be counted again: whatever settled late, or was counted twice, comes right.
+An hour is counted as a whole and may be counted again, which corrects emails that were settled late or counted twice.
 """
 
 from collections import Counter
@@ -17,16 +17,16 @@ from notifier.models import FAILED, DailyTotal, Notification, Status
 
 HOUR = timedelta(hours=1)
 
-#: So long after its end an hour is still counted again: a long transaction may commit late.
+#: Time after its end in which an hour is still counted again: a long transaction may commit late.
 LATE = HOUR
 
 #: How far back the first count goes, and how long totals are kept.
 KEEP = timedelta(days=400)
 
-#: Counted in one transaction.
+#: Hours counted in one transaction.
 HOURS_AT_ONCE = 24
 
-#: Of the charts, in the order in which they are stacked.
+#: Statuses in the charts, in the order in which they are stacked.
 SHOWN = (
     Status.sent,
     Status.failed,
@@ -38,22 +38,22 @@ SHOWN = (
 )
 
 _N = Notification
-#: These were sent once, in another hour perhaps.
+#: Emails that were sent first, perhaps in another hour.
 _AFTER_SENT = and_(text(FAILED), _N.status.in_((Status.bounced, Status.complained)))
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What came to rest on one day (UTC)."""
+    """The emails that ended on one day (UTC)."""
 
     day: date
-    mails: Counter[str]
+    counts: Counter[str]
 
 
 def roll_up(session: Callable[[], Session], now: datetime) -> int:
-    """Count the hours that may have changed, in short transactions. Returns how many were counted.
+    """Count the hours that may have changed, in short transactions. Return how many were counted.
 
-    Of two at once, one leaves the counting to the other.
+    If two run at once, one leaves the counting to the other.
     """
     try:
         return _roll_up(session, now)
@@ -81,7 +81,7 @@ def _roll_up(session: Callable[[], Session], now: datetime) -> int:
 
 
 def by_day(session: Session, *, days: int, now: datetime) -> list[Day]:
-    """The last `days` days with today, oldest first; days without mail are there too."""
+    """Return the last `days` days including today, oldest first. Days without email are included."""
     first = now.astimezone(UTC).date() - timedelta(days=days - 1)
     query = (
         select(DailyTotal.day, DailyTotal.status, func.sum(DailyTotal.mails))
@@ -89,15 +89,15 @@ def by_day(session: Session, *, days: int, now: datetime) -> list[Day]:
         .group_by(DailyTotal.day, DailyTotal.status)
     )
     found: dict[date, Counter[str]] = {first + timedelta(days=number): Counter() for number in range(days)}
-    for day, status, mails in session.execute(query):
+    for day, status, emails in session.execute(query):
         if day in found:
-            found[day][status] = int(mails)
-    return [Day(day, mails) for day, mails in found.items()]
+            found[day][status] = int(emails)
+    return [Day(day, counts) for day, counts in found.items()]
 
 
 def total(days: Sequence[Day]) -> Counter[str]:
-    """All days together."""
-    return sum((each.mails for each in days), Counter())
+    """Return the sum of all days."""
+    return sum((each.counts for each in days), Counter())
 
 
 def _first_hour(session: Session, now: datetime) -> datetime | None:
@@ -112,22 +112,22 @@ def _first_hour(session: Session, now: datetime) -> datetime | None:
 
 
 def _count(session: Session, hour: datetime) -> None:
-    """Count the mails that came to rest in this hour, in the place of what was counted before."""
+    """Count the emails that ended in this hour, and replace the earlier count."""
     until = hour + HOUR
     settled = and_(_N.settled_at >= hour, _N.settled_at < until)
-    # What bounced was sent before: that hour keeps it as sent. The words are those of a partial index.
+    # A bounced email was sent before: that hour keeps it as sent. Written as in a partial index's condition.
     was_sent = and_(_AFTER_SENT, _N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until)
     found: Counter[str] = Counter()
-    for status, mails in session.execute(select(_N.status, func.count()).where(settled).group_by(_N.status)):
-        found[status] += mails
+    for status, emails in session.execute(select(_N.status, func.count()).where(settled).group_by(_N.status)):
+        found[status] += emails
     again = session.scalar(select(func.count()).select_from(_N).where(was_sent))
     found[Status.sent] += again or 0
     session.execute(delete(DailyTotal).where(DailyTotal.day == hour.date(), DailyTotal.hour == hour.hour))
-    # An hour without mail is a row too: it says up to where was counted.
+    # An hour without email has a row, too: it marks how far the count has come.
     rows = [
-        {"day": hour.date(), "hour": hour.hour, "status": str(name), "mails": mails}
-        for name, mails in found.items()
-        if mails or name == Status.sent
+        {"day": hour.date(), "hour": hour.hour, "status": str(name), "mails": emails}
+        for name, emails in found.items()
+        if emails or name == Status.sent
     ]
     session.execute(insert(DailyTotal), rows)
 

@@ -1,8 +1,8 @@
 """The audit log: who changed what, and who saw whose address.
 
-An entry about a change is written in the transaction of the change, or there is neither. No entry holds an address:
-operators and people are named by id, and the address that an entry is about by a keyed digest, so that all entries
-about an address are found by those who know it, and erasing a person leaves nothing to erase here.
+An entry about a change is written in the transaction of the change, so neither exists without the other. No entry holds
+an address: operators and people are named by id, and the address that an entry is about by a keyed digest. A person who
+knows an address can find all entries about it, and erasing a person leaves nothing to erase here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,29 +21,29 @@ from notifier.security.redaction import without_addresses
 #: How long entries are kept.
 KEEP = timedelta(days=365)
 
-#: Longer texts are cut: an entry tells what changed, it is no copy.
+#: Characters after which texts are cut: an entry says what changed, it is not a copy.
 MAX_TEXT = 500
 
-#: What is never written down, whatever a caller hands over.
+#: Names of values that are never stored.
 _SECRET = ("password", "secret", "token", "code_hash", "nonce")
 
-#: The entry that erasing a person leaves.
+#: The action of the entry that an erasure leaves.
 ERASED = "person.erased"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something. `name` goes into the log and is no address: for operators see `operator`."""
+    """Who does something. `name` is stored in the log and holds no address; for operators see `operator`."""
 
     name: str
     operator_id: int | None = None
     ip: str = ""
-    #: The operator's address, for pages and reasons of rows; never in the log.
+    #: The operator's address, for pages and reasons of rows; never stored in the log.
     address: str = ""
 
     @property
     def shown(self) -> str:
-        """What people read: the address, or the name of those who have none."""
+        """The text for people: the address, or the name if there is none."""
         return self.address or self.name
 
 
@@ -64,12 +64,12 @@ class About:
 
     @classmethod
     def address(cls, identity_key: str, keys: Sequence[str]) -> "About":
-        """Conceal an address with the newest of `keys`, which go from oldest to newest, as in SECRET_KEYS."""
+        """Digest an address with the newest of `keys`, which go from oldest to newest, as in SECRET_KEYS."""
         return cls(_digest(identity_key, keys[-1]))
 
 
 def is_about(identity_key: str, keys: Sequence[str]) -> ColumnElement[bool]:
-    """Build the condition for entries about this address, whichever of `keys` (SECRET_KEYS) was the newest then."""
+    """Build the condition for entries about this address, written while any of `keys` (SECRET_KEYS) was the newest."""
     return AuditEntry.person_digest.in_([_digest(identity_key, key) for key in keys])
 
 
@@ -93,7 +93,7 @@ def _newest(session: Session, which: ColumnElement[bool]) -> datetime | None:
 
 
 def addresses_of(session: Session, entries: Collection[AuditEntry]) -> dict[int, str]:
-    """Return the addresses that the operators of these entries have now, by their keys."""
+    """Return the present addresses of the operators of these entries, by key."""
     pks = {entry.operator_id for entry in entries if entry.operator_id is not None}
     operators = session.scalars(select(Operator).where(Operator.id.in_(pks))) if pks else ()
     return {known.id: known.email for known in operators}
@@ -110,10 +110,10 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down that `by` did `action` ("suppression.lifted") to an object. The caller commits both together.
+    """Record that `by` did `action` ("suppression.lifted") to an object. The caller commits both together.
 
-    `before` and `after` are plain values by field; those that are equal in both, and secrets, are left out, and
-    addresses in them are replaced. `about`: the address that it concerns.
+    `before` and `after` are plain values by field. Values equal in both, and secrets, are left out; addresses in them
+    are replaced. `about`: the address that it concerns.
     """
     old, new = dict(before or {}), dict(after or {})
     same = {name for name in old if name in new and old[name] == new[name]}

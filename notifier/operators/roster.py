@@ -1,4 +1,4 @@
-"""Who is an operator, with which role and password. Every change is in the audit log and ends open sessions."""
+"""Operators, their roles and passwords. Every change is recorded in the audit log and ends open sessions."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,7 +15,7 @@ from notifier.models import Operator, Role
 from notifier.operators import audit_log, sessions
 from notifier.operators.audit_log import COMMAND_LINE, Actor
 
-#: Length is what makes a password hold (ASVS 6.2.1). Longer than the upper bound is not hashed at all.
+#: Lengths in characters: length makes a password strong (ASVS 6.2.1), and longer input than the maximum is not hashed.
 MIN_PASSWORD, MAX_PASSWORD = 15, 1000
 
 #: argon2id with the library's defaults, which follow RFC 9106.
@@ -23,15 +23,15 @@ _hasher = PasswordHasher()
 
 
 class OperatorError(ValueError):
-    """That cannot be done to an operator; the message says why."""
+    """The change of an operator is not possible; the message says why."""
 
 
 def create(session: Session, *, email: str, password: str, role: Role, by: Actor = COMMAND_LINE) -> Operator:
-    """Add an operator. The caller commits. Raises OperatorError or AddressError."""
+    """Add an operator. The caller commits. Raise OperatorError or AddressError."""
     address = parse_address(email)
     _check_new(password)
     if session.scalars(select(Operator).where(Operator.identity_key == address.identity_key)).one_or_none():
-        raise OperatorError("there is an operator with this address already")
+        raise OperatorError("an operator with this address already exists")
     operator = Operator(
         email=address.envelope,
         identity_key=address.identity_key,
@@ -46,7 +46,7 @@ def create(session: Session, *, email: str, password: str, role: Role, by: Actor
 
 
 def find(session: Session, email: str) -> Operator:
-    """The operator with this address. Raises OperatorError or AddressError."""
+    """Return the operator with this address. Raise OperatorError or AddressError."""
     operator = by_address(session, email)
     if operator is None:
         raise OperatorError("there is no operator with this address")
@@ -54,18 +54,18 @@ def find(session: Session, email: str) -> Operator:
 
 
 def by_address(session: Session, email: str) -> Operator | None:
-    """The operator with this address; None where there is none. Raises AddressError."""
+    """Return the operator with this address; None if there is none. Raise AddressError."""
     key = parse_address(email).identity_key
     return session.scalars(select(Operator).where(Operator.identity_key == key)).one_or_none()
 
 
 def any_exists(session: Session) -> bool:
-    """True where somebody can sign in already."""
+    """Return whether any operator exists."""
     return session.scalar(select(Operator.id).limit(1)) is not None
 
 
 def set_role(session: Session, operator: Operator, role: Role, *, by: Actor = COMMAND_LINE) -> None:
-    """Give another role. The caller commits."""
+    """Change the operator's role. The caller commits."""
     before = {"role": operator.role}
     operator.role = role.value
     sessions.end_all(session, operator.id)
@@ -73,7 +73,7 @@ def set_role(session: Session, operator: Operator, role: Role, *, by: Actor = CO
 
 
 def set_active(session: Session, operator: Operator, active: bool, *, by: Actor = COMMAND_LINE) -> None:
-    """Let in, or keep out from the next request on. The caller commits."""
+    """Enable the operator, or disable them from the next request on. The caller commits."""
     before = {"active": operator.active}
     operator.active = active
     sessions.end_all(session, operator.id)
@@ -84,7 +84,7 @@ def set_active(session: Session, operator: Operator, active: bool, *, by: Actor 
 def change_password(
     session: Session, operator: Operator, password: str, *, by: Actor = COMMAND_LINE, keep: str | None = None
 ) -> None:
-    """Set a new password and end all sessions but that of the token `keep`. The caller commits."""
+    """Set a new password and end all sessions except that of the token `keep`. The caller commits."""
     _check_new(password)
     operator.password_hash = _hasher.hash(password)
     sessions.end_all(session, operator.id, keep=keep)
@@ -92,7 +92,7 @@ def change_password(
 
 
 def authenticate(session: Session, email: str, password: str) -> Operator | None:
-    """The operator who has this address and password, if there is one and it is active.
+    """Return the active operator with this address and password; None if there is none.
 
     It takes as long for an unknown address as for a known one. The caller commits: the hash may be renewed.
     """
@@ -109,20 +109,23 @@ def authenticate(session: Session, email: str, password: str) -> Operator | None
 
 
 def check_password(operator: Operator | None, password: str) -> bool:
-    """Whether this is the operator's password. Nobody has none, and that takes as long to find out."""
-    nobody = _nobody()
+    """Return whether this is the operator's password.
+
+    Without an operator it is False, and takes as long to find out.
+    """
+    no_password = _no_password()
     if len(password) > MAX_PASSWORD:
         password = ""
     try:
-        _hasher.verify(operator.password_hash if operator else nobody, password)
+        _hasher.verify(operator.password_hash if operator else no_password, password)
     except (Argon2Error, InvalidHashError):
         return False
     return operator is not None
 
 
 @cache
-def _nobody() -> str:
-    """The hash of nobody's password: an unknown address must take as long as a known one."""
+def _no_password() -> str:
+    """Return a hash to verify against for an unknown address, which must take as long as a known one."""
     return _hasher.hash("an address that is no operator's")
 
 

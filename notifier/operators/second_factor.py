@@ -1,4 +1,4 @@
-"""The second factor: codes of an app (RFC 6238), and recovery codes for the day on which it is gone."""
+"""The second factor: codes of an authenticator app (RFC 6238), and recovery codes for when it is lost."""
 
 import hmac
 import secrets
@@ -16,31 +16,31 @@ from notifier.security.sealing import Sealer, SealError
 
 ISSUER = "Notifier"
 
-#: How many recovery codes there are, and of how many random bits each: so many that a plain digest keeps them safe.
+#: Number of recovery codes, and random bits of each: enough for a plain digest to protect them.
 RECOVERY_CODES, RECOVERY_BITS = 10, 80
 
-#: Codes of so many time steps (30 s) before and after ours are good: clocks differ.
+#: Time steps (30 s) before and after the present one whose codes are accepted, because clocks differ.
 SKEW = 1
 
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def new_secret() -> str:
-    """160 random bits in base32."""
+    """Return 160 random bits in base32."""
     return pyotp.random_base32()
 
 
 def provisioning_uri(operator: Operator, secret: str) -> str:
-    """What the QR code says."""
+    """Return the content of the QR code."""
     return pyotp.TOTP(secret).provisioning_uri(name=operator.email, issuer_name=ISSUER)
 
 
 def enable(
     session: Session, operator: Operator, secret: str, code: str, *, sealer: Sealer, by: Actor, now: datetime
 ) -> list[str] | None:
-    """Ask for codes from now on. Returns the recovery codes, to be shown once; None where `code` is wrong.
+    """Require codes from now on.
 
-    The caller commits.
+    Return the recovery codes, to be shown once; None if `code` is wrong. The caller commits.
     """
     step = _matching_step(secret, code, now)
     if step is None:
@@ -53,7 +53,7 @@ def enable(
 
 
 def renew_recovery_codes(session: Session, operator: Operator, *, by: Actor) -> list[str]:
-    """New recovery codes; the old ones are void. The caller commits."""
+    """Return new recovery codes and invalidate the old ones. The caller commits."""
     audit_log.record(session, by, "operator.recovery_codes_renewed", object_type="operator", object_id=operator.id)
     session.execute(delete(RecoveryCode).where(RecoveryCode.operator_id == operator.id))
     codes = [_new_code() for _ in range(RECOVERY_CODES)]
@@ -65,7 +65,7 @@ def renew_recovery_codes(session: Session, operator: Operator, *, by: Actor) -> 
 def reset_second_factor(
     session: Session, operator: Operator, *, by: Actor = COMMAND_LINE, keep: str | None = None
 ) -> None:
-    """Ask for no code any more, and end all sessions but that of the token `keep`. The caller commits."""
+    """Require no code any more, and end all sessions except that of the token `keep`. The caller commits."""
     operator.totp_secret = operator.totp_step = None
     session.execute(delete(RecoveryCode).where(RecoveryCode.operator_id == operator.id))
     sessions.end_all(session, operator.id, keep=keep)
@@ -73,7 +73,7 @@ def reset_second_factor(
 
 
 def accept_code(session: Session, operator: Operator, code: str, *, sealer: Sealer, now: datetime) -> bool:
-    """Whether this code is good; it is used up then, and so are all before it. The caller commits."""
+    """Return whether this code is valid, and use it up with all earlier ones. The caller commits."""
     if operator.totp_secret is None:
         return False
     try:
@@ -87,7 +87,7 @@ def accept_code(session: Session, operator: Operator, code: str, *, sealer: Seal
 
 
 def accept_recovery_code(session: Session, operator: Operator, code: str, *, now: datetime) -> bool:
-    """Whether this recovery code is one of the operator's and unused; it is used up then. The caller commits."""
+    """Return whether this is an unused recovery code of the operator, and use it up. The caller commits."""
     mine = (
         RecoveryCode.operator_id == operator.id,
         RecoveryCode.code_hash == sessions.digest(_bare(code)),
@@ -97,13 +97,13 @@ def accept_recovery_code(session: Session, operator: Operator, code: str, *, now
 
 
 def recovery_codes_left(session: Session, operator: Operator) -> int:
-    """How many recovery codes are unused."""
+    """Return how many recovery codes are unused."""
     mine = (RecoveryCode.operator_id == operator.id, RecoveryCode.used_at.is_(None))
     return session.scalar(select(func.count()).select_from(RecoveryCode).where(*mine)) or 0
 
 
 def _matching_step(secret: str, code: str, now: datetime) -> int | None:
-    """The newest time step whose code this is."""
+    """Return the newest time step that this code belongs to; None if it is wrong."""
     totp = pyotp.TOTP(secret)
     typed = "".join(code.split())
     if len(typed) != totp.digits or not typed.isascii():
@@ -119,7 +119,7 @@ def _new_code() -> str:
 
 
 def _bare(code: str) -> str:
-    """As people type it: with or without hyphens, in any case."""
+    """Strip hyphens and case, which people type in different ways."""
     return "".join(char for char in code.upper()[:100] if char.isalnum())
 
 

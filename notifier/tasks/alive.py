@@ -11,7 +11,7 @@ from celery import Celery
 
 from notifier import clock
 from notifier.config.settings import Settings
-from notifier.observability.healthcheck import Finding
+from notifier.observability.healthcheck import HealthCheck
 from notifier.tasks.readers import AWAY
 
 log = structlog.get_logger(__name__)
@@ -58,24 +58,24 @@ def beat_sign(settings: Settings) -> SignOfLife:
     return SignOfLife(settings.notifier_data_dir / "beat.alive")
 
 
-def is_alive(celery: Celery, settings: Settings, name: str) -> Finding:
+def is_alive(celery: Celery, settings: Settings, name: str) -> HealthCheck:
     """Look whether `beat` triggers, or whether the worker `name` (mail@host) answers."""
     return _beat(beat_sign(settings)) if name == BEAT else _worker(celery, name)
 
 
-def _beat(sign: SignOfLife) -> Finding:
+def _beat(sign: SignOfLife) -> HealthCheck:
     age = sign.age()
     if age is None:
-        return Finding(BEAT, ok=False, detail=f"has triggered nothing yet: {sign.path} is not there")
-    return Finding(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered something {age:.0f} s ago")
+        return HealthCheck(BEAT, ok=False, detail=f"has triggered nothing yet: {sign.path} is not there")
+    return HealthCheck(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered something {age:.0f} s ago")
 
 
-def _worker(celery: Celery, name: str) -> Finding:
+def _worker(celery: Celery, name: str) -> HealthCheck:
     try:
         answers = celery.control.inspect(destination=[name], timeout=PING_TIMEOUT).ping()
     except AWAY as error:
         detail = f"cannot be asked: the broker is away ({type(error).__name__}), and the worker waits for it"
-        return Finding(name, ok=True, detail=detail)
+        return HealthCheck(name, ok=True, detail=detail)
     if not answers:
-        return Finding(name, ok=False, detail=f"did not answer within {PING_TIMEOUT:.0f} s")
-    return Finding(name, ok=True, detail="answers")
+        return HealthCheck(name, ok=False, detail=f"did not answer within {PING_TIMEOUT:.0f} s")
+    return HealthCheck(name, ok=True, detail="answers")

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, Waiting
+from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, Waiting
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
 from notifier.tasks.reading import TASK_NAME
@@ -29,7 +29,7 @@ KEYS = 5
 TIMEOUT = 0.5
 
 
-def peek(celery: Celery) -> Look:
+def peek(celery: Celery) -> BrokerState:
     """Every queue with its length and its next messages. Raises BrokerAway with words for people."""
     url = str(celery.conf.broker_url)
     if not (is_redis(url) or is_rabbitmq(url)):
@@ -45,10 +45,10 @@ def peek(celery: Celery) -> Look:
         ) from error
 
 
-def _peek_redis(url: str) -> Look:
+def _peek_redis(url: str) -> BrokerState:
     client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
     with client:
-        return Look([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE))
+        return BrokerState([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE))
 
 
 def _look(client: Any, name: str) -> Queue:
@@ -79,12 +79,12 @@ def _about(arguments: Any) -> str:
     return ""
 
 
-def _peek_rabbitmq(celery: Celery) -> Look:
+def _peek_rabbitmq(celery: Celery) -> BrokerState:
     patience = {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
     with celery.connection_for_read(connect_timeout=TIMEOUT, transport_options=patience) as connection:
         connection.ensure_connection(max_retries=0)
         queues = [Queue(name, _length(connection, name), None) for name in QUEUES]
-        return Look(queues, _rejected_by_rabbitmq(connection))
+        return BrokerState(queues, _rejected_by_rabbitmq(connection))
 
 
 def _length(connection: Any, name: str) -> int:

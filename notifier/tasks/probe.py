@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from notifier import clock
 from notifier.config.settings import Settings
-from notifier.observability.healthcheck import Finding
+from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerAway, RejectedMessage
 from notifier.tasks.peek import peek
 from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
@@ -20,7 +20,7 @@ NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./
 TROUBLE = 3600.0
 
 
-def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], Finding]]:
+def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], HealthCheck]]:
     """All probes of this module by the names of their findings. `configured`: the broker can be connected to."""
     found = bool(settings.broker_url)
     return {
@@ -32,71 +32,77 @@ def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[s
     }
 
 
-def probe_limits(settings: Settings) -> Finding:
+def probe_limits(settings: Settings) -> HealthCheck:
     """Say where limits are counted: RabbitMQ carries messages and cannot count."""
     if settings.redis_url:
-        return Finding("rate limits", ok=True, detail="counted in Redis, for all processes together")
+        return HealthCheck("rate limits", ok=True, detail="counted in Redis, for all processes together")
     detail = "each web process counts for itself, and the rates of campaigns are not kept: limits need REDIS_URL"
-    return Finding("rate limits", ok=True, detail=detail)
+    return HealthCheck("rate limits", ok=True, detail=detail)
 
 
-def probe_broker(celery: Celery, *, configured: bool) -> Finding:
+def probe_broker(celery: Celery, *, configured: bool) -> HealthCheck:
     """Connect once, without retries."""
     if not configured:
-        return Finding("broker", ok=False, detail=NO_BROKER)
+        return HealthCheck("broker", ok=False, detail=NO_BROKER)
     try:
         with celery.connection_for_write(connect_timeout=1) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
     except (OperationalError, OSError) as error:
-        return Finding("broker", ok=False, detail=f"does not answer: {type(error).__name__}; mail waits for the sweep")
-    return Finding("broker", ok=True, detail="answers")
+        return HealthCheck(
+            "broker", ok=False, detail=f"does not answer: {type(error).__name__}; mail waits for the sweep"
+        )
+    return HealthCheck("broker", ok=True, detail="answers")
 
 
-def probe_workers(celery: Celery, *, configured: bool) -> Finding:
+def probe_workers(celery: Celery, *, configured: bool) -> HealthCheck:
     """Ask the workers to answer, for a second."""
     if not configured:
-        return Finding("workers", ok=False, detail="they cannot be reached without a broker")
+        return HealthCheck("workers", ok=False, detail="they cannot be reached without a broker")
     try:
         names = sorted(read_by_workers(celery))
     except AWAY as error:
-        return Finding("workers", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}")
+        return HealthCheck(
+            "workers", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}"
+        )
     figures = {"names": names}
     if not names:
-        return Finding("workers", ok=False, detail="none answers: start one, or ./run up", figures=figures)
-    return Finding("workers", ok=True, detail=", ".join(names), figures=figures)
+        return HealthCheck("workers", ok=False, detail="none answers: start one, or ./run up", figures=figures)
+    return HealthCheck("workers", ok=True, detail=", ".join(names), figures=figures)
 
 
-def probe_queues(celery: Celery, *, configured: bool) -> Finding:
+def probe_queues(celery: Celery, *, configured: bool) -> HealthCheck:
     """Ask the workers which queues they read."""
     if not configured:
-        return Finding("queues", ok=False, detail="there are none without a broker")
+        return HealthCheck("queues", ok=False, detail="there are none without a broker")
     try:
         missing = without_reader(read_by_workers(celery))
     except AWAY as error:
-        return Finding("queues", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}")
+        return HealthCheck(
+            "queues", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}"
+        )
     detail = advice(missing) if missing else "each has a worker that reads it"
-    return Finding("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
+    return HealthCheck("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
 
 
-def probe_rejected(celery: Celery, *, configured: bool) -> Finding:
+def probe_rejected(celery: Celery, *, configured: bool) -> HealthCheck:
     """Count the messages that no worker could run."""
     name = "rejected messages"
     if not configured:
-        return Finding(name, ok=True, detail="there are none without a broker")
+        return HealthCheck(name, ok=True, detail="there are none without a broker")
     try:
         rejected = peek(celery).rejected
     except BrokerAway as error:
-        return Finding(name, ok=False, detail=str(error))
+        return HealthCheck(name, ok=False, detail=str(error))
     newest = [_for_programs(message) for message in rejected.newest]
     figures = {"count": rejected.count, "unreadable": rejected.unreadable, "newest": newest}
     junk = f"; {rejected.unreadable} records are not readable" if rejected.unreadable else ""
     if not rejected.newest:
-        return Finding(name, ok=True, detail=f"none{junk}", figures=figures)
+        return HealthCheck(name, ok=True, detail=f"none{junk}", figures=figures)
     last = rejected.newest[0]
     age = None if last.at is None else (clock.now() - last.at).total_seconds()
     when = "" if age is None else f" {age:.0f} s ago"
     detail = f"{rejected.count}; the newest{when} in {last.queue or 'a queue'}: {last.reason}{junk}"
-    return Finding(name, ok=age is not None and age > TROUBLE, detail=detail, figures=figures)
+    return HealthCheck(name, ok=age is not None and age > TROUBLE, detail=detail, figures=figures)
 
 
 def _for_programs(message: RejectedMessage) -> dict[str, object]:

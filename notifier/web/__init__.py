@@ -1,1 +1,1 @@
-"""The public pages: signup, verification, consent, health."""
+"""The public pages: sign-up, verification, consent, health."""

@@ -1,4 +1,4 @@
-"""Bodies without a length, which come in chunks: read as a whole before anything else."""
+"""Read request bodies that come in chunks, without a length, before anything else does."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 
 def read_whole(app: "WSGIApplication", limit: int) -> "WSGIApplication":
-    """Give `app` a body of chunks as one of known length, in bytes. More than `limit` is left to `app` to refuse.
+    """Give `app` a chunked body as one of known length. Bodies above `limit` bytes are left to `app` to refuse.
 
-    Broken chunks are found by the server, while it is asked for the body. Only outside of the application does its
-    error get back to it: it answers 400 and hangs up. From within, the error would look like a fault of a page; and
-    a page that needs no body would be answered before the server looks, and then once more.
+    The server finds broken chunks while the body is read. Only outside the application does its error get back to it:
+    it answers 400 and hangs up. From within, the error would look like a fault of a page; and a page that needs no body
+    would be answered before the server looks, and then a second time.
     """
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        # Without the second, the server does not say where a body ends, and to read it would never return.
+        # Without wsgi.input_terminated the server does not mark the end of a body, and reading it would never return.
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             body = environ["wsgi.input"].read(limit + 1)
             environ["wsgi.input"] = BytesIO(body)

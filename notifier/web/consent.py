@@ -1,7 +1,7 @@
-"""Unsubscribe and preferences: pages behind the links in mails, for whoever holds the link.
+"""Unsubscribe and preferences: pages behind the links in emails, for the person with the link.
 
-Looking changes nothing. One post unsubscribes without anything but its body (RFC 8058); everything else
-needs the CSRF token of its page. A link that is of no use always gets the same page, whatever is wrong with it.
+Looking changes nothing. A one-click POST unsubscribes with nothing but its body (RFC 8058); everything else needs the
+CSRF token of its page. An invalid link always gets the same page, so it does not tell what is wrong.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _ONE_CLICK = ("List-Unsubscribe", "One-Click")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Whoever holds a link, and what the link is for. Plain values: an account may go at any moment."""
+    """The person with the link, and what the link is for. Plain values: an account may be deleted at any moment."""
 
     claim: ConsentClaim
     email: str
@@ -40,7 +40,7 @@ class Reader:
 
 @consent.get("/u/<token>")
 def look(token: str) -> Answer:
-    """A page with a button. Looking at it changes nothing: scanners look too."""
+    """Show a page with a button. Looking changes nothing: scanners follow links, too."""
     reader = _unsubscriber(token)
     if reader is None:
         return _useless()
@@ -50,7 +50,7 @@ def look(token: str) -> Answer:
 
 @consent.post("/u/<token>")
 def unsubscribe(token: str) -> Answer:
-    """The button, of the page or of a mail program: no more of this category. Twice is as good as once."""
+    """Unsubscribe from this category, by the page's button or a mail program's. A second call changes nothing."""
     reader = _unsubscriber(token)
     if reader is None:
         return _useless()
@@ -61,13 +61,13 @@ def unsubscribe(token: str) -> Answer:
     return _shown("web/unsubscribed.html", reader, token)
 
 
-csrf.exempt(unsubscribe)  # it looks by itself, see _how
+csrf.exempt(unsubscribe)  # _how checks the token itself
 
 
 @consent.post("/u/<token>/undo")
 @limited_link
 def undo(token: str) -> Answer:
-    """This category again, as it was before."""
+    """Subscribe to this category again, as before."""
     reader = _unsubscriber(token)
     if reader is None:
         return _useless()
@@ -77,7 +77,7 @@ def undo(token: str) -> Answer:
 
 @consent.get("/preferences/<token>")
 def choose(token: str) -> Answer:
-    """What this person gets, as a form."""
+    """Show this person's preferences as a form."""
     reader = _chooser(token)
     if reader is None:
         return _useless()
@@ -89,7 +89,7 @@ def choose(token: str) -> Answer:
 @consent.post("/preferences/<token>")
 @limited_link
 def save(token: str) -> Answer:
-    """Keep what was chosen, and show it."""
+    """Store the choices and show them."""
     reader = _chooser(token)
     if reader is None:
         return _useless()
@@ -112,7 +112,7 @@ def _chooser(token: str) -> Reader | None:
 
 
 def _reader(read: Callable[[str], ConsentClaim], token: str) -> Reader | None:
-    """None where the link is not ours, or its account is gone or has another address now."""
+    """Return the person; None if the link is not ours, or its account was deleted or has another address now."""
     try:
         claim = read(token)
     except BadToken:
@@ -124,7 +124,7 @@ def _reader(read: Callable[[str], ConsentClaim], token: str) -> Reader | None:
 
 
 def _how() -> How | None:
-    """By which button this post came; None where it came by none of ours."""
+    """Return the button that sent this POST; None if it was none of ours."""
     try:
         if request.form.get("csrf_token"):
             validate_csrf(request.form["csrf_token"])
@@ -144,7 +144,7 @@ def _decide(reader: Reader, *, wanted: bool, how: How) -> None:
 
 
 def _keep(claim: ConsentClaim, form: PreferencesForm) -> str:
-    """Decide as the form says. What this person gets from now on, in words."""
+    """Store the form's choices. Return what this person gets from now on, as text."""
     session, mail = db.session(), claim.notification_id
     if form.stop.data:
         preferences.decide_all(session, claim.user_id, False, how=How.page, notification_id=mail)
@@ -181,7 +181,7 @@ def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **va
 
 
 def _preferences_path(reader: Reader) -> str:
-    """That of the same mail: a link to the preferences is for whoever may unsubscribe."""
+    """Return the preferences link of the same email: a person who may unsubscribe may see the preferences, too."""
     claim = reader.claim
     token = services().links.signer.issue_preferences(
         claim.user_id, reader.identity_key, claim.notification_id, claim.issued_at
@@ -190,18 +190,18 @@ def _preferences_path(reader: Reader) -> str:
 
 
 def _masked(email: str) -> str:
-    """Enough for its owner to know it by: a forwarded mail must not show the address to others."""
+    """Mask the address so that its owner recognises it: a forwarded email must not show it to others."""
     local, _, domain = email.rpartition("@")
     return f"{local[0] if len(local) > 1 else ''}•••@{domain}"
 
 
 def _useless() -> Answer:
-    """Whatever is wrong with a link: the page says nothing about accounts."""
+    """Return the page of an invalid link, which says nothing about accounts."""
     db.session.rollback()
     return _no_store(Response(render_template("web/link_failed.html"), 404))
 
 
 def _no_store(answer: WerkzeugResponse) -> WerkzeugResponse:
-    """A page whose address holds a token stays out of every cache."""
+    """Keep a page whose address holds a token out of all caches."""
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -1,4 +1,4 @@
-"""Error pages: plain words, the next step, nothing about the inside."""
+"""Error pages: plain words, the next step, nothing about the internals."""
 
 import math
 from collections.abc import Iterator
@@ -18,25 +18,27 @@ from notifier.observability import logs
 
 log = structlog.get_logger(__name__)
 
-#: What a client is told to wait while the database is away, in seconds.
-RETRY_AFTER = 10
+#: Seconds after which a client may try again while the database is unreachable.
+RETRY_AFTER_SECONDS = 10
 
-AWAY = "We can't reach our database right now. Your last change may not have been saved. Please try again in a moment."
+DATABASE_UNREACHABLE = (
+    "We can't reach our database right now. Your last change may not have been saved. Please try again in a moment."
+)
 
 
 def handle(error: HTTPException) -> tuple[str, int] | Response:
-    """The page for anything that HTTP has a number for."""
+    """Return the page for an HTTP error."""
     response = error.get_response()
     code = error.code or 500
     if code < 400 or isinstance(error, SecurityError):
-        # A redirect of the router is no error; and for a host that is not ours no page can be built.
+        # A router's redirect is no error; and for a host that is not ours no page can be built.
         return response
     retry_after = _retry_after(code)
     explanation = getattr(error, "for_people", None)
     try:
         page = render_template(_template(), code=code, retry_after=retry_after, explanation=explanation)
     except SQLAlchemyError as failure:
-        # The pages of operators ask who is signed in.
+        # Admin pages query who is signed in.
         return handle_outage(failure)
     response.set_data(page)
     if retry_after is not None:
@@ -46,28 +48,28 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
 
 
 def _retry_after(code: int) -> int | None:
-    """Seconds until the limit that was hit lets the visitor in again. The header itself comes later."""
+    """Return the seconds until the exceeded limit admits the visitor again. The header itself is added later."""
     if code != TooManyRequests.code or limiter.current_limit is None:
         return None
     return max(1, math.ceil(limiter.current_limit.reset_at - clock.now().timestamp()))
 
 
 def handle_outage(error: BaseException) -> Response:
-    """503 where the database is away. Any other error of the database is a fault of ours: it is raised again."""
+    """Answer 503 if the database is unreachable. Any other database error is a fault of ours and is raised again."""
     if not is_outage(error):
         raise error
-    with suppress(SQLAlchemyError):  # the connection is what broke
+    with suppress(SQLAlchemyError):  # the connection may be what broke
         db.session.rollback()
     cause = getattr(error, "orig", None) or error
     log.error("request.database_unavailable", endpoint=request.endpoint, error=type(cause).__name__)
-    page = render_template(_template(), code=503, retry_after=RETRY_AFTER, explanation=AWAY)
+    page = render_template(_template(), code=503, retry_after=RETRY_AFTER_SECONDS, explanation=DATABASE_UNREACHABLE)
     response = make_response(page, 503)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
 def handle_crash(error: InternalServerError) -> tuple[str, int] | Response:
-    """A fault of ours: logged with its traceback, shown without."""
+    """Log an internal error with its traceback, and show a page without it."""
     original: BaseException | None = getattr(error, "original_exception", None)
     if original is not None and is_outage(original):
         return handle_outage(original)
@@ -78,18 +80,18 @@ def handle_crash(error: InternalServerError) -> tuple[str, int] | Response:
 
 
 def _typed() -> Iterator[str]:
-    """What came with this request: an error may repeat it, and it may be a name, a password or a token."""
+    """Yield the values of this request: an error may repeat them, and they may be a name, a password or a token."""
     yield from (str(value) for value in (request.view_args or {}).values())
     yield from request.values.values()
 
 
 def _template() -> str:
-    """Operators stay in the surroundings that they know."""
+    """Return the template: operators stay in the admin's layout."""
     return "admin/error.html" if request.path.startswith("/admin") else "web/error.html"
 
 
 def _log_nothing(_exc_info: object) -> None:
-    """Flask's own line has the path, which may hold a token. `handle_crash` logs the endpoint."""
+    """Replace Flask's own line, whose path may hold a token. `handle_crash` logs the endpoint."""
 
 
 def init_app(app: Flask) -> None:

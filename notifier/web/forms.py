@@ -1,4 +1,4 @@
-"""What people type, checked before anything else sees it."""
+"""The public forms: validate what people type before any other code sees it."""
 
 import re
 import unicodedata
@@ -13,10 +13,11 @@ from notifier.mail.addresses import Address, AddressError, parse_address
 from notifier.mail.header_text import HeaderTextError, display_name
 from notifier.models import Frequency
 
-#: At most 16 characters, as the column has.
+#: At most 16 characters, like the column.
 _LOCALE = re.compile(r"(?!.{17})[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
-#: A name is in no email before its owner confirmed. But others may see it next to what they do: no advertisement there.
+#: No email contains a name before its owner confirmed. But others may see it next to what they do, so it must not
+#: advertise.
 _LINK = re.compile(
     r"://|\bwww\.|\w\.\w{2,}/|\.(app|biz|click|club|cn|co|com|dev|info|io|link|me|net|online|org|ru|shop|site|top|xyz)\b",
     re.IGNORECASE,
@@ -24,13 +25,13 @@ _LINK = re.compile(
 
 
 class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
-    """One address. After validation `address` holds it."""
+    """A form with one address. After validation `address` holds it."""
 
     email = StringField("Email address")
     address: Address
 
     def validate_email(self, field: StringField) -> None:
-        """Say what is wrong in words that help."""
+        """Validate the address, with a message that helps to correct it."""
         text = field.data or ""
         if not text.strip():
             raise ValidationError("Enter your email address.")
@@ -41,25 +42,25 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
 
 
 class SignupForm(AddressForm):
-    """An address and, if people like, what to call them."""
+    """An address and an optional name."""
 
     display_name = StringField("Name")
-    #: Filled in by the browser where it can; never a reason to refuse anybody.
+    #: Filled in by the browser if it can; an invalid value is ignored.
     locale = HiddenField()
     timezone = HiddenField()
 
     def validate_display_name(self, field: StringField) -> None:
-        """Refuse what could not be shown, or would be somebody's advertisement."""
+        """Reject a name that cannot be shown or that advertises."""
         try:
             field.data = display_name(field.data or "")
         except HeaderTextError as error:
             raise ValidationError(str(error)) from error
-        # An address is a name that some people give, and harmless; fullwidth letters are letters.
+        # Some people give an address as their name, which is harmless. NFKC turns fullwidth letters into letters.
         if "@" not in field.data and _LINK.search(unicodedata.normalize("NFKC", field.data)):
             raise ValidationError("The name contains a web address. Remove it.")
 
     def applicant(self, network: str) -> Applicant:
-        """Return the checked values, of somebody in this network."""
+        """Return the validated values, of a person in this network."""
         locale, zone = self.locale.data or "", self.timezone.data or ""
         return Applicant(
             address=self.address,
@@ -70,7 +71,7 @@ class SignupForm(AddressForm):
         )
 
 
-#: As people choose them, from the most to the least.
+#: From the most to the least frequent.
 FREQUENCIES = {
     Frequency.immediate: "As soon as something happens",
     Frequency.daily: "Once a day",
@@ -81,7 +82,7 @@ FREQUENCIES = {
 
 
 class PreferencesForm(FlaskForm):  # type: ignore[misc]
-    """What people want to get. The names are those of the categories."""
+    """A person's preferences. The field names are those of the categories."""
 
     report = BooleanField("Monthly report")
     digest = RadioField(
@@ -93,6 +94,6 @@ class PreferencesForm(FlaskForm):  # type: ignore[misc]
     stop = SubmitField("Stop all of these")
 
     def validate_digest(self, field: RadioField) -> None:
-        """One of the choices."""
+        """Require one of the choices."""
         if field.data not in FREQUENCIES:
             raise ValidationError("Choose how often you want the activity digest.")

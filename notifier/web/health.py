@@ -16,7 +16,7 @@ health = Blueprint("health", __name__)
 
 @health.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """200 when sign-ups can be served; 503, with the reason in one line, when they cannot."""
+    """Answer 200 if sign-ups can be served, else 503 with the reason in one line."""
     schema = services().schema
     try:
         state = schema.state(db.session.connection())

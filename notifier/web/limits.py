@@ -1,6 +1,6 @@
-"""How often the public forms may be used: per client, per network, per address, and in all.
+"""Rate limits of the public forms: per client, per network, per address, and in total.
 
-Redis holds the counts; without it each process counts for itself, so the limits never fall away.
+Redis holds the counts; without it each process counts for itself, so the limits never disappear.
 """
 
 import hashlib
@@ -21,23 +21,23 @@ PER_LINK = "20 per minute; 200 per day"
 
 
 def typed_address() -> str:
-    """A digest of the address in the form, without its tag and dots; addresses never reach Redis."""
+    """Return a digest of the address in the form, without its tag and dots: addresses never reach Redis."""
     text = request.form.get("email", "")[:1000]
     try:
         key = abuse_key(parse_address(text, **current_app.config["ADDRESSES"]))
     except AddressError:
-        key = f"{clients.client()} {text}"  # what is no address is nobody else's
+        key = f"{clients.client()} {text}"  # an invalid address shares no count with other clients
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def link() -> str:
-    """A digest of the token in the address; tokens never reach Redis."""
+    """Return a digest of the token in the address: tokens never reach Redis."""
     token = str((request.view_args or {}).get("token", ""))
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _was_taken(response: Response) -> bool:
-    """Whether a form did something: what was refused must not use up what everyone shares."""
+    """Return whether a form was accepted: refused ones must not use up the limit that all clients share."""
     return response.status_code < 400
 
 
@@ -52,9 +52,9 @@ form_limits = [
     _in_all,
 ]
 
-#: For what people decide on the pages behind a link in a mail. Unsubscribing has no limit at all: thousands of
-#: one-click posts come from a few machines of one mail provider. What they can store is bounded all the same,
-#: because a second one changes nothing until somebody undoes the first.
+#: Limits for decisions on the pages behind a link in an email. Unsubscribing has no limit: thousands of one-click posts
+#: come from a few machines of one provider. It stores little all the same, because a second one changes nothing until
+#: the first is undone.
 link_limits = [
     limiter.shared_limit(PER_CLIENT, scope="forms-client", methods=["POST"]),
     limiter.shared_limit(PER_NETWORK, scope="forms-network", key_func=clients.network, methods=["POST"]),
@@ -64,7 +64,7 @@ link_limits = [
 
 
 def limited_link(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Put the limits of pages behind a link on a view."""
+    """Apply the limits of pages behind a link to a view."""
     for limit in link_limits:
         view = limit(view)
     return view

@@ -1,30 +1,31 @@
-"""This wasn't me: the page behind a link in verification and reminder emails, for the owner of the mailbox.
+""" "This wasn't me": the page behind a link in verification and reminder emails, for the owner of the mailbox.
 
-Looking changes nothing. One button ends the account that somebody made with this address; the same link takes it back.
+Looking changes nothing. One button ends the account that another person made with this address; the same link undoes
+it.
 """
 
 from flask import Blueprint, Response, render_template
 
 from notifier.accounts.erasure import ErasureError
-from notifier.accounts.not_me import Found, State
+from notifier.accounts.not_me import NotMeLink, NotMeState
 from notifier.extensions import db
 from notifier.services import services
 from notifier.web.limits import limited_link
 
 not_me = Blueprint("not_me", __name__)
 
-#: The page of each state, and its status.
+#: The template and HTTP status of each state.
 _PAGES = {
-    State.unconfirmed: ("web/not_me.html", 200),
-    State.confirmed: ("web/not_me_confirmed.html", 409),
-    State.stopped: ("web/not_me_stopped.html", 200),
-    State.unknown: ("web/link_failed.html", 404),
+    NotMeState.unconfirmed: ("web/not_me.html", 200),
+    NotMeState.confirmed: ("web/not_me_confirmed.html", 409),
+    NotMeState.stopped: ("web/not_me_stopped.html", 200),
+    NotMeState.unknown: ("web/link_failed.html", 404),
 }
 
 
 @not_me.get("/not-me/<token>")
 def look(token: str) -> Response:
-    """Show what the link is for. Looking changes nothing: scanners look too."""
+    """Show what the link is for. Looking changes nothing: scanners follow links, too."""
     found = services().not_me.examine(db.session(), token)
     db.session.rollback()
     return _page(found, token)
@@ -54,7 +55,7 @@ def take_back(token: str) -> Response:
     return _page(services().not_me.examine(db.session(), token), token)
 
 
-def _page(found: Found, token: str) -> Response:
+def _page(found: NotMeLink, token: str) -> Response:
     template, status = _PAGES[found.state]
     return _no_store(render_template(template, token=token, until=found.until, days=_days()), status)
 
@@ -65,7 +66,7 @@ def _days() -> int:
 
 
 def _no_store(page: str, status: int) -> Response:
-    """Build the answer. A page whose address holds a token stays out of every cache."""
+    """Build the response. A page whose address holds a token stays out of all caches."""
     response = Response(page, status)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,11 +1,14 @@
-"""Signup and verification. Every answer is the same, and takes the same time, whether an address was known or not."""
+"""Sign-up and verification.
+
+Each answer is the same, and takes the same time, whether an address was known or not.
+"""
 
 from collections.abc import Callable
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from notifier.accounts.signup import Applicant, Verification
+from notifier.accounts.signup import Applicant, LinkState
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
 from notifier.mail.addresses import Address
@@ -23,12 +26,12 @@ View = Callable[..., Answer]
 
 _TYPED = "typed_address"
 
-#: Pages that lead to a form and ask the database nothing themselves.
+#: Pages that lead to a form and query nothing from the database themselves.
 _WITHOUT_ROWS = frozenset({"web.index", "web.signup", "web.check_inbox"})
 
 
 def limited(view: View) -> View:
-    """Put every limit of the public forms on a view."""
+    """Apply every limit of the public forms to a view."""
     for limit in form_limits:
         view = limit(view)
     return view
@@ -36,14 +39,14 @@ def limited(view: View) -> View:
 
 @pages.before_request
 def need_database() -> None:
-    """Say that the database is away before somebody fills in a form that cannot be stored."""
+    """Report an unreachable database before a person fills in a form that could not be stored."""
     if request.endpoint in _WITHOUT_ROWS and request.method != "POST":
         check_answers(db.session())
 
 
 @pages.get("/")
 def index() -> Answer:
-    """What this is."""
+    """Show the start page."""
     return render_template("web/index.html", inbox_url=current_app.config["INBOX_URL"] or None)
 
 
@@ -51,7 +54,7 @@ def index() -> Answer:
 @limited
 @steady
 def signup() -> Answer:
-    """The form, and what it leads to."""
+    """Show the sign-up form, or store what it requests."""
     form = SignupForm()
     if not form.is_submitted():
         return render_template("web/signup.html", form=form)
@@ -67,7 +70,7 @@ def signup() -> Answer:
 
 @pages.get("/check-inbox")
 def check_inbox() -> Answer:
-    """What to do next; shows the address as it was typed, which says nothing about us."""
+    """Show the next step, with the address as typed, which does not tell whether it is known."""
     return render_template(
         "web/check_inbox.html",
         form=AddressForm(formdata=None),
@@ -80,7 +83,7 @@ def check_inbox() -> Answer:
 @limited
 @steady
 def resend() -> Answer:
-    """Ask for the email again, which is sent within its limits."""
+    """Request the email again; it is sent within its limits."""
     form = AddressForm()
     if not form.validate():
         return render_template("web/verify_failed.html", form=form, expired=False), 400
@@ -92,15 +95,15 @@ def resend() -> Answer:
 
 
 def _store(action: AccountAction, applicant: Applicant) -> None:
-    """Store what was asked for. A worker looks at the account: nothing in this request depends on it."""
+    """Store the request. A worker looks at the account: nothing in this web request depends on it."""
     services().account_requests.add(db.session(), action, applicant)
     db.session.commit()
 
 
 def _challenge(address: Address) -> Answer | None:
-    """While first emails to this domain or for this network are slowed, ask the application's own challenge, if any.
+    """Ask the application's own challenge, if any, while first emails to this domain or network are slowed.
 
-    Whether it is asked says nothing about the address: only its domain and the visitor's network count.
+    The challenge tells nothing about the address: only its domain and the visitor's network count.
     """
     challenge = services().challenge
     if challenge is None or not services().accounts.is_slowed(db.session(), address, clients.network()):
@@ -113,7 +116,7 @@ def _challenge(address: Address) -> Answer | None:
 
 @pages.get("/verify/<token>")
 def verify(token: str) -> Answer:
-    """A page with a button. Looking at it changes nothing: scanners look too."""
+    """Show a page with a button. Looking changes nothing: scanners follow links, too."""
     state = services().accounts.examine(db.session(), token)
     db.session.rollback()
     return _no_store(_verify_page(state))
@@ -121,22 +124,22 @@ def verify(token: str) -> Answer:
 
 @pages.post("/verify/<token>")
 def confirm(token: str) -> Answer:
-    """The button."""
+    """Confirm the address: the page's button."""
     state = services().accounts.verify(db.session(), token)
     db.session.commit()
     return _no_store(_verify_page(state))
 
 
-def _verify_page(state: Verification) -> tuple[str, int]:
+def _verify_page(state: LinkState) -> tuple[str, int]:
     match state:
-        case Verification.valid:
+        case LinkState.valid:
             return render_template("web/verify.html", form=AddressForm(formdata=None)), 200
-        case Verification.done:
+        case LinkState.done:
             return render_template("web/verified.html"), 200
-        case Verification.expired:
+        case LinkState.expired:
             form = AddressForm(formdata=None)
             return render_template("web/verify_failed.html", form=form, expired=True), 410
-        case Verification.invalid:
+        case LinkState.invalid:
             form = AddressForm(formdata=None)
             return render_template("web/verify_failed.html", form=form, expired=False), 404
 
@@ -147,7 +150,7 @@ def _to_inbox(form: AddressForm) -> WerkzeugResponse:
 
 
 def _no_store(page: tuple[str, int]) -> Response:
-    """A page whose address holds a token stays out of every cache."""
+    """Keep a page whose address holds a token out of all caches."""
     body, status = page
     response = Response(body, status)
     response.headers["Cache-Control"] = "no-store"

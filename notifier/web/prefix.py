@@ -1,6 +1,6 @@
-"""The path below which the service is published: that of PUBLIC_URL, and never what a request claims.
+"""Publish the service below the path of PUBLIC_URL, which a request cannot change.
 
-X-Forwarded-Prefix is not read: whoever could set it would decide where our redirects and cookies lead.
+X-Forwarded-Prefix is not read: a client that could set it would decide where our redirects and cookies lead.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, and one log line for each request."""
+"""Security headers of every response, and one log line per request."""
 
 import re
 import time
@@ -24,7 +24,7 @@ CSP = (
     "img-src 'self'; script-src 'self'; style-src 'self'"
 )
 
-#: Load balancers ask these by the address of a process, not by our name. Their answers name no host.
+#: Load balancers request these by a process's address, not by our host name. Their answers name no host.
 PROBES = frozenset({"/healthz"})
 
 _IPV6_HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?\Z")
@@ -42,7 +42,7 @@ HEADERS = {
 
 
 def init_app(app: Flask, public_url: str) -> None:
-    """Guard every answer of `app`; an https `public_url` adds HSTS."""
+    """Protect every response of `app`; an https `public_url` adds HSTS."""
     parts = urlsplit(public_url)
     https = parts.scheme == "https"
     extra = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
@@ -57,23 +57,23 @@ def init_app(app: Flask, public_url: str) -> None:
 
 
 def answer_probes(app: "WSGIApplication") -> "WSGIApplication":
-    """Let PROBES, and nothing else, be asked with any Host header, or with none (HTTP/1.0)."""
+    """Accept any Host header, or none (HTTP/1.0), for PROBES and for nothing else."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ.get("PATH_INFO") in PROBES:
-            environ["HTTP_HOST"] = "localhost"  # which is always trusted
+            environ["HTTP_HOST"] = "localhost"  # always trusted
         return app(environ, start_response)
 
     return answer
 
 
 def accept_ipv6(app: "WSGIApplication", own: IPv4Address | IPv6Address) -> "WSGIApplication":
-    """Let the IPv6 address of PUBLIC_URL be the Host: Werkzeug's list of trusted hosts can hold none."""
+    """Accept the IPv6 address of PUBLIC_URL as Host: Werkzeug's list of trusted hosts cannot hold one."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         found = _IPV6_HOST.match(environ.get("HTTP_HOST", ""))
         if found and parse_client(found[1]) == own:
-            environ["HTTP_HOST"] = "localhost"  # which is always trusted; redirects are paths
+            environ["HTTP_HOST"] = "localhost"  # always trusted; redirects are paths
         return app(environ, start_response)
 
     return answer
@@ -85,9 +85,9 @@ def _start_clock() -> None:
 
 def _refuse_undecodable_forms() -> None:
     if request.mimetype == "multipart/form-data" and request.files:
-        abort(400)  # no form of ours has a file, and a text field that is one cannot be checked as text
-    # Werkzeug keeps bytes that are no UTF-8 as their percent escapes, which are legal in an address:
-    # what would be stored is then not what was typed.
+        abort(400)  # no form of ours has a file, and a text field sent as a file cannot be checked as text
+    # Werkzeug keeps bytes that are not UTF-8 as percent escapes, which are legal in an address: what would be stored is
+    # then not what was typed.
     if request.mimetype == "application/x-www-form-urlencoded":
         try:
             unquote_to_bytes(request.get_data(cache=True)).decode()
@@ -96,7 +96,7 @@ def _refuse_undecodable_forms() -> None:
 
 
 def _lead_to_ourselves(response: Response) -> Response:
-    """Make a redirect to ourselves a path: Werkzeug builds it from the Host and the scheme that the request names."""
+    """Turn a redirect to ourselves into a path: Werkzeug builds it from the request's Host and scheme."""
     target = response.location
     if target is not None:
         parts = urlsplit(target)
@@ -117,7 +117,7 @@ def _record(response: Response) -> Response:
     # The rule, not the path: a path may hold a token.
     rule = request.url_rule.rule if request.url_rule else "(none)"
     started = g.get("request_started", time.perf_counter())
-    # What machines ask all the time would hide what people do.
+    # Routine requests of machines would hide those of people.
     note = log.debug if request.endpoint in ROUTINE else log.info
     note(
         "request",

@@ -1,8 +1,8 @@
-"""Answers whose time tells nothing: they come at fixed moments after the request, not when the work is done.
+"""Answer at fixed moments after the request, so that the response time tells nothing.
 
 The request does the same work for every address, but not at the same speed: on SQLite it waits while a worker writes,
-and a machine with few cores is slower while a worker makes an email. Whether a worker had that to do depends on the
-address that was asked for before.
+and a machine with few cores is slower while a worker composes an email. Whether a worker has to do that depends on the
+address of an earlier request.
 """
 
 import time
@@ -20,7 +20,7 @@ _Answer = TypeVar("_Answer")
 
 
 def steady(view: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
-    """Answer a POST at the next multiple of FORM_ANSWER_STEP after it came.
+    """Answer a POST at the next multiple of FORM_ANSWER_STEP after it arrived.
 
     The view must have committed by then: while it waits, a request holds a thread and nothing else.
     """

@@ -8,7 +8,7 @@ from flask import Flask
 from notifier import resources
 from notifier.accounts.not_me import NotMe
 from notifier.accounts.requests import AccountRequests
-from notifier.campaigns.control import Follow
+from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.moving import Moving
 from notifier.campaigns.tick import Tick
@@ -24,7 +24,7 @@ from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
 from notifier.observability import healthcheck
-from notifier.observability.healthcheck import Finding
+from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.mail_server_probe import probe_mail_server
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
@@ -75,7 +75,7 @@ def build_services(
         drafts=Drafts(base.composer, settings.link_base, partial(sending.mail.deliver, key=NO_KEY)),
         tick=Tick(db.session, broker.runs.publish, base.kinds),
         expansion=_expansion(base, outbox, limits),
-        follow=Follow(db.session, broker.runs.publish),
+        run_effects=RunEffects(db.session, broker.runs.publish),
         moving=Moving(db.session, base.kinds),
         planner=_planner(base, previews, limits),
         audit=audit,
@@ -114,12 +114,12 @@ def _planner(base: Foundation, previews: Previews, limits: Limits | None) -> Pla
     )
 
 
-def _ask_all(base: Foundation, broker: Broker) -> list[Finding]:
+def _ask_all(base: Foundation, broker: Broker) -> list[HealthCheck]:
     settings = base.settings
     warn_above = settings.database_clock_warn_above
     return healthcheck.ask(
         {
-            "clock": partial(healthcheck.clock_finding, base.clock, warn_above=warn_above),
+            "clock": partial(healthcheck.clock_check, base.clock, warn_above=warn_above),
             **probes(broker.celery, configured=has_broker(settings), settings=settings),
             "mail server": partial(probe_mail_server, settings),
         }

@@ -90,7 +90,7 @@ def fail_for(monkeypatch: pytest.MonkeyPatch, address: str, error: BaseException
     monkeypatch.setattr(Accounts, "register", broken)
 
 
-def finding() -> healthcheck.Finding:
+def finding() -> healthcheck.HealthCheck:
     report = {line.name: line for line in healthcheck.examine(db.session(), clock.now())}
     db.session.rollback()
     return report["sign-up requests"]

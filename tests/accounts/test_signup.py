@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier.accounts.limits import SignupLimits
-from notifier.accounts.signup import Accounts, Applicant, Verification
+from notifier.accounts.signup import Accounts, Applicant, LinkState
 from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Notification, User
@@ -138,10 +138,10 @@ def test_a_resend_for_an_unknown_address_changes_nothing(accounts: Accounts) -> 
 
 def test_looking_at_a_link_changes_nothing_and_confirming_twice_is_success(accounts: Accounts) -> None:
     register(accounts)
-    assert accounts.examine(db.session(), token()) is Verification.valid
+    assert accounts.examine(db.session(), token()) is LinkState.valid
     assert user().verified_at is None
-    assert accounts.verify(db.session(), token()) is Verification.done
-    assert accounts.verify(db.session(), token()) is Verification.done
+    assert accounts.verify(db.session(), token()) is LinkState.done
+    assert accounts.verify(db.session(), token()) is LinkState.done
     assert user().verified_at == NOON
 
 
@@ -149,7 +149,7 @@ def test_a_link_expires(accounts: Accounts, frozen: time_machine.Traveller) -> N
     register(accounts)
     link = token()
     frozen.shift(timedelta(hours=24, seconds=1))
-    assert accounts.verify(db.session(), link) is Verification.expired
+    assert accounts.verify(db.session(), link) is LinkState.expired
     assert user().verified_at is None
 
 
@@ -166,19 +166,19 @@ def test_a_link_is_void_once_the_account_has_changed(accounts: Accounts, change:
     link = token()
     change(user())
     db.session.commit()
-    assert accounts.verify(db.session(), link) is Verification.invalid
+    assert accounts.verify(db.session(), link) is LinkState.invalid
     assert user().verified_at is None
 
 
 def test_a_link_signed_by_somebody_else_is_void(accounts: Accounts) -> None:
     register(accounts)
-    assert accounts.verify(db.session(), token(Signer(["some-other-key-of-another-system"]))) is Verification.invalid
+    assert accounts.verify(db.session(), token(Signer(["some-other-key-of-another-system"]))) is LinkState.invalid
 
 
 def test_a_link_of_an_older_key_still_works(context: Flask) -> None:
     accounts = Accounts(Signer([KEY, "a-newer-key-that-signs-from-now-on"]), grace=timedelta(0), limits=None)
     register(accounts)
-    assert accounts.verify(db.session(), token(Signer([KEY]))) is Verification.done
+    assert accounts.verify(db.session(), token(Signer([KEY]))) is LinkState.done
 
 
 def test_simultaneous_signups_make_one_account_and_one_mail(app: Flask) -> None:

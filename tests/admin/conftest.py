@@ -15,7 +15,7 @@ from tests.support.operators import PASSWORD, Desk
 def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2 as it is takes 50 ms each time."""
     monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._nobody.cache_clear()
+    operators.roster._no_password.cache_clear()
 
 
 @pytest.fixture

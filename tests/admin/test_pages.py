@@ -29,7 +29,7 @@ from notifier.models import (
 )
 from notifier.observability import totals
 from notifier.observability.failures import failures
-from notifier.observability.queues import BrokerAway, Look, Queue, Rejected, RejectedMessage, Waiting
+from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, RejectedMessage, Waiting
 from notifier.operators import audit_log
 from tests.conftest import NOON, make_owed, make_user
 from tests.support.operators import Desk
@@ -278,9 +278,9 @@ def test_failures_that_differ_in_address_and_queue_id_are_one(app: Flask, here: 
     settled(app, 5, Status.failed, last_code=550, settled_at=NOON - timedelta(days=8))
     with app.app_context():
         found = failures(db.session(), since=NOON - timedelta(days=7))
-    assert [(group.code, group.mails) for group in found.groups] == [(550, 3), (552, 1)]
+    assert [(group.code, group.emails) for group in found.groups] == [(550, 3), (552, 1)]
     assert found.groups[0].words == "<address>: unknown (queue …)"
-    assert (found.mails, found.others) == (4, 0)
+    assert (found.emails, found.others) == (4, 0)
     assert "&lt;address&gt;: unknown" in here.get("/admin/failures/").text
 
 
@@ -304,7 +304,7 @@ def test_daily_totals_count_each_mail_once_and_late_ones_too(
         frozen.shift(HOUR)
         totals.roll_up(db.session, clock.now())
         totals.roll_up(db.session, clock.now())
-        days = {each.day.day: dict(each.mails) for each in totals.by_day(db.session(), days=2, now=clock.now())}
+        days = {each.day.day: dict(each.counts) for each in totals.by_day(db.session(), days=2, now=clock.now())}
     expected = {"sent": 1, "failed": 1} | ({"skipped": 1, "bounced": 1} if late else {})
     assert days[20] == expected
 
@@ -315,7 +315,7 @@ def test_a_bounce_leaves_the_hour_in_which_it_was_sent(app: Flask, frozen: time_
         make_owed(2, status=str(Status.sent), sent_at=NOON - 3 * HOUR, settled_at=NOON - 3 * HOUR)
         totals.roll_up(db.session, clock.now())
         (today,) = totals.by_day(db.session(), days=1, now=clock.now())
-    assert dict(today.mails) == {"sent": 2, "bounced": 1}
+    assert dict(today.counts) == {"sent": 2, "bounced": 1}
 
 
 def test_the_dashboard_shows_what_waits_and_what_is_unknown(app: Flask, here: Desk) -> None:
@@ -363,7 +363,7 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:
     waiting = Queue("bulk", 12, [Waiting("notifier.deliver_batch", "#1, #2")])
-    replace_services(app, queues=lambda: Look([waiting, Queue("control", 3, None)], Rejected(0, [])))
+    replace_services(app, queues=lambda: BrokerState([waiting, Queue("control", 3, None)], Rejected(0, [])))
     page = here.get("/admin/queue/").text
     assert "12 messages" in page
     assert "#1, #2" in page
@@ -383,7 +383,7 @@ def test_the_queue_page_shows_the_messages_that_no_worker_could_run(app: Flask, 
         ),
         RejectedMessage(None, "", "", "<b>no</b>", 0),
     ]
-    replace_services(app, queues=lambda: Look([], Rejected(17, newest)))
+    replace_services(app, queues=lambda: BrokerState([], Rejected(17, newest)))
     page = here.get("/admin/queue/now").text
     assert 'Rejected messages <span class="muted">17</span>' in page
     for said in ("5 min ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):

@@ -192,7 +192,7 @@ def test_of_two_editors_the_second_is_told_and_nothing_is_lost() -> None:
     assert second.number == 2
     entries = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     assert [(entry.action, entry.before["version"], entry.after["version"]) for entry in entries] == [
-        ("content.saved", "the files of the mail", 1),
+        ("content.saved", "the default text", 1),
         ("content.saved", 1, 2),
     ]
 

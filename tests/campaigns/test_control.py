@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from notifier import ledger
 from notifier.campaigns import control
-from notifier.campaigns.control import Follow
+from notifier.campaigns.control import RunEffects
 from notifier.campaigns.errors import CampaignError
 from notifier.emails import KINDS
 from notifier.extensions import db
@@ -23,8 +23,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def follow() -> Follow:
-    return Follow(db.session, lambda runs: True)
+def run_effects() -> RunEffects:
+    return RunEffects(db.session, lambda runs: True)
 
 
 def statuses() -> dict[str, int]:
@@ -39,7 +39,7 @@ def stored(name: str = "news") -> Campaign:
     return db.session.scalars(query.execution_options(populate_existing=True)).one()
 
 
-def test_a_paused_campaign_stops_and_goes_on_where_it_was(follow: Follow) -> None:
+def test_a_paused_campaign_stops_and_goes_on_where_it_was(run_effects: RunEffects) -> None:
     people = make_people(6)
     campaign = make_campaign()
     run_id = start_run(campaign)
@@ -58,7 +58,7 @@ def test_a_paused_campaign_stops_and_goes_on_where_it_was(follow: Follow) -> Non
     assert tick(SLOT + DAY + timedelta(hours=1)).slots == {"coalesced": 1, "due": 1}
 
 
-def test_a_run_that_a_person_paused_stays_paused(follow: Follow) -> None:
+def test_a_run_that_a_person_paused_stays_paused(run_effects: RunEffects) -> None:
     campaign = make_campaign()
     run_id = start_run(campaign)
     control.pause_run(db.session(), control.find_run(db.session(), run_id), ReasonCode.paused_by_hand, why="looks odd")
@@ -69,7 +69,7 @@ def test_a_run_that_a_person_paused_stays_paused(follow: Follow) -> None:
 
 
 def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
-    follow: Follow, monkeypatch: pytest.MonkeyPatch
+    run_effects: RunEffects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "CHUNK", 2)
     make_people(5)
@@ -82,7 +82,7 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
     db.session.execute(waiting.where(Notification.id.in_(keys[:4])).values(reason_code="run_paused"))
     db.session.execute(waiting.where(Notification.id == keys[4]).values(reason_code="rate_limited"))
     db.session.commit()
-    assert follow.resumed([run_id]) == 4
+    assert run_effects.resumed([run_id]) == 4
     db.session.rollback()
     due = db.session.execute(
         select(Notification.next_attempt_at, Notification.reason_code).order_by(Notification.id)
@@ -90,7 +90,9 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
     assert due == [(NOON, None)] * 4 + [(later, "rate_limited")]
 
 
-def test_cancel_ends_what_waits_and_leaves_what_is_under_way(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_ends_what_waits_and_leaves_what_is_under_way(
+    run_effects: RunEffects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("notifier.campaigns.tick.CHUNK", 2)
     make_people(6)
     run_id = start_run(make_campaign())
@@ -101,7 +103,7 @@ def test_cancel_ends_what_waits_and_leaves_what_is_under_way(follow: Follow, mon
     db.session.commit()
     control.cancel(db.session(), control.find(db.session(), "news"), reason="a mistake")
     db.session.commit()
-    assert follow.cancelled([run_id]) == 4
+    assert run_effects.cancelled([run_id]) == 4
     assert statuses() == {"sent": 1, "sending": 1, "cancelled": 4}
     assert run_row(run_id).finished_at is None
     # Where it comes back from the wire, the tick finds it.
@@ -152,7 +154,7 @@ def test_a_run_that_stands_still_is_an_alert() -> None:
     assert f"run {run_id}" in [finding.name for finding in found if not finding.ok]
 
 
-def test_a_sentence_changed_by_hand_leaves_no_row_and_no_run_asleep(follow: Follow) -> None:
+def test_a_sentence_changed_by_hand_leaves_no_row_and_no_run_asleep(run_effects: RunEffects) -> None:
     make_people(2)
     run_id = start_run(make_campaign())
     expand(run_id)
@@ -165,4 +167,4 @@ def test_a_sentence_changed_by_hand_leaves_no_row_and_no_run_asleep(follow: Foll
     db.session.commit()
     runs = control.resume(db.session(), control.find(db.session(), "news"))
     db.session.commit()
-    assert (runs, follow.resumed(runs)) == ([run_id], 2)
+    assert (runs, run_effects.resumed(runs)) == ([run_id], 2)

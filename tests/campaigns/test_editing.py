@@ -49,7 +49,7 @@ def test_the_first_slot_is_one_that_nobody_has_missed() -> None:
     ("values", "line"),
     [
         ({"name": "Not a slug"}, "name: "),
-        ({"kind": "verification"}, "kind: there is no campaign mail of the kind 'verification'"),
+        ({"kind": "verification"}, "kind: there is no kind of campaign email 'verification'"),
         ({"cron": "0 9 * *"}, "cron: A cron expression has five fields"),
         ({"cron": "0 9 1 * 1"}, "cron: Day of the month and day of the week together"),
         ({"every": 60}, "cron: Give one of the three"),

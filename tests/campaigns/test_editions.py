@@ -13,7 +13,7 @@ from sqlalchemy import event, select, update
 
 from notifier import ledger
 from notifier.campaigns import control, moving
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.held import Holding, held
@@ -84,7 +84,7 @@ def test_a_new_message_reaches_everybody_once(context: Flask, outbox: Outbox) ->
     campaign = news()
     _, keys = run_now(campaign)
     outbox.deliver(keys[:3])
-    save(campaign, "Another", Change.new_message)
+    save(campaign, "Another", ContentChange.new_message)
     assert plan(context, campaign).count == 5
     second, more = run_now(campaign, 1)
     outbox.deliver([*keys[3:], *more])
@@ -97,7 +97,7 @@ def test_a_new_message_reaches_everybody_once(context: Flask, outbox: Outbox) ->
 def test_a_corrected_new_message_is_of_its_edition(context: Flask, outbox: Outbox) -> None:
     make_people(3)
     campaign = news()
-    save(campaign, "Another", Change.new_message)
+    save(campaign, "Another", ContentChange.new_message)
     _, keys = run_now(campaign)
     outbox.deliver(keys)
     assert save(campaign, "Corrected").edition == 2
@@ -108,7 +108,7 @@ def test_a_corrected_new_message_is_of_its_edition(context: Flask, outbox: Outbo
 def test_the_same_again_goes_at_every_slot_whatever_was_corrected(outbox: Outbox) -> None:
     make_people(2)
     campaign = news(settings={**WORDS, "again": True})
-    for hours, change in enumerate((None, Change.correction, Change.new_message)):
+    for hours, change in enumerate((None, ContentChange.correction, ContentChange.new_message)):
         if change:
             save(campaign, change.value, change)
         outbox.deliver(run_now(campaign, hours)[1])
@@ -233,7 +233,7 @@ def test_a_run_keeps_the_edition_that_it_began_with(context: Flask) -> None:
 
     def publish(keys: Any, *, bulk: bool) -> bool:
         if len(rows()) == 2:
-            save(campaign, "Another", Change.new_message)
+            save(campaign, "Another", ContentChange.new_message)
         return True
 
     Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
@@ -263,7 +263,7 @@ def test_a_kind_without_editions_takes_corrections_alone(context: Flask, outbox:
     happened(person, NOON - 31 * DAY)
     campaign = make_campaign(kind="monthly_report", cron=None, next_slot=None, next_run_at=None)
     with pytest.raises(CampaignError, match="has no editions"):
-        save(campaign, "Another", Change.new_message, body="{content}")
+        save(campaign, "Another", ContentChange.new_message, body="{content}")
     db.session.rollback()
     save(campaign, "First", body="{content}")
     run_id, keys = run_now(campaign)

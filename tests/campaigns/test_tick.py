@@ -178,7 +178,7 @@ def test_the_jobs_tick_and_expand(app: Flask, enqueued: list[int], monkeypatch: 
     make_campaign()
     make_people(2)
     called: list[int] = []
-    monkeypatch.setattr(services_of(app).tick, "_ring", lambda runs: called.extend(runs) is None)
+    monkeypatch.setattr(services_of(app).tick, "_enqueue", lambda runs: called.extend(runs) is None)
     tasks = services_of(app).celery.tasks
     assert tasks["notifier.tick"]() == {"started": 1, "prompted": 0, "resumed": 0, "finished": 0, "failed": 0}
     assert called == db.session.scalars(select(CampaignRun.id)).all()

@@ -77,7 +77,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
     [
         (("show", "nothing"), "there is no campaign 'nothing'"),
         (("edit", "nothing", "--set", "title=x"), "there is no campaign"),
-        (("create", "news", "--kind", "nonsense"), "kind: there is no campaign mail"),
+        (("create", "news", "--kind", "nonsense"), "kind: there is no kind of campaign email"),
         (("create", "news", "--kind", "announcement", "--set", "nonsense=1"), "write FIELD=VALUE"),
         (("edit", "news"), "Say what to change"),
     ],
@@ -216,7 +216,7 @@ def test_a_run_of_another_campaign_is_left_alone(run: Run, app: Flask, command: 
     make_campaign("other")
     run("campaign", "run", "other", "--now")
     result = run("campaign", command, "news", "--run", "1")
-    assert (result.exit_code, "run 1 is none of news" in result.output) == (1, True)
+    assert (result.exit_code, "run 1 belongs to another campaign than news" in result.output) == (1, True)
 
 
 def test_without_redis_a_rate_is_said_to_be_of_no_effect(run: Run, app: Flask) -> None:

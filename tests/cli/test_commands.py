@@ -20,7 +20,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Activity, Operator, User
 from notifier.observability import heartbeats
-from notifier.outbox import Breaker, Outbox
+from notifier.outbox import Cooldown, Outbox
 from notifier.services import services_of
 from tests.support.services import replace_services
 
@@ -119,7 +119,7 @@ def test_sweep_without_a_broker_fails_and_loses_nothing(app: Flask, run: Run) ->
         services_of(app).accounts._grace *= 0
         services_of(app).accounts.register(db.session(), Applicant(parse_address("ada@example.com")))
         db.session.commit()
-    outbox = Outbox(away, breaker=Breaker(rest=0))
+    outbox = Outbox(away, cooldown=Cooldown(rest=0))
     services_of(app).sweep._publish = outbox.publish
     for _ in range(2):
         result = run("outbox", "sweep")

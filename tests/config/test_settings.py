@@ -215,7 +215,7 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
         (" a@b.example\n", Means("a@b.example")),
     ],
     "mail_allow": [
-        (",", "names nobody"), ("a@b", "needs a dot"), ("b.example; c.example", ""), ("https://b.example", ""),
+        (",", "names no recipient"), ("a@b", "needs a dot"), ("b.example; c.example", ""), ("https://b.example", ""),
         ("*.b.example", ""), (" a@b.example , @c.example,\n", Means("a@b.example , @c.example,")),
     ],
     "notifier_host": [

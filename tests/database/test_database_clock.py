@@ -76,7 +76,7 @@ def test_a_difference_is_logged_and_health_says_so(
 ) -> None:
     caplog.set_level("WARNING")
     with wrong_clock(by):
-        finding = healthcheck.clock_finding(DatabaseClock(db.engine), warn_above=5)
+        finding = healthcheck.clock_check(DatabaseClock(db.engine), warn_above=5)
     assert ("clock.differs" in caplog.text) is warned
     assert finding.ok is not warned
     assert abs(finding.figures["seconds_ahead"] - by.total_seconds()) < 2

@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 
 from notifier import clock
 from notifier.delivery.throttle import breaker as breaker_module
-from notifier.delivery.throttle.breaker import Breaker, Change, Go, Probe, Wait
+from notifier.delivery.throttle.breaker import Breaker, Go, HoldChange, Probe, Wait
 from notifier.extensions import db
 from notifier.models import TransportState
 from notifier.observability import healthcheck
@@ -35,7 +35,7 @@ def ask(name: str = "smtp") -> Go | Probe | Wait:
     return breaker().ask(name, clock.now())
 
 
-def report(outcome: Outcome, probe: Probe | None = None) -> Change | None:
+def report(outcome: Outcome, probe: Probe | None = None) -> HoldChange | None:
     return breaker().report("smtp", outcome, clock.now(), probe=probe)
 
 
@@ -101,7 +101,7 @@ def test_open_is_remembered_for_a_second_only(
 
 
 def test_a_hold_is_for_all_workers_and_for_this_transport_alone(context: Flask, frozen: time_machine.Traveller) -> None:
-    assert report(HOLD) is Change.held
+    assert report(HOLD) is HoldChange.held
     assert ask() == Wait(NOON + timedelta(seconds=60))
     assert ask("other") == Go()
 
@@ -118,7 +118,7 @@ def test_one_alert_for_each_hold_with_the_reason_and_no_address(
 ) -> None:
     text = 'Relay access denied for <Ada@Example.com>, "a b"@example.org and eve@xn--p1ai (spf)'
     refused = Outcome(Decision.HOLD, Phase.RCPT, Scope.TRANSPORT, 554, "5.7.1", text)
-    assert [report(refused) for _ in range(3)] == [Change.held, None, None]
+    assert [report(refused) for _ in range(3)] == [HoldChange.held, None, None]
     (alert,) = [record for record in caplog.records if "transport.held" in record.getMessage()]
     assert alert.levelno == logging.ERROR
     assert "554" in alert.getMessage()
@@ -162,7 +162,7 @@ def test_a_probe_that_gets_through_resumes_at_once(
     caplog.set_level(logging.INFO)
     probe = held(frozen)
     frozen.shift(timedelta(seconds=2))
-    assert report(ACCEPTED, probe) is Change.resumed
+    assert report(ACCEPTED, probe) is HoldChange.resumed
     assert ask() == Go()
     assert (row().held_since, row().text, row().last_accepted_at) == (None, None, NOON + timedelta(seconds=62))
     (line,) = [record.getMessage() for record in caplog.records if "transport.resumed" in record.getMessage()]
@@ -207,7 +207,7 @@ def test_a_probe_that_never_reports_costs_one_interval(context: Flask, frozen: t
     second = probing()
     report(HOLD, lost)  # later than anybody waits for
     assert row().next_probe_at == clock.now() + timedelta(seconds=240)
-    assert report(ACCEPTED, second) is Change.resumed
+    assert report(ACCEPTED, second) is HoldChange.resumed
 
 
 def test_a_late_probe_of_an_earlier_hold_says_nothing_of_this_one(
@@ -238,7 +238,7 @@ def test_the_last_acceptance_before_a_hold_is_kept(context: Flask, frozen: time_
 
 def test_of_racing_workers_one_opens_and_one_probes(app: Flask) -> None:
     start = threading.Barrier(6)
-    changes: list[Change | None] = []
+    changes: list[HoldChange | None] = []
     answers: list[object] = []
 
     def race() -> None:
@@ -285,7 +285,7 @@ def test_a_database_that_fails_does_not_reach_the_mail(context: Flask, caplog: p
         with db.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO notifier_transports")
     assert "transport.report_failed" in caplog.text
-    assert report(HOLD) is Change.held
+    assert report(HOLD) is HoldChange.held
 
 
 def test_health_names_a_held_transport(context: Flask, frozen: time_machine.Traveller) -> None:

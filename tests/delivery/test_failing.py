@@ -72,7 +72,7 @@ def test_a_run_pauses_itself_and_goes_on_when_it_is_corrected(
     assert services_of(context).moving.move([run_id], by=COMMAND_LINE) == 22
     control.resume_run(db.session(), control.find_run(db.session(), run_id))
     db.session.commit()
-    services_of(context).follow.resumed([run_id])
+    services_of(context).run_effects.resumed([run_id])
     outbox.deliver(keys)
     assert outbox.subjects() == {"Ada": 18, "For Ada": 19, "For everybody": 3}
     assert outbox.most() == 1

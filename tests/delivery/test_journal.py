@@ -247,7 +247,7 @@ def test_a_journal_that_fails_while_it_is_read_stops_nobody(
 def test_every_bounce_of_a_full_store_suppresses(
     context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settler, "TOGETHER", 2)
+    monkeypatch.setattr(settler, "FLUSH_ROWS", 2)
     pks = [make_owed(1), make_owed(2)]
 
     def write(page: Page) -> None:
@@ -308,7 +308,7 @@ def test_a_row_that_is_settled_from_a_journal_knows_its_email(context: Flask, tm
     row = row_of(pk)
     assert (row.message_id, row.template_version, row.transport) == facts_of(pk)
     said = {"accepted": (250, "Ok: queued as X 1", NOON), "refused at RCPT": (550, "no such user", None)}
-    unsaid = (None, "the worker was lost while the mail was on the wire", None)
+    unsaid = (None, "the worker crashed while the email was being sent", None)
     assert (row.last_code, row.last_text, row.sent_at) == said.get(end, unsaid)
 
 

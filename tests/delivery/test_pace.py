@@ -34,7 +34,7 @@ def slowed(frozen: time_machine.Traveller, times: int) -> Pace:
 
 def level() -> int | None:
     db.session.rollback()
-    return db.session.scalar(select(models.Pace.level).where(models.Pace.key == KEY))
+    return db.session.scalar(select(models.PaceState.level).where(models.PaceState.key == KEY))
 
 
 def test_pauses_double_up_to_a_minute(context: Flask, frozen: time_machine.Traveller) -> None:
@@ -135,7 +135,7 @@ def test_old_pauses_are_forgotten(context: Flask, frozen: time_machine.Traveller
     pace().slow(domain_key("example.org"), clock.now())
     frozen.shift(timedelta(hours=1, seconds=2))
     assert pace().slow(KEY, clock.now()) == clock.now() + timedelta(seconds=1)
-    assert db.session.scalar(select(func.count()).select_from(models.Pace)) == 1
+    assert db.session.scalar(select(func.count()).select_from(models.PaceState)) == 1
 
 
 @pytest.mark.parametrize("known", [False, True])

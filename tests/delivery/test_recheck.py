@@ -11,7 +11,7 @@ from sqlalchemy import event, select, update
 
 from notifier import ledger
 from notifier.delivery.deliver import Sender
-from notifier.delivery.recheck import Look, Recheck
+from notifier.delivery.recheck import Recheck, RecheckResult
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
@@ -54,7 +54,7 @@ def meanwhile(sender: Sender, act: Callable[[], None]) -> None:
     """Hold the worker between its claim and its last look, and let this happen."""
     look = sender.recheck.look
 
-    def held(rows: Any) -> Look:
+    def held(rows: Any) -> RecheckResult:
         assert {row.status for row in db.session.scalars(select(Notification))} == {"sending"}
         db.session.rollback()
         act()
@@ -151,7 +151,7 @@ def test_mail_of_a_persons_own_action_asks_nothing(context: Flask) -> None:
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     recheck = Recheck(db.session, {}, cap_per_week=1)
-    assert recheck.look(rows) == Look()
+    assert recheck.look(rows) == RecheckResult()
     assert statements == []
 
 

@@ -34,9 +34,9 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
         return settle(*arguments, **values)
 
     monkeypatch.setattr(ledger, "settle", broken)
-    monkeypatch.setattr(settling, "AT_MOST", -1.0)
-    monkeypatch.setattr(settling, "LATER", 0.0)
-    monkeypatch.setattr(settling, "PAUSES", ())
+    monkeypatch.setattr(settling, "FLUSH_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(settling, "RETRY_PAUSES", ())
     return lambda now: state.update(away=now)
 
 
@@ -73,7 +73,7 @@ def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
 def test_after_a_failure_a_tick_lets_the_servers_be_for_a_while(
     context: Flask, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "LATER", 60.0)
+    monkeypatch.setattr(settling, "RETRY_SECONDS", 60.0)
     row = owed_and_claimed(1)
     settler = Settler(db.session)
     away(True)
@@ -98,7 +98,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
                 under_way.pop(0)()
             return super().result(timeout)
 
-    def aside(work: Callable[..., Any], /, *args: Any) -> Future[Any]:
+    def side_thread(work: Callable[..., Any], /, *args: Any) -> Future[Any]:
         future = Slow()
 
         def run() -> None:
@@ -110,7 +110,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
         return future
 
     tried: list[Callable[..., Any]] = []
-    settler = Settler(db.session, aside)
+    settler = Settler(db.session, side_thread)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.flush()
     assert len(tried) == 2

@@ -78,7 +78,7 @@ def test_what_was_redirected_stays_redirected() -> None:
         (None, "team", "MAIL_ALLOW: team: "),
         (None, "*@example.com@", "MAIL_ALLOW: *@example.com@: "),
         (None, "*.example.com", "MAIL_ALLOW: *.example.com: "),
-        (None, ", ,", "MAIL_ALLOW: names nobody"),
+        (None, ", ,", "MAIL_ALLOW: names no recipient"),
     ],
 )
 def test_mistakes_end_the_start(redirect_to: str | None, allow: str | None, line: str) -> None:

@@ -124,7 +124,7 @@ def walk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Walk]:
     monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._nobody.cache_clear()
+    operators.roster._no_password.cache_clear()
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     with SmtpServer({"eod": _queued}) as server:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from notifier.emails import KINDS, EmailKind, Owed, activity_phrases, windows
-from notifier.emails.digest_lines import Digest, Line
+from notifier.emails.digest_lines import Digest, DigestLine
 from notifier.emails.report_figures import Figures, month_of
 from notifier.ledger import Claimed, Recipient
 from notifier.rendering.render import Rendered, Renderer
@@ -50,7 +50,7 @@ def report(now: dict[str, int], before: dict[str, int] | None = None, **values: 
 
 
 def digest(
-    *lines: Line, since: datetime = SINCE, zone: str = "UTC", until: datetime = UNTIL, **counts: int
+    *lines: DigestLine, since: datetime = SINCE, zone: str = "UTC", until: datetime = UNTIL, **counts: int
 ) -> tuple[dict[str, Any], Rendered]:
     """`counts` are of activities beyond those of the lines."""
     found = Counter(counts)
@@ -61,9 +61,9 @@ def digest(
     return kind.context(mail), rendered(kind, mail)
 
 
-def line(kind: str = "like", *names: str, title: str = "Night train", count: int = 0, people: int = 0) -> Line:
+def line(kind: str = "like", *names: str, title: str = "Night train", count: int = 0, people: int = 0) -> DigestLine:
     names = names or ("Ada",)
-    return Line(kind, title, count or len(names), people or len(names), AT, list(names))
+    return DigestLine(kind, title, count or len(names), people or len(names), AT, list(names))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_people_in_words(names: str, people: int, who: str) -> None:
         (line("like", ""), "Someone liked “Night train”"),
     ],
 )
-def test_sentences(one: Line, sentence: str) -> None:
+def test_sentences(one: DigestLine, sentence: str) -> None:
     context, mail = digest(one)
     assert re.sub(" +", " ", " ".join(context["lines"][0])) == f"{sentence} Monday, 16 November"
     assert f"\n* {sentence.split(' 3 ')[0]}\n  " in mail.text
@@ -189,7 +189,7 @@ def test_days_are_named_on_the_readers_clock(since: str, until: str, words: str)
 
 
 def test_a_zone_that_is_none_is_the_campaigns() -> None:
-    late = Line("like", "T", 1, 1, AT + timedelta(hours=13, minutes=30), ["Ada"])
+    late = DigestLine("like", "T", 1, 1, AT + timedelta(hours=13, minutes=30), ["Ada"])
     assert digest(late, zone="Nowhere/Land")[0]["lines"][0][3] == "Monday, 16 November"
     assert digest(late, zone="Asia/Tokyo")[0]["lines"][0][3] == "Tuesday, 17 November"
 

@@ -122,7 +122,7 @@ def test_a_deleted_mail_a_doubled_one_and_a_stranger_are_found(audit: Audit, mes
     names = [message_id(row) for row in rows()]
     assert asked(audit, None, [Seen(name[1:-1]) for name in names]).ok
     there = [Seen(name[1:-1]) for name in [*names[1:], names[2], names[2]]] + [Seen("x@elsewhere"), Seen("")]
-    found = asked(audit, None, there).beside
+    found = asked(audit, None, there).compared
     assert found is not None
     assert not found.ok
     assert (found.rows, found.copies) == (6, 9)
@@ -158,7 +158,7 @@ def test_so_many_copies_may_be_there(
 ) -> None:
     a_run(1)
     settle(**values)
-    found = asked(audit, None, [Seen(message_id(row)[1:-1]) for row in rows() * copies]).beside
+    found = asked(audit, None, [Seen(message_id(row)[1:-1]) for row in rows() * copies]).compared
     assert found is not None
     counts = {name: getattr(found, name).count for name in ("missing", "extra", "strangers")}
     assert [name for name, count in counts.items() if count] == ([problem] if problem else [])
@@ -176,9 +176,9 @@ def test_mail_of_other_runs_is_no_stranger(audit: Audit, message_id: Key) -> Non
     settle("sent")
     there = [Seen(message_id(row)[1:-1]) for row in rows()]
     assert asked(audit, first, there).ok
-    beside = asked(audit, second, [*there, Seen("x@elsewhere")]).beside
-    assert beside is not None
-    assert (beside.rows, beside.strangers.count) == (2, 1)
+    compared = asked(audit, second, [*there, Seen("x@elsewhere")]).compared
+    assert compared is not None
+    assert (compared.rows, compared.strangers.count) == (2, 1)
 
 
 def test_a_copy_that_is_read_twice_counts_once(audit: Audit, message_id: Key) -> None:
@@ -267,7 +267,7 @@ def test_without_anything_to_compare_what_is_in_doubt_is_left(repair: Repair) ->
 @pytest.mark.parametrize(
     ("run_values", "campaign_values", "words"),
     [
-        ({"state": "due"}, {}, "goes on by itself"),
+        ({"state": "due"}, {}, "continues by itself"),
         ({"state": "paused"}, {}, "resume it first"),
         ({"state": "cancelled"}, {}, "not to be sent"),
         ({"state": "missed"}, {}, "never sent anything"),

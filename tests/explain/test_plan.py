@@ -220,7 +220,7 @@ def test_what_somebody_should_know_is_noted(planner: Planner) -> None:
 
 def test_an_unknown_or_unreadable_campaign_is_told_in_words(planner: Planner) -> None:
     make_campaign(settings={"subject": "Only this"})
-    with pytest.raises(CampaignError, match=r"no campaign 'nws'\. There are: news"):
+    with pytest.raises(CampaignError, match=r"no campaign 'nws'\. Available: news"):
         planner.plan("nws")
     with pytest.raises(CampaignError, match=r"news cannot be read: settings\.heading"):
         planner.plan("news")
@@ -297,7 +297,7 @@ def test_an_edit_between_plan_and_run_is_seen(run: Run, app: Flask, monkeypatch:
 def test_wrong_input_is_one_clear_line(run: Run) -> None:
     make_campaign()
     for words, line in (
-        (("plan", "nws"), "There is no campaign 'nws'. There are: news."),
+        (("plan", "nws"), "There is no campaign 'nws'. Available: news."),
         (("campaign", "run", "news", "--plan", "junk"), "'junk' is no token of a plan"),
     ):
         result = run(*words)

@@ -18,7 +18,7 @@ from notifier.campaigns.errors import CampaignError
 from notifier.cli.main import build
 from notifier.database import identity
 from notifier.explain.audit_evidence import Seen
-from notifier.explain.restore import KEY_GAP, Found, Reconciliation
+from notifier.explain.restore import KEY_GAP, Reconciliation, RestoreFindings
 from notifier.extensions import db
 from notifier.mail import message_ids
 from notifier.models import AuditEntry, CampaignRun, Notification, UnrecordedEmail, User
@@ -40,7 +40,7 @@ def seen(*rows: tuple[int, str]) -> list[Seen]:
     return [Seen(message_ids.make(pk, key, "notifier.example").strip("<>")) for pk, key in rows]
 
 
-def reconcile(evidence: list[Seen]) -> Found:
+def reconcile(evidence: list[Seen]) -> RestoreFindings:
     db.session.rollback()
     reconciliation = Reconciliation(db.session)
     found = reconciliation.look(evidence)
@@ -151,7 +151,7 @@ def test_what_is_left_is_rung_for_as_soon_as_it_is_due() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_the_wrong_log_is_refused() -> None:
-    with pytest.raises(CampaignError, match="none of them is one of ours"):
+    with pytest.raises(CampaignError, match="this service sent none of them"):
         Reconciliation(db.session).look([Seen("abc@example.com"), Seen("")])
 
 

@@ -184,7 +184,7 @@ def test_it_begins_now_and_looks_four_hundred_days_ahead(run: Run) -> None:
     [
         (("--from", "junk"), 2, "'junk' does not match"),
         (("--days", "0"), 2, "is not in the range"),
-        (("--campaign", "nws"), 1, "There is no campaign 'nws'. There are: by-hand, early, news, old."),
+        (("--campaign", "nws"), 1, "There is no campaign 'nws'. Available: by-hand, early, news, old."),
     ],
 )
 def test_wrong_input_is_one_clear_line(run: Run, words: tuple[str, ...], code: int, line: str) -> None:

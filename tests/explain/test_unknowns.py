@@ -61,7 +61,7 @@ def lost_run(count: int, host: str) -> int:
     return run_id
 
 
-def findings() -> dict[str, healthcheck.Finding]:
+def findings() -> dict[str, healthcheck.HealthCheck]:
     db.session.rollback()
     return {each.name: each for each in healthcheck.examine(db.session(), clock.now())}
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from notifier import ledger
 from notifier.accounts.seeds import seed
 from notifier.campaigns import control
-from notifier.campaigns.answers import Answer, Outcome
+from notifier.campaigns.answers import Answer, Receipt
 from notifier.campaigns.load import load
 from notifier.database.transaction import reading
 from notifier.emails import KINDS
@@ -64,7 +64,7 @@ def owed(status: str = "pending", **values: Any) -> int:
 def test_whoever_got_it_is_told_when_and_what_the_server_said() -> None:
     person = owed("sent", sent_at=NOON - HOUR, last_code=250, last_enhanced="2.0.0", last_text="Ok: queued")
     answer = ask(person)
-    assert (answer.outcome, answer.code, answer.at) == (Outcome.got, "sent", NOON - HOUR)
+    assert (answer.outcome, answer.code, answer.at) == (Receipt.got, "sent", NOON - HOUR)
     assert answer.reply == "250 2.0.0 Ok: queued"
     assert (answer.run_id, answer.judged) == (db.session.scalars(select(CampaignRun.id)).one(), "already")
 
@@ -106,7 +106,7 @@ def test_a_paused_or_cancelled_run_is_the_reason() -> None:
     control.pause_run(db.session(), run, ReasonCode.paused_by_hand, why="look first")
     db.session.commit()
     answer = ask(person)
-    assert (answer.outcome, answer.code, answer.at) == (Outcome.will, "paused", None)
+    assert (answer.outcome, answer.code, answer.at) == (Receipt.will, "paused", None)
     assert "look first" in answer.words
     control.cancel_run(db.session(), control.find_run(db.session(), run.id), reason="wrong words")
     db.session.commit()
@@ -133,9 +133,9 @@ def test_whoever_has_no_row_is_judged_for_the_next_slot() -> None:
     make_campaign(next_slot=SLOT + DAY, next_run_at=SLOT + DAY)
     chosen, left = make_people(1)[0], make_people(1, verified_at=None)[0]
     answer = ask(chosen)
-    assert (answer.outcome, answer.code, answer.at) == (Outcome.will, "chosen", SLOT + DAY)
+    assert (answer.outcome, answer.code, answer.at) == (Receipt.will, "chosen", SLOT + DAY)
     answer = ask(left)
-    assert (answer.outcome, answer.code) == (Outcome.wont, "not_confirmed")
+    assert (answer.outcome, answer.code) == (Receipt.wont, "not_confirmed")
     assert (answer.words, answer.values) == ("the address is not confirmed", {"confirmed at": None})
 
 
@@ -150,14 +150,14 @@ def test_whoever_has_no_row_is_judged_for_the_next_slot() -> None:
 def test_a_campaign_that_does_not_run_is_the_reason(values: dict[str, Any], code: str, words: str) -> None:
     make_campaign(**values)
     answer = ask(make_people(1)[0])
-    assert (answer.outcome, answer.code, answer.judged) == (Outcome.wont, code, None)
+    assert (answer.outcome, answer.code, answer.judged) == (Receipt.wont, code, None)
     assert words in answer.words
 
 
 def test_a_campaign_that_cannot_be_read_is_a_reason_too() -> None:
     make_campaign(settings={"subject": "Only this"})
     answer = ask(make_people(1)[0])
-    assert (answer.outcome, answer.code) == (Outcome.wont, "unreadable")
+    assert (answer.outcome, answer.code) == (Receipt.wont, "unreadable")
     assert "settings.heading" in answer.words
 
 
@@ -167,7 +167,7 @@ def test_whom_an_expansion_has_not_reached_waits_for_it() -> None:
     start_run(campaign, state="expanding", cursor=people[1])
     assert brief(people[1]) == ("not", "left_out")
     answer = ask(people[2])
-    assert (answer.outcome, answer.code, answer.at, answer.slot) == (Outcome.will, "chosen", NOON, SLOT)
+    assert (answer.outcome, answer.code, answer.at, answer.slot) == (Receipt.will, "chosen", NOON, SLOT)
     db.session.execute(update(CampaignRun).values(state="paused", reason="look first"))
     db.session.commit()
     assert brief(people[2]) == ("will get it", "paused")
@@ -229,7 +229,7 @@ def compare(app: Flask, name: str, ids: set[int]) -> list[Answer]:
     sums = Counter(answer.judged for answer in answers)
     assert (sums.pop(None, 0), sums) == (plan.count, plan.excluded)
     by_rule = [answer for answer in answers if answer.run_id is None]
-    assert all((answer.outcome is Outcome.wont) or answer.judged is None for answer in by_rule)
+    assert all((answer.outcome is Receipt.wont) or answer.judged is None for answer in by_rule)
     return answers
 
 
@@ -261,7 +261,7 @@ def test_the_command_explains_one_person_campaign_by_campaign(run: Run) -> None:
     [
         (("nobody",), "This address has no @"),
         (("nobody@example.com",), "There is no account with the address nobody@example.com"),
-        (("user1@example.com", "nws"), "There is no campaign 'nws'. There are: news."),
+        (("user1@example.com", "nws"), "There is no campaign 'nws'. Available: news."),
     ],
 )
 def test_wrong_input_is_one_clear_line(run: Run, words: tuple[str, ...], line: str) -> None:

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier.campaigns import content_versions, control
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.content import Content
 from notifier.emails import KINDS
 from notifier.extensions import db
@@ -59,7 +59,9 @@ class Outbox:
         return max(Counter(recipient for recipient, _ in self.taken).values())
 
 
-def save(campaign: Campaign, subject: str, change: Change = Change.correction, body: str = "Text.") -> ContentVersion:
+def save(
+    campaign: Campaign, subject: str, change: ContentChange = ContentChange.correction, body: str = "Text."
+) -> ContentVersion:
     """A new version with this subject, committed."""
     row = content_versions.save(
         db.session(), campaign, Content(subject, "Heading", body), KINDS,
@@ -83,7 +85,7 @@ def stop(app: Flask, run_id: int) -> int:
     """Cancel this run. How many emails it cancelled."""
     control.cancel_run(db.session(), control.find_run(db.session(), run_id), reason="a typo")
     db.session.commit()
-    return int(services_of(app).follow.cancelled([run_id]))
+    return int(services_of(app).run_effects.cancelled([run_id]))
 
 
 def rows(run_id: int | None = None) -> list[Notification]:

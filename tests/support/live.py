@@ -26,7 +26,7 @@ from sqlalchemy import delete, insert, select, update
 from notifier import clock
 from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
-from notifier.models import Attempt, Notification, Pace, ProviderHold, Suppression, TransportState, User
+from notifier.models import Attempt, Notification, PaceState, ProviderHold, Suppression, TransportState, User
 from notifier.services import services_of
 from notifier.smtp.outcome import Phase
 from notifier.smtp.session import Endpoint
@@ -146,7 +146,7 @@ class Live:
         """Empty the ledger, and all that was learnt of mail servers."""
         self.transport.close()
         with self.app.app_context():
-            for table in (Attempt, Notification, Suppression, TransportState, ProviderHold, Pace, User):
+            for table in (Attempt, Notification, Suppression, TransportState, ProviderHold, PaceState, User):
                 db.session.execute(delete(table))
             db.session.commit()
         # While one thread looks at the rows anew, the others would go by what it has seen before.
@@ -182,7 +182,7 @@ class Live:
         with self.app.app_context():
             waiting = update(Notification).where(Notification.status == "pending")
             db.session.execute(waiting.values(next_attempt_at=clock.now(), ring_at=clock.now()))
-            for pause in (Pace, TransportState, ProviderHold) if forget_holds else ():
+            for pause in (PaceState, TransportState, ProviderHold) if forget_holds else ():
                 db.session.execute(delete(pause))
             db.session.commit()
 
@@ -208,7 +208,7 @@ class Live:
 
     def paused(self) -> dict[str, datetime]:
         """What has been asked to slow down, and until when."""
-        return {pace.key: pace.until for pace in self._all(select(Pace))}
+        return {pace.key: pace.until for pace in self._all(select(PaceState))}
 
     def _all(self, query: Any) -> list[Any]:
         with self.app.app_context():

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from notifier import clock
-from notifier.delivery.claiming import FRESH
+from notifier.delivery.claiming import RECHECK_TTL_SECONDS
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, User
 from notifier.services import services_of
@@ -127,7 +127,7 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
             db.session.execute(update(User).values(verified_at=clock.now()))
             db.session.commit()
         # A look that was taken before holds for a second.
-        time.sleep(FRESH + 0.1)
+        time.sleep(RECHECK_TTL_SECONDS + 0.1)
         slow.go.set()
         eventually(lambda: not {"sending", "pending"} & set(statuses(live_app)), "all have ended")
     rows = ask(live_app, select(Notification).order_by(Notification.id))

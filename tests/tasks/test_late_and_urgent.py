@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 import redis
 
-from notifier.delivery.throttle.asking import BACK, HORIZON, Grant, Request
+from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Pacing, Turn
 from tests.support.servers import ValkeyServer
@@ -42,7 +42,7 @@ def used(client: redis.Redis, *ago: float) -> None:
 def test_a_late_look_gets_the_moments_that_stayed_free(client: redis.Redis) -> None:
     """Looks half a second late lost a fifth of the rate, and nothing gave it back."""
     used(client, 0.75, 0.65)
-    found = delays(Limits(client, rate=10).reserve(ask(20), within=0.5, back=BACK))
+    found = delays(Limits(client, rate=10).reserve(ask(20), within=0.5, back=MAX_BEHIND_SECONDS))
     made_up = [delay for delay in found if delay < 0]
     assert 5 <= len(made_up) <= 7
     assert min(made_up) > -0.66
@@ -52,21 +52,21 @@ def test_a_late_look_gets_the_moments_that_stayed_free(client: redis.Redis) -> N
 def test_no_moment_is_given_twice_by_late_looks(client: redis.Redis) -> None:
     used(client, 0.75)
     limits = Limits(client, rate=10)
-    limits.reserve(ask(20), within=0.0, back=BACK)
-    assert delays(limits.reserve(ask(20, first=20), within=0.0, back=BACK)) == []
+    limits.reserve(ask(20), within=0.0, back=MAX_BEHIND_SECONDS)
+    assert delays(limits.reserve(ask(20, first=20), within=0.0, back=MAX_BEHIND_SECONDS)) == []
 
 
 @pytest.mark.parametrize("ago", [(), (1.3, 1.2)])
 def test_nothing_is_saved_up_while_a_limit_rests(client: redis.Redis, ago: Sequence[float]) -> None:
     used(client, *ago)
-    assert delays(Limits(client, rate=10).reserve(ask(20), within=0.05, back=BACK))[0] == 0.0
+    assert delays(Limits(client, rate=10).reserve(ask(20), within=0.05, back=MAX_BEHIND_SECONDS))[0] == 0.0
 
 
 def test_what_is_made_up_for_is_a_second_at_most(client: redis.Redis) -> None:
     used(client, 1.05, 0.95)
     found = delays(Limits(client, rate=10).reserve(ask(40), within=0.0, back=60.0))
     assert 8 <= len(found) <= 11
-    assert min(found) >= -BACK
+    assert min(found) >= -MAX_BEHIND_SECONDS
 
 
 def test_others_do_not_look_back(client: redis.Redis) -> None:
@@ -125,7 +125,7 @@ def test_a_server_that_knows_nothing_gets_ready_before_an_email_waits(client: re
     limits.get_ready()
     since = client.get(SINCE)
     assert since is not None
-    client.set(SINCE, int(since) - round(HORIZON * 1_000_000))  # type: ignore[arg-type]  # so much later
+    client.set(SINCE, int(since) - round(MAX_AHEAD_SECONDS * 1_000_000))  # type: ignore[arg-type]  # so much later
     limits.get_ready()
     assert delays(limits.reserve(ask(1))) == [0.0]
 

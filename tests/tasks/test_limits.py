@@ -16,8 +16,8 @@ import redis
 from notifier.config.loading import load_settings
 from notifier.config.settings import ConfigError
 from notifier.delivery.throttle import limits
-from notifier.delivery.throttle.asking import HORIZON, Grant, Request
-from notifier.delivery.throttle.limits import AWAY, CHUNK, Limits
+from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Grant, Request
+from notifier.delivery.throttle.limits import CHUNK, REDIS_RETRY_SECONDS, Limits
 from tests.conftest import make_settings
 from tests.support.servers import ValkeyServer
 
@@ -109,7 +109,7 @@ def test_moments_are_a_slot_apart_and_what_is_later_than_the_horizon_comes_back(
     delays = [grant.delay for grant in grants if grant.delay is not None]
     assert 20 <= len(delays) <= 21
     assert delays[0] == 0
-    assert max(delays) <= HORIZON
+    assert max(delays) <= MAX_AHEAD_SECONDS
     assert {round(later - earlier, 3) for earlier, later in pairwise(delays[1:])} == {0.1}
     # The others are told moments of their own, so that they do not come back all together.
     waits = [grant.retry_in for grant in grants if grant.retry_in is not None]
@@ -151,14 +151,14 @@ def test_no_second_holds_more_than_the_rate_and_one_also_after_a_rest(make: Make
         number += 1
         time.sleep(0.01)
     assert 45 <= worst_second(seen) <= 51
-    assert len(seen) >= 50 * (1.2 + HORIZON) - 20
+    assert len(seen) >= 50 * (1.2 + MAX_AHEAD_SECONDS) - 20
 
 
 def test_two_processes_share_one_limit(client: redis.Redis, valkey: ValkeyServer) -> None:
     words = [sys.executable, "-c", WORKER, valkey.url, "100", "0.5"]
     workers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     counts, firsts, lasts = zip(*(map(float, worker.communicate()[0].split()) for worker in workers), strict=True)
-    seconds = max(lasts) - min(firsts) + HORIZON
+    seconds = max(lasts) - min(firsts) + MAX_AHEAD_SECONDS
     assert 100 <= sum(counts) <= 100 * seconds + 2
 
 
@@ -274,7 +274,7 @@ def test_a_server_that_lost_its_memory_gives_no_moment_twice(make: Make, client:
 
 
 def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "AWAY", 0.2)
+    monkeypatch.setattr(limits, "REDIS_RETRY_SECONDS", 0.2)
     with ValkeyServer() as server:
         ours = Limits.from_settings(make_settings(redis_url=server.url, mail_rate=1000, mail_concurrency_per_domain=9))
         assert ours is not None
@@ -287,12 +287,12 @@ def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture, monkeypatch:
         time.sleep(0.25)
         grants: Sequence[Grant] = ours.reserve(ask([1]))
         assert grants[0].delay is not None
-    assert AWAY == 5.0
+    assert REDIS_RETRY_SECONDS == 5.0
     assert caplog.text.count("limits.redis_is_away") == 1
 
 
 def test_a_redis_that_hangs_costs_a_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "TIMEOUT", 0.2)
+    monkeypatch.setattr(limits, "REDIS_TIMEOUT_SECONDS", 0.2)
     with ValkeyServer() as server:
         ours = Limits.from_settings(make_settings(redis_url=server.url, mail_rate=1000))
         assert ours is not None
@@ -300,6 +300,6 @@ def test_a_redis_that_hangs_costs_a_moment_once(monkeypatch: pytest.MonkeyPatch)
         server.pause()
         started = time.monotonic()
         for _ in range(50):
-            assert ours.reserve(ask([1])) == [Grant(1, None, AWAY)]
+            assert ours.reserve(ask([1])) == [Grant(1, None, REDIS_RETRY_SECONDS)]
         assert time.monotonic() - started < 0.6
         server.cont()

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from notifier import ledger
 from notifier.extensions import db
 from notifier.models import Notification, User
-from notifier.outbox import Breaker, Outbox
+from notifier.outbox import Cooldown, Outbox
 from notifier.services import services_of
 from tests.conftest import NOON, make_user
 from tests.support.services import replace_services
@@ -155,7 +155,7 @@ def test_any_error_of_the_hook_is_swallowed_and_the_session_lives(context: Flask
 
 def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
     broker = Down()
-    outbox = Outbox(broker, breaker=Breaker(rest=60))
+    outbox = Outbox(broker, cooldown=Cooldown(rest=60))
     assert not outbox.publish([1])
     assert not outbox.publish([2])
     assert broker.asked == 1
@@ -164,7 +164,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
 
 def test_after_the_rest_it_is_asked_again_and_all_is_well() -> None:
     broker = Down()
-    outbox = Outbox(broker, breaker=Breaker(rest=0))
+    outbox = Outbox(broker, cooldown=Cooldown(rest=0))
     assert not outbox.publish([1])
     broker.down = False
     assert outbox.publish([2])

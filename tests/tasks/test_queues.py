@@ -13,7 +13,7 @@ from flask import Flask
 from bench.children import Child, clean_env
 from notifier import clock
 from notifier.cli.main import build
-from notifier.observability.healthcheck import Finding
+from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import rejected
@@ -32,8 +32,8 @@ pytestmark = [
 ]
 
 
-def finding(app: Flask, name: str) -> Finding:
-    found: dict[str, Finding] = {each.name: each for each in services_of(app).probes()}
+def finding(app: Flask, name: str) -> HealthCheck:
+    found: dict[str, HealthCheck] = {each.name: each for each in services_of(app).probes()}
     return found[name]
 
 

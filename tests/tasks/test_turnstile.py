@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import AWAY, Limits
+from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS, Limits
 from notifier.delivery.throttle.pacing import Pacing, Turn
 from notifier.delivery.throttle.turnstile import Turnstile
 from tests.support.servers import ValkeyServer
@@ -55,9 +55,9 @@ def test_a_redis_that_is_away_opens_nothing() -> None:
         client = redis.Redis.from_url(server.url, socket_timeout=0.2, socket_connect_timeout=0.2)
         ours = Turnstile(client)
         server.stop()
-        assert ours.enter(bulk=True) == AWAY
+        assert ours.enter(bulk=True) == REDIS_RETRY_SECONDS
         server.start()
-        assert 0 < float(ours.enter(bulk=True)) < AWAY  # type: ignore[arg-type]
+        assert 0 < float(ours.enter(bulk=True)) < REDIS_RETRY_SECONDS  # type: ignore[arg-type]
         client.close()
 
 

@@ -38,7 +38,7 @@ def app(sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """Nobody waits for the lock for long: whoever needs it fails."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 100)
     monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._nobody.cache_clear()
+    operators.roster._no_password.cache_clear()
     with sqlite_app.app_context():
         db.engine.dispose()
         operators.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)

@@ -46,5 +46,5 @@ def test_who_replaces_the_broker_for_email_alone_publishes_nothing_else(
     app = make_app(publish=lambda keys, bulk: enqueued.extend(keys), publish_requests=lambda keys, bulk: None)
     with app.app_context():
         key = make_owed()
-        assert services().follow.started([7])
+        assert services().run_effects.started([7])
     assert (enqueued, asked) == ([key], [])

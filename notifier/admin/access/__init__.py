@@ -1,1 +1,1 @@
-"""The way in, and one's own account."""
+"""Sign-in, and an operator's own account."""

@@ -1,4 +1,4 @@
-"""One's own account: password, second factor, where one is signed in."""
+"""An operator's own account: password, second factor, sessions."""
 
 import segno
 from flask import flash, g, redirect, request, session, url_for
@@ -17,14 +17,14 @@ from notifier.operators import OperatorError, audit_log, roster, second_factor, 
 from notifier.security.sealing import SealError
 from notifier.services import services
 
-#: A new secret between its QR code and the first right code, sealed.
+#: Session key of a new secret, sealed, from its QR code until the first valid code.
 _NEW_SECRET = "new_secret"
 
 WRONG_PASSWORD = "Wrong password. Nothing was changed."
 
 
 class Account(Page):
-    """What everybody who signs in may do for themselves."""
+    """Actions that all operators may do for themselves."""
 
     title = "Your account"
     slug = "account"
@@ -32,7 +32,7 @@ class Account(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Role, sessions, password, second factor."""
+        """Show role, sessions, password, second factor."""
         operator = _me()
         mine = select(OperatorSession).where(OperatorSession.operator_id == operator.id)
         return self._page(
@@ -45,7 +45,7 @@ class Account(Page):
     @act("/password", Role.viewer)
     @limits.limited(limits.own_password_limits)
     def password(self) -> ResponseReturnValue:
-        """A new password; other sessions end."""
+        """Set a new password; other sessions end."""
         operator = _me()
         if not _right_password(operator):
             return self._back(WRONG_PASSWORD, "error")
@@ -67,7 +67,7 @@ class Account(Page):
 
     @show("/second-factor")
     def second_factor(self) -> ResponseReturnValue:
-        """The QR code of a new secret."""
+        """Show the QR code of a new secret."""
         if _me().totp_secret is not None:
             return redirect(url_for(".index"))
         return self._setup("", 200)
@@ -75,7 +75,7 @@ class Account(Page):
     @act("/second-factor", Role.viewer)
     @limits.limited(limits.own_password_limits)
     def enable(self) -> ResponseReturnValue:
-        """The first right code switches it on and shows the recovery codes, once."""
+        """Turn the second factor on with its first valid code, and show the recovery codes, once."""
         operator, secret = _me(), _new_secret(make=False)
         if operator.totp_secret is not None or secret is None:
             return redirect(url_for(".second_factor"), 303)
@@ -95,7 +95,7 @@ class Account(Page):
     @act("/recovery-codes", Role.viewer)
     @limits.limited(limits.own_password_limits)
     def recovery_codes(self) -> ResponseReturnValue:
-        """New recovery codes in the place of the old ones."""
+        """Replace the recovery codes."""
         operator = _me()
         if operator.totp_secret is None:
             raise Forbidden
@@ -108,7 +108,7 @@ class Account(Page):
     @act("/second-factor/off", Role.viewer)
     @limits.limited(limits.own_password_limits)
     def disable(self) -> ResponseReturnValue:
-        """Ask for no code any more."""
+        """Turn the second factor off."""
         operator = _me()
         if not _right_password(operator):
             return self._back(WRONG_PASSWORD, "error")
@@ -122,7 +122,7 @@ class Account(Page):
     def _setup(self, wrong: str, status: int) -> ResponseReturnValue:
         secret = _new_secret(make=True) or ""
         picture = segno.make(second_factor.provisioning_uri(_me(), secret), error="m")
-        # Classes and attributes only: the policy forbids styles inside of the page.
+        # Classes and attributes only: the policy forbids inline styles.
         svg = picture.svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None)
         spaced = " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))
         return self._render("admin/second_factor.html", qr=Markup(svg), secret=spaced, wrong=wrong), status
@@ -138,7 +138,7 @@ class Account(Page):
 
 
 def _right_password(operator: Operator) -> bool:
-    """Whether the form holds the password of `operator`. A wrong one is counted and written down."""
+    """Return whether the form holds the password of `operator`. A wrong one is counted and recorded."""
     if roster.check_password(operator, arguments.password("password")):
         return True
     g.setdefault(limits.WRONG, True)
@@ -153,12 +153,15 @@ def _right_password(operator: Operator) -> bool:
 
 def _me() -> Operator:
     operator = login.current()
-    assert operator is not None  # the guard stands before every method
+    assert operator is not None  # the page's base class lets only operators in
     return operator
 
 
 def _new_secret(*, make: bool) -> str | None:
-    """The secret of the QR code that this browser was shown; a new one where there is none and `make` says so."""
+    """Return the secret of the QR code that this browser was shown.
+
+    If there is none, return a new one if `make`, else None.
+    """
     try:
         return services().sealer.open(session[_NEW_SECRET])
     except (KeyError, SealError):

@@ -1,7 +1,7 @@
-"""Devices that have signed in before: they keep a budget of tries of their own.
+"""Devices that have signed in before, which have their own limit of attempts.
 
-Strangers who try passwords for an account use up the account's budget, and without this they would keep its operator
-out. The cookie proves only that this browser once signed in to this account; it opens nothing by itself.
+Strangers who try passwords use up the account's limit, and without this they would lock its operator out. The cookie
+proves only that this browser once signed in to this account; it grants nothing by itself.
 """
 
 import hashlib
@@ -12,14 +12,14 @@ from werkzeug.wrappers import Response
 
 from notifier.models import Operator
 
-#: Seconds for which a browser keeps it: half a year.
+#: Seconds for which a browser keeps the cookie: half a year.
 LIFE = 180 * 24 * 3600
 
 _SALT = "notifier.device"
 
 
 def cookie_name(app: Flask) -> str:
-    """Return the name of the cookie, beside that of the session and with its prefix: no other host may set either."""
+    """Return the cookie's name, with the session cookie's prefix: no other host may set either."""
     return f"{app.config['SESSION_COOKIE_NAME']}-device"
 
 
@@ -51,7 +51,7 @@ def known_by_key(operator_id: int) -> str | None:
 
 
 def _held() -> tuple[str | None, int | None, str]:
-    """What the cookie of this browser says: identity key, primary key and fingerprint."""
+    """Return identity key, primary key and fingerprint from this browser's cookie."""
     try:
         whose, pk, proof = _serializer().loads(request.cookies.get(cookie_name(current_app), ""))
     except (BadSignature, ValueError, TypeError):
@@ -60,7 +60,7 @@ def _held() -> tuple[str | None, int | None, str]:
 
 
 def fingerprint(operator: Operator) -> str:
-    """A digest of the account's password and second factor: when one of them changes, it is another one."""
+    """Return a digest of the account's password and second factor, which changes with either of them."""
     secrets = f"{operator.password_hash}\n{operator.totp_secret}".encode()
     return hashlib.sha256(secrets).hexdigest()[:32]
 

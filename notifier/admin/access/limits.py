@@ -1,8 +1,8 @@
-"""How often the way in may be tried: per client, per network, per account, and in all.
+"""Rate limits of signing in: per client, per network, per account, and in total.
 
-Wrong passwords and codes are counted per network and per account, and slow both. A device that has signed in before
-has a budget of its own, so strangers cannot keep its operator out. As with the public forms, Redis holds the counts,
-and each process counts for itself while Redis is away.
+Wrong passwords and codes count per network and per account, and slow both. A device that has signed in before has a
+limit of its own, so strangers cannot lock its operator out. As with the public forms, Redis holds the counts, and each
+process counts for itself while Redis is unreachable.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ PER_NETWORK = "40 per minute; 300 per hour"
 PER_ADDRESS = "5 per minute; 30 per hour"
 IN_ALL = "600 per minute"
 
-#: Where the cookie says whose code is asked for; see `notifier.admin.access.sign_in`.
+#: Session key of the operator whose code is asked for; see `notifier.admin.access.sign_in`.
 HALF_WAY = "half_way"
 
-#: Set in `flask.g` by a page whose answer does not say by its status that a password was wrong.
+#: Set in `flask.g` by a page whose status does not show that a password was wrong.
 WRONG = "wrong_password"
 
 
 def _address() -> str:
-    """A digest of the account in the form and, for a device that has signed in to it, of the device."""
+    """Return a digest of the account in the form or, for a device that has signed in to it, of the device."""
     typed = request.form.get("email", "")[:1000]
     try:
         address = parse_address(typed, **current_app.config["ADDRESSES"])
@@ -48,18 +48,21 @@ def _digest(key: str) -> str:
 
 
 def _own() -> str:
-    """Whose password is asked for again on a page of the account."""
+    """Return the key of the operator whose password an account page asks for again."""
     operator = login.current()
     return f"operator {operator.id if operator else 0}"
 
 
 def _was_wrong(response: Response) -> bool:
-    """Whether a password or code was tried and was wrong. What was right, or never looked at, uses up nothing."""
+    """Return whether a password or code was checked and was wrong. Only those use up the limit."""
     return response.status_code == 401 or bool(g.get(WRONG))
 
 
 def _half_way() -> str:
-    """Whose code: a code has six digits, so tries are counted however many cookies there are."""
+    """Return the key of the operator whose code is asked for.
+
+    A code has only six digits, so attempts count across all cookies.
+    """
     half = session.get(HALF_WAY)
     if not half:
         return f"client {clients.client()}"
@@ -67,7 +70,10 @@ def _half_way() -> str:
 
 
 def _was_a_try(response: Response) -> bool:
-    """Whether a password or code was looked at: what was refused before must not use up what everyone shares."""
+    """Return whether a password or code was checked.
+
+    Refused requests must not use up the limit that all clients share.
+    """
     return response.status_code not in {400, 413, 429}
 
 
@@ -90,14 +96,14 @@ code_limits = (
     ),
 )
 
-#: For pages that ask those who are signed in for their password again: a stolen session must not guess it.
+#: For pages that ask an operator for the password again: a stolen session must not guess it.
 own_password_limits = (
     limiter.shared_limit(PER_ADDRESS, scope="own-password", key_func=_own, methods=["POST"], deduct_when=_was_wrong),
 )
 
 
 def limited(by: Sequence[Any]) -> Callable[[View], View]:
-    """Put these limits on a view."""
+    """Apply these limits to a view."""
 
     def wrap(view: View) -> View:
         for limit in by:

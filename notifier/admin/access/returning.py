@@ -1,4 +1,4 @@
-"""Where to go after signing in: to a page of ours, or to the dashboard. Nothing else is ever a target."""
+"""The target after signing in: a page of this service, or the dashboard, and nothing else."""
 
 import re
 
@@ -7,8 +7,8 @@ from flask import has_request_context, request
 #: Below the path at which the service is published.
 HOME = "/admin/"
 
-#: A path as we write paths: no scheme, no host, nothing that a browser reads as one (backslash, //, tab, line
-#: break), nothing escaped, no way up.
+#: A path as we write paths: no scheme or host, nothing that a browser reads as one (backslash, //, tab, line break), no
+#: escapes, no "..".
 _PATH = r"/(?:[A-Za-z0-9._~-]+/)*[A-Za-z0-9._~-]*"
 _QUERY = r"\?[A-Za-z0-9._~!$'()*+,;:@/?&=%-]*"
 _LOCAL = re.compile(rf"({_PATH})({_QUERY})?", re.ASCII)
@@ -28,5 +28,5 @@ def local(target: str | None) -> str:
     found = _LOCAL.fullmatch(target)
     if found is None or any(part in {".", ".."} for part in found.group(1).split("/")):
         return home
-    # Beside us, on the same origin, other applications may be published.
+    # Other applications may be published on the same origin.
     return target if target.startswith(f"{prefix}/") else home

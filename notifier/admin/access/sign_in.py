@@ -1,4 +1,4 @@
-"""The way in and the way out. What is wrong is never said more precisely than it must be."""
+"""Signing in and out. Messages say no more about what is wrong than they must."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 sign_in = Blueprint("sign_in", __name__, url_prefix="/admin")
 
-#: Between password and code.
+#: Time between password and code.
 HALF_WAY_LIFE = timedelta(minutes=5)
 
 WRONG = "Wrong email or password."
@@ -31,7 +31,7 @@ WRONG_CODE = "Wrong code, or it was already used. Wait for the next one."
 
 @sign_in.get("/sign-in")
 def form() -> ResponseReturnValue:
-    """Address and password."""
+    """Show the form for address and password."""
     target = request.args.get("next", "")
     check_answers(db.session())
     if login.current() is not None:
@@ -42,7 +42,7 @@ def form() -> ResponseReturnValue:
 @sign_in.post("/sign-in")
 @limits.limited(limits.password_limits)
 def check() -> ResponseReturnValue:
-    """Right: on to the page that was asked for, or to the second factor."""
+    """Check address and password; continue to the requested page, or to the second factor."""
     target, email = request.form.get("next", ""), request.form.get("email", "")[:1000]
     operator = roster.authenticate(db.session(), email, arguments.password("password"))
     if operator is None:
@@ -59,7 +59,7 @@ def check() -> ResponseReturnValue:
 
 @sign_in.get("/sign-in/code")
 def code_form() -> ResponseReturnValue:
-    """The second factor."""
+    """Show the form for the second factor."""
     if _half_way() is None:
         return redirect(url_for("sign_in.form"))
     return render_template("admin/sign_in_code.html", wrong="")
@@ -68,7 +68,7 @@ def code_form() -> ResponseReturnValue:
 @sign_in.post("/sign-in/code")
 @limits.limited(limits.code_limits)
 def check_code() -> ResponseReturnValue:
-    """A code of the app, or a recovery code."""
+    """Check a code of the app, or a recovery code."""
     half = _half_way()
     if half is None:
         flash("Signing in took too long. Sign in again.", "warning")
@@ -99,7 +99,7 @@ def _form(target: str, *, email: str = "", wrong: str = "") -> str:
 
 
 def _half_way() -> tuple[Operator, str] | None:
-    """Whose password was right a moment ago, and where they want to go."""
+    """Return the operator whose password was right a moment ago, and their target."""
     match session.get(limits.HALF_WAY):
         case [int(pk), int(at), str(target), str(state)] if (
             clock.now().timestamp() - at <= HALF_WAY_LIFE.total_seconds()
@@ -111,7 +111,10 @@ def _half_way() -> tuple[Operator, str] | None:
 
 
 def _state(operator: Operator) -> str:
-    """What half a sign-in is bound to: another password, another second factor or a finished sign-in ends it."""
+    """Return the state that half a sign-in is bound to.
+
+    A new password, a new second factor or a finished sign-in ends it.
+    """
     left = second_factor.recovery_codes_left(db.session(), operator)
     return f"{devices.fingerprint(operator)} {operator.totp_step} {left}"
 
@@ -122,7 +125,7 @@ def _welcome(operator: Operator, how: str, target: str) -> Response:
 
 
 def _failed(what: str, email: str) -> None:
-    """Write it down; of an address that is nobody's only that it was tried, for it may be a password."""
+    """Record a failed sign-in. An unknown address is not recorded, because it may be a password."""
     db.session.rollback()
     try:
         known = roster.by_address(db.session(), email)

@@ -14,7 +14,7 @@ from notifier.admin.campaigns import form as campaign_form
 from notifier.admin.campaigns import form_schedule, schedule_preview
 from notifier.admin.campaigns.form import Form
 from notifier.admin.campaigns.inputs import UNITS, Fields
-from notifier.admin.campaigns.schedule_preview import Preview
+from notifier.admin.campaigns.schedule_preview import SchedulePreview
 from notifier.admin.kit import login
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.audience import AudienceError, occasion_of
@@ -200,7 +200,7 @@ def _draft(form: Form) -> Campaign | None:
         return None
 
 
-def _schedule(form: Form) -> Preview:
+def _schedule(form: Form) -> SchedulePreview:
     """What the schedule means, as far as it is right."""
     now = clock.now()
     typed = schedule_preview.of_fields(form.fields, now, form.campaign)

@@ -1,4 +1,4 @@
-"""Campaigns: what is sent on a schedule, how it goes, and the buttons that stop and start it."""
+"""Campaigns: what is sent on a schedule, its state, and the buttons that stop and start it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from notifier.admin.campaigns import schedule_preview
 from notifier.admin.campaigns.edit import Editing
 from notifier.admin.campaigns.running import Running
 from notifier.admin.kit import arguments, login
-from notifier.admin.kit.charts import Line, sparkline
+from notifier.admin.kit.charts import Sparkline, sparkline
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import act, get, show
 from notifier.campaigns import control
@@ -36,27 +36,27 @@ class Row:
     campaign: Campaign
     words: str
     last: CampaignRun | None
-    #: Mails of the last run, by status.
-    mails: Mapping[str, int]
-    #: Mails that went in each of the last runs; None where there is only one.
-    line: Line | None
+    #: Emails of the last run, by status.
+    counts: Mapping[str, int]
+    #: Emails sent in each of the last runs; None if there is only one.
+    line: Sparkline | None
 
 
 def rows(session: Session, campaigns: list[Campaign]) -> list[Row]:
-    """These campaigns with how their last runs went."""
+    """Return these campaigns with the results of their last runs."""
     runs = recent(session, [campaign.id for campaign in campaigns])
     found = []
     for campaign in campaigns:
         last = runs[campaign.id][-1] if runs[campaign.id] else None
-        mails = {} if last is None else last.totals or ledger.standing(session, last.id)
+        counts = {} if last is None else last.totals or ledger.standing(session, last.id)
         sent = sent_of(runs[campaign.id])
         line = sparkline(sent) if len(sent) > 1 else None
-        found.append(Row(campaign, in_words(campaign), last, mails, line))
+        found.append(Row(campaign, in_words(campaign), last, counts, line))
     return found
 
 
 class Campaigns(Editing, Running):
-    """The list, each campaign's own page, and everything that is done with one."""
+    """The list, each campaign's own page, and all actions on one."""
 
     title = "Campaigns"
     section = "Send"
@@ -64,7 +64,7 @@ class Campaigns(Editing, Running):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """All but the archived ones, unless somebody asks for those."""
+        """Show all campaigns; archived ones only on request."""
         state = arguments.choice("state", [str(state) for state in CampaignState])
         query = select(Campaign)
         query = query.where(Campaign.state == state if state else Campaign.state != CampaignState.archived)
@@ -80,7 +80,7 @@ class Campaigns(Editing, Running):
 
     @show("/<key:pk>/")
     def campaign(self, pk: int) -> ResponseReturnValue:
-        """One campaign: when it runs, whom it is for, how it went."""
+        """Show one campaign: its schedule, its audience, its runs."""
         found: Campaign = get(Campaign, pk)
         now = clock.now()
         accounts, warning = _accounts(found)
@@ -99,13 +99,13 @@ class Campaigns(Editing, Running):
 
     @act("/<key:pk>/pause")
     def pause(self, pk: int) -> ResponseReturnValue:
-        """Stop its schedule and its open runs."""
+        """Pause the campaign's schedule and its open runs."""
         why = arguments.field("reason", 200)
         return self._switch(pk, "paused", why or f"{login.actor().shown} paused it"[:200])
 
     @show("/<key:pk>/resume", Role.editor)
     def ask_resume(self, pk: int) -> ResponseReturnValue:
-        """Whether what waits says the newest content from now on."""
+        """Ask whether waiting emails get the newest content from now on."""
         found: Campaign = get(Campaign, pk)
         try:
             holdings = held(db.session(), found, services().kinds)
@@ -124,7 +124,7 @@ class Campaigns(Editing, Running):
 
     @act("/<key:pk>/resume")
     def resume(self, pk: int) -> ResponseReturnValue:
-        """Let it go on where it was. Where newer content was saved meanwhile, ask first what is to be sent."""
+        """Resume the campaign. If newer content was saved in between, ask first what to send."""
         found: Campaign = get(Campaign, pk)
         asked = request.form.get("move", "")
         if found.state == CampaignState.paused and asked != "no":
@@ -153,7 +153,7 @@ class Campaigns(Editing, Running):
         title = found.title
         session.commit()
         if not reason:
-            services().follow.resumed(runs)
+            services().run_effects.resumed(runs)
         flash(
             f"{title} is paused. Nothing is sent until you resume it." if reason else f"{title} resumed.",
             "success",
@@ -162,13 +162,13 @@ class Campaigns(Editing, Running):
 
     @show("/<key:pk>/archive", Role.editor)
     def ask_archive(self, pk: int) -> ResponseReturnValue:
-        """What archiving means."""
+        """Explain what archiving means."""
         page: str = self.render("admin/campaign_archive.html", campaign=get(Campaign, pk))
         return page
 
     @act("/<key:pk>/archive")
     def archive(self, pk: int) -> ResponseReturnValue:
-        """End it for good; what waits of it is cancelled."""
+        """Archive the campaign permanently; its waiting emails are cancelled."""
         session, by = db.session(), login.actor()
         found = control.find(session, get(Campaign, pk).name)
         before = _state(found)
@@ -177,13 +177,13 @@ class Campaigns(Editing, Running):
             session, by, "campaign.archived", object_type="campaign", object_id=pk, before=before, after=_state(found)
         )
         session.commit()
-        services().follow.cancelled(runs)
+        services().run_effects.cancelled(runs)
         flash("Campaign archived. Its runs and emails stay in the ledger.", "success")
         return redirect(url_for(".index"), 303)
 
 
 def _behind(campaign: Campaign) -> tuple[int, ...]:
-    """Its open runs, where something of them says another content than the one that counts."""
+    """Return the open runs with a content version other than the one that counts."""
     try:
         found = held(db.session(), campaign, services().kinds)
     except CampaignError:
@@ -192,7 +192,7 @@ def _behind(campaign: Campaign) -> tuple[int, ...]:
 
 
 def _accounts(campaign: Campaign) -> tuple[str, str]:
-    """Return which accounts it goes to, and the warning about it; nothing if its row cannot be read."""
+    """Return the accounts it goes to, and the warning about them; nothing if its row cannot be read."""
     try:
         occasion = audience.occasion_of(campaign, clock.now(), services().kinds)
     except audience.AudienceError:
@@ -205,7 +205,7 @@ def _state(campaign: Campaign) -> dict[str, Any]:
 
 
 def _back(pk: int) -> ResponseReturnValue:
-    """To the page whose button it was."""
+    """Redirect to the page whose button it was."""
     if request.form.get("back") == "list":
         return redirect(url_for(".index"), 303)
     return redirect(url_for(".campaign", pk=pk), 303)

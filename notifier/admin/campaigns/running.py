@@ -1,4 +1,4 @@
-"""Running a campaign by hand: the plan first, then the number, then one run, however often somebody clicks."""
+"""Run a campaign by hand: the plan first, then the number, then one run for any number of clicks."""
 
 from datetime import datetime, timedelta
 from typing import cast
@@ -22,22 +22,25 @@ from notifier.operators import audit_log
 from notifier.scheduling import local_time
 from notifier.services import services
 
-#: Above so many mails the number has to be typed.
+#: Number of emails above which the number has to be typed.
 TYPED_ABOVE = 100
 
-#: Which slot a run is for.
+#: The slots that a run may be for.
 CHOICES = ("now", "at-local-hour", "newest")
 
-#: A plan for "now" holds for so long.
-FRESH = timedelta(hours=1)
+#: Time for which a plan for "now" holds.
+PLAN_TTL = timedelta(hours=1)
 
 
 class Running(Page):
-    """The plan, and the button that carries its number."""
+    """The plan, and the button that carries its token."""
 
     @show("/<key:pk>/run", Role.editor)
     def plan(self, pk: int) -> ResponseReturnValue:
-        """What a run would do, without doing it. First when it goes, if the campaign goes by many clocks."""
+        """Show what a run would do, without doing it.
+
+        If the campaign goes by the recipients' time zones, ask first when it is sent.
+        """
         campaign: Campaign = get(Campaign, pk)
         which = arguments.choice("for", CHOICES)
         if campaign.recipient_local and not which:
@@ -46,14 +49,14 @@ class Running(Page):
 
     @act("/<key:pk>/run")
     def run(self, pk: int) -> ResponseReturnValue:
-        """Do what was planned, once. A second click lands on the run of the first."""
+        """Start the planned run, once. A second click shows the run of the first."""
         campaign: Campaign = get(Campaign, pk)
         name, which, slot = campaign.name, _which(request.form.get("for", "")), _slot()
         if slot is not None and (there := _run_of(pk, slot)) is not None:
             return _to(there, "This run was already started. This is its page.")
         try:
             token = Token.read(arguments.field("plan", 60))
-            # It opens a transaction of its own, which cannot write.
+            # The planner opens a transaction of its own, which cannot write.
             db.session.rollback()
             fresh = services().planner.plan(name, which, details=False)
             _check(token, fresh, slot)
@@ -81,7 +84,7 @@ class Running(Page):
             after={"campaign": name, "slot": slot.isoformat(), "planned": token.count},
         )  # fmt: skip
         session.commit()
-        taken = services().follow.started([run_id])
+        taken = services().run_effects.started([run_id])
         return _to(run_id, "Run started." if taken else "Run started. It waits for the broker and continues by itself.")
 
     def _ask_when(self, campaign: Campaign) -> ResponseReturnValue:
@@ -124,9 +127,9 @@ class Running(Page):
 
 
 def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
-    """Raise CampaignError where what was looked at is not what would run."""
+    """Raise CampaignError if the plan that was shown is not what would run."""
     now = clock.now()
-    stale = slot is None or not now - FRESH <= slot <= now if fresh.at_once else slot != fresh.slot
+    stale = slot is None or not now - PLAN_TTL <= slot <= now if fresh.at_once else slot != fresh.slot
     if stale:
         raise PlanChanged("The plan was out of date. Review this one.")
     check(token, fresh.fingerprint)
@@ -145,7 +148,7 @@ def _which(text: str) -> Which:
 
 
 def _slot() -> datetime | None:
-    """The slot that the plan was for."""
+    """Return the slot that the plan was for."""
     try:
         slot = datetime.fromisoformat(request.form.get("slot", ""))
     except ValueError:
@@ -154,7 +157,7 @@ def _slot() -> datetime | None:
 
 
 def _typed() -> int | None:
-    """The number that was typed, with or without separators."""
+    """Return the typed number, with or without separators."""
     text = "".join(letter for letter in arguments.typed("count", 30)[0] if letter not in ",. '\u202f\u00a0")
     return int(text) if text.isascii() and text.isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""Runs: what became of each, while it happens and afterwards."""
+"""Runs: the progress and result of each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +25,10 @@ from notifier.operators import audit_log
 from notifier.reasons import ReasonCode
 from notifier.services import services
 
-#: Statuses in the order of the page; others have no place there unless they have mails.
+#: Statuses in the order of the page; others are shown only if they have emails.
 SHOWN = ("sent", "failed", "bounced", "complained", "suppressed", "skipped", "unknown", "cancelled", "expired")
 
-#: Emails of a run that is over whose versions are counted for its page.
+#: Largest finished run whose emails are counted by version for its page.
 COUNTED_UP_TO = 50_000
 
 
@@ -41,14 +41,14 @@ class Runs(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest that the filters leave."""
+        """Show the newest runs that match the filters."""
         state, query = arguments.choice("state", [str(state) for state in RunState]), select(CampaignRun)
         campaign, trigger = arguments.key("campaign"), arguments.choice("trigger", [str(each) for each in Trigger])
         if state:
             query = query.where(CampaignRun.state == state)
         if campaign is not None:
             query = query.where(CampaignRun.campaign_id == campaign)
-        # Those between slots may be many: they show themselves when somebody asks for them.
+        # Prompt runs may be many: they are shown on request.
         query = query.where(CampaignRun.trigger == trigger if trigger else CampaignRun.trigger != Trigger.prompt)
         campaigns = {each.id: each for each in db.session.scalars(select(Campaign))}
         page: str = self.render(
@@ -66,19 +66,19 @@ class Runs(Page):
 
     @show("/<key:pk>/")
     def run(self, pk: int) -> ResponseReturnValue:
-        """One run."""
+        """Show one run."""
         run: CampaignRun = get(CampaignRun, pk)
         page: str = self.render("admin/run.html", **_facts(run), **_content(run))
         return page
 
     @show("/<key:pk>/progress")
     def progress(self, pk: int) -> ResponseReturnValue:
-        """All of it that changes, for the page to fetch."""
+        """Return the part of a run's page that changes, which the page fetches."""
         return render_template("admin/_run.html", **_facts(get(CampaignRun, pk)))
 
     @act("/<key:pk>/pause")
     def pause(self, pk: int) -> ResponseReturnValue:
-        """Stop it within one batch."""
+        """Pause the run within one batch."""
 
         def stop(run: CampaignRun) -> bool:
             return control.pause_run(
@@ -89,12 +89,12 @@ class Runs(Page):
 
     @show("/<key:pk>/resume", Role.editor)
     def ask_resume(self, pk: int) -> ResponseReturnValue:
-        """Whether what waits says the newest content from now on."""
+        """Ask whether waiting emails get the newest content from now on."""
         return self._ask(pk, url_for(".resume", pk=pk), resumes=True)
 
     @show("/<key:pk>/move", Role.editor)
     def ask_move(self, pk: int) -> ResponseReturnValue:
-        """What can move to the newest content, and what keeps its own."""
+        """Show the emails that can move to the newest content, and those that keep theirs."""
         return self._ask(pk, url_for(".move", pk=pk), resumes=False)
 
     def _ask(self, pk: int, action: str, *, resumes: bool) -> ResponseReturnValue:
@@ -117,7 +117,7 @@ class Runs(Page):
 
     @act("/<key:pk>/move")
     def move(self, pk: int) -> ResponseReturnValue:
-        """Let what waits say the newest content."""
+        """Give waiting emails the newest content."""
         get(CampaignRun, pk)
         by = login.actor()
         db.session.rollback()
@@ -131,7 +131,7 @@ class Runs(Page):
 
     @act("/<key:pk>/resume")
     def resume(self, pk: int) -> ResponseReturnValue:
-        """Let it go on where it was. Where newer content was saved meanwhile, ask first what is to be sent."""
+        """Resume the run. If newer content was saved in between, ask first what to send."""
         run: CampaignRun = get(CampaignRun, pk)
         asked = request.form.get("move", "")
         if run.state == RunState.paused and not asked and _is_behind(run):
@@ -144,27 +144,27 @@ class Runs(Page):
         def go(run: CampaignRun) -> bool:
             return control.resume_run(db.session(), run)
 
-        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: services().follow.resumed([pk]))
+        return self._switch(pk, "run.resumed", go, "Run resumed.", lambda: services().run_effects.resumed([pk]))
 
     @show("/<key:pk>/cancel", Role.editor)
     def ask_cancel(self, pk: int) -> ResponseReturnValue:
-        """What cancelling means."""
+        """Explain what cancelling means."""
         page: str = self.render("admin/run_cancel.html", **_facts(get(CampaignRun, pk)))
         return page
 
     @act("/<key:pk>/cancel")
     def cancel(self, pk: int) -> ResponseReturnValue:
-        """What is not sent yet never is."""
+        """Cancel the run: emails not sent yet are cancelled."""
 
         def end(run: CampaignRun) -> bool:
             return control.cancel_run(db.session(), run, reason=f"{login.actor().shown} cancelled it")
 
         words = "Run cancelled. It sends nothing more. A later run can reach people who got nothing."
-        return self._switch(pk, "run.cancelled", end, words, lambda: services().follow.cancelled([pk]))
+        return self._switch(pk, "run.cancelled", end, words, lambda: services().run_effects.cancelled([pk]))
 
     @show("/<key:pk>/repair", Role.editor)
     def ask_repair(self, pk: int) -> ResponseReturnValue:
-        """What is missing of it."""
+        """Show what is missing of the run."""
         get(CampaignRun, pk)
         db.session.rollback()
         try:
@@ -177,7 +177,7 @@ class Runs(Page):
 
     @act("/<key:pk>/repair")
     def repair(self, pk: int) -> ResponseReturnValue:
-        """Owe what is missing, ring for what waits. Nobody gets anything twice."""
+        """Add the missing emails and enqueue those that wait. No person gets an email twice."""
         get(CampaignRun, pk)
         by = login.actor()
         db.session.rollback()
@@ -198,7 +198,7 @@ class Runs(Page):
         words: str,
         after: Callable[[], Any] | None = None,
     ) -> ResponseReturnValue:
-        """Change the state of a run, with its entry in the audit log; then what that means for its mails."""
+        """Change the state of a run, with its entry in the audit log; then apply it to its emails."""
         get(CampaignRun, pk)
         session = db.session()
         run = control.find_run(session, pk)
@@ -246,16 +246,16 @@ def _facts(run: CampaignRun) -> dict[str, Any]:
     words = words_of(campaign, run, services().kinds)
     rates = services().limits is not None
     far = progress(session, run, now, limit=services().settings.mail_rate, rates=rates)
-    waiting = {name: mails for name, mails in far.mails.items() if name in ("pending", "sending")}
+    waiting = {name: number for name, number in far.counts.items() if name in ("pending", "sending")}
     return {
         "run": run,
         "campaign": campaign,
         "progress": far,
-        "shown": [(name, far.mails.get(name, 0)) for name in SHOWN if far.mails.get(name) or name in SHOWN[:2]],
+        "shown": [(name, far.counts.get(name, 0)) for name in SHOWN if far.counts.get(name) or name in SHOWN[:2]],
         "waiting": waiting,
         "left_out": sorted(((number, words.get(code, code.replace("_", " "))) for code, number in run.excluded.items()),
                            reverse=True),
-        "failures": failures(session, run_id=run.id) if any(far.mails.get(name) for name in SHOWN[1:4]) else None,
+        "failures": failures(session, run_id=run.id) if any(far.counts.get(name) for name in SHOWN[1:4]) else None,
         "is_open": run.state in OPEN,
         "rate_note": RATE_IGNORED if campaign.rate and not rates else "",
         "now": now,

@@ -1,4 +1,7 @@
-"""What a schedule means: its words and its next runs, by the engine that fires. For the form and for every page."""
+"""Preview of a schedule: its description and its next runs, by the engine that runs it.
+
+For the form and for all pages.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,58 +37,58 @@ DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    """One run that is to come."""
+    """One upcoming run."""
 
     slot: datetime
     run_at: datetime
-    #: What is special about the clocks on that day; empty on most.
+    #: The daylight-saving change on that day; empty on most days.
     note: str
-    #: When it goes, if that is in each recipient's time zone. Else empty.
+    #: When it is sent, if that is in each recipient's time zone. Else empty.
     when: str
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """A schedule in words, or what is wrong with it."""
+class SchedulePreview:
+    """The description of a schedule, or what is wrong with it."""
 
     words: str
     zone: str
     recipient_local: bool
     runs: list[Upcoming]
-    #: It has no schedule: an operator starts it.
+    #: Whether it has no schedule: an operator starts it.
     manual: bool
     #: (input, what is wrong)
     wrong: list[tuple[str, str]]
-    #: What the kind has to say about when its emails go.
+    #: The kind's remark about when its emails are sent.
     timing: str = ""
 
 
-def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> Preview:
-    """What is typed into a form. Without `campaign` intervals count from now."""
+def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> SchedulePreview:
+    """Preview the typed values of a form. Without `campaign` intervals count from now."""
     problems = Problems()
     was = {} if campaign is None else {name: getattr(campaign, name) for name in SCHEDULE}
     values = form_schedule.read(fields, problems, was)
     if problems:
-        return Preview("", values["zone"], False, [], False, list(problems.by_field.items()))
+        return SchedulePreview("", values["zone"], False, [], False, list(problems.by_field.items()))
     try:
         schedule = of_values(values, now if campaign is None else campaign.created_at)
     except ScheduleError as error:
         place = form_schedule.field_of(error, fields.one("repeat"))
-        return Preview("", values["zone"], False, [], False, [(place, str(error))])
+        return SchedulePreview("", values["zone"], False, [], False, [(place, str(error))])
     return of_schedule(schedule, now)
 
 
 def of_values(values: Mapping[str, Any], anchor: datetime) -> Schedule:
-    """The schedule of these columns. Raises ScheduleError."""
+    """Return the schedule of these columns. Raise ScheduleError."""
     return check(**{name: values.get(name) for name in SCHEDULE}, anchor=anchor)  # type: ignore[arg-type]
 
 
-def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> Preview:
-    """What is stored, or would be."""
+def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> SchedulePreview:
+    """Preview a campaign, stored or not."""
     try:
         schedule = schedule_of(campaign, kinds)
     except ScheduleError as error:
-        return Preview("", campaign.zone, False, [], False, [(error.field, str(error))])
+        return SchedulePreview("", campaign.zone, False, [], False, [(error.field, str(error))])
     preview = of_schedule(schedule, now)
     slot = preview.runs[0].slot if preview.runs else now
     try:
@@ -95,12 +98,12 @@ def of_campaign(campaign: Campaign, now: datetime, kinds: Kinds) -> Preview:
     return replace(preview, timing=occasion.kind_of.timing(occasion, step_after(schedule, slot)))
 
 
-def of_schedule(schedule: Schedule, now: datetime) -> Preview:
-    """Its words, and the runs on which a tick can still act in time."""
+def of_schedule(schedule: Schedule, now: datetime) -> SchedulePreview:
+    """Preview a schedule: its description, and the runs on which a tick can still act in time."""
     ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
     runs = [_upcoming(schedule, each) for each in islice(ahead, NEXT)]
     said = words(schedule)
-    return Preview(
+    return SchedulePreview(
         said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
     )
 
@@ -111,7 +114,7 @@ def _upcoming(schedule: Schedule, firing: Firing) -> Upcoming:
 
 
 def note(schedule: Schedule, firing: Firing) -> str:
-    """What the clocks do at that moment, for people."""
+    """Return a remark on the daylight-saving change at that moment, for people."""
     if firing.mark == "gap":
         return "Daylight-saving change: this time is skipped that day, so it runs right after."
     if firing.mark == "fold":
@@ -123,7 +126,10 @@ def note(schedule: Schedule, firing: Firing) -> str:
 
 
 def week(schedule: Schedule, now: datetime, most: int) -> list[Firing]:
-    """What goes in the coming seven days, `most` at most: also what began before and has not gone everywhere."""
+    """Return at most `most` slots of the next seven days.
+
+    Earlier ones that are still being sent in some time zones are included.
+    """
     end = now + timedelta(days=DAYS)
     before, after = (LATEST + EARLIEST, EARLIEST) if schedule.recipient_local else (timedelta(0), timedelta(0))
     fired = simulate(schedule, now - before, DAYS + (before + after) / timedelta(days=1))

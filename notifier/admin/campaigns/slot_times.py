@@ -1,4 +1,4 @@
-"""How pages write when a campaign goes: by each recipient's clock, or on the clocks of the campaign's zone."""
+"""How pages write when a campaign is sent: in each recipient's time zone, or in the campaign's."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,21 +21,21 @@ TRIGGERS = {
 
 
 def goes(slot: datetime | None, campaign: Campaign, trigger: str = Trigger.schedule) -> Markup:
-    """When the emails of a slot go, all of it."""
+    """Format when the emails of a slot are sent, in full."""
     if slot is None or not goes_by_clocks(campaign, trigger):
         return in_zone(slot, campaign.zone)
     return Markup('<span class="by-clocks">{}</span>').format(when(campaign, slot, services().kinds, trigger))
 
 
 def slot_of(slot: datetime, campaign: Campaign, trigger: str = Trigger.schedule) -> Markup:
-    """The slot alone, where there is little room."""
+    """Format the slot alone, for small spaces."""
     if not goes_by_clocks(campaign, trigger):
         return in_zone(slot, campaign.zone)
     return escape(slot_name(campaign, slot, trigger))
 
 
 def next_of(campaign: Campaign) -> Markup:
-    """The next run of a campaign that has one, and how long until then."""
+    """Format the next run of a campaign that has one, and the time until then."""
     if goes_by_clocks(campaign):
         return goes(campaign.next_slot, campaign)
     return Markup('{}<br><span class="muted small">{}{}</span>').format(
@@ -46,7 +46,7 @@ def next_of(campaign: Campaign) -> Markup:
 
 
 def trigger_words(trigger: str) -> str:
-    """Why a run exists."""
+    """Return why a run exists."""
     return TRIGGERS[Trigger(trigger)]
 
 

@@ -1,4 +1,4 @@
-"""What other pages say about campaigns: the dashboard, the scheduled jobs, the page of a person."""
+"""Campaigns on other pages: the dashboard, the scheduled jobs, the page of a person."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from notifier.models import Campaign, CampaignState
 from notifier.scheduling import Firing, Schedule, ScheduleError, local_time
 from notifier.services import services
 
-#: Campaigns that the dashboard and the jobs page show; all are on their own page.
+#: Campaigns that the dashboard and the jobs page show; their own page shows all.
 SHOWN = 25
 
-#: Of the timeline: the width of its box, the height of a lane, the room above the lanes.
+#: Timeline: the width of its box, the height of a lane, the space above the lanes.
 WIDTH, LANE, TOP = 720, 44, 26
 
-#: Slots of one campaign in a week that are drawn one by one; more are a band.
+#: Slots of one campaign in a week up to which they are drawn one by one; more are drawn as a band.
 FEW = 28
 
 _DAY = timedelta(days=1)
@@ -36,16 +36,16 @@ class Lane:
 
     campaign: Campaign
     y: int
-    #: Where its slots are, and their words; empty where they are too many.
+    #: The x positions of its slots, and their labels; empty if there are too many.
     marks: Sequence[tuple[float, str]]
-    #: From where to where its runs last that go by each recipient's clock, (x, width), and their words.
+    #: Runs that last for hours, because they go by the recipients' time zones: (x, width, label).
     bars: Sequence[tuple[float, float, str]]
     often: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Fired:
-    """One campaign, and what its schedule brings in the week."""
+    """One campaign, and its slots of the week."""
 
     campaign: Campaign
     schedule: Schedule | None = None
@@ -53,15 +53,15 @@ class _Fired:
 
     @property
     def by_clocks(self) -> bool:
-        """Whether its runs last for hours, because they go by each recipient's clock."""
+        """Whether its runs last for hours, because they go by the recipients' time zones."""
         return self.schedule is not None and self.schedule.recipient_local
 
     def last_at(self, firing: Firing) -> datetime:
-        """When the last recipients are due."""
+        """Return when the last recipients are due."""
         return firing.run_at if self.schedule is None else self.schedule.last_at(firing.slot)
 
     def words(self, firing: Firing) -> str:
-        """When it goes."""
+        """Return when it is sent, as text."""
         if self.schedule is not None and self.by_clocks:
             return local_time(self.schedule, firing.slot)
         return f"{firing.run_at:%a %d %b, %H:%M} UTC"
@@ -71,52 +71,52 @@ class _Fired:
 class Item:
     """One campaign on one day."""
 
-    #: The first that begins on this day.
+    #: The first run that begins on this day.
     at: datetime
     campaign: Campaign
-    #: How many begin on this day.
+    #: The number of runs that begin on this day.
     number: int
-    #: When the first goes, if that is in each recipient's time zone. Else empty.
+    #: When the first one is sent, if that is in each recipient's time zone. Else empty.
     when: str
 
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """The coming seven days, UTC."""
+    """The next seven days, UTC."""
 
     lanes: Sequence[Lane]
     #: (x, label) of every midnight.
     days: Sequence[tuple[float, str]]
-    #: What goes, day by day.
+    #: The runs of each day.
     agenda: Sequence[tuple[date, Sequence[Item]]]
     width: int = WIDTH
 
     @property
     def height(self) -> int:
-        """Of the box."""
+        """The height of the box."""
         return TOP + LANE * len(self.lanes) + 6
 
 
 def of_dashboard(session: Session) -> dict[str, Any]:
-    """Campaigns with state, next and last run, and the coming week."""
+    """Return campaigns with state, next and last run, and the coming week."""
     campaigns = _newest(session)
     return {"campaign_rows": rows(session, campaigns), "week": week(campaigns, clock.now())}
 
 
 def of_jobs(session: Session) -> dict[str, Any]:
-    """Every campaign that is not archived, with its last and next run."""
+    """Return all campaigns that are not archived, with their last and next runs."""
     return {"campaign_rows": rows(session, _newest(session))}
 
 
 def of_person(session: Session, user_id: int) -> dict[str, Any]:
-    """For every campaign that is not archived one answer: got it, will get it, or not, and why."""
+    """Return one answer for each campaign that is not archived: got it, will get it, or not, and why."""
     campaigns = {campaign.name: campaign for campaign in _newest(session)}
     answers = why(session, user_id, services().kinds)
     return {"answers": [(campaigns[each.campaign], each) for each in answers if each.campaign in campaigns]}
 
 
 def week(campaigns: Sequence[Campaign], now: datetime) -> Week:
-    """What the schedules of these campaigns bring, by the engine that fires."""
+    """Return the coming runs of these campaigns, by the engine that runs them."""
     fired = [each for campaign in campaigns if (each := _fired(campaign, now)).firings]
     lanes = [_lane(each, place, now) for place, each in enumerate(fired)]
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -125,7 +125,7 @@ def week(campaigns: Sequence[Campaign], now: datetime) -> Week:
 
 
 def _newest(session: Session) -> list[Campaign]:
-    """Those that are next first; the paused ones, and those without a slot, after them."""
+    """Return campaigns by next run; paused ones, and those without a slot, come last."""
     query = select(Campaign).where(Campaign.state != CampaignState.archived).limit(SHOWN)
     waits = case((Campaign.state == CampaignState.active, 0), else_=1)
     order = (waits, Campaign.next_run_at.is_(None), Campaign.next_run_at, Campaign.title)
@@ -157,7 +157,7 @@ def _lane(fired: _Fired, place: int, now: datetime) -> Lane:
 
 
 def _agenda(fired: Sequence[_Fired], now: datetime) -> list[tuple[date, Sequence[Item]]]:
-    """The first run of each campaign that begins on each day, and how many there are."""
+    """Return the first run of each campaign on each day, and the number of them."""
     days: dict[date, dict[int, Item]] = defaultdict(dict)
     for each in fired:
         for firing in each.firings:

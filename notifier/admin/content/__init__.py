@@ -1,1 +1,1 @@
-"""What campaigns say."""
+"""The content of campaigns."""

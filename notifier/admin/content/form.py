@@ -1,4 +1,4 @@
-"""What the page of words reads from its form, and shows beside it."""
+"""The form of the content page: what it reads, and what it shows next to it."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from typing import Any
 from flask import request
 
 from notifier.admin.kit import arguments
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.content import FIELDS, Content, ContentError
 from notifier.emails.content_variables import EXAMPLES, Example
 
-#: Lines around a difference, and lines that are compared at most.
+#: Lines around a difference, and the maximum of lines that are compared.
 AROUND, MAX_COMPARED = 3, 4000
 
 
@@ -22,22 +22,22 @@ class Typed:
 
     content: Content
     note: str
-    #: Whose mail is shown; empty: nobody's in particular.
+    #: The person whose email is shown; empty: an example.
     person: str
-    #: The key of the version that it began with.
+    #: The key of the version that the edit began with.
     seen: int
-    #: Whose mail is shown where it is nobody's in particular.
+    #: The example whose email is shown if no person is given.
     example: Example = EXAMPLES[0]
     #: What it means to people who have the version before.
-    change: Change = Change.correction
-    #: Emails that wait get it too.
+    change: ContentChange = ContentChange.correction
+    #: Whether waiting emails get it, too.
     move: bool = True
-    #: What is wrong with the texts beside the content.
+    #: What is wrong with the texts around the content.
     mistake: "Mistake | None" = None
 
 
 def typed() -> Typed:
-    """The form. What is wrong with the words is said later, beside them."""
+    """Read the form. What is wrong with the content is shown later, next to it."""
     seen = request.form.get("seen", "")
     note, note_wrong = arguments.typed("note", 300)
     person, person_wrong = arguments.typed("person", 320)
@@ -54,13 +54,17 @@ def typed() -> Typed:
     )
 
 
-def change() -> Change:
-    """What the form says that a version is; a correction where it says nothing."""
-    return Change.new_message if request.form.get("change") == Change.new_message else Change.correction
+def change() -> ContentChange:
+    """Return the form's choice of change; a correction if it has none."""
+    return (
+        ContentChange.new_message
+        if request.form.get("change") == ContentChange.new_message
+        else ContentChange.correction
+    )
 
 
 def example(key: str) -> Example:
-    """The example with this key; the first where there is none."""
+    """Return the example with this key; the first if there is none."""
     return next((each for each in EXAMPLES if each.key == key), EXAMPLES[0])
 
 
@@ -74,7 +78,7 @@ class Mistake:
 
     @classmethod
     def of(cls, error: ContentError, content: Content) -> "Mistake":
-        """Beside its field; beside the body where no field is to blame."""
+        """Place the mistake next to its field; next to the body if it belongs to none."""
         field = error.field or "body"
         lines = getattr(content, field).split("\n")
         line = lines[error.line - 1].strip() if 0 < error.line <= len(lines) and len(lines) > 1 else ""
@@ -82,7 +86,7 @@ class Mistake:
 
 
 def names(offered: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what to write, an example of what it becomes) for each name that may be used."""
+    """Return (what to write, an example of the result) for each available name."""
     found = []
     for name, value in offered.items():
         if isinstance(value, Mapping):
@@ -94,14 +98,14 @@ def names(offered: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One of the texts in two versions: (sign, line), the sign one of + - or a space; a gap has none."""
+    """One text in two versions: (sign, line), the sign one of + - or a space; a gap has none."""
 
     field: str
     lines: list[tuple[str, str]]
 
 
 def compare(old: Content, new: Content) -> list[Difference]:
-    """The texts that differ."""
+    """Return the texts that differ."""
     return [
         Difference(name, list(_lines(getattr(old, name), getattr(new, name))))
         for name in (*FIELDS, "language")

@@ -1,6 +1,6 @@
-"""What stands in the frame of a preview: the mail as its reader would have it, and nothing that could act.
+"""The frame of a preview: the email as its recipient would see it, without anything active.
 
-The frame is sandboxed, and the answer says so itself: no script, no form, no request to anybody.
+The frame is sandboxed, and the response says so itself: no script, no form, no outgoing request.
 """
 
 import re
@@ -11,13 +11,13 @@ from markupsafe import Markup, escape
 from notifier.mail.message import Message
 from notifier.rendering.drafts import source_of
 
-#: No script runs, no form is sent, nothing is fetched, wherever it is shown.
+#: No script runs, no form is sent, nothing is fetched, in any page that shows it.
 CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
 
-#: How a mail can be looked at.
+#: The ways to look at an email.
 VIEWS = {
     "desktop": "Desktop",
     "phone": "Phone",
@@ -46,7 +46,7 @@ _SUBJECT = Markup(
 
 
 def shown(message: Message, view: str) -> Response:
-    """The mail in one of VIEWS. Raises PreviewError."""
+    """Return the email in one of VIEWS. Raise PreviewError."""
     if view == "source":
         return _answer(_page("Source", source_of(message)))
     if view == "text":
@@ -61,7 +61,7 @@ def shown(message: Message, view: str) -> Response:
 
 
 def wrong(error: ValueError) -> Response:
-    """Why there is nothing to see."""
+    """Return a page that says why there is nothing to see."""
     words = Markup('<p class="wrong" role="alert">{}</p>').format(str(error))
     return _answer(str(_PLAIN.format("Cannot be shown", words)))
 

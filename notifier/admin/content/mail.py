@@ -1,4 +1,4 @@
-"""The mails that the pages of words show and send."""
+"""The emails that the content pages show and send."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from notifier.services import services
 
 
 def kind_of(campaign: Campaign) -> CampaignKind:
-    """Its kind. A page of words where there is none."""
+    """Return the campaign's kind; answer with an explanation if there is none."""
     try:
         return content_versions.kind_of(campaign, services().kinds)
     except CampaignError as error:
@@ -33,13 +33,13 @@ def kind_of(campaign: Campaign) -> CampaignKind:
 
 
 def counting(campaign: Campaign) -> Content:
-    """What its mails say now."""
+    """Return the content that counts."""
     row = content_versions.current(db.session(), campaign)
     return files_of(campaign) if row is None else content_versions.written(row)
 
 
 def files_of(campaign: Campaign) -> Content:
-    """What its mails say while nobody has edited them. A page of words where that cannot be told."""
+    """Return the content that a campaign has until it is edited; answer with an explanation if it cannot be read."""
     try:
         return content_versions.begin_with(campaign, services().kinds)
     except CampaignError as error:
@@ -47,12 +47,12 @@ def files_of(campaign: Campaign) -> Content:
 
 
 def holdings(campaign: Campaign) -> Held:
-    """Who holds which version."""
+    """Return the versions that its emails have."""
     return held(db.session(), campaign, services().kinds)
 
 
 def suggested(campaign: Campaign, content: Content) -> Content:
-    """Words with the language that the campaign is for, where they name none and it is just one."""
+    """Add the campaign's language to content that names none, if the campaign is for one language only."""
     locales: list[str] = list((campaign.audience or {}).get("locales") or [])
     if content.language or len(locales) != 1:
         return content
@@ -61,7 +61,7 @@ def suggested(campaign: Campaign, content: Content) -> Content:
 
 
 def version(campaign: Campaign, number: int) -> Content:
-    """A version by its number, 0: the files of the mail. 404 where there is none."""
+    """Return a version by its number, 0 for the default text; answer 404 if there is none."""
     if number == 0:
         return files_of(campaign)
     row: ContentVersion = found(content_versions.version(db.session(), campaign, number))
@@ -69,7 +69,7 @@ def version(campaign: Campaign, number: int) -> Content:
 
 
 def message_of(campaign: Campaign, content: Content, person: str, example: Example = EXAMPLES[0]) -> Message:
-    """The mail as this person would get it; without one, as this example would."""
+    """Return the email as this person would get it; without a person, as this example would."""
     kind, session = kind_of(campaign), db.session()
     if not person:
         return services().drafts.example(kind, content, example)

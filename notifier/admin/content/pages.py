@@ -1,4 +1,4 @@
-"""Templates: what the mails of each campaign say, written here, in versions, without a deploy."""
+"""Templates: the content of each campaign's emails, written here, in versions, without a deploy."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from notifier.admin.content.form import Mistake, Typed
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import content_versions
-from notifier.campaigns.content_versions import Change
+from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError, Changed
 from notifier.campaigns.held import Holding
 from notifier.content import ContentError
@@ -25,12 +25,12 @@ from notifier.rendering.previews import PreviewError
 from notifier.services import services
 from notifier.smtp.outcome import Decision
 
-#: How often an operator may send a test.
+#: Rate limit of an operator's test emails.
 TESTS = "5 per minute; 30 per hour"
 
 
 class Templates(Page):
-    """One page for each campaign: the words, how they look, what they were before."""
+    """One page per campaign: its content, its preview, and its earlier versions."""
 
     title = "Templates"
     section = "Send"
@@ -38,7 +38,7 @@ class Templates(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """All campaigns with the version that counts."""
+        """Show all campaigns with the version that counts."""
         campaigns = db.session.scalars(select(Campaign).order_by(Campaign.title, Campaign.id)).all()
         page: str = self.render(
             "admin/content.html", campaigns=campaigns, versions=content_versions.counting(db.session())
@@ -47,7 +47,7 @@ class Templates(Page):
 
     @show("/<key:pk>/")
     def campaign(self, pk: int) -> ResponseReturnValue:
-        """What its mails say now, to read and to edit."""
+        """Show the content that counts, to read and to edit."""
         campaign: Campaign = get(Campaign, pk)
         content = mail.suggested(campaign, mail.counting(campaign))
         example = form.example(request.args.get("example", ""))
@@ -55,14 +55,14 @@ class Templates(Page):
 
     @act("/<key:pk>/save")
     def save(self, pk: int) -> ResponseReturnValue:
-        """A new version, unless something is wrong with it or somebody else was first."""
+        """Save a new version, unless it has mistakes or another operator was first."""
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = form.typed(), db.session(), login.actor()
         if typed.mistake is not None:
             return self._page(campaign, typed, mistake=typed.mistake)
         now_there = content_versions.current(session, campaign)
         same = now_there is not None and content_versions.written(now_there) == typed.content
-        if now_there is not None and same and typed.change is Change.correction:
+        if now_there is not None and same and typed.change is ContentChange.correction:
             flash(f"This is the same as version {now_there.number}: there is nothing to save.", "success")
             return redirect(url_for(".campaign", pk=pk), 303)
         try:
@@ -91,11 +91,11 @@ class Templates(Page):
         flash(self._saved(campaign, f"Saved as version {number}", typed.change, move=typed.move), "success")
         return redirect(url_for(".campaign", pk=pk), 303)
 
-    def _saved(self, campaign: Campaign, saved: str, change: Change, *, move: bool) -> str:
-        """Move what waits, if that was asked for, and say what the new version means. After the commit."""
+    def _saved(self, campaign: Campaign, saved: str, change: ContentChange, *, move: bool) -> str:
+        """After the commit: move waiting emails if requested, and say what the new version means."""
         holdings = mail.holdings(campaign)
         db.session.rollback()
-        if change is Change.new_message:
+        if change is ContentChange.new_message:
             return f"{saved}, a new message. Everyone in the audience gets it with the next run."
         parts = [f"{saved}. It is used from the next run."]
         if have := holdings.emails(Holding.have):
@@ -109,7 +109,7 @@ class Templates(Page):
 
     @show("/<key:pk>/frame")
     def look(self, pk: int) -> ResponseReturnValue:
-        """The mail for the frame, as a version says it: the one that counts unless another is asked for."""
+        """Return the email for the frame: in the version that counts, or in another one."""
         campaign: Campaign = get(Campaign, pk)
         number, view = _number("version", -1), arguments.choice("view", frame.VIEWS)
         try:
@@ -121,7 +121,7 @@ class Templates(Page):
 
     @act("/<key:pk>/frame")
     def draft(self, pk: int) -> ResponseReturnValue:
-        """The mail for the frame, as it is typed. Changes nothing."""
+        """Return the email for the frame, as typed. It changes nothing."""
         campaign: Campaign = get(Campaign, pk)
         typed = form.typed()
         try:
@@ -132,7 +132,7 @@ class Templates(Page):
 
     @act("/<key:pk>/test")
     def test(self, pk: int) -> ResponseReturnValue:
-        """One mail as it is typed, to whoever asks for it. It is in nobody's count."""
+        """Send one email as typed to the operator. It is not counted anywhere."""
         campaign: Campaign = get(Campaign, pk)
         typed, session, by = form.typed(), db.session(), login.actor()
         if typed.mistake is not None:
@@ -152,7 +152,7 @@ class Templates(Page):
         audit_log.record(
             session, by, "content.tested", object_type="campaign", object_id=pk, after={"subject": message.subject}
         )
-        # No transaction spans SMTP.
+        # No transaction stays open during SMTP.
         session.commit()
         outcome = services().drafts.send(message, by.address)
         campaign = get(Campaign, pk)
@@ -163,7 +163,7 @@ class Templates(Page):
 
     @show("/<key:pk>/versions")
     def versions(self, pk: int) -> ResponseReturnValue:
-        """Who changed what, when, why; two of them side by side."""
+        """Show who changed what, when and why, and two versions side by side."""
         campaign: Campaign = get(Campaign, pk)
         every = content_versions.versions(db.session(), campaign)
         newest = every[0].number if every else 0
@@ -181,7 +181,7 @@ class Templates(Page):
 
     @show("/<key:pk>/back", Role.editor)
     def ask_back(self, pk: int) -> ResponseReturnValue:
-        """What going back means."""
+        """Explain what restoring a version means."""
         campaign: Campaign = get(Campaign, pk)
         number = _number("version", 0)
         mail.version(campaign, number)
@@ -197,7 +197,7 @@ class Templates(Page):
 
     @act("/<key:pk>/back")
     def back(self, pk: int) -> ResponseReturnValue:
-        """A new version with the old words; number 0: the files of the mail count again."""
+        """Save an earlier version as the newest; number 0: the default text counts again."""
         campaign: Campaign = get(Campaign, pk)
         number, session, by = arguments.field("version", 9), db.session(), login.actor()
         content = mail.version(campaign, int(number) if number.isdecimal() else -1)
@@ -230,7 +230,7 @@ class Templates(Page):
         trouble: str = "",
         done: str = "",
     ) -> ResponseReturnValue:
-        """The form with what was typed, whatever became of it."""
+        """Show the form again with the text that was typed."""
         there, kind = content_versions.current(db.session(), campaign), mail.kind_of(campaign)
         page: str = self.render(
             "admin/content_edit.html",
@@ -241,7 +241,7 @@ class Templates(Page):
             done=done,
             conflict=conflict,
             differences=form.compare(mail.counting(campaign), typed.content) if conflict else [],
-            # Whoever saves once more has seen it.
+            # A second save happens after the operator has seen the conflict.
             seen=(campaign.content_id or 0) if conflict else typed.seen,
             version=there,
             names=form.names(offered(kind)),

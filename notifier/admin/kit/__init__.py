@@ -1,1 +1,1 @@
-"""What every page of the admin is made of."""
+"""Building blocks of the admin's pages."""

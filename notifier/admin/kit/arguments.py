@@ -1,4 +1,4 @@
-"""What addresses and forms of the admin say, read in one way: nonsense is answered, never a crash."""
+"""Read query arguments and forms of the admin in one way: invalid input gets an answer, never a crash."""
 
 import re
 from collections.abc import Collection
@@ -9,16 +9,16 @@ from werkzeug.routing import IntegerConverter
 
 from notifier.mail.characters import broken_in, with_marks
 
-#: Longer queries are not read: the longest of ours has a few hundred characters.
+#: Characters above which queries are refused: our longest has a few hundred.
 MAX_QUERY = 8000
 
-#: What both databases can compare a key with.
+#: The largest key that both databases can compare.
 MAX_KEY = 2**63 - 1
 
-#: Of numbers in an address; whatever else stands there leads nowhere.
+#: Arguments that must be numbers; other values give 404.
 _NUMBERS = frozenset({"id", "page", "page_size", "before", "after", "days"})
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-#: Pages beyond are nobody's wish.
+#: No list has more pages than this.
 _MAX_PAGE = 100_000
 
 
@@ -26,21 +26,21 @@ class KeyConverter(IntegerConverter):
     """A primary key in a path."""
 
     def __init__(self, map: object, *_: object, **__: object) -> None:
-        """Within what databases can compare."""
+        """Limit keys to what databases can compare."""
         super().__init__(map, min=0, max=MAX_KEY)  # type: ignore[arg-type]
 
 
 class BadArgument(BadRequest):
-    """Something that a person may have typed into an address or form; the words say what."""
+    """Invalid input in an address or form; the text says what is wrong."""
 
     def __init__(self, for_people: str) -> None:
-        """`for_people` is shown."""
+        """Build the error. `for_people` is shown."""
         super().__init__()
         self.for_people = for_people
 
 
 def check_query() -> None:
-    """Refuse what no page of ours ever asks for, whichever page it is."""
+    """Refuse a query that no page of the admin ever makes."""
     if len(request.query_string) > MAX_QUERY:
         raise RequestURITooLarge
     for name, values in request.args.lists():
@@ -54,7 +54,7 @@ def check_query() -> None:
 
 
 def text(name: str, longest: int = 320) -> str:
-    """The text of a filter without spaces around it; empty where there is none."""
+    """Return the text of a filter, stripped; empty if it is missing."""
     value = request.args.get(name, "").strip()
     if len(value) > longest:
         raise BadArgument("The search text is too long. Shorten it.")
@@ -62,7 +62,7 @@ def text(name: str, longest: int = 320) -> str:
 
 
 def choice(name: str, allowed: Collection[str]) -> str:
-    """One of `allowed`; empty where nothing was chosen."""
+    """Return one of `allowed`; empty if nothing was chosen."""
     value = request.args.get(name, "")
     if value and value not in allowed:
         raise BadArgument(f"There is no {name.replace('_', ' ')} of this name. Choose one from the list.")
@@ -70,21 +70,21 @@ def choice(name: str, allowed: Collection[str]) -> str:
 
 
 def number(name: str, default: int, allowed: Collection[int]) -> int:
-    """One of a few numbers."""
+    """Return one of a few allowed numbers, else `default`."""
     value = request.args.get(name, "")
     return int(value) if value.isdecimal() and int(value) in allowed else default
 
 
 def key(name: str) -> int | None:
-    """A primary key; None where there is none."""
+    """Return a primary key; None if it is missing."""
     value = request.args.get(name, "")
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
 def typed(name: str, longest: int = 500) -> tuple[str, str]:
-    """Return (the text of a form's input without spaces around it, what is wrong with it or ""). Never a password.
+    """Return (the stripped text of a form's input, what is wrong with it or ""). Not for passwords.
 
-    The text has a mark for each character that cannot be shown, and is all that was typed: for the form once more.
+    The text has a mark for each character that cannot be shown, and is complete, so that the form can show it again.
     """
     value = request.form.get(name, "").strip()
     if len(value) > longest:
@@ -94,7 +94,7 @@ def typed(name: str, longest: int = 500) -> tuple[str, str]:
 
 
 def field(name: str, longest: int = 500) -> str:
-    """A text that a page of ours put into its form: there is no input in which it could be mended."""
+    """Return a text that one of our pages put into its form: there is no input in which it could be corrected."""
     value, wrong = typed(name, longest)
     if wrong:
         raise BadArgument("The form contains invalid data. Reload the page and try again.")
@@ -102,5 +102,5 @@ def field(name: str, longest: int = 500) -> str:
 
 
 def password(name: str) -> str:
-    """A password from a form, exactly as typed."""
+    """Return a password from a form, exactly as typed."""
     return request.form.get(name, "")

@@ -14,7 +14,7 @@ class Part:
     """One colour of one bar."""
 
     name: str
-    mails: int
+    number: int
     y: float
     height: float
 
@@ -31,8 +31,8 @@ class Bar:
     total: int
 
     def of(self, name: str) -> int:
-        """The number of one part."""
-        return next((part.mails for part in self.parts if part.name == name), 0)
+        """Return the number of one part."""
+        return next((part.number for part in self.parts if part.name == name), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Chart:
 
 
 def bars(rows: Sequence[tuple[str, Mapping[str, int]]], series: Sequence[str]) -> Chart:
-    """A bar for each row: its label, and numbers by the names in `series`. Series without numbers are left out."""
+    """Build a bar per row: its label, and numbers by the names in `series`. Series without numbers are left out."""
     used = [name for name in series if any(numbers.get(name) for _, numbers in rows)]
     top = _round_up(max((sum(numbers.get(name, 0) for name in used) for _, numbers in rows), default=0))
     floor = HEIGHT - _BOTTOM
@@ -69,17 +69,17 @@ def bars(rows: Sequence[tuple[str, Mapping[str, int]]], series: Sequence[str]) -
             y -= height
             if height:
                 parts.append(Part(name, numbers[name], round(y, 2), round(height, 2)))
-        # Counted from the right: today always has its label.
+        # Counted from the right, so that today always has its label.
         labelled = (len(rows) - 1 - place) % every == 0
         x, width = _LEFT + place * step, step * 0.8
-        drawn.append(Bar(label, round(x, 2), round(width, 2), parts, labelled, sum(part.mails for part in parts)))
+        drawn.append(Bar(label, round(x, 2), round(width, 2), parts, labelled, sum(part.number for part in parts)))
     lines = [(round(floor - top * share * scale, 2), int(top * share)) for share in (0, 0.5, 1)]
     return Chart(drawn, lines, used)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A sparkline: points of an SVG polyline, and the words beside it."""
+class Sparkline:
+    """A sparkline: points of an SVG polyline, and its text alternative."""
 
     points: str
     words: str
@@ -87,16 +87,16 @@ class Line:
     height: int = 24
 
 
-def sparkline(numbers: Sequence[int]) -> Line:
-    """A line from old to new."""
+def sparkline(numbers: Sequence[int]) -> Sparkline:
+    """Build a line from old to new."""
     top = max(numbers, default=0) or 1
     step = 96 / max(1, len(numbers) - 1)
     points = " ".join(f"{2 + place * step:.1f},{22 - 20 * value / top:.1f}" for place, value in enumerate(numbers))
-    return Line(points, ", ".join(f"{value:,}" for value in numbers))
+    return Sparkline(points, ", ".join(f"{value:,}" for value in numbers))
 
 
 def _round_up(value: int) -> int:
-    """The next number of the form 2, 4, 6, 10 times a power of ten: its half is whole."""
+    """Return the next number of the form 2, 4, 6, 10 times a power of ten: its half is whole."""
     power = 1
     while True:
         for step in (2, 4, 6, 10):

@@ -1,4 +1,7 @@
-"""Lists as CSV: streamed, so that a million rows need no memory; cells cannot become formulas."""
+"""Export lists as CSV: streamed, so that a million rows need little memory.
+
+No cell can become a formula.
+"""
 
 import csv
 import io
@@ -19,27 +22,27 @@ from notifier.operators import audit_log
 #: Rows of one transaction, and written at once.
 CHUNK = 1000
 
-#: What spreadsheets take for the beginning of a formula, in every width; and what hides one (OWASP, CSV injection).
+#: Characters that start a formula in spreadsheets, in every width (OWASP, CSV injection).
 _STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
-#: What is not seen, and what a spreadsheet may drop before it looks at the beginning of a cell.
+#: Invisible characters, and those that a spreadsheet may drop from the beginning of a cell.
 _UNSEEN = (
     r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
 )
 _FORMULA = re.compile(rf"[\t\r\n]|[{_UNSEEN}]*+[{_STARTS}]")
 
-#: The same where a spreadsheet of another language begins a new cell.
-#: A run is taken as a whole and never given back, so a long one is looked at once.
+#: The same after a separator of spreadsheets in other languages.
+#: A run is matched possessively, so a long one is scanned once.
 _NEXT_CELL = re.compile(rf"([;|\uff1b\t\r\n][{_UNSEEN}\"';|\uff1b]*+)([{_STARTS}])?")
 
-#: Excel reads a file without it in the code page of its machine, and garbles names.
+#: Without a byte order mark Excel reads a file in its machine's code page and garbles names.
 BOM = "\ufeff"
 
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
 
 def cell(value: object) -> str:
-    """A cell that a spreadsheet shows as it is. Numbers stay numbers."""
+    """Return a cell that a spreadsheet shows as it is. Numbers stay numbers."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -78,9 +81,9 @@ def stream(
     *,
     newest_first: bool = False,
 ) -> Response:
-    """All rows of `query` by `key`, as <name>.csv, `columns` by their headings. Who exported what is in the audit log.
+    """Stream all rows of `query` by `key`, as <name>.csv. `columns`: by their headings.
 
-    `query` has no order of its own.
+    The audit log records who exported what. `query` has no order of its own.
     """
     if request.method == "GET":
         with writing(db.session) as session:
@@ -98,9 +101,9 @@ def stream(
 
 
 def _rows(query: Select[Any], key: InstrumentedAttribute[int], *, newest_first: bool) -> Iterator[Sequence[object]]:
-    """The rows in portions, each a transaction of its own.
+    """Yield the rows in portions, each a transaction of its own.
 
-    A download takes as long as its reader likes: meanwhile it must hold no connection, no snapshot and no lock.
+    A download takes as long as its client likes: meanwhile it must hold no connection, no snapshot and no lock.
     """
     newest = db.session.scalar(select(func.max(key)))
     within = key <= (newest or 0)

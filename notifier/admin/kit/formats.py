@@ -12,12 +12,12 @@ NEVER = Markup('<span class="muted">never</span>')
 
 
 def number(value: float | None) -> str:
-    """1,234,567"""
+    """Format a number: 1,234,567."""
     return "\u2013" if value is None else f"{value:,}"
 
 
 def moment(value: datetime | None) -> Markup:
-    """A moment in UTC; scripts add the reader's own time to the tooltip."""
+    """Format a moment in UTC; a script adds the viewer's local time to the tooltip."""
     if value is None:
         return NEVER
     utc = value.astimezone(UTC)
@@ -25,7 +25,7 @@ def moment(value: datetime | None) -> Markup:
 
 
 def ago(value: datetime | None) -> Markup:
-    """How long ago, with the moment in the tooltip."""
+    """Format the time since a moment, with the moment in the tooltip."""
     if value is None:
         return NEVER
     utc = value.astimezone(UTC)
@@ -37,7 +37,7 @@ def ago(value: datetime | None) -> Markup:
 
 
 def span(seconds: float | None) -> str:
-    """12 s, 5 min, 3 h, 4 days: as precise as people want it."""
+    """Format a duration, only as precise as people want it: 12 s, 5 min, 3 h, 4 days."""
     if seconds is None:
         return "\u2013"
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
@@ -47,7 +47,7 @@ def span(seconds: float | None) -> str:
 
 
 def words(value: object) -> str:
-    """A name of the code as people write it: verification_reminder -> verification reminder."""
+    """Format a name of the code: verification_reminder -> verification reminder."""
     return str(value).replace("_", " ")
 
 

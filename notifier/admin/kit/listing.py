@@ -21,12 +21,12 @@ Restrict = Callable[[Select[Any]], Select[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of a list. The addresses are None at its ends."""
+    """One page of a list. The links are None at its ends."""
 
     rows: Sequence[Any]
     newer: str | None = None
     older: str | None = None
-    #: Nothing was found up to the row with this key: the search may go on from there.
+    #: If not None, nothing was found back to the row with this key, and the search may continue from there.
     looked_back_to: int | None = None
 
     @property
@@ -36,7 +36,7 @@ class Listing:
 
 
 def by_key(query: Select[Any], key: InstrumentedAttribute[int], *, restrict: Restrict | None = None) -> Listing:
-    """The page of `query` that the address asks for (`before` or `after` a key), newest first.
+    """Return the page of `query` that the request asks for (`before` or `after` a key), newest first.
 
     `restrict` may rewrite the query of the page, with its order and limit, into one that an index answers.
     """
@@ -70,9 +70,9 @@ def _at(key: InstrumentedAttribute[int], *, before: Any = None, after: Any = Non
 
 
 def link(**changes: Any) -> str:
-    """This page with other arguments; None takes one away."""
+    """Return the address of this page with other arguments; None removes one."""
     arguments_now: Mapping[str, Any] = {**request.args.to_dict(), **changes}
     kept = {name: value for name, value in arguments_now.items() if value not in (None, "")}
-    # Never as arguments of `url_for`: some names in an address are those of its own parameters.
+    # Never as arguments of `url_for`, whose own parameters share some of the names.
     page = url_for(request.endpoint or "", **(request.view_args or {}))
     return f"{page}?{urlencode(kept)}" if kept else page

@@ -1,4 +1,4 @@
-"""Who is signed in. The cookie holds a token; the row of its session says what it is worth."""
+"""Sign-in state. The cookie holds a token; the row of its session says whether it is valid."""
 
 import structlog
 from flask import Flask, g, has_request_context, request, session
@@ -16,20 +16,20 @@ from notifier.security import clients
 
 log = structlog.get_logger(__name__)
 
-#: Where Flask-Login keeps what `get_id` gives.
+#: The key under which Flask-Login stores the result of `get_id`.
 _COOKIE_KEY = "_user_id"
 
-#: What a page fetches by itself says so: it is no sign of a person.
+#: Sent with requests that a page makes by itself, which do not show that a person is there.
 POLL_HEADER = "X-Poll"
 
-#: The actor of what happens before a sign-in.
+#: The actor of events before a sign-in.
 NOT_SIGNED_IN = "not signed in"
 
 _RANKS = {role.value: rank for rank, role in enumerate((Role.viewer, Role.editor, Role.admin))}
 
 
 class SignedIn:
-    """An operator with a live session, as Flask-Login wants to see it."""
+    """An operator with a live session, in the form that Flask-Login expects."""
 
     is_authenticated = True
     is_active = True
@@ -40,12 +40,12 @@ class SignedIn:
         self.token = token
 
     def get_id(self) -> str:
-        """What goes into the cookie: the token, never the key of an operator."""
+        """Return the value for the cookie: the token, never the key of an operator."""
         return self.token
 
 
 def init_app(app: Flask) -> None:
-    """Let Flask-Login ask here who is signed in."""
+    """Let Flask-Login find the signed-in operator here."""
     manager = LoginManager()
     # Sessions are rows here; Flask-Login's own protection would only bind them to addresses that change.
     manager.session_protection = None
@@ -64,7 +64,7 @@ def _resume(token: str) -> SignedIn | None:
 
 
 def _touch(token: str) -> None:
-    """Note that a person was here; the next page does it where the database is busy."""
+    """Record that a person was here; if the database is busy, the next page does it."""
     try:
         with writing(db.session, patient=False) as current:
             sessions.touch(current, token, now=clock.now())
@@ -75,12 +75,12 @@ def _touch(token: str) -> None:
 
 
 def is_poll() -> bool:
-    """Whether a page asks by itself."""
+    """Return whether a page makes this request by itself."""
     return POLL_HEADER in request.headers
 
 
 def current() -> Operator | None:
-    """The operator who is signed in; None for anybody else."""
+    """Return the operator who is signed in; None if there is none."""
     if not has_request_context() or not current_user.is_authenticated:
         return None
     operator: Operator = current_user.operator
@@ -88,24 +88,24 @@ def current() -> Operator | None:
 
 
 def token() -> str:
-    """The token of this session. Only for those who are signed in."""
+    """Return the token of this session. Call it only if an operator is signed in."""
     held: str = current_user.token
     return held
 
 
 def was_signed_in() -> bool:
-    """The cookie claims a session; whether there is one is another question."""
+    """Return whether the cookie claims a session, valid or not."""
     return _COOKIE_KEY in session
 
 
 def may(role: Role) -> bool:
-    """Whether whoever asks is signed in with this role or a higher one."""
+    """Return whether an operator with this role or a higher one is signed in."""
     operator = current()
     return operator is not None and _RANKS.get(operator.role, -1) >= _RANKS[role.value]
 
 
 def actor() -> Actor:
-    """Return the operator who asks, for the audit log."""
+    """Return the operator who makes this request, for the audit log."""
     operator = current()
     if operator is None:
         return Actor(NOT_SIGNED_IN, ip=clients.address())
@@ -113,7 +113,7 @@ def actor() -> Actor:
 
 
 def sign_in(operator: Operator, how: str) -> None:
-    """Begin a session with a cookie of its own: what was in the old one, the CSRF token too, is gone."""
+    """Start a session with a new cookie: the contents of the old one, including the CSRF token, are dropped."""
     by = audit_log.operator(operator, clients.address())
     held = sessions.start(db.session(), operator, by=by, now=clock.now(), how=how)
     db.session.commit()
@@ -130,7 +130,7 @@ def sign_out() -> None:
 
 
 def forget() -> None:
-    """Begin with an empty cookie."""
+    """Empty the cookie."""
     session.clear()
     for name in ("csrf_token", "_login_user"):
         if name in g:

@@ -1,4 +1,4 @@
-"""How pages write moments of schedules: on the clocks of a zone, and on those of whoever looks."""
+"""How pages write times of schedules: in the time of a zone, and in the viewer's."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _NONE = Markup('<span class="muted">none</span>')
 
 
 def in_zone(value: datetime | None, zone: str = "UTC") -> Markup:
-    """Mon 23 Nov 2026, 07:30 GMT: what the clocks of the zone show."""
+    """Format the local time in a zone: Mon 23 Nov 2026, 07:30 GMT."""
     if value is None:
         return _NONE
     found, _ = periods.zone_of(None, zone)
@@ -24,7 +24,7 @@ def in_zone(value: datetime | None, zone: str = "UTC") -> Markup:
 
 
 def here(value: datetime | None) -> Markup:
-    """A moment in UTC; scripts write it on the clocks of whoever looks."""
+    """Format a moment in UTC; a script replaces it by the viewer's local time."""
     if value is None:
         return Markup("")
     utc = value.astimezone(UTC)
@@ -33,7 +33,7 @@ def here(value: datetime | None) -> Markup:
 
 
 def also_here(value: datetime | None, zone: str) -> Markup:
-    """What `here` says, beside a moment in `zone`; left out where that is the same clock."""
+    """Return `here` for a moment shown in `zone`; hidden if both are the same time."""
     if value is None:
         return Markup("")
     hidden = Markup(" hidden") if zone == "UTC" else ""
@@ -41,7 +41,7 @@ def also_here(value: datetime | None, zone: str) -> Markup:
 
 
 def until(value: datetime | None) -> str:
-    """in 5 min, in 3 h, in 4 days; now."""
+    """Format the time until a moment: in 5 min, in 3 h, in 4 days; due now."""
     if value is None:
         return ""
     seconds = (value - clock.now()).total_seconds()
@@ -54,7 +54,7 @@ def until(value: datetime | None) -> str:
 
 
 def takes(seconds: float | None) -> str:
-    """About how long something takes: 40 s, 12 min, 3 h 20 min, 3 days."""
+    """Format roughly how long something takes: 40 s, 12 min, 3 h 20 min, 3 days."""
     if seconds is None:
         return ""
     minutes = round(seconds / 60)
@@ -68,12 +68,12 @@ def takes(seconds: float | None) -> str:
 
 
 def _offset(moment: datetime) -> str:
-    """GMT, CET; where the zone has no such name, +03."""
+    """Return the zone's name for its offset: GMT, CET; +03 if it has none."""
     return moment.tzname() or "UTC"
 
 
 def capitalize_first(text: str) -> str:
-    """Every day at 09:00: the rest stays as it is."""
+    """Capitalise the first letter only: Every day at 09:00."""
     return text[:1].upper() + text[1:]
 
 

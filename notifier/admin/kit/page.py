@@ -1,7 +1,7 @@
-"""Page: what every page of the admin descends from. Nothing is open that does not say for whom.
+"""Page: the base of every admin page. A view without a declared role is never open.
 
-Mends what Flask-Admin leaves open: views are accessible by default, a TypeError inside of one turns into
-another error, and numbers in the address reach the database as they are.
+It corrects Flask-Admin's defaults: views are accessible unless protected, a TypeError inside of one turns into another
+error, and numbers in the address reach the database unchecked.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,12 +22,12 @@ _ROLE = "_notifier_role"
 
 
 def show(path: str = "/", role: Role = Role.viewer) -> Callable[[View], View]:
-    """This method answers GET at `path`, for operators with `role` or a higher one. It changes nothing."""
+    """Let a method answer GET at `path`, for operators with `role` or a higher one. It must change nothing."""
     return _exposed(path, ("GET",), role)
 
 
 def act(path: str, role: Role = Role.editor) -> Callable[[View], View]:
-    """This method answers POST at `path`, for operators with `role` or a higher one."""
+    """Let a method answer POST at `path`, for operators with `role` or a higher one."""
     return _exposed(path, ("POST",), role)
 
 
@@ -41,19 +41,19 @@ def _exposed(path: str, methods: Iterable[str], role: Role) -> Callable[[View], 
 
 
 class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
-    """One entry of the menu, with all that lies below it."""
+    """One entry of the menu, with all pages below it."""
 
     #: Heading and menu entry; the menu's section; the last part of the address.
     title: str
     section: str = ""
     slug: str = ""
-    #: Where it stands within the section: small numbers first.
+    #: Position within the section, small numbers first.
     place: int = 0
-    #: Pages that no menu shows.
+    #: Whether the menu shows it.
     in_menu: bool = True
 
     def __init__(self) -> None:
-        """The endpoint is admin_<slug>; that of the dashboard is admin."""
+        """Register the page. The endpoint is admin_<slug>; that of the dashboard is admin."""
         for _, name, _ in self._urls:
             if not hasattr(getattr(self, name), _ROLE):
                 raise TypeError(f"{type(self).__name__}.{name} does not say for whom it is: use show or act")
@@ -62,7 +62,7 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         super().__init__(name=self.title, endpoint=endpoint, url=url)
 
     def _handle_view(self, name: str, /, **kwargs: Any) -> ResponseReturnValue | None:
-        """Before every method: is this person allowed to, and does the address make sense?"""
+        """Check before every method that the operator may call it and that the address is valid."""
         role: Role | None = getattr(getattr(self, name), _ROLE, None)
         if login.current() is None:
             return turn_away()
@@ -72,18 +72,21 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return None
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call it once; its error reaches the log as it is. A page that shows addresses leaves its trace afterwards."""
+        """Call the view once, and let its error reach the log unchanged.
+
+        A page that shows addresses leaves its trace afterwards.
+        """
         answer = fn(self, *args, **kwargs)
         traces.store()
         return answer
 
     def is_accessible(self) -> bool:
-        """For the menu."""
+        """Return whether the menu shows the page."""
         return login.may(Role.viewer)
 
 
 def turn_away() -> ResponseReturnValue:
-    """The way in for whoever is not signed in. A session that is over is told so (401)."""
+    """Show the sign-in page to a visitor who is not signed in. An ended session gets 401."""
     over = login.was_signed_in()
     if request.method == "GET" and not over and not login.is_poll():
         return redirect(url_for("sign_in.form", next=here()), 302)
@@ -93,19 +96,19 @@ def turn_away() -> ResponseReturnValue:
 
 
 def here() -> str:
-    """This page, to come back to; the dashboard where coming back would do something."""
+    """Return this page's address, to come back to; empty if coming back would repeat a change."""
     if request.method != "GET":
         return ""
     return request.script_root + request.full_path.removesuffix("?")
 
 
 def found(row: Any) -> Any:
-    """The row; 404 where there is none."""
+    """Return the row; answer 404 if it is None."""
     if row is None:
         abort(404)
     return row
 
 
 def get(model: type[Any], pk: int) -> Any:
-    """The row with this key; 404 where there is none."""
+    """Return the row with this key; answer 404 if there is none."""
     return found(db.session.get(model, pk))

@@ -1,8 +1,8 @@
-"""Traces: an operator who sees people's addresses leaves an entry in the audit log, one for each page, not each row.
+"""Traces: an operator who sees people's addresses leaves an entry in the audit log, one per page, not per row.
 
-A view says `shown(...)`; the guard writes the entry once the page is made. The same operator, page and filter leave
-another one after AGAIN_AFTER only. While SQLite is busy or the database is away for longer than it is waited for, the
-trace is a line of the log instead: reading stays possible.
+A view calls `shown(...)`; the page's base class writes the entry once the page is rendered. The same operator, page and
+filter leave another entry only after AGAIN_AFTER. If SQLite is busy or the database is unreachable for longer than the
+wait, the trace is a log line instead, so that reading stays possible.
 """
 
 import hashlib
@@ -32,10 +32,10 @@ log = structlog.get_logger(__name__)
 
 ACTION = "addresses.shown"
 
-#: Between two entries for the same page with the same filter.
+#: Time between two entries for the same page with the same filter.
 AGAIN_AFTER = timedelta(minutes=10)
 
-#: What may stand in an entry of the arguments of a page. What people type freely is not among them.
+#: Query arguments that an entry may hold. Free text is not among them.
 FILTERS = frozenset(
     {"id", "status", "kind", "campaign", "run", "before", "after", "page_size", "version", "for", "host", "operator"}
 )
@@ -56,7 +56,7 @@ class _Trace:
 
 
 def about(identity_key: str) -> About:
-    """Return what an entry about this address names it by."""
+    """Return the name by which an entry refers to this address."""
     return About.address(identity_key, keys())
 
 
@@ -67,9 +67,9 @@ def keys() -> list[str]:
 
 
 def shown(what: str, count: int, *, pk: int | None = None, person: About | None = None) -> None:
-    """Note that this page shows `count` addresses: a list named `what`, or what belongs to the object `pk`.
+    """Note that this page shows `count` addresses: a list named `what`, or those of the object `pk`.
 
-    `person`: the one whose address it is. By default, the one who was searched for.
+    `person`: the person whose address it is; by default, the one that was searched for.
     """
     person = person or searched()
     if not count and person is None:
@@ -80,14 +80,14 @@ def shown(what: str, count: int, *, pk: int | None = None, person: About | None 
 
 
 def searched() -> About | None:
-    """Return the address that was typed into a field of this page; None if there is none, or no valid one."""
+    """Return the address typed into a field of this page; None if there is none, or it is invalid."""
     typed = next(filter(None, (request.values.get(name, "").strip() for name in ADDRESS_FIELDS)), "")
     identity_key = identity_of(typed)
     return None if identity_key is None else about(identity_key)
 
 
 def identity_of(typed: str) -> str | None:
-    """Return the identity key of what was typed; None if it is no address."""
+    """Return the identity key of typed text; None if it is no address."""
     try:
         return parse_address(typed, **current_app.config["ADDRESSES"]).identity_key
     except AddressError:
@@ -121,7 +121,7 @@ def store() -> None:
 
 
 def _is_known(session: Session, trace: _Trace, operator_id: int | None) -> bool:
-    """Return whether an entry tells this already."""
+    """Return whether a recent entry says this already."""
     query = select(AuditEntry.id).where(
         AuditEntry.object_type == trace.what,
         AuditEntry.object_id == trace.key,
@@ -133,6 +133,6 @@ def _is_known(session: Session, trace: _Trace, operator_id: int | None) -> bool:
 
 
 def _digest(filters: dict[str, str], person: About | None) -> str:
-    """Return what tells one filter of a list from another, in 16 characters."""
+    """Return 16 characters that identify a filter of a list."""
     text = json.dumps([sorted(filters.items()), person and person.digest])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""People, their emails, and addresses that get none."""
+"""People, their emails, and suppressed addresses."""

@@ -1,4 +1,4 @@
-"""Notifications: any mail of the ledger, found by exact filters, explained in full."""
+"""Notifications: any email of the ledger, found by exact filters and explained in full."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ from notifier.reasons import ReasonCode
 from notifier.rendering.previews import PreviewError
 from notifier.services import services
 
-#: What a mail may bring with it, when somebody looks: its own styles and pictures that are in it. No script runs,
-#: no form is sent, nothing is fetched.
+#: Policy of an email that is looked at: its own styles and embedded images. No script runs, no form is sent, nothing is
+#: fetched.
 MAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
@@ -45,7 +45,7 @@ _COLUMNS = {
     "run": Notification.run_id,
 }
 
-#: What people may decide where nobody knows, and where the row goes.
+#: Decisions about an uncertain email, and the status that the row gets.
 DECISIONS = {"again": Status.pending, "sent": Status.sent}
 
 
@@ -58,7 +58,7 @@ class Notifications(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest that the filters leave."""
+        """Show the newest emails that match the filters."""
         search = Search.from_address()
         if search.pk is not None and request.args.get("id"):
             get(Notification, search.pk)
@@ -78,12 +78,12 @@ class Notifications(Page):
 
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
-        """All that the filters leave."""
+        """Export all emails that match the filters."""
         return stream("notifications", Search.from_address().query(), Notification.id, _COLUMNS, newest_first=True)
 
     @show("/<key:pk>/")
     def detail(self, pk: int) -> ResponseReturnValue:
-        """One mail: what happened to it, why, and what it looks like."""
+        """Show one email: what happened to it, why, and what it looks like."""
         row: Notification = get(Notification, pk)
         attempts = db.session.scalars(
             select(Attempt).where(Attempt.notification_id == pk).order_by(Attempt.id).limit(200)
@@ -98,7 +98,7 @@ class Notifications(Page):
 
     @show("/<key:pk>/mail")
     def mail(self, pk: int) -> ResponseReturnValue:
-        """The mail alone, for the frame."""
+        """Return the email alone, for the frame."""
         _trace(get(Notification, pk))
         preview, trouble = _preview(pk)
         answer = Response(preview.html if preview else f"<p>{trouble}</p>", mimetype="text/html")
@@ -108,7 +108,7 @@ class Notifications(Page):
 
     @show("/<key:pk>/decide/<decision>", Role.editor)
     def ask(self, pk: int, decision: str) -> ResponseReturnValue:
-        """What the decision means."""
+        """Explain the decision and ask for confirmation."""
         row = get(Notification, pk)
         if decision not in DECISIONS or row.status != Status.unknown:
             flash("This email no longer needs a decision.", "warning")
@@ -119,7 +119,7 @@ class Notifications(Page):
 
     @act("/<key:pk>/decide/<decision>", Role.editor)
     def decide(self, pk: int, decision: str) -> ResponseReturnValue:
-        """Send again, or take as sent. Only where nobody can know; of two people one decides."""
+        """Send an uncertain email again, or mark it as sent. If two operators decide, the first one counts."""
         row: Notification = get(Notification, pk)
         to = DECISIONS.get(decision)
         if to is None:

@@ -1,4 +1,4 @@
-"""People: who gets mail, what they got, what they want, and how they go."""
+"""People: who gets email, what they got, their preferences, and how to erase them."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 class People(Page):
-    """Accounts, found by their whole address."""
+    """Accounts, found by their complete address."""
 
     title = "People"
     section = "Find"
@@ -40,7 +40,7 @@ class People(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest; or straight to the one with this address."""
+        """Show the newest accounts, or redirect to the one with this address."""
         email, wrong = arguments.text("email"), ""
         if email:
             try:
@@ -59,12 +59,12 @@ class People(Page):
 
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
-        """Everybody."""
+        """Export all accounts."""
         return stream("people", select(User), User.id, _COLUMNS)
 
     @show("/<key:pk>/")
     def person(self, pk: int) -> ResponseReturnValue:
-        """One person."""
+        """Show one person."""
         user = _person(pk)
         _trace(user)
         consents = select(Consent).where(Consent.user_id == pk).order_by(Consent.id.desc()).limit(20)
@@ -83,7 +83,7 @@ class People(Page):
 
     @show("/<key:pk>/erase", Role.admin)
     def ask_erase(self, pk: int) -> ResponseReturnValue:
-        """What erasing means."""
+        """Explain the erasure and ask for confirmation."""
         user = _person(pk)
         _trace(user)
         page: str = self.render("admin/erase.html", user=user, wrong="")
@@ -91,7 +91,7 @@ class People(Page):
 
     @act("/<key:pk>/erase", Role.admin)
     def erase(self, pk: int) -> ResponseReturnValue:
-        """For good, so the address is typed once more."""
+        """Erase the person permanently, if the address was typed once more."""
         user = _person(pk)
         if arguments.typed("email", 1000)[0].lower() != user.email.lower():
             wrong = "The address doesn't match this person. Nothing was erased."
@@ -109,7 +109,7 @@ class People(Page):
 
 
 def _person(pk: int) -> User:
-    """Return the person with this key; 404 if there is none, with the moment of the erasing if there was one."""
+    """Return the person with this key; answer 404 if there is none, with the time of the erasure if there was one."""
     user = db.session.get(User, pk)
     if user is None:
         raise NotHere(audit_log.erased_at_by_id(db.session(), pk))
@@ -117,7 +117,7 @@ def _person(pk: int) -> User:
 
 
 class NotHere(NotFound):
-    """There is no such person, or no more."""
+    """The person does not exist, or was erased."""
 
     def __init__(self, erased_at: datetime | None) -> None:
         super().__init__()

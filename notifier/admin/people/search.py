@@ -1,4 +1,4 @@
-"""Searching the ledger: exact filters only, each answered by an index or by a bounded look at the newest rows."""
+"""Search the ledger by exact filters only, each answered by an index or by a bounded scan of the newest rows."""
 
 from dataclasses import dataclass, replace
 
@@ -12,8 +12,8 @@ from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import Notification, Status, User
 
-#: There is no index by kind or campaign alone (it would cost every mail sent): so many rows are looked at for a
-#: page, and people may go on from there.
+#: Rows scanned for a page of a search by kind or campaign, which people may continue. An index for it would cost every
+#: email sent.
 WINDOW = 100_000
 
 _N = Notification
@@ -21,7 +21,7 @@ _N = Notification
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What somebody is looking for. Empty means: no matter."""
+    """The filters of a search. Empty: any."""
 
     pk: int | None = None
     email: str = ""
@@ -29,14 +29,14 @@ class Search:
     kind: str = ""
     campaign: int | None = None
     run: int | None = None
-    #: Of the address: None where no account has it.
+    #: The user with this address; None if no account has it.
     user_id: int | None = None
-    #: What is wrong with the address, for the form.
+    #: The problem with the address, for the form.
     wrong: str = ""
 
     @classmethod
     def from_address(cls) -> "Search":
-        """As the address of the page says."""
+        """Read the filters from the page's query."""
         plain = cls(
             pk=arguments.key("id"),
             email=arguments.text("email"),
@@ -58,11 +58,11 @@ class Search:
 
     @property
     def any(self) -> bool:
-        """Whether something is asked for at all."""
+        """Whether any filter is set."""
         return bool(self.email or self.status or self.kind or self.campaign or self.run)
 
     def query(self) -> Select[Notification]:
-        """The rows that are looked for, in no order."""
+        """Return the matching rows, in no order."""
         query = select(_N)
         if self.email:
             query = query.where(_N.user_id == self.user_id if self.user_id else _N.id < 0)
@@ -77,7 +77,7 @@ class Search:
         return query
 
     def listing(self) -> Listing:
-        """One page of them."""
+        """Return one page of the matching rows."""
         if self.run is not None and not self.status:
             return by_key(self.query(), _N.id, restrict=self._newest_of_run)
         if self.email or self.run is not None or not (self.kind or self.campaign is not None):
@@ -86,7 +86,10 @@ class Search:
 
     @staticmethod
     def _newest_of_run(page: Select[Notification]) -> Select[Notification]:
-        """The index of runs is by status first: take a page of each, and of those the page."""
+        """Rewrite a page for the index of runs, which is by status first.
+
+        Take a page of each status, then the page of those.
+        """
         keys = page.with_only_columns(_N.id)
         each = [keys.where(_N.status == str(status)).subquery() for status in Status]
         found = union_all(*(select(part.c.id) for part in each))

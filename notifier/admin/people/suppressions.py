@@ -1,4 +1,4 @@
-"""Suppressions: addresses that must not be mailed, and how they come off the list."""
+"""Suppressions: addresses that must not get email, and how they leave the list."""
 
 from flask import current_app, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 class Suppressions(Page):
-    """The list that every mail is held against right before it is sent."""
+    """The list that every email is checked against right before it is sent."""
 
     title = "Suppressions"
     section = "Find"
@@ -35,17 +35,17 @@ class Suppressions(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest; or the one of this address."""
+        """Show the newest suppressions, or the one of this address."""
         return self._list(arguments.text("email"))
 
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
-        """All of them."""
+        """Export all suppressions."""
         return stream("suppressions", select(Suppression), Suppression.id, _COLUMNS)
 
     @act("/add", Role.editor)
     def add(self) -> ResponseReturnValue:
-        """Mail this address no more."""
+        """Suppress an address."""
         (email, wrong), (note, note_wrong) = arguments.typed("email", 1000), arguments.typed("note", 300)
         try:
             address = _parse(email)
@@ -69,7 +69,7 @@ class Suppressions(Page):
 
     @show("/<key:pk>/lift", Role.editor)
     def ask_lift(self, pk: int) -> ResponseReturnValue:
-        """What lifting means."""
+        """Explain the removal and ask for confirmation."""
         row = _liftable(pk)
         _trace(row)
         page: str = self.render("admin/lift.html", row=row, wrong="", note="")
@@ -77,7 +77,7 @@ class Suppressions(Page):
 
     @act("/<key:pk>/lift", Role.editor)
     def lift(self, pk: int) -> ResponseReturnValue:
-        """Mail it again; the note says why."""
+        """Remove the suppression; a note says why."""
         row = _liftable(pk)
         note, wrong = arguments.typed("note", 300)
         if wrong or not note:
@@ -111,7 +111,10 @@ class Suppressions(Page):
 
 
 class NotForEditors(Forbidden):
-    """A complaint says that this person does not want our email: to send it again takes more than an editor."""
+    """The suppression of a complaint, which only an admin may remove.
+
+    This person said that they do not want our email.
+    """
 
     for_people = (
         "This address reported our email as spam, so only an admin can remove its suppression. Ask one, and say why."
@@ -119,7 +122,7 @@ class NotForEditors(Forbidden):
 
 
 def may_lift(row: Suppression) -> bool:
-    """Return whether the operator who asks may lift this suppression."""
+    """Return whether this operator may remove the suppression."""
     return login.may(Role.admin if row.reason == SuppressionReason.complaint else Role.editor)
 
 

@@ -1,4 +1,4 @@
-"""Uncertain: emails of which nobody knows whether they arrived, decided many at once."""
+"""Uncertain: decide about many emails whose delivery is uncertain at once."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,16 +10,16 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, found, show
-from notifier.explain.unknowns import Which, by_host, decide, groups
+from notifier.explain.unknowns import UncertainFilter, by_host, decide, groups
 from notifier.extensions import db
 from notifier.models import Campaign, Role, Status
 
-#: Where the emails go, and what the page says of it.
+#: Decisions, and the status that the emails get.
 DECISIONS = {"again": Status.pending, "sent": Status.sent}
 
 
 class Uncertain(Page):
-    """What a lost worker or connection left open."""
+    """Emails that a lost worker or connection left uncertain."""
 
     title = "Uncertain"
     section = "Find"
@@ -27,14 +27,14 @@ class Uncertain(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """What there is to decide, by host and run, as the filters leave it."""
+        """Show the emails to decide about, by host and run, within the filters."""
         which = _which(request.args)
         page: str = self.render("admin/uncertain.html", **_facts(which), hosts=sorted(by_host(groups(db.session()))))
         return page
 
     @show("/decide/<decision>", Role.editor)
     def ask(self, decision: str) -> ResponseReturnValue:
-        """How many emails it is about, and what it means."""
+        """Show how many emails a decision is about, and what it means."""
         found(DECISIONS.get(decision))
         which = _which(request.args)
         facts = _facts(which)
@@ -46,7 +46,7 @@ class Uncertain(Page):
 
     @act("/decide/<decision>", Role.editor)
     def decide(self, decision: str) -> ResponseReturnValue:
-        """Decide about those that the question was about: what has become uncertain since is left."""
+        """Decide about the emails that were shown; emails that became uncertain since are left."""
         to = DECISIONS.get(decision)
         before = _moment(arguments.field("before", 40))
         if to is None or before is None:
@@ -61,7 +61,7 @@ class Uncertain(Page):
         return redirect(url_for(".index"), 303)
 
 
-def _facts(which: Which) -> dict[str, Any]:
+def _facts(which: UncertainFilter) -> dict[str, Any]:
     there = groups(db.session(), which)
     titles = dict(db.session.execute(select(Campaign.id, Campaign.title)).all())
     return {
@@ -73,12 +73,12 @@ def _facts(which: Which) -> dict[str, Any]:
     }
 
 
-def _which(values: Any, before: datetime | None = None) -> Which:
-    """The filters of an address or a form."""
+def _which(values: Any, before: datetime | None = None) -> UncertainFilter:
+    """Read the filters from a query or a form."""
     host = str(values.get("host", "")).strip()
     if len(host) > 64 or "\0" in host:
         raise arguments.BadArgument("There is no host of this name. Choose one from the list.")
-    return Which(run=_key(values, "run"), campaign=_key(values, "campaign"), host=host, before=before)
+    return UncertainFilter(run=_key(values, "run"), campaign=_key(values, "campaign"), host=host, before=before)
 
 
 def _key(values: Any, name: str) -> int | None:

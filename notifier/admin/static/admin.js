@@ -1,8 +1,8 @@
-// Comfort only: every page works without this file. One listener on the document serves everything.
+// Conveniences: every page works without this file. One listener on the document serves all of them.
 (function () {
   "use strict";
 
-  // A link that asks first: the page behind it becomes a dialog. Without scripts it is a page.
+  // A link with a question: the page behind it is shown as a dialog. Without scripts it is a page.
   function openDialog(link) {
     var dialog = document.querySelector("[data-dialog-frame]");
     if (!dialog || !dialog.showModal) return false;
@@ -49,10 +49,10 @@
     document.querySelectorAll("form[data-once]").forEach(function (form) { delete form.dataset.sent; });
   });
 
-  // Of a chart that is wider than the screen, today is what people want to see.
+  // Scroll a chart that is wider than the screen to today.
   document.querySelectorAll("[data-scroll-end]").forEach(function (part) { part.scrollLeft = part.scrollWidth; });
 
-  // The reader's own time, in the tooltip of every moment.
+  // Add the viewer's local time to the tooltip of every moment.
   function localTimes(root) {
     root.querySelectorAll("time[datetime]").forEach(function (time) {
       var moment = new Date(time.dateTime);
@@ -71,7 +71,7 @@
     time.title = time.textContent;
     time.textContent = moment.toLocaleString(undefined, form);
     if (!beside) return;
-    // Twice the same clock says nothing.
+    // Hide the local time if it equals the time beside it.
     try {
       form.timeZone = beside.dataset.zone;
       delete form.timeZoneName;

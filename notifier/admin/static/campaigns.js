@@ -1,12 +1,12 @@
-// The form of a campaign while somebody fills it in: <div data-live="/address" data-watch="#part, #part">.
-// What the server says about the form as it is replaces what is inside. Without this file there are buttons for it.
+// Live previews of the campaign form: <div data-live="/address" data-watch="#part, #part">.
+// The server's answer about the current form replaces the element's content. Without this file there are buttons.
 (function () {
   "use strict";
 
   var form = document.querySelector("form[data-live-form]");
   if (!form) return;
 
-  // The previews come by themselves; Enter saves.
+  // The previews update automatically, so Enter saves.
   form.querySelectorAll("[data-without-scripts]").forEach(function (part) { part.remove(); });
 
   function follow(part) {
@@ -64,7 +64,7 @@
 
   document.querySelectorAll("[data-live]").forEach(follow);
 
-  // What was typed is not lost by a click beside it.
+  // Ask before a click leaves a form with unsaved input.
   var dirty = form.hasAttribute("data-dirty");
   form.addEventListener("input", function () { dirty = true; });
   form.addEventListener("submit", function () { dirty = false; });

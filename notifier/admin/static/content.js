@@ -1,4 +1,4 @@
-// The content editor: the preview follows what is typed. Without this file the button shows it.
+// The content page: the preview follows the input. Without this file a button shows it.
 (function () {
   "use strict";
   var form = document.querySelector("form[data-content]");
@@ -8,13 +8,13 @@
   var coming = null;
   var count = 0;
 
-  // A new frame takes over when it has come: no flash, no entry in the history.
+  // A new frame replaces the old one once it has loaded: no flash, no entry in the history.
   function show() {
     if (coming) coming.remove();
     var old = form.querySelector("iframe");
     var fresh = old.cloneNode(false);
     fresh.removeAttribute("src");
-    // A frame keeps the name that it was born with.
+    // A frame keeps the name that it was created with.
     fresh.name = button.formTarget = "content-preview-" + (count += 1);
     fresh.classList.add("w-coming");
     coming = fresh;

@@ -1,5 +1,5 @@
-// Live parts: <div data-poll="/address" data-every="5">. The answer replaces what is inside.
-// Asks less often while nothing changes or the server is away, not at all while nobody looks,
+// Live parts: <div data-poll="/address" data-every="5">. The answer replaces the element's content.
+// It polls less often while nothing changes or the server is unreachable, not at all while the page is hidden,
 // and stops at an answer that holds [data-final], or when the session is over.
 (function () {
   "use strict";
@@ -29,7 +29,7 @@
     }
 
     function show(text) {
-      // What somebody is using is left alone until they are done.
+      // Leave an element alone while a person is using it.
       if (text === last || part.contains(document.activeElement)) return false;
       last = text;
       part.innerHTML = text;

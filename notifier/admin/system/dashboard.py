@@ -1,4 +1,4 @@
-"""The dashboard: how it goes, and what somebody should look at."""
+"""The dashboard: the state of sending, and what needs an operator's attention."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class Dashboard(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Numbers, chart, failures, and the places for what campaigns have to say."""
+        """Show numbers, chart, failures and campaigns."""
         now, session = clock.now(), db.session()
         days = arguments.number("days", SPANS[0], SPANS)
         by_day = totals.by_day(session, days=days, now=now)
@@ -35,7 +35,7 @@ class Dashboard(Page):
             days=days,
             spans=SPANS,
             totals=totals.total(by_day),
-            chart=bars([(f"{each.day:%d %b}", each.mails) for each in by_day], [str(name) for name in totals.SHOWN]),
+            chart=bars([(f"{each.day:%d %b}", each.counts) for each in by_day], [str(name) for name in totals.SHOWN]),
             failures=failures(session, since=now - totals.HOUR * 24 * 7),
             **summary.of_dashboard(session),
             **_now(),
@@ -44,7 +44,7 @@ class Dashboard(Page):
 
     @show("/now")
     def now(self) -> ResponseReturnValue:
-        """What changes by the second, for the page to fetch."""
+        """Return the part that changes every second, which the page fetches."""
         return render_template("admin/_now.html", **_now())
 
 

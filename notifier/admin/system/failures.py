@@ -1,4 +1,4 @@
-"""Failures: what went wrong lately, grouped, with what can be done about it."""
+"""Failures: recent ones, grouped, with advice on what to do."""
 
 from datetime import timedelta
 
@@ -10,12 +10,12 @@ from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.observability.failures import failures
 
-#: Days that one may look back.
+#: Days to look back.
 SPANS = (1, 7, 30, 90)
 
 
 class FailuresPage(Page):
-    """Groups of mails that failed in the same way."""
+    """Groups of emails that failed in the same way."""
 
     title = "Failures"
     section = "Find"
@@ -23,7 +23,7 @@ class FailuresPage(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Of the last days."""
+        """Show the failures of the last days."""
         days = arguments.number("days", 7, SPANS)
         found = failures(db.session(), since=clock.now() - timedelta(days=days))
         page: str = self.render("admin/failures.html", days=days, spans=SPANS, failures=found)

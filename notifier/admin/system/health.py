@@ -1,4 +1,4 @@
-"""Health: everything that sending needs, each asked with a timeout."""
+"""Health: everything that sending needs, each checked with a timeout."""
 
 from flask.typing import ResponseReturnValue
 
@@ -10,7 +10,7 @@ from notifier.services import services
 
 
 class HealthPage(Page):
-    """The same findings as those of `notifier health`."""
+    """The same checks as those of `notifier health`."""
 
     title = "Health"
     section = "System"
@@ -18,7 +18,7 @@ class HealthPage(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """One line for each."""
+        """Show one line per check."""
         schema, rates = services().schema, bool(services().limits)
         findings = [
             *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),

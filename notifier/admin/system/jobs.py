@@ -1,4 +1,4 @@
-"""Scheduled jobs: the ticks, when they last ran, when they run next."""
+"""Scheduled jobs: when they last ran and when they run next."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from notifier.observability import healthcheck, heartbeats
 from notifier.operators import audit_log
 from notifier.services import services
 
-#: What they do, in one line.
+#: Their purpose, in one line.
 WHAT = {
     "tick": "Starts the campaigns that are due.",
     "sweep": "Re-queues emails no worker picked up and frees those of a crashed worker.",
@@ -26,7 +26,7 @@ WHAT = {
 
 
 class Jobs(Page):
-    """What beat triggers. Campaigns have schedules of their own."""
+    """The jobs that beat triggers. Campaigns have schedules of their own."""
 
     title = "Scheduled jobs"
     section = "System"
@@ -34,7 +34,7 @@ class Jobs(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """One line for each."""
+        """Show one line per job."""
         every = services().schedule
         last = {row.name: row.at for row in db.session.scalars(select(Heartbeat))}
         now = clock.now()
@@ -56,7 +56,7 @@ class Jobs(Page):
 
     @act("/<job>/run", Role.admin)
     def run(self, job: str) -> ResponseReturnValue:
-        """Trigger it once, besides its schedule."""
+        """Trigger a job once, outside its schedule."""
         if job not in heartbeats.CHORES:
             raise NotFound
         audit_log.record(db.session(), login.actor(), "job.run", object_type="job", object_id=job)
@@ -64,7 +64,7 @@ class Jobs(Page):
         try:
             services().run_now(job)
         except Exception as error:
-            # Whatever the client of whichever broker raises.
+            # Any error of any broker's client.
             flash(
                 f"The broker is not available ({type(error).__name__}), so {job} was not queued. See the queue page.",
                 "error",

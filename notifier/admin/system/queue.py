@@ -1,4 +1,4 @@
-"""Queue: what waits in the broker, looked at without taking anything out."""
+"""Queue: the messages in the broker, read without taking any out."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,7 @@ from notifier.services import services
 
 
 class QueuePage(Page):
-    """The broker holds hints; the ledger holds the mails. Both are shown."""
+    """The broker holds pointers; the ledger holds the emails. Both are shown."""
 
     title = "Queue"
     section = "System"
@@ -20,13 +20,13 @@ class QueuePage(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Each queue with its length and what comes next."""
+        """Show each queue with its length and the next messages."""
         page: str = self.render("admin/queue.html", **_now())
         return page
 
     @show("/now")
     def now(self) -> ResponseReturnValue:
-        """The part that changes."""
+        """Return the part that changes, which the page fetches."""
         return render_template("admin/_queue.html", **_now())
 
 

@@ -1,4 +1,4 @@
-"""Tasks: what became of the control tasks, by state and name."""
+"""Tasks: results of the control tasks, by state and name."""
 
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
@@ -11,12 +11,12 @@ from notifier.models import RECORDED, TaskResult, TaskState
 
 STATES = tuple(str(state) for state in TaskState)
 
-#: Beyond so many a count stops: "more than".
+#: Number at which a count stops: "more than".
 ENOUGH = 10_000
 
 
 class Tasks(Page):
-    """Sending has the ledger; everything else that workers do is here."""
+    """Results of everything that workers do besides sending, which is in the ledger."""
 
     title = "Tasks"
     section = "System"
@@ -24,7 +24,7 @@ class Tasks(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest, with how many are in each state."""
+        """Show the newest results, and the number in each state."""
         name, state = arguments.text("name", 64), arguments.choice("state", STATES)
         query = select(TaskResult)
         if name:

@@ -1,4 +1,4 @@
-"""Who makes emails beside whom in this process: an email that processes died of is made alone."""
+"""Keep emails that processes died of apart: each is composed while this process composes no other."""
 
 import threading
 import time
@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 
 class Company:
-    """The batches of this process. Threads share it."""
+    """The batches of this process. Its threads share it."""
 
     def __init__(self, patience: float = 5.0) -> None:
-        """`patience`: seconds that a lonely email waits for the others to end; they wait for it meanwhile."""
+        """Prepare for threads. `patience`: seconds that a lone email waits for the others to end; new ones wait for it
+        then.
+        """
         self._patience = patience
         self._changed = threading.Condition()
         self._together = 0
@@ -19,7 +21,7 @@ class Company:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make emails beside other batches; begins when no email is being made alone."""
+        """Compose emails while other batches do the same, once no email is being composed alone."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._alone or self._wanted))
             self._together += 1
@@ -32,9 +34,9 @@ class Company:
 
     @contextmanager
     def alone(self) -> Iterator[Callable[[], None] | None]:
-        """Make one email, and nothing else in this process, until the function that it gives is called.
+        """Compose one email, and no other in this process, until the function that this yields is called.
 
-        None if the others did not end in time: then it must wait.
+        Yield None if the others did not end in time: then the email must wait.
         """
         if not self._enter():
             yield None

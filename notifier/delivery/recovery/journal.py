@@ -1,11 +1,11 @@
-"""The journal: what this process put on the wire, so that a kill -9 leaves as little as possible uncertain.
+"""The journal: what this process sent, so that kill -9 leaves as few emails as possible uncertain.
 
-Settling many emails at once is fast, but a process that is killed in between has sent emails of which the
-ledger knows nothing. So each sending process appends two short records for each email to a file of its own:
-before the body goes out, and when the reply is read (`records.py` has the format). No fsync: the kernel keeps what a
-killed process wrote; if the host itself went down, everything that the file does not tell is in doubt. With
-JOURNAL_DURABLE the disk is waited for before each body, and then the file is believed after a crash, too. A lock on the
-file ends with its process; the process that gets the lock may replay the file.
+Settling many emails at once is fast, but a process killed in between has sent emails that the ledger does not know
+about. So each sending process appends two short records per email to a file of its own: before the body goes out, and
+when the reply is read (`records.py` has the format). There is no fsync: the kernel keeps what a killed process wrote.
+If the host itself crashed, everything that the file does not tell is uncertain. With JOURNAL_DURABLE the process waits
+for the disk before each body, so the file is trusted after a crash, too. A lock on the file ends with its process; the
+process that gets the lock may replay the file.
 """
 
 import errno
@@ -32,7 +32,7 @@ from notifier.smtp.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 SUFFIX = ".journal"
-#: Of journals that were set aside: what they tell came too late.
+#: Suffix of journals set aside: their records came too late.
 KEPT = ".kept"
 
 
@@ -49,10 +49,10 @@ class _File:
             fcntl.flock(self.fd, fcntl.LOCK_EX)
             if path.exists():
                 break
-            os.close(self.fd)  # between the two calls a replay took it for an orphan and removed it
+            os.close(self.fd)  # in between, a replay took it for an orphan and removed it
         self.writers = 0
         self.failed = False
-        #: The last record is there only in part.
+        #: Whether the last record was written only in part.
         self.torn = False
         #: The numbers of the F records that the file has.
         self.numbers: dict[tuple[str | None, str | None], int] = {}
@@ -64,7 +64,7 @@ class _File:
             _sync_folder(folder)
 
     def write(self, record: bytes, *, sync: bool = False) -> None:
-        """Append one record. Raises OSError if it is not there as a whole. `sync`: wait for the disk."""
+        """Append one record. Raise OSError if it was not written completely. `sync`: wait for the disk."""
         if self.torn:
             record = records.TORN + record
         self.torn = os.write(self.fd, record) != len(record)
@@ -74,13 +74,13 @@ class _File:
             os.fdatasync(self.fd)
 
     def give_up(self) -> None:
-        """Leave the file to a replay: the batch failed, its process lives on."""
+        """Leave the file to a replay: the batch failed, but its process lives on."""
         self.failed = True
-        with suppress(OSError):  # then its rows count as if the process had died
+        with suppress(OSError):  # if it fails, its rows count as if the process had died
             self.write(records.GAVE_UP)
 
     def empty(self) -> None:
-        """Remove all records: every email of theirs is settled."""
+        """Remove all records: all their emails are settled."""
         os.ftruncate(self.fd, len(self._head))
         self.numbers.clear()
         self.torn = False
@@ -93,36 +93,36 @@ class Page:
         self._file = file
         self._durable = durable
         self._slot, self._mark = next(file.counter), file.marks.take()
-        #: The name under which the batch claims rows, 64 characters at most.
+        #: The name under which the batch claims rows, at most 64 characters.
         self.owner = file.owner
 
     def begin(self, pk: int, claim: int, facts: Facts) -> None:
-        """Note that the body of this email goes out next. If this raises, it must not go out."""
+        """Record that the body of this email goes out next. If this raises, it must not go out."""
         self._file.write(records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
 
     def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
-        """Note how the attempt ended."""
+        """Record how the attempt ended."""
         self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
 
     def makes(self, pk: int) -> None:
-        """Note that this email is being made: of that its process may die. 0: none is."""
+        """Record the email that is being composed, in case the process dies of it. 0: none is."""
         self._file.marks.set(self._mark, pk)
 
     def loads(self, pks: Iterable[int]) -> None:
-        """Note that data of these emails is being read; with no keys, that it has been. Never raises."""
-        with suppress(OSError):  # then their reading is never blamed
+        """Record that data of these emails is being read; without keys, that it has been read. Never raise."""
+        with suppress(OSError):  # then a death is not blamed on reading them
             self._file.write(records.loading(self._slot, pks))
 
     def close(self) -> None:
-        """The batch is over."""
+        """Give back the mark when the batch is over."""
         self._file.marks.give_back(self._mark)
 
     def _number(self, facts: Facts) -> int:
-        """Return the number of what many emails have in common; the first email writes it down."""
+        """Return the number of the facts that many emails share; the first email writes them down."""
         file, common = self._file, (facts.template_version, facts.transport)
         number = file.numbers.get(common)
         if number is None:
-            # Threads that meet here write it down twice, under two numbers: both are right.
+            # Two threads may write them down twice, under two numbers: both are right.
             number = next(file.counter)
             file.write(records.shared(number, facts))
             file.numbers[common] = number
@@ -133,21 +133,23 @@ class Journal:
     """The journal of this process: opened when first needed, anew after a fork, shared by its threads."""
 
     def __init__(self, folder: Path, host: str = "here", *, durable: bool = False) -> None:
-        """`folder` must be writable and belong to this host alone. `host`: its name, for those who look at claims.
+        """Write to `folder`, which must be writable and belong to this host alone.
 
-        durable: wait for the disk before each body, so that the journal is believed after a crash of the host.
+        Args:
+            host: The host's name, shown with its claims.
+            durable: Wait for the disk before each body, so that the journal is trusted after a crash of the host.
         """
         self.folder = folder
         self._host = host
         self._durable = durable
         self._lock = threading.Lock()
         self._current: _File | None = None
-        #: This process has given a journal up and nobody has replayed it since, as far as it knows.
+        #: Whether this process gave up a journal that has not been replayed since, as far as it knows.
         self.left_behind = False
 
     @contextmanager
     def writing(self) -> Iterator[Page]:
-        """Keep records while a batch is under way.
+        """Keep records for the time of a batch.
 
         If the batch fails, its records are kept: the file is given up, unlocked, for a replay.
         """
@@ -184,7 +186,7 @@ class Journal:
 
 @contextmanager
 def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
-    """(path, owner) of the journals in `folder` whose process is gone, locked against other readers."""
+    """Yield (path, owner) of the journals in `folder` whose process is gone, locked against other replays."""
     held: list[int] = []
     found: list[tuple[Path, str]] = []
     try:
@@ -201,7 +203,7 @@ def orphans(folder: Path) -> Iterator[list[tuple[Path, str]]]:
 
 
 def _locked(path: Path) -> int | None:
-    """An open file whose lock is ours; None where it is somebody's, gone, or no journal that we can read."""
+    """Return a file descriptor that holds the lock; None if another process has it, or if it is no readable journal."""
     fd = None
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -211,7 +213,7 @@ def _locked(path: Path) -> int | None:
     except OSError as error:
         if fd is not None:
             os.close(fd)
-        # A living process's, or somebody else has replayed it just now; all else must not keep the others waiting.
+        # A living process has it, or another replay has removed it. Any other error must not hold up other journals.
         if not isinstance(error, BlockingIOError | FileNotFoundError):
             log.error("journal.unreadable", journal=path.name, error=error.strerror)
         return None
@@ -219,17 +221,19 @@ def _locked(path: Path) -> int | None:
 
 
 def is_of_this_boot(owner: str) -> bool:
-    """Return whether the kernel has been up ever since. If not, the last records may never have reached the disk."""
+    """Return whether the host has not been restarted since. If it was, the last records may never have reached the
+    disk.
+    """
     return ledger.boot_of(owner) == _boot()
 
 
 def mark_used(path: Path) -> None:
-    """Note in a journal that a replay has settled rows by it. Raises OSError."""
+    """Record in a journal that a replay has settled rows by it. Raise OSError."""
     _append(path, records.USED)
 
 
 def retire(path: Path, *, keep: bool) -> None:
-    """Remove a journal that has nothing more to tell, or set it aside for people. Raises OSError."""
+    """Remove a journal that has nothing more to tell, or set it aside for people (`keep`). Raise OSError."""
     marks.remove(path)
     if keep:
         path.rename(path.with_suffix(KEPT))
@@ -246,7 +250,7 @@ def _append(path: Path, record: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the name of a new file survive a crash of the host, too."""
+    """Sync the folder, so that the name of a new file survives a crash of the host."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -256,7 +260,7 @@ def _sync_folder(folder: Path) -> None:
 
 @cache
 def _boot() -> str:
-    """Names the time since the host was started (proc(5)); elsewhere than on Linux it never changes."""
+    """Return a name for the time since the host's start (proc(5)). Outside Linux it never changes."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
     except OSError:
@@ -264,7 +268,7 @@ def _boot() -> str:
 
 
 def read(path: Path) -> Trace:
-    """Return what the journal tells. Raises OSError."""
+    """Read what the journal tells. Raise OSError."""
     trace = records.parse(path.read_bytes())
     trace.making = marks.read(path)
     return trace

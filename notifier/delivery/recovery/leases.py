@@ -1,8 +1,8 @@
-"""Keeps the claims of this process alive, and stops it from sending when it cannot.
+"""Renew the leases of this process's claims, and stop it from sending when it cannot.
 
-A claim holds for a short lease. While a batch is under way a thread renews the leases of its process, so that those
-of a lost host end soon. A process that could not renew begins no further email: before its leases end, so that no
-email goes out that another host has taken over meanwhile.
+A claim holds for a short lease. While a batch is under way a thread renews the leases of its process, so that those of
+a crashed host end soon. A process that could not renew begins no further email. It stops before its leases end, so that
+it sends no email that another host has taken over.
 """
 
 import os
@@ -23,13 +23,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """Seconds. `heartbeat` < `fence` < `length`."""
+    """Times in seconds; `heartbeat` < `fence` < `length`."""
 
-    #: How long a claim holds that is not renewed.
+    #: How long a claim holds if it is not renewed.
     length: float = 30.0
-    #: After so long without a renewal, nothing more is begun.
+    #: Time without a renewal after which nothing more is begun.
     fence: float = 20.0
-    #: Between two renewals.
+    #: Time between two renewals.
     heartbeat: float = 5.0
 
 
@@ -37,21 +37,21 @@ class Hold:
     """The leases of one batch, as this process knows them."""
 
     def __init__(self, fence: float) -> None:
-        """Before the first claim."""
+        """Start the count. Create it before the first claim."""
         self._fence = fence
-        #: From here on the present leases count: never later than the database counts them from.
+        #: Start of the present leases: never later than the database counts them from.
         self._since = elapsed()
         self._lost = False
 
     def is_lost(self) -> bool:
-        """Return whether another host may have taken the rows of this batch. Once lost, a hold stays lost."""
+        """Return whether another host may have taken the rows of this batch. A lost hold stays lost."""
         if not self._lost and elapsed() - self._since > self._fence:
             self._lost = True
         return self._lost
 
     def renewed(self, begun: float, done: float) -> None:
-        """Take note of a renewal that was asked for at `begun` and had been made at `done` (`clock.elapsed`)."""
-        # One that came late may have found the leases over, and the rows in other hands.
+        """Note a renewal that was requested at `begun` and confirmed at `done` (`clock.elapsed`)."""
+        # A late renewal may have found the leases expired, and the rows claimed by another worker.
         if done - self._since > self._fence:
             self._lost = True
         elif not self._lost:
@@ -59,7 +59,7 @@ class Hold:
 
 
 class Leases:
-    """The leases of this process, renewed by one thread for as long as batches are under way."""
+    """The leases of this process, renewed by one thread while batches are under way."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Leases:
         now: Callable[[], datetime],
         times: LeaseTimes = LeaseTimes(),  # a frozen value
     ) -> None:
-        """`renew(owners, now, until)` writes it, in a transaction of its own; `now` is the database's clock.
+        """Renew with `renew(owners, now, until)`, a transaction of its own. `now` returns the database's clock.
 
-        Both are called in a thread of this object's.
+        Both are called in a thread of this object.
         """
         self.length = timedelta(seconds=times.length)
         self.now = now
@@ -101,7 +101,7 @@ class Leases:
                 del self._holds[hold]
 
     def _beat(self) -> None:
-        """Renew until no batch is left: the next one starts another thread."""
+        """Renew until no batch is left; the next batch starts another thread."""
         pause = threading.Event()
         try:
             while True:

@@ -1,17 +1,17 @@
-"""The records of a journal: how they are written, and what they tell. Pure.
+"""The format of a journal's records: how they are written, and what they tell. Pure.
 
-One line each; the fields are separated by single spaces, and the last one takes the rest of the line. `-` stands for
-a field that is not known.
+One record per line; single spaces separate the fields, and the last field takes the rest of the line. `-` stands for
+an unknown field.
 
-    F number template_version transport         what many emails have in common, said once
+    F number template_version transport         facts that many emails share, written once
     B pk claim number message_id                the body of this email goes out next
     R pk claim number message_id at outcome     its attempt has ended, `at` in seconds since the epoch
-    M slot pk pk ...                            their data is being read; the next M of the slot stands for this one
-    D                                           before each email of this file the disk was waited for
+    M slot pk pk ...                            their data is being read; the next M of the slot replaces this one
+    D                                           the process waits for the disk before each email of this file
     G                                           the process lives on and has given the file up, with an error
     U                                           a replay has used the file
 
-An outcome is `decision phase scope code enhanced text`. The R of an email that has a B leaves out `number` and
+An outcome is `decision phase scope code enhanced text`. The R of an email that has a B omits `number` and
 `message_id`.
 """
 
@@ -22,11 +22,11 @@ from functools import lru_cache
 from notifier.delivery.facts import NO_FACTS, Facts
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 
-#: Ends a record that was written only in part, as on a full disk. Its writer was told so, and it tells nothing.
-#: No record has this character.
+#: Ends a record that was written only in part, as on a full disk. Its writer got an error, and readers skip it. No
+#: complete record contains this character.
 TORN = b"\x18\n"
 
-#: One attempt: the row's primary key and the number of the claim under which it was made.
+#: One attempt: the row's primary key and the number of its claim.
 Try = tuple[int, int]
 
 
@@ -42,28 +42,28 @@ class Replied:
 
 @dataclass(slots=True)
 class Trace:
-    """What a journal tells of its process."""
+    """What a journal tells about its process."""
 
-    #: Emails whose body may have been on the wire.
+    #: Emails whose body may have been sent.
     begun: dict[Try, Facts] = field(default_factory=dict)
     #: Emails whose outcome is known.
     replied: dict[Try, Replied] = field(default_factory=dict)
-    #: Unreadable records: of any email that is not in `replied`, the body may have been on the wire.
+    #: Number of unreadable records. If there are any, the body of each email not in `replied` may have been sent.
     damaged: int = 0
     #: By slot: the keys of rows whose data was being read.
     loading: dict[int, list[int]] = field(default_factory=dict)
-    #: The keys of rows that were being made: they stand beside the journal.
+    #: The keys of rows that were being composed, from the marks next to the journal.
     making: set[int] = field(default_factory=set)
-    #: Every B was on the disk before its email went out, so a crash of the host has lost none.
+    #: Whether every B was on the disk before its email went out, so that a crash of the host lost none.
     durable: bool = False
-    #: Its process has not died of what it did.
+    #: Whether the process lived on, so that it did not die of these emails.
     gave_up: bool = False
-    #: A replay has settled rows by it.
+    #: Whether a replay has settled rows by it.
     used: bool = False
 
     @property
     def suspects(self) -> set[int]:
-        """The keys of rows of which the process may have died."""
+        """The keys of rows that the process may have died of."""
         return set() if self.gave_up else self.making.union(*self.loading.values())
 
     @property
@@ -73,7 +73,7 @@ class Trace:
 
 
 def shared(number: int, facts: Facts) -> bytes:
-    """Build the F record of what `facts` has in common with other emails."""
+    """Build the F record of the facts that an email shares with others."""
     return f"F {number} {facts.template_version or '-'} {facts.transport or '-'}\n".encode()
 
 
@@ -83,10 +83,10 @@ def begun(pk: int, claim: int, number: int, facts: Facts) -> bytes:
 
 
 def replied(pk: int, claim: int, number: int, facts: Facts, at: int, outcome: Outcome) -> bytes:
-    """Build the R record. Of an email that has a B the number and the Message-ID are left out."""
-    # A reply to the final dot has a B in front of it; all others may have none.
+    """Build the R record. For an email that has a B, it omits the number and the Message-ID."""
+    # A reply to the final dot always follows a B; other replies may have none.
     who = b"- -" if outcome.phase is Phase.EOD else f"{number} {facts.message_id}".encode()
-    return b"R %d %d %b %d %b" % (pk, claim, who, at, _told(outcome))
+    return b"R %d %d %b %d %b" % (pk, claim, who, at, _outcome_text(outcome))
 
 
 def loading(slot: int, pks: Iterable[int]) -> bytes:
@@ -95,20 +95,20 @@ def loading(slot: int, pks: Iterable[int]) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _told(outcome: Outcome) -> bytes:
-    """The outcome as text; most emails of a batch share it."""
+def _outcome_text(outcome: Outcome) -> bytes:
+    """Return the outcome as text; most emails of a batch share it."""
     parts = (outcome.decision, outcome.phase, outcome.scope, outcome.code or 0, outcome.enhanced or "-")
     text = outcome.text.replace("\n", " ")
     return f"{' '.join(map(str, parts))} {text}\n".encode("utf-8", "replace")
 
 
 def parse(data: bytes) -> Trace:
-    """Read a whole journal. A record that was cut off tells nothing."""
+    """Parse a whole journal. A record that was cut off is skipped."""
     trace = Trace()
     common: dict[str, Facts] = {}
     text = data.decode("utf-8", "replace")
     end = text.rfind("\n") + 1
-    #: Unreadable records behind the last readable one.
+    #: Unreadable records after the last readable one.
     tail = 0
     for line in text[:end].split("\n")[:-1]:
         if line.endswith(TORN.decode()[0]):
@@ -121,7 +121,7 @@ def parse(data: bytes) -> Trace:
             trace.damaged, tail = trace.damaged + tail, 0
     if "\0" in text[end:]:
         tail += 1  # a crashed host leaves such a tail
-    # Where the disk was waited for, no email went out whose record is behind the last whole one.
+    # If the process waited for the disk, no email went out after the last complete record.
     trace.damaged += 0 if trace.durable else tail
     return trace
 
@@ -143,7 +143,7 @@ def _read_shared(_trace: Trace, common: dict[str, Facts], line: str) -> None:
 def _read_begun(trace: Trace, common: dict[str, Facts], line: str) -> None:
     pk, claim, number, message_id = line.split(" ")
     which = (int(pk), int(claim))
-    # Without its F the email is as much begun as with it.
+    # The email counts as begun even if its F record is missing.
     trace.begun[which] = common.get(number, NO_FACTS)._replace(message_id=_known(message_id))
     trace.replied.pop(which, None)
 

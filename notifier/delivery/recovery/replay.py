@@ -1,7 +1,7 @@
-"""Replays the journals of processes that are gone: what they sent is settled, the rest waits again.
+"""Replay the journals of processes that are gone: settle what they sent, and let the rest wait again.
 
-A journal may come late: its host was lost, its leases ran out, and its rows were taken as unknown. Then it corrects
-them, unless they were claimed again or decided meanwhile.
+A journal may come late: its host crashed, its leases expired, and its rows were marked as unknown. Then it corrects
+them, unless they were claimed again or decided in between.
 """
 
 from collections.abc import Callable
@@ -25,19 +25,19 @@ from notifier.smtp.outcome import Decision
 
 log = structlog.get_logger(__name__)
 
-#: Seconds. A database may still carry out the last commit of a process that is gone: its journal is kept for so
-#: long, and looked at again.
-LINGER = 60.0
+#: Seconds for which the journal of a dead process is kept and read again: the database may still carry out the last
+#: commit of that process.
+KEEP_LOST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the journals of lost processes told: emails settled, in doubt, never begun."""
+    """What the journals of lost processes told: numbers of emails settled, uncertain and never begun."""
 
     settled: int = 0
     unknown: int = 0
     waiting: int = 0
-    #: Of these: rows that had been taken as unknown, because their lease had run out.
+    #: Of these: rows that had been marked as unknown because their lease had expired.
     corrected: int = 0
 
     def __add__(self, other: "Replayed") -> "Replayed":
@@ -52,7 +52,7 @@ class Replayed:
 def replay(session: Callable[[], Session], folder: Path, *, alone_from: int = 2) -> Replayed:
     """Settle what lost processes of this host left behind. Safe to run at any time and in any process.
 
-    alone_from: deaths of processes after which an email is made alone.
+    `alone_from`: process deaths after which an email is composed alone.
     """
     total = Replayed()
     with journal.orphans(folder) as lost:
@@ -60,13 +60,14 @@ def replay(session: Callable[[], Session], folder: Path, *, alone_from: int = 2)
             try:
                 total += _replay_one(session, path, owner, alone_from)
             except OSError as error:
-                # It is there for whoever mends the folder; what it tells comes back by its lease. The others go on.
+                # It stays for an operator who repairs the folder; its rows come back when their leases end. The others
+                # go on.
                 log.error("replay.journal_unusable", journal=path.name, error=error.strerror)
     return total
 
 
 def _replay_one(session: Callable[[], Session], path: Path, owner: str, alone_from: int) -> Replayed:
-    """Replay one journal, and set it aside once it has nothing more to tell. Raises OSError."""
+    """Replay one journal, and set it aside once it has nothing more to tell. Raise OSError."""
     trace = journal.read(path)
     if trace.damaged:
         log.error("replay.journal_damaged", journal=path.name, records=trace.damaged)
@@ -78,7 +79,7 @@ def _replay_one(session: Callable[[], Session], path: Path, owner: str, alone_fr
             "replay.done", owner=owner, settled=done.settled, unknown=done.unknown, waiting=done.waiting,
             corrected=done.corrected,
         )  # fmt: skip
-    elif clock.now().timestamp() - path.stat().st_mtime > LINGER:
+    elif clock.now().timestamp() - path.stat().st_mtime > KEEP_LOST_SECONDS:
         too_late = one.too_late()
         if too_late:
             log.warning("replay.journal_kept", journal=path.name, **too_late)
@@ -93,8 +94,8 @@ class _Replay:
         self._session = session
         self._trace = trace
         self._owner = owner
-        #: Whether an email of which there is no record was never begun. Records that were not waited for are lost
-        #: with their host.
+        #: Whether an email without a record was certainly never begun. Records not synced to disk are lost if their
+        #: host crashes.
         self._whole = not trace.damaged and (trace.durable or journal.is_of_this_boot(owner))
         self._settler = Settler(session)
         self._now = clock.now()
@@ -103,7 +104,7 @@ class _Replay:
         self._alone_from = alone_from
 
     def run(self) -> Replayed:
-        """Settle the rows that the process holds, and correct those whose lease ran out."""
+        """Settle the rows that the process holds, and correct those whose lease expired."""
         held = ledger.held_by(self._session(), self._owner)
         lapsed = ledger.lapsed_of(self._session(), self._owner)
         self._session().rollback()
@@ -116,10 +117,10 @@ class _Replay:
         return done
 
     def too_late(self) -> dict[str, int]:
-        """Return what the journal tells and nothing could be made of: how many emails, by what they are.
+        """Return how many emails the journal could not help, by kind.
 
-        Emails that the mail server had accepted and whose row was claimed again, because nobody knew: they may have
-        arrived twice. And rows that stay in doubt although the journal has been read, because it is not believed.
+        Emails that the mail server had accepted and whose row was claimed again, because that was unknown: they may
+        have arrived twice. And rows that stay uncertain although the journal was read, because it is not trusted.
         """
         accepted = [which for which, end in self._trace.replied.items() if end.outcome.decision is Decision.ACCEPTED]
         again = ledger.later_than(self._session(), accepted)
@@ -142,7 +143,7 @@ class _Replay:
         return Replayed(waiting=1)
 
     def _correct(self, row: Claimed, status: Status) -> Replayed:
-        """Correct a row that was taken as unknown when its lease ran out, and that counts so."""
+        """Correct a row that was marked as unknown when its lease expired, and was counted as such."""
         which = (row.id, row.claim)
         row = row._replace(unknowns=row.unknowns - 1)
         reply = self._trace.replied.get(which)
@@ -165,7 +166,9 @@ class _Replay:
         session.commit()
 
     def _settled(self, row: Claimed, reply: Replied) -> ledger.Settlement:
-        """Build the end of an attempt whose reply the journal has. A claim is one attempt: none can have followed."""
+        """Build the settlement of an attempt whose reply the journal has. A claim is one attempt, so none can have
+        followed.
+        """
         if reply.outcome.decision is Decision.BOUNCE:
             self._settler.bounced(row, reply.outcome)
         end = verdict(row, reply.outcome, self._now, facts=reply.facts)
@@ -173,7 +176,7 @@ class _Replay:
 
 
 def _in_doubt(row: Claimed, facts: Facts) -> ledger.Settlement:
-    reply = Reply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
+    reply = Reply(Decision.UNKNOWN, "body", text="the worker crashed while the email was being sent")
     return unknown(
         row.id,
         row.claim,

@@ -1,7 +1,7 @@
-"""The breaker: a transport that refuses *us* is held for all workers until a probe gets through.
+"""The breaker: a transport that refuses *us* is held for all workers until a probe succeeds.
 
-Its state is a row, so every process sees it. `ask` before a mail is claimed, `report` what the server said.
-Each call owns a short transaction and commits it: call neither with unfinished work in the session.
+Its state is a row, so every process sees it. Call `ask` before an email is claimed, and `report` with what the server
+said. Each call commits a short transaction of its own: do not call it with unfinished work in the session.
 """
 
 import time
@@ -23,8 +23,8 @@ from notifier.smtp.outcome import Decision, Outcome, Scope
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for which a transport that was found open is not looked up again.
-FRESH = 1.0
+#: Seconds for which a transport found open is not looked up again.
+CACHE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Send ONE mail to find out, and give this to `report` with its outcome, or to `unused`.
+    """Permission to send ONE email as a probe. Pass this to `report` with its outcome, or to `unused`.
 
-    Where neither happens (its process died), the next probe goes out an interval later.
+    If neither happens (its process died), the next probe goes out an interval later.
     """
 
     name: str
@@ -51,35 +51,37 @@ class Wait:
     until: datetime
 
 
-class Change(StrEnum):
-    """What a report did to the transport."""
+class HoldChange(StrEnum):
+    """How a report changed the transport."""
 
     held = "held"
     resumed = "resumed"
 
 
 class Breaker:
-    """One instance serves all threads of a process and all transports."""
+    """Hold transports. One instance serves all threads of a process and all transports."""
 
-    def __init__(self, session: Callable[[], Session], *, probing: Probing = PROBING, fresh: float = FRESH) -> None:
-        """`session` gives the current session. `fresh`: for how many seconds "open" is remembered."""
+    def __init__(
+        self, session: Callable[[], Session], *, probing: Probing = PROBING, fresh: float = CACHE_SECONDS
+    ) -> None:
+        """Read through `session`, which returns the current one. `fresh`: seconds for which "open" is remembered."""
         self._session = session
         self._probing = probing
         self._fresh = fresh
-        #: Transport -> when (monotonic) it was last found open.
+        #: Transport -> monotonic time at which it was last found open.
         self._open: dict[str, float] = {}
-        #: Transport -> when this process last had a mail accepted: kept here, written when a hold opens.
+        #: Transport -> when this process last had an email accepted: kept in memory, and stored when a hold opens.
         self._accepted: dict[str, datetime] = {}
 
     def ask(self, name: str, now: datetime) -> Go | Probe | Wait:
-        """Whether to send through `name` now. No query where it was found open within the last second.
+        """Return whether to send through `name` now. No query if it was found open within the last second.
 
         Of any number of callers one gets a Probe when it is due.
         """
         moment = time.monotonic()
         if moment - self._open.get(name, float("-inf")) < self._fresh:
             return Go()
-        # Before the query: the other threads need not ask the same. A hold seen below takes it back.
+        # Set before the query, so that the other threads do not ask the same. A hold found below takes it back.
         self._open[name] = moment
         try:
             answer = self._look(name, now)
@@ -91,25 +93,24 @@ class Breaker:
         return answer
 
     def is_held(self, name: str) -> bool:
-        """Whether it is held at this very moment. Hands out no probe."""
+        """Return whether it is held at this moment. Hands out no probe."""
         with transaction(self._session) as session:
             row = _read(session, name)
         return row is not None and row.held_since is not None
 
-    def report(self, name: str, outcome: Outcome, now: datetime, *, probe: Probe | None = None) -> Change | None:
-        """Tell what a mail met; `probe` is what `ask` gave for it, if it was one.
+    def report(self, name: str, outcome: Outcome, now: datetime, *, probe: Probe | None = None) -> HoldChange | None:
+        """Report the outcome of an email; `probe` is what `ask` returned for it, if it was a probe.
 
-        HOLD opens a hold, and only a probe can end one: mails that were under way when it opened prove
-        nothing. No SQL for anything else. A database that fails is logged, not raised: the mail's own
-        outcome matters more, and the next mail will report the same. Returns what changed, so that the
-        caller can wake the rows that wait.
+        HOLD opens a hold, and only a probe can end one: emails under way when it opened prove nothing. No other outcome
+        needs SQL. A database error is logged, not raised: the email's own outcome matters more, and the next email
+        reports the same. Return what changed, so that the caller can wake the rows that wait.
         """
         if outcome.decision is Decision.ACCEPTED:
             self._accepted[name] = now
         try:
             if probe is not None:
                 return self._probed(probe, outcome, now)
-            # What a provider says of us is no reason to hold the others: see provider_holds.
+            # A provider's refusal of us is no reason to hold the other providers: see provider_holds.
             about_transport = outcome.decision is Decision.HOLD and outcome.scope is not Scope.PROVIDER
             return self._hold(name, outcome, now) if about_transport else None
         except DBAPIError as error:
@@ -117,7 +118,7 @@ class Breaker:
             return None
 
     def unused(self, probe: Probe, now: datetime) -> None:
-        """Give back a probe that no mail was sent for: the next one who asks gets it."""
+        """Give back a probe that no email was sent for; the next caller gets it."""
         with transaction(self._session) as session:
             _changed(session, _still(probe).values(next_probe_at=now))
 
@@ -128,7 +129,7 @@ class Breaker:
                 return Go()
             if row.next_probe_at > now:
                 return Wait(row.next_probe_at)
-            # Whoever moves the moment on has the probe: by then it has reported, or nobody will.
+            # The caller that moves `next_probe_at` gets the probe. It reports before the new time, or it has died.
             number, following = row.probes + 1, now + self._probing.interval(row.probes + 1)
             taken = (
                 update(TransportState)
@@ -141,9 +142,9 @@ class Breaker:
             )
             return Probe(name, row.held_since, number) if _changed(session, taken) else Wait(following)
 
-    def _probed(self, probe: Probe, outcome: Outcome, now: datetime) -> Change | None:
+    def _probed(self, probe: Probe, outcome: Outcome, now: datetime) -> HoldChange | None:
         if outcome.decision is Decision.FAIL and outcome.code is None:
-            # A mail that could not even be offered: no server was asked.
+            # The email could not even be offered: no server was asked.
             self.unused(probe, now)
             return None
         if _is_unwell(outcome):
@@ -156,7 +157,7 @@ class Breaker:
             resumed = _changed(
                 session,
                 update(TransportState)
-                # However late it comes: if it is this hold, it is over.
+                # Even a late probe ends this hold, if it is still the same one.
                 .where(TransportState.name == probe.name, TransportState.held_since == probe.held_since)
                 .values(**_NOT_HELD, **accepted),
             )
@@ -164,9 +165,9 @@ class Breaker:
             return None
         held = round((now - probe.held_since).total_seconds())
         log.info("transport.resumed", transport=probe.name, held_seconds=held, probes=probe.number)
-        return Change.resumed
+        return HoldChange.resumed
 
-    def _hold(self, name: str, outcome: Outcome, now: datetime) -> Change | None:
+    def _hold(self, name: str, outcome: Outcome, now: datetime) -> HoldChange | None:
         self._open.pop(name, None)
         values: dict[str, Any] = _why(outcome) | {
             "held_since": now,
@@ -180,9 +181,9 @@ class Breaker:
             opened = _open_hold(session, name, values)
         if not opened:
             return None
-        # Once for each hold: only one caller, in whichever process, opens it.
+        # Logged once per hold, because only one caller in all processes opens it.
         log.error("transport.held", transport=name, enhanced=outcome.enhanced, **_why(outcome))
-        return Change.held
+        return HoldChange.held
 
 
 _NOT_HELD: dict[str, Any] = {
@@ -197,14 +198,14 @@ _NOT_HELD: dict[str, Any] = {
 
 
 def _is_unwell(outcome: Outcome) -> bool:
-    """Whether a probe that met this shows the transport still unable to take mail."""
+    """Return whether a probe with this outcome shows that the transport still cannot take email."""
     if outcome.decision is Decision.THROTTLE:
         return outcome.scope is Scope.TRANSPORT
     return outcome.decision is Decision.HOLD and outcome.scope is not Scope.PROVIDER
 
 
 def _why(outcome: Outcome) -> dict[str, Any]:
-    """The reason of a hold."""
+    """Return the columns that say why a hold opened."""
     return {"phase": outcome.phase.value, "code": outcome.code, "text": text_of(outcome)}
 
 
@@ -214,21 +215,21 @@ def _read(session: Session, name: str) -> Any:
 
 
 def _open_hold(session: Session, name: str, values: dict[str, Any]) -> bool:
-    """True for the one caller who finds the transport open."""
+    """Open a hold. Return True to the one caller that found the transport open."""
     row = _read(session, name)
     if row is None:
         try:
             with session.begin_nested():
                 session.execute(insert(TransportState).values(name=name, **values))
         except IntegrityError:
-            return False  # somebody was quicker
+            return False  # another process was faster
         return True
     free = update(TransportState).where(TransportState.name == name, TransportState.held_since.is_(None))
     return row.held_since is None and _changed(session, free.values(**values))
 
 
 def _still(probe: Probe) -> Update:
-    """The row, where no later probe went out and the hold is the same."""
+    """Match the hold's row, unless a later probe went out or it is another hold."""
     return update(TransportState).where(
         TransportState.name == probe.name,
         TransportState.held_since == probe.held_since,

@@ -1,4 +1,4 @@
-"""First emails at the moment of sending: while many bounce, those that were owed before go out slowly, too."""
+"""Slow first emails at the moment of sending: while many bounce, those queued before go out slowly, too."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,15 +17,15 @@ __all__ = ["SLOWED_KEY", "FirstEmails"]
 
 
 class FirstEmails:
-    """Owns its short transactions. It costs nothing until a first email bounces."""
+    """Slow first emails in short transactions of its own. It costs nothing until a first email bounces."""
 
     def __init__(self, session: Callable[[], Session], limits: SignupLimits) -> None:
-        """`session` gives the current session."""
+        """Slow by `limits`. `session` returns the current session."""
         self._session = session
         self._limits = limits
 
     def ready(self, pks: Sequence[int], now: datetime) -> Sequence[int]:
-        """Return those of these rows that may go now; first emails that are slowed wait for their place in the line."""
+        """Return the rows that may go now. Slowed first emails are deferred until their place in the queue comes."""
         with transaction(self._session) as session:
             held = self._limits.hold_back(session, pks, now)
             for pk, due in held.items():
@@ -35,6 +35,6 @@ class FirstEmails:
         return [pk for pk in pks if pk not in held]
 
     def bounced(self) -> None:
-        """Look whether too many bounced by now. Call it after a first email that bounced was settled."""
+        """Check whether too many first emails bounced. Call it after the settlement of one that bounced is stored."""
         with transaction(self._session) as session:
             self._limits.tell_senders(session, clock.now())

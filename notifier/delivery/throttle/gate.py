@@ -1,6 +1,6 @@
-"""The gate: by which transport, how many, and when. Asked before anything is claimed.
+"""The gate: decide before a claim which transport sends an email, how many go at once, and when.
 
-What must not go now is deferred in its row, so a worker never sleeps with a claim that it cannot use.
+Emails that must not go now are deferred in their rows, so a worker never sleeps on a claim that it cannot use.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.recheck import PAUSE
-from notifier.delivery.throttle.breaker import Breaker, Change, Go, Probe, Wait
+from notifier.delivery.throttle.breaker import Breaker, Go, HoldChange, Probe, Wait
 from notifier.delivery.throttle.first_emails import SLOWED_KEY, FirstEmails
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pace import Pace, domain_key, provider_key, transport_key
@@ -23,51 +23,51 @@ from notifier.mail import providers
 from notifier.reasons import ReasonCode
 from notifier.smtp.outcome import Decision, Outcome, Scope
 
-#: While one mail finds out whether a held transport works again, the others look again so soon.
+#: Time until the other emails look again while one probes a held transport.
 LOOK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
 class Portion:
-    """Rows that may go now, by one transport."""
+    """Rows that may go now through one transport."""
 
     transport: str
     pks: Sequence[int]
     _report: Callable[["Portion", str, Outcome, datetime], None]
-    #: Set while this portion is the one mail that finds out whether a held transport works again.
+    #: Set while this portion is the one email that probes a held transport.
     probe: Probe | None = None
-    #: Domain -> the probe of a held provider that the one row at this domain is. Shared by the portions of a route.
+    #: Domain -> the probe that the one row at this domain is. The portions of a route share it.
     probes: dict[str, HoldProbe] = field(default_factory=dict)
-    #: Why nothing more may be sent: the way was closed meanwhile. None while it is open.
+    #: Why this portion must send nothing more. None while it may.
     stopped: ReasonCode | None = field(default=None)
-    #: Keys of its rows that were left because they are to be made alone.
+    #: Keys of its rows that were skipped because they are to be composed alone.
     solitary: list[int] = field(default_factory=list)
     #: Scope (`providers.scope_of`) -> why nothing more may be sent there.
     closed: dict[str, Closed] = field(default_factory=dict)
 
     def closed_to(self, recipient: str) -> Closed | None:
-        """Return why nothing may be sent to this recipient by this portion any more; None if it may."""
+        """Return why this portion may no longer send to this recipient; None if it may."""
         if not self.closed:
             return None
         closed = self.closed.get(providers.scope_of(domain_of(recipient)))
         return closed if closed is not None and closed.is_closed(clock.now()) else None
 
     def report(self, recipient: str, outcome: Outcome, now: datetime) -> None:
-        """Tell what a mail of this portion met: it is what the next ones would meet."""
+        """Report the outcome of an email of this portion: the next ones would meet the same."""
         self._report(self, recipient, outcome, now)
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Rows that must not go now; their rows say until when and why."""
+    """Rows that must not go now. Each row says until when, and why."""
 
     pks: Sequence[int]
-    #: Not because something is broken, but because somebody asked for a moment's patience.
+    #: True if a server only asked us to slow down.
     briefly: bool = False
 
 
 class Gate:
-    """Breaker, pauses and limits in one place. While nothing is wrong and no limit set it costs nothing."""
+    """Breaker, pace and limits in one place. Without trouble and without limits it costs nothing."""
 
     def __init__(
         self,
@@ -82,10 +82,13 @@ class Gate:
         holds: ProviderHolds | None = None,
         members: Members | None = None,
     ) -> None:
-        """`transports` are all names; `choose` picks one of those that are not held.
+        """Choose among `transports`, by name; `choose` picks one of those that are not held.
 
-        `limits` is None if none is set, `first_emails` if sign-ups have no limits. `holds` and `members`: which
-        providers refuse us, and who their customers are.
+        Args:
+            limits: None if no limit is set.
+            first_emails: None if sign-ups have no limits.
+            holds: Which providers refuse us.
+            members: Which domains are customers of which provider.
         """
         self._session = session
         self._breaker = breaker
@@ -99,9 +102,11 @@ class Gate:
     def portions(
         self, pks: Sequence[int], *, bulk: bool = False, granted: bool = False
     ) -> Generator[Portion | Deferred, None, None]:
-        """The rows in the portions in which they may go, and those that must wait.
+        """Yield the rows in the portions in which they may go, and those that must wait.
 
-        `bulk`: they are of campaigns, whose runs may be paused. `granted`: the limits gave them this moment.
+        Args:
+            bulk: The rows belong to campaigns, whose runs may be paused.
+            granted: The limits have given the rows this moment already.
         """
         now = clock.now()
         held = self._of_paused_runs(pks, now) if bulk and not granted else set()
@@ -126,7 +131,7 @@ class Gate:
         bulk: bool,
         granted: bool,
     ) -> Generator[Portion | Deferred, None, None]:
-        """The portions by `name`, or by other transports where a provider refuses us through that one."""
+        """Yield the portions through `name`, or through other transports if a provider refuses us there."""
         if self._routes.are_clear(now):
             yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk, granted=granted)
             return
@@ -148,7 +153,7 @@ class Gate:
     def _by(
         self, route: Route, probe: Probe | None, now: datetime, *, bulk: bool, granted: bool
     ) -> Generator[Portion | Deferred, None, None]:
-        """The portions of one transport."""
+        """Yield the portions of one transport."""
         ready = self._unpaused(route.transport, route.pks, now)
         if len(ready) < len(route.pks):
             yield Deferred(sorted(set(route.pks) - set(ready)), briefly=True)
@@ -169,33 +174,40 @@ class Gate:
             yield Deferred(sorted(waiting))
 
     def _granted(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Those for whom the limits have room soon, in groups, each at its moment; the others wait for a turn."""
+        """Yield the rows for which the limits have room soon, in groups, each at its moment. The others wait for a
+        turn.
+        """
         if self._turns is not None and pks:
             yield from self._turns.groups(pks, now, bulk=bulk)
         elif pks:
             yield pks
 
     def _hold(self, pks: Sequence[int], way: Wait) -> None:
-        """No transport is open."""
+        """Defer all rows, because no transport is open."""
         self._defer(pks, way.until, ReasonCode.transport_held)
-        # A hold that ended meanwhile has woken only what waited already.
+        # A hold that ended in between has woken only the rows that waited already.
         if not all(map(self._breaker.is_held, self._transports)):
             self._wake(clock.now())
 
     def _give_back(self, probe: Probe | None, now: datetime) -> None:
-        """No mail was sent for it: the next one who asks gets it."""
+        """Give back a probe that no email was sent for; the next caller gets it."""
         if probe is not None:
             self._breaker.unused(probe, now)
 
     def _way(self, now: datetime) -> tuple[str, Sequence[str], Probe | None] | Wait:
-        """A transport, those that are open beside it and, where it is held, the probe that is due; or until when all
-        of them are held.
+        """Return a transport, the open transports and the probe that is due, if the transport is held.
+
+        If all are held, return the wait until the first of them may be probed.
         """
         answers: dict[str, Go | Wait] = {}
         for name in self._transports:
             answer = self._breaker.ask(name, now)
             if isinstance(answer, Probe):
-                return name, [name], answer  # the others are not asked: a probe that nobody uses is lost for minutes
+                return (
+                    name,
+                    [name],
+                    answer,
+                )  # asking the others could take their probes, which would be lost for minutes
             answers[name] = answer
         open_ = [name for name, answer in answers.items() if isinstance(answer, Go)]
         if open_:
@@ -203,13 +215,13 @@ class Gate:
         return min((answer for answer in answers.values() if isinstance(answer, Wait)), key=lambda wait: wait.until)
 
     def _of_paused_runs(self, pks: Sequence[int], now: datetime) -> set[int]:
-        """Those that wait because their run is paused: neither a probe nor a limit is spent on them."""
+        """Return the rows of paused runs, deferred: no probe and no limit is spent on them."""
         held = ledger.hold_paused(self._session(), pks, until=now + PAUSE)
         self._session().commit()
         return held
 
     def _unpaused(self, transport: str, pks: Sequence[int], now: datetime) -> Sequence[int]:
-        """Those whose transport and domain are not asked to slow down; the others are deferred."""
+        """Return the rows whose transport and domain did not ask us to slow down. The others are deferred."""
         paused = self._pace.paused(now)
         if not paused:
             return pks
@@ -242,7 +254,7 @@ class Gate:
     def _reported(self, portion: Portion, recipient: str, outcome: Outcome, now: datetime) -> None:
         change = self._breaker.report(portion.transport, outcome, now, probe=portion.probe)
         portion.probe = None
-        if change is Change.resumed:
+        if change is HoldChange.resumed:
             self._wake(now)
         domain = domain_of(recipient)
         if portion.probes or outcome.scope is Scope.PROVIDER:
@@ -252,7 +264,7 @@ class Gate:
                 by_provider = provider_key(portion.transport, providers.scope_of(domain))
                 self._pace.eased((transport_key(portion.transport), domain_key(domain), by_provider), now)
             case Decision.HOLD | Decision.THROTTLE if outcome.scope is Scope.PROVIDER:
-                # Only this provider's rows wait: all else of the portion goes on.
+                # Only this provider's rows wait; the rest of the portion goes on.
                 closed = self._routes.closed(portion.transport, domain, outcome, now)
                 portion.closed[closed.scope] = closed
             case Decision.HOLD:
@@ -264,6 +276,6 @@ class Gate:
                 portion.stopped = ReasonCode.transport_slowed
 
     def _wake(self, now: datetime) -> None:
-        """The transport works again: what waited for it is due."""
+        """Wake the rows that waited for a transport that works again."""
         ledger.wake(self._session(), code=ReasonCode.transport_held, now=now)
         self._session().commit()

@@ -1,12 +1,12 @@
-"""Limits over all workers: mails a second in all, for a recipient domain, for a campaign; and mails in flight.
+"""Limits over all workers: emails per second in total, per recipient domain and per campaign, and emails in flight.
 
-One call to Redis for a whole batch. Time is cut into slots of 1/rate seconds, and each slot takes one mail, so
-nothing is saved up while nothing is sent: no second, wherever it begins, holds more than rate + 1 moments.
-A mail gets the first moment that is free in each of its limits. Time is that of Redis: one clock for all.
+A batch takes one call to Redis. Time is cut into slots of 1/rate seconds, and each slot takes one email, so nothing is
+saved up while nothing is sent: no second, wherever it begins, holds more than rate + 1 moments. An email gets the first
+moment that is free in each of its limits. Redis's clock counts for all workers.
 
-To have a moment is one thing, to begin is another. A late look may still use the moments of the last second that stayed
-free, and people's own email begins before its moment, which then stays empty: campaigns pay it back. What begins is
-counted by itself, so in both cases no second holds much more than the rate.
+Reserving a moment and beginning are two steps. A late round may still use moments of the last second that stayed free,
+and a transactional email begins before its moment, which then stays empty: campaigns pay it back. Emails that begin are
+counted on their own, so in both cases no second holds much more than the rate.
 """
 
 import time
@@ -20,33 +20,42 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from notifier.config.settings import Settings
-from notifier.delivery.throttle.asking import BACK, HORIZON, PREFIX, Grant, Question, Request, flight_key, rate_key
+from notifier.delivery.throttle.asking import (
+    MAX_AHEAD_SECONDS,
+    MAX_BEHIND_SECONDS,
+    PREFIX,
+    Grant,
+    Question,
+    Request,
+    flight_key,
+    rate_key,
+)
 from notifier.delivery.throttle.reservation import BEGIN, RESERVE
 
 log = structlog.get_logger(__name__)
 
 #: Seconds to connect to Redis, and for it to answer.
-TIMEOUT = 0.5
+REDIS_TIMEOUT_SECONDS = 0.5
 
-#: Redis is away: nothing is sent for so many seconds. A limit that cannot be asked is not lifted.
-AWAY = 5.0
+#: Seconds for which nothing is sent after Redis was unreachable: a limit that cannot be checked is not lifted.
+REDIS_RETRY_SECONDS = 5.0
 
-#: What was late may go so much faster than the rate: for long, and for a moment. Each email begins a little after it
-#: may, so with less a late campaign would stay late.
+#: Late emails may exceed the rate by these factors: over a long time, and for a moment. Each email begins slightly
+#: after its moment, so without them a late campaign would stay late.
 CATCH_UP, DASH = 1.04, 1.5
 
-#: What is urgent may go so much faster than the rate over a second: it has room when all else has none.
+#: Urgent emails may exceed the rate over a second by this factor, so they have room when all else has none.
 URGENT = 1.08
 
-#: The second in which no more may begin, in seconds: shorter by what the next one may be early.
+#: Length in seconds of the window in which no more may begin: a second less what the next email may be early.
 SECOND = 0.98
 
-#: Mails in one call: Redis serves nobody else meanwhile.
+#: Emails in one call: Redis serves no other client in the meantime.
 CHUNK = 500
 
 
 class Limits:
-    """One instance serves all threads of a process, and survives a fork."""
+    """Reserve moments for emails. One instance serves all threads of a process, and survives a fork."""
 
     def __init__(
         self,
@@ -57,34 +66,40 @@ class Limits:
         domain_concurrency: int | None = None,
         lease: float = 480.0,
     ) -> None:
-        """`lease`: seconds after which a mail counts as in flight no longer, whatever became of its worker."""
+        """Limit by rates in emails per second and by emails in flight. None: no such limit.
+
+        `lease`: seconds after which an email no longer counts as in flight, even if its worker crashed.
+        """
         self.client = client
         self._reserve = client.register_script(RESERVE)
         self._begin = client.register_script(BEGIN)
-        #: Emails a second in all. None: no limit.
+        #: Emails per second in total. None: no limit.
         self.rate = rate
         self._domain_rate = domain_rate
         self._domain_concurrency = domain_concurrency
         self._lease = lease
-        #: Whether they are about every mail, and not only about those of campaigns with a rate.
+        #: Whether the limits apply to every email, not only to campaigns with a rate.
         self.always = any((rate, domain_rate, domain_concurrency))
-        #: Whether a domain may have to wait while others need not, and whether it waits for emails in flight.
+        #: Whether one domain may wait while others go, and whether it waits for emails in flight.
         self.by_domain = bool(domain_rate or domain_concurrency)
         self.by_places = bool(domain_concurrency)
         self._away_until = 0.0
-        #: Line and whether it is urgent -> until when (monotonic seconds) it is full: many threads wait for one limit.
+        #: (line, urgent) -> monotonic time until which the line is full, so that threads need not all ask Redis.
         self._full: dict[tuple[tuple[str, ...], bool], float] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings, *, campaigns: bool = False) -> Self | None:
-        """Limits as set, None where none is. `campaigns`: campaigns may bring rates of their own."""
+        """Build the limits from the settings; None if none is set.
+
+        `campaigns`: campaigns may bring rates of their own.
+        """
         wanted = settings.mail_rate or settings.mail_rate_per_domain or settings.mail_concurrency_per_domain
         if not settings.redis_url or not (wanted or campaigns):
             return None
         client = redis.Redis.from_url(
             settings.redis_url,
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
         return cls(
@@ -92,18 +107,21 @@ class Limits:
             rate=settings.mail_rate,
             domain_rate=settings.mail_rate_per_domain,
             domain_concurrency=settings.mail_concurrency_per_domain,
-            lease=settings.mail_timeout_total + HORIZON,
+            lease=settings.mail_timeout_total + MAX_AHEAD_SECONDS,
         )
 
-    def reserve(self, requests: Sequence[Request], *, within: float = HORIZON, back: float = 0.0) -> list[Grant]:
-        """A moment for each mail, in the order asked for, at most `within` seconds ahead (HORIZON at most).
+    def reserve(
+        self, requests: Sequence[Request], *, within: float = MAX_AHEAD_SECONDS, back: float = 0.0
+    ) -> list[Grant]:
+        """Reserve a moment for each email, in the order given, at most `within` seconds ahead.
 
-        `back`: a limit that was in use `back` seconds ago (BACK at most) gives also the moments that stayed free since.
-        Ask `begin` before mails with such a moment go.
-        One call to Redis for each CHUNK of them. A granted mail holds a place of its domain until `release`, or for
-        the lease. Never raises for a Redis that is away: then all are told to come back.
+        Limits that were in use `back` seconds ago (MAX_BEHIND_SECONDS at most) also give the moments that stayed free
+        since. Ask `begin` before emails with such a moment go.
+
+        Each CHUNK of emails takes one call to Redis. A granted email holds a place of its domain until `release`, or
+        for the lease. If Redis is unreachable nothing is raised: all emails get a `retry_in`.
         """
-        back = min(back, BACK)
+        back = min(back, MAX_BEHIND_SECONDS)
         return [
             grant
             for start in range(0, len(requests), CHUNK)
@@ -111,19 +129,19 @@ class Limits:
         ]
 
     def get_ready(self) -> None:
-        """Let a Redis that knows no moments begin to know them, while nothing waits.
+        """Initialise an empty Redis before the first email waits.
 
-        It does not know what it gave away before it lost its memory, so for HORIZON seconds it gives nothing. Never
-        raises for a Redis that is away.
+        After a loss of memory Redis no longer knows which moments it gave away, so it gives none for MAX_AHEAD_SECONDS.
+        Never raise if Redis is unreachable.
         """
         if time.monotonic() >= self._away_until:
-            self._asked(Question(None), HORIZON, 0.0)
+            self._asked(Question(None), MAX_AHEAD_SECONDS, 0.0)
 
     def begin(self, requests: Sequence[Request], *, urgent: bool = False) -> float:
-        """Let these mails begin now, at or after their moment, or before it if they are `urgent`: 0.0, and they count.
+        """Count these emails as begun and return 0.0, or return the seconds until there may be room.
 
-        Or the seconds until there may be room: others were late, and no second holds much more than the rate. Never
-        raises for a Redis that is away.
+        Call it at or after their moment; `urgent` emails may begin before it. There may be no room because others were
+        late: no second holds much more than the rate. Never raise if Redis is unreachable.
         """
         wanted: dict[str, tuple[float, list[int]]] = {}
         for request in requests:
@@ -142,7 +160,7 @@ class Limits:
             wait = self._begin(keys=keys, args=[int(urgent), *numbers, *names])
         except redis.RedisError as error:
             self._is_away(error)
-            return AWAY
+            return REDIS_RETRY_SECONDS
         seconds = cast("int", wait) / 1_000_000
         if seconds:
             self._full[line] = time.monotonic() + seconds
@@ -151,18 +169,18 @@ class Limits:
         return seconds
 
     def line(self, request: Request) -> tuple[str, ...]:
-        """What it is under: those of one line wait for one another, and those of other lines need not wait for them."""
+        """Return the limits of an email. Emails of one line wait for each other, but not for other lines."""
         return tuple(self._rates_of(request))
 
     def _rates_of(self, request: Request) -> dict[str, float]:
-        """The limits of mails a second that this one is under, by their keys."""
+        """Return the rates (emails per second) that this email is under, by key."""
         rates = {f"{PREFIX}:all": self.rate, rate_key(request.domain): self._domain_rate}
         if request.campaign_id is not None:
             rates[f"{PREFIX}:campaign:{request.campaign_id}"] = request.campaign_rate
         return {key: rate for key, rate in rates.items() if rate}
 
     def release(self, requests: Iterable[Request]) -> None:
-        """These mails are no longer in flight, or will not be sent after all."""
+        """Free the places of emails that are no longer in flight, or will not be sent after all."""
         places: dict[str, list[int]] = {}
         if self._domain_concurrency is not None:
             for request in requests:
@@ -175,7 +193,7 @@ class Limits:
                     pipeline.zrem(key, *pks)
                 pipeline.execute()
         except redis.RedisError as error:
-            # They come back by themselves when their lease ends.
+            # The places become free when their lease ends.
             self._is_away(error)
 
     def _reserve_chunk(self, requests: Sequence[Request], within: float, back: float) -> list[Grant]:
@@ -192,7 +210,7 @@ class Limits:
         return [_grant(request.pk, answer, back) for request, answer in zip(requests, answers, strict=True)]
 
     def _asked(self, question: Question, within: float, back: float) -> list[int] | None:
-        """Redis's answers; None where it is away."""
+        """Return Redis's answers; None if it is unreachable."""
         try:
             answers = self._reserve(keys=question.keys, args=[question.text(self._lease, within, back)])
         except redis.RedisError as error:
@@ -204,13 +222,13 @@ class Limits:
         return cast("list[int]", answers)
 
     def _is_away(self, error: redis.RedisError) -> None:
-        first, self._away_until = not self._away_until, time.monotonic() + AWAY
+        first, self._away_until = not self._away_until, time.monotonic() + REDIS_RETRY_SECONDS
         if first:
-            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=AWAY)
+            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=REDIS_RETRY_SECONDS)
 
 
 def _room(rate: float, *, urgent: bool) -> tuple[int, int, int]:
-    """How many mails may begin in how many microseconds, and how many each of them keeps the next one waiting."""
+    """Return how many emails may begin in a window, its length and the pause after each of them (both microseconds)."""
     most, window = max(ceil(rate) + 1, floor(rate * URGENT)), SECOND
     if not urgent:
         most = ceil(rate)
@@ -219,9 +237,12 @@ def _room(rate: float, *, urgent: bool) -> tuple[int, int, int]:
 
 
 def _grant(pk: int, answer: int, back: float) -> Grant:
-    """Microseconds: from 0 up a delay after `back` seconds ago, below it the time until a next try makes sense."""
+    """Turn an answer in microseconds into a grant.
+
+    From 0 up it is a delay counted from `back` seconds ago; below 0 the time until asking again makes sense.
+    """
     return Grant(pk, answer / 1_000_000 - back, None) if answer >= 0 else Grant(pk, None, -answer / 1_000_000)
 
 
 def _come_back(requests: Sequence[Request]) -> list[Grant]:
-    return [Grant(request.pk, None, AWAY) for request in requests]
+    return [Grant(request.pk, None, REDIS_RETRY_SECONDS) for request in requests]

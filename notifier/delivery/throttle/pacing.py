@@ -1,4 +1,4 @@
-"""Pacing: the emails of one portion, each at the moment that the limits gave it; what is urgent as soon as it may."""
+"""Pacing: begin each email of a portion at the moment that the limits gave it, and urgent emails as soon as allowed."""
 
 import time
 from collections import deque
@@ -7,31 +7,31 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import AWAY, Limits
+from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS, Limits
 from notifier.smtp.envelope import Later
 
 T = TypeVar("T")
 
-#: Seconds that an email waits at most before it asks again whether it may begin.
+#: Seconds after which an email asks again whether it may begin.
 ASK_AGAIN = 0.05
 
 
 @dataclass(slots=True)
 class Turn:
-    """Emails that begin together; they are under the same limits."""
+    """Emails under the same limits that begin together."""
 
     #: Seconds of `time.monotonic`.
     moment: float
     requests: list[Request] = field(default_factory=list)
-    #: They may go before their moment, which then stays empty: people's own email waits behind no campaign.
+    #: Whether they may go before their moment, which then stays empty: transactional emails wait behind no campaign.
     urgent: bool = False
-    #: They may.
+    #: Whether they may go now.
     begun: bool = False
-    #: There is no room before, seconds of `time.monotonic`.
+    #: `time.monotonic` before which there is no room.
     full_until: float = 0.0
 
     def wait(self, limits: Limits) -> float:
-        """Return the seconds until they may begin, or until it makes sense to ask again; 0.0: now, and they count."""
+        """Return the seconds until they may begin or should ask again. 0.0: they may begin, and are counted."""
         if self.begun:
             return 0.0
         now = time.monotonic()
@@ -39,11 +39,11 @@ class Turn:
         if now < soonest:
             return soonest - now
         crowded = limits.begin(self.requests, urgent=self.urgent)
-        if crowded == AWAY and now < self.moment:
+        if crowded == REDIS_RETRY_SECONDS and now < self.moment:
             self.full_until = self.moment
             return self.moment - now
-        # A moment that was given stays given where Redis is away.
-        self.begun = crowded in {0.0, AWAY}
+        # A moment once given stays given if Redis is unreachable.
+        self.begun = crowded in {0.0, REDIS_RETRY_SECONDS}
         if self.begun:
             return 0.0
         seconds = min(crowded, ASK_AGAIN)
@@ -52,26 +52,26 @@ class Turn:
 
 
 class Pacing:
-    """Tells the thread that sends when the next one begins."""
+    """Tell the sending thread when the next email begins."""
 
     def __init__(self, turns: Sequence[Turn], limits: Limits) -> None:
-        """`turns` in the order of their moments."""
+        """Pace `turns`, sorted by moment."""
         self._limits = limits
         self._turns = {request.pk: turn for turn in turns for request in turn.requests}
-        #: What they asked for, and their keys, in the order of their moments.
+        #: Their requests and keys, sorted by moment.
         self.requests = [request for turn in turns for request in turn.requests]
         self.pks = list(self._turns)
         self._line_of = {request.pk: limits.line(request) for request in self.requests}
 
     def wait(self, pk: int) -> float:
-        """Return the seconds until this email may begin, or until it makes sense to ask again; 0.0: now."""
+        """Return the seconds until this email may begin or should ask again. 0.0: now."""
         return self._turns[pk].wait(self._limits)
 
     def in_turn(self, emails: Iterator[T], key: Callable[[T], int], is_open: Callable[[], bool]) -> Iterator[T | Later]:
-        """The emails, each when it may begin: one whose limit is full keeps none waiting that is under another.
+        """Yield each email when it may begin; one whose limit is full does not delay those under other limits.
 
-        `emails` come in the order of their moments and are taken one at a time, when the moment of the next one comes.
-        Once it is not open any more, all come at once: they are not to be sent.
+        `emails` are sorted by moment and taken one at a time, when the next moment comes. Once `is_open()` is False all
+        are yielded at once: they are not to be sent.
         """
         lines: dict[tuple[str, ...], deque[T]] = {}
         numbers = {pk: number for number, pk in enumerate(self.pks)}
@@ -98,7 +98,7 @@ class Pacing:
         yield from emails
 
     def _coming(self, number: int) -> float:
-        """Seconds until the moment of the email with this number comes; there may be none."""
+        """Return the seconds until the moment of the email with this index; 0.0 if there is none."""
         if number >= len(self.pks):
             return 0.0
         turn = self._turns[self.pks[number]]

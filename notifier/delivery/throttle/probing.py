@@ -1,4 +1,4 @@
-"""Holds in general: when the next probe is due, and what is kept of the reason."""
+"""What holds of transports and of providers share: when the next probe is due, and the reason they keep."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,8 +9,9 @@ from notifier.smtp.outcome import MAX_TEXT, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """How often one email finds out whether a hold is over: `first` seconds after it began, then after twice as long
-    each time, `longest` seconds at most.
+    """Times between probes, the single emails that find out whether a hold is over.
+
+    The first comes `first` seconds after the hold began; each further wait is twice as long, up to `longest` seconds.
     """
 
     first: float = 60.0
@@ -25,5 +26,5 @@ PROBING = Probing()
 
 
 def text_of(outcome: Outcome) -> str:
-    """Return the text of an outcome for a hold. Servers like to quote addresses, and this goes into logs."""
+    """Return the text of an outcome without addresses: servers like to quote them, and this goes into logs."""
     return without_addresses(outcome.text)[:MAX_TEXT]

@@ -1,9 +1,9 @@
-"""Holds of providers: who refuses *us* through a transport gets no email by it until a probe gets through.
+"""Holds of providers: a provider that refuses *us* gets no email through a transport until a probe succeeds.
 
-The key is (transport, provider), because signatures and addresses differ by transport. A domain of no known provider is
-a scope of its own. Rows hold it, so all workers keep it; every process looks at them once a second at most, and there
-are none while nothing is wrong. Each call owns a short transaction and commits it: make none with unfinished work in
-the session.
+The key is (transport, provider), because signatures and addresses differ by transport. A domain without a known
+provider is a scope of its own. Rows hold it, so all workers keep it. Each process reads them at most once a second, and
+there are none while all is well. Each call commits a short transaction of its own: do not call it with unfinished work
+in the session.
 """
 
 import time
@@ -27,9 +27,9 @@ from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 log = structlog.get_logger(__name__)
 
 #: Seconds for which the rows are not read again.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 
-#: Held domains of no known provider, at most: a stranger may own any number. Beyond, each email waits by itself.
+#: Most domains without a known provider held at a time: a stranger may own any number. Beyond, each email waits alone.
 MOST_DOMAINS = 1000
 
 _H = ProviderHold
@@ -48,7 +48,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HoldProbe:
-    """Send ONE email to find out, and give this to `probed` with its outcome, or to `unused`.
+    """Permission to send ONE email as a probe. Pass this to `probed` with its outcome, or to `unused`.
 
     If neither happens (its process died), the next probe goes out an interval later.
     """
@@ -56,12 +56,12 @@ class HoldProbe:
     key: str
     since: datetime
     number: int
-    #: The phase of the refusal: an email that fails in an earlier one proves nothing.
+    #: The phase of the refusal: an email that fails in an earlier phase proves nothing.
     phase: str
 
 
 class ProviderHolds:
-    """One instance serves all threads of a process."""
+    """Keep holds. One instance serves all threads of a process."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class ProviderHolds:
         probing: Probing = PROBING,
         witnesses: int = 5,
         within: timedelta = timedelta(minutes=10),
-        fresh: float = FRESH,
+        fresh: float = CACHE_SECONDS,
     ) -> None:
-        """`session` gives the current session. `fresh`: for how many seconds what was read is used.
+        """Open a hold at once for a provider's own domain. Domains of its customers open it together.
 
-        A provider's own domain opens its hold at once. Domains of its customers, which anyone may have, open it when
-        `witnesses` of them were refused `within` this time.
+        Any person may own a customer's domain, so `witnesses` of them must be refused within the time `within`.
+        `session` returns the current session; `fresh`: seconds for which a read is reused.
         """
         self._session = session
         self._probing = probing
@@ -84,11 +84,11 @@ class ProviderHolds:
         self._fresh = fresh
         self._lock = Lock()
         self._read_at = float("-inf")
-        #: By key, as last read. Replaced or changed one key at a time, never half.
+        #: By key, as last read. Replaced as a whole or one key at a time, so it is never half read.
         self._held: dict[str, Held] = {}
 
     def held(self) -> Mapping[str, Held]:
-        """Return the holds by key. One query a second at most."""
+        """Return the holds by key. At most one query a second."""
         self._refresh()
         return self._held
 
@@ -98,12 +98,15 @@ class ProviderHolds:
         return self._held
 
     def is_held(self, key: str) -> bool:
-        """Return whether it is held at this very moment."""
+        """Return whether the key is held at this moment, by a query."""
         with transaction(self._session) as session:
             return _read(session, key) is not None
 
     def probe(self, key: str, now: datetime) -> HoldProbe | None:
-        """Return the probe that is due; None if another process has it, or if the hold is over: `held` knows then."""
+        """Return the probe that is due; None if another process has it or the hold is over.
+
+        `held` is up to date then.
+        """
         with transaction(self._session) as session:
             seen = _read(session, key)
             if seen is None:
@@ -118,16 +121,16 @@ class ProviderHolds:
         return HoldProbe(key, seen.since, taken.probes, seen.phase) if mine else None
 
     def unused(self, probe: HoldProbe, now: datetime) -> None:
-        """Give back a probe that no email was sent for: the next process that asks gets it."""
+        """Give back a probe that no email was sent for; the next process that asks gets it."""
         with transaction(self._session) as session:
             _change(session, update(_H).where(*_still(probe)).values(next_probe_at=now))
         self._read_at = float("-inf")
 
     def refused(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> bool:
-        """Open a hold, because an email to `domain` met a refusal about us. Return whether this call opened one.
+        """Open a hold because an email to `domain` met a refusal of us. Return whether this call opened one.
 
-        A database that fails is logged, not raised: the email's own outcome matters more, and the next will report
-        the same.
+        A database error is logged, not raised: the email's own outcome matters more, and the next email reports the
+        same.
         """
         try:
             opened = self._open(transport, providers.scope_of(domain), outcome, now)
@@ -139,7 +142,7 @@ class ProviderHolds:
         return opened
 
     def probed(self, probe: HoldProbe, outcome: Outcome, now: datetime) -> bool:
-        """Tell what a probe met. Return True if the hold is over: then wake what waits for it."""
+        """Report the outcome of a probe. Return True if the hold is over; then wake the rows that wait for it."""
         try:
             return self._probed(probe, outcome, now)
         except DBAPIError as error:
@@ -161,7 +164,7 @@ class ProviderHolds:
                 self._ask_witnesses(*providers.parts(probe.key), outcome, now)
             return False
         with transaction(self._session) as session:
-            # However late it comes: if it is this hold, it is over.
+            # Even a late probe ends this hold, if it is still the same one.
             over = _change(session, delete(_H).where(_H.key == probe.key, _H.held_since == probe.since))
         self._held.pop(probe.key, None)
         if over:
@@ -180,9 +183,9 @@ class ProviderHolds:
                 session.execute(insert(_H).values(key=key, probes=0, **row, **_why(outcome)))
         except IntegrityError:
             self._read_at = float("-inf")
-            return False  # another process was quicker
+            return False  # another process was faster
         self._held[key] = held
-        # Once for each hold: only one caller, in whichever process, opens it. One domain is no alarm.
+        # Logged once per hold, because only one caller in all processes opens it. A single domain is no alarm.
         alert = log.error if scope in providers.PROVIDERS else log.warning
         alert("provider.held", transport=transport, provider=scope, enhanced=outcome.enhanced, **_why(outcome))
         return True
@@ -210,7 +213,7 @@ class ProviderHolds:
     def _refresh(self) -> None:
         if time.monotonic() - self._read_at < self._fresh:
             return
-        # One thread reads; the others go on with what is known, rather than wait for a database with a lock held.
+        # One thread reads. The others go on with the rows known, rather than wait for the database behind a lock.
         if not self._lock.acquire(blocking=self._read_at == float("-inf")):
             return
         try:
@@ -224,12 +227,12 @@ class ProviderHolds:
 
 
 def _proves(outcome: Outcome, phase: str) -> bool | None:
-    """Return whether an email that met this shows the provider open (True) or closed (False); None: neither."""
+    """Return whether an email with this outcome shows the provider open (True) or closed (False); None: neither."""
     match outcome.decision:
         case Decision.ACCEPTED:
             return True
         case Decision.FAIL | Decision.BOUNCE:
-            # It was judged by itself, and not before the refusal about us would have come.
+            # The email itself was judged, in a phase in which a refusal of us would have come already.
             judged = outcome.code is not None and _ORDER[outcome.phase.value] >= _ORDER[phase]
             return True if judged else None
     return False
@@ -248,7 +251,7 @@ def _why(outcome: Outcome) -> dict[str, Any]:
 
 
 def _still(probe: HoldProbe) -> tuple[ColumnElement[bool], ...]:
-    """The row, if no later probe went out and the hold is the same."""
+    """Match the hold's row, unless a later probe went out or it is another hold."""
     return _H.key == probe.key, _H.held_since == probe.since, _H.probes == probe.number
 
 

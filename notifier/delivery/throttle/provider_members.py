@@ -1,7 +1,7 @@
-"""Customers of providers: which domains of their own use the mail servers of a known provider, as DNS says (MX).
+"""Customers of providers: domains of their own whose mail servers (MX in DNS) belong to a known provider.
 
-An email never waits for DNS. A domain whose answer is not known is a scope of its own, and a thread beside the sending
-looks it up for the next time. It is asked only while a provider holds or slows us: else the answer is of no use.
+An email never waits for DNS. A domain without a known answer is a scope of its own, and a separate thread looks it up
+for the next time, but only while a provider holds or slows us; otherwise the answer would be of no use.
 """
 
 import os
@@ -25,22 +25,22 @@ from notifier.sender_auth import LookupFailed, Resolver
 
 log = structlog.get_logger(__name__)
 
-#: Domains that wait to be looked up, at most. Beyond, they are asked for with a later email.
+#: Most domains that wait to be looked up. Beyond, a later email asks for them.
 WAITING = 1000
 #: Answers that a process keeps in memory, and rows that the database keeps.
 MOST_IN_MEMORY, MOST_ROWS = 10_000, 50_000
-#: Rows written between two looks for old ones.
+#: Rows written between two deletions of old ones.
 TIDY_AFTER = 100
-#: A DNS server that failed is not asked about the same domain again for so long.
+#: Time until a domain is asked for again after the DNS server failed.
 ASK_AGAIN = timedelta(minutes=10)
 #: Seconds without work after which the thread ends.
-IDLE = 5.0
+IDLE_SECONDS = 5.0
 
 _D = DomainProvider
 
 
 class Members:
-    """One instance serves all threads of a process, and survives a fork."""
+    """Look up customers. One instance serves all threads of a process, and survives a fork."""
 
     def __init__(
         self,
@@ -50,16 +50,19 @@ class Members:
         *,
         keep: timedelta = timedelta(days=7),
     ) -> None:
-        """`resolver` makes what DNS is asked with; `context` is what `session` needs in another thread.
+        """Prepare look-ups; nothing is asked yet.
 
-        `keep`: how long an answer holds.
+        Args:
+            resolver: Makes the DNS resolver.
+            context: Opens the application context that `session` needs in another thread.
+            keep: How long an answer holds.
         """
         self._session = session
         self._resolver = resolver
         self._context = context
         self._keep = keep
         self._lock = threading.Lock()
-        #: Domain -> (its provider, until when that holds). The oldest go first.
+        #: Domain -> (its provider, until when that holds), oldest first.
         self._answers: OrderedDict[str, tuple[str | None, datetime]] = OrderedDict()
         self._queue: Queue[str] = Queue(WAITING)
         self._asked: set[str] = set()
@@ -68,9 +71,9 @@ class Members:
         self._written = 0
 
     def known(self, domains: Collection[str], now: datetime) -> dict[str, str]:
-        """Return the providers of those domains for which one is known; the others are looked up for the next time.
+        """Return the known providers of these domains; the others are looked up for the next time.
 
-        Domains of the providers themselves are left out. One query, for those that this process has not met before.
+        Domains of the providers themselves are left out. One query asks for those that this process has not met before.
         """
         rest = {domain for domain in domains if providers.provider_of(domain) is None}
         missing = {domain for domain in rest if self._answer(domain, now) is None}
@@ -87,7 +90,7 @@ class Members:
         return {domain: answer[0] for domain, answer in found.items() if answer is not None and answer[0] is not None}
 
     def wait(self) -> None:
-        """Return as soon as all that was asked for has been looked up: for tests."""
+        """Wait until everything asked for has been looked up. Tests use it."""
         self._queue.join()
 
     def _answer(self, domain: str, now: datetime) -> tuple[str | None, datetime] | None:
@@ -103,7 +106,7 @@ class Members:
 
     def _look_up(self, domains: Iterable[str]) -> None:
         with self._lock:
-            if self._pid != os.getpid():  # the thread is the parent's, and so is what it was asked for
+            if self._pid != os.getpid():  # after a fork the thread and its queue are the parent's
                 self._pid, self._queue, self._asked, self._thread = os.getpid(), Queue(WAITING), set(), None
             try:
                 for domain in domains:
@@ -120,7 +123,7 @@ class Members:
         resolver = self._resolver_or_none()
         while True:
             try:
-                domain = self._queue.get(timeout=IDLE)
+                domain = self._queue.get(timeout=IDLE_SECONDS)
             except Empty:
                 with self._lock:
                     if self._queue.empty():
@@ -155,7 +158,7 @@ class Members:
             with self._context():
                 self._store(domain, provider, now)
         except DBAPIError as error:
-            # This process knows the answer; the others ask for themselves.
+            # This process knows the answer; the others look it up themselves.
             log.warning("members.not_stored", error=type(error).__name__)
 
     def _store(self, domain: str, provider: str | None, now: datetime) -> None:
@@ -171,4 +174,4 @@ class Members:
                 session.execute(delete(_D).where(_D.domain == domain))
                 session.execute(insert(_D).values(domain=domain, provider=provider, looked_up_at=now))
         except IntegrityError:
-            return  # another process was quicker
+            return  # another process was faster

@@ -1,9 +1,10 @@
-"""The scripts by which `limits` reserves moments and places, run inside Redis in one piece.
+"""The Lua scripts by which `limits` reserves moments and places; Redis runs each as one atomic step.
 
-KEYS: a marker, then one sorted set of moments for each rate, then one of mails for each domain.
-ARGV: JSON; see `limits._Question`. All times are microseconds.
-Answers one number for each mail: from 0 up, it is granted and goes so much later than `back` ago; below 0, nothing is
-reserved for it, and so much later than now there may be room.
+KEYS: a marker, then one sorted set of moments per rate, then one sorted set of emails per domain. ARGV: JSON; see
+`asking.Question`. All times are microseconds.
+
+Answers one number per email. From 0 up: granted, to go so much later than `back` ago. Below 0: nothing is reserved, and
+there may be room so much later than now.
 """
 
 RESERVE = """
@@ -17,14 +18,14 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- Who lost its memory does not know which moments it gave away: none is given again before all those are past.
+-- A Redis that lost its memory no longer knows which moments it gave away: none is given until all those are past.
 local first = redis.call('GET', KEYS[1])
 if not first then
   first = furthest
   redis.call('SET', KEYS[1], whole(first))
 end
 first = tonumber(first)
--- A clock that was set back must not stop the mail.
+-- A clock that was set back must not stop sending.
 if first > furthest then
   first = furthest
   redis.call('SET', KEYS[1], whole(first))
@@ -39,7 +40,7 @@ for number, length in ipairs(asked.slots) do
   for _, moment in ipairs(moments) do
     rate.taken[math.floor(moment / length)] = true
   end
-  -- Nothing is saved up while a limit rests: only what stayed free since it was in use is made up for.
+  -- Nothing is saved up while a limit rests: only moments that stayed free since it was in use are made up for.
   rate.first = math.min(now, math.max(now - asked.back, tonumber(moments[1] or now)))
   rates[number] = rate
 end
@@ -99,9 +100,9 @@ local function store(set, life)
 end
 
 local answers = {}
-for index, mail in ipairs(asked.mails) do
-  local pk, numbers, domain = whole(mail[1]), mail[2], domains[mail[3]]
-  -- A mail that holds a place already (its worker died, or never heard our answer) needs no second one.
+for index, email in ipairs(asked.emails) do
+  local pk, numbers, domain = whole(email[1]), email[2], domains[email[3]]
+  -- An email that holds a place already (its worker died, or never got our answer) needs no second one.
   local holds = domain and domain.holds[pk]
   if domain and not holds and domain.used >= domain.places then
     domain.refused = domain.refused + 1
@@ -111,7 +112,7 @@ for index, mail in ipairs(asked.mails) do
     local granted = moment <= last
     for _, number in ipairs(numbers) do
       local rate = rates[number]
-      -- Also where it is too late: the next mail of this batch is told a later moment.
+      -- Also if it is too late, so that the next email of this batch gets a later moment.
       rate.taken[math.floor(moment / rate.length)] = true
       if granted then
         add(rate, moment, whole(moment))
@@ -135,12 +136,12 @@ end
 return answers
 """
 
-#: Whether emails whose moment has come may begin now: what was late must not crowd a second, nor come all at once.
-#: KEYS: for each rate a sorted set of what began lately, and the moment from which on more may begin.
-#: ARGV: 1 for what is urgent, which does not wait for that moment, else 0; for each rate how many may begin in which
-#: time, how long each of them keeps the next one waiting (both in microseconds), and how many want to begin; then their
-#: keys.
-#: Answers 0: they have begun; or the microseconds until there may be room.
+#: Decides whether emails whose moment has come may begin now: late emails must neither crowd a second nor all come at
+#: once.
+#: KEYS: for each rate a sorted set of emails that began lately, and the moment from which more may begin.
+#: ARGV: 1 for urgent emails, which do not wait for that moment, else 0; for each rate how many may begin in which time,
+#: how long each of them keeps the next one waiting (both in microseconds), and how many want to begin; then their keys.
+#: Answers 0 if they have begun, or the microseconds until there may be room.
 BEGIN = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]

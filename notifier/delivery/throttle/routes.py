@@ -1,6 +1,6 @@
-"""Routes: which transport carries each row while providers hold or slow us. While none does, it costs nothing.
+"""Routes: choose the transport of each row while providers hold or slow us. Otherwise it costs nothing.
 
-Of a batch only the rows of the provider in question wait, or take another transport; the others go on.
+Of a batch only the rows of the provider in question wait or take another transport; the others go on.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ WAKE = 5000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Rows that may go by one transport."""
+    """Rows that may go through one transport."""
 
     transport: str
     pks: list[int] = field(default_factory=list)
@@ -45,18 +45,18 @@ class Detained:
 
     @property
     def key(self) -> str:
-        """The key of what they wait for."""
+        """The key of the hold that they wait for."""
         return providers.key(self.transport, self.scope)
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A provider that refuses us, or asked us to slow down, while rows are under way."""
+    """A provider that started to refuse or slow us while rows were under way."""
 
     transport: str
     scope: str
     code: ReasonCode
-    #: None: until a probe gets through, which is another matter.
+    #: None: until a probe succeeds, which `ProviderHolds` decides.
     until: datetime | None = None
 
     def is_closed(self, now: datetime) -> bool:
@@ -65,17 +65,17 @@ class Closed:
 
     @property
     def key(self) -> str:
-        """The key of what the rows wait for."""
+        """The key of the hold that its rows wait for."""
         return providers.key(self.transport, self.scope)
 
     @property
     def reason(self) -> str:
-        """The sentence."""
+        """The reason, for people."""
         return sentence(self.code, provider=providers.label_of(self.scope))
 
 
 class Routes:
-    """One instance serves all threads of a process."""
+    """Choose routes. One instance serves all threads of a process."""
 
     def __init__(
         self,
@@ -85,7 +85,10 @@ class Routes:
         choose: Callable[[Sequence[str]], str],
         members: Members | None = None,
     ) -> None:
-        """`choose` picks one of the transports that are open. Without `members` providers' customers are not known."""
+        """Choose among the open transports with `choose`.
+
+        Without `members` the customers of providers are not known.
+        """
         self._session = session
         self._holds = holds
         self._pace = pace
@@ -97,7 +100,9 @@ class Routes:
         return not self._holds.held() and not any(key.startswith(PROVIDER) for key in self._pace.paused(now))
 
     def of(self, pks: Sequence[int], way: str, open_: Sequence[str], now: datetime) -> Iterator[Route | Detained]:
-        """Return the routes of these rows: by `way` if nothing is against it, else by another of `open_`, or none."""
+        """Yield the routes of these rows: through `way` if nothing is against it, else through another of `open_`, or
+        none.
+        """
         paused = self._pace.paused(now)
         routes = {name: Route(name) for name in open_}
         for scopes, rows in self._by_scopes(pks, now).items():
@@ -115,12 +120,12 @@ class Routes:
         yield from (route for route in routes.values() if route.pks)
 
     def detain(self, part: Detained) -> None:
-        """Let these rows wait."""
+        """Defer these rows until their provider may take them."""
         session = self._session()
         label = providers.label_of(part.scope)
         ledger.defer(session, part.pks, until=part.until, code=part.code, hold_key=part.key, provider=label)
         session.commit()
-        # A hold that ended meanwhile has woken only what waited already.
+        # A hold that ended in between has woken only the rows that waited already.
         if part.code is ReasonCode.provider_held and not self._holds.is_held(part.key):
             self._wake(part.key, clock.now())
 
@@ -132,7 +137,7 @@ class Routes:
     def report(
         self, transport: str, domain: str, outcome: Outcome, now: datetime, *, probe: HoldProbe | None = None
     ) -> None:
-        """Tell what an email to this domain met: a refusal about us opens a hold, and `probe` may end one."""
+        """Report the outcome of an email to this domain: a refusal of us opens a hold, and `probe` may end one."""
         if probe is not None:
             if self._holds.probed(probe, outcome, now):
                 self._wake(probe.key, now)
@@ -140,7 +145,7 @@ class Routes:
             self._holds.refused(transport, domain, outcome, now)
 
     def closed(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> Closed:
-        """Return what is closed from now on, because an email to this domain met a refusal or a slowdown about us."""
+        """Return the scope that is closed from now on: an email to this domain met a refusal or slowdown of us."""
         scope = providers.scope_of(domain)
         if outcome.decision is Decision.HOLD:
             return Closed(transport, scope, ReasonCode.provider_held)
@@ -148,14 +153,16 @@ class Routes:
         return Closed(transport, scope, ReasonCode.provider_slowed, until)
 
     def _wake(self, key: str, now: datetime) -> None:
-        """The provider takes our emails again: what waited for it is due."""
+        """Wake the rows that waited for a provider that accepts our emails again."""
         session, woken = self._session(), WAKE
         while woken == WAKE:
             woken = ledger.wake_held(session, key, now=now, limit=WAKE)
             session.commit()
 
     def _by_scopes(self, pks: Sequence[int], now: datetime) -> dict[tuple[str, ...], list[tuple[int, str]]]:
-        """(key, domain) of the rows by what may hold them. A provider's own domains come first: they probe it."""
+        """Group (key, domain) of the rows by the scopes that may hold them. A provider's own domains come first: they
+        probe it.
+        """
         found = domains(self._session(), pks)
         members = self._customers(set(found.values()), now)
         groups: dict[tuple[str, ...], list[tuple[int, str]]] = {}
@@ -166,8 +173,9 @@ class Routes:
         return dict(sorted(groups.items(), key=lambda group: len(group[0])))
 
     def _customers(self, found: set[str], now: datetime) -> Mapping[str, str]:
-        """Return whose customers these domains are, where that makes a difference: one held domain alone makes none for
-        the others.
+        """Return the providers of these customer domains, if any is held or slowed.
+
+        Otherwise only held domains themselves matter: one held domain says nothing about the others.
         """
         if self._members is None:
             return {}
@@ -191,7 +199,7 @@ class Routes:
                 route.probes[domain] = probe
 
     def _obstacle(self, transport: str, scopes: Sequence[str], paused: Mapping[str, datetime]) -> "_Obstacle | None":
-        """Return what is against this transport for the longest."""
+        """Return the obstacle of this transport that lasts longest; None if it is free."""
         found = []
         for scope in scopes:
             held = self._holds.known.get(providers.key(transport, scope))

@@ -1,6 +1,6 @@
-"""Turns: mails in groups, each at the moment that the limits give it. Nothing is claimed while one waits.
+"""Turns: send emails in groups, each at the moment that the limits give it. No row is claimed while it waits.
 
-A task waits for a moment only if it comes soon, because it holds a slot of its worker meanwhile. The other rows are
+A task waits for a moment only if it comes soon, because it occupies a slot of its worker meanwhile. Other rows are
 marked and left to the pump.
 """
 
@@ -13,26 +13,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
-from notifier.delivery.throttle.asking import HORIZON, Request
+from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn
 from notifier.models import Campaign, Notification, Status
 
-#: Mails whose moments lie so close together, in seconds, go together.
-TOGETHER = 0.02
+#: Emails whose moments lie within so many seconds go together.
+SAME_TURN_SECONDS = 0.02
 
-#: How far ahead, in seconds, the moment of an email may lie that a task sends: of people's own (False), which is behind
-#: those that the pump has given to campaigns, but which begins before it; and of one of a campaign (True).
-PATIENCE = {False: HORIZON, True: 0.1}
+#: Seconds ahead that the moment of an email sent by a task may lie. A transactional email (False) comes after those
+#: that the pump has given to campaigns, but begins before its moment; a campaign's email (True) does not.
+MAX_WAIT_SECONDS = {False: MAX_AHEAD_SECONDS, True: 0.1}
 
 
 def domain_of(address: str) -> str:
-    """The recipient domain, as limits and pauses know it."""
+    """Return the recipient domain, in the form that limits and pauses use."""
     return address.rpartition("@")[2].lower()
 
 
 def domains(session: Session, pks: Sequence[int]) -> dict[int, str]:
-    """The recipient domain of each of these rows, in their order."""
+    """Return the recipient domains of these rows, in the order given. Deleted rows are missing."""
     query = select(Notification.id, Notification.recipient).where(ledger.among(session, Notification.id, pks))
     found = {pk: domain_of(recipient) for pk, recipient in session.execute(query)}
     session.rollback()
@@ -40,28 +40,28 @@ def domains(session: Session, pks: Sequence[int]) -> dict[int, str]:
 
 
 class Turns:
-    """Who goes when, where limits are set."""
+    """Give moments to the emails of a task, if limits are set."""
 
     def __init__(self, session: Callable[[], Session], limits: Limits) -> None:
-        """`session` gives the current session; what it does here is a transaction of its own."""
+        """Give moments by `limits`. `session` returns the current session; each call is a transaction of its own."""
         self._session = session
         self._limits = limits
 
     def groups(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Those for whom there is room soon, each group at its moment; the others wait for a turn.
+        """Yield the rows for which there is room soon, each group at its moment. The others wait for a turn.
 
-        `bulk`: they are of campaigns, which may have rates of their own. It sleeps between the groups.
+        `bulk`: the rows belong to campaigns, which may have rates of their own. It sleeps between the groups.
         """
         requests, free = self._requests(pks, now, bulk=bulk)
         if free:
             yield free
         started = time.monotonic()
-        groups = self._reserved(list(requests.values()), now, within=PATIENCE[bulk]) if requests else {}
+        groups = self._reserved(list(requests.values()), now, within=MAX_WAIT_SECONDS[bulk]) if requests else {}
         held = {pk for group in groups.values() for pk in group}
         try:
             for moment, group in sorted(groups.items()):
                 asked = [requests[pk] for pk in group]
-                turn = Turn(started + moment * TOGETHER, asked, urgent=not bulk)
+                turn = Turn(started + moment * SAME_TURN_SECONDS, asked, urgent=not bulk)
                 while (seconds := turn.wait(self._limits)) > 0:
                     time.sleep(seconds)
                 yield group
@@ -77,7 +77,7 @@ class Turns:
             if grant.delay is None:
                 later.append(grant.pk)
             else:
-                groups.setdefault(ceil(grant.delay / TOGETHER), []).append(grant.pk)
+                groups.setdefault(ceil(grant.delay / SAME_TURN_SECONDS), []).append(grant.pk)
         if later:
             session = self._session()
             ledger.wait_for_turn(session, later, now=now)
@@ -85,7 +85,7 @@ class Turns:
         return groups
 
     def _requests(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> tuple[dict[int, Request], Sequence[int]]:
-        """What those of these rows ask for that a limit is about and that may go now, and those that need not ask."""
+        """Return the requests of rows that a limit applies to and that may go now, and the rows that need no moment."""
         if not (bulk or self._limits.always):
             return {}, pks
         session = self._session()
@@ -94,7 +94,7 @@ class Turns:
             .outerjoin(Campaign, Campaign.id == Notification.campaign_id)
             .where(ledger.among(session, Notification.id, pks))
         )
-        # A moment for a row that nobody can claim would be lost.
+        # A moment given to a row that cannot be claimed would be lost.
         may_go = (Notification.status == Status.pending) & (Notification.next_attempt_at <= now)
         if not self._limits.always:
             query = query.where(Campaign.rate.is_not(None))

@@ -1,8 +1,8 @@
-"""The turnstile: of all processes one at a time hands out turns, and knows what the others have handed out.
+"""The turnstile: let one process at a time hand out turns, and show it what the others have handed out.
 
-There is one for campaigns and one for people's own email: other processes send those, and often none waits.
-It stands in Redis beside the limits. Whoever has passed keeps it shut until there is something to hand out again, so
-that many processes ask no more often than one.
+There is one for campaigns and one for transactional emails: other processes send those, and often none waits. It is
+kept in Redis with the limits. A process that passes keeps it shut until there is something to hand out again, so many
+processes ask no more often than one.
 """
 
 import time
@@ -11,14 +11,14 @@ from collections.abc import Collection
 import redis
 import structlog
 
-from notifier.delivery.throttle.limits import AWAY
+from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS
 
 log = structlog.get_logger(__name__)
 
 #: Seconds after which it opens again if the process that passed was killed.
 STUCK = 2.0
 
-#: What is shut, and the rows that were handed out, of campaigns (True) and of people's own email (False).
+#: The lock and the rows handed out, for campaigns (True) and for transactional emails (False).
 _KEYS = {
     bulk: [f"{{notifier:limits}}:turnstile:{sort}", f"{{notifier:limits}}:handed:{sort}"]
     for bulk, sort in ((True, "bulk"), (False, "own"))
@@ -53,18 +53,18 @@ redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 
 
 class Turnstile:
-    """One instance serves all threads of a process, and survives a fork."""
+    """Guard the hand-out. One instance serves all threads of a process, and survives a fork."""
 
     def __init__(self, client: redis.Redis) -> None:
-        """`client` is that of the limits."""
+        """Keep the state in Redis through the limits' `client`."""
         self._enter = client.register_script(_ENTER)
         self._leave = client.register_script(_LEAVE)
         self._away_until = 0.0
 
     def enter(self, *, bulk: bool) -> set[int] | float:
-        """Pass: the keys that were handed out lately, by any process; call `leave` then.
+        """Pass, and return the keys handed out lately by any process; then call `leave`.
 
-        Or the seconds until it may open. Never raises for a Redis that is away.
+        Or return the seconds until it may open. Never raise if Redis is unreachable.
         """
         away = self._away_until - time.monotonic()
         if away > 0:
@@ -78,16 +78,16 @@ class Turnstile:
         return shut / 1000 if shut else set(handed)
 
     def leave(self, handed: Collection[int], *, bulk: bool, rest: float, keep: float) -> None:
-        """These rows are handed out, and not again for `keep` seconds. Nobody passes for `rest` seconds."""
+        """Note that these rows are handed out, for `keep` seconds. No process passes for `rest` seconds."""
         try:
             self._leave(keys=_KEYS[bulk], args=[_milliseconds(rest), _milliseconds(keep), *handed])
         except redis.RedisError as error:
             self._is_away(error)
 
     def _is_away(self, error: redis.RedisError) -> float:
-        self._away_until = time.monotonic() + AWAY
-        log.warning("turnstile.redis_is_away", error=type(error).__name__, again_in=AWAY)
-        return AWAY
+        self._away_until = time.monotonic() + REDIS_RETRY_SECONDS
+        log.warning("turnstile.redis_is_away", error=type(error).__name__, again_in=REDIS_RETRY_SECONDS)
+        return REDIS_RETRY_SECONDS
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,7 +1,7 @@
-"""Audit log: who changed what, and who saw whose address. Nothing here, or anywhere, changes an entry.
+"""Audit log: who changed what, and who saw whose address. No page changes an entry.
 
-The log names operators by key and addresses by digest. This page joins the addresses that operators have now, and
-finds all entries about an address by its digest.
+The log names operators by key and addresses by digest. This page joins the present addresses of operators, and finds
+all entries about an address by its digest.
 """
 
 from flask.typing import ResponseReturnValue
@@ -31,7 +31,7 @@ _COLUMNS = {
 
 
 class AuditLog(Page):
-    """Read-only."""
+    """The list of entries; it is read-only."""
 
     title = "Audit log"
     section = "System"
@@ -39,7 +39,7 @@ class AuditLog(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """The newest that the filters leave."""
+        """Show the newest entries that match the filters."""
         action, kind, pk = arguments.text("action", 64), arguments.text("object", 32), arguments.text("object_id", 64)
         who, address, wrong = arguments.key("operator"), arguments.text("address"), ""
         query = select(AuditEntry)
@@ -61,7 +61,7 @@ class AuditLog(Page):
             query = query.where(audit_log.is_about(identity_key or "", traces.keys()))
         listing = by_key(query, AuditEntry.id)
         page: str = self.render(
-            "admin/audit.html",
+            "admin/audit_log.html",
             listing=listing,
             action=action,
             kind=kind,
@@ -70,7 +70,7 @@ class AuditLog(Page):
             address=address,
             wrong=wrong,
             addresses=audit_log.addresses_of(db.session(), listing.rows),
-            # Distinct by the index: there are few, whatever the number of entries.
+            # Distinct by the index: there are few, for any number of entries.
             actions=db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)).all(),
             operators=db.session.execute(select(Operator.id, Operator.email).order_by(Operator.email)).all(),
             export=link(before=None, after=None).replace("/audit/", "/audit/export.csv", 1),
@@ -79,6 +79,6 @@ class AuditLog(Page):
 
     @show("/export.csv", Role.admin)
     def export(self) -> ResponseReturnValue:
-        """All of it."""
+        """Export all entries."""
         query = select(AuditEntry).outerjoin(Operator, Operator.id == AuditEntry.operator_id)
         return stream("audit", query, AuditEntry.id, _COLUMNS, newest_first=True)
