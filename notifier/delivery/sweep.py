@@ -125,6 +125,6 @@ class Sweep:
 
     def _note(self, keys: Sequence[int], seen: datetime, again_at: datetime) -> list[int]:
         session = self._session()
-        noted = set(ledger.rung(session, keys, seen=seen, again_at=again_at))
+        noted = set(ledger.mark_enqueued(session, keys, seen=seen, again_at=again_at))
         session.commit()
         return [key for key in keys if key in noted]

@@ -174,7 +174,7 @@ def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, b
     return [(pk, bulk) for pk, bulk in session.execute(query)]
 
 
-def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> list[int]:
+def mark_enqueued(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> list[int]:
     """Note that the bell is rung for these rows, which were overdue at `seen`, and when to ring again.
 
     Returns those that are the caller's to ring for: whoever was quick has tried the others already, or rings for them.

@@ -194,7 +194,7 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
     first = make_owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
     make_owed(3, ring_at=NOON + timedelta(seconds=1))
     assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
-    ledger.rung(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
+    ledger.mark_enqueued(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
     db.session.commit()
     assert ledger.overdue(db.session(), now=NOON, limit=10) == []
 
@@ -205,7 +205,7 @@ def test_a_bell_that_somebody_else_rings_is_not_the_callers(context: Flask) -> N
     theirs = make_owed(2, ring_at=NOON + timedelta(minutes=5))
     taken = make_owed(3, ring_at=NOON - timedelta(seconds=1), status="sending")
     keys = [mine, theirs, taken]
-    assert ledger.rung(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
+    assert ledger.mark_enqueued(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
     db.session.commit()
     moments = {row.id: row.ring_at for row in db.session.scalars(select(Notification))}
     assert moments[mine] == NOON + timedelta(minutes=1)
