@@ -17,7 +17,7 @@ from notifier.ledger.bulk import (
     standing,
     wake_run,
 )
-from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
+from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, load, solitary
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
@@ -81,7 +81,7 @@ __all__ = [
     "later_than",
     "learn",
     "lines",
-    "look",
+    "load",
     "lost_claims",
     "mark_enqueued",
     "move",

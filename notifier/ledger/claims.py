@@ -138,7 +138,7 @@ def held_by(session: Session, owner: str) -> list[Claimed]:
     return _complete(connection, connection.execute(held).all())
 
 
-def look(session: Session, pks: Sequence[int]) -> list[Claimed]:
+def load(session: Session, pks: Sequence[int]) -> list[Claimed]:
     """These rows as plain values, whoever holds them: to show, never to settle."""
     rows = select(*_CLAIMED).where(_N.id.in_(pks))
     connection = session.connection()

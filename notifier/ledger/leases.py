@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.claims import Claimed, look
+from notifier.ledger.claims import Claimed, load
 from notifier.ledger.owners import host_of
 from notifier.ledger.rows import changed, unknown
 from notifier.ledger.settling import Reply, settle
@@ -84,7 +84,7 @@ def lapsed_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
         )
     )
     statuses = {pk: Status(status) for pk, status in session.execute(query)}
-    return [(row, statuses[row.id]) for row in look(session, list(statuses))]
+    return [(row, statuses[row.id]) for row in load(session, list(statuses))]
 
 
 def learn(session: Session, facts: Collection[tuple[int, int, str | None, str | None, str | None]]) -> None:

@@ -42,7 +42,7 @@ class Previews:
 
     def of(self, session: Session, pk: int) -> Preview:
         """The mail of this row. Raises PreviewError."""
-        rows = ledger.look(session, [pk])
+        rows = ledger.load(session, [pk])
         if not rows:
             raise PreviewError("There is no such mail.")
         (row,) = rows

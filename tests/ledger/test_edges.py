@@ -313,5 +313,5 @@ def test_a_name_is_told_once_its_owner_has_confirmed(context: Flask) -> None:
     db.session.execute(update(User).values(display_name="Call 555-0100"))
     db.session.execute(update(User).where(User.id == first).values(verified_at=NOON))
     claimed = ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
-    for rows in (claimed, ledger.look(db.session(), pks), ledger.held_by(db.session(), "a worker")):
+    for rows in (claimed, ledger.load(db.session(), pks), ledger.held_by(db.session(), "a worker")):
         assert sorted(row.user.display_name for row in rows if row.user) == ["", "Call 555-0100"]
