@@ -87,7 +87,7 @@ def _brief(campaign: Campaign, run: CampaignRun) -> dict[str, Any]:
 
 
 def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
-    mails = ledger.standing(session, run.id) if run.totals is None else run.totals
+    mails = ledger.count_by_status(session, run.id) if run.totals is None else run.totals
     return {
         "planned": run.planned,
         "mails": mails,

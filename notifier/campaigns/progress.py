@@ -63,7 +63,7 @@ def progress(
 
     `limit` is that of all mail, in mails a second. `rates`: those of campaigns apply, because there is a Redis.
     """
-    mails = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
+    mails = ledger.count_by_status(session, run.id) if run.totals is None else dict(run.totals)
     total = max(sum(mails.values()), run.planned if run.state in OPEN else 0)
     waiting = sum(mails.get(status, 0) for status in (Status.pending, Status.sending))
     done = sum(mails.values()) - waiting

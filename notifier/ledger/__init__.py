@@ -10,11 +10,11 @@ from notifier.ledger.bulk import (
     Debt,
     Made,
     cancel_run,
+    count_by_status,
     hold_paused,
     is_over,
     newest_of,
     owe_many,
-    standing,
     wake_run,
 )
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, load, solitary
@@ -67,6 +67,7 @@ __all__ = [
     "cancel_run",
     "claim",
     "correct",
+    "count_by_status",
     "count_held",
     "decide_unknown",
     "defer",
@@ -99,7 +100,6 @@ __all__ = [
     "ring_soon",
     "settle",
     "solitary",
-    "standing",
     "stop_waiting",
     "take_as_sent",
     "unknown",

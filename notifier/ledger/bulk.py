@@ -196,7 +196,7 @@ def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> li
     return list(session.scalars(select(_N.id).where(*fresh, unmarked).order_by(_N.id.desc()).limit(limit)))
 
 
-def standing(session: Session, run_id: int) -> dict[str, int]:
+def count_by_status(session: Session, run_id: int) -> dict[str, int]:
     """How many rows of a run are in which status."""
     query = select(_N.status, func.count()).where(_N.run_id == run_id).group_by(_N.status)
     return dict(session.execute(query).all())
