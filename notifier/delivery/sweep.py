@@ -71,7 +71,7 @@ class Sweep:
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
+        lapsed = ledger.expire_leases(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
         self._help_out(session, now)
         session.commit()

@@ -22,7 +22,7 @@ from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
-from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
+from notifier.ledger.leases import LEASE_EXPIRED, Lost, expire_leases, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
 from notifier.ledger.rows import (
@@ -72,12 +72,12 @@ __all__ = [
     "decide_unknown",
     "defer",
     "expire",
+    "expire_leases",
     "first_of",
     "held_by",
     "hold_paused",
     "host_of",
     "is_over",
-    "lapse",
     "lapsed_of",
     "later_than",
     "learn",

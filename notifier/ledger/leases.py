@@ -38,7 +38,7 @@ def renew(session: Session, owners: Collection[str], *, now: datetime, until: da
     return changed(session, update(_N).where(_N.id.in_(ours), _SENDING).values(lease_until=until))
 
 
-def lapse(
+def expire_leases(
     session: Session, *, now: datetime, limit: int, lease_now: datetime | None = None, alone_from: int = 2
 ) -> int:
     """Give back the claims whose lease ran out: their process is gone, or cut off. Returns how many.

@@ -49,7 +49,7 @@ class LostHost:
         self.page.replied(pk, claim, facts_of(pk), outcome)
 
     def lapses(self) -> None:
-        ledger.lapse(db.session(), now=clock.now() + LEASE, limit=100)
+        ledger.expire_leases(db.session(), now=clock.now() + LEASE, limit=100)
         db.session.commit()
 
     def dies(self) -> None:

@@ -172,8 +172,8 @@ def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, p
     pk = make_owed(on_unknown=policy)
     claim(pk)
     db.session.commit()
-    assert ledger.lapse(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
-    assert ledger.lapse(db.session(), now=NOON + LEASE, limit=10) == 1
+    assert ledger.expire_leases(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
+    assert ledger.expire_leases(db.session(), now=NOON + LEASE, limit=10) == 1
     db.session.commit()
     row = db.session.get_one(Notification, pk)
     assert (row.status, row.unknowns) == (status, 1)
