@@ -104,7 +104,7 @@ class Expansion:
             return None
         # Whoever was here before may have been killed between a commit and the bell.
         taken_over = first and run.state == RunState.expanding
-        untold = ledger.newest_of(session, run.id, now=now, limit=self.chunk) if taken_over else []
+        untold = ledger.latest_due(session, run.id, now=now, limit=self.chunk) if taken_over else []
         run.state = RunState.expanding.value
         if run.deadline is not None and run.deadline <= now:
             run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS

@@ -189,7 +189,7 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
     return len(cancelled)
 
 
-def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
+def latest_due(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
     """The newest rows of a run that nobody has claimed yet and that are due. What a lost process may not have told."""
     fresh = (_N.run_id == run_id, _N.status == Status.pending, _N.claims == 0, _N.next_attempt_at <= now)
     unmarked = func.coalesce(_N.reason_code, "") != ReasonCode.rate_limited
