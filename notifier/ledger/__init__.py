@@ -40,7 +40,7 @@ from notifier.ledger.rows import (
     wake,
     why,
 )
-from notifier.ledger.settling import Reply, Settlement, correct, settle
+from notifier.ledger.settling import Settlement, StoredReply, correct, settle
 from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
 
 __all__ = [
@@ -58,8 +58,8 @@ __all__ = [
     "Lost",
     "Made",
     "Recipient",
-    "Reply",
     "Settlement",
+    "StoredReply",
     "Waiting",
     "Why",
     "among",

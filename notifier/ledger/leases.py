@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from notifier.ledger.claims import Claimed, load
 from notifier.ledger.owners import host_of
 from notifier.ledger.rows import changed, unknown
-from notifier.ledger.settling import Reply, settle
+from notifier.ledger.settling import StoredReply, settle
 from notifier.models import Attempt, Notification, OnUnknown, Status
 
 _N = Notification
@@ -60,7 +60,7 @@ def expire_leases(
     )
     ends = []
     for pk, claim, attempts, unknowns, policy, owner, deaths in session.execute(query):
-        lost = Reply(LEASE_EXPIRED, text=f"{host_of(owner) if owner else 'its worker'} did not renew the claim")
+        lost = StoredReply(LEASE_EXPIRED, text=f"{host_of(owner) if owner else 'its worker'} did not renew the claim")
         policy = policy if deaths < alone_from else OnUnknown.never
         end = unknown(pk, claim, attempts, unknowns, policy, now=now, reply=lost)
         ends.append(end._replace(owner=owner, deaths=deaths + 1))

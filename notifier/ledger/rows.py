@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier.database.keys import among
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
-from notifier.ledger.settling import Reply, Settlement
+from notifier.ledger.settling import Settlement, StoredReply
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -146,7 +146,7 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
 
 
 def unknown(
-    pk: int, claim: int, attempts: int, unknowns: int, policy: str, *, now: datetime, reply: Reply, **facts: Any
+    pk: int, claim: int, attempts: int, unknowns: int, policy: str, *, now: datetime, reply: StoredReply, **facts: Any
 ) -> Settlement:
     """How a try ends of which nobody can know whether it sent the mail: as the row's policy says."""
     again = policy == OnUnknown.resend

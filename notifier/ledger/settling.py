@@ -15,7 +15,7 @@ from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
 
-class Reply(NamedTuple):
+class StoredReply(NamedTuple):
     """What a mail server (or its silence) said, as the row keeps it."""
 
     decision: str
@@ -44,7 +44,7 @@ class Settlement(NamedTuple):
     message_id: str | None = None
     template_version: str | None = None
     transport: str | None = None
-    reply: Reply | None = None
+    reply: StoredReply | None = None
     #: The process whose lease ran out; None where the attempt ended by itself.
     owner: str | None = None
     #: Of a row that waits again: the processes that died while they were making it.
@@ -134,7 +134,7 @@ def _row(end: Settlement, now: datetime) -> Ended:
     )
 
 
-_SILENCE = Reply("")
+_SILENCE = StoredReply("")
 
 
 def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:

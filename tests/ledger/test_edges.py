@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from notifier import ledger
 from notifier.consent import suppressions
 from notifier.extensions import db
-from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
+from notifier.ledger import EDGES, Claimed, ForbiddenMove, Settlement, StoredReply
 from notifier.models import Attempt, Notification, Status, SuppressionReason, User
 from notifier.reasons import ReasonCode
 from tests.conftest import NOON, make_owed
@@ -57,7 +57,7 @@ def claim(pk: int, now: datetime = NOON) -> Claimed | None:
     return rows[0] if rows else None
 
 
-def settle(pk: int, number: int, to: Status, reply: Reply | None = None) -> int:
+def settle(pk: int, number: int, to: Status, reply: StoredReply | None = None) -> int:
     end = Settlement(pk=pk, claim=number, to=to, attempts=1, unknowns=0, reply=reply)
     return ledger.settle(db.session(), [end], now=NOON)
 
@@ -158,7 +158,7 @@ def test_of_racing_claims_one_wins(app: Flask) -> None:
 
 def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: Flask) -> None:
     pk = in_status(Status.sending)
-    reply = Reply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
+    reply = StoredReply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
     settle(pk, 1, Status.pending, reply)
     db.session.commit()
     attempt = db.session.scalars(select(Attempt)).one()
@@ -235,9 +235,11 @@ def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
             attempts=1,
             unknowns=0,
             sent_at=NOON,
-            reply=Reply("ACCEPTED", "eod", 250),
+            reply=StoredReply("ACCEPTED", "eod", 250),
         ),
-        Settlement(pk=pks[1], claim=1, to=Status.failed, attempts=1, unknowns=0, reply=Reply("FAIL", "rcpt", 550)),
+        Settlement(
+            pk=pks[1], claim=1, to=Status.failed, attempts=1, unknowns=0, reply=StoredReply("FAIL", "rcpt", 550)
+        ),
         Settlement(pk=pks[2], claim=1, to=Status.pending, attempts=1, unknowns=0, due=NOON + LEASE),
         Settlement(pk=pks[3], claim=0, to=Status.sent, attempts=1, unknowns=0),
     ]
@@ -254,7 +256,7 @@ def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
 
 def test_what_the_server_said_last_stays_while_it_is_not_asked_again(context: Flask) -> None:
     pk = in_status(Status.sending)
-    settle(pk, 1, Status.pending, Reply("RETRY", "rcpt", 450, "4.2.0", "later"))
+    settle(pk, 1, Status.pending, StoredReply("RETRY", "rcpt", 450, "4.2.0", "later"))
     claim(pk)
     settle(pk, 2, Status.skipped)
     db.session.commit()

@@ -18,7 +18,7 @@ from notifier.delivery.recovery import journal
 from notifier.delivery.recovery.records import Replied, Trace, Try
 from notifier.delivery.settler import Settler
 from notifier.delivery.verdict import died_of, not_sent, verdict
-from notifier.ledger import Claimed, Reply, unknown
+from notifier.ledger import Claimed, StoredReply, unknown
 from notifier.models import Status
 from notifier.reasons import ReasonCode
 from notifier.smtp.outcome import Decision
@@ -173,7 +173,7 @@ class _Replay:
 
 
 def _in_doubt(row: Claimed, facts: Facts) -> ledger.Settlement:
-    reply = Reply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
+    reply = StoredReply(Decision.UNKNOWN, "body", text="the worker was lost while the mail was on the wire")
     return unknown(
         row.id,
         row.claim,
