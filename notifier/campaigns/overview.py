@@ -13,7 +13,7 @@ from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Trigger
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
-from notifier.scheduling.wording import words
+from notifier.scheduling.wording import describe
 
 #: Runs shown with a campaign.
 NEWEST = 10
@@ -70,7 +70,7 @@ def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, An
 def in_words(campaign: Campaign) -> str:
     """Its schedule, for people."""
     try:
-        return words(Schedule.of(campaign))
+        return describe(Schedule.of(campaign))
     except ScheduleError as error:
         return f"cannot be used: {error}"
 

@@ -12,7 +12,7 @@ EACH_ZONE = "in each recipient's time zone"
 _UNITS = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (timedelta(seconds=1), "second"))
 
 
-def words(schedule: Schedule) -> str:
+def describe(schedule: Schedule) -> str:
     """When it is due, such as "every day at 09:00 (Europe/London)", with its bounds where it has any."""
     zone = f" ({schedule.zone.key})"
     place = f" {EACH_ZONE}" if schedule.recipient_local else zone

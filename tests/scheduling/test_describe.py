@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cronsim import CronSim
 
-from notifier.scheduling import check, words
+from notifier.scheduling import check, describe
 from notifier.scheduling.cron_words import cron_words
 from tests.support.zones import utc
 
@@ -52,7 +52,7 @@ START = utc("2026-11-01 09:00")
     ],
 )
 def test_schedules(columns: dict[str, Any], expected: str) -> None:
-    assert words(check(**columns)) == expected
+    assert describe(check(**columns)) == expected
 
 
 @pytest.mark.parametrize(
