@@ -2,12 +2,12 @@
 
 from notifier.sender_auth.checks import Signing, Subject, examine
 from notifier.sender_auth.lookup import DnsResolver, LookupFailed, Resolver, Unreachable
-from notifier.sender_auth.report import Level, Line
+from notifier.sender_auth.report import AuthCheck, Level
 
 __all__ = [
+    "AuthCheck",
     "DnsResolver",
     "Level",
-    "Line",
     "LookupFailed",
     "Resolver",
     "Signing",

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from notifier.config.rules import is_loopback
 from notifier.sender_auth.dkim_keys import GOOD_RSA, MIN_RSA, KeyProblem, PublicKey
 from notifier.sender_auth.lookup import LookupFailed, Resolver, Unreachable
-from notifier.sender_auth.report import Line, ok, warn, wrong
+from notifier.sender_auth.report import AuthCheck, ok, warn, wrong
 from notifier.sender_auth.spf import check_spf
 
 _DMARC = re.compile(r"v=DMARC1\s*(?:;|\Z)")
@@ -39,7 +39,7 @@ class Subject:
     ip: str | None = None
 
 
-def examine(subject: Subject, resolver: Resolver) -> list[Line]:
+def examine(subject: Subject, resolver: Resolver) -> list[AuthCheck]:
     """All findings. Never raises for what DNS does; one line where it does not answer at all."""
     try:
         resolver.txt(subject.domain)
@@ -47,7 +47,7 @@ def examine(subject: Subject, resolver: Resolver) -> list[Line]:
         return [wrong("DNS", f"{error}: is this machine connected, and may it ask DNS servers? Nothing was checked")]
     except LookupFailed:
         pass  # the checks say of what
-    checks: list[tuple[str, Callable[[], Line]]] = [
+    checks: list[tuple[str, Callable[[], AuthCheck]]] = [
         (f"SPF of {subject.bounce_domain}", partial(check_spf, subject.bounce_domain, resolver)),
         *[(_dkim_name(each), partial(_check_dkim, each, resolver)) for each in subject.signings],
         (f"DMARC of {subject.domain}", partial(_check_dmarc, subject, resolver)),
@@ -61,7 +61,7 @@ def examine(subject: Subject, resolver: Resolver) -> list[Line]:
     return lines
 
 
-def _answered(name: str, check: Callable[[], Line]) -> Line:
+def _answered(name: str, check: Callable[[], AuthCheck]) -> AuthCheck:
     try:
         return check()
     except LookupFailed as error:
@@ -75,7 +75,7 @@ def _dkim_name(signing: Signing) -> str:
     return f"DKIM {signing.selector}._domainkey.{signing.domain}"
 
 
-def _check_dkim(signing: Signing, resolver: Resolver) -> Line:
+def _check_dkim(signing: Signing, resolver: Resolver) -> AuthCheck:
     """The key of a selector (RFC 6376 3.6)."""
     name = _dkim_name(signing)
     publish = f'; publish: "{signing.key.record}"' if signing.key else ""
@@ -93,7 +93,7 @@ def _check_dkim(signing: Signing, resolver: Resolver) -> Line:
     return _judge_key(name, key, f"holds {matches}, {key.kind} of {key.bits} bits", testing=_testing(records[0]))
 
 
-def _judge_key(name: str, key: PublicKey, what: str, *, testing: bool) -> Line:
+def _judge_key(name: str, key: PublicKey, what: str, *, testing: bool) -> AuthCheck:
     if key.kind == "rsa" and key.bits < MIN_RSA:
         return wrong(name, f"{what}: receivers ignore fewer than {MIN_RSA} (RFC 8301)")
     if testing:
@@ -113,7 +113,7 @@ def _testing(record: str) -> bool:
 # --- DMARC -----------------------------------------------------------------------------------------
 
 
-def _check_dmarc(subject: Subject, resolver: Resolver) -> Line:
+def _check_dmarc(subject: Subject, resolver: Resolver) -> AuthCheck:
     """Policy, and whether SPF or DKIM can speak for the From domain (RFC 7489)."""
     name = f"DMARC of {subject.domain}"
     for home in _homes(subject.domain):
@@ -132,7 +132,7 @@ def _check_dmarc(subject: Subject, resolver: Resolver) -> Line:
     return _judge_dmarc(name, subject, home, tags, policy)
 
 
-def _judge_dmarc(name: str, subject: Subject, home: str, tags: dict[str, str], policy: str) -> Line:
+def _judge_dmarc(name: str, subject: Subject, home: str, tags: dict[str, str], policy: str) -> AuthCheck:
     spf = _aligned(subject.bounce_domain, subject.domain, home, strict=tags.get("aspf") == "s")
     dkim = any(
         _aligned(each.domain, subject.domain, home, strict=tags.get("adkim") == "s") for each in subject.signings
@@ -171,7 +171,7 @@ def _below(domain: str, above: str) -> bool:
 # --- where bounces come, and from where mail goes --------------------------------------------------
 
 
-def _check_mx(domain: str, resolver: Resolver) -> Line:
+def _check_mx(domain: str, resolver: Resolver) -> AuthCheck:
     """Bounces must be able to come back (RFC 5321, section 5; RFC 7505)."""
     name = f"MX of {domain}"
     servers = resolver.mx(domain)
@@ -187,7 +187,7 @@ def _check_mx(domain: str, resolver: Resolver) -> Line:
     return ok(name, ", ".join(servers))
 
 
-def _check_ptr(subject: Subject, resolver: Resolver) -> Line:
+def _check_ptr(subject: Subject, resolver: Resolver) -> AuthCheck:
     """The sending address has a name, and the name has that address."""
     if subject.ip is not None:
         return _check_address(f"PTR of {subject.ip}", subject.ip, resolver)
@@ -204,7 +204,7 @@ def _check_ptr(subject: Subject, resolver: Resolver) -> Line:
     return warn(name, f"{addresses[0]}: {line.detail}. It may send from another address: {hint}")
 
 
-def _check_address(name: str, address: str, resolver: Resolver) -> Line:
+def _check_address(name: str, address: str, resolver: Resolver) -> AuthCheck:
     names = resolver.ptr(address)
     if not names:
         return wrong(name, "no name: ask whoever runs the address to publish a PTR record")

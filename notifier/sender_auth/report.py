@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AuthCheck:
     """What was looked at, and what to do where that is not well."""
 
     level: Level
@@ -27,16 +27,16 @@ class Line:
         return cls(level, name, "".join(char if char.isprintable() else "?" for char in detail))
 
 
-def ok(name: str, detail: str) -> Line:
+def ok(name: str, detail: str) -> AuthCheck:
     """All is well."""
-    return Line.of(Level.OK, name, detail)
+    return AuthCheck.of(Level.OK, name, detail)
 
 
-def warn(name: str, detail: str) -> Line:
+def warn(name: str, detail: str) -> AuthCheck:
     """It works, and could be better."""
-    return Line.of(Level.WARN, name, detail)
+    return AuthCheck.of(Level.WARN, name, detail)
 
 
-def wrong(name: str, detail: str) -> Line:
+def wrong(name: str, detail: str) -> AuthCheck:
     """Receivers will hold it against us."""
-    return Line.of(Level.WRONG, name, detail)
+    return AuthCheck.of(Level.WRONG, name, detail)

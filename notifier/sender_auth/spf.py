@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from notifier.sender_auth.lookup import LookupFailed, Resolver
-from notifier.sender_auth.report import Line, ok, warn, wrong
+from notifier.sender_auth.report import AuthCheck, ok, warn, wrong
 
 #: RFC 7208 4.6.4: more lookups than this make the whole record void; the same for those that find nothing.
 MAX_LOOKUPS, MAX_VOID = 10, 2
@@ -34,7 +34,7 @@ class _Budget:
             raise _Broken(f"needs more than {3 * MAX_LOOKUPS} lookups (does it include itself?)")
 
 
-def check_spf(domain: str, resolver: Resolver) -> Line:
+def check_spf(domain: str, resolver: Resolver) -> AuthCheck:
     """The record of the envelope sender's domain. Raises LookupFailed where that cannot be asked for."""
     name = f"SPF of {domain}"
     budget = _Budget()
@@ -50,7 +50,7 @@ def check_spf(domain: str, resolver: Resolver) -> Line:
     return _judge(name, ending, budget, record)
 
 
-def _judge(name: str, ending: str, budget: _Budget, record: str) -> Line:
+def _judge(name: str, ending: str, budget: _Budget, record: str) -> AuthCheck:
     cost = f"{budget.lookups} of {MAX_LOOKUPS} lookups"
     if budget.lookups > MAX_LOOKUPS:
         return wrong(name, f"needs {cost}: receivers give up; name networks (ip4, ip6) in place of includes")

@@ -11,7 +11,7 @@ import dns.query
 import dns.resolver
 import pytest
 
-from notifier.sender_auth import DnsResolver, Level, Line, LookupFailed, Signing, Subject, Unreachable, examine
+from notifier.sender_auth import AuthCheck, DnsResolver, Level, LookupFailed, Signing, Subject, Unreachable, examine
 from notifier.sender_auth.dkim_keys import PublicKey, load_private_key
 from tests.support.dns import StubResolver
 from tests.support.keys import key_file
@@ -35,7 +35,7 @@ GOOD: dict[tuple[str, str], Any] = {
 }
 
 
-def check(name: str, subject: Subject = SUBJECT, **changes: Any) -> Line:
+def check(name: str, subject: Subject = SUBJECT, **changes: Any) -> AuthCheck:
     """The line that begins with `name`; `changes` by kind: {name: records}."""
     records = GOOD | {(kind, key): value for kind, some in changes.items() for key, value in some.items()}
     lines = [line for line in examine(subject, StubResolver(records)) if line.name.startswith(name)]
