@@ -27,7 +27,7 @@ class SigningError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class DkimSigner:
     """Signs for one domain with one key. Threads may share it.
 
     `domain` (A-labels) is what the signature speaks for; DMARC wants it aligned with the From address.

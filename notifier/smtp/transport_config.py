@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from notifier.config.rules import is_loopback
 from notifier.config.settings import ConfigError, Settings
 from notifier.sender_auth.dkim_keys import KeyProblem, load_private_key
-from notifier.sender_auth.dkim_signing import Signer
+from notifier.sender_auth.dkim_signing import DkimSigner
 
 #: The transport that MAIL_SERVER and its kin describe.
 PRIMARY = "smtp"
@@ -51,7 +51,7 @@ class TransportConfig:
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
     weight: float = 1.0
-    signer: Signer | None = None
+    signer: DkimSigner | None = None
 
 
 class _Entry(BaseModel):
@@ -201,7 +201,7 @@ def _with_signer(
     key_file: Path | None,
     problems: list[str],
 ) -> TransportConfig:
-    """`config` with its Signer where the three settings of DKIM, called `names`, are there and right."""
+    """`config` with its DkimSigner where the three settings of DKIM, called `names`, are there and right."""
     if domain is None and selector is None and key_file is None:
         return config
     if domain is None or selector is None or key_file is None:
@@ -215,7 +215,7 @@ def _with_signer(
     if len(selector) > _MAX_NAME or not _SELECTOR.match(selector):
         problems.append(f"{names[1]}: not a selector: letters, digits, hyphens and dots, {_MAX_NAME} at most")
     try:
-        return replace(config, signer=Signer(domain, selector, load_private_key(key_file)))
+        return replace(config, signer=DkimSigner(domain, selector, load_private_key(key_file)))
     except KeyProblem as error:
         problems.append(f"{names[2]}: {error}")
         return config

@@ -19,7 +19,7 @@ from dkim.canonicalization import Relaxed
 
 from notifier.mail.message import build, subscription_headers
 from notifier.sender_auth.dkim_keys import KeyProblem, PublicKey, load_private_key
-from notifier.sender_auth.dkim_signing import SIGNED, Signer, SigningError, relaxed_body
+from notifier.sender_auth.dkim_signing import SIGNED, DkimSigner, SigningError, relaxed_body
 from tests.mail.test_message import PLAIN
 from tests.support.keys import FORMS, key_file
 from tests.support.mail import envelope, transport_to
@@ -29,11 +29,11 @@ URL = "https://app.example.com/unsubscribe/" + "x" * 300
 SUBSCRIPTION = build(replace(PLAIN, headers=subscription_headers(URL, "monthly.example.com", "1:monthly:notifier:x")))
 
 
-def signer(folder: Path, form: str = "rsa-pkcs8", selector: str = "s1", number: int = 1) -> Signer:
-    return Signer("notifier.example", selector, load_private_key(key_file(folder, form, number)))
+def signer(folder: Path, form: str = "rsa-pkcs8", selector: str = "s1", number: int = 1) -> DkimSigner:
+    return DkimSigner("notifier.example", selector, load_private_key(key_file(folder, form, number)))
 
 
-def verifies(data: bytes, *signers: Signer) -> bool:
+def verifies(data: bytes, *signers: DkimSigner) -> bool:
     """As a receiver does it; DNS knows the keys of `signers`."""
     records = {f"{each.selector}._domainkey.{each.domain}.".encode(): each.key.public.record for each in signers}
     answer: bool = dkim.verify(data, dnsfunc=lambda name, timeout=5: records.get(name, "").encode())
