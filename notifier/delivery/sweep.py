@@ -95,7 +95,7 @@ class Sweep:
         age = heartbeats.age(session, heartbeats.PUMP, now)
         if age is not None and age < PUMP_LATE.total_seconds():
             return
-        for line in ledger.lines(session, bulk=(False, True)):
+        for line in ledger.turn_queues(session, bulk=(False, True)):
             few = CHUNK if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
             rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, CHUNK))
             if rows:

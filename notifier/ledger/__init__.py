@@ -41,7 +41,7 @@ from notifier.ledger.rows import (
     why,
 )
 from notifier.ledger.settling import Settlement, StoredReply, correct, settle
-from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
+from notifier.ledger.waiting import TurnQueue, Waiting, first_of, stop_waiting, turn_queues, wait_for_turn
 
 __all__ = [
     "ANY_DEATHS",
@@ -54,12 +54,12 @@ __all__ = [
     "Claimed",
     "Debt",
     "ForbiddenMove",
-    "Line",
     "Lost",
     "Made",
     "Recipient",
     "Settlement",
     "StoredReply",
+    "TurnQueue",
     "Waiting",
     "Why",
     "among",
@@ -82,7 +82,6 @@ __all__ = [
     "later_than",
     "latest_due",
     "learn",
-    "lines",
     "load",
     "lost_claims",
     "mark_enqueued",
@@ -102,6 +101,7 @@ __all__ = [
     "solitary",
     "stop_waiting",
     "take_as_sent",
+    "turn_queues",
     "unknown",
     "wait_for_turn",
     "wake",

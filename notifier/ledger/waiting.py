@@ -28,7 +28,7 @@ _WAITING = text(WAITING)
 _MOVING = (RunState.expanding, RunState.sending)
 
 
-class Line(NamedTuple):
+class TurnQueue(NamedTuple):
     """Rows that wait behind one another: those of a run, or those of no run."""
 
     bulk: bool
@@ -64,21 +64,21 @@ def ring_at_last(now: datetime, deadline: Any = _N.deadline) -> ColumnElement[da
     return case((deadline < last, deadline), else_=last)
 
 
-def lines(session: Session, *, bulk: Collection[bool]) -> list[Line]:
+def turn_queues(session: Session, *, bulk: Collection[bool]) -> list[TurnQueue]:
     """Return the lines in which a row waits: of campaigns (True), of people's own email (False), or of both."""
-    found: list[Line] = []
+    found: list[TurnQueue] = []
     for each in bulk:
         if session.scalar(select(exists().where(_WAITING, _N.bulk == each, _N.run_id.is_(None)))):
-            found.append(Line(each))
+            found.append(TurnQueue(each))
     if True in bulk:
         waits = exists().where(_WAITING, _N.bulk == literal(True), _N.run_id == CampaignRun.id)
         query = select(CampaignRun.id, Campaign.rate).join(Campaign, Campaign.id == CampaignRun.campaign_id)
         rows = session.execute(query.where(CampaignRun.state.in_(_MOVING), waits).order_by(CampaignRun.id))
-        found += [Line(True, run_id, rate) for run_id, rate in rows]
+        found += [TurnQueue(True, run_id, rate) for run_id, rate in rows]
     return found
 
 
-def stop_waiting(session: Session, line: Line, *, now: datetime, since: datetime, limit: int) -> int:
+def stop_waiting(session: Session, line: TurnQueue, *, now: datetime, since: datetime, limit: int) -> int:
     """Let the sweep ring for the first rows of this line that were due at `since`. Returns for how many.
 
     The caller commits.
@@ -88,11 +88,11 @@ def stop_waiting(session: Session, line: Line, *, now: datetime, since: datetime
     return changed(session, update(_N).where(_N.id.in_(first), _WAITING).values(values))
 
 
-def first_of(session: Session, line: Line, *, now: datetime, after: int, limit: int) -> Sequence[Waiting]:
+def first_of(session: Session, line: TurnQueue, *, now: datetime, after: int, limit: int) -> Sequence[Waiting]:
     """Return the first rows of this line whose key is above `after`."""
     waiting = select(_N.id, _N.recipient, _N.campaign_id).where(_WAITING, *_of(line), _N.next_attempt_at <= now)
     return [Waiting(*row) for row in session.execute(waiting.where(_N.id > after).order_by(_N.id).limit(limit))]
 
 
-def _of(line: Line) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _of(line: TurnQueue) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return _N.bulk == line.bulk, _N.run_id.is_(None) if line.run_id is None else _N.run_id == line.run_id

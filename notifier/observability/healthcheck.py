@@ -211,7 +211,7 @@ def _limited(session: Session, now: datetime) -> list[Finding]:
     """A finding where emails wait for a rate limit and no worker sends them; none where all is well."""
     age = heartbeats.age(session, heartbeats.PUMP, now)
     silent = age is None or age > LATE_PUMP.total_seconds()
-    lines = ledger.lines(session, bulk=(False, True)) if silent else []
+    lines = ledger.turn_queues(session, bulk=(False, True)) if silent else []
     late = [line for line in lines if ledger.first_of(session, line, now=now - LATE_PUMP, after=0, limit=1)]
     if not late:
         return []

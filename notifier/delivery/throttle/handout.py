@@ -22,7 +22,7 @@ from notifier.delivery.throttle.asking import BACK, HORIZON, Grant, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn
 from notifier.delivery.throttle.turnstile import Turnstile
-from notifier.ledger import Line
+from notifier.ledger import TurnQueue
 
 #: Seconds ahead for which campaigns get moments. People's own email may look further: there is room for it always.
 AHEAD = 1.5
@@ -69,7 +69,7 @@ class Round:
 class _Bite:
     """The rows of one line that ask."""
 
-    line: Line
+    line: TurnQueue
     requests: list[Request]
     #: There are others behind them.
     more: bool
@@ -119,12 +119,12 @@ class HandOut:
 
     def _bites(self, bulk: bool, handed: Collection[int], now: datetime) -> list[_Bite]:
         with reading(self._session) as session:
-            lines = ledger.lines(session, bulk=[bulk])
+            lines = ledger.turn_queues(session, bulk=[bulk])
             # No line is the first one always: where there is one moment for all, they take turns.
             random.shuffle(lines)
             return [self._bite(session, line, self._size(line, len(lines)), handed, now) for line in lines]
 
-    def _bite(self, session: Session, line: Line, size: int, handed: Collection[int], now: datetime) -> _Bite:
+    def _bite(self, session: Session, line: TurnQueue, size: int, handed: Collection[int], now: datetime) -> _Bite:
         limit, after = size + len(handed) + 1, self._after.pop(line.run_id, 0)
         found = ledger.first_of(session, line, now=now, after=after, limit=limit)
         if after and not found:
@@ -138,7 +138,7 @@ class HandOut:
         ]
         return _Bite(line, asking, more)
 
-    def _size(self, line: Line, lines: int) -> int:
+    def _size(self, line: TurnQueue, lines: int) -> int:
         """How many rows of this line ask: one more than there can be moments for, if that is known."""
         rates = [rate for rate in (line.rate, self._limits.rate) if rate]
         if self._limits.by_domain or not rates:
