@@ -122,9 +122,9 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
 
 def _scene(stage: Stage, stack: ExitStack) -> Scene:
     """Sweeps and bells as in production; nobody is confirmed yet."""
-    usual = sweep.RING_AGAIN[True]
-    sweep.RING_AGAIN[True] = timedelta(minutes=10)
-    stack.callback(sweep.RING_AGAIN.__setitem__, True, usual)
+    usual = sweep.ENQUEUE_AGAIN_AFTER[True]
+    sweep.ENQUEUE_AGAIN_AFTER[True] = timedelta(minutes=10)
+    stack.callback(sweep.ENQUEUE_AGAIN_AFTER.__setitem__, True, usual)
     stage.execute("UPDATE users SET verified_at = NULL")
     return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "tick"))
 

@@ -120,7 +120,7 @@ class Expansion:
         if keys and not self._publish(keys, bulk=True):
             with transaction(self._session) as session:
                 now = clock.now()
-                ledger.mark_enqueued(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
+                ledger.mark_enqueued(session, keys, seen=now + ledger.ENQUEUE_AGAIN_AFTER, again_at=now)
 
 
 def _expand(

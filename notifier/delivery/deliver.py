@@ -154,7 +154,7 @@ class Sender:
     def _leave(self, pks: Sequence[int]) -> None:
         """Let the next sweep ring for what was not sent."""
         session = self.session()
-        ledger.ring_now(session, pks, now=clock.now())
+        ledger.enqueue_now(session, pks, now=clock.now())
         session.commit()
 
     def _aside(self, portion: Portion) -> AbstractContextManager[Aside]:

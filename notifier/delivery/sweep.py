@@ -22,7 +22,7 @@ CHUNK = 1000
 ROUNDS = 20
 
 #: A bell that was rung is given so long before it is rung again; a backlog of bulk mail takes its time.
-RING_AGAIN = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
+ENQUEUE_AGAIN_AFTER = {False: timedelta(seconds=60), True: timedelta(minutes=10)}
 
 
 #: Email that waits for a rate limit is rung for where no pump has shown for so long that it sends it.
@@ -115,7 +115,7 @@ class Sweep:
         """
         if not overdue:
             return 0, 0
-        again_at = clock.now() + RING_AGAIN[bulk]
+        again_at = clock.now() + ENQUEUE_AGAIN_AFTER[bulk]
         keys = self._note(overdue, seen, again_at)
         if self._publish(keys, bulk=bulk):
             return len(keys), 0

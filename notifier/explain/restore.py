@@ -126,7 +126,7 @@ class Reconciliation:
     def _ring_soon(self) -> None:
         while True:
             with transaction(self._session) as session:
-                if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
+                if ledger.enqueue_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
                     return
 
     def _named(self, evidence: Iterable[Seen], found: Found) -> dict[MessageKeys, str]:

@@ -6,7 +6,7 @@ the claim under which it acts.
 
 from notifier.database.keys import among
 from notifier.ledger.bulk import (
-    RING_AGAIN,
+    ENQUEUE_AGAIN_AFTER,
     Debt,
     Made,
     cancel_run,
@@ -24,18 +24,18 @@ from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
 from notifier.ledger.leases import LEASE_EXPIRED, Lost, expire_leases, lapsed_of, later_than, learn, lost_claims, renew
 from notifier.ledger.owners import boot_of, host_of, owner_name
-from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
+from notifier.ledger.restored import OPEN, enqueue_soon, take_as_sent
 from notifier.ledger.rows import (
     Why,
     decide_unknown,
     defer,
+    enqueue_now,
     expire,
     mark_enqueued,
     move,
     overdue,
     owe,
     refuse,
-    ring_now,
     unknown,
     wake,
     why,
@@ -47,10 +47,10 @@ __all__ = [
     "ANY_DEATHS",
     "AT_REST",
     "EDGES",
+    "ENQUEUE_AGAIN_AFTER",
     "GIVEN_BACK",
     "LEASE_EXPIRED",
     "OPEN",
-    "RING_AGAIN",
     "Claimed",
     "Debt",
     "ForbiddenMove",
@@ -71,6 +71,8 @@ __all__ = [
     "count_held",
     "decide_unknown",
     "defer",
+    "enqueue_now",
+    "enqueue_soon",
     "expire",
     "expire_leases",
     "first_of",
@@ -95,8 +97,6 @@ __all__ = [
     "owner_name",
     "refuse",
     "renew",
-    "ring_now",
-    "ring_soon",
     "settle",
     "solitary",
     "stop_waiting",

@@ -24,7 +24,7 @@ from sqlalchemy.sql.selectable import FromClause
 from notifier.database.keys import among
 from notifier.ledger.giving_back import given_back, move_marks_back
 from notifier.ledger.rows import changed, why
-from notifier.ledger.waiting import ring_at_last
+from notifier.ledger.waiting import latest_enqueue_at
 from notifier.models import CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode, sentence
 
@@ -32,7 +32,7 @@ _N = Notification
 _TABLE = cast("Any", Notification.__table__)
 
 #: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
-RING_AGAIN = timedelta(minutes=10)
+ENQUEUE_AGAIN_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +97,10 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
     person, columns = judged.c, _TABLE.c
     is_due = person.due <= literal(now, columns.ring_at.type)
     code: ColumnElement[str | None] = person.reason_code
-    again: ColumnElement[datetime] = literal(now + RING_AGAIN, columns.ring_at.type)
+    again: ColumnElement[datetime] = literal(now + ENQUEUE_AGAIN_AFTER, columns.ring_at.type)
     if debt.limited:
         code = case((is_due, ReasonCode.rate_limited.value), else_=code)
-        again = ring_at_last(now, person.deadline)
+        again = latest_enqueue_at(now, person.deadline)
     return select(
         literal(debt.kind),
         person.user_id,

@@ -46,7 +46,7 @@ def take_as_sent(session: Session, message_ids: Mapping[int, str], *, now: datet
     return len(keys)
 
 
-def ring_soon(session: Session, *, now: datetime, limit: int) -> int:
+def enqueue_soon(session: Session, *, now: datetime, limit: int) -> int:
     """Let the sweep ring as soon as they are due for waiting rows, `limit` at most, whose bell was put off.
 
     Hints that went out before the restore, or while it was on hold, are lost. Returns how many; the caller commits.

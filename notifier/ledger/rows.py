@@ -190,7 +190,7 @@ def mark_enqueued(session: Session, pks: Collection[int], *, seen: datetime, aga
     return list(session.scalars(noted.execution_options(synchronize_session=False)))
 
 
-def ring_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
+def enqueue_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
     """Let the next sweep ring for those of these rows that are due and wait. Returns how many. The caller commits."""
     waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.ring_at > now)
     return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(ring_at=now))

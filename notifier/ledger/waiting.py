@@ -19,7 +19,7 @@ from notifier.reasons import ReasonCode
 _N = Notification
 
 #: The sweep rings after so long in any case, for rows without a deadline.
-RING_AT_LAST = timedelta(days=1)
+ENQUEUE_AT_LATEST_AFTER = timedelta(days=1)
 
 #: The very words of the partial index.
 _WAITING = text(WAITING)
@@ -47,20 +47,20 @@ class Waiting(NamedTuple):
 
 def wait_for_turn(session: Session, pks: Collection[int], *, now: datetime) -> int:
     """Mark those of these rows that are due and wait. Returns how many were not marked. The caller commits."""
-    half_way = ring_at_last(now - RING_AT_LAST / 2)
+    half_way = latest_enqueue_at(now - ENQUEUE_AT_LATEST_AFTER / 2)
     left_alone = and_(_N.reason_code == ReasonCode.rate_limited, _N.ring_at >= half_way)
     fresh = or_(_N.reason_code.is_(None), ~left_alone)
     statement = (
         update(_N)
         .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at <= now, fresh)
-        .values(ring_at=ring_at_last(now), **why(ReasonCode.rate_limited))
+        .values(ring_at=latest_enqueue_at(now), **why(ReasonCode.rate_limited))
     )
     return changed(session, statement)
 
 
-def ring_at_last(now: datetime, deadline: Any = _N.deadline) -> ColumnElement[datetime]:
+def latest_enqueue_at(now: datetime, deadline: Any = _N.deadline) -> ColumnElement[datetime]:
     """When the sweep rings for a row that waits from `now` on: at its deadline it is to come to rest."""
-    last = literal(now + RING_AT_LAST, _N.ring_at.type)
+    last = literal(now + ENQUEUE_AT_LATEST_AFTER, _N.ring_at.type)
     return case((deadline < last, deadline), else_=last)
 
 

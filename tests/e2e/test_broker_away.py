@@ -22,10 +22,10 @@ SHORT = Absence(seconds=6.0, reconnect="0.04", signups=20, recipients=200)
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """It changes two settings of the driver's process, and where its log goes."""
-    ring_again, stale, logging = dict(sweep.RING_AGAIN), tick.STALE, structlog.get_config()
+    ring_again, stale, logging = dict(sweep.ENQUEUE_AGAIN_AFTER), tick.STALE, structlog.get_config()
     with open_stage(300) as opened:
         yield opened
-    sweep.RING_AGAIN.update(ring_again)
+    sweep.ENQUEUE_AGAIN_AFTER.update(ring_again)
     tick.STALE = stale
     structlog.configure(**logging)
 
