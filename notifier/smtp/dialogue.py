@@ -10,7 +10,7 @@ from typing import Protocol
 from notifier.smtp.classify import WANTED, classify, classify_failure
 from notifier.smtp.echo import without_recipient
 from notifier.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
-from notifier.smtp.ops import READ, YIELD, Conversation, Line
+from notifier.smtp.ops import READ, YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session
@@ -44,43 +44,43 @@ class Work(Protocol):
         """The attempt has ended."""
 
 
-def converse(line: Line, session: Session, work: Work) -> Conversation[None]:
+def converse(pipe: Pipe, session: Session, work: Work) -> Conversation[None]:
     """Send the mails of `work`, one transaction each, until there are no more or the session breaks.
 
     `session.broken` tells which. Never raises for what a server does.
     """
-    envelope = _announce_next(line, session, work)
+    envelope = _announce_next(pipe, session, work)
     while envelope is not None:
-        refusal, go_on = yield from _ask_leave(line, session, envelope)
+        refusal, go_on = yield from _ask_leave(pipe, session, envelope)
         following = None
         if refusal is None:
-            following = yield from _hand_over(line, session, work, envelope)
+            following = yield from _hand_over(pipe, session, work, envelope)
         elif _is_stale(session, refusal):
             session.broken = True
             work.give_back(envelope)
         else:
             session.dirty = True
             if go_on and not session.broken:
-                yield from _end_empty(line, session, refusal)
+                yield from _end_empty(pipe, session, refusal)
             _settle(work, envelope, refusal)
         if session.broken:
             return
-        envelope = following or _announce_next(line, session, work)
+        envelope = following or _announce_next(pipe, session, work)
 
 
-def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
+def _announce_next(pipe: Pipe, session: Session, work: Work) -> Envelope | None:
     """Take the next mail; where the server can pipeline, write its commands at once.
 
     None, too, where the server speaks unasked: no mail is to begin here.
     """
-    if line.pending:
+    if pipe.pending:
         session.broken = True
         return None
     envelope = _next(session, work)
     if envelope is None or not session.pipelining:
         return envelope
     try:
-        line.write(_group(session, envelope), Phase.MAIL)
+        pipe.write(_group(session, envelope), Phase.MAIL)
     except WireError:
         session.broken = True
         work.give_back(envelope)
@@ -99,17 +99,17 @@ def _next(session: Session, work: Work) -> Envelope | None:
     return None
 
 
-def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
+def _ask_leave(pipe: Pipe, session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
     """MAIL, RCPT, DATA. The first refusal if there is one, and whether the server waits for a body."""
     refusal, phase = None, Phase.MAIL
     go_on = False
     try:
         if session.dirty:
-            yield from _reset(line, session)
+            yield from _reset(pipe, session)
         for phase, read, wanted in _STEPS:
             if not session.pipelining:
-                line.ask(_command(phase, session, envelope), phase)
-            reply = line.take() or (yield read)
+                pipe.ask(_command(phase, session, envelope), phase)
+            reply = pipe.take() or (yield read)
             if reply.code // 100 == wanted:
                 go_on = wanted == 3
                 continue
@@ -124,10 +124,10 @@ def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation
     return refusal, go_on
 
 
-def _reset(line: Line, session: Session) -> Conversation[None]:
+def _reset(pipe: Pipe, session: Session) -> Conversation[None]:
     if not session.pipelining:
-        line.ask(_RSET, Phase.MAIL)
-    reply = line.take() or (yield READ[Phase.MAIL])
+        pipe.ask(_RSET, Phase.MAIL)
+    reply = pipe.take() or (yield READ[Phase.MAIL])
     if reply.code // 100 != 2:
         raise WireError(Failure.DROP, f"RSET was refused: {reply.code} {reply.text}")
     session.dirty = False
@@ -140,7 +140,7 @@ def _is_stale(session: Session, refusal: Outcome) -> bool:
     return refusal.code is None or refusal.code == 421 or refusal.enhanced == "4.5.3"
 
 
-def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
+def _hand_over(pipe: Pipe, session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
     """Body, final dot and, behind it, the next mail's commands; then the verdict on this one.
 
     The next mail, if it was announced and the session lives.
@@ -153,9 +153,9 @@ def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> 
         following = _next(session, work)
     try:
         _begin(work, envelope)
-        line.write(stuff(envelope), Phase.BODY)
+        pipe.write(stuff(envelope), Phase.BODY)
         if following is not None:
-            line.write(_group(session, following), Phase.EOD)
+            pipe.write(_group(session, following), Phase.EOD)
         reply = yield _READ_EOD
     except WireError as error:
         session.broken = True
@@ -184,15 +184,15 @@ def _begin(work: Work, envelope: Envelope) -> None:
         raise WireError(Failure.LOCAL, str(error), unsent=Phase.BODY) from error
 
 
-def _end_empty(line: Line, session: Session, refusal: Outcome) -> Conversation[None]:
+def _end_empty(pipe: Pipe, session: Session, refusal: Outcome) -> Conversation[None]:
     """354 although something was refused: end the empty mail. Its reply means nothing (RFC 2920, 3.1)."""
     if refusal.phase is Phase.MAIL:
         # The recipient stands, whoever the server thinks the sender is: an empty mail would reach it.
         session.broken = True
         return
     try:
-        line.ask(_DOT, Phase.DATA)
-        reply = line.take() or (yield _READ_EOD)
+        pipe.ask(_DOT, Phase.DATA)
+        reply = pipe.take() or (yield _READ_EOD)
     except WireError:
         session.broken = True
     else:

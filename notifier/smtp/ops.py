@@ -1,6 +1,6 @@
 """What a conversation asks of its driver. The protocol speaks these and never touches a socket.
 
-A conversation is a generator: it writes to its Line, yields what it waits for, is sent a Reply for each `Read` and
+A conversation is a generator: it writes to its Pipe, yields what it waits for, is sent a Reply for each `Read` and
 None for the others, and meets a WireError at its `yield` where the driver cannot go on. What is written
 goes out when it waits, so that all that can share a packet does.
 """
@@ -38,7 +38,7 @@ class Yield:
     __slots__ = ()
 
 
-class Line(Protocol):
+class Pipe(Protocol):
     """What a conversation does without waiting."""
 
     @property

@@ -8,7 +8,7 @@ from typing import Self
 
 from notifier.config.settings import Settings
 from notifier.smtp.classify import classify, classify_failure
-from notifier.smtp.ops import READ, Connect, Conversation, Line, StartTls
+from notifier.smtp.ops import READ, Connect, Conversation, Pipe, StartTls
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope
 from notifier.smtp.replies import WireError
 from notifier.smtp.transport_config import Tls, TransportConfig, primary_config
@@ -88,39 +88,39 @@ class _Refused(Exception):
         self.outcome = outcome
 
 
-def open_session(line: Line, endpoint: Endpoint) -> Conversation[Session | Outcome]:
+def open_session(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session | Outcome]:
     """From nothing to a session that is ready for MAIL, or the outcome for all that wanted it."""
     try:
-        return (yield from _open(line, endpoint))
+        return (yield from _open(pipe, endpoint))
     except _Refused as refused:
         return refused.outcome
 
 
-def close_session(line: Line) -> Conversation[None]:
+def close_session(pipe: Pipe) -> Conversation[None]:
     """QUIT. What the server makes of it is its own affair (RFC 5321, section 4.1.1.10)."""
     try:
-        line.write(b"QUIT\r\n", Phase.QUIT)
+        pipe.write(b"QUIT\r\n", Phase.QUIT)
         yield READ[Phase.QUIT]
     except WireError:
         return
 
 
-def _open(line: Line, endpoint: Endpoint) -> Conversation[Session]:
+def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
     yield from _network(Phase.CONNECT, Connect())
     if endpoint.tls is Tls.IMPLICIT:
         yield from _network(Phase.STARTTLS, StartTls())
-    yield from _ask(line, Phase.BANNER)
-    offers = yield from _greet(line, endpoint)
+    yield from _ask(pipe, Phase.BANNER)
+    offers = yield from _greet(pipe, endpoint)
     if endpoint.tls is Tls.REQUIRED:
         if "STARTTLS" not in offers:
             raise _hold(Phase.STARTTLS, "the server does not offer STARTTLS")
-        yield from _ask(line, Phase.STARTTLS, b"STARTTLS\r\n")
+        yield from _ask(pipe, Phase.STARTTLS, b"STARTTLS\r\n")
         yield from _network(Phase.STARTTLS, StartTls())
         # What was said in clear counts for nothing (RFC 3207, section 4.2).
-        offers = yield from _greet(line, endpoint)
+        offers = yield from _greet(pipe, endpoint)
     if endpoint.username is not None:
-        yield from _log_in(line, endpoint, offers)
-    if line.pending:
+        yield from _log_in(pipe, endpoint, offers)
+    if pipe.pending:
         # Or else it would pass for the replies to the first mail.
         raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server answers what was not asked"))
     size = offers.get("SIZE", "").strip().split(" ", 1)[0]
@@ -133,12 +133,12 @@ def _open(line: Line, endpoint: Endpoint) -> Conversation[Session]:
     )
 
 
-def _greet(line: Line, endpoint: Endpoint) -> Conversation[dict[str, str]]:
+def _greet(pipe: Pipe, endpoint: Endpoint) -> Conversation[dict[str, str]]:
     """EHLO, or HELO for a server that knows nothing else; the extensions offered, in upper case."""
     name = endpoint.ehlo_name.encode("ascii")
-    reply = yield from _read(line, Phase.EHLO, b"EHLO " + name + b"\r\n")
+    reply = yield from _read(pipe, Phase.EHLO, b"EHLO " + name + b"\r\n")
     if reply.code in _NO_EHLO and endpoint.tls is not Tls.REQUIRED and endpoint.username is None:
-        yield from _ask(line, Phase.EHLO, b"HELO " + name + b"\r\n")
+        yield from _ask(pipe, Phase.EHLO, b"HELO " + name + b"\r\n")
         return {}
     _want(Phase.EHLO, reply)
     offers: dict[str, str] = {}
@@ -149,7 +149,7 @@ def _greet(line: Line, endpoint: Endpoint) -> Conversation[dict[str, str]]:
     return offers
 
 
-def _log_in(line: Line, endpoint: Endpoint, offers: dict[str, str]) -> Conversation[None]:
+def _log_in(pipe: Pipe, endpoint: Endpoint, offers: dict[str, str]) -> Conversation[None]:
     if endpoint.tls is Tls.NONE:
         raise _hold(Phase.AUTH, "credentials are never sent without TLS")
     username = (endpoint.username or "").encode()
@@ -157,10 +157,10 @@ def _log_in(line: Line, endpoint: Endpoint, offers: dict[str, str]) -> Conversat
     mechanisms = offers.get("AUTH", "").split()
     if "PLAIN" in mechanisms:
         secret = b64encode(b"\0" + username + b"\0" + password)
-        yield from _ask(line, Phase.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
+        yield from _ask(pipe, Phase.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
     elif "LOGIN" in mechanisms:
         for command in (b"AUTH LOGIN", b64encode(username), b64encode(password)):
-            reply = yield from _read(line, Phase.AUTH, command + b"\r\n")
+            reply = yield from _read(pipe, Phase.AUTH, command + b"\r\n")
             if reply.code // 100 != 3:
                 break
         _want(Phase.AUTH, reply)
@@ -175,17 +175,17 @@ def _network(phase: Phase, op: Connect | StartTls) -> Conversation[None]:
         raise _Refused(classify_failure(phase, error.kind, error.detail)) from None
 
 
-def _read(line: Line, phase: Phase, command: bytes | None = None) -> Conversation[Reply]:
+def _read(pipe: Pipe, phase: Phase, command: bytes | None = None) -> Conversation[Reply]:
     try:
         if command is not None:
-            line.ask(command, phase)
+            pipe.ask(command, phase)
         return (yield READ[phase])
     except WireError as error:
         raise _Refused(classify_failure(phase, error.kind, error.detail)) from None
 
 
-def _ask(line: Line, phase: Phase, command: bytes | None = None) -> Conversation[None]:
-    _want(phase, (yield from _read(line, phase, command)))
+def _ask(pipe: Pipe, phase: Phase, command: bytes | None = None) -> Conversation[None]:
+    _want(phase, (yield from _read(pipe, phase, command)))
 
 
 def _want(phase: Phase, reply: Reply) -> None:

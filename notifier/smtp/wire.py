@@ -120,7 +120,7 @@ class Wire:
     # --- for the conversation ----------------------------------------------------------------------
 
     def write(self, data: bytes, phase: Phase) -> None:
-        """Queue bytes: see `ops.Line`."""
+        """Queue bytes: see `ops.Pipe`."""
         if self._channel is None:
             raise WireError(Failure.DROP, "the connection is closed", phase)
         if phase is Phase.BODY and self._reader.pending:
@@ -128,18 +128,18 @@ class Wire:
         self._channel.write(data, phase)
 
     def ask(self, data: bytes, phase: Phase) -> None:
-        """Queue a command on its own: see `ops.Line`."""
+        """Queue a command on its own: see `ops.Pipe`."""
         if self._reader.pending:
             raise _unasked(phase)
         self.write(data, phase)
 
     @property
     def pending(self) -> bool:
-        """Whether something has come in that nobody has taken: see `ops.Line`."""
+        """Whether something has come in that nobody has taken: see `ops.Pipe`."""
         return self._reader.pending
 
     def take(self) -> Reply | None:
-        """The next reply, if it has come in: see `ops.Line`."""
+        """The next reply, if it has come in: see `ops.Pipe`."""
         return self._reader.take()
 
     # --- the conversation ------------------------------------------------------------------------
