@@ -11,7 +11,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 #: A connection that was used so lately, in seconds, is believed to live. SQLAlchemy's own pre-ping asks every time,
 #: which is one round trip more for each transaction: of a signup's mail, and of each batch.
-BELIEVED = 0.5
+PING_AFTER_IDLE_SECONDS = 0.5
 
 _USED = "used"
 
@@ -33,7 +33,7 @@ def prepare(engine: Engine, ping: Callable[[Any], None] | None) -> None:
     def ask(connection: Any, record: Any, _proxy: Any) -> None:
         now = time.monotonic()
         # One that has just been made has no mark.
-        if now - record.info.get(_USED, now) <= BELIEVED:
+        if now - record.info.get(_USED, now) <= PING_AFTER_IDLE_SECONDS:
             return
         try:
             ping(connection)
