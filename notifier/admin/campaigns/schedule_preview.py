@@ -19,9 +19,9 @@ from notifier.scheduling import (
     Schedule,
     ScheduleError,
     check,
+    describe,
     local_time,
     simulate,
-    words,
 )
 from notifier.scheduling.cron import means_times_of_day
 
@@ -99,7 +99,7 @@ def of_schedule(schedule: Schedule, now: datetime) -> Preview:
     """Its words, and the runs on which a tick can still act in time."""
     ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
     runs = [_upcoming(schedule, each) for each in islice(ahead, NEXT)]
-    said = words(schedule)
+    said = describe(schedule)
     return Preview(
         said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
     )
