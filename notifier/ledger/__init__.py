@@ -1,7 +1,7 @@
-"""The ledger: the sole writer of a notification's status.
+"""The ledger: the only code that writes a notification's status.
 
-Every move is a compare-and-set: it names the status that it leaves and, where a worker holds the row,
-the claim under which it acts.
+Every move is a compare-and-set: it names the status that it leaves and, if a worker holds the row, the claim under
+which it acts.
 """
 
 from notifier.database.keys import among

@@ -1,4 +1,4 @@
-"""Opening and closing a session: connection, greeting, TLS, login (RFC 5321, 3207, 4954)."""
+"""Open and close a session: connection, greeting, TLS, login (RFC 5321, 3207, 4954)."""
 
 import ssl
 from base64 import b64encode
@@ -13,20 +13,20 @@ from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scop
 from notifier.smtp.replies import WireError
 from notifier.smtp.transport_config import Tls, TransportConfig, primary_config
 
-#: Replies to EHLO that only mean: too old for it (RFC 5321, section 3.2).
+#: Replies to EHLO that mean only that the server is too old for it (RFC 5321, section 3.2).
 _NO_EHLO = (500, 502, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One mail server and how we speak with it. Times in seconds."""
+    """One mail server and how to connect to it. All times are in seconds."""
 
     host: str
     port: int
     tls: Tls
     ehlo_name: str
     timeouts: dict[Phase, float]
-    #: For a whole attempt, whatever the phases would still allow.
+    #: The limit for a whole attempt, over all phases.
     total: float
     context: ssl.SSLContext | None = None
     username: str | None = None
@@ -34,14 +34,14 @@ class Endpoint:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The MAIL_* settings. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read."""
+        """Build the endpoint of the MAIL_* settings. Raise OSError or ssl.SSLError for an unreadable MAIL_CA_FILE."""
         return cls.from_config(primary_config(settings), settings)
 
     @classmethod
     def from_config(cls, config: TransportConfig, settings: Settings) -> Self:
-        """One of several transports; `settings` have the times and the name that we greet with.
+        """Build the endpoint of one transport; `settings` give the timeouts and the EHLO name.
 
-        Raises OSError or ssl.SSLError where its `ca_file` cannot be read.
+        Raise OSError or ssl.SSLError if its `ca_file` cannot be read.
         """
         timeouts = dict.fromkeys(Phase, settings.mail_timeout_command)
         timeouts[Phase.CONNECT] = settings.mail_timeout_connect
@@ -63,20 +63,20 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Session:
-    """What the server can do, and what has become of the connection."""
+    """The extensions of the server and the state of the connection."""
 
     pipelining: bool = False
     eight_bit: bool = False
     smtputf8: bool = False
-    #: Largest message in bytes (RFC 1870), 0 where the server names none.
+    #: Largest message in bytes (RFC 1870); 0 if the server names none.
     size: int = 0
-    #: Whether it offers SIZE at all: only then MAIL may carry it.
+    #: Whether the server offers SIZE: only then may MAIL carry it.
     has_size: bool = False
-    #: Transactions announced so far, the present one included.
+    #: Transactions announced so far, including the present one.
     used: int = 0
-    #: A transaction was given up half-way: RSET comes before the next.
+    #: A transaction was abandoned half-way, so RSET must precede the next.
     dirty: bool = False
-    #: Close it, say nothing more.
+    #: The connection must be closed without another command.
     broken: bool = False
 
 
@@ -89,7 +89,7 @@ class _Refused(Exception):
 
 
 def open_session(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session | Outcome]:
-    """From nothing to a session that is ready for MAIL, or the outcome for all that wanted it."""
+    """Open a session that is ready for MAIL. Return it, or the outcome for all emails that wanted it."""
     try:
         return (yield from _open(pipe, endpoint))
     except _Refused as refused:
@@ -97,7 +97,7 @@ def open_session(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session | Outco
 
 
 def close_session(pipe: Pipe) -> Conversation[None]:
-    """QUIT. What the server makes of it is its own affair (RFC 5321, section 4.1.1.10)."""
+    """Send QUIT and ignore the server's answer (RFC 5321, section 4.1.1.10)."""
     try:
         pipe.write(b"QUIT\r\n", Phase.QUIT)
         yield READ[Phase.QUIT]
@@ -116,12 +116,12 @@ def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
             raise _hold(Phase.STARTTLS, "the server does not offer STARTTLS")
         yield from _ask(pipe, Phase.STARTTLS, b"STARTTLS\r\n")
         yield from _network(Phase.STARTTLS, StartTls())
-        # What was said in clear counts for nothing (RFC 3207, section 4.2).
+        # Extensions announced in clear text must be forgotten (RFC 3207, section 4.2).
         offers = yield from _greet(pipe, endpoint)
     if endpoint.username is not None:
         yield from _log_in(pipe, endpoint, offers)
     if pipe.pending:
-        # Or else it would pass for the replies to the first mail.
+        # Surplus input would pass for the replies to the first email.
         raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server answers what was not asked"))
     size = offers.get("SIZE", "").strip().split(" ", 1)[0]
     return Session(
@@ -134,7 +134,7 @@ def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
 
 
 def _greet(pipe: Pipe, endpoint: Endpoint) -> Conversation[dict[str, str]]:
-    """EHLO, or HELO for a server that knows nothing else; the extensions offered, in upper case."""
+    """Send EHLO, or HELO to a server that knows nothing else. Return the extensions offered, in upper case."""
     name = endpoint.ehlo_name.encode("ascii")
     reply = yield from _read(pipe, Phase.EHLO, b"EHLO " + name + b"\r\n")
     if reply.code in _NO_EHLO and endpoint.tls is not Tls.REQUIRED and endpoint.username is None:
@@ -143,7 +143,7 @@ def _greet(pipe: Pipe, endpoint: Endpoint) -> Conversation[dict[str, str]]:
     _want(Phase.EHLO, reply)
     offers: dict[str, str] = {}
     for offer in reply.lines[1:]:
-        # Some still write "AUTH=PLAIN", as a draft of 1999 had it.
+        # Some servers still write "AUTH=PLAIN", as a draft of 1999 had it.
         keyword, _, parameters = offer.upper().replace("=", " ", 1).partition(" ")
         offers[keyword] = f"{offers[keyword]} {parameters}" if keyword in offers else parameters
     return offers
@@ -198,14 +198,14 @@ def _hold(phase: Phase, text: str) -> _Refused:
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Certificate and host name are verified, by the private authority alone where one is set."""
+    """Build a context that verifies certificate and host name; with `ca_file`, trust that authority alone."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def _ascii_domain(domain: str) -> str:
-    """What EHLO says: the sender's domain, never the name of this host."""
+    """Return the name for EHLO: the sender's domain in A-labels, never the name of this host."""
     try:
         return domain.encode("idna").decode("ascii") or "localhost"
     except UnicodeError:
