@@ -1,4 +1,4 @@
-"""When campaigns are due: cron or interval or once, with a zone, as slots. Pure: no clock, no database."""
+"""Compute the slots of campaigns: by cron, by interval or once, in a time zone. Pure: no clock, no database."""
 
 from notifier.scheduling.cron import check_cron
 from notifier.scheduling.errors import ScheduleError
