@@ -1,4 +1,4 @@
-"""What `notifier check-dns` knows: would a receiver believe that our mail is ours?"""
+"""Check, for `notifier check-dns`, whether receivers can authenticate our email; sign it with DKIM."""
 
 from notifier.sender_auth.checks import Signing, Subject, examine
 from notifier.sender_auth.lookup import DnsResolver, LookupFailed, Resolver, Unreachable

@@ -1,4 +1,4 @@
-"""One line of the report."""
+"""The result of one check, as a line of the report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Level(StrEnum):
-    """`warn` deserves a look; WRONG costs mail."""
+    """The severity: `warn` should be improved, WRONG costs deliveries."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthCheck:
-    """What was looked at, and what to do where that is not well."""
+    """The result of one check, with the remedy if there is a problem."""
 
     level: Level
     name: str
@@ -23,20 +23,20 @@ class AuthCheck:
 
     @classmethod
     def of(cls, level: Level, name: str, detail: str) -> Self:
-        """What DNS says is a stranger's text: nothing of it may steer a terminal."""
+        """Build a result. DNS data comes from strangers, so unprintable characters are replaced for the terminal."""
         return cls(level, name, "".join(char if char.isprintable() else "?" for char in detail))
 
 
 def ok(name: str, detail: str) -> AuthCheck:
-    """All is well."""
+    """Build the result of a check that passed."""
     return AuthCheck.of(Level.OK, name, detail)
 
 
 def warn(name: str, detail: str) -> AuthCheck:
-    """It works, and could be better."""
+    """Build the result of a check that works but should be improved."""
     return AuthCheck.of(Level.WARN, name, detail)
 
 
 def wrong(name: str, detail: str) -> AuthCheck:
-    """Receivers will hold it against us."""
+    """Build the result of a check whose failure makes receivers distrust us."""
     return AuthCheck.of(Level.WRONG, name, detail)
