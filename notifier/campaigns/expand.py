@@ -155,7 +155,7 @@ def owe_between(
     among = and_(User.id > after, User.id <= upper, candidates(occasion))
     restored = has_unrecorded(session)
     newest = session.scalar(select(func.max(Notification.id))) or 0 if restored else 0
-    made = ledger.owe_many(
+    made = ledger.add_many(
         session,
         audience.chosen(session, occasion, among, now=now),
         Debt(

@@ -63,7 +63,7 @@ class Made:
     fallbacks: int = 0
 
 
-def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
+def add_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
     """Add a row for each of these people, except those with a code and those who already have this very email.
 
     The latter count as excluded with the code `already`. `people` selects user_id, recipient, code, fallback, due,

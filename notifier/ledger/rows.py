@@ -32,7 +32,7 @@ def why(code: ReasonCode, **details: object) -> Why:
     return {"reason_code": code.value, "reason": sentence(code, **details)}
 
 
-def owe(
+def add(
     session: Session,
     *,
     kind: str,
@@ -68,7 +68,7 @@ def owe(
     return notification
 
 
-def refuse(
+def add_skipped(
     session: Session, *, kind: str, user: User, dedupe_key: str, now: datetime, code: ReasonCode, **details: object
 ) -> Notification:
     """Add the row of an email that is not sent, with the reason `code`, so that its absence is explained.

@@ -70,7 +70,7 @@ def user(context: Flask) -> User:
 
 @pytest.fixture
 def pk(user: User) -> int:
-    row = ledger.owe(
+    row = ledger.add(
         db.session(),
         kind="verification",
         user=user,
