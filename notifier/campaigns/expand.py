@@ -19,7 +19,7 @@ from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.database.transaction import transaction
-from notifier.ledger import Debt, Made
+from notifier.ledger import Added, SharedColumns
 from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -144,7 +144,7 @@ def owe_between(
     now: datetime,
     *,
     limited: bool = False,
-) -> Made:
+) -> Added:
     """Owe the mails of this run to the users with `after` < key <= `upper`. The caller counts and commits.
 
     `limited`: a rate limits them, so they wait for their turn and are not enqueued.
@@ -158,7 +158,7 @@ def owe_between(
     made = ledger.add_many(
         session,
         audience.chosen(session, occasion, among, now=now),
-        Debt(
+        SharedColumns(
             kind=occasion.kind,
             campaign_id=run.campaign_id,
             run_id=run.id,

@@ -36,7 +36,7 @@ ENQUEUE_AGAIN_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Debt:
+class SharedColumns:
     """The values that all rows of one run share."""
 
     kind: str
@@ -50,7 +50,7 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Added:
     """The result of one statement."""
 
     #: The keys of the rows to enqueue, because they are due now.
@@ -63,28 +63,30 @@ class Made:
     fallbacks: int = 0
 
 
-def add_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
+def add_many(
+    session: Session, people: Select[*tuple[Any, ...]], shared: SharedColumns, *, already: str, now: datetime
+) -> Added:
     """Add a row for each of these people, except those with a code and those who already have this very email.
 
     The latter count as excluded with the code `already`. `people` selects user_id, recipient, code, fallback, due,
     deadline, reason_code, dedupe_key, params. The caller commits; no row is sent before.
     """
     if session.get_bind().dialect.name == "postgresql":
-        rows = session.execute(_at_once(people, debt, now)).all()
+        rows = session.execute(_at_once(people, shared, now)).all()
         made = [(pk, due) for pk, due, code, _, _ in rows if pk is not None]
         counted = [(code, number, fallbacks) for pk, _, code, number, fallbacks in rows if pk is None]
     else:
         # SQLite has one writer at a time, so both statements see the same rows.
         judged = people.cte("judged")
         counted = [(code, number, off) for code, number, off in session.execute(_counted(judged))]
-        statement = sqlite.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+        statement = sqlite.insert(_TABLE).from_select(_NAMES, _rows(judged, shared, now)).on_conflict_do_nothing()
         made = [(pk, due) for pk, due in session.execute(statement.returning(_N.id, _N.next_attempt_at))]
     excluded = {code: number for code, number, _ in counted if code is not None}
     chosen, fallbacks = next(((number, off) for code, number, off in counted if code is None), (0, 0))
     if chosen > len(made):
         excluded[already] = excluded.get(already, 0) + chosen - len(made)
-    enqueued = [] if debt.limited else [pk for pk, due in made if due <= now]
-    return Made(enqueued, len(made), excluded, fallbacks)
+    enqueued = [] if shared.limited else [pk for pk, due in made if due <= now]
+    return Added(enqueued, len(made), excluded, fallbacks)
 
 
 _NAMES = [
@@ -93,25 +95,25 @@ _NAMES = [
 ]  # fmt: skip
 
 
-def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, ...]]:
+def _rows(judged: FromClause, shared: SharedColumns, now: datetime) -> Select[*tuple[Any, ...]]:
     person, columns = judged.c, _TABLE.c
     is_due = person.due <= literal(now, columns.ring_at.type)
     code: ColumnElement[str | None] = person.reason_code
     again: ColumnElement[datetime] = literal(now + ENQUEUE_AGAIN_AFTER, columns.ring_at.type)
-    if debt.limited:
+    if shared.limited:
         code = case((is_due, ReasonCode.rate_limited.value), else_=code)
         again = latest_enqueue_at(now, person.deadline)
     return select(
-        literal(debt.kind),
+        literal(shared.kind),
         person.user_id,
         person.recipient,
         person.dedupe_key,
         person.params,
         literal(True),
-        literal(debt.on_unknown),
-        literal(debt.campaign_id),
-        literal(debt.run_id),
-        literal(debt.content_id, BigInteger()),
+        literal(shared.on_unknown),
+        literal(shared.campaign_id),
+        literal(shared.run_id),
+        literal(shared.content_id, BigInteger()),
         literal(Status.pending.value),
         code,
         _planned_reason(code),
@@ -133,10 +135,10 @@ def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
     return select(judged.c.code, func.count(), off).group_by(judged.c.code)
 
 
-def _at_once(people: Select[*tuple[Any, ...]], debt: Debt, now: datetime) -> Any:
+def _at_once(people: Select[*tuple[Any, ...]], shared: SharedColumns, now: datetime) -> Any:
     """Build one statement that selects, counts and inserts, so that all parts see the same people, evaluated once."""
     judged = people.cte("judged")
-    insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+    insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, shared, now)).on_conflict_do_nothing()
     made = insert_.returning(_TABLE.c.id, _TABLE.c.next_attempt_at).cte("made")
     counted = _counted(judged).subquery()
     return union_all(
