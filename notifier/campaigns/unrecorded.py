@@ -40,5 +40,5 @@ def settle_unrecorded(session: Session, run_id: int, made: Added, *, after: int,
     digests = {message_ids.digest_of(key): pk for pk, key in rows}
     noted = unrecorded_among(session, list(digests))
     gone = {digests[digest]: f"<{message_id}>" for digest, message_id in noted.items()}
-    ledger.take_as_sent(session, gone, now=now)
+    ledger.mark_sent(session, gone, now=now)
     return Added([pk for pk in made.due if pk not in gone], made.planned, made.excluded, made.fallbacks)

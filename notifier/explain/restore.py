@@ -99,7 +99,7 @@ class Reconciliation:
         sent = noted = 0
         for portion in _portions(found.open.items()):
             with transaction(self._session) as session:
-                sent += ledger.take_as_sent(session, dict(portion), now=clock.now())
+                sent += ledger.mark_sent(session, dict(portion), now=clock.now())
         for each in _portions(found.unrecorded.items()):
             with transaction(self._session) as session:
                 noted += _note(session, each)

@@ -17,14 +17,23 @@ from notifier.ledger.bulk import (
     latest_due,
     wake_run,
 )
-from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, load, solitary
+from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, due_alone, held_by, load
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
-from notifier.ledger.leases import LEASE_EXPIRED, Lost, expire_leases, lapsed_of, later_than, learn, lost_claims, renew
+from notifier.ledger.leases import (
+    LEASE_EXPIRED,
+    Lost,
+    claimed_since,
+    expire_leases,
+    expired_leases_of,
+    lost_claims,
+    renew,
+    store_facts,
+)
 from notifier.ledger.owners import boot_of, host_of, owner_name
-from notifier.ledger.restored import OPEN, enqueue_soon, take_as_sent
+from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
 from notifier.ledger.rows import (
     Why,
     add,
@@ -41,7 +50,7 @@ from notifier.ledger.rows import (
     why,
 )
 from notifier.ledger.settling import Settlement, StoredReply, correct, settle
-from notifier.ledger.waiting import TurnQueue, Waiting, first_of, stop_waiting, turn_queues, wait_for_turn
+from notifier.ledger.waiting import TurnQueue, WaitingRow, first_waiting, stop_waiting, turn_queues, wait_for_turn
 
 __all__ = [
     "ANY_DEATHS",
@@ -60,7 +69,7 @@ __all__ = [
     "SharedColumns",
     "StoredReply",
     "TurnQueue",
-    "Waiting",
+    "WaitingRow",
     "Why",
     "add",
     "add_many",
@@ -69,27 +78,28 @@ __all__ = [
     "boot_of",
     "cancel_run",
     "claim",
+    "claimed_since",
     "correct",
     "count_by_status",
     "count_held",
     "decide_unknown",
     "defer",
+    "due_alone",
     "enqueue_now",
     "enqueue_soon",
     "expire",
     "expire_leases",
-    "first_of",
+    "expired_leases_of",
+    "first_waiting",
     "held_by",
     "hold_paused",
     "host_of",
     "is_over",
-    "lapsed_of",
-    "later_than",
     "latest_due",
-    "learn",
     "load",
     "lost_claims",
     "mark_enqueued",
+    "mark_sent",
     "move",
     "move_content",
     "name_hold",
@@ -98,9 +108,8 @@ __all__ = [
     "owner_name",
     "renew",
     "settle",
-    "solitary",
     "stop_waiting",
-    "take_as_sent",
+    "store_facts",
     "turn_queues",
     "unknown",
     "wait_for_turn",

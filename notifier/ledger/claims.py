@@ -113,7 +113,7 @@ def claim(
     """Claim these rows for one attempt each. Return those that were won, in the order of `pks`.
 
     `lease_from` is this moment by the database's clock, which all hosts share; `now` if None. Rows of which at least
-    `alone_from` processes died are skipped: `solitary` finds them.
+    `alone_from` processes died are skipped: `due_alone` finds them.
 
     Rows are skipped, too, if they are not due, claimed, at rest, past their deadline, deleted, or of a paused or
     cancelled run. Of several callers exactly one wins each row, and no caller waits for another. The caller commits.
@@ -125,7 +125,7 @@ def claim(
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
-def solitary(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
+def due_alone(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
     """Return the keys of those rows that are due and wait to be made alone, because processes died of them."""
     waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
     return list(session.scalars(select(_N.id).where(among(session, _N.id, pks), *waits)))

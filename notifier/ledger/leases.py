@@ -66,7 +66,7 @@ def expire_leases(
     return settle(session, ends, now=now)
 
 
-def lapsed_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
+def expired_leases_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
     """Return the rows whose last attempt was this process's and ended with its lease, each with its status.
 
     They are unknown or pending. Rows that were claimed again, or decided, are not included.
@@ -86,7 +86,7 @@ def lapsed_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
     return [(row, statuses[row.id]) for row in load(session, list(statuses))]
 
 
-def learn(session: Session, facts: Collection[tuple[int, int, str | None, str | None, str | None]]) -> None:
+def store_facts(session: Session, facts: Collection[tuple[int, int, str | None, str | None, str | None]]) -> None:
     """Store (key, claim, Message-ID, template version, transport) of attempts that stay uncertain.
 
     Only rows that lack these facts and were not claimed since are changed. The caller commits.
@@ -97,7 +97,7 @@ def learn(session: Session, facts: Collection[tuple[int, int, str | None, str | 
         session.execute(update(_N).where(*unaware).values(values).execution_options(synchronize_session=False))
 
 
-def later_than(session: Session, tries: Collection[tuple[int, int]]) -> list[int]:
+def claimed_since(session: Session, tries: Collection[tuple[int, int]]) -> list[int]:
     """Return the keys of the (key, claim) pairs whose row has been claimed again since."""
     claims = dict(tries)
     found: list[int] = []

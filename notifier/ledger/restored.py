@@ -17,7 +17,7 @@ OPEN = (Status.pending, Status.sending, Status.unknown)
 _REASON = ReasonCode.found_delivered
 
 
-def take_as_sent(session: Session, message_ids: Mapping[int, str], *, now: datetime) -> int:
+def mark_sent(session: Session, message_ids: Mapping[int, str], *, now: datetime) -> int:
     """Mark these open rows as sent, by key, with the Message-ID (in angle brackets) that was accepted.
 
     This is a claim and its settlement in one, so a worker that held a row has lost it. Return how many. The caller

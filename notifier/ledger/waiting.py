@@ -37,7 +37,7 @@ class TurnQueue(NamedTuple):
     rate: float | None = None
 
 
-class Waiting(NamedTuple):
+class WaitingRow(NamedTuple):
     """One waiting row."""
 
     id: int
@@ -91,10 +91,10 @@ def stop_waiting(session: Session, queue: TurnQueue, *, now: datetime, since: da
     return changed(session, update(_N).where(_N.id.in_(first), _WAITING).values(values))
 
 
-def first_of(session: Session, queue: TurnQueue, *, now: datetime, after: int, limit: int) -> Sequence[Waiting]:
+def first_waiting(session: Session, queue: TurnQueue, *, now: datetime, after: int, limit: int) -> Sequence[WaitingRow]:
     """Return the first due rows of this queue whose key is above `after`, `limit` at most."""
     waiting = select(_N.id, _N.recipient, _N.campaign_id).where(_WAITING, *_of(queue), _N.next_attempt_at <= now)
-    return [Waiting(*row) for row in session.execute(waiting.where(_N.id > after).order_by(_N.id).limit(limit))]
+    return [WaitingRow(*row) for row in session.execute(waiting.where(_N.id > after).order_by(_N.id).limit(limit))]
 
 
 def _of(queue: TurnQueue) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -13,7 +13,7 @@ from notifier.campaigns.tick import Tick
 from notifier.delivery.sweep import PUMP_LATE, Sweep
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.ledger import TurnQueue, Waiting
+from notifier.ledger import TurnQueue, WaitingRow
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.observability import healthcheck, heartbeats
 from tests.conftest import NOON, make_owed
@@ -116,8 +116,8 @@ def test_lines_are_those_of_runs_that_move_and_of_people() -> None:
 
 def test_the_first_of_a_line_come_in_the_order_of_their_keys() -> None:
     line = TurnQueue(True, limited(4), 10.0)
-    first, second, third, fourth = (Waiting(row.id, row.recipient, row.campaign_id) for row in rows())
-    find = ledger.first_of
+    first, second, third, fourth = (WaitingRow(row.id, row.recipient, row.campaign_id) for row in rows())
+    find = ledger.first_waiting
     assert find(db.session(), line, now=NOON, after=0, limit=2) == [first, second]
     assert find(db.session(), line, now=NOON, after=second.id, limit=9) == [third, fourth]
     db.session.execute(update(Notification).where(Notification.id == third.id).values(status="sent", reason_code=None))

@@ -105,7 +105,7 @@ class _Replay:
     def run(self) -> Replayed:
         """Settle the rows that the process holds, and correct those whose lease ran out."""
         held = ledger.held_by(self._session(), self._owner)
-        lapsed = ledger.lapsed_of(self._session(), self._owner)
+        lapsed = ledger.expired_leases_of(self._session(), self._owner)
         self._session().rollback()
         done = Replayed()
         for row in held:
@@ -122,7 +122,7 @@ class _Replay:
         arrived twice. And rows that stay in doubt although the journal has been read, because it is not believed.
         """
         accepted = [which for which, end in self._trace.replied.items() if end.outcome.decision is Decision.ACCEPTED]
-        again = ledger.later_than(self._session(), accepted)
+        again = ledger.claimed_since(self._session(), accepted)
         self._session().rollback()
         found = {"accepted_and_claimed_again": len(again), "left_in_doubt": self._left}
         return {name: number for name, number in found.items() if number}
@@ -161,7 +161,7 @@ class _Replay:
 
     def _learn(self, which: Try, facts: Facts) -> None:
         session = self._session()
-        ledger.learn(session, [(*which, *facts)])
+        ledger.store_facts(session, [(*which, *facts)])
         session.commit()
 
     def _settled(self, row: Claimed, reply: Replied) -> ledger.Settlement:

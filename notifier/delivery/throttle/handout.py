@@ -126,9 +126,9 @@ class HandOut:
 
     def _bite(self, session: Session, line: TurnQueue, size: int, handed: Collection[int], now: datetime) -> _Bite:
         limit, after = size + len(handed) + 1, self._after.pop(line.run_id, 0)
-        found = ledger.first_of(session, line, now=now, after=after, limit=limit)
+        found = ledger.first_waiting(session, line, now=now, after=after, limit=limit)
         if after and not found:
-            found = ledger.first_of(session, line, now=now, after=0, limit=limit)
+            found = ledger.first_waiting(session, line, now=now, after=0, limit=limit)
         rows = [row for row in found if row.id not in handed]
         more = len(rows) > size
         if more and self._limits.by_domain:
