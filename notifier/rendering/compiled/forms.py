@@ -40,14 +40,14 @@ def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HoledText:
     """A text with values between its pieces."""
 
     pieces: list[str]
     numbers: list[int]
 
     @classmethod
-    def of(cls, text: str) -> "Line":
+    def of(cls, text: str) -> "HoledText":
         """Build from text with marks."""
         constants, numbers = split(text, escaped=False)
         return cls([piece for constant in constants for piece in (constant, "")][:-1], numbers)
@@ -105,7 +105,7 @@ class Wrapped:
     """A text with wrapped lines: lines with holes are wrapped per email, the others in advance."""
 
     parts: list[bytes]
-    lines: Line
+    lines: HoledText
     width: int
 
     @classmethod
@@ -120,7 +120,7 @@ class Wrapped:
         # Wrapped text has no final line end, but a run with values has one: it is the first character of `after`.
         constants[-1] = constants[-1][:-1] + after if constants[-1] else after[1:]
         parts = [quoted_printable(constant) for constant in constants]
-        return cls(_with_room(parts), Line.of(_FENCE.join([*runs[1::2], ""])), width)
+        return cls(_with_room(parts), HoledText.of(_FENCE.join([*runs[1::2], ""])), width)
 
     def fill(self, values: list[str]) -> bytes:
         """Return the encoded part with these values. Raise Unfit."""

@@ -14,7 +14,7 @@ import structlog
 from jinja2 import Environment, Template, TemplateError, nodes
 
 from notifier.mail.mime import EncodedBody
-from notifier.rendering.compiled.forms import Line, Segments, Unfit, Wrapped, text_form
+from notifier.rendering.compiled.forms import HoledText, Segments, Unfit, Wrapped, text_form
 from notifier.rendering.compiled.library import read_template
 from notifier.rendering.compiled.marks import Mark, mark_wrapped
 from notifier.rendering.compiled.reading import WRAP, NotFlat, Reading
@@ -39,7 +39,7 @@ Filled = tuple[str, EncodedBody, EncodedBody]
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    subject: Line
+    subject: HoledText
     text: Segments | Wrapped
     html: Segments
 
@@ -138,7 +138,7 @@ class CompiledKind:
                 known[name] = value
             else:
                 known[name] = Mark(number)
-        subject = Line.of(self._templates.subject(known))
+        subject = HoledText.of(self._templates.subject(known))
         known["subject"] = Mark(len(self._free))
         html = Segments.of(self._templates.html(known), escaped=True)
         return _Shape(subject, text_form(self._templates.text(known)), html)
