@@ -3,7 +3,7 @@
 import re
 
 
-def words(*alternatives: str) -> re.Pattern[str]:
+def any_of(*alternatives: str) -> re.Pattern[str]:
     """Build one pattern from these alternatives. Texts are matched in lower case."""
     return re.compile("|".join(alternatives))
 
@@ -16,7 +16,7 @@ _GONE = (
 )
 
 #: The address does not exist, or will never accept email again.
-USER_UNKNOWN = words(
+USER_UNKNOWN = any_of(
     r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
     rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
     rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]{{1,60}})?[: ]{{0,5}}(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
@@ -29,13 +29,13 @@ USER_UNKNOWN = words(
     r"(?:user|recipient) is not (?:local|here)|no mailbox",
 )
 #: The mailbox exists and is full: a soft failure with any code.
-MAILBOX_FULL = words(
+MAILBOX_FULL = any_of(
     r"over ?quota|quota (?:is |was |has been )?(?:exceed|full)|exceed\w* .{0,40}quota|out of quota",
     r"(?:mail ?box|inbox|account|user)(?: \S+@\S+)? (?:is |storage |has )*(?:full|too full)|full mail ?box",
     r"not enough (?:storage |disk )?space|out of (?:storage )?space|(?:storage|mailbox) (?:limit|size)",
 )
-GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
-RATE = words(
+GREYLISTED = any_of(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
+RATE = any_of(
     r"rate[- ]?limit|\brate (?:of|is|exceed|control|that)|unusual rate|throttl|slow(?:ed)? down",
     r"(?:sending|message|mail|e-?mail|connection|delivery|recipient|maximum|high) rate",
     r"too (?:many|much|fast|quick|frequent|often)|concurren|unexpected volume|(?:high|unusual) volume",
@@ -44,7 +44,7 @@ RATE = words(
     r"(?:messages|connections|recipients|mails) per (?:second|minute|hour|session|connection|day)",
 )
 #: One mailbox's own limit per hour or day: it concerns neither us nor the other mailboxes.
-ONE_MAILBOX = words(
+ONE_MAILBOX = any_of(
     r"^(?!.*\b(?:sending|relay|submission|smtp)\b).*(?:daily|hourly|per[- ](?:day|hour)|24 ?h).{0,60}"
     r"\b(?:for|of|by) (?:the |this )?(?:recipient|mailbox|user|inbox)\b",
     r"\b(?:recipient|mailbox|inbox|addressee) (?:has |have |is |was )*(?:exceed|reach)\w* "
@@ -52,39 +52,39 @@ ONE_MAILBOX = words(
     r"\b(?:user|recipient|mailbox|account|inbox)\b.{0,40}\breceiv\w+ .{0,30}(?:too (?:many|much|fast|quick)|\brate\b)",
 )
 #: Our own provider's daily allowance, which lasts for hours, not seconds. A mailbox's quota does not match.
-DAILY_QUOTA = words(
+DAILY_QUOTA = any_of(
     r"^(?!.*\b(?:recipient|mailbox|inbox|addressee|receiving)\b)"
     r"(?:(?!.*\buser\b)|(?=.*\b(?:sending|relay|submission|smtp)\b)).*(?:"
     r"daily (?:message|user sending|sending|mail|e-?mail|smtp|relay|user|submission)[\w ]{0,20}(?:quota|limit)"
     r"|(?:sending|message|mail) (?:quota|limit) for (?:the|this|24) ?(?:day|hours)|daily (?:quota|limit))",
 )
-RELAY_DENIED = words(
+RELAY_DENIED = any_of(
     r"relay(?:ing)?(?: \w+){0,3} (?:denied|prohibited|not (?:permitted|allowed)|rejected|disallowed|refused)",
     r"(?:unable|not permitted|not allowed|denied|cannot|can't|refus\w+|does not|do not|don't|won't|no)"
     r"(?: to)? relay(?:ing)?\b",
     r"relay not|not an? open relay|relay access",
 )
-AUTH_NEEDED = words(
+AUTH_NEEDED = any_of(
     r"authentication (?:is )?(?:required|needed|credentials)|must (?:be |first )?(?:authenticat|issue a starttls)",
     r"(?:client|user|session|you are|is) not authenticated|authenticate (?:first|yourself|before)|log ?in first",
 )
 #: Our sender is refused, not the recipient (whose address is `x@x`, see `echo.py`).
-SENDER_REFUSED = words(
+SENDER_REFUSED = any_of(
     r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]{1,3}(?!<?x@x\b)(?:<\S*>|[^\s@]+@\S+):?)? "
     r"(?:is |was |has been )?(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
     r"|does not (?:exist|resolve)|domain must)",
     r"sender verif\w+|(?:invalid|unknown|unverified|unresolvable) (?:return path|sender)|sender domain",
     r"domain of sender|send as (?:this|that)|to send (?:as|from|on behalf|using)|bad (?:sender|return path)",
 )
-NOT_VERIFIED = words(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
+NOT_VERIFIED = any_of(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
                       r"not (?:been )?verified")  # fmt: skip
 _NO_AUTHENTICATION = (
     r"(?:not have|\bno|without|lack\w*|missing) (?:\w+ )?authentication (?:information|result)"
     r"|fail\w*(?: to pass)?(?: the)? authentication check"
 )
-UNAUTHENTICATED = words(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated", _NO_AUTHENTICATION)
+UNAUTHENTICATED = any_of(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated", _NO_AUTHENTICATION)
 #: The same after the final dot. There a filter may list these names among its results, so only a failure matches.
-NOT_AUTHENTICATED = words(
+NOT_AUTHENTICATED = any_of(
     r"unauthenticated (?:e-?mail|mail|message|sender)|(?:is|was|are) (?:not authenticated|unauthenticated)",
     r"(?:\b(?:spf|dkim|dmarc)\b|(?:sender|e-?mail|mail|message|domain) authentication)[\w :,;'()=/-]{0,40}"
     r"\b(?:fail|did not pass|does not pass|not pass|not align|violat|polic(?:y|ies)\b|reject|refus)",
@@ -94,13 +94,13 @@ NOT_AUTHENTICATED = words(
     _NO_AUTHENTICATION,
 )
 #: Words of Yahoo's 5.7.9 if it is about our authentication; without them it is about the content.
-AUTHENTICATION = words(r"authenticat|\b(?:spf|dkim|dmarc)\b")
+AUTHENTICATION = any_of(r"authenticat|\b(?:spf|dkim|dmarc)\b")
 #: Yahoo's labels for our IP address: [TSS04], [TS03], [IPTS04].
-YAHOO_LABEL = words(r"\[(?:ip)?tss?\d+\]")
+YAHOO_LABEL = any_of(r"\[(?:ip)?tss?\d+\]")
 #: Labels of other providers: Microsoft's (S3140), SC-001, RP-001 and Yahoo's [BL21].
 _LABEL = r"\(s\d{3,4}\)|\bs(?:3140|3150|775)\b|\b(?:sc|dy|ou|rp|hc|ls)-\d{3}\b(?![.-])|\[bl\d+\]"
 #: A provider's verdict on us in its own words, even if the text goes on to mention spam.
-JUDGED = words(
+JUDGED = any_of(
     _LABEL,
     _NO_AUTHENTICATION,
     r"reputation of (?:the |your )?(?:sending|sender|ip\b)|(?:your|sender|sending)(?: \w+)? reputation",
@@ -109,7 +109,7 @@ JUDGED = words(
     r"(?:client|sending) host .{0,60}blocked using",
 )
 #: A later attempt may succeed, even if the code says otherwise.
-TEMPORARY = words(
+TEMPORARY = any_of(
     r"\btempor[aäá]|\bvor(?:ü|ue)bergehend|\bprovisoire",
     # Russian and Chinese: "for the time being", "later".
     r"\u0432\u0440\u0435\u043c\u0435\u043d\u043d\u043e|\u043f\u043e\u0437\u0436\u0435|\u7a0d\u540e",
@@ -120,7 +120,7 @@ TEMPORARY = words(
     r"\bcurrently\b|at (?:this|the) (?:time|moment)\b|right now|\bdeferred\b",
 )
 #: The mailbox may become available, or the server could not tell: maintenance, a move, a payment, a failed lookup.
-NOT_YET = words(
+NOT_YET = any_of(
     r"maintenance|mantenimiento|manuten[cç]|\bwartung|\bgewartet|\bpending\b|\bawait|\bwaiting\b|in progress|\buntil\b",
     r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|\bsoon\b",
     r"\bbackup\b",
@@ -148,7 +148,7 @@ NOT_YET = words(
     r"\bsaid:? 4\d\d\b|(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
 )
 #: Refused for another reason than a non-existent address: nothing final about the recipient.
-NOT_FINAL = words(
+NOT_FINAL = any_of(
     r"(?<![\w/.=&?#-])polic(?:y|ies)\b|\blimit|\brestrict|\bquota|\bsuspen[ds]|\bblocked\b|\bblack-?list",
     r"(?:access|permission|delivery|connection|sender|message|mail) (?:is |was |has been )?(?:denied|refused|rejected)",
     r"\b(?:not|\w+n['\u2019]t|never)(?: be| been)? (?:allowed|permitted|authori[sz]ed|accepted from)|\bunauthori[sz]ed",
@@ -167,18 +167,18 @@ _CORRECT_IT = (
     rf"^(?!.*(?:temporar|{NOT_YET.pattern}|{NOT_FINAL.pattern}))"
     r"(?=.*(?:check|verif|confirm|correct|spelling|typo|mistake)\w*\b[^.;]{0,80}\btry)"
 )
-CORRECT_AND_TRY = words(_CORRECT_IT)
-UNKNOWN_CORRECT_AND_TRY = words(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
+CORRECT_AND_TRY = any_of(_CORRECT_IT)
+UNKNOWN_CORRECT_AND_TRY = any_of(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
 #: Refused for its content: the next recipient's server would refuse it, too.
-SPAM = words(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
-CONTENT_REFUSED = words(
+SPAM = any_of(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
+CONTENT_REFUSED = any_of(
     SPAM.pattern,
     r"unsolicited|\bbulk (?:e-?mail|mail)\b|(?:message|mail)(?:'s)? contents?\b|\bcontent[- ]?filter",
     r"\bcontents? (?:polic|reject|refus|block|restrict|is |was |not )",
     r"(?:due to|because of|for|of)(?: its| the)? content",
 )
 #: Our IP address is refused; the words name us plainly, so they count in any phase.
-OUR_IP = words(
+OUR_IP = any_of(
     r"your (?:(?:sending |mail |smtp |e-?mail )?(?:ip|host|server|network|mta|isp)\b|reverse)",
     r"(?:client|sending|connecting|source|sender'?s?) (?:host|ip|server)\b.{0,80}"
     r"(?:block|bann|list|reject|denied|refus)",
@@ -187,15 +187,15 @@ OUR_IP = words(
     r"banned send|\bptr\b|reverse[- ]?(?:dns|lookup|hostname)|\brdns\b|cannot find your|helo command rejected",
 )
 #: A block list is named. Before DATA only our IP address can be meant; later it may be a link in the content.
-BLOCK_LIST = words(
+BLOCK_LIST = any_of(
     r"spamhaus|spamcop|barracuda|sorbs|abuseat|uceprotect|senderscore|invaluement|mailspike|\bpsbl\b",
     r"dnsbl|\brbl|\bsbl\b|\bxbl\b|\bpbl\b|black ?hole|(?:black|block|deny)[- ]?list|listed (?:at|in|on|by)|reputation",
 )
 #: A provider's limit for our email to all its mailboxes. Connection limits are those of the server that we talk to.
-PROVIDER_LIMIT = words(
+PROVIDER_LIMIT = any_of(
     rf"^(?!.*(?:connection|session|concurren)).*(?:{RATE.pattern}|unsolicited|{OUR_IP.pattern}|{BLOCK_LIST.pattern})"
 )
-TOO_BIG = words(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
+TOO_BIG = any_of(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
                  r"size (?:limit )?exceed|exceed\w* .{0,40}message size|too (?:big|large)")  # fmt: skip
-ACCESS_DENIED = words(r"access denied")
-ADDRESS_REJECTED = words(r"^address rejected")
+ACCESS_DENIED = any_of(r"access denied")
+ADDRESS_REJECTED = any_of(r"^address rejected")

@@ -47,7 +47,7 @@ from notifier.smtp.phrases import (
     UNKNOWN_CORRECT_AND_TRY,
     USER_UNKNOWN,
     YAHOO_LABEL,
-    words,
+    any_of,
 )
 
 #: Seconds. Greylisting servers ignore a retry that comes too soon; most ask for five minutes.
@@ -241,7 +241,7 @@ _EOD_5XX = (
     _rule(_H, _PROV, text=NOT_AUTHENTICATED),
     _rule(_F, _CONTENT, 552),
     _rule(_F, _CONTENT, status=r"5.[67].\d+|5.3.4|5.2.3"),
-    _rule(_F, _CONTENT, text=words(r"unsolicited|content|policy|block")),
+    _rule(_F, _CONTENT, text=any_of(r"unsolicited|content|policy|block")),
     _rule(_B, _RCPT, text=UNKNOWN_CORRECT_AND_TRY),
     _rule(_R, _RCPT, text=TEMPORARY),
     _rule(_R, _RCPT, text=NOT_YET),
