@@ -58,7 +58,7 @@ def _is_postgres(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
-class Hold:
+class RestoreHold:
     """Hold sending in this process while its database is a restored copy."""
 
     def __init__(self, session: Callable[[], Session]) -> None:
