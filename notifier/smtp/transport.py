@@ -27,7 +27,7 @@ class Transport:
         *,
         connections: int = 10,
         max_idle: float = 30.0,
-        max_mails: int = 1000,
+        max_emails: int = 1000,
         sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """Prepare the transport without connecting.
@@ -36,7 +36,7 @@ class Transport:
             to: The server, or the settings that describe it.
             connections: How many connections a batch may use, and how many are kept.
             max_idle: Seconds that an unused connection is kept.
-            max_mails: Transactions after which a connection is replaced.
+            max_emails: Transactions after which a connection is replaced.
             sign: Adds a signature to an email's bytes.
 
         Raises:
@@ -46,7 +46,7 @@ class Transport:
         self.endpoint = to if isinstance(to, Endpoint) else Endpoint.from_settings(to)
         self.connections = connections
         self._max_idle = max_idle
-        self._max_mails = max_mails
+        self._max_emails = max_emails
         self._sign = sign
         self._idle: list[Wire] = []
         self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
@@ -118,8 +118,8 @@ class Transport:
         return room
 
     def is_spent(self, session: Session) -> bool:
-        """Return whether the session has carried `max_mails` emails."""
-        return session.used >= self._max_mails
+        """Return whether the session has carried `max_emails` emails."""
+        return session.used >= self._max_emails
 
     def _signed(self, envelope: Envelope) -> Envelope:
         # Sign here and not where emails are built: the signature belongs to the transport, which is known only now.
