@@ -11,9 +11,9 @@ from notifier.campaigns.content_versions import current, numbers
 from notifier.campaigns.slots import slot_name, when
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Trigger
+from notifier.scheduling.descriptions import describe
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
-from notifier.scheduling.wording import describe
 
 #: Runs shown with a campaign.
 NEWEST = 10

@@ -21,7 +21,7 @@ _FEW = 4
 _SURE = 28
 
 
-def cron_words(expression: str) -> str:
+def describe_cron(expression: str) -> str:
     """Describe an expression that check_cron accepted, without its zone: "every Monday at 09:00"."""
     cron = CronSim(expression, SOME_DAY)
     day = _day(cron)

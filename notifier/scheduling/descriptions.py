@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from notifier.scheduling import periods
-from notifier.scheduling.cron_words import cron_words
+from notifier.scheduling.cron_descriptions import describe_cron
 from notifier.scheduling.schedule import Schedule
 
 EACH_ZONE = "in each recipient's time zone"
@@ -19,7 +19,7 @@ def describe(schedule: Schedule) -> str:
     if schedule.once_at is not None:
         return f"once, on {_moment(schedule.once_at, schedule)}{place}"
     if schedule.cron is not None:
-        return _bounded(cron_words(schedule.cron) + place, schedule, "" if place == zone else zone)
+        return _bounded(describe_cron(schedule.cron) + place, schedule, "" if place == zone else zone)
     if schedule.every is not None:
         return _bounded(_every(schedule.every), schedule, zone)
     return "only when started manually"
