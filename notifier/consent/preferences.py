@@ -168,7 +168,7 @@ def wanting(frequency: Frequency) -> ColumnElement[bool]:
 
 def _checked(category: str, frequency: Frequency | str | None) -> Frequency | None:
     if category not in REFUSABLE:
-        raise PreferenceError(f"{category} is no category that can be refused: choose one of {', '.join(REFUSABLE)}")
+        raise PreferenceError(f"{category} is not a category that can be refused: choose one of {', '.join(REFUSABLE)}")
     if frequency is None:
         return None
     if category != DIGEST:
@@ -176,7 +176,7 @@ def _checked(category: str, frequency: Frequency | str | None) -> Frequency | No
     try:
         return Frequency(frequency)
     except ValueError:
-        raise PreferenceError(f"{frequency} is no frequency: choose one of {', '.join(Frequency)}") from None
+        raise PreferenceError(f"{frequency} is not a frequency: choose one of {', '.join(Frequency)}") from None
 
 
 def _wish(category: str, row: Preference | None) -> Wish:

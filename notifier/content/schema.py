@@ -63,6 +63,6 @@ def fit(shape: Shape, value: Any) -> Any:
         return [fit(shape.of, entry) for entry in list(value)[:MAX_ENTRIES]]
     if shape is Scalar.number:
         if not isinstance(value, int | float):
-            raise TypeError("a number is offered, and this is none")
+            raise TypeError("a number is offered, but this value is not a number")
         return value
     return "" if value is None else str(value)[:MAX_TEXT]

@@ -42,7 +42,7 @@ def reading(session: Callable[[], Session]) -> Iterator[Session]:
     """
     current = session()
     if current.in_transaction():
-        raise RuntimeError("a transaction is open: what it holds would be lost")
+        raise RuntimeError("a transaction is already open: its changes would be lost")
     postgres = current.get_bind().dialect.name == "postgresql"
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if postgres else {READ_ONLY: True}
     current.connection(execution_options=options)

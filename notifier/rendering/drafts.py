@@ -72,7 +72,7 @@ class Drafts:
     def of(self, session: Session, kind: CampaignKind, row: Claimed, content: Content) -> Message:
         """Build the email of a row that need not be in the ledger. Raise ContentError or PreviewError."""
         if row.user is None:
-            raise PreviewError("The account is gone.")
+            raise PreviewError("The account of this email was deleted, so the email cannot be rendered.")
         try:
             owed = Owed(row, row.user, self._links, kind.load(session, [row]).get(row.id))
             why_not = kind.unwanted(owed)

@@ -106,13 +106,13 @@ def _rhythm(expression: str, after: datetime, zone: ZoneInfo) -> Iterator[tuple[
 
 def _check_shape(text: str, parts: list[str]) -> None:
     if len(text) > MAX_LENGTH:
-        raise _wrong(f"A cron expression has {MAX_LENGTH} characters at most.")
+        raise _wrong(f"A cron expression can have at most {MAX_LENGTH} characters.")
     if text.strip().startswith("@"):
         known = _NAMES.get(text.strip().lower())
         hint = (
             f"Write {known!r} instead." if known else "Write five fields, such as '0 9 * * *' for every day at 09:00."
         )
-        raise _wrong(f"Names such as {text.strip()!r} are not understood. {hint}")
+        raise _wrong(f"Names such as {text.strip()!r} are not supported. {hint}")
     if len(parts) != len(FIELDS):
         raise _wrong(
             "A cron expression has five fields (minute, hour, day of the month, month, day of the week), "
@@ -132,7 +132,9 @@ def _check_field(position: int, part: str) -> None:
     for term in part.split(","):
         _, slash, step = term.partition("/")
         if slash and int(step) > highest:
-            raise _wrong(f"{part!r} as the {name}: a step is {highest} at most. For a longer rhythm use an interval.")
+            raise _wrong(
+                f"{part!r} as the {name}: a step can be at most {highest}. For a longer rhythm use an interval."
+            )
 
 
 def _wrong(words: str) -> ScheduleError:

@@ -144,7 +144,7 @@ def check(
         _check_every(every, recipient_local=recipient_local)
         anchor = start_at or anchor
         if anchor is None:
-            raise ScheduleError("start_at", "An interval counts from a moment: say when it starts.")
+            raise ScheduleError("start_at", "An interval needs a start: enter when it starts.")
         anchor = anchor.replace(microsecond=0)
     schedule = Schedule(
         zone=_known_zone(zone),
@@ -168,7 +168,7 @@ def simulate(schedule: Schedule, since: datetime, days: float) -> Iterator[Firin
 
 def _check_one_of(*choices: object) -> None:
     if sum(choice is not None for choice in choices) > 1:
-        raise ScheduleError("cron", "Give one of the three: a cron expression, an interval, or a single moment.")
+        raise ScheduleError("cron", "Choose one of the three: a cron expression, an interval, or a single moment.")
 
 
 def _check_moments(**moments: datetime | None) -> None:
@@ -177,20 +177,20 @@ def _check_moments(**moments: datetime | None) -> None:
             raise ScheduleError(field, f"{field} needs an offset from UTC, such as 2026-12-24T09:00+00:00.")
     start_at, end_at = moments["start_at"], moments["end_at"]
     if start_at is not None and end_at is not None and start_at >= end_at:
-        raise ScheduleError("end_at", "The end has to be after the start.")
+        raise ScheduleError("end_at", "The end must be after the start.")
 
 
 def _check_every(every: int, *, recipient_local: bool) -> None:
     if not SHORTEST <= every <= LONGEST:
         raise ScheduleError(
             "every",
-            f"An interval has {SHORTEST} seconds at least and {LONGEST:,} ({LONGEST // 86_400} days) at most, "
+            f"An interval must be at least {SHORTEST} seconds and at most {LONGEST:,} ({LONGEST // 86_400} days), "
             f"not {every:,}.",
         )
     if recipient_local:
         raise ScheduleError(
             "recipient_local",
-            "An interval has no time of day, so it cannot be meant in each recipient's time zone. "
+            "An interval has no time of day, so it cannot follow each recipient's time zone. "
             "Write a cron expression, such as '0 9 * * *' for every day at 09:00.",
         )
 
@@ -205,7 +205,7 @@ def _known_zone(name: str) -> ZoneInfo:
 def _check_has_slots(schedule: Schedule) -> None:
     """Raise ScheduleError for a schedule that never fires, so that no one waits for it."""
     if schedule.once_at is not None and schedule.next_after(schedule.once_at - _TICK) is None:
-        raise ScheduleError("once_at", "The moment is before the start, or not before the end.")
+        raise ScheduleError("once_at", "The moment must not be before the start, and must be before the end.")
     if (
         (schedule.cron or schedule.every)
         and schedule.start_at is not None

@@ -56,11 +56,11 @@ def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
     """
     data = envelope.data
     if _UNSAFE.search(envelope.mail_from) or _UNSAFE.search(envelope.rcpt_to) or not envelope.rcpt_to:
-        return _refuse(Scope.RECIPIENT, "the address cannot stand in an SMTP command")
+        return _refuse(Scope.RECIPIENT, "the address has a character that is not allowed in an SMTP command")
     if _needs_utf8(envelope) and not session.smtputf8:
         return _refuse(Scope.RECIPIENT, "the address needs SMTPUTF8 and the mail server does not offer it (RFC 6531)")
     if 0 < session.size < len(data):
-        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server takes {session.size} at most (RFC 1870)")
+        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server accepts at most {session.size} (RFC 1870)")
     if not session.eight_bit and not data.isascii():
         return _refuse(Scope.CONTENT, "8-bit content and the mail server does not offer 8BITMIME (RFC 6152)")
     if not (envelope.ready or _has_whole_line_ends(data)):

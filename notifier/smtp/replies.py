@@ -89,7 +89,7 @@ class ReplyReader:
 
 
 def _endless() -> WireError:
-    return WireError(Failure.GARBAGE, "a reply without end")
+    return WireError(Failure.GARBAGE, "an endless reply")
 
 
 def _split(line: bytes) -> tuple[int, str, str]:

@@ -122,7 +122,7 @@ def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
         yield from _log_in(pipe, endpoint, offers)
     if pipe.pending:
         # Surplus input would pass for the replies to the first email.
-        raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server answers what was not asked"))
+        raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server sent a reply that was not asked for"))
     size = offers.get("SIZE", "").strip().split(" ", 1)[0]
     return Session(
         pipelining="PIPELINING" in offers,

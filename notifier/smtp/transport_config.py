@@ -167,7 +167,9 @@ def _mistakes(entry: _Entry, settings: Settings, environ: Mapping[str, str]) -> 
         "username and password_env: set both or neither": (entry.username is None) != (variable is None),
         f"the variable {variable} is not set": variable is not None and not environ.get(variable),
         "credentials never travel in clear: security must be implicit or required": bare and entry.username is not None,
-        "security = none is for a server on this machine": bare and production and not is_loopback(entry.server),
+        "security = none is allowed only for a server on this machine": bare
+        and production
+        and not is_loopback(entry.server),
     }
     return [line for line, wrong in rules.items() if wrong]
 

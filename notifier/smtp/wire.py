@@ -93,7 +93,7 @@ class Wire:
         if channel is None:
             self._connect_failed(WireError(Failure.TIMEOUT, "connecting took too long"))
         else:
-            self._advance(None, WireError(Failure.TIMEOUT, "no answer in time", channel.unsent))
+            self._advance(None, WireError(Failure.TIMEOUT, "no reply in time", channel.unsent))
 
     def is_stale(self) -> bool:
         """Return whether an idle connection was closed, or the server has sent something unasked."""
@@ -262,7 +262,7 @@ class Wire:
 
     def _start_tls(self) -> None:
         if self._reader.pending:
-            raise WireError(Failure.TLS, "the server spoke in clear behind its answer to STARTTLS")
+            raise WireError(Failure.TLS, "the server sent clear text after its reply to STARTTLS")
         assert self._channel is not None
         assert self.endpoint.context is not None
         self._phase = Phase.STARTTLS
@@ -288,4 +288,4 @@ class Wire:
 
 
 def _unasked(phase: Phase) -> WireError:
-    return WireError(Failure.GARBAGE, "the server answers what was not asked", phase)
+    return WireError(Failure.GARBAGE, "the server sent a reply that was not asked for", phase)
