@@ -78,7 +78,7 @@ _TELLING = {
 }  # fmt: skip
 
 #: Characters that are read to guess the language: more would hardly change the guess, and a text may be very long.
-READ = 20_000
+READ_CHARACTERS = 20_000
 
 #: Parts that say nothing about the language: names in braces, and addresses.
 _NO_TEXT = re.compile(
@@ -98,7 +98,7 @@ def language_of(text: str, hints: Sequence[str] = ()) -> str:
     `hints` are languages that it may be in; the first one that is written in this script is used. Latin letters
     without a hint are DEFAULT.
     """
-    script = _script_of(_NO_TEXT.sub(" ", text[:READ]))
+    script = _script_of(_NO_TEXT.sub(" ", text[:READ_CHARACTERS]))
     for hint in hints:
         if script is None or _script_named(hint) is script:
             return _tag(hint)

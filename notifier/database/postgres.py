@@ -97,7 +97,7 @@ def ping(connection: Any, seconds: float) -> None:
             raise psycopg.OperationalError("the server ended this connection")
 
 
-_told = threading.Event()
+_pooler_logged = threading.Event()
 
 
 def _mind_pooler(connection: Any, _record: Any) -> None:
@@ -111,6 +111,6 @@ def _mind_pooler(connection: Any, _record: Any) -> None:
     if row[0] == connection.info.backend_pid:
         return
     connection.prepare_threshold = None
-    if not _told.is_set():
-        _told.set()
+    if not _pooler_logged.is_set():
+        _pooler_logged.set()
         log.info("database.behind_pooler", prepared_statements="off")

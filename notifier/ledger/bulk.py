@@ -72,7 +72,7 @@ def add_many(
     deadline, reason_code, dedupe_key, params. The caller commits; no row is sent before.
     """
     if session.get_bind().dialect.name == "postgresql":
-        rows = session.execute(_at_once(people, shared, now)).all()
+        rows = session.execute(_one_statement(people, shared, now)).all()
         made = [(pk, due) for pk, due, code, _, _ in rows if pk is not None]
         counted = [(code, number, fallbacks) for pk, _, code, number, fallbacks in rows if pk is None]
     else:
@@ -135,7 +135,7 @@ def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
     return select(judged.c.code, func.count(), off).group_by(judged.c.code)
 
 
-def _at_once(people: Select[*tuple[Any, ...]], shared: SharedColumns, now: datetime) -> Any:
+def _one_statement(people: Select[*tuple[Any, ...]], shared: SharedColumns, now: datetime) -> Any:
     """Build one statement that selects, counts and inserts, so that all parts see the same people, evaluated once."""
     judged = people.cte("judged")
     insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, shared, now)).on_conflict_do_nothing()

@@ -38,7 +38,7 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
     )
     # A claim that comes in between changes `claims`, so the row no longer matches and keeps its version.
     chosen = select(_N.id, _N.claims).where(*waiting).limit(limit)
-    at_once = literal(now, _N.next_attempt_at.type)
+    present = literal(now, _N.next_attempt_at.type)
     refused = _N.reason_code.in_((ReasonCode.not_composed, ReasonCode.content_failing))
     attempted = select(Attempt.id).where(Attempt.notification_id == _N.id).correlate(_N).exists()
     statement = (
@@ -48,8 +48,8 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
             content_id=content_id,
             # Attempts without an Attempt row were attempts to render it: with other content they no longer count.
             attempts=case((or_(_N.claims == 0, attempted), _N.attempts), else_=0),
-            next_attempt_at=case((refused, at_once), else_=_N.next_attempt_at),
-            ring_at=case((refused, at_once), else_=_N.ring_at),
+            next_attempt_at=case((refused, present), else_=_N.next_attempt_at),
+            ring_at=case((refused, present), else_=_N.ring_at),
             reason_code=case((refused, None), else_=_N.reason_code),
             reason=case((refused, None), else_=_N.reason),
         )

@@ -23,7 +23,7 @@ _MARKS = cast("Table", DigestMark.__table__)
 GIVEN_BACK = "~"
 
 #: Final statuses after which another email may report the same window.
-_NEVER_TOLD = (Status.cancelled, Status.skipped, Status.suppressed)
+_UNREPORTED = (Status.cancelled, Status.skipped, Status.suppressed)
 
 
 def given_back() -> ColumnElement[str]:
@@ -63,14 +63,14 @@ def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | N
         mine = and_(_MARKS.c.campaign_id == campaign_id, among(session, _MARKS.c.user_id, user_ids))
         # Lock in a fixed order, so that two workers that want the same marks cannot deadlock.
         session.execute(select(_MARKS.c.user_id).where(mine).order_by(_MARKS.c.user_id).with_for_update()).all()
-        told = _told_until(campaign_id)
-        session.execute(update(_MARKS).where(mine, told < _MARKS.c.until).values(until=told))
+        reported = _reported_until(campaign_id)
+        session.execute(update(_MARKS).where(mine, reported < _MARKS.c.until).values(until=reported))
 
 
-def _told_until(campaign_id: int) -> ColumnElement[Any]:
+def _reported_until(campaign_id: int) -> ColumnElement[Any]:
     """Build the end of what was, or will be, reported to a mark's user; null if there is no row to judge by."""
-    untold = and_(_N.status.in_(_NEVER_TOLD), _N.unknowns == 0)
+    unreported = and_(_N.status.in_(_UNREPORTED), _N.unknowns == 0)
     end, begin = (sql_cast(_N.params[name].as_string(), BigInteger) for name in ("until", "since"))
-    told = func.coalesce(func.max(end).filter(~untold), func.min(begin).filter(untold))
-    rows = select(told).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)
+    reported = func.coalesce(func.max(end).filter(~unreported), func.min(begin).filter(unreported))
+    rows = select(reported).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)
     return MomentOf(rows.correlate(_MARKS).scalar_subquery())

@@ -87,11 +87,11 @@ def end_tries(
         # Arrays instead of objects halve the text. A server may send NUL, which Postgres cannot store, but `clean` in
         # smtp.outcome has replaced it.
         text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-        result = connection.execute(_AT_ONCE[waiting, late], {"b_rows": text, "b_settled_at": now})
+        result = connection.execute(_PER_BATCH[waiting, late], {"b_rows": text, "b_settled_at": now})
     else:
         named = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
         each = [row | {"b_settled_at": now} for row in named]
-        result = connection.execute(_ONE_BY_ONE[waiting, late], each)
+        result = connection.execute(_PER_ROW[waiting, late], each)
     return cast("CursorResult[Any]", result).rowcount
 
 
@@ -156,5 +156,5 @@ def _said(name: str, value: _Value) -> ColumnElement[Any]:
 
 
 _SORTS = [(waiting, late) for waiting in (False, True) for late in (False, True)]
-_ONE_BY_ONE = {(waiting, late): _statement(_parameter, waiting=waiting, late=late) for waiting, late in _SORTS}
-_AT_ONCE = {(waiting, late): _statement(_listed(), waiting=waiting, late=late) for waiting, late in _SORTS}
+_PER_ROW = {(waiting, late): _statement(_parameter, waiting=waiting, late=late) for waiting, late in _SORTS}
+_PER_BATCH = {(waiting, late): _statement(_listed(), waiting=waiting, late=late) for waiting, late in _SORTS}

@@ -13,7 +13,7 @@ from notifier.ledger import Claimed
 from notifier.models import ContentVersion
 
 #: Versions that are kept; few campaigns send at the same time.
-ROOM = 200
+MAX_VERSIONS = 200
 
 
 class ContentCache:
@@ -31,7 +31,7 @@ class ContentCache:
         missing = wanted - self._content.keys()
         if not missing:
             return
-        if len(self._content) + len(missing) > ROOM:
+        if len(self._content) + len(missing) > MAX_VERSIONS:
             # Replace the dictionaries instead of clearing them, because another thread may be reading.
             self._content = {pk: content for pk, content in self._content.items() if pk in wanted}
             self._checked = {}

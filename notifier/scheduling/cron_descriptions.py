@@ -16,9 +16,9 @@ _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "
 _NTH = {CronSim.LAST: "last", 1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 #: At most this many times of day are listed one by one.
-_FEW = 4
+_MAX_LISTED = 4
 #: The last day that every month has.
-_SURE = 28
+_SAFE_DAY = 28
 
 
 def describe_cron(expression: str) -> str:
@@ -36,7 +36,7 @@ def describe_cron(expression: str) -> str:
 def _times(cron: CronSim) -> str:
     """Describe a few times of day. Return an empty string if the expression is of another shape."""
     times = [f"{hour:02}:{minute:02}" for hour in sorted(cron.hours) for minute in sorted(cron.minutes)]
-    return _listed(times) if len(times) <= _FEW else ""
+    return _listed(times) if len(times) <= _MAX_LISTED else ""
 
 
 def _run_of_hours(cron: CronSim) -> str:
@@ -60,7 +60,7 @@ def _rhythm(cron: CronSim) -> str:
         return "every hour"
     if step := _divisor(minutes, 60):
         return f"every {step} minutes"
-    return f"every hour at {_listed([f':{minute:02}' for minute in minutes])}" if len(minutes) <= _FEW else ""
+    return f"every hour at {_listed([f':{minute:02}' for minute in minutes])}" if len(minutes) <= _MAX_LISTED else ""
 
 
 def _described(cron: CronSim) -> str:
@@ -122,9 +122,9 @@ def _nth_weekdays(days: Iterable[tuple[int, int]], months: Sequence[str]) -> str
 
 def _days_of_month(days: Sequence[int], months: Sequence[str]) -> str:
     if len(months) == 1 and len(days) == 1 and days[0] > 0:
-        leap = "leap " if days[0] > _SURE and months[0] == "February" else ""
+        leap = "leap " if days[0] > _SAFE_DAY and months[0] == "February" else ""
         return f"every {leap}year on {days[0]} {months[0]}"
-    return f"on the {_listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SURE, len(days))}"
+    return f"on the {_listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SAFE_DAY, len(days))}"
 
 
 def _of(months: Sequence[str], rare: bool, count: int) -> str:

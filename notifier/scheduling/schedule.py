@@ -13,7 +13,7 @@ from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.periods import Mark
 
 #: The shortest and the longest interval, in seconds.
-SHORTEST, LONGEST = 60, 366 * 86_400
+MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 60, 366 * 86_400
 
 #: How long before UTC every wall time occurs first (at UTC+14), and how long after UTC it occurs last (at UTC-12).
 EARLIEST, LATEST = timedelta(hours=14), timedelta(hours=12)
@@ -181,11 +181,11 @@ def _check_moments(**moments: datetime | None) -> None:
 
 
 def _check_every(every: int, *, recipient_local: bool) -> None:
-    if not SHORTEST <= every <= LONGEST:
+    if not MIN_INTERVAL_SECONDS <= every <= MAX_INTERVAL_SECONDS:
         raise ScheduleError(
             "every",
-            f"An interval must be at least {SHORTEST} seconds and at most {LONGEST:,} ({LONGEST // 86_400} days), "
-            f"not {every:,}.",
+            f"An interval must be at least {MIN_INTERVAL_SECONDS} seconds and at most {MAX_INTERVAL_SECONDS:,} "
+            f"({MAX_INTERVAL_SECONDS // 86_400} days), not {every:,}.",
         )
     if recipient_local:
         raise ScheduleError(

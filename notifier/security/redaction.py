@@ -20,7 +20,7 @@ _MAY_HOLD = re.compile(rf"[@\uff20]|{_ESCAPED}")
 _TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{8,}+(?:\.|%2E)[A-Za-z0-9_-]{1,11}(?:\.|%2E)[A-Za-z0-9_-]{43}", re.ASCII)
 
 #: Characters of the shortest value that is redacted: shorter ones would occur everywhere.
-SHORTEST = 3
+MIN_LENGTH = 3
 
 
 def without_addresses(text: str) -> str:
@@ -33,7 +33,7 @@ def redacted(text: str, private: Iterable[str] = ()) -> str:
     for value in private:
         # Plain, and as it is encoded in a path or in a form.
         for form in dict.fromkeys((value, quote(value), quote_plus(value))):
-            if len(form) >= SHORTEST and form in text:
+            if len(form) >= MIN_LENGTH and form in text:
                 text = _word(form).sub(PRIVATE, text)
     if _MAY_HOLD.search(text):
         text = _ADDRESS.sub(_full, text)

@@ -12,7 +12,7 @@ from dns.rdtypes.ANY.PTR import PTR
 from dns.rdtypes.ANY.TXT import TXT
 
 #: Seconds for one question over all servers.
-TIMEOUT = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class LookupFailed(Exception):
@@ -42,7 +42,7 @@ class Resolver(Protocol):
 class DnsResolver:
     """Query the DNS servers that this machine is configured with."""
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Read the DNS configuration; `timeout` is in seconds. Raise Unreachable if no DNS server is configured."""
         try:
             self._resolver = dns.resolver.Resolver()

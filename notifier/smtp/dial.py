@@ -12,7 +12,7 @@ from notifier.smtp.outcome import Failure
 from notifier.smtp.replies import WireError
 
 #: Seconds that a DNS answer is reused: a batch opens many connections at once and must resolve the name only once.
-_NAME_HOLDS = 30
+_DNS_TTL_SECONDS = 30
 
 
 @lru_cache(maxsize=8)
@@ -27,7 +27,7 @@ class Dial:
     def __init__(self, host: str, port: int, timeout: float) -> None:
         """Resolve the host, which may block. `timeout` is for all addresses, in seconds. Raise WireError (dns)."""
         try:
-            self._addresses = list(_resolve(host, port, int(monotonic() / _NAME_HOLDS)))
+            self._addresses = list(_resolve(host, port, int(monotonic() / _DNS_TTL_SECONDS)))
         except (socket.gaierror, UnicodeError) as error:
             raise WireError(Failure.DNS, str(error)) from error
         # An address that drops all packets must not use up the time of the others.

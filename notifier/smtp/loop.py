@@ -18,13 +18,13 @@ from notifier.smtp.session import Session, close_session, open_session
 from notifier.smtp.wire import Wire
 
 #: Seconds between two checks of the clock: the precision of all timeouts here.
-_TICK = 0.05
+_TICK_SECONDS = 0.05
 #: Connections that may be opening before one has succeeded; afterwards twice as many as have been opened.
-_FIRST = 4
+_FIRST_CONNECTIONS = 4
 #: The outcome of emails that had no turn before their batch was asked to end.
 NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was asked to end")
 #: Emails settled per step if none can be sent, so that the queue of outcomes stays short.
-_SLICE = 100
+_SETTLED_PER_STEP = 100
 
 
 class Lender(Protocol):
@@ -98,7 +98,7 @@ class _Batch:
         self._limit = lender.connections
         #: The outcome for all emails that still wait, once it is decided.
         self._verdict: Outcome | None = None
-        self._next_check = monotonic() + _TICK
+        self._next_check = monotonic() + _TICK_SECONDS
 
     # --- the work of the conversations -------------------------------------------------------------
 
@@ -151,8 +151,8 @@ class _Batch:
         early = self._early()
         if not self._opening and not self._talking and not early:
             return waiting or not self._dry
-        at_once = self._paused or (waiting and self._verdict)
-        for key, _ in self._selector.select(0 if at_once else min(early or _TICK, _TICK)):
+        no_wait = self._paused or (waiting and self._verdict)
+        for key, _ in self._selector.select(0 if no_wait else min(early or _TICK_SECONDS, _TICK_SECONDS)):
             wire: Wire = key.data
             if not wire.paused:
                 wire.on_ready()
@@ -199,7 +199,7 @@ class _Batch:
         return emails > 0 and len(self._talking) + len(self._opening) < self._limit
 
     def _may_open(self) -> bool:
-        return self._verdict is None and len(self._opening) < max(_FIRST, 2 * self._opened)
+        return self._verdict is None and len(self._opening) < max(_FIRST_CONNECTIONS, 2 * self._opened)
 
     def _kept(self) -> Wire | None:
         # Returned emails wait for a fresh connection, because an old one could die under them once more.
@@ -258,7 +258,7 @@ class _Batch:
     # --- time --------------------------------------------------------------------------------------
 
     def _check_clock(self, now: float) -> None:
-        self._next_check = now + _TICK
+        self._next_check = now + _TICK_SECONDS
         end_by = self._observer.tick()
         if end_by is not None:
             self._deadline = min(self._deadline, end_by)
@@ -274,8 +274,8 @@ class _Batch:
             self._verdict = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text=text)
 
     def _give_up(self, verdict: Outcome) -> bool:
-        """Settle up to _SLICE waiting emails with `verdict`. Return whether more wait."""
-        for _ in range(_SLICE):
+        """Settle up to _SETTLED_PER_STEP waiting emails with `verdict`. Return whether more wait."""
+        for _ in range(_SETTLED_PER_STEP):
             if self._returned:
                 envelope = self._returned.popleft()
             else:

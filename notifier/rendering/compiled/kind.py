@@ -22,8 +22,8 @@ from notifier.rendering.compiled.reading import WRAP, NotFlat, Reading
 log = structlog.get_logger(__name__)
 
 #: The limit of shapes: beyond it the watched values differ from email to email, and compiling costs more than it saves.
-#: After WORTH emails per shape, all shapes are dropped, because they may belong to past campaigns.
-MAX_SHAPES, WORTH = 64, 500
+#: After EMAILS_PER_SHAPE emails per shape, all shapes are dropped, because they may belong to past campaigns.
+MAX_SHAPES, EMAILS_PER_SHAPE = 64, 500
 #: Immutable types whose values always print the same.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 #: Without float, because 0.0 and -0.0 are equal.
@@ -70,14 +70,14 @@ class CompiledKind:
         self._templates = _Probes(environment, kind)
         self._shapes: dict[_Key, _Shape | None] = {}
         #: Emails since all shapes were last dropped.
-        self._mails = 0
+        self._emails = 0
 
     def fill(self, context: Values) -> Filled | None:
         """Fill in an email; return None if it has to be rendered."""
         try:
             key, values = self._seen(context)
             shape = self._shapes.get(key)
-            self._mails += 1
+            self._emails += 1
             return None if shape is None else shape.fill(values)
         except (Unfit, UnicodeEncodeError):
             return None
@@ -88,8 +88,8 @@ class CompiledKind:
             key, values = self._seen(context)
         except Unfit:
             return
-        if len(self._shapes) >= MAX_SHAPES and self._mails >= MAX_SHAPES * WORTH:
-            self._shapes, self._mails = {}, 0
+        if len(self._shapes) >= MAX_SHAPES and self._emails >= MAX_SHAPES * EMAILS_PER_SHAPE:
+            self._shapes, self._emails = {}, 0
         shapes = self._shapes  # another thread may replace the dictionary
         if key in shapes or len(shapes) >= MAX_SHAPES:
             return
