@@ -10,7 +10,7 @@ from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
 from notifier.smtp.loop import send_all
-from notifier.smtp.observer import NOBODY, Observer, tell
+from notifier.smtp.observer import NO_OBSERVER, Observer, tell
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.session import Endpoint, Session, close_session, open_session
 from notifier.smtp.wire import Wire
@@ -53,7 +53,7 @@ class Transport:
         self._lock = Lock()
         _transports.add(self)
 
-    def send(self, envelope: Envelope, observer: Observer = NOBODY) -> Outcome:
+    def send(self, envelope: Envelope, observer: Observer = NO_OBSERVER) -> Outcome:
         """Hand over one email. Block for MAIL_TIMEOUT_TOTAL at most; never raise for what a server does."""
         deadline = monotonic() + self.endpoint.total
         work = _One(observer, self._signed(envelope))
@@ -71,7 +71,7 @@ class Transport:
         return work.outcome
 
     def send_batch(
-        self, envelopes: Iterable[Envelope | Later], observer: Observer = NOBODY, *, budget: float | None = None
+        self, envelopes: Iterable[Envelope | Later], observer: Observer = NO_OBSERVER, *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
         """Hand over many emails on up to `connections` connections; yield (key, outcome) as they become known.
 
