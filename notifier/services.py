@@ -21,7 +21,7 @@ from notifier.campaigns.expand import Expansion
 from notifier.campaigns.moving import Moving
 from notifier.campaigns.tick import Tick
 from notifier.config.settings import Settings
-from notifier.database.identity import Hold
+from notifier.database.identity import RestoreHold
 from notifier.database.schema import Schema
 from notifier.delivery.deliver import Sender
 from notifier.delivery.pump import Pump
@@ -74,7 +74,7 @@ class Services:
     limits: Limits | None
     #: Makes the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
     make_pump: Callable[[Collection[bool]], Pump | None]
-    hold: Hold
+    hold: RestoreHold
 
     # --- content
     previews: Previews

@@ -299,7 +299,7 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
 def make_owed(number: int = 1, **values: object) -> int:
     """The key of a stored notification to user<number>@example.com, due at NOON. Needs an application context."""
     user = make_user(f"user{number}@example.com")
-    row = ledger.owe(
+    row = ledger.add(
         db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
     )
     for name, value in values.items():

@@ -29,7 +29,7 @@ from tests.support.servers import ValkeyServer
 SECRET = "faults-key-that-is-long-enough-for-everything"
 
 #: The sweep rings again for bulk mail after ten minutes; a fault run has not so much time.
-RING_AGAIN = timedelta(seconds=8)
+ENQUEUE_AGAIN_AFTER = timedelta(seconds=8)
 
 #: In production an expansion that nobody touched for a minute is called for again.
 STALE = timedelta(seconds=2)
@@ -118,7 +118,7 @@ class Stage:
 def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
     """Start the servers, migrate, seed `users` unverified users; end all of it, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
-    sweep.ENQUEUE_AGAIN_AFTER[True], tick.STALE = RING_AGAIN, STALE
+    sweep.ENQUEUE_AGAIN_AFTER[True], tick.STALE = ENQUEUE_AGAIN_AFTER, STALE
     with ExitStack() as stack:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)

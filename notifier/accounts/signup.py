@@ -178,11 +178,11 @@ class Accounts:
                 if turn.due is None:
                     assert turn.code is not None
                     log.warning("signup.refused", reason=turn.code.value)
-                    return ledger.refuse(
+                    return ledger.add_skipped(
                         session, kind=kind.name, user=user, dedupe_key=after, now=now, code=turn.code, limit=turn.limit
                     )
                 later = turn.due > now
-                return ledger.owe(
+                return ledger.add(
                     session,
                     kind=kind.name,
                     user=user,

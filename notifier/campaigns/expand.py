@@ -19,7 +19,7 @@ from notifier.audience import AudienceError, CampaignOccasion, Kinds
 from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.database.transaction import transaction
-from notifier.ledger import Debt, Made
+from notifier.ledger import Added, SharedColumns
 from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -111,7 +111,7 @@ class Expansion:
             return None
         # The process that worked on it before may have been killed between a commit and the enqueueing.
         taken_over = first and run.state == RunState.expanding
-        untold = ledger.newest_of(session, run.id, now=now, limit=self.chunk) if taken_over else []
+        untold = ledger.latest_due(session, run.id, now=now, limit=self.chunk) if taken_over else []
         run.state = RunState.expanding.value
         if run.deadline is not None and run.deadline <= now:
             run.reason_code, run.reason = ReasonCode.run_useless.value, USELESS
@@ -127,7 +127,7 @@ class Expansion:
         if keys and not self._publish(keys, bulk=True):
             with transaction(self._session) as session:
                 now = clock.now()
-                ledger.rung(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
+                ledger.mark_enqueued(session, keys, seen=now + ledger.ENQUEUE_AGAIN_AFTER, again_at=now)
 
 
 def _expand(
@@ -151,7 +151,7 @@ def owe_between(
     now: datetime,
     *,
     limited: bool = False,
-) -> Made:
+) -> Added:
     """Add this run's rows for the users with `after` < key <= `upper`. The caller counts and commits.
 
     `limited`: a rate limits them, so they wait for their turn and are not enqueued.
@@ -162,10 +162,10 @@ def owe_between(
     among = and_(User.id > after, User.id <= upper, candidates(occasion))
     restored = has_unrecorded(session)
     newest = session.scalar(select(func.max(Notification.id))) or 0 if restored else 0
-    made = ledger.owe_many(
+    made = ledger.add_many(
         session,
         audience.chosen(session, occasion, among, now=now),
-        Debt(
+        SharedColumns(
             kind=occasion.kind,
             campaign_id=run.campaign_id,
             run_id=run.id,

@@ -11,9 +11,9 @@ from notifier.campaigns.content_versions import current, numbers
 from notifier.campaigns.slots import slot_name, when
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Trigger
+from notifier.scheduling.descriptions import describe
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
-from notifier.scheduling.wording import words
 
 #: Runs shown with a campaign.
 NEWEST = 10
@@ -70,7 +70,7 @@ def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, An
 def in_words(campaign: Campaign) -> str:
     """Return its schedule, for people."""
     try:
-        return words(Schedule.of(campaign))
+        return describe(Schedule.of(campaign))
     except ScheduleError as error:
         return f"cannot be used: {error}"
 
@@ -87,7 +87,7 @@ def _brief(campaign: Campaign, run: CampaignRun) -> dict[str, Any]:
 
 
 def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
-    emails = ledger.standing(session, run.id) if run.totals is None else run.totals
+    emails = ledger.count_by_status(session, run.id) if run.totals is None else run.totals
     return {
         "planned": run.planned,
         "mails": emails,

@@ -63,7 +63,7 @@ def progress(
 
     `limit`: the limit of all email, in emails per second. `rates`: whether rates of campaigns apply, which need Redis.
     """
-    counts = ledger.standing(session, run.id) if run.totals is None else dict(run.totals)
+    counts = ledger.count_by_status(session, run.id) if run.totals is None else dict(run.totals)
     total = max(sum(counts.values()), run.planned if run.state in OPEN else 0)
     waiting = sum(counts.get(status, 0) for status in (Status.pending, Status.sending))
     done = sum(counts.values()) - waiting

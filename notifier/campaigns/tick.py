@@ -189,7 +189,7 @@ def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
     with transaction(session) as current:
         if not ledger.is_over(current, run_id):
             return False
-        totals = ledger.standing(current, run_id)
+        totals = ledger.count_by_status(current, run_id)
         state = case((CampaignRun.state == RunState.sending, RunState.done.value), else_=CampaignRun.state)
         over = update(CampaignRun).where(CampaignRun.id == run_id, *_unfinished())
         return bool(changed(current, over.values(state=state, totals=totals, finished_at=now)))

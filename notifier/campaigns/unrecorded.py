@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
-from notifier.ledger import Made
+from notifier.ledger import Added
 from notifier.mail import message_ids
 from notifier.models import Notification, Status, UnrecordedEmail
 
@@ -30,7 +30,7 @@ def has_unrecorded(session: Session) -> bool:
     return session.scalar(select(UnrecordedEmail.digest).limit(1)) is not None
 
 
-def settle_unrecorded(session: Session, run_id: int, made: Made, *, after: int, now: datetime) -> Made:
+def settle_unrecorded(session: Session, run_id: int, made: Added, *, after: int, now: datetime) -> Added:
     """Mark new rows of a run as sent if their email was sent before the restore. Return the rest.
 
     `after`: the newest key before the rows were made. No row may be sent before the caller commits.
@@ -40,5 +40,5 @@ def settle_unrecorded(session: Session, run_id: int, made: Made, *, after: int, 
     digests = {message_ids.digest_of(key): pk for pk, key in rows}
     noted = unrecorded_among(session, list(digests))
     gone = {digests[digest]: f"<{message_id}>" for digest, message_id in noted.items()}
-    ledger.take_as_sent(session, gone, now=now)
-    return Made([pk for pk in made.due if pk not in gone], made.planned, made.excluded, made.fallbacks)
+    ledger.mark_sent(session, gone, now=now)
+    return Added([pk for pk in made.due if pk not in gone], made.planned, made.excluded, made.fallbacks)

@@ -10,7 +10,7 @@ from rich.text import Text
 from notifier.cli.context import without_database
 from notifier.cli.showing import show, tell
 from notifier.mail.addresses import AddressError, parse_address
-from notifier.sender_auth import Level, Line, Signing, Subject, Unreachable, examine
+from notifier.sender_auth import AuthCheck, Level, Signing, Subject, Unreachable, examine
 from notifier.services import services_of
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
@@ -62,7 +62,7 @@ def _ip(text: str | None) -> str | None:
         raise click.BadParameter("not an IP address", param_hint="--ip") from None
 
 
-def _show(lines: list[Line], as_json: bool) -> None:
+def _show(lines: list[AuthCheck], as_json: bool) -> None:
     if as_json:
         tell([{"level": line.level, "name": line.name, "detail": line.detail} for line in lines])
         return

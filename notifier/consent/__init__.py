@@ -1,1 +1,1 @@
-"""What people want and what must not be sent to them."""
+"""Preferences of users, and addresses to which nothing may be sent."""

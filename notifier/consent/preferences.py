@@ -1,7 +1,7 @@
-"""What people want to get: decided on the pages of consent, asked by the rule of campaigns.
+"""Store and query which emails people want: the preference pages change it, the audience of campaigns asks it.
 
-Security and account mail is not up for choice. Of the other categories a user has a row once something
-was decided; without one the default holds: everything, and digests once a week.
+Emails about security and the account cannot be refused. For the other categories a user has a row once they decided
+something; without one the default applies: all categories, with digests once a week.
 """
 
 import enum
@@ -16,7 +16,7 @@ from notifier import clock
 from notifier.models import Consent, Frequency, Preference, User
 
 DIGEST: Final = "digest"
-#: What a refusable category is called in a sentence.
+#: The name of each refusable category within a sentence.
 NAMES: Final = {"report": "monthly reports", "digest": "activity digests", "news": "news"}
 #: Categories that may be refused, in the order in which pages show them.
 REFUSABLE: Final = ("report", DIGEST, "news")
@@ -26,13 +26,13 @@ DEFAULT_FREQUENCY: Final = Frequency.weekly
 
 
 class PreferenceError(ValueError):
-    """A decision that cannot be: about a category or a frequency that does not exist."""
+    """A decision about a category or a frequency that does not exist."""
 
 
 class How(enum.StrEnum):
-    """How a decision came to us: evidence."""
+    """The way in which a decision was made, kept as evidence."""
 
-    #: A mail program's own button (RFC 8058).
+    #: The email program's own unsubscribe button (RFC 8058).
     one_click = "one_click"
     page = "page"
     undo = "undo"
@@ -41,18 +41,18 @@ class How(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What holds for a user and a category, decided or by default."""
+    """The present preference of a user for a category, decided or by default."""
 
     category: str
     wanted: bool
-    #: Of the digest only; never where it is not wanted.
+    #: Set for the digest only; `never` if it is not wanted.
     frequency: Frequency | None = None
-    #: None: the default.
+    #: None if the default applies.
     decided_at: datetime | None = None
 
 
 def of(session: Session, user_id: int) -> dict[str, Wish]:
-    """The wishes of this user, one for each category that may be refused."""
+    """Return the preferences of this user, by category, for all categories that may be refused."""
     rows = session.scalars(select(Preference).where(Preference.user_id == user_id))
     decided = {row.category: row for row in rows}
     return {category: _wish(category, decided.get(category)) for category in REFUSABLE}
@@ -69,14 +69,29 @@ def decide(
     notification_id: int | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """Note what this user wants of a category, with its evidence; `notification_id`: the mail that led there.
+    """Store a user's decision about a category, with its evidence. The caller commits.
 
-    A digest that comes never is not wanted; one that is wanted again without a frequency has the one that it had
-    before. False, and no evidence, where nothing changes or the account is gone. The caller commits. Decisions of
-    one user wait for each other. Raises PreferenceError for what nobody can decide.
+    The frequency `never` means that the digest is not wanted. A digest that is wanted again without a frequency gets
+    the one that it had before. Decisions of one user are serialised.
+
+    Args:
+        session: The session of the caller's transaction.
+        user_id: The user who decided.
+        category: One of REFUSABLE.
+        wanted: Whether the user wants the category.
+        frequency: For the digest only; None keeps the present one.
+        how: The way in which it was decided, as evidence.
+        notification_id: The email whose link was used, if any.
+        now: The moment of the decision; by default the present one.
+
+    Returns:
+        False, without storing evidence, if nothing changes or the account is gone.
+
+    Raises:
+        PreferenceError: The category or the frequency cannot be chosen.
     """
     chosen = _checked(category, frequency)
-    # Whoever decides holds the user's row, so a first decision cannot be stored twice.
+    # The lock on the user's row keeps two first decisions from being stored at once.
     if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
@@ -91,7 +106,7 @@ def decide(
         row.wanted_since = now if after.wanted else None
     row.wanted, row.updated_at = after.wanted, now
     if after.wanted:
-        row.frequency = after.frequency  # of what is not wanted the old one stays, for whoever wants it back
+        row.frequency = after.frequency  # an unwanted digest keeps its frequency, in case it is wanted again
     evidence = Consent(user_id=user_id, category=category, wanted=after.wanted, frequency=after.frequency)
     evidence.how, evidence.notification_id, evidence.at = how.value, notification_id, now
     session.add(evidence)
@@ -108,7 +123,7 @@ def decide_all(
     notification_id: int | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """`decide` for every category that may be refused. False where nothing changes."""
+    """Call `decide` for every category that may be refused. Return False if nothing changes."""
     now = now or clock.now()
     changes = [
         decide(session, user_id, category, wanted, how=how, notification_id=notification_id, now=now)
@@ -118,17 +133,17 @@ def decide_all(
 
 
 def refused(category: str) -> ColumnElement[bool]:
-    """A condition on User: has this category been refused? Never true of categories that ignore opt-outs."""
+    """Build the condition on User that this category was refused. It is false for categories in ALWAYS."""
     if category in ALWAYS:
         return false()
     _checked(category, None)
-    # Not EXISTS: Postgres would read the whole table of preferences anew for each chunk of an expansion.
+    # Not EXISTS, because Postgres would read the whole table of preferences again for each chunk of an expansion.
     decided = select(~Preference.wanted).where(Preference.user_id == User.id, Preference.category == category)
     return func.coalesce(decided.correlate(User).scalar_subquery(), false())
 
 
 def frequency_of() -> ColumnElement[str]:
-    """An expression on User: how often the digest is wanted, `never` included."""
+    """Build the expression on User for how often the digest is wanted, including `never`."""
     kept = func.coalesce(Preference.frequency, literal(DEFAULT_FREQUENCY.value))
     decided = (
         select(case((Preference.wanted, kept), else_=literal(Frequency.never.value)))
@@ -139,13 +154,13 @@ def frequency_of() -> ColumnElement[str]:
 
 
 def digest_since() -> ColumnElement[datetime | None]:
-    """An expression on User: when the digest was switched on again; NULL if it never was off."""
+    """Build the expression on User for when the digest was switched on again; NULL if it was never off."""
     found = select(Preference.wanted_since).where(Preference.user_id == User.id, Preference.category == DIGEST)
     return found.correlate(User).scalar_subquery()
 
 
 def wanting(frequency: Frequency) -> ColumnElement[bool]:
-    """Return a condition on User: they decided to get the digest this often. Not for the default frequency."""
+    """Build the condition on User that they chose the digest at this frequency, which must not be the default."""
     assert frequency is not DEFAULT_FREQUENCY, "people without a row want it, too"
     chosen = (Preference.category == DIGEST, Preference.wanted, Preference.frequency == frequency.value)
     return User.id.in_(select(Preference.user_id).where(*chosen))
@@ -153,7 +168,7 @@ def wanting(frequency: Frequency) -> ColumnElement[bool]:
 
 def _checked(category: str, frequency: Frequency | str | None) -> Frequency | None:
     if category not in REFUSABLE:
-        raise PreferenceError(f"{category} is no category that can be refused: choose one of {', '.join(REFUSABLE)}")
+        raise PreferenceError(f"{category} is not a category that can be refused: choose one of {', '.join(REFUSABLE)}")
     if frequency is None:
         return None
     if category != DIGEST:
@@ -161,7 +176,7 @@ def _checked(category: str, frequency: Frequency | str | None) -> Frequency | No
     try:
         return Frequency(frequency)
     except ValueError:
-        raise PreferenceError(f"{frequency} is no frequency: choose one of {', '.join(Frequency)}") from None
+        raise PreferenceError(f"{frequency} is not a frequency: choose one of {', '.join(Frequency)}") from None
 
 
 def _wish(category: str, row: Preference | None) -> Wish:
@@ -172,7 +187,7 @@ def _wish(category: str, row: Preference | None) -> Wish:
 
 
 def _after(category: str, row: Preference | None, wanted: bool, chosen: Frequency | None) -> Wish:
-    """What holds when this is decided."""
+    """Return the preference that results from this decision."""
     if category != DIGEST:
         return Wish(category, wanted)
     if not wanted or chosen is Frequency.never:

@@ -1,7 +1,7 @@
-"""Who must not be mailed: asked by address, right before sending.
+"""Suppress addresses to which no email may be sent; sending asks by address, right before each email.
 
-Of an erased address only a digest with a key is kept. It turns back into a plain one where the same address
-signs up again: whoever complained once is not mailed because of a new account.
+Of an erased address only a keyed digest is kept. It becomes the plain address again if the same address signs up
+again, so that a person who complained gets no email because of a new account.
 """
 
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from sqlalchemy.orm import Session
 from notifier.models import Suppression, SuppressionReason
 from notifier.security.digests import keyed_digest
 
-#: What stands in the place of an erased address begins with this; no address does.
+#: Begins the replacement of an erased address; no address begins with it.
 CONCEALED = "erased:"
 
 
 def find(session: Session, identity_key: str) -> Suppression | None:
-    """The suppression of this address, or None where it may be mailed."""
+    """Return the suppression of this address, or None."""
     return session.scalars(select(Suppression).where(Suppression.identity_key == identity_key)).one_or_none()
 
 
 def lift(session: Session, suppression: Suppression) -> None:
-    """Mail this address again. The caller commits, and writes down who wanted it and why."""
+    """Delete a suppression, so that its address can get email again. The caller commits and adds to the audit log."""
     session.delete(suppression)
     session.flush()
 
 
 def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
-    """Keep the suppression of this address, if there is one, without the address. The caller commits."""
+    """Replace the address of its suppression, if there is one, by a digest. The caller commits."""
     found = find(session, identity_key)
     if found is not None:
         found.identity_key = _concealed(identity_key, keys[-1])
@@ -40,7 +40,10 @@ def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
 
 
 def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
-    """Let a concealed suppression count again: this address is back. `keys` as in SECRET_KEYS. The caller commits."""
+    """Restore the address of a concealed suppression, because the address is back. The caller commits.
+
+    `keys` are ordered as in SECRET_KEYS.
+    """
     digests = [_concealed(identity_key, key) for key in keys]
     if not digests:
         return
@@ -55,7 +58,7 @@ def _concealed(identity_key: str, key: str) -> str:
 
 
 def end(session: Session, identity_key: str, now: datetime) -> None:
-    """Delete the suppression of this address if its time is over. The purge does so for all. The caller commits."""
+    """Delete the suppression of this address if it has expired; the purge does so for all. The caller commits."""
     over = delete(Suppression).where(Suppression.identity_key == identity_key, Suppression.until <= now)
     session.execute(over.execution_options(synchronize_session=False))
 
@@ -75,10 +78,10 @@ def add(
     until: datetime | None = None,
     link: str | None = None,
 ) -> bool:
-    """Suppress this address; False where it already is (the first reason stays). The caller commits.
+    """Suppress this address. Return False if it already is; the first reason stays. The caller commits.
 
-    `until`: when it ends by itself; `link`: the fingerprint of the link that made it, whose holder may take it back.
-    One that would end by itself gives way to one that does not.
+    `until` is when the suppression ends by itself. `link` is the fingerprint of the link that made it, by which it can
+    be undone. A suppression without `until` replaces one that would end by itself.
     """
     new = Suppression(
         identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
@@ -92,7 +95,7 @@ def add(
 
 
 def _made_lasting(session: Session, new: Suppression) -> bool:
-    """Put the new reason in the place of one that would end by itself. False if there is none."""
+    """Replace a suppression that would end by itself by the new one. Return False if there is none."""
     passing = update(Suppression).where(Suppression.identity_key == new.identity_key, Suppression.until.is_not(None))
     values = {"reason": new.reason, "source": new.source, "evidence": new.evidence, "until": None, "link": None}
     result = session.execute(passing.values(values).execution_options(synchronize_session="fetch"))

@@ -1,8 +1,7 @@
-"""The words of mails that operators write: read, refused with the line, filled in, laid out.
+"""Check, fill in and lay out the content of emails that operators write.
 
-A source is parsed and held against a list of what is allowed, never compiled to find out. What is allowed
-looks names up, chooses, and repeats over one list; it calls nothing, computes nothing and reaches nothing
-that was not handed in as plain values.
+A source is parsed and checked against an allow-list before it is ever compiled. Allowed sources can look up names,
+choose, and repeat over one list. They cannot call functions, compute, or reach anything but the plain values passed in.
 """
 
 from notifier.content.content import FIELDS, Checked, Content, Drawn

@@ -1,4 +1,4 @@
-"""The three texts of a mail as an operator writes them, checked, and filled in."""
+"""Check and fill in the three texts of an email that an operator writes."""
 
 import hashlib
 import json
@@ -19,45 +19,45 @@ from notifier.mail.header_text import SUBJECT_LIMIT
 
 FIELDS = ("subject", "heading", "body")
 
-#: Characters of the two that are one line.
+#: Longest source of a subject or heading, in characters.
 MAX_LINE = 1000
 
 
 def too_long(length: int) -> str:
-    """Say that a subject has too many characters."""
+    """Return the message for a subject of `length` characters, which is too long."""
     return f"The subject has {length} characters; at most {SUBJECT_LIMIT} are allowed. Shorten it."
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What somebody wrote, line ends as \\n."""
+    """The sources as an operator wrote them, with line ends as \\n."""
 
     subject: str
     heading: str
     body: str
-    #: BCP 47. Empty: as its letters tell.
+    #: BCP 47. If empty, it is derived from the letters.
     language: str = ""
 
     @classmethod
     def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Content":
-        """As it comes from a form: browsers send \\r\\n."""
+        """Build from the fields of a form, in which browsers send \\r\\n."""
         texts = (subject, heading, body, language)
         return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in texts))
 
     @property
     def read_in(self) -> str:
-        """The language that its readers are told: the one that it names, else what its letters tell."""
+        """Return the language (BCP 47) to declare: the one that was named, or else the one its letters suggest."""
         return self.language or language_of("\n".join((self.subject, self.heading, self.body)))
 
     @property
     def digest(self) -> str:
-        """What makes it this text and no other."""
+        """Return the SHA-256 over all texts, in hexadecimal."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The three texts with all values in them, their markup not yet read, values guarded."""
+    """The three texts with all values filled in and guarded (`sandbox.guard`), before their markup is read."""
 
     subject: str
     heading: str
@@ -65,12 +65,12 @@ class Drawn:
 
 
 class Checked:
-    """Words in which everything is allowed. Compiled when they are first needed; serves all threads."""
+    """Content that passed the checks. It is compiled when it is first needed; threads may share it."""
 
     def __init__(self, content: Content, offered: Sample, *, has_data: bool = False) -> None:
-        """`offered`: an example of what the mail offers, by name. `content`: it has something of its own to show.
+        """Check `content`. `offered` has example values by name; `content` says whether the kind shows data of its own.
 
-        Raises ContentError with the text and the line.
+        Raise ContentError with the field and the line.
         """
         self.content = content
         if content.language and not TAG.match(content.language):
@@ -95,7 +95,7 @@ class Checked:
             raise ContentError("An email needs a subject.")
 
     def check_length(self) -> None:
-        """Raise ContentError for a subject that is too long whatever its values are: it would be cut in every email."""
+        """Raise ContentError for a subject that is too long with any values: it would be cut in every email."""
         found = fixed_length(parse(self.content.subject, self._shape.fields))
         if found > SUBJECT_LIMIT:
             raise ContentError(too_long(found), field="subject")
@@ -105,10 +105,10 @@ class Checked:
         return {field: ENVIRONMENT.from_string(getattr(self.content, field)) for field in FIELDS}
 
     def draw(self, context: Mapping[str, Any]) -> Drawn:
-        """Fill in these values; whatever else `context` holds is not seen. Raises ContentError where it grows too long.
+        """Fill in these values; other entries of `context` are not visible. Raise ContentError if it becomes too long.
 
-        Safe in the process that sends: nothing in a checked source can be called, loops go once over a list that is
-        cut to a length, no text is repeated or padded, and the output is counted while it is made.
+        This is safe in the process that sends: a checked source can call nothing, a loop runs once over a list of
+        limited length, no filter repeats or pads text, and the output is counted while it is produced.
         """
         known = fit(self._shape, context)
         texts = {}

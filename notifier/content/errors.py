@@ -2,10 +2,10 @@
 
 
 class ContentError(ValueError):
-    """Report content that cannot be used. Its author reads the message."""
+    """Content that cannot be used. The message is for its author."""
 
     def __init__(self, message: str, line: int | None = None, field: str = "") -> None:
-        """`line` counts from 1; None if no line is to blame. `field` names the text with the error."""
+        """Store the place: `line` counts from 1 (None if no line is to blame), and `field` names the text."""
         super().__init__(message)
         self.message = message
         self.line = line or 0

@@ -1,4 +1,4 @@
-"""What may stand between the braces, and what it is: a text, a number, a list, a thing with names."""
+"""Check the expressions between braces, and derive their shapes: text, number, list or record."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,14 +12,14 @@ from notifier.content.filters import ALIASES, FILTERS, MAX_NUMBER, MAX_TEXT, Fil
 from notifier.content.sandbox import KNOWN_TESTS
 from notifier.content.schema import MAX_ENTRIES, Many, Record, Scalar, Shape
 
-#: Operations in each other, and the largest number that may be written.
+#: The deepest nesting of operations, and the largest number that may be written.
 MAX_DEPTH, MAX_WRITTEN = 30, 10**9
 
-#: Steps that one text may take at most, whatever its values are. A step is one operation on the longest text (about
+#: The limit of steps for one text with any values. A step is one operation on the longest text (about
 #: 5 µs); in a loop it counts once for each entry. So rendering a text takes at most about 0.3 s (docs/adr/0010).
 MAX_WORK = 50_000
 
-#: What people would call it.
+#: Messages for expressions that are not allowed.
 _WORDS: dict[type[nodes.Node], str] = {
     nodes.Call: "Functions cannot be called. Remove the round brackets.",
     nodes.List: "Lists are not allowed here. Remove it.",
@@ -31,10 +31,10 @@ _ORDER = frozenset({"lt", "lteq", "gt", "gteq"})
 
 
 class Expressions:
-    """Gives the shape of expressions, or says what is wrong with them."""
+    """Derive the shape of expressions. All methods raise ContentError for one that is not allowed."""
 
     def __init__(self, names: Mapping[str, Shape]) -> None:
-        """`names` are those that may be used."""
+        """Allow `names`, each with its shape."""
         self._names = dict(names)
         self._depth = 0
         self._work = 0
@@ -56,9 +56,9 @@ class Expressions:
 
     @contextmanager
     def knowing(self, own: Mapping[str, Shape], line: int) -> Iterator[None]:
-        """Read the body of a loop: with these names besides, and every step once for each entry.
+        """Also allow the names of `own`, and count every step once per entry, within the body of a loop.
 
-        Raises ContentError for a name that has another meaning already.
+        Raise ContentError if a name is already taken.
         """
         for name in own:
             if name in self._names:
@@ -68,7 +68,7 @@ class Expressions:
         self._names, self._times = before, 1
 
     def printed(self, node: nodes.Expr) -> None:
-        """Read what is printed: it must be a text or a number."""
+        """Check an expression that is printed: it must be a text or a number."""
         self._spend(1, node.lineno)
         shape = self.shape(node)
         if isinstance(shape, Record):
@@ -77,7 +77,7 @@ class Expressions:
             raise ContentError("A list cannot be printed directly. Use {% for %} or the filter join.", node.lineno)
 
     def shape(self, node: nodes.Node) -> Shape:
-        """What the expression gives."""
+        """Return the shape of the expression."""
         visit = self._known.get(type(node))
         if visit is None:
             words = _WORDS.get(type(node), "Calculations are not supported. Use names, filters and comparisons only.")
@@ -187,7 +187,7 @@ class Expressions:
         left, right = self.shape(node.left), self.shape(node.right)
         if left == right:
             return left
-        # It is one of the two, and which one nobody knows: what must not be printed decides.
+        # The result may be either of the two, so return the shape that must not be printed, if there is one.
         return Scalar.text if _scalars(left, right) else right if isinstance(left, Scalar) else left
 
     def _choice(self, node: nodes.CondExpr) -> Shape:
@@ -230,7 +230,7 @@ def _hint(name: str, names: Mapping[str, Any]) -> str:
 
 
 def _is_long(node: nodes.Node) -> bool:
-    """Return whether a text can be as long as a whole list: somewhere in it a list is joined."""
+    """Return whether the text of `node` can be as long as a whole list, because a list is joined in it."""
     return any(
         FILTERS[each.name].is_long for each in (node, *node.find_all(nodes.Filter)) if isinstance(each, nodes.Filter)
     )

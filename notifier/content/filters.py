@@ -1,25 +1,25 @@
-"""The few filters, each with what it takes. None makes much out of little: its constants are bounded."""
+"""Define the few allowed filters. Their constants are bounded, so that none makes long output from a short source."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from notifier.content.schema import Many, Record, Scalar, Shape
 
-#: What a filter's constants may be at most: numbers, and characters.
+#: Limits for a filter's constants: the largest number, and the characters of a text.
 MAX_NUMBER, MAX_TEXT = 1000, 100
 
 
 class Filter(NamedTuple):
-    """What it does, what it takes and what it gives."""
+    """A filter: its function, the shapes that it accepts, and the shape of its result."""
 
     run: Callable[..., Any]
     takes: Callable[[Shape], bool]
     gives: Scalar = Scalar.text
-    #: Its parameters in order, each with the types that its constant may have.
+    #: The parameters in order, each with the types that its constant may have.
     parameters: Mapping[str, tuple[type, ...]] = {}
-    #: How long it takes for the longest text or list, in units of `upper` (about 5 µs for 2,000 characters).
+    #: The time for the longest text or list, in units of `upper` (about 5 µs for 2,000 characters).
     work: int = 1
-    #: The text that it gives can be as long as a whole list.
+    #: Whether its result can be as long as a whole list.
     is_long: bool = False
 
 
@@ -48,7 +48,7 @@ def _truncate(value: Any, length: int = 255, killwords: bool = False, end: str =
 
 
 def _title(value: Any) -> str:
-    """Jinja's capitalises what follows an apostrophe properly; so does this."""
+    """Capitalise each word. As with Jinja's filter, the letter after an apostrophe stays lower case."""
     return " ".join(word[:1].upper() + word[1:].lower() for word in str(value).split(" "))
 
 
@@ -57,7 +57,7 @@ def _join(values: Sequence[Any], d: str = "", attribute: str | None = None) -> s
 
 
 def _default(value: Any, default_value: Any = "", boolean: bool = True) -> Any:
-    """For an empty text: a name that is offered is never missing."""
+    """Replace an empty text; an offered name is never undefined, so Jinja's own filter would do nothing."""
     return default_value if value is None or value == "" else value
 
 
@@ -73,7 +73,7 @@ FILTERS: Mapping[str, Filter] = {
     "join": Filter(_join, _list, Scalar.text, {"d": (str,), "attribute": (str,)}, work=6, is_long=True),
     "first": Filter(lambda values: values[0] if values else "", _texts),
     "last": Filter(lambda values: values[-1] if values else "", _texts),
-    # Everything is escaped where it is shown as HTML; whoever is careful twice does no harm.
+    # All values are escaped later, when they are shown as HTML, so the filter must not escape them again.
     "escape": Filter(lambda value: value, _printable),
 }
 
@@ -83,7 +83,7 @@ FILTERS = {**FILTERS, **{alias: FILTERS[name] for alias, name in ALIASES.items()
 
 
 def printed_field(shape: Shape, attribute: str) -> bool:
-    """Whether each entry of this list has such a field, and it can be printed."""
+    """Return whether each entry of this list has the field `attribute` and it can be printed."""
     return isinstance(shape, Many) and isinstance(shape.of, Record) and _printable_field(shape.of, attribute)
 
 

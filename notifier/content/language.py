@@ -1,7 +1,7 @@
-"""The language of a text and the direction in which it is read, as far as its letters tell.
+"""Guess the language of a text, and the direction in which it is read, from its letters.
 
-A language that somebody names goes before. The letters decide between scripts; which of the languages of one script
-it is, they tell now and then, and the languages that a campaign is for help.
+A language that an operator names takes precedence. The letters determine the script, but rarely the language within
+it; the languages of a campaign's audience serve as hints.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 Direction = Literal["ltr", "rtl"]
 
-#: What our own templates are written in, and what a text in Latin letters is taken for.
+#: The language of our own templates, and the guess for a text in Latin letters.
 DEFAULT = "en"
 
 #: A language tag as people write it (BCP 47): letters, then subtags. The column has 35 characters.
@@ -19,7 +19,7 @@ TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,4}\Z", re.IGNORECASE)
 
 
 class Script(NamedTuple):
-    """Letters, and the languages that are written with them, the first of them where nothing tells."""
+    """A script: its letters and the languages that use it; the first is the default."""
 
     code: str
     letters: str
@@ -67,38 +67,38 @@ _SCRIPTS = (
 _RUNS = {script: re.compile(f"[{script.letters}]+") for script in _SCRIPTS}
 _BY_CODE = {script.code: script for script in _SCRIPTS}
 _BY_LANGUAGE = {language.partition("-")[0]: script for script in _SCRIPTS for language in script.languages}
-#: Script subtags with several scripts in them.
+#: Further script subtags for these scripts.
 _BY_CODE |= dict.fromkeys(("Hans", "Hant"), _BY_CODE["Hani"]) | {"Aran": _BY_CODE["Arab"]}
 
-#: Letters that tell a language of a script that several share.
+#: Letters that identify one of the languages that share a script.
 _TELLING = {
     "Arab": (("ur", re.compile("[\u0679\u0688\u0691\u06ba\u06d2]")), ("fa", re.compile("[\u067e\u0686\u0698\u06af]"))),
     "Cyrl": (("uk", re.compile("[\u0404\u0406\u0407\u0454\u0456\u0457\u0490\u0491]")),
              ("sr", re.compile("[\u0402\u0408\u0409\u040a\u0452\u0458\u0459\u045a]"))),
 }  # fmt: skip
 
-#: Characters that are read to tell a language: no text changes it later, and they may be very many.
-READ = 20_000
+#: Characters that are read to guess the language: more would hardly change the guess, and a text may be very long.
+READ_CHARACTERS = 20_000
 
-#: What is not the text itself: names in braces, addresses.
+#: Parts that say nothing about the language: names in braces, and addresses.
 _NO_TEXT = re.compile(
     r"\{\{(?:(?!\{\{).)*?\}\}|\{%(?:(?!\{%).)*?%\}|\{button:|\{content\}|https?://[^\s|)}]+|(?<![^\s}])[^\s@}]++@\S+",
     re.DOTALL,
 )
 
-#: Any letter that is read from right to left (UAX #9: classes R and AL lie in these blocks).
+#: Letters that are read from right to left (UAX #9: the classes R and AL lie in these blocks).
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _ISOLATES, _END_OF_ISOLATE = frozenset({"LRI", "RLI", "FSI"}), "PDI"
 _STRONG: dict[str, Direction] = {"L": "ltr", "R": "rtl", "AL": "rtl"}
 
 
 def language_of(text: str, hints: Sequence[str] = ()) -> str:
-    """Return the language (BCP 47) of `text`, the source of a content or its result.
+    """Return the language (BCP 47) of `text`, which is a source or its result.
 
-    `hints`: languages that it may be in; the first one that is written in these letters is believed. Latin letters
+    `hints` are languages that it may be in; the first one that is written in this script is used. Latin letters
     without a hint are DEFAULT.
     """
-    script = _script_of(_NO_TEXT.sub(" ", text[:READ]))
+    script = _script_of(_NO_TEXT.sub(" ", text[:READ_CHARACTERS]))
     for hint in hints:
         if script is None or _script_named(hint) is script:
             return _tag(hint)
@@ -109,15 +109,15 @@ def language_of(text: str, hints: Sequence[str] = ()) -> str:
 
 
 def direction_of(language: str) -> Direction:
-    """Return the direction in which a language (BCP 47) is read: by its script subtag, else by its usual script."""
+    """Return the direction of a language (BCP 47), by its script subtag or else by its usual script."""
     return _script_named(language).direction
 
 
 def direction_within(text: str, base: Direction) -> Direction | None:
-    """Return the direction of a paragraph in a text of direction `base`; None where it is the same.
+    """Return the direction of a paragraph in a text of direction `base`; None if it is the same.
 
-    Its first strong character (UAX #9, P2 and P3) has to say so, and most of its letters too: a paragraph that begins
-    with the name of a product, or that holds an address, is no other text.
+    Both its first strong character (UAX #9, P2 and P3) and most of its letters must have the other direction: a
+    paragraph that only begins with a product's name, or contains an address, keeps the direction.
     """
     if base == "ltr" and not _RIGHT_TO_LEFT.search(text):
         return None
@@ -128,7 +128,7 @@ def direction_within(text: str, base: Direction) -> Direction | None:
 
 
 def first_strong(text: str) -> Direction | None:
-    """Return the direction of the first strong character outside of isolates (UAX #9, P2); None where there is none."""
+    """Return the direction of the first strong character outside of isolates (UAX #9, P2), or None."""
     depth = 0
     for char in text:
         kind = unicodedata.bidirectional(char)
@@ -142,27 +142,27 @@ def first_strong(text: str) -> Direction | None:
 
 
 def _script_of(text: str) -> Script | None:
-    """Return the script that most of the letters are of."""
+    """Return the script of most of the letters; None if there are no letters."""
     if text.isascii():
         return _SCRIPTS[0] if _RUNS[_SCRIPTS[0]].search(text) else None
     counts = {script: sum(map(len, runs.findall(text))) for script, runs in _RUNS.items()}
     japanese, chinese = _BY_CODE["Jpan"], _BY_CODE["Hani"]
     if counts[japanese]:
-        # Japanese is written with both.
+        # Japanese is written with both scripts.
         counts[japanese], counts[chinese] = counts[japanese] + counts[chinese], 0
     script = max(counts, key=lambda each: counts[each])
     return script if counts[script] else None
 
 
 def _script_named(language: str) -> Script:
-    """Return the script of a language tag. Unknown ones are Latin."""
+    """Return the script of a language tag; Latin for an unknown one."""
     first, *rest = _tag(language).split("-")
     named = next((_BY_CODE[part] for part in rest if part in _BY_CODE), None)
     return named or _BY_LANGUAGE.get(first, _SCRIPTS[0])
 
 
 def _tag(language: str) -> str:
-    """Return the tag in the usual spelling: he-IL, zh-Hant."""
+    """Return the tag in its usual spelling, such as he-IL or zh-Hant."""
     first, *rest = language.replace("_", "-").split("-")
     spelled = [part.title() if len(part) == 4 else part.upper() if len(part) == 2 else part.lower() for part in rest]
     return "-".join([first.lower(), *spelled])

@@ -1,4 +1,4 @@
-"""From what was filled in to what the templates of mails show: subject, heading, blocks."""
+"""Turn filled-in texts into what the email templates show: subject, heading, blocks."""
 
 import unicodedata
 from dataclasses import dataclass, replace
@@ -13,41 +13,43 @@ from notifier.mail.header_text import SUBJECT_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The words of one mail: `_content/body.html` and `.txt` show them around what the kind itself knows."""
+    """The content of one email: `_content/body.html` and `.txt` show it around the data of the kind."""
 
     subject: str
     heading: str
     before: tuple[Block, ...]
-    #: What the kind itself knows stands between the two.
+    #: Whether the kind's own data is shown between `before` and `after`.
     has_data: bool
     after: tuple[Block, ...]
     #: BCP 47, and the direction in which it is read.
     language: str = DEFAULT
     direction: Direction = "ltr"
-    #: Of the heading, where it is read in the other one.
+    #: The direction of the heading, if it differs.
     heading_direction: str = ""
 
     @property
     def opening(self) -> str:
-        """What an inbox shows beside the subject: the first text that is no greeting of a few words."""
+        """Return the preview text for inboxes: the first paragraph that is longer than a greeting."""
         texts = [block.text for block in (*self.before, *self.after) if block.kind == "paragraph"]
         long = [text for text in texts if len(text) > 30]
         return " ".join((long or texts[-1:] or [""])[0].split())
 
     @property
     def text_before(self) -> str:
-        """The first part as text."""
+        """Return the first part as plain text."""
         return "\n\n".join(block.text for block in self.before)
 
     @property
     def text_after(self) -> str:
-        """The second part as text."""
+        """Return the second part as plain text."""
         return "\n\n".join(block.text for block in self.after)
 
 
 def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> Filled:
-    """Read the markup of a text in this language (BCP 47). Raises ContentError where nothing is left of the subject or
-    the body, and, if `strict`, for links that lead nowhere and for a subject that would be cut.
+    """Read the markup of texts in this language (BCP 47).
+
+    Raise ContentError if the subject or the body is empty. With `strict`, also raise it for invalid links and for a
+    subject that would be cut.
     """
     subject, heading = _line(drawn.subject), _line(drawn.heading)
     if not subject:
@@ -77,7 +79,7 @@ def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> F
 
 
 def _turned(block: Block, base: Direction) -> Block:
-    """The block with its own direction, where that is not the one of the text around it."""
+    """Return the block with its own direction and language, if the direction differs from the text around it."""
     text = "\n".join("".join(span.text for span in line) for line in block.lines)
     direction = direction_within(text, base)
     return block if direction is None else replace(block, direction=direction, language=language_of(text))

@@ -1,8 +1,8 @@
-"""A little markup in plain text. Its signs count only where the operator wrote them: see `sandbox.guard`.
+"""Read a little markup in plain text. Signs within filled-in values are no markup: see `sandbox.guard`.
 
-A blank line ends a paragraph, a new line stays one. `- ` begins an entry of a list, `## ` a heading.
-`[text](https://...)` is a link, `{button: text | https://...}` alone on a line a button, and `{content}` alone on
-a line the place of what only the mail itself knows.
+A blank line ends a paragraph; a line break is kept. `- ` begins a list entry, `## ` a heading. `[text](https://...)` is
+a link, `{button: text | https://...}` alone on a line is a button, and `{content}` alone on a line marks where the
+data of the email's kind appears.
 """
 
 import re
@@ -14,19 +14,19 @@ from notifier.content.sandbox import unguard
 
 CONTENT = "{content}"
 
-#: The longest address of a link.
+#: The longest address of a link, in characters.
 MAX_URL = 2000
 
 _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(\s{0,5}([^()\s]{1,4000})\s{0,5}\)")
 _BUTTON = re.compile(r"\{button:([^|{}]{1,300})\|([^|{}]{1,2100})\}")
 _BUTTON_BEGINS = re.compile(r"\{\s*button\b", re.IGNORECASE)
-#: As people write it, before anything is filled in: what does not begin like this is no address of the web.
+#: A link in a source whose address begins neither with http:// or https:// nor with an expression.
 _LINK_SOURCE = re.compile(r"\[[^\[\]\n]{1,500}\]\(\s*(?!https?://|\{\{)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Text, and where it leads; empty: nowhere."""
+    """Text with an optional link; `url` is empty for plain text."""
 
     text: str
     url: str = ""
@@ -37,17 +37,17 @@ Line = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Something that stands by itself. `kind`: paragraph, list (each line an entry), title, button, content."""
+    """One block. `kind` is paragraph, list (each line is an entry), title, button or content."""
 
     kind: str
     lines: tuple[Line, ...] = ()
-    #: Where it is read in another direction than the text around it: "ltr" or "rtl", and its language.
+    #: "ltr" or "rtl", and the language, if the direction differs from the text around it.
     direction: str = ""
     language: str = ""
 
     @property
     def text(self) -> str:
-        """As it stands in the text part."""
+        """Return the block as it appears in the plain-text part."""
         lines = ["".join(map(_as_text, line)) for line in self.lines]
         if self.kind == "button":
             (((button,),)) = self.lines
@@ -56,7 +56,7 @@ class Block:
 
 
 def check_source(source: str, *, has_data: bool) -> None:
-    """Refuse markup that cannot be meant, with its line. `content`: the mail has something of its own to show."""
+    """Raise ContentError for markup that is surely a mistake. `content`: the kind has data of its own to show."""
     places = 0
     for number, line in enumerate(source.split("\n"), 1):
         text = line.strip()
@@ -74,9 +74,9 @@ def check_source(source: str, *, has_data: bool) -> None:
 
 
 def blocks_of(text: str, *, strict: bool = False) -> list[Block]:
-    """The blocks of a text in which all values are filled in. Takes as long as the text is.
+    """Return the blocks of a text in which all values are filled in, in linear time.
 
-    What cannot be a link or a button is shown as it was written; `strict` raises ContentError for it.
+    Invalid links and buttons are shown as they were written; with `strict`, raise ContentError for them.
     """
     found: list[Block] = []
     open_kind, lines = "", list[Line]()
@@ -104,7 +104,7 @@ def blocks_of(text: str, *, strict: bool = False) -> list[Block]:
 
 
 def _single(line: str, *, strict: bool) -> Block | None:
-    """What is a block in one line."""
+    """Return the block that consists of this one line, or None."""
     if line == CONTENT:
         return Block("content")
     if line.startswith("## "):
@@ -145,7 +145,7 @@ def _as_text(span: Span) -> str:
 
 
 def is_web(url: str) -> bool:
-    """Whether this is an address of the web that every reader takes for the same one."""
+    """Return whether this is a web address that all email programs parse in the same way."""
     if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(" \\\"'<>`"):
         return False
     try:

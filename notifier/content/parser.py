@@ -1,4 +1,4 @@
-"""Reads a source: parsed by Jinja, never compiled, and held against the list of what is allowed."""
+"""Parse a source with Jinja, without compiling it, and check it against the list of what is allowed."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,21 +10,21 @@ from notifier.content.expressions import Expressions
 from notifier.content.sandbox import ENVIRONMENT, KEPT_FIRST, KEPT_LAST
 from notifier.content.schema import LOOP, Many, Shape
 
-#: Characters and lines of a source, and what stands between its braces.
+#: Limits of a source: characters (and bytes), lines, and tokens between braces.
 MAX_SOURCE, MAX_LINES, MAX_TOKENS = 256 * 1024, 4000, 6000
 
-#: How many `if` may stand in each other.
+#: The deepest nesting of `if` blocks.
 MAX_NESTING = 10
 
 _DATA = frozenset({"data", "comment", "raw_begin", "raw_end"})
 
-#: Controls, halves of pairs, what will never be a character, and what stands in for signs (see `sandbox.guard`).
+#: Control characters, surrogates, noncharacters, and the placeholders for signs (see `sandbox.guard`).
 _BROKEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
     f"{KEPT_FIRST}-{KEPT_LAST}{''.join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))}]"
 )
 
-#: How people write what Jinja's trees call otherwise.
+#: The keyword of a statement, if Jinja's node has another name.
 _WRITTEN = {
     "assign": "set", "assignblock": "set", "callblock": "call", "filterblock": "filter", "scope": "autoescape",
     "exprstmt": "do", "fromimport": "from",
@@ -32,7 +32,7 @@ _WRITTEN = {
 
 
 def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
-    """The tree of a source in which everything is allowed. Raises ContentError with the line of what is not."""
+    """Return the syntax tree of an allowed source. Raise ContentError with the line of anything that is not allowed."""
     _check_characters(source)
     try:
         _count(source)
@@ -46,13 +46,13 @@ def parse(source: str, names: Mapping[str, Shape]) -> nodes.Template:
     except (ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, ContentError):
             raise
-        # A number with thousands of digits, a broken escape in a text.
+        # Causes: a number with thousands of digits, or a broken escape in a text.
         raise ContentError("A number or text between the braces is not valid. Correct it.") from None
     return tree
 
 
 def fixed_length(tree: nodes.Template) -> int:
-    """Return how many characters are in the text whatever its values are: of branches the shortest counts."""
+    """Return the characters that the text has with any values: of branches the shortest counts."""
     return _shortest(tree.body)
 
 
@@ -68,7 +68,7 @@ def _length(node: nodes.Node) -> int:
     if isinstance(node, nodes.If):
         branches = [node.body, *(each.body for each in node.elif_), node.else_]
         return min(map(_shortest, branches))
-    # A list may be empty, and so may a value.
+    # A list or a value may be empty.
     return 0
 
 
@@ -84,14 +84,14 @@ def _check_characters(source: str) -> None:
 
 
 def _check_constants(tree: nodes.Template) -> None:
-    """Escapes between the braces, such as `"\\ud800"`, must not make what could not be typed."""
+    """Raise ContentError for escapes such as `"\\ud800"`, which could produce characters that are not allowed."""
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str) and _BROKEN.search(constant.value):
             raise ContentError("This line produces a character that cannot be shown. Delete it.", constant.lineno)
 
 
 def _count(source: str) -> None:
-    """Before anything is parsed: parsing takes as long as there are tokens, which come one by one."""
+    """Raise ContentError for too many tokens. Lexing is lazy, so this limits the time before anything is parsed."""
     tokens = 0
     for line, token, _ in ENVIRONMENT.lexer.tokeniter(source, None):
         tokens += token not in _DATA
@@ -100,7 +100,7 @@ def _count(source: str) -> None:
 
 
 class _Reader:
-    """Walks the statements. One for each source."""
+    """Check the statements of one source."""
 
     def __init__(self, names: Mapping[str, Shape]) -> None:
         self._expressions = Expressions(names)
@@ -130,7 +130,7 @@ class _Reader:
     def _if(self, node: nodes.If, depth: int) -> None:
         self._expressions.shape(node.test)
         self.statements(node.body, depth + 1)
-        # Side by side, though the tree has them in each other.
+        # `elif` branches are siblings, so they do not count as nesting.
         self.statements(node.elif_, depth)
         self.statements(node.else_, depth + 1)
 

@@ -1,7 +1,7 @@
-"""Where words are filled in: Jinja's immutable sandbox, with nothing in it but the few filters.
+"""Fill in content in Jinja's immutable sandbox, which has nothing but the few filters.
 
-What comes here was parsed and held against the list before. The sandbox is the second wall: names are looked up in
-dictionaries only, nothing can be called, and the output is cut off at a limit while it is made.
+Sources were already checked against the allow-list. The sandbox is the second line of defence: names are looked up in
+dictionaries only, nothing can be called, and the length of the output is limited while it is produced.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,17 +17,17 @@ from notifier.content.errors import ContentError
 from notifier.content.filters import FILTERS
 from notifier.content.schema import LOOP
 
-#: Characters of what comes out.
+#: Characters of the output.
 MAX_OUTPUT = 256 * 1024
 
-#: What `is` may be followed by.
+#: The tests that may follow `is`.
 KNOWN_TESTS = ("defined", "undefined", "none")
 
-#: Signs of the markup. In a value they are replaced while it is filled in and put back when the markup has been
-#: read, so nobody's name is ever taken for a link or a list.
+#: The signs of the markup. In values they are replaced by placeholders until the markup has been read, so that a
+#: person's name is never taken for a link or a list.
 _SIGNS = "[](){}|-#"
 _GUARD = 0x10F000
-#: What stands in for them: no source may hold it.
+#: The range of placeholders, which no source may contain.
 KEPT_FIRST, KEPT_LAST = chr(_GUARD), chr(_GUARD + 0xFF)
 _GUARDED = (
     {ord(sign): chr(_GUARD + number) for number, sign in enumerate(_SIGNS)}
@@ -38,20 +38,20 @@ _UNGUARDED = {_GUARD + number: sign for number, sign in enumerate(_SIGNS)}
 
 
 def guard(value: Any) -> str:
-    """A value in which nothing is markup. An undefined one raises."""
+    """Return a value as text with placeholders for all signs. Raise UndefinedError for an undefined value."""
     return "" if value is None else str(value).translate(_GUARDED)
 
 
 def unguard(text: str) -> str:
-    """The text as it is shown."""
+    """Replace the placeholders by the signs again."""
     return text.translate(_UNGUARDED)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Looks names up in dictionaries and does nothing else."""
+    """A Jinja environment that looks up names in dictionaries and does nothing else."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """A value of a dictionary, or what a loop says about itself."""
+        """Return a value of a dictionary, or an attribute of `loop`."""
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
         if type(obj) is LoopContext and attribute in LOOP.fields:
@@ -59,22 +59,22 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self._nothing(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """The same, written with brackets."""
+        """Return a value of a dictionary by its key in brackets."""
         return obj[argument] if type(obj) is dict and argument in obj else self._nothing(obj, str(argument))
 
     def _nothing(self, obj: Any, name: str) -> Undefined:
         return self.undefined(f"{name} is not offered", obj=obj, name=name)
 
     def call(self, *_: Any, **__: Any) -> NoReturn:
-        """Never."""
+        """Raise SecurityError: nothing can be called."""
         raise SecurityError("nothing can be called")
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Nothing is read by Python's own rules."""
+        """Return False: no attribute is read by Python's own rules."""
         return False
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Nothing."""
+        """Return False: nothing can be called."""
         return False
 
 
@@ -91,7 +91,7 @@ ENVIRONMENT = _environment()
 
 
 def fill(template: Template, context: Mapping[str, Any]) -> str:
-    """The text of a template that was checked before. Raises ContentError where it grows too long."""
+    """Render a template that was already checked. Raise ContentError if the output becomes too long."""
     parts, size = [], 0
     for part in template.root_render_func(template.new_context(dict(context))):
         size += len(part)

@@ -1,7 +1,7 @@
-"""What a mail offers to those who write its words: names, and what each of them is.
+"""Describe the names that an email offers to its content, and the shape of each.
 
-The shape of a name is read from an example of its value. Whatever a mail really brings is cut to that shape:
-plain texts, numbers, dictionaries and short lists, so nothing with a method or a memory of its own gets in.
+The shape of a name is derived from an example value. Real values are reduced to that shape: plain texts, numbers,
+dictionaries and short lists, so that no object with methods or state gets in.
 """
 
 import enum
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: An example of what a mail offers, by name.
+#: Example values of the names that an email offers.
 Sample = Mapping[str, Any]
 
-#: Characters of one text, and entries of one list: what is beyond is left out.
+#: Characters of one text, and entries of one list; the rest is cut off.
 MAX_TEXT, MAX_ENTRIES = 2000, 200
 
 
 class Scalar(enum.Enum):
-    """What can be printed."""
+    """The shapes that can be printed."""
 
     text = "text"
     number = "number"
@@ -25,26 +25,26 @@ class Scalar(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Things with names: `user.name`."""
+    """A value with named parts, such as `user.name`."""
 
     fields: Mapping[str, "Shape"]
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of things alike."""
+    """A list whose entries have one shape."""
 
     of: "Shape"
 
 
 Shape = Scalar | Record | Many
 
-#: What a loop says about itself.
+#: The shape of Jinja's variable `loop`.
 LOOP = Record(dict.fromkeys(("index", "index0", "revindex", "first", "last", "length"), Scalar.number))
 
 
 def shape_of(example: Any) -> Shape:
-    """The shape of a value such as this one."""
+    """Return the shape of an example value."""
     if isinstance(example, Mapping):
         return Record({str(name): shape_of(value) for name, value in example.items()})
     if isinstance(example, list | tuple):
@@ -53,9 +53,9 @@ def shape_of(example: Any) -> Shape:
 
 
 def fit(shape: Shape, value: Any) -> Any:
-    """`value` as plain data of this shape; what the shape does not name is left out.
+    """Reduce `value` to plain data of this shape; parts that the shape does not name are dropped.
 
-    Raises KeyError or TypeError where the value is of another shape: a mistake of ours.
+    Raise KeyError or TypeError for a value of another shape, which is a mistake in our code.
     """
     if isinstance(shape, Record):
         return {name: fit(inner, value[name]) for name, inner in shape.fields.items()}
@@ -63,6 +63,6 @@ def fit(shape: Shape, value: Any) -> Any:
         return [fit(shape.of, entry) for entry in list(value)[:MAX_ENTRIES]]
     if shape is Scalar.number:
         if not isinstance(value, int | float):
-            raise TypeError("a number is offered, and this is none")
+            raise TypeError("a number is offered, but this value is not a number")
         return value
     return "" if value is None else str(value)[:MAX_TEXT]

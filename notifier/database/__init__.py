@@ -1,1 +1,1 @@
-"""The ground of everything that is stored: engines, transactions, clocks and errors of the database."""
+"""Engines, transactions, clocks and errors of the database, for both SQLite and Postgres."""

@@ -1,8 +1,8 @@
-"""Is this the database in use, or a copy of it that was restored from a backup?
+"""Detect whether this is the database in use, or a copy of it that was restored from a backup.
 
-What went out since the backup is owed again in the copy, so nothing is sent from it until an operator has said what
-went out. Postgres shows it: the transaction that wrote a row is part of the row, and a dump writes it anew. It stays
-through VACUUM, a failover, pg_upgrade and recovery to a point in time; SQLite has nothing of the kind.
+Emails sent since the backup are pending again in the copy, so nothing is sent from it until an operator has reconciled
+it. Postgres shows a restore: each row contains the id of the transaction that wrote it, and a restored dump writes it
+anew. The id survives VACUUM, a failover, pg_upgrade and point-in-time recovery. SQLite has nothing comparable.
 """
 
 import time
@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 log = structlog.get_logger(__name__)
 
-#: For people, wherever it is shown.
+#: The message for people.
 HELD = (
-    "this database was restored from a backup: nothing is sent until `notifier restore reconcile` "
-    "(or `notifier restore release` where nothing went out since)"
+    "this database was restored from a backup: nothing is sent until you run `notifier restore reconcile` "
+    "(or `notifier restore release` if nothing was sent since the backup)"
 )
 
-#: Seconds for which a look is believed.
+#: Seconds for which the result of a check is reused.
 LOOK_SECONDS = 5.0
 
 _OID = "(SELECT oid::bigint FROM pg_database WHERE datname = current_database())"
@@ -39,17 +39,17 @@ _ADOPT = text(f"""
 
 
 def is_restored(session: Session) -> bool:
-    """Whether this is a restored copy that nobody has adopted. False where nobody can know: on SQLite."""
+    """Return whether this is a restored copy that was not adopted. It is always False on SQLite."""
     return _is_postgres(session) and session.scalar(_FITS) is False
 
 
 def is_adopted(session: Session) -> bool:
-    """Whether this database has been said to be the one in use, here or where it was copied from."""
+    """Return whether this database, or the one that it was copied from, was ever adopted as the one in use."""
     return not _is_postgres(session) or session.scalar(_FITS) is not None
 
 
 def adopt(session: Session, now: datetime) -> None:
-    """Let this be the database in use from now on. The caller commits, in a transaction without savepoints."""
+    """Make this the database in use. The caller commits, in a transaction without savepoints."""
     if _is_postgres(session):
         session.execute(_ADOPT, {"now": now})
 
@@ -58,8 +58,8 @@ def _is_postgres(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
-class Hold:
-    """Whether sending is on hold in this process because its database was restored."""
+class RestoreHold:
+    """Hold sending in this process while its database is a restored copy."""
 
     def __init__(self, session: Callable[[], Session]) -> None:
         self._session = session
@@ -67,7 +67,10 @@ class Hold:
         self._looked_at: float | None = None
 
     def is_held(self) -> bool:
-        """Look, at most every LOOK_SECONDS. A database that does not answer changes nothing: the task will meet it."""
+        """Return whether sending is held; query at most every LOOK_SECONDS.
+
+        If the database does not answer, the last result stands: the task itself will meet the error.
+        """
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at > LOOK_SECONDS:
             self._looked_at = now

@@ -1,4 +1,4 @@
-"""Which errors say that the database is away, full or busy, and that the same request may work in a moment."""
+"""Recognise errors of a database that is unreachable, full or busy: the same request may succeed in a moment."""
 
 import sqlite3
 
@@ -6,7 +6,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-#: SQLite's codes for trouble with the file or its lock. "No such column" and the like are faults of ours.
+#: SQLite's codes for problems with the file or its lock. "No such column" and similar errors are our own faults.
 _SQLITE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -18,12 +18,12 @@ _SQLITE = frozenset(
     }
 )
 
-#: psycopg's classes: the connection is gone; the server starts, stops, is full or gave up waiting; it only reads.
+#: psycopg's errors for a lost connection, a server that starts, stops, is full or timed out, and a read-only one.
 _POSTGRES = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether this error of SQLAlchemy comes from the database's state, not from what was asked of it."""
+    """Return whether this error of SQLAlchemy comes from the database's state, not from the statement."""
     if isinstance(error, PoolTimeoutError):
         return True
     if not isinstance(error, DBAPIError):

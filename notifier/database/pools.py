@@ -1,4 +1,4 @@
-"""What a pool of database connections needs beyond SQLAlchemy's own: forks, and servers that were restarted."""
+"""Make connection pools survive forks and restarted servers, which SQLAlchemy's pools do not do by themselves."""
 
 import os
 import time
@@ -9,22 +9,21 @@ from typing import Any
 from sqlalchemy import Engine, Pool, event
 from sqlalchemy.exc import InvalidatePoolError
 
-#: A connection that was used so lately, in seconds, is believed to live. SQLAlchemy's own pre-ping asks every time,
-#: which is one round trip more for each transaction: of a signup's mail, and of each batch.
-BELIEVED = 0.5
+#: Seconds of idleness below which a connection is not pinged. SQLAlchemy's own pre-ping asks every time, which costs
+#: every transaction one more round trip.
+PING_AFTER_IDLE_SECONDS = 0.5
 
 _USED = "used"
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
-#: Pools of the parent. Kept, because whoever drops a connection closes it.
+#: Pools of the parent process. They are kept, because a connection that is garbage-collected is closed.
 _inherited: list[Pool] = []
 
 
 def prepare(engine: Engine, ping: Callable[[Any], None] | None) -> None:
-    """Never share a pooled connection with a forked child; with `ping`, never hand out one whose server is gone.
+    """Never share a pooled connection with a forked child; with `ping`, never hand out a dead one.
 
-    A connection that lay unused is asked whether it still lives: `ping` raises the driver's error where it does not,
-    and all of the pool are replaced.
+    `ping` checks a connection that was idle. If it raises the driver's error, all connections of the pool are replaced.
     """
     _engines.add(engine)
     if ping is None:
@@ -32,8 +31,8 @@ def prepare(engine: Engine, ping: Callable[[Any], None] | None) -> None:
 
     def ask(connection: Any, record: Any, _proxy: Any) -> None:
         now = time.monotonic()
-        # One that has just been made has no mark.
-        if now - record.info.get(_USED, now) <= BELIEVED:
+        # A new connection has no mark.
+        if now - record.info.get(_USED, now) <= PING_AFTER_IDLE_SECONDS:
             return
         try:
             ping(connection)
@@ -49,7 +48,7 @@ def _mark(_connection: Any, record: Any) -> None:
 
 
 def _forget() -> None:
-    """In a forked child: two processes on one connection read each other's answers, or wait for them for ever."""
+    """Give a forked child new pools: two processes on one connection would read each other's answers."""
     for engine in list(_engines):
         _inherited.append(engine.pool)
         engine.dispose(close=False)

@@ -1,4 +1,4 @@
-"""What Postgres needs: connecting that fails soon, and statements that a pooler in between can bear."""
+"""Configure Postgres: connecting fails fast, and statements work behind a pooler."""
 
 import select
 import threading
@@ -11,19 +11,19 @@ from sqlalchemy import Engine, event
 
 log = structlog.get_logger(__name__)
 
-#: Seconds. A connect that failed later than this kept somebody waiting: for the next RETRY_SECONDS nobody else waits.
+#: After a connect that failed only after SLOW_SECONDS, other threads fail at once for the next RETRY_SECONDS.
 SLOW_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 
-#: auto: off where a pooler such as PgBouncer stands between us and the server.
+#: "auto" means off if there is a pooler such as PgBouncer in front of the server.
 PreparedStatements = Literal["auto", "on", "off"]
 
 
 def engine_options(connect_timeout: int, prepared: PreparedStatements) -> dict[str, Any]:
-    """Arguments for create_engine. `connect_timeout`: seconds, for a new connection and for one from the pool."""
+    """Return arguments for create_engine. `connect_timeout` is in seconds, for a new and for a pooled connection."""
     connect: dict[str, Any] = {
         "connect_timeout": connect_timeout,
-        # A host that vanished: what was sent is given up after so many milliseconds, an idle wait after a minute.
+        # If the host vanishes, sent data is given up after this many milliseconds, and an idle wait after a minute.
         "tcp_user_timeout": connect_timeout * 3000,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -35,23 +35,23 @@ def engine_options(connect_timeout: int, prepared: PreparedStatements) -> dict[s
 
 
 def prepare(engine: Engine, connect_timeout: int, prepared: PreparedStatements) -> None:
-    """Guard the connecting of `engine`; with `auto`, look for a pooler on each new connection (one round trip)."""
+    """Guard the connects of `engine`; with `auto`, look for a pooler on each new connection (one round trip)."""
     event.listen(engine, "do_connect", _Door(connect_timeout).connect)
     if prepared == "auto":
         event.listen(engine, "connect", _mind_pooler)
 
 
 class _Door:
-    """While a server does not answer, one thread at a time waits for it; the others are told at once."""
+    """While a server does not answer, let one thread at a time wait for it; the others fail at once."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._lock = threading.Lock()
-        #: On the monotonic clock; 0 while all is well.
+        #: Monotonic seconds; 0 while connecting works.
         self._closed_until = 0.0
 
     def connect(self, dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        """Connect, for SQLAlchemy. Raises psycopg.OperationalError."""
+        """Connect, as SQLAlchemy's do_connect handler. Raise psycopg.OperationalError."""
         self._pass()
         begun = time.monotonic()
         try:
@@ -69,14 +69,14 @@ class _Door:
             if now < self._closed_until:
                 raise psycopg.OperationalError("the database did not answer a moment ago, and was not asked again")
             if self._closed_until:
-                # This thread finds out for all.
+                # This thread tries on behalf of all.
                 self._closed_until = now + self._patience
 
 
 def ping(connection: Any, seconds: float) -> None:
-    """Ask an idle connection whether its server answers. Raises psycopg.OperationalError where not within `seconds`.
+    """Check that an idle connection's server answers. Raise psycopg.OperationalError if not within `seconds`.
 
-    A statement waits for ever for a server that is frozen, not gone.
+    An ordinary statement would wait forever for a server that is frozen.
     """
     raw, deadline = connection.pgconn, time.monotonic() + seconds
     raw.send_query(b"SELECT 1")
@@ -97,13 +97,13 @@ def ping(connection: Any, seconds: float) -> None:
             raise psycopg.OperationalError("the server ended this connection")
 
 
-_told = threading.Event()
+_pooler_logged = threading.Event()
 
 
 def _mind_pooler(connection: Any, _record: Any) -> None:
-    """Prepare no statements behind a pooler: in its transaction mode each transaction may get another server.
+    """Prepare no statements behind a pooler: in transaction mode each transaction may get another server connection.
 
-    A pooler gives its clients keys of its own for cancelling, so they differ from the server's process id.
+    A pooler gives its clients its own cancel keys, so the reported process id differs from the server's.
     """
     connection.autocommit = True
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
@@ -111,6 +111,6 @@ def _mind_pooler(connection: Any, _record: Any) -> None:
     if row[0] == connection.info.backend_pid:
         return
     connection.prepare_threshold = None
-    if not _told.is_set():
-        _told.set()
+    if not _pooler_logged.is_set():
+        _pooler_logged.set()
         log.info("database.behind_pooler", prepared_statements="off")

@@ -1,4 +1,4 @@
-"""Is the schema of the database the one that this code needs?"""
+"""Check that the database has the schema that this code needs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-#: The advisory lock of an upgrade on Postgres: two at once take turns. A number that no other program uses here.
+#: The advisory lock of an upgrade on Postgres, so that two upgrades take turns. An arbitrary number.
 UPGRADE_LOCK = 7_046_029_254_386_353
 
 #: Where a database says which migrations it had. A host application has Alembic's own name for its own.
@@ -19,25 +19,25 @@ UPGRADE = "run notifier db upgrade"
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """What a look at the database found."""
+    """The result of a check."""
 
-    #: True where code would ask for what the database does not have yet.
+    #: Whether the database lacks tables or columns that this code needs.
     behind: bool
     #: One line, for people.
     detail: str
 
 
 class Schema:
-    """The migrations of this code. They are read once, at the first question."""
+    """The migrations of this code, read once, at the first check."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is Alembic's script directory."""
+        """Use `folder`, Alembic's script directory."""
         self._folder = folder
 
     def state(self, connection: Connection) -> SchemaState:
-        """Compare the database's version with the newest migration. Raises SQLAlchemyError where it does not answer.
+        """Compare the database's version with the newest migration. Raise SQLAlchemyError if it does not answer.
 
-        A version that this code does not know is newer: the code before an upgrade goes on beside the new one.
+        An unknown version counts as newer, because old code keeps running beside new code during an upgrade.
         """
         found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
         heads, known = self._versions
@@ -54,7 +54,7 @@ class Schema:
 
     @cached_property
     def _versions(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The newest migrations, and all that there are."""
+        """Return the newest migrations, and all known ones."""
         scripts = ScriptDirectory(str(self._folder))
         return frozenset(scripts.get_heads()), frozenset(each.revision for each in scripts.walk_revisions())
 

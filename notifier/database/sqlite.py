@@ -1,4 +1,4 @@
-"""What SQLite needs to be a database that several processes may write to."""
+"""Configure SQLite so that several processes can write to it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,26 +6,26 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-#: How long a writer waits for another one.
+#: Milliseconds that a writer waits for another one.
 BUSY_TIMEOUT_MS = 30_000
 
-#: Execution options of a connection: its transaction only reads and takes no lock; it does not wait for the lock.
+#: Execution options of a connection: READ_ONLY takes no lock and cannot write; IMPATIENT hardly waits for the lock.
 READ_ONLY = "sqlite_read_only"
 IMPATIENT = "sqlite_impatient"
 
-#: What an impatient writer waits.
+#: Milliseconds that an impatient writer waits.
 IMPATIENT_MS = 50
 
-#: Kept in the `info` of a connection: whether it refuses to write.
+#: Key in the `info` of a connection: whether it refuses writes.
 _REFUSES = "sqlite_query_only"
 
 
 def prepare(engine: Engine, reads_only: Callable[[], bool] = lambda: False) -> None:
     """Set WAL, a busy timeout, foreign keys and the right BEGIN on every connection of `engine`.
 
-    A transaction that may write begins IMMEDIATE. With the driver's own deferred BEGIN one that reads first and writes
-    later fails with "database is locked" at once, whatever the timeout; IMMEDIATE makes it wait for its turn.
-    One that only reads, because READ_ONLY or `reads_only()` says so, takes no lock, waits for none, and cannot write.
+    A transaction that may write begins IMMEDIATE, which waits for its turn. With the driver's deferred BEGIN, one that
+    reads first and writes later would fail with "database is locked" at once, in spite of the timeout. A transaction
+    that only reads, by READ_ONLY or `reads_only()`, takes no lock, waits for none, and cannot write.
     """
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", partial(_begin, reads_only))
@@ -36,7 +36,7 @@ def _configure(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a settled mail must survive a power cut
+    cursor.execute("PRAGMA synchronous = FULL")  # a settled email must survive a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 

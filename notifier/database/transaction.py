@@ -1,4 +1,4 @@
-"""A short transaction of one's own, one that cannot write, and what a request that only reads may do."""
+"""Run short transactions, and transactions that cannot write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @contextmanager
 def transaction(session: Callable[[], Session]) -> Iterator[Session]:
-    """The current session; committed at the end, rolled back where that fails."""
+    """Yield the current session; commit at the end, or roll back after an error."""
     current = session()
     try:
         yield current
@@ -26,7 +26,7 @@ def transaction(session: Callable[[], Session]) -> Iterator[Session]:
 
 
 def check_answers(session: Session) -> None:
-    """Ask the database for nothing, and on SQLite take no lock. Raises SQLAlchemyError if it does not answer."""
+    """Run a trivial query, on SQLite without a lock. Raise SQLAlchemyError if the database does not answer."""
     if not session.in_transaction():
         session.connection(execution_options={READ_ONLY: True})
     session.execute(select(literal(1)))
@@ -35,13 +35,14 @@ def check_answers(session: Session) -> None:
 
 @contextmanager
 def reading(session: Callable[[], Session]) -> Iterator[Session]:
-    """The current session, which sees the database as it is at one moment and cannot write to it; no lock is held.
+    """Yield the current session as a read-only snapshot of the database that holds no lock.
 
-    Rolled back at the end, so only plain values may leave. Raises RuntimeError where a transaction is open already.
+    It is rolled back at the end, so only plain values may leave the block. Raise RuntimeError if a transaction is
+    already open.
     """
     current = session()
     if current.in_transaction():
-        raise RuntimeError("a transaction is open: what it holds would be lost")
+        raise RuntimeError("a transaction is already open: its changes would be lost")
     postgres = current.get_bind().dialect.name == "postgresql"
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if postgres else {READ_ONLY: True}
     current.connection(execution_options=options)
@@ -52,7 +53,7 @@ def reading(session: Callable[[], Session]) -> Iterator[Session]:
 
 
 def reads_only() -> bool:
-    """Whether what is being done promised to change nothing: a GET, or a command that said so with `read_only`."""
+    """Return whether the present request or command promised not to write: a GET, or a call of `read_only`."""
     if not has_app_context():
         return False
     said: bool | None = g.get(_READS_ONLY)
@@ -60,15 +61,15 @@ def reads_only() -> bool:
 
 
 def read_only() -> None:
-    """Promise for the rest of this application context that nothing is written: on SQLite no lock is taken."""
+    """Promise not to write for the rest of this application context, so that SQLite takes no lock."""
     setattr(g, _READS_ONLY, True)
 
 
 @contextmanager
 def writing(session: Callable[[], Session], *, patient: bool = True) -> Iterator[Session]:
-    """A short transaction that may write, inside of what only reads. What was read before is read anew afterwards.
+    """Run a short writing transaction within a read-only request. Objects that were read before are read again later.
 
-    With `patient` off, SQLite does not wait for another writer. Raises OperationalError where it is not our turn.
+    Without `patient`, SQLite does not wait for another writer: raise OperationalError if one holds the lock.
     """
     current, before = session(), g.get(_READS_ONLY)
     current.rollback()

@@ -98,7 +98,7 @@ class Intake:
         if len(rows) < len(pks):
             claimed = {row.id for row in rows}
             left = [pk for pk in pks if pk not in claimed]
-            self.solitary += ledger.solitary(session, left, now=now, alone_from=self._alone_from)
+            self.solitary += ledger.due_alone(session, left, now=now, alone_from=self._alone_from)
             session.rollback()
         return self._again(rows, 0)
 

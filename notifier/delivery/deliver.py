@@ -162,7 +162,7 @@ class Sender:
     def _leave(self, pks: Sequence[int]) -> None:
         """Let the next sweep enqueue what was not sent."""
         session = self.session()
-        ledger.ring_now(session, pks, now=clock.now())
+        ledger.enqueue_now(session, pks, now=clock.now())
         session.commit()
 
     def _side_thread(self, portion: Portion) -> AbstractContextManager[SideThread]:

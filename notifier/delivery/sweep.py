@@ -74,7 +74,7 @@ class Sweep:
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.lapse(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
+        lapsed = ledger.expire_leases(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
         self._help_out(session, now)
         session.commit()
@@ -98,7 +98,7 @@ class Sweep:
         age = heartbeats.age(session, heartbeats.PUMP, now)
         if age is not None and age < PUMP_LATE.total_seconds():
             return
-        for line in ledger.lines(session, bulk=(False, True)):
+        for line in ledger.turn_queues(session, bulk=(False, True)):
             few = CHUNK if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
             rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, CHUNK))
             if rows:
@@ -129,6 +129,6 @@ class Sweep:
 
     def _note(self, keys: Sequence[int], seen: datetime, again_at: datetime) -> list[int]:
         session = self._session()
-        noted = set(ledger.rung(session, keys, seen=seen, again_at=again_at))
+        noted = set(ledger.mark_enqueued(session, keys, seen=seen, again_at=again_at))
         session.commit()
         return [key for key in keys if key in noted]

@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from notifier.content import ContentError
 from notifier.delivery import retry
 from notifier.delivery.facts import NO_FACTS, Facts
-from notifier.ledger import Claimed, Reply, Settlement, unknown, why
+from notifier.ledger import Claimed, Settlement, StoredReply, unknown, why
 from notifier.mail import providers
 from notifier.mail.message import MessageError
 from notifier.models import Status
@@ -33,9 +33,9 @@ _WAITS = {
 }
 
 
-def reply_of(outcome: Outcome) -> Reply:
+def reply_of(outcome: Outcome) -> StoredReply:
     """Return the part of an outcome that the row keeps."""
-    return Reply(outcome.decision, outcome.phase, outcome.code, outcome.enhanced, outcome.text)
+    return StoredReply(outcome.decision, outcome.phase, outcome.code, outcome.enhanced, outcome.text)
 
 
 def verdict(
@@ -154,7 +154,7 @@ def died_of(row: Claimed, now: datetime, *, alone_from: int) -> Settlement:
     """
     if row.deaths < alone_from:
         return not_sent(row, Status.pending, ReasonCode.worker_lost, due=now)._replace(deaths=row.deaths + 1)
-    reply = Reply("MAKER_DIED", text=sentence(ReasonCode.maker_died, deaths=row.deaths + 1))
+    reply = StoredReply("MAKER_DIED", text=sentence(ReasonCode.maker_died, deaths=row.deaths + 1))
     return Settlement(
         pk=row.id,
         claim=row.claim,

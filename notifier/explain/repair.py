@@ -188,7 +188,7 @@ class Repair:
                 with transaction(self._session) as session:
                     # The broker is unreachable: the sweep enqueues them as soon as it is back.
                     now = clock.now()
-                    ledger.rung(session, keys, seen=now + ledger.RING_AGAIN, again_at=now)
+                    ledger.mark_enqueued(session, keys, seen=now + ledger.ENQUEUE_AGAIN_AFTER, again_at=now)
             after = keys[-1]
 
 

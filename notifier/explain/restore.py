@@ -99,7 +99,7 @@ class Reconciliation:
         sent = noted = 0
         for portion in _portions(found.open.items()):
             with transaction(self._session) as session:
-                sent += ledger.take_as_sent(session, dict(portion), now=clock.now())
+                sent += ledger.mark_sent(session, dict(portion), now=clock.now())
         for each in _portions(found.unrecorded.items()):
             with transaction(self._session) as session:
                 noted += _note(session, each)
@@ -126,7 +126,7 @@ class Reconciliation:
     def _enqueue_soon(self) -> None:
         while True:
             with transaction(self._session) as session:
-                if ledger.ring_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
+                if ledger.enqueue_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
                     return
 
     def _named(self, evidence: Iterable[Seen], found: RestoreFindings) -> dict[MessageKeys, str]:

@@ -1,107 +1,116 @@
-"""The ledger: the sole writer of a notification's status.
+"""The ledger: the only code that writes a notification's status.
 
-Every move is a compare-and-set: it names the status that it leaves and, where a worker holds the row,
-the claim under which it acts.
+Every move is a compare-and-set: it names the status that it leaves and, if a worker holds the row, the claim under
+which it acts.
 """
 
 from notifier.database.keys import among
 from notifier.ledger.bulk import (
-    RING_AGAIN,
-    Debt,
-    Made,
+    ENQUEUE_AGAIN_AFTER,
+    Added,
+    SharedColumns,
+    add_many,
     cancel_run,
+    count_by_status,
     hold_paused,
     is_over,
-    newest_of,
-    owe_many,
-    standing,
+    latest_due,
     wake_run,
 )
-from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, held_by, look, solitary
+from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, due_alone, held_by, load
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
 from notifier.ledger.holds import count_held, name_hold, wake_held
-from notifier.ledger.leases import LEASE_EXPIRED, Lost, lapse, lapsed_of, later_than, learn, lost_claims, renew
+from notifier.ledger.leases import (
+    LEASE_EXPIRED,
+    Lost,
+    claimed_since,
+    expire_leases,
+    expired_leases_of,
+    lost_claims,
+    renew,
+    store_facts,
+)
 from notifier.ledger.owners import boot_of, host_of, owner_name
-from notifier.ledger.restored import OPEN, ring_soon, take_as_sent
+from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
 from notifier.ledger.rows import (
     Why,
+    add,
+    add_skipped,
     decide_unknown,
     defer,
+    enqueue_now,
     expire,
+    mark_enqueued,
     move,
     overdue,
-    owe,
-    refuse,
-    ring_now,
-    rung,
     unknown,
     wake,
     why,
 )
-from notifier.ledger.settling import Reply, Settlement, correct, settle
-from notifier.ledger.waiting import Line, Waiting, first_of, lines, stop_waiting, wait_for_turn
+from notifier.ledger.settling import Settlement, StoredReply, correct, settle
+from notifier.ledger.waiting import TurnQueue, WaitingRow, first_waiting, stop_waiting, turn_queues, wait_for_turn
 
 __all__ = [
     "ANY_DEATHS",
     "AT_REST",
     "EDGES",
+    "ENQUEUE_AGAIN_AFTER",
     "GIVEN_BACK",
     "LEASE_EXPIRED",
     "OPEN",
-    "RING_AGAIN",
+    "Added",
     "Claimed",
-    "Debt",
     "ForbiddenMove",
-    "Line",
     "Lost",
-    "Made",
     "Recipient",
-    "Reply",
     "Settlement",
-    "Waiting",
+    "SharedColumns",
+    "StoredReply",
+    "TurnQueue",
+    "WaitingRow",
     "Why",
+    "add",
+    "add_many",
+    "add_skipped",
     "among",
     "boot_of",
     "cancel_run",
     "claim",
+    "claimed_since",
     "correct",
+    "count_by_status",
     "count_held",
     "decide_unknown",
     "defer",
+    "due_alone",
+    "enqueue_now",
+    "enqueue_soon",
     "expire",
-    "first_of",
+    "expire_leases",
+    "expired_leases_of",
+    "first_waiting",
     "held_by",
     "hold_paused",
     "host_of",
     "is_over",
-    "lapse",
-    "lapsed_of",
-    "later_than",
-    "learn",
-    "lines",
-    "look",
+    "latest_due",
+    "load",
     "lost_claims",
+    "mark_enqueued",
+    "mark_sent",
     "move",
     "move_content",
     "name_hold",
     "never_began",
-    "newest_of",
     "overdue",
-    "owe",
-    "owe_many",
     "owner_name",
-    "refuse",
     "renew",
-    "ring_now",
-    "ring_soon",
-    "rung",
     "settle",
-    "solitary",
-    "standing",
     "stop_waiting",
-    "take_as_sent",
+    "store_facts",
+    "turn_queues",
     "unknown",
     "wait_for_turn",
     "wake",

@@ -1,4 +1,4 @@
-"""Many rows at once: owed by INSERT ... SELECT, cancelled and woken in portions."""
+"""Change many rows at once: add them by INSERT ... SELECT, cancel and wake them in portions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -24,67 +24,69 @@ from sqlalchemy.sql.selectable import FromClause
 from notifier.database.keys import among
 from notifier.ledger.giving_back import given_back, move_marks_back
 from notifier.ledger.rows import changed, why
-from notifier.ledger.waiting import ring_at_last
+from notifier.ledger.waiting import latest_enqueue_at
 from notifier.models import CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode, sentence
 
 _N = Notification
 _TABLE = cast("Any", Notification.__table__)
 
-#: Rows that were handed to the broker are given so long before the sweep rings for them: bulk mail takes its time.
-RING_AGAIN = timedelta(minutes=10)
+#: How long the sweep waits before it enqueues rows again that were handed to the broker: bulk email takes time.
+ENQUEUE_AGAIN_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Debt:
-    """What the rows of one run have in common."""
+class SharedColumns:
+    """The values that all rows of one run share."""
 
     kind: str
     campaign_id: int
     run_id: int
     on_unknown: str
-    #: The version of the words that they say; None: the files of the kind.
+    #: The version of the content; None for the template files of the kind.
     content_id: int | None = None
-    #: A rate limits them: those that are due wait for their turn, and are not enqueued.
+    #: Whether a rate limits them: then due rows wait for their turn and are not enqueued.
     limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What became of the people of one statement."""
+class Added:
+    """The result of one statement."""
 
-    #: The keys of the rows that are due now, and to be enqueued.
+    #: The keys of the rows to enqueue, because they are due now.
     due: list[int]
-    #: How many rows were made.
+    #: The number of rows added.
     planned: int
-    #: How many people were left out, by code.
+    #: The number of people excluded, by code.
     excluded: dict[str, int] = field(default_factory=dict)
-    #: Of the people who were not left out: whose own time zone is of no use.
+    #: The number of included people whose own time zone is not usable.
     fallbacks: int = 0
 
 
-def owe_many(session: Session, people: Select[*tuple[Any, ...]], debt: Debt, *, already: str, now: datetime) -> Made:
-    """Add the rows of all these people, except whoever has a code or, by then, this very mail (code `already`).
+def add_many(
+    session: Session, people: Select[*tuple[Any, ...]], shared: SharedColumns, *, already: str, now: datetime
+) -> Added:
+    """Add a row for each of these people, except those with a code and those who already have this very email.
 
-    `people` gives user_id, recipient, code, fallback, due, deadline, reason_code, dedupe_key, params. No row is sent
-    before it is committed, and the caller does that.
+    The latter count as excluded with the code `already`. `people` selects user_id, recipient, code, fallback, due,
+    deadline, reason_code, dedupe_key, params. The caller commits; no row is sent before.
     """
     if session.get_bind().dialect.name == "postgresql":
-        rows = session.execute(_at_once(people, debt, now)).all()
+        rows = session.execute(_one_statement(people, shared, now)).all()
         made = [(pk, due) for pk, due, code, _, _ in rows if pk is not None]
         counted = [(code, number, fallbacks) for pk, _, code, number, fallbacks in rows if pk is None]
     else:
-        # Nobody else can write meanwhile, so two statements see the same.
+        # SQLite has one writer at a time, so both statements see the same rows.
         judged = people.cte("judged")
         counted = [(code, number, off) for code, number, off in session.execute(_counted(judged))]
-        statement = sqlite.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+        statement = sqlite.insert(_TABLE).from_select(_NAMES, _rows(judged, shared, now)).on_conflict_do_nothing()
         made = [(pk, due) for pk, due in session.execute(statement.returning(_N.id, _N.next_attempt_at))]
     excluded = {code: number for code, number, _ in counted if code is not None}
     chosen, fallbacks = next(((number, off) for code, number, off in counted if code is None), (0, 0))
     if chosen > len(made):
         excluded[already] = excluded.get(already, 0) + chosen - len(made)
-    enqueued = [] if debt.limited else [pk for pk, due in made if due <= now]
-    return Made(enqueued, len(made), excluded, fallbacks)
+    enqueued = [] if shared.limited else [pk for pk, due in made if due <= now]
+    return Added(enqueued, len(made), excluded, fallbacks)
 
 
 _NAMES = [
@@ -93,25 +95,25 @@ _NAMES = [
 ]  # fmt: skip
 
 
-def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, ...]]:
+def _rows(judged: FromClause, shared: SharedColumns, now: datetime) -> Select[*tuple[Any, ...]]:
     person, columns = judged.c, _TABLE.c
     is_due = person.due <= literal(now, columns.ring_at.type)
     code: ColumnElement[str | None] = person.reason_code
-    again: ColumnElement[datetime] = literal(now + RING_AGAIN, columns.ring_at.type)
-    if debt.limited:
+    again: ColumnElement[datetime] = literal(now + ENQUEUE_AGAIN_AFTER, columns.ring_at.type)
+    if shared.limited:
         code = case((is_due, ReasonCode.rate_limited.value), else_=code)
-        again = ring_at_last(now, person.deadline)
+        again = latest_enqueue_at(now, person.deadline)
     return select(
-        literal(debt.kind),
+        literal(shared.kind),
         person.user_id,
         person.recipient,
         person.dedupe_key,
         person.params,
         literal(True),
-        literal(debt.on_unknown),
-        literal(debt.campaign_id),
-        literal(debt.run_id),
-        literal(debt.content_id, BigInteger()),
+        literal(shared.on_unknown),
+        literal(shared.campaign_id),
+        literal(shared.run_id),
+        literal(shared.content_id, BigInteger()),
         literal(Status.pending.value),
         code,
         _planned_reason(code),
@@ -123,7 +125,7 @@ def _rows(judged: FromClause, debt: Debt, now: datetime) -> Select[*tuple[Any, .
 
 
 def _planned_reason(code: ColumnElement[str | None]) -> ColumnElement[str | None]:
-    """The sentence of a row that waits from the beginning."""
+    """Return the sentence for a row that waits from the beginning; null for other rows."""
     reasons = (ReasonCode.quiet_hours, ReasonCode.rate_limited)
     return case(*((code == reason.value, sentence(reason)) for reason in reasons), else_=null())
 
@@ -133,10 +135,10 @@ def _counted(judged: FromClause) -> Select[*tuple[Any, ...]]:
     return select(judged.c.code, func.count(), off).group_by(judged.c.code)
 
 
-def _at_once(people: Select[*tuple[Any, ...]], debt: Debt, now: datetime) -> Any:
-    """Judging, counting and owing in one statement: they see the same people, and judge them once."""
+def _one_statement(people: Select[*tuple[Any, ...]], shared: SharedColumns, now: datetime) -> Any:
+    """Build one statement that selects, counts and inserts, so that all parts see the same people, evaluated once."""
     judged = people.cte("judged")
-    insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, debt, now)).on_conflict_do_nothing()
+    insert_ = postgresql.insert(_TABLE).from_select(_NAMES, _rows(judged, shared, now)).on_conflict_do_nothing()
     made = insert_.returning(_TABLE.c.id, _TABLE.c.next_attempt_at).cte("made")
     counted = _counted(judged).subquery()
     return union_all(
@@ -146,7 +148,7 @@ def _at_once(people: Select[*tuple[Any, ...]], debt: Debt, now: datetime) -> Any
 
 
 def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> set[int]:
-    """Let those of these waiting rows wait whose run is paused. Returns their keys. The caller commits."""
+    """Defer those of these waiting rows whose run is paused, until `until`. Return their keys. The caller commits."""
     paused = select(CampaignRun.id).where(CampaignRun.state == RunState.paused)
     statement = (
         update(_N)
@@ -160,7 +162,7 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
 
 
 def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
-    """Make due what waits because its run was paused, `limit` rows at most. Returns how many. The caller commits."""
+    """Make rows due that wait because their run was paused, `limit` at most. Return how many. The caller commits."""
     held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason_code == ReasonCode.run_paused)
     statement = (
         update(_N)
@@ -171,11 +173,12 @@ def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int
 
 
 def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
-    """Cancel rows of this run that wait, `limit` at most. Returns how many. The caller commits.
+    """Cancel waiting rows of this run, `limit` at most. Return how many. The caller commits.
 
-    What a worker holds is left to it: it sends it, or it waits again and the next call cancels it. Rows that nobody can
-    have got give back their key and the time of their digest, so that another run can reach the same people. The caller
-    holds the campaign locked: a run that is expanded meanwhile would begin its windows where these end.
+    Rows that a worker holds are left to it: it sends them, or they wait again and the next call cancels them. Rows
+    that cannot have been delivered release their key and the window of their digest, so that another run can reach the
+    same people. The caller holds the lock of the campaign, because a run that is expanded meanwhile would begin its
+    digest windows where these end.
     """
     waiting = (_N.run_id == run_id, _N.status == Status.pending)
     statement = (
@@ -189,20 +192,23 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
     return len(cancelled)
 
 
-def newest_of(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
-    """The newest rows of a run that nobody has claimed yet and that are due. What a lost process may not have told."""
+def latest_due(session: Session, run_id: int, *, now: datetime, limit: int) -> list[int]:
+    """Return the keys of the newest due rows of a run that were never claimed.
+
+    A process that crashed between commit and enqueue may have left them.
+    """
     fresh = (_N.run_id == run_id, _N.status == Status.pending, _N.claims == 0, _N.next_attempt_at <= now)
     unmarked = func.coalesce(_N.reason_code, "") != ReasonCode.rate_limited
     return list(session.scalars(select(_N.id).where(*fresh, unmarked).order_by(_N.id.desc()).limit(limit)))
 
 
-def standing(session: Session, run_id: int) -> dict[str, int]:
-    """How many rows of a run are in which status."""
+def count_by_status(session: Session, run_id: int) -> dict[str, int]:
+    """Count the rows of a run by status."""
     query = select(_N.status, func.count()).where(_N.run_id == run_id).group_by(_N.status)
     return dict(session.execute(query).all())
 
 
 def is_over(session: Session, run_id: int) -> bool:
-    """True where all rows of a run are at rest."""
+    """Return whether no row of a run is pending or sending."""
     live = select(_N.id).where(_N.run_id == run_id, _N.status.in_((Status.pending, Status.sending)))
     return session.scalar(live.limit(1)) is None

@@ -1,4 +1,4 @@
-"""Claims: who may send these rows now. A batch is claimed in one statement."""
+"""Claim rows for sending; a batch is claimed in one statement."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from notifier.models import CampaignRun, Notification, RunState, Status, Suppres
 
 
 class Recipient(NamedTuple):
-    """What a mail may say about its user, as it was when the row was claimed."""
+    """The user's data that an email may use, as of the moment of the claim."""
 
     id: int
     identity_key: str
-    #: Empty until the address is confirmed.
+    #: Empty until the address is confirmed: see _NAME.
     display_name: str
     locale: str
     timezone: str
     verified_at: datetime | None
     link_nonce: str
-    #: Why this address must not be mailed; None where it may.
+    #: Why this address is suppressed; None if it is not.
     suppressed: str | None = None
 
     def __repr__(self) -> str:
@@ -32,9 +32,9 @@ class Recipient(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A claimed row as plain values: it needs no session. `claim` is the token that a settle must name.
+    """A claimed row as plain values, which need no session. `settle` must name the token `claim`.
 
-    A tuple, because a million of them are made: that takes a fifth of the time of a frozen dataclass.
+    It is a tuple because a million are made per campaign, in a fifth of the time of a frozen dataclass.
     """
 
     id: int
@@ -49,32 +49,32 @@ class Claimed(NamedTuple):
     deadline: datetime | None
     created_at: datetime
     campaign_id: int | None
-    #: The campaign's run that planned it; None for mail that somebody's own action caused.
+    #: The run of the campaign that planned it; None for emails that a person's own action caused.
     run_id: int | None
-    #: None where the account is gone.
+    #: None if the account was deleted.
     user: Recipient | None
-    #: The words that it says (ContentVersion); None: the files of its kind.
+    #: The version of its content (ContentVersion); None for the template files of its kind.
     content_id: int | None = None
-    #: Processes that died while they were making it.
+    #: Number of processes that died while they were making it.
     deaths: int = 0
 
     @property
     def private(self) -> tuple[str, ...]:
-        """What errors may quote of the person, and nothing that is kept may hold."""
+        """Return the personal values that error messages may quote and that must be redacted before storage."""
         return (self.recipient,) if self.user is None else (self.recipient, self.user.display_name)
 
     def __repr__(self) -> str:
-        # Neither the address nor what the mail is about: this may stand in a log.
+        # Without the address and the parameters, because this may be logged.
         return f"Claimed(id={self.id}, claim={self.claim}, kind={self.kind!r})"
 
 
-#: More processes than ever die of one email.
+#: A limit of deaths that is never reached.
 ANY_DEATHS = 2**31 - 1
 
 _N = cast("Any", Notification.__table__).c
 _U = cast("Any", User.__table__).c
 _R = cast("Any", CampaignRun.__table__).c
-#: Rows of runs in these states must not go now.
+#: Rows of runs in these states must not be sent now.
 _HALTED = (RunState.paused.value, RunState.cancelled.value)
 _CLAIMED = (
     _N.user_id,
@@ -95,7 +95,7 @@ _CLAIMED = (
     _N.run_id,
 )
 #: Until an address is confirmed, a stranger may have typed the name: it could be an advertisement, a link, a phone
-#: number. So no email of any kind gets to see it.
+#: number. So no email contains it.
 _NAME = case((_U.verified_at.is_not(None), _U.display_name), else_="")
 _USER = (_U.id, _U.identity_key, _NAME, _U.locale, _U.timezone, _U.verified_at, _U.link_nonce)
 
@@ -110,13 +110,13 @@ def claim(
     lease_from: datetime | None = None,
     alone_from: int = ANY_DEATHS,
 ) -> list[Claimed]:
-    """Take these rows for one try each, in the order of `pks`.
+    """Claim these rows for one attempt each. Return those that were won, in the order of `pks`.
 
-    `lease_from`: this moment by the database's clock, which all hosts share; `now` if None. `alone_from`: rows that so
-    many processes died of are left: `solitary` finds them.
+    `lease_from` is this moment by the database's clock, which all hosts share; `now` if None. Rows of which at least
+    `alone_from` processes died are skipped: `due_alone` finds them.
 
-    Left out: what is not due, taken, at rest, past its deadline, gone, or of a run that is paused or cancelled.
-    Of any number of callers one wins each row; nobody waits for another. The caller commits.
+    Rows are skipped, too, if they are not due, claimed, at rest, past their deadline, deleted, or of a paused or
+    cancelled run. Of several callers exactly one wins each row, and no caller waits for another. The caller commits.
     """
     connection = session.connection()
     values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner, "b_alone": alone_from}
@@ -125,21 +125,21 @@ def claim(
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
-def solitary(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
+def due_alone(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
     """Return the keys of those rows that are due and wait to be made alone, because processes died of them."""
     waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
     return list(session.scalars(select(_N.id).where(among(session, _N.id, pks), *waits)))
 
 
 def held_by(session: Session, owner: str) -> list[Claimed]:
-    """The rows that a sending process holds."""
+    """Return the rows that a sending process holds."""
     held = select(*_CLAIMED).where(_N.status == Status.sending, _N.claimed_by == owner)
     connection = session.connection()
     return _complete(connection, connection.execute(held).all())
 
 
-def look(session: Session, pks: Sequence[int]) -> list[Claimed]:
-    """These rows as plain values, whoever holds them: to show, never to settle."""
+def load(session: Session, pks: Sequence[int]) -> list[Claimed]:
+    """Return these rows as plain values without claiming them: to show, never to settle."""
     rows = select(*_CLAIMED).where(_N.id.in_(pks))
     connection = session.connection()
     return _complete(connection, connection.execute(rows).all())
@@ -159,12 +159,12 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
 
 
 def _is_elsewhere(row: Claimed, user: Recipient) -> bool:
-    """Whether this email goes to another address than its account has by now."""
+    """Return whether this email goes to another address than the account has by now."""
     return identity_of(row.recipient) != user.identity_key
 
 
 def _judged_by_recipient(connection: Connection, claimed: list[Claimed], moved: list[Claimed]) -> list[Claimed]:
-    """Say of the `moved` rows whether the address that they go to is suppressed: a suppression is for an address."""
+    """Set `suppressed` of the `moved` rows by their own recipient address, because suppressions belong to addresses."""
     keys = {row.id: identity_of(row.recipient) for row in moved}
     columns = (Suppression.identity_key, Suppression.reason)
     found = connection.execute(select(*columns).where(Suppression.identity_key.in_(set(keys.values()))))
@@ -178,8 +178,8 @@ def _judged_by_recipient(connection: Connection, claimed: list[Claimed], moved: 
     return [judged(row) for row in claimed]
 
 
-# The statements are made once, and on Postgres keys travel as one array: the text never changes, so nobody
-# compiles or plans it again. They name tables and not classes, because the ORM would cost more than the rows.
+# The statements are built once, and on Postgres keys travel as one array: the text never changes, so it is compiled and
+# planned once. They use tables and not classes, because the ORM would cost more time than the rows themselves.
 
 
 def _postgres(connection: Connection) -> bool:
@@ -206,8 +206,8 @@ def _claiming(*, postgres: bool) -> Any:
         (_N.deadline.is_(None)) | (_N.deadline > moment),
         _N.run_id.is_(None) | ~exists().where(_N.run_id == _R.id, _R.state.in_(_HALTED)),
     )
-    # On SQLite the transaction holds the only write lock there is, and the clause is left out. Postgres: NO KEY UPDATE,
-    # for whoever adds a row that only points at this one is not in the way.
+    # SQLite omits the clause, because the transaction holds the only write lock. On Postgres `key_share` makes it
+    # FOR NO KEY UPDATE, which does not conflict with transactions that add rows with a foreign key to this one.
     due = due.with_for_update(skip_locked=True, key_share=True)
     values = {
         "status": Status.sending.value,

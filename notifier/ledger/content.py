@@ -1,6 +1,6 @@
-"""Which version of its content a row says. Only rows that never began may get another one.
+"""Move rows to another version of their content, if no attempt has reached their body.
 
-One Message-ID must mean the same bytes everywhere (RFC 5322 3.6.4), and the Message-ID follows from the row.
+One Message-ID must mean the same bytes everywhere (RFC 5322 3.6.4), and the Message-ID is derived from the row.
 """
 
 from datetime import datetime
@@ -19,15 +19,16 @@ _BODY_PHASES = ("body", "eod", "quit")
 
 
 def never_began() -> ColumnElement[bool]:
-    """Build the condition that no body of this row can have left: no attempt in doubt, none that came to its body."""
+    """Build the condition that no body was ever sent: no uncertain attempt, and none that reached the body."""
     tried = select(Attempt.id).where(Attempt.notification_id == _N.id, Attempt.phase.in_(_BODY_PHASES))
     return and_(_N.unknowns == 0, or_(_N.claims == 0, ~tried.correlate(_N).exists()))
 
 
 def move_content(session: Session, run_id: int, content_id: int | None, *, now: datetime, limit: int) -> int:
-    """Let waiting rows of this run that never began say another version, `limit` at most. Return how many.
+    """Give waiting rows of this run that never began another version, `limit` at most. Return how many.
 
-    They keep their key. Rows that could not be made are due at once, with all their attempts. The caller commits.
+    They keep their key. Rows that could not be rendered become due at once, and their attempts start anew. The caller
+    commits.
     """
     waiting = (
         _N.run_id == run_id,
@@ -35,9 +36,9 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
         _N.content_id.is_distinct_from(content_id),
         never_began(),
     )
-    # By (key, claims): a claim that comes in between changes the second, and the row keeps its version.
+    # A claim that comes in between changes `claims`, so the row no longer matches and keeps its version.
     chosen = select(_N.id, _N.claims).where(*waiting).limit(limit)
-    at_once = literal(now, _N.next_attempt_at.type)
+    present = literal(now, _N.next_attempt_at.type)
     refused = _N.reason_code.in_((ReasonCode.not_composed, ReasonCode.content_failing))
     attempted = select(Attempt.id).where(Attempt.notification_id == _N.id).correlate(_N).exists()
     statement = (
@@ -45,10 +46,10 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
         .where(tuple_(_N.id, _N.claims).in_(chosen), _N.status == Status.pending)
         .values(
             content_id=content_id,
-            # Attempts that left no trace were attempts to make it: with other content they count no more.
+            # Attempts without an Attempt row were attempts to render it: with other content they no longer count.
             attempts=case((or_(_N.claims == 0, attempted), _N.attempts), else_=0),
-            next_attempt_at=case((refused, at_once), else_=_N.next_attempt_at),
-            ring_at=case((refused, at_once), else_=_N.ring_at),
+            next_attempt_at=case((refused, present), else_=_N.next_attempt_at),
+            ring_at=case((refused, present), else_=_N.ring_at),
             reason_code=case((refused, None), else_=_N.reason_code),
             reason=case((refused, None), else_=_N.reason),
         )

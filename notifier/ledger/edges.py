@@ -1,13 +1,13 @@
-"""The life of a notification: every move that exists."""
+"""Define every allowed change of a notification's status."""
 
 from types import MappingProxyType
 
 from notifier.models import Status
 
-#: Nothing else moves.
+#: The allowed next statuses by status.
 EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
     {
-        # Straight to sent: the lease of its worker ran out, and later its journal says that it had been sent.
+        # Straight to sent: the worker's lease ran out, and later its journal shows that the email had been sent.
         Status.pending: frozenset({Status.sending, Status.cancelled, Status.expired, Status.sent}),
         Status.sending: frozenset(
             {
@@ -20,7 +20,7 @@ EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
             }
         ),
         Status.sent: frozenset({Status.bounced, Status.complained}),
-        # A person decides, or a journal that comes late tells.
+        # An operator decides, or a late journal shows the outcome.
         Status.unknown: frozenset({Status.pending, Status.sent, Status.failed}),
         Status.failed: frozenset(),
         Status.suppressed: frozenset(),
@@ -32,15 +32,15 @@ EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
     }
 )
 
-#: Where a row comes to rest.
+#: Statuses in which no worker touches a row any more.
 AT_REST = frozenset(Status) - {Status.pending, Status.sending}
 
 
 class ForbiddenMove(ValueError):
-    """A move that the ledger does not know: a fault of the caller, never of the data."""
+    """A move that the ledger does not allow: a fault of the caller, never of the data."""
 
 
 def check_edge(source: Status, to: Status) -> None:
-    """Raise ForbiddenMove where no row ever goes from `source` to `to`."""
+    """Raise ForbiddenMove unless a row may go from `source` to `to`."""
     if to not in EDGES[source]:
         raise ForbiddenMove(f"a notification never goes from {source} to {to}")

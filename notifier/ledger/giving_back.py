@@ -1,7 +1,7 @@
-"""Giving back: what a row took, and its person never got, is there for the next run.
+"""Release what a row reserved if its person never got the email, so that the next run can send it.
 
-A row took its key, and a digest the time of its window as well. Both are given back in the transaction in which the
-row comes to rest. A row with an attempt in doubt keeps them: its person may have the email.
+A row reserves its dedupe key, and a digest also reserves its time window. Both are released in the transaction in
+which the row comes to rest. A row with an uncertain attempt keeps them, because its person may have the email.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,23 +19,24 @@ from notifier.reasons import ReasonCode
 _N = Notification
 _MARKS = cast("Table", DigestMark.__table__)
 
-#: Stands in the key of a row that gave its key back, before the row's number. No other key has it.
+#: Precedes the row's id in the key of a row that released its key. No other key contains it.
 GIVEN_BACK = "~"
 
-#: In these a row comes to rest, and what it was to tell may be told by another one.
-_NEVER_TOLD = (Status.cancelled, Status.skipped, Status.suppressed)
+#: Final statuses after which another email may report the same window.
+_UNREPORTED = (Status.cancelled, Status.skipped, Status.suppressed)
 
 
 def given_back() -> ColumnElement[str]:
-    """The key of a row that gives it back: with its own number behind, unless an attempt of it is in doubt."""
+    """Build the key of a row that releases it: its own id is appended, unless an attempt is uncertain."""
     own = _N.dedupe_key + literal(GIVEN_BACK) + sql_cast(_N.id, String)
     return case((_N.unknowns == 0, own), else_=_N.dedupe_key)
 
 
 def give_back_skipped(session: Session, pks: Collection[int]) -> None:
-    """Give back what these campaign rows took, if they were skipped or suppressed. The caller commits.
+    """Release what these campaign rows reserved, if they were skipped or suppressed. The caller commits.
 
-    Only the want of a confirmed address gives the key back: a person may confirm it while the campaign still runs.
+    The key is released only for an unconfirmed address, because the person may confirm it while the campaign still
+    runs.
     """
     rested = (among(session, _N.id, pks), _N.status.in_((Status.skipped, Status.suppressed)), _N.unknowns == 0)
     unconfirmed = (_N.status == Status.skipped, _N.reason_code == ReasonCode.not_confirmed, _N.run_id.is_not(None))
@@ -47,10 +48,10 @@ def give_back_skipped(session: Session, pks: Collection[int]) -> None:
 
 
 def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | None]]) -> None:
-    """Move the digest marks of these (campaign, user) to the end of what was told. The caller commits.
+    """Move the digest marks of these (campaign, user) back to the end of what was reported. The caller commits.
 
-    That is the end of the last window that was told, or still will be; without one, the beginning of the first that
-    was given back. A mark never moves forward here, so this may be repeated, and never behind a later window.
+    That is the end of the last window that was reported, or still will be; without one, the beginning of the first
+    released window. A mark never moves forward here, nor behind a later reported window, so this can be repeated.
     """
     users: dict[int, list[int]] = {}
     for campaign_id, user_id in people:
@@ -60,16 +61,16 @@ def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | N
         if session.scalar(select(_MARKS.c.user_id).where(_MARKS.c.campaign_id == campaign_id).limit(1)) is None:
             continue
         mine = and_(_MARKS.c.campaign_id == campaign_id, among(session, _MARKS.c.user_id, user_ids))
-        # In one order: two workers that want the same marks must not wait for each other.
+        # Lock in a fixed order, so that two workers that want the same marks cannot deadlock.
         session.execute(select(_MARKS.c.user_id).where(mine).order_by(_MARKS.c.user_id).with_for_update()).all()
-        told = _told_until(campaign_id)
-        session.execute(update(_MARKS).where(mine, told < _MARKS.c.until).values(until=told))
+        reported = _reported_until(campaign_id)
+        session.execute(update(_MARKS).where(mine, reported < _MARKS.c.until).values(until=reported))
 
 
-def _told_until(campaign_id: int) -> ColumnElement[Any]:
-    """Up to where the windows of a mark's user were told or will be. Null if there is none to judge by."""
-    untold = and_(_N.status.in_(_NEVER_TOLD), _N.unknowns == 0)
+def _reported_until(campaign_id: int) -> ColumnElement[Any]:
+    """Build the end of what was, or will be, reported to a mark's user; null if there is no row to judge by."""
+    unreported = and_(_N.status.in_(_UNREPORTED), _N.unknowns == 0)
     end, begin = (sql_cast(_N.params[name].as_string(), BigInteger) for name in ("until", "since"))
-    told = func.coalesce(func.max(end).filter(~untold), func.min(begin).filter(untold))
-    rows = select(told).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)
+    reported = func.coalesce(func.max(end).filter(~unreported), func.min(begin).filter(unreported))
+    rows = select(reported).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)
     return MomentOf(rows.correlate(_MARKS).scalar_subquery())

@@ -1,4 +1,4 @@
-"""Rows that wait until a provider takes our emails again: found by the key of its hold, never by a scan."""
+"""Find rows that wait until a provider accepts our emails again, by the key of its hold and without a scan."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -12,18 +12,18 @@ from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode
 
 _N = Notification
-#: A row that went on keeps its key: only these say that it still waits for it.
+#: A row that was sent or moved on keeps its hold key; only these reason codes mean that it still waits.
 _CODES = (ReasonCode.provider_held.value, ReasonCode.provider_slowed.value)
 
 
 def name_hold(session: Session, pks: Collection[int], key: str) -> int:
-    """Note that those of these rows that wait for a provider wait for `key`. Return how many. The caller commits."""
+    """Store `key` in those of these rows that wait for a provider. Return how many. The caller commits."""
     statement = update(_N).where(among(session, _N.id, pks), _N.status == Status.pending, _N.reason_code.in_(_CODES))
     return _change(session, statement.values(hold_key=key))
 
 
 def wake_held(session: Session, key: str, *, now: datetime, limit: int) -> int:
-    """Make due what waits for the hold `key`, `limit` rows at most. Return how many. The caller commits."""
+    """Make rows due that wait for the hold `key`, `limit` at most. Return how many. The caller commits."""
     waiting = (*_waiting(key), _N.next_attempt_at > now)
     statement = (
         update(_N)
@@ -34,7 +34,7 @@ def wake_held(session: Session, key: str, *, now: datetime, limit: int) -> int:
 
 
 def count_held(session: Session, key: str, *, limit: int) -> int:
-    """Return how many rows wait for the hold `key`, counting `limit` at most."""
+    """Count the rows that wait for the hold `key`, up to `limit`."""
     some = select(_N.id).where(*_waiting(key)).limit(limit).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 

@@ -1,6 +1,6 @@
-"""Leases: how long a claim holds, and what follows when its process does not renew it.
+"""Renew the leases of claims, and settle claims whose process no longer renews them.
 
-All moments here are those of one clock that every host shares, the database's: see `notifier.database.database_clock`.
+All moments here are of the database's clock, which every host shares: see `notifier.database.database_clock`.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,47 +10,46 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.claims import Claimed, look
+from notifier.ledger.claims import Claimed, load
 from notifier.ledger.owners import host_of
 from notifier.ledger.rows import changed, unknown
-from notifier.ledger.settling import Reply, settle
+from notifier.ledger.settling import StoredReply, settle
 from notifier.models import Attempt, Notification, OnUnknown, Status
 
 _N = Notification
 
-#: What an attempt says whose lease ran out.
+#: Stored as the decision of an attempt whose lease ran out.
 LEASE_EXPIRED = "LEASE_EXPIRED"
 
-#: The words of the partial index: without them neither database uses it.
+#: The exact condition of the partial index: neither database uses the index without it.
 _SENDING = text("status = 'sending'")
-#: The words of another one: only attempts whose lease ran out name a process.
+#: The condition of another partial index: only attempts whose lease ran out have an owner.
 _LOST = text("owner IS NOT NULL")
 
 
 def renew(session: Session, owners: Collection[str], *, now: datetime, until: datetime) -> int:
-    """Let the claims of these sending processes hold until `until`. Returns how many. The caller commits.
+    """Extend the claims of these sending processes until `until`. Return how many. The caller commits.
 
-    A lease that is over stays over: another host may be about to take the row. Rows that are being settled at this
-    moment are passed over, because nobody may wait for anybody here.
+    A lease that is over stays over, because another host may be about to take the row. Rows that are being settled at
+    this moment are skipped, because a renewal must never wait for a lock.
     """
     ours = select(_N.id).where(_SENDING, _N.lease_until > now, _N.claimed_by.in_(owners))
     ours = ours.with_for_update(skip_locked=True, key_share=True)
     return changed(session, update(_N).where(_N.id.in_(ours), _SENDING).values(lease_until=until))
 
 
-def lapse(
+def expire_leases(
     session: Session, *, now: datetime, limit: int, lease_now: datetime | None = None, alone_from: int = 2
 ) -> int:
-    """Give back the claims whose lease ran out: their process is gone, or cut off. Returns how many.
+    """Settle the claims whose lease ran out, because their process crashed or is cut off. Return how many.
 
-    `lease_now`: this moment by the database's clock; `now` if None.
+    `lease_now` is this moment by the database's clock; `now` if None. The caller commits.
 
-    Nobody can know how far it came, so the attempt counts as unknown: rows whose policy is `resend` wait
-    again, the others come to rest as unknown. The attempt names the process, so that its journal, should it come
-    back, can correct the row.
+    It is unknown how far the attempt came, so it counts as unknown: rows whose policy is `resend` wait again, the
+    others come to rest as unknown. The attempt names the process, so that its journal can correct the row later.
 
-    It may be what the process died of, so it counts as a death; a row that was made alone because of `alone_from`
-    deaths comes to rest as unknown, or it would end one process after the other.
+    The row may have crashed the process, so this counts as a death. A row that was made alone, after `alone_from`
+    deaths, comes to rest as unknown; otherwise it could crash one process after the other.
     """
     query = (
         select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown, _N.claimed_by, _N.deaths)
@@ -60,17 +59,17 @@ def lapse(
     )
     ends = []
     for pk, claim, attempts, unknowns, policy, owner, deaths in session.execute(query):
-        lost = Reply(LEASE_EXPIRED, text=f"{host_of(owner) if owner else 'its worker'} did not renew the claim")
+        lost = StoredReply(LEASE_EXPIRED, text=f"{host_of(owner) if owner else 'its worker'} did not renew the claim")
         policy = policy if deaths < alone_from else OnUnknown.never
         end = unknown(pk, claim, attempts, unknowns, policy, now=now, reply=lost)
         ends.append(end._replace(owner=owner, deaths=deaths + 1))
     return settle(session, ends, now=now)
 
 
-def lapsed_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
-    """Return the rows of this process whose lease ran out and whose last attempt that was, with their status.
+def expired_leases_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
+    """Return the rows whose last attempt was this process's and ended with its lease, each with its status.
 
-    They are unknown, or wait again. Rows that were claimed again, or decided, are not among them.
+    They are unknown or pending. Rows that were claimed again, or decided, are not included.
     """
     query = (
         select(_N.id, _N.status)
@@ -84,13 +83,13 @@ def lapsed_of(session: Session, owner: str) -> list[tuple[Claimed, Status]]:
         )
     )
     statuses = {pk: Status(status) for pk, status in session.execute(query)}
-    return [(row, statuses[row.id]) for row in look(session, list(statuses))]
+    return [(row, statuses[row.id]) for row in load(session, list(statuses))]
 
 
-def learn(session: Session, facts: Collection[tuple[int, int, str | None, str | None, str | None]]) -> None:
-    """Write (key, claim, Message-ID, template version, transport) of attempts that stay in doubt.
+def store_facts(session: Session, facts: Collection[tuple[int, int, str | None, str | None, str | None]]) -> None:
+    """Store (key, claim, Message-ID, template version, transport) of attempts that stay uncertain.
 
-    Only where the row does not know them and was not claimed since. The caller commits.
+    Only rows that lack these facts and were not claimed since are changed. The caller commits.
     """
     for pk, claim, message_id, template_version, transport in facts:
         unaware = (_N.id == pk, _N.claims == claim, _N.message_id.is_(None))
@@ -98,8 +97,8 @@ def learn(session: Session, facts: Collection[tuple[int, int, str | None, str | 
         session.execute(update(_N).where(*unaware).values(values).execution_options(synchronize_session=False))
 
 
-def later_than(session: Session, tries: Collection[tuple[int, int]]) -> list[int]:
-    """Return the keys of those (key, claim) whose row has been claimed again since."""
+def claimed_since(session: Session, tries: Collection[tuple[int, int]]) -> list[int]:
+    """Return the keys of the (key, claim) pairs whose row has been claimed again since."""
     claims = dict(tries)
     found: list[int] = []
     keys = list(claims)
@@ -118,7 +117,7 @@ class Lost(NamedTuple):
 
 
 def lost_claims(session: Session, *, since: datetime) -> list[Lost]:
-    """Return the claims that were lost since then, by host, the latest first."""
+    """Return the claims lost since `since`, grouped by host, the latest first."""
     query = select(Attempt.owner, func.count(), func.max(Attempt.at)).where(_LOST, Attempt.at >= since)
     hosts: dict[str, Lost] = {}
     for owner, count, last in cast("Sequence[Any]", session.execute(query.group_by(Attempt.owner)).all()):

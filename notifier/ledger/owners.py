@@ -1,16 +1,16 @@
-"""The name of a sending process, under which it claims rows: host, boot of the host, process id, a random part."""
+"""Name a sending process, for its claims: host, boot of the host, process id, a random part."""
 
 import hashlib
 import secrets
 
-#: Characters of a host's name that fit into a name of 64 together with all that follows.
+#: Characters of the host's name that fit into a name of 64 characters.
 _HOST = 36
 
 
 def owner_name(host: str, boot: str, pid: int) -> str:
-    """Make a new name, 64 characters at most. `boot`: 8 characters that change when the host is started anew."""
+    """Make a new name of 64 characters at most. `boot` is 8 characters that change with each boot of the host."""
     if len(host) > _HOST:
-        # Names of containers often differ only at their end.
+        # Container names often differ only at the end, so a digest of the whole name is kept.
         host = f"{host[: _HOST - 9]}~{hashlib.sha256(host.encode()).hexdigest()[:8]}"
     return f"{host}-{boot}-{pid}-{secrets.token_hex(4)}"
 

@@ -1,4 +1,4 @@
-"""Rows whose emails went out although this database does not know it: it was restored from a backup since."""
+"""Correct rows after a restore from a backup: their emails were sent after the backup was made."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,16 +11,17 @@ from notifier.ledger.rows import changed
 from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
-#: Statuses from which such a row comes. All others are at rest, and right.
+#: Statuses that may be outdated after a restore. All others are final and correct.
 OPEN = (Status.pending, Status.sending, Status.unknown)
 
 _REASON = ReasonCode.found_delivered
 
 
-def take_as_sent(session: Session, message_ids: Mapping[int, str], *, now: datetime) -> int:
-    """Bring these open rows to rest as sent, by key, with the Message-ID (angle brackets) that was accepted.
+def mark_sent(session: Session, message_ids: Mapping[int, str], *, now: datetime) -> int:
+    """Mark these open rows as sent, by key, with the Message-ID (in angle brackets) that was accepted.
 
-    It is a claim and its end in one: a worker that held a row has lost it. Returns how many; the caller commits.
+    This is a claim and its settlement in one, so a worker that held a row has lost it. Return how many. The caller
+    commits.
     """
     waiting = among(session, Notification.id, list(message_ids)), Notification.status.in_(OPEN)
     keys = session.scalars(select(Notification.id).where(*waiting).with_for_update()).all()
@@ -46,10 +47,11 @@ def take_as_sent(session: Session, message_ids: Mapping[int, str], *, now: datet
     return len(keys)
 
 
-def ring_soon(session: Session, *, now: datetime, limit: int) -> int:
-    """Let the sweep ring as soon as they are due for waiting rows, `limit` at most, whose bell was put off.
+def enqueue_soon(session: Session, *, now: datetime, limit: int) -> int:
+    """Let the sweep enqueue waiting rows as soon as they are due, `limit` at most. Return how many.
 
-    Hints that went out before the restore, or while it was on hold, are lost. Returns how many; the caller commits.
+    Messages to the broker from before the restore, or from the time when sending was on hold, are lost. The caller
+    commits.
     """
     due = case((Notification.next_attempt_at > now, Notification.next_attempt_at), else_=now)
     put_off = Notification.status == Status.pending, Notification.ring_at > due

@@ -1,7 +1,7 @@
-"""Rows outside of a try: owed, moved, expired, given back, rung for.
+"""Change rows that no worker holds: add, move, expire, defer and enqueue them.
 
-Every move is a compare-and-set: it names the status that it leaves. Who comes second changes nothing
-and is told so.
+Every move is a compare-and-set: it names the status that it leaves. A lost race changes no row, and the caller gets
+False or a smaller count.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier.database.keys import among
 from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
-from notifier.ledger.settling import Reply, Settlement
+from notifier.ledger.settling import Settlement, StoredReply
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -32,7 +32,7 @@ def why(code: ReasonCode, **details: object) -> Why:
     return {"reason_code": code.value, "reason": sentence(code, **details)}
 
 
-def owe(
+def add(
     session: Session,
     *,
     kind: str,
@@ -45,10 +45,11 @@ def owe(
     due: datetime | None = None,
     waits: Why | None = None,
 ) -> Notification:
-    """Add the row of an email that we owe `user` from now on. The caller commits.
+    """Add the row of an email to `user`. The caller commits.
 
-    `grace` is how long the outbox has before the sweep rings as well. `due`: not before then, because it `waits`.
-    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    `grace` is the time that the outbox has before the sweep enqueues the row as well. With `due` the row is not sent
+    before that moment, for the reason `waits`. A second row with the same `dedupe_key` fails at flush with
+    IntegrityError.
     """
     notification = Notification(
         kind=kind,
@@ -67,12 +68,12 @@ def owe(
     return notification
 
 
-def refuse(
+def add_skipped(
     session: Session, *, kind: str, user: User, dedupe_key: str, now: datetime, code: ReasonCode, **details: object
 ) -> Notification:
-    """Add the row of an email that is not sent because of `code`, so that its absence is explained. The caller commits.
+    """Add the row of an email that is not sent, with the reason `code`, so that its absence is explained.
 
-    A second row with the same `dedupe_key` fails at flush with IntegrityError.
+    A second row with the same `dedupe_key` fails at flush with IntegrityError. The caller commits.
     """
     notification = Notification(
         kind=kind,
@@ -100,7 +101,7 @@ def move(
     code: ReasonCode | None = None,
     **details: object,
 ) -> bool:
-    """Move a row that no worker holds, because of `code`. Return False if it is no longer in `source`."""
+    """Move a row that no worker holds, with the reason `code`. Return False if it is no longer in `source`."""
     if source is Status.sending:
         raise ForbiddenMove("a row that a worker holds is settled by its claim, not moved")
     check_edge(source, to)
@@ -118,7 +119,7 @@ def move(
 def decide_unknown(
     session: Session, where: Sequence[ColumnElement[bool]], to: Status, *, now: datetime, operator: str
 ) -> int:
-    """Move all uncertain rows that `where` leaves, as `operator` decided. Return how many. The caller commits."""
+    """Move all uncertain rows that match `where`, as `operator` decided. Return how many. The caller commits."""
     check_edge(Status.unknown, to)
     if to is Status.pending:
         values = {"next_attempt_at": now, "ring_at": now, "settled_at": None}
@@ -130,7 +131,7 @@ def decide_unknown(
 
 
 def expire(session: Session, *, now: datetime, limit: int) -> int:
-    """Bring to rest the pending rows whose deadline is past. Returns how many."""
+    """Mark pending rows past their deadline as expired, `limit` at most. Return how many. The caller commits."""
     late = (
         select(Notification.id)
         .where(Notification.status == Status.pending, Notification.ring_at <= now, Notification.deadline <= now)
@@ -146,9 +147,9 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
 
 
 def unknown(
-    pk: int, claim: int, attempts: int, unknowns: int, policy: str, *, now: datetime, reply: Reply, **facts: Any
+    pk: int, claim: int, attempts: int, unknowns: int, policy: str, *, now: datetime, reply: StoredReply, **facts: Any
 ) -> Settlement:
-    """How a try ends of which nobody can know whether it sent the mail: as the row's policy says."""
+    """Build the settlement for an attempt with an unknown outcome, following the row's `on_unknown` policy."""
     again = policy == OnUnknown.resend
     return Settlement(
         pk=pk,
@@ -164,7 +165,7 @@ def unknown(
 
 
 def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, bool]]:
-    """(primary key, bulk) of pending rows that nobody picked up in time, the most overdue first."""
+    """Return (primary key, bulk) of pending rows that no worker picked up in time, the most overdue first."""
     query = (
         select(Notification.id, Notification.bulk)
         .where(Notification.status == Status.pending, Notification.ring_at <= now)
@@ -174,11 +175,11 @@ def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, b
     return [(pk, bulk) for pk, bulk in session.execute(query)]
 
 
-def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> list[int]:
-    """Note that the bell is rung for these rows, which were overdue at `seen`, and when to ring again.
+def mark_enqueued(session: Session, pks: Collection[int], *, seen: datetime, again_at: datetime) -> list[int]:
+    """Record that these rows, overdue at `seen`, are being enqueued, and that the sweep may do it again at `again_at`.
 
-    Returns those that are the caller's to ring for: whoever was quick has tried the others already, or rings for them.
-    Commit before you ring: a claim passes over rows that another transaction holds.
+    Return the rows that the caller must enqueue: another process has already tried or enqueued the others. Commit
+    before enqueueing, because a claim skips rows that another transaction has locked.
     """
     waiting = (
         among(session, Notification.id, pks),
@@ -190,14 +191,14 @@ def rung(session: Session, pks: Collection[int], *, seen: datetime, again_at: da
     return list(session.scalars(noted.execution_options(synchronize_session=False)))
 
 
-def ring_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
-    """Let the next sweep ring for those of these rows that are due and wait. Returns how many. The caller commits."""
+def enqueue_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
+    """Let the next sweep enqueue those of these rows that are due and wait. Return how many. The caller commits."""
     waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.ring_at > now)
     return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(ring_at=now))
 
 
 def changed(session: Session, statement: Update) -> int:
-    """Execute it. Returns how many rows it changed."""
+    """Execute `statement`. Return how many rows it changed."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
@@ -211,10 +212,10 @@ def defer(
     hold_key: str | None = None,
     **details: object,
 ) -> int:
-    """Let these waiting rows wait until `until` because of `code`: a limit or a pause does not let them go before.
+    """Defer these waiting rows until `until`, with the reason `code`, because of a limit or a pause.
 
-    At its deadline it waits no longer: there the sweep brings it to rest, visibly. `hold_key`: what `wake_held` finds
-    it by. Returns how many; rows that somebody claimed meanwhile are left alone. The caller commits.
+    A row is deferred to its deadline at most; there the sweep expires it. `wake_held` finds rows by `hold_key`. Rows
+    that were claimed meanwhile are left alone. Return how many. The caller commits.
     """
     due = case((_N.deadline < until, _N.deadline), else_=until)
     values: dict[str, Any] = {"next_attempt_at": due, "ring_at": due, **why(code, **details)}
@@ -229,7 +230,7 @@ def defer(
 
 
 def wake(session: Session, *, code: ReasonCode, now: datetime) -> int:
-    """Make due what was deferred because of `code`. Return how many rows. The caller commits."""
+    """Make rows due that were deferred with the reason `code`. Return how many. The caller commits."""
     statement = (
         update(_N)
         .where(_N.status == Status.pending, _N.reason_code == code, _N.next_attempt_at > now)

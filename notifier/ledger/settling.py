@@ -1,4 +1,4 @@
-"""Settling: how tries end. A batch is settled in few statements, each row by its own outcome."""
+"""Settle attempts: a batch takes few statements, and each row gets its own outcome."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,8 +15,8 @@ from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
 
-class Reply(NamedTuple):
-    """What a mail server (or its silence) said, as the row keeps it."""
+class StoredReply(NamedTuple):
+    """A mail server's reply, or its absence, as the row stores it."""
 
     decision: str
     phase: str | None = None
@@ -26,38 +26,35 @@ class Reply(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """The end of one try: where the row goes, and what it learns."""
+    """The end of one attempt: the row's next status and the facts to store."""
 
     pk: int
     claim: int
     to: Status
     attempts: int
     unknowns: int
-    #: Why (ReasonCode), and the sentence for people.
+    #: The ReasonCode, and the sentence for people.
     reason_code: str | None = None
     reason: str | None = None
     #: When a row that waits again is due; None for one that comes to rest.
     due: datetime | None = None
-    #: When the sweep rings for it; when it is due, unless something else is said.
+    #: When the sweep enqueues a row that waits again; `due` if None.
     ring_at: datetime | None = None
     sent_at: datetime | None = None
     message_id: str | None = None
     template_version: str | None = None
     transport: str | None = None
-    reply: Reply | None = None
-    #: The process whose lease ran out; None where the attempt ended by itself.
+    reply: StoredReply | None = None
+    #: The process whose lease ran out; None if the attempt ended by itself.
     owner: str | None = None
-    #: Of a row that waits again: the processes that died while they were making it.
+    #: The number of processes that died while they were making it; stored only if the row waits again.
     deaths: int = 0
-    #: The hold of a provider that it waits for from now on.
+    #: The key of the provider hold that the row waits for from now on.
     hold_key: str | None = None
 
 
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
-    """End these tries; a claim that is no longer its row's changes nothing. Returns how many were ended.
-
-    The caller commits.
-    """
+    """Settle these attempts. Return how many; a claim that its row has lost changes nothing. The caller commits."""
     for to in {end.to for end in ends}:
         check_edge(Status.sending, to)
     ended = 0
@@ -74,15 +71,15 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
     return ended
 
 
-#: Few rows end so, and only they may have something to give back.
+#: Few rows end in these statuses, and only they may have something to release.
 _UNSENT = frozenset({Status.skipped, Status.suppressed})
 
 
 def correct(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
-    """Write how attempts ended that had been taken as unknown, because their lease ran out. Returns how many rows.
+    """Store the real end of attempts that counted as unknown because their lease ran out. Return how many rows.
 
-    A row is changed if it is unknown, or waits again and turns out to be sent, and was not claimed since. The caller
-    commits.
+    A row is changed if it is unknown, or if it waits again and turns out to be sent, and was not claimed since. The
+    caller commits.
     """
     known = [_late(end) for end in ends if end.reply is None or end.reply.decision not in _UNKNOWN]
     for source, to in {(Status.pending if end.to is Status.sent else Status.unknown, end.to) for end in known}:
@@ -95,14 +92,14 @@ def correct(session: Session, ends: Sequence[Settlement], *, now: datetime) -> i
     return corrected
 
 
-#: Decisions of attempts whose end nobody knows.
+#: Decisions of attempts whose end is uncertain.
 _UNKNOWN = ("UNKNOWN", "LEASE_EXPIRED")
 
 _FOUND_OUT = ReasonCode.journal_found
 
 
 def _late(end: Settlement) -> Settlement:
-    """The end as it is for a row that is unknown: from there it cannot be skipped, but it is asked about again."""
+    """Adapt a settlement to a row that is already unknown: it cannot be skipped from there, so it waits again."""
     if end.to in {Status.skipped, Status.suppressed}:
         end = end._replace(to=Status.pending, due=None, reason=None)
     if end.reason is None:
@@ -134,11 +131,11 @@ def _row(end: Settlement, now: datetime) -> Ended:
     )
 
 
-_SILENCE = Reply("")
+_SILENCE = StoredReply("")
 
 
 def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:
-    """Write the deaths of rows that wait again; the others, nearly all, have none."""
+    """Store the deaths of rows that wait again. Nearly all rows have none, so the common statement omits them."""
     for end in ends:
         if end.deaths and end.to is Status.pending:
             waits = (Notification.id == end.pk, Notification.claims == end.claim, Notification.status == Status.pending)
@@ -147,14 +144,14 @@ def _keep_deaths(session: Session, ends: Sequence[Settlement]) -> None:
 
 
 def _name_holds(session: Session, ends: Sequence[Settlement]) -> None:
-    """Store the key of the hold of those that wait for one. It is no part of the common statement: few have one."""
+    """Store the hold keys. Few rows have one, so the common statement omits them."""
     waiting = [end for end in ends if end.hold_key is not None]
     for key in sorted({end.hold_key for end in waiting if end.hold_key}):
         name_hold(session, [end.pk for end in waiting if end.hold_key == key], key)
 
 
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:
-    """A try that did not simply succeed is kept, so that the row can be explained."""
+    """Add an Attempt for each attempt that did not simply succeed, so that the row can be explained."""
     rows = [
         {"notification_id": end.pk, "claim": end.claim, "at": now, "owner": end.owner} | end.reply._asdict()
         for end in ends

@@ -1,7 +1,7 @@
-"""The UPDATE that settles: one statement for a batch on Postgres, one for each row on SQLite.
+"""Build the UPDATE that settles: one statement per batch on Postgres, one per row on SQLite.
 
-On Postgres the rows travel as one JSON text, which takes a tenth of the time of arrays to write, and the text of
-the statement never changes, so it is planned once. SQLite is in this process, where a round trip costs nothing.
+On Postgres the rows travel as one JSON text, which is written in a tenth of the time of arrays. The text of the
+statement never changes, so it is planned once. SQLite runs in this process, where a round trip costs nothing.
 """
 
 import json
@@ -37,7 +37,7 @@ _TABLE = cast("Any", Notification.__table__)
 
 
 class Ended(NamedTuple):
-    """What a settle brings for each row."""
+    """The values that settling writes to one row."""
 
     pk: int
     claim: int
@@ -54,12 +54,12 @@ class Ended(NamedTuple):
     message_id: str | None
     template_version: str | None
     transport: str | None
-    #: Of a row that goes back to wait; of one that comes to rest nobody reads them.
+    #: Used only for a row that waits again.
     due: datetime | None
     ring_at: datetime | None
 
 
-#: The column whose type each of them has.
+#: The column that each field belongs to, if the names differ.
 _COLUMNS = {
     "pk": "id",
     "claim": "claims",
@@ -71,27 +71,27 @@ _COLUMNS = {
     "due": "next_attempt_at",
 }
 
-#: Gives the expression of one of the names above.
+#: Returns the SQL expression of a field of Ended.
 _Value = Callable[[str], ColumnElement[Any]]
 
 
 def end_tries(
     connection: Connection, rows: Sequence[Ended], now: datetime, *, waiting: bool, late: bool = False
 ) -> int:
-    """Write at `now` these rows where the claim still holds. Returns how many it did.
+    """Write these rows at `now` if their claim still holds. Return how many rows were changed.
 
-    `waiting`: they go back to wait, and `due` and `ring_at` count; else they come to rest.
-    `late`: their attempts had been taken as unknown, and no later claim was made.
+    With `waiting` they wait again, and `due` and `ring_at` are used; otherwise they come to rest. With `late` their
+    attempts had been counted as unknown, and no later claim was made.
     """
     if connection.dialect.name == "postgresql":
-        # Arrays of values, not objects: half the text. NUL is the one character that a server may say and
-        # Postgres cannot keep; `clean` in delivery has taken it out.
+        # Arrays instead of objects halve the text. A server may send NUL, which Postgres cannot store, but `clean` in
+        # smtp.outcome has replaced it.
         text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-        result = connection.execute(_AT_ONCE[waiting, late], {"b_rows": text, "b_settled_at": now})
+        result = connection.execute(_PER_BATCH[waiting, late], {"b_rows": text, "b_settled_at": now})
     else:
         named = [{f"b_{name}": value for name, value in zip(Ended._fields, row, strict=True)} for row in rows]
         each = [row | {"b_settled_at": now} for row in named]
-        result = connection.execute(_ONE_BY_ONE[waiting, late], each)
+        result = connection.execute(_PER_ROW[waiting, late], each)
     return cast("CursorResult[Any]", result).rowcount
 
 
@@ -104,14 +104,14 @@ def _parameter(name: str) -> ColumnElement[Any]:
 
 
 def _listed() -> _Value:
-    """The values of one row: fields of an array in the JSON text."""
+    """Return the expressions of one row's values: elements of an array in the JSON text."""
     elements = func.jsonb_array_elements(sql_cast(bindparam("b_rows", type_=Text()), JSONB()))
     row = elements.table_valued(column("values", JSONB()), name="ended").render_derived().c["values"]
 
     def value(name: str) -> ColumnElement[Any]:
         text = row.op("->>", return_type=Text())(literal_column(str(Ended._fields.index(name)), Integer()))
         wanted = _type(name)
-        # To cut a text that is too long would hide a mistake: only other types are converted.
+        # Only other types are cast: a cast to VARCHAR(n) would silently cut a text that is too long.
         return type_coerce(text, wanted) if isinstance(wanted, String) else sql_cast(text, wanted)
 
     return value
@@ -130,7 +130,7 @@ def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
     plain = {
         "status": value("to"),
         "lease_until": None,
-        # Of what is unknown a person wants to know on which host it was.
+        # Unknown rows keep the process, so that an operator can see the host.
         "claimed_by": case((value("to") == Status.unknown.value, _TABLE.c.claimed_by), else_=None),
         "attempts": value("attempts"),
         "unknowns": value("unknowns"),
@@ -143,7 +143,7 @@ def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
 
 
 def _left(value: _Value, *, late: bool) -> ColumnElement[bool]:
-    """The status that the row must be in."""
+    """Return the condition on the row's present status."""
     if not late:
         return _TABLE.c.status == Status.sending.value  # type: ignore[no-any-return]
     again = and_(_TABLE.c.status == Status.pending.value, value("to") == Status.sent.value)
@@ -151,10 +151,10 @@ def _left(value: _Value, *, late: bool) -> ColumnElement[bool]:
 
 
 def _said(name: str, value: _Value) -> ColumnElement[Any]:
-    """What the server said in this try; where it was not asked, what it said last stays."""
+    """Return the server's words in this attempt; if it was not asked, keep those of the last attempt."""
     return case((value("phase").is_not(None), value(name)), else_=_TABLE.c[f"last_{name}"])
 
 
 _SORTS = [(waiting, late) for waiting in (False, True) for late in (False, True)]
-_ONE_BY_ONE = {(waiting, late): _statement(_parameter, waiting=waiting, late=late) for waiting, late in _SORTS}
-_AT_ONCE = {(waiting, late): _statement(_listed(), waiting=waiting, late=late) for waiting, late in _SORTS}
+_PER_ROW = {(waiting, late): _statement(_parameter, waiting=waiting, late=late) for waiting, late in _SORTS}
+_PER_BATCH = {(waiting, late): _statement(_listed(), waiting=waiting, late=late) for waiting, late in _SORTS}

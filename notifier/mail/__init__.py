@@ -1,1 +1,1 @@
-"""Addresses, headers and bytes of an email. Knows neither a server nor a database."""
+"""Addresses, headers and bytes of an email. No server, no database."""

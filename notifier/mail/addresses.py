@@ -1,8 +1,8 @@
-"""Email addresses: what we accept, what goes on the wire, and when two addresses are one person's.
+"""Check and normalise email addresses, and decide whether two addresses belong to one person.
 
-Syntax is RFC 5321 dot-atom (quoted local parts and address literals are legal there, but nobody
-signs up with them and they are the classic way to smuggle a second recipient), RFC 6531 for local
-parts outside ASCII, IDNA2008 with UTS #46 non-transitional mapping for domains.
+The syntax is the dot-atom of RFC 5321: quoted local parts and address literals are legal there, but people do not sign
+up with them, and they are the classic way to smuggle in a second recipient. Local parts outside ASCII follow RFC 6531,
+domains IDNA2008 with the non-transitional mapping of UTS #46.
 """
 
 import re
@@ -16,12 +16,12 @@ from notifier.mail.characters import BLANKS, is_invisible, is_selector
 from notifier.mail.header_text import hides_control
 from notifier.mail.providers import provider_of
 
-#: Longer input is refused before any pattern or table sees it. The longest address has 254 octets.
+#: Characters. Longer input is refused before any other check. The longest address has 254 octets.
 MAX_INPUT = 1000
 #: RFC 5321 4.5.3.1.1 and 4.5.3.1.3 (with RFC 3696 erratum 1690), in octets.
 MAX_LOCAL, MAX_ADDRESS = 64, 254
 
-#: Trimmed at both ends: what a paste leaves behind. Line breaks and control characters are not trimmed.
+#: Blanks that pasting leaves at both ends are trimmed. Line breaks and control characters are not.
 _OUTER_SPACE = " \t\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 _ATEXT_BREAKERS = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]")
 _LOCAL_NAMES = frozenset({"localhost", "local", "test"})
@@ -30,15 +30,15 @@ _NOT_GLOBAL = ("alt", "arpa", "invalid", "local", "localhost", "onion", "test")
 
 
 class AddressError(ValueError):
-    """The text is not an address that we can mail. The message is meant for the person who typed it."""
+    """The text is not an address that we can send to. The message is for the person who typed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that was checked.
+    """A checked address.
 
-    `envelope` goes on the wire: local part as typed (NFC) at the A-label domain. `identity_key`
-    answers "is this the same person?": the local part in NFC and lower case at the same domain.
+    `envelope` is used in SMTP: the local part as typed (NFC) at the A-label domain. `identity_key` is equal for
+    addresses of the same person: the local part in NFC and lower case at the same domain.
     """
 
     envelope: str
@@ -48,16 +48,16 @@ class Address:
 
     @property
     def local(self) -> str:
-        """The part before the @, as typed (NFC)."""
+        """Return the part before the @, as typed (NFC)."""
         return self.envelope.rpartition("@")[0]
 
 
 def parse_address(text: str, *, allow_smtputf8: bool = True, allow_local: bool = False) -> Address:
-    """The address in `text`, checked and normalised.
+    """Check and normalise the address in `text`.
 
     `allow_local` accepts domains that only this machine or network knows: localhost, .localhost, .local and .test.
 
-    Raises AddressError with a message for the person who typed it, and nothing else.
+    Raise AddressError, and no other error, with a message for the person who typed it.
     """
     if len(text) > MAX_INPUT:
         raise AddressError("This address is too long: an email address has 254 characters at most.")
@@ -73,12 +73,12 @@ def parse_address(text: str, *, allow_smtputf8: bool = True, allow_local: bool =
 
 
 def abuse_key(address: Address | str) -> str:
-    """Return the key of the mailbox that limits count by, whatever tag was added to it. Never an identity.
+    """Return the mailbox without tags, as the key for limits. It is never an identity.
 
-    `address` is one that was checked before, or its envelope.
+    `address` is a checked address, or its envelope.
 
-    A `+tag` is cut everywhere. Dots mean nothing at Gmail, whose two domains are one; `-tag` is Yahoo's way to write
-    a disposable address. Elsewhere dots and hyphens are part of a name.
+    A `+tag` is cut off everywhere. Gmail ignores dots, and its two domains are one; at Yahoo `-tag` marks a disposable
+    address. Elsewhere dots and hyphens are part of the name.
     """
     identity = identity_of(address) if isinstance(address, str) else address.identity_key
     local, _, domain = identity.rpartition("@")
@@ -92,7 +92,7 @@ def abuse_key(address: Address | str) -> str:
 
 
 def identity_of(envelope: str) -> str:
-    """Return the identity of an address that was checked before: no error, whatever it is."""
+    """Return the identity of an address that was checked before. Never raise."""
     local, _, domain = envelope.rpartition("@")
     return f"{_identity(local)}@{domain.lower()}"
 
@@ -100,9 +100,9 @@ def identity_of(envelope: str) -> str:
 def _identity(local: str) -> str:
     """Fold a local part for comparison: NFC and lower case.
 
-    Not `str.casefold`, which makes ASCII of the long s, the sharp s and ligatures: a person with such a mailbox could
-    then block the mailbox of another. For the same reason a character whose lower case is ASCII (U+212A, the Kelvin
-    sign) keeps its form.
+    `str.casefold` would turn the long s, the sharp s and ligatures into ASCII, so that a person with such a mailbox
+    could block another person's. For the same reason a character outside ASCII whose lower case is ASCII (U+212A, the
+    Kelvin sign) is kept.
     """
     if local.isascii():
         return local.lower()
@@ -120,7 +120,7 @@ def _octets(text: str) -> int:
 
 
 def _refuse_unsafe(text: str) -> None:
-    """No control, format, surrogate, private or unassigned character, and no space, anywhere."""
+    """Raise AddressError for a control, format, surrogate, private or unassigned character, or a space, anywhere."""
     if text.isascii() and text.isprintable() and " " not in text:
         return
     for char in text:
@@ -154,11 +154,11 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _composed(local: str) -> str:
-    """Return the local part in NFC, which is what we send (RFC 6532 3.1).
+    """Return the local part in NFC, which is sent (RFC 6532 3.1).
 
-    U+212A and U+1FEF have an ASCII character as their NFC. A mailbox named with one of them is not the mailbox named
-    with the other, so what would become ASCII as a whole stays as it was typed. U+037E becomes a semicolon, which no
-    address may have: it stays in the text that is checked.
+    The NFC of U+212A and U+1FEF is an ASCII character, but a mailbox with one is not the mailbox with the other. So a
+    local part that would become ASCII as a whole stays as typed. U+037E becomes a semicolon, which no address may
+    contain; it is composed, so that the later check refuses it.
     """
     composed = unicodedata.normalize("NFC", local)
     if composed.isascii() and not local.isascii() and not _ATEXT_BREAKERS.search(composed):
@@ -189,13 +189,13 @@ def _check_local(local: str, allow_smtputf8: bool) -> str:
 def _check_domain(domain: str, *, allow_local: bool = False) -> str:
     if domain[0] == "[":
         raise AddressError("An IP address in brackets after the @ is not supported.")
-    # One final dot is the fully qualified spelling of the same name (U+3002 too); SMTP has no such form.
+    # A final dot (or U+3002) is the fully qualified spelling of the same name, which SMTP does not allow.
     if domain[-1] in ".\u3002\uff0e\uff61" and len(domain) > 1:
         domain = domain[:-1]
     if allow_local and _is_local(domain):
         return domain.lower()
     try:
-        # "x" stands for the local part: the validator would lower-case the likes of Postmaster.
+        # "x" replaces the local part, because the validator would lower-case names such as Postmaster.
         ascii_domain = validate_email(f"x@{domain}", check_deliverability=False).ascii_domain
         labels = [idna.ulabel(label) for label in ascii_domain.split(".") if label.startswith("xn--")]
     except (EmailNotValidError, idna.IDNAError) as error:
@@ -206,7 +206,7 @@ def _check_domain(domain: str, *, allow_local: bool = False) -> str:
 
 
 def _is_local(domain: str) -> bool:
-    """Whether this is a host name (RFC 1123) below one of the names that never leave a machine or network."""
+    """Return whether this is a host name (RFC 1123) below one of the names that exist only in a machine or network."""
     labels = domain.lower().split(".")
     return labels[-1] in _LOCAL_NAMES and all(_HOST_LABEL.match(label) for label in labels)
 
@@ -215,5 +215,5 @@ def _domain_message(domain: str) -> str:
     if "." not in domain:
         return "The part after the @ needs a dot, as in example.com."
     if domain.casefold().rpartition(".")[2] in _NOT_GLOBAL:
-        return "The domain after the @ cannot receive mail from the internet."
+        return "The domain after the @ cannot receive email from the internet."
     return "The part after the @ is not a valid domain name."

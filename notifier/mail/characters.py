@@ -1,21 +1,21 @@
-"""Which characters cannot be seen. Unicode's category alone does not tell."""
+"""Detect invisible and invalid characters, which Unicode's category alone does not reveal."""
 
 import re
 import unicodedata
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
-#: Letters and symbols by category that show nothing at all: Hangul fillers, the empty Braille cell.
+#: Letters and symbols by category that show nothing, such as Hangul fillers and the empty Braille cell.
 BLANKS = frozenset("\ufffd\u115f\u1160\u3164\uffa0\u2800")
 #: Marks that show nothing by themselves: grapheme joiner, Khmer inherent vowels, Mongolian selectors.
 _INVISIBLE_MARKS = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 
-#: Control characters other than tabs and line breaks, halves of surrogate pairs, and what stands in for a lost
-#: character. Postgres stores no NUL, UTF-8 has no halves, and a terminal obeys some of the others.
+#: Control characters other than tabs and line breaks, surrogates, and the replacement character. Postgres stores no
+#: NUL, UTF-8 cannot encode surrogates, and a terminal obeys some of the others.
 _BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 def broken_in(text: str) -> str:
-    """Return what is wrong with the first character that no text has, in words for people; empty if there is none."""
+    """Return a message about the first invalid character; empty if there is none."""
     found = _BROKEN.search(text)
     if found is None:
         return ""
@@ -23,20 +23,20 @@ def broken_in(text: str) -> str:
 
 
 def with_marks(text: str) -> str:
-    """Return `text` with a replacement character, which can be seen and deleted, for each that no text has."""
+    """Replace each invalid character in `text` by a replacement character, which can be seen and deleted."""
     return _BROKEN.sub("\ufffd", text)
 
 
 def is_selector(char: str) -> bool:
-    """A variation selector: an emoji in colour, a variant of a Han character."""
+    """Return whether this is a variation selector, which chooses a coloured emoji or a variant of a Han character."""
     return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
 def escaped(text: str) -> str:
-    """Return `text` for a terminal: what would be obeyed, or would hide or turn around other text, is shown instead.
+    """Return `text` for a terminal, with escapes for characters that it would obey or that hide or reverse text.
 
-    Control characters other than line feeds and tabs, line separators, halves of surrogate pairs and invisible
-    characters become `\\x1b` or `\\u202e`. Joiners and selectors, which emoji and scripts need, stay.
+    Control characters other than line feeds and tabs, line separators, surrogates and invisible characters become
+    escapes such as `\\x1b` or `\\u202e`. Joiners and selectors stay, because emoji and some scripts need them.
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
@@ -50,14 +50,16 @@ def _is_harmful(char: str) -> bool:
 
 
 def is_noncharacter(char: str) -> bool:
-    """A code point that will never be a character."""
+    """Return whether this is a code point that will never be a character."""
     code = ord(char)
     return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
 
 
 def is_invisible(char: str) -> bool:
-    """Nothing to see, and no control character or line break either: format characters (bidirectional
-    controls, tags, zero-width ones), invisible marks, and what is unassigned but invisible by default.
+    """Return whether this character shows nothing, and is no control character or line break.
+
+    These are format characters (bidirectional controls, tags, zero-width ones), invisible marks, and unassigned code
+    points that are invisible by default.
     """
     category = unicodedata.category(char)
     if category == "Cn":

@@ -1,4 +1,4 @@
-"""The last gate before a mail leaves: its finished header block, octet by octet."""
+"""Verify the finished header block of an email, octet by octet, before it is sent."""
 
 import re
 
@@ -6,7 +6,7 @@ from notifier.mail.header_fields import HARD_LINE, UnsafeHeader
 from notifier.mail.header_text import hides_control, hides_something
 
 _REQUIRED = (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version")
-#: Every field that a mail of ours may have, lower case.
+#: Every field that our emails may have, in lower case.
 ALLOWED = frozenset(_REQUIRED) | {
     b"content-type",
     b"content-transfer-encoding",
@@ -18,12 +18,12 @@ ALLOWED = frozenset(_REQUIRED) | {
     b"feedback-id",
     b"precedence",
 }
-#: One field with its folded lines. A folded line that is only white space ends the block for some readers.
+#: One field with its folded lines. A folded line of white space only would end the block for some parsers.
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[\t -~\x80-\xff]*(?:\r\n[\t ]+[!-~\x80-\xff][\t -~\x80-\xff]*)*\r\n")
 _ENCODED_WORD = re.compile(rb"=\?[A-Za-z0-9-]+\?[bBqQ]\?[!->@-~]*\?=(?=[\s<]|\Z)")
-#: The fields of addresses, with their values.
+#: The address fields with their values.
 _ADDRESSES = re.compile(rb"^(?:From|To|Cc|Reply-To):(?:[^\r]|\r\n[\t ])*", re.IGNORECASE | re.MULTILINE)
-#: A quoted string; or an address alone, in angle brackets or where a mailbox begins and ends.
+#: A quoted string, or an address: in angle brackets or as a whole mailbox.
 _QUOTED_OR_ADDRESS = re.compile(
     rb'"(?:[^"\\]++|\\.)*+"|<[^\s<>"@]+@[A-Za-z0-9.-]+>|(?<=[:,] )[^\s<>"@,]+@[A-Za-z0-9.-]+(?=,|\Z)'
 )
@@ -31,12 +31,12 @@ _UNICODE_BREAKS = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 def verify_header_block(block: bytes, *, smtputf8: bool = False, also: frozenset[bytes] = frozenset()) -> None:
-    """Raise UnsafeHeader unless `block` is a header block as we mean to send it (RFC 5322 3.6).
+    """Raise UnsafeHeader unless `block` is a header block that we may send (RFC 5322 3.6).
 
-    `block` ends with the CRLF of its last field; the empty line may follow. Every field is on the
-    allow-list (`also` extends it, lower case) and there once; the six required ones are there; no line
-    has more than 998 octets; there is no control character; no encoded word hides one. `smtputf8`
-    permits UTF-8 (RFC 6532), otherwise every octet is ASCII.
+    `block` ends with the CRLF of its last field; the empty line may follow. Every field must be on the allow-list
+    (extended by `also`, in lower case) and occur once; the six required fields must be present. No line may exceed 998
+    octets. Control characters are not allowed, not even within encoded words. Every octet must be ASCII unless
+    `smtputf8` permits UTF-8 (RFC 6532).
     """
     if not block.isascii():
         _verify_utf8(block, smtputf8)
@@ -56,7 +56,7 @@ def verify_header_block(block: bytes, *, smtputf8: bool = False, also: frozenset
 
 
 def _field_names(block: bytes) -> list[bytes]:
-    """The names of all fields, lower case. Every octet of the block belongs to one of them."""
+    """Return the names of all fields in lower case. Raise UnsafeHeader if an octet belongs to no field."""
     names = []
     end = len(block) - 2 if block.endswith(b"\r\n\r\n") else len(block)
     position = 0
@@ -81,9 +81,10 @@ def _verify_utf8(block: bytes, smtputf8: bool) -> None:
 
 
 def _verify_words(block: bytes) -> None:
-    """Raise UnsafeHeader unless every encoded word is one of ours, and hides no control character (CVE-2024-6923).
+    """Raise UnsafeHeader for a broken encoded word, or one that hides a control character (CVE-2024-6923).
 
-    In an address `=?` begins no encoded word (RFC 2047 section 5); one that hides something is refused even there.
+    In an address `=?` begins no encoded word (RFC 2047 section 5), but a hidden control character is refused there,
+    too.
     """
     shown = _ADDRESSES.sub(lambda field: _QUOTED_OR_ADDRESS.sub(_without_address, field[0]), block)
     if b"=?" in _ENCODED_WORD.sub(b"", shown):

@@ -1,6 +1,6 @@
-"""Header fields as ASCII bytes: plain where possible, RFC 2047 encoded words where needed, folded at 78.
+"""Encode header fields: plain if possible, as RFC 2047 encoded words if necessary, folded at 78 characters.
 
-Whatever comes in is neutralised here (`clean_text`): no caller can forget it.
+All input is neutralised here (`clean_text`), so that no caller can forget it.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from notifier.mail.header_text import NAME_LIMIT, SUBJECT_LIMIT, clean_text
 
-#: RFC 5322 2.1.1 in octets, without CRLF; RFC 2047 section 2.
+#: Octets of a line without CRLF (RFC 5322 2.1.1), and characters of an encoded word (RFC 2047 section 2).
 SOFT_LINE, HARD_LINE, MAX_WORD = 78, 998, 75
 
 _ATOM_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+\-/^_`{|}~]+(?: [A-Za-z0-9!#$%&'*+\-/^_`{|}~]+)*\Z")
@@ -18,7 +18,7 @@ _PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\-\u00a1-\U0010ffff]+\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9.\-]+\Z")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,59}\Z")
-#: What may stand in an encoded word inside a phrase (RFC 2047 5.3), the strictest place.
+#: Characters allowed in an encoded word inside a phrase (RFC 2047 5.3), the strictest place.
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _Q_TABLE = [chr(code) if code in _Q_SAFE else f"={code:02X}" for code in range(256)]
 _Q_TABLE[0x20] = "_"
@@ -28,18 +28,18 @@ _FRAME = len(_Q_START) + len(_END)
 
 
 class UnsafeHeader(ValueError):
-    """Something that must not stand in the header block of a mail. The text names no person."""
+    """Something that must not occur in the header block of an email. The message contains no personal data."""
 
 
 def encode_header_text(name: str, text: str, *, limit: int = SUBJECT_LIMIT) -> bytes:
-    """One finished unstructured field, `Name: text` with CRLF.
+    """Return one finished unstructured field, `Name: text` with CRLF.
 
-    The text is neutralised and cut at `limit` characters first; a reader that decodes the field gets
-    exactly what came out of that. Raises UnsafeHeader for a name that is not a field name.
+    The text is first neutralised and cut at `limit` characters; decoding the field gives exactly that text. Raise
+    UnsafeHeader for a name that is not a field name.
     """
     head = _field_head(name)
     if len(head) + len(text) <= SOFT_LINE and len(text) <= limit and "=?" not in text and _PLAIN_WORDS.match(text):
-        return f"{head}{text}\r\n".encode("ascii")  # as most are: nothing to neutralise, nothing to fold
+        return f"{head}{text}\r\n".encode("ascii")  # the common case: nothing to neutralise, nothing to fold
     clean = clean_text(text, limit)
     if not clean:
         return head.encode("ascii") + b"\r\n"
@@ -53,9 +53,9 @@ def encode_header_text(name: str, text: str, *, limit: int = SUBJECT_LIMIT) -> b
 
 
 def verbatim_field(name: str, value: str) -> bytes:
-    """One finished field that machines read: printable ASCII as it is, never encoded (RFC 8058 3.1).
+    """Return one finished field for machines: printable ASCII, never encoded (RFC 8058 3.1).
 
-    Stays on one line up to 998 octets, then folds at spaces. Raises UnsafeHeader for anything else.
+    It stays on one line up to 998 octets; a longer one is folded at spaces. Raise UnsafeHeader for other values.
     """
     head = _field_head(name)
     if not _PLAIN_WORDS.match(value) or "=?" in value:
@@ -71,10 +71,10 @@ def verbatim_field(name: str, value: str) -> bytes:
 def encode_mailbox(name: str, address: str, *, offset: int = 10) -> bytes:
     """Return one mailbox for From, To, Cc or Reply-To, without CRLF: `"Acme, Inc." <news@acme.example>`.
 
-    `offset` is the room that the field name takes on the first line. The name is neutralised; the
-    address must have been checked (`parse_address`); UnsafeHeader where it could break the field. An address
-    with `=?`, which is legal and looks like the beginning of an encoded word, stands alone.
-    Bytes outside ASCII come out only where the address has some (RFC 6532).
+    `offset` is the length of the field name on the first line. The name is neutralised. The address must have been
+    checked (`parse_address`); raise UnsafeHeader if it could break the field. An address with `=?`, which is legal but
+    looks like an encoded word, is written without the name. The result has bytes outside ASCII only if the address
+    has (RFC 6532).
     """
     local, _, domain = address.rpartition("@")
     if not _LOCAL.match(local) or not local.isprintable() or not _DOMAIN.match(domain) or len(address) > 320:
@@ -92,7 +92,7 @@ def encode_mailbox(name: str, address: str, *, offset: int = 10) -> bytes:
     return f"{phrase}{space}<{address}>".encode()
 
 
-#: For senders, of which there are few.
+#: The cached version is for senders, of which there are few.
 cached_mailbox = lru_cache(maxsize=256)(encode_mailbox)
 
 
@@ -114,7 +114,7 @@ def _phrase(name: str, offset: int) -> str:
 
 
 def _fold(words: list[str], offset: int) -> str:
-    """Words joined by a space, or by CRLF and a space where the line would pass 78 characters."""
+    """Join words by a space, or by CRLF and a space if the line would exceed 78 characters."""
     out, length = [words[0]], offset + len(words[0])
     for word in words[1:]:
         if length + 1 + len(word) <= SOFT_LINE:
@@ -127,9 +127,9 @@ def _fold(words: list[str], offset: int) -> str:
 
 
 def _encoded_words(text: str, offset: int) -> list[str]:
-    """Encoded words of at most 75 characters, no character split between two (RFC 2047 section 5).
+    """Return encoded words of at most 75 characters that split no character (RFC 2047 section 5).
 
-    Q where most of the text stays readable, B where that is shorter.
+    Use Q if most of the text stays readable, and B if that is shorter.
     """
     pieces = [char.encode("utf-8") for char in text]
     quoted = ["".join([_Q_TABLE[octet] for octet in piece]) for piece in pieces]
@@ -142,7 +142,7 @@ def _encoded_words(text: str, offset: int) -> list[str]:
 
 
 def _runs(pieces: list[_T], first: int, rest: int) -> list[list[_T]]:
-    """Pieces in runs: the first run at most `first` long together, the others `rest`."""
+    """Group pieces into runs: the first run has a total length of at most `first`, the others of `rest`."""
     runs: list[list[_T]] = [[]]
     room = first
     for piece in pieces:

@@ -1,7 +1,7 @@
-"""Text that people typed, made safe for the header block of a mail.
+"""Make text that people typed safe for the header block of an email.
 
-Two doors: `display_name` stands at the form and refuses what cannot be shown; `clean_text` stands in
-front of every header, inside the encoders of `header_fields`, where no caller can forget it.
+`display_name` checks the input of forms and refuses what cannot be shown. `clean_text` neutralises every header; the
+encoders of `header_fields` call it, so that no caller can forget it.
 """
 
 import re
@@ -16,19 +16,19 @@ NAME_LIMIT, SUBJECT_LIMIT = 64, 200
 
 _MAX_FORM_INPUT = 2000
 _PLAIN = re.compile(r"[ -~]*\Z")
-#: What some reader might decode (RFC 2047), wherever it stands.
+#: Anything that some email program might decode (RFC 2047), in any position.
 _ENCODED_WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-#: In these the octets of ASCII mean something else, or a control character has another form.
+#: Charsets in which ASCII octets mean something else, or control characters have another encoding.
 _NOT_ASCII_CHARSETS = (b"utf-7", b"utf7", b"unicode-1-1-utf-7", b"utf-16", b"utf-32", b"ucs", b"iso-2022", b"hz")
 
 
 class HeaderTextError(ValueError):
-    """The text cannot be shown in a mail. The message is meant for the person who typed it."""
+    """The text cannot be shown in an email. The message is for the person who typed it."""
 
 
 def display_name(text: str) -> str:
-    """Return a name as someone typed it into a form: trimmed, NFC, without invisible formatting.
+    """Return a name from a form: trimmed, in NFC, without invisible formatting.
 
     A name that shows nothing (white space, invisible characters) is the empty name. Raise HeaderTextError, with a
     message for that person, for line breaks, control characters, broken Unicode, and names of more than 64 characters.
@@ -47,11 +47,11 @@ def display_name(text: str) -> str:
 
 
 def clean_text(value: str, limit: int) -> str:
-    """`value` in NFC, at most `limit` characters, with nothing in it that could harm a header.
+    """Return `value` in NFC, at most `limit` characters long, without anything that could harm a header.
 
-    Never fails: line breaks and control characters become a space; surrogates, bidirectional controls,
-    tags and other invisible characters go; `=?` is pulled apart, so that no reader takes the text
-    for an RFC 2047 encoded word. Text that shows nothing becomes the empty string.
+    Never raise. Line breaks and control characters become a space; surrogates, bidirectional controls, tags and other
+    invisible characters are removed; `=?` is split, so that no email program takes the text for an encoded word
+    (RFC 2047). Text that shows nothing becomes the empty string.
     """
     if value.isascii() and len(value) <= limit and _PLAIN.match(value):
         text = value.strip(" ")
@@ -73,9 +73,10 @@ def hides_something(text: bytes) -> bool:
 
 
 def hides_control(text: bytes) -> bool:
-    """Return True if a reader who wrongly decodes an encoded word in `text` may get a control character.
+    """Return True if an email program that wrongly decodes an encoded word in `text` may get a control character.
 
-    For addresses, in which `=?` is legal and begins no encoded word (RFC 5321, section 4.1.2; RFC 2047, section 5).
+    It is for addresses, in which `=?` is legal and begins no encoded word (RFC 5321, section 4.1.2; RFC 2047, section
+    5).
     """
     return any(_may_hide_control(*word.groups()) for word in _ENCODED_WORD.finditer(text))
 
@@ -99,13 +100,13 @@ def _is_harmless(charset: bytes, kind: bytes, payload: bytes) -> bool:
 
 
 def is_visible(text: str) -> bool:
-    """True where at least one character can be seen."""
+    """Return whether at least one character can be seen."""
     return any(map(_can_be_seen, text))
 
 
 def _can_be_seen(char: str) -> bool:
     category = unicodedata.category(char)
-    if category in {"Cn", "Co"}:  # an emoji that is newer than this Python, a company's own sign
+    if category in {"Cn", "Co"}:  # such as an emoji that is newer than this Python, or a company's own symbol
         return not (is_invisible(char) or is_noncharacter(char))
     return category[0] in "LNPS" and char not in BLANKS
 
@@ -119,7 +120,7 @@ def _refuse_unshowable(char: str) -> None:
 
 
 def _settle(text: str) -> str:
-    """Without controls and invisible characters, NFC, trimmed."""
+    """Return `text` in NFC and trimmed, without control and invisible characters."""
     if not (text.isascii() and text.isprintable()):
         text = "".join(_shown(text))
         text = unicodedata.normalize("NFC", text)
@@ -131,7 +132,7 @@ def _trim(text: str) -> str:
 
 
 def _shown(text: str) -> list[str]:
-    """The characters of `text` that may stay. Joiners and selectors stay only behind something visible."""
+    """Return the characters of `text` that may stay. Joiners and selectors stay only behind a visible character."""
     kept: list[str] = []
     for char in text:
         if " " <= char <= "~":
@@ -147,12 +148,12 @@ def _shown(text: str) -> list[str]:
 
 
 def _may_follow(before: str, joiner: str) -> bool:
-    """One selector, then one joiner; runs of them have no use but to hide something."""
+    """Return whether `joiner` may follow: one selector, then one joiner. Longer runs serve only to hide something."""
     return before not in (ZWNJ, ZWJ) and not (is_selector(joiner) and is_selector(before))
 
 
 def _stand_in(char: str) -> str:
-    """What may stand for `char`: itself, a space, or nothing."""
+    """Return the replacement for `char`: itself, a space, or an empty string."""
     category = unicodedata.category(char)
     if category in {"Cc", "Zl", "Zp"}:
         return " "
@@ -161,12 +162,12 @@ def _stand_in(char: str) -> str:
 
 
 def _is_joiner(char: str) -> bool:
-    """What is invisible and yet needed, in its place: emoji families, Persian, Indic, Han variants."""
+    """Return whether `char` is invisible but needed: for emoji families, Persian, Indic scripts, Han variants."""
     return char in (ZWNJ, ZWJ) or is_selector(char)
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, cut before a base character where one is near."""
+    """Cut to at most `limit` characters, before a base character if one is near."""
     end = limit
     for candidate in range(limit, max(limit - 16, 0), -1):
         if not _clings(text, candidate):
@@ -176,7 +177,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _clings(text: str, index: int) -> bool:
-    """True where cutting before text[index] would tear what is read as one character."""
+    """Return whether a cut before text[index] would split what is read as one character."""
     char, before = text[index], text[index - 1]
     return (
         unicodedata.category(char)[0] == "M"

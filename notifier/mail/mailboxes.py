@@ -1,8 +1,8 @@
-"""Mailboxes as people write them into settings: `Acme News <news@acme.example>`.
+"""Parse mailboxes that people write into settings: `Acme News <news@acme.example>`.
 
-Stricter than RFC 5322 parsers, which guess: a colon begins a group there, a comma a second mailbox, and quotes that an
-env file kept become a part of the address. Here the name is all that stands before the last `<`, and what cannot be
-meant is refused with the text to write instead.
+This is stricter than RFC 5322 parsers, which guess: for them a colon begins a group and a comma a second mailbox, and
+quotes that an env file kept become part of the address. Here the name is everything before the last `<`, and unlikely
+input is refused with the text to write instead.
 """
 
 import re
@@ -17,7 +17,7 @@ _FORM = "write an address, or Name <address>"
 
 
 class MailboxError(ValueError):
-    """The text is not one mailbox. The message says what to write instead."""
+    """The text is not exactly one mailbox. The message says what to write instead."""
 
 
 class Mailbox(NamedTuple):
@@ -27,7 +27,7 @@ class Mailbox(NamedTuple):
     address: str
 
     def __str__(self) -> str:
-        """The mailbox as RFC 5322 (section 3.4) writes it, with the name in plain Unicode."""
+        """Format the mailbox as in RFC 5322 (section 3.4), with the name in plain Unicode."""
         if not self.name:
             return self.address
         if not _SPECIALS.search(self.name):
@@ -39,7 +39,7 @@ class Mailbox(NamedTuple):
 def parse_mailbox(text: str, *, allow_local: bool = False) -> Mailbox:
     """Return the one mailbox that `text` names.
 
-    `allow_local` accepts domains of one's own machine, such as `localhost` and `.test`. Raise MailboxError.
+    `allow_local` accepts domains of this machine, such as `localhost` and `.test`. Raise MailboxError.
     """
     text = text.strip()
     for quote in ('"', "'"):
@@ -66,13 +66,13 @@ def _name(written: str) -> str:
         plain = name.replace("\\", "").strip("\"'") or "Name"
         raise MailboxError(f"recipients would see the quotes and backslashes of the name: write {plain} <address>")
     if "<" in name or "@" in name:
-        raise MailboxError(f"it holds more than one address: {_FORM}")
+        raise MailboxError(f"it contains more than one address: {_FORM}")
     return name
 
 
 def _address(text: str, *, allow_local: bool) -> str:
     try:
-        # A mail server may not offer SMTPUTF8, and our own address must work with every one.
+        # Our own address must work with every mail server, and some do not offer SMTPUTF8.
         return parse_address(text, allow_smtputf8=False, allow_local=allow_local).envelope
     except AddressError as error:
         raise MailboxError(f"{_FORM}. {error}") from None

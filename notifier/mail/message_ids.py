@@ -1,4 +1,4 @@
-"""Message-IDs: the same in every try of a row, made of its keys, and readable again (RFC 5322 3.6.4)."""
+"""Make Message-IDs from the keys of a row, the same in every attempt, and read them back (RFC 5322 3.6.4)."""
 
 import hashlib
 import re
@@ -8,24 +8,24 @@ _FORM = re.compile(r"<?n(\d{1,19})\.([0-9a-f]{16})@[A-Za-z0-9.-]+>?")
 
 
 class MessageKeys(NamedTuple):
-    """What a Message-ID says of its row."""
+    """The keys that a Message-ID contains."""
 
     pk: int
-    #: Of the dedupe key: the same for another row that was owed for the same reason.
+    #: The digest of the dedupe key: another row for the same reason has the same one.
     digest: str
 
 
 def digest_of(dedupe_key: str) -> str:
-    """Sixteen hexadecimal digits of a dedupe key."""
+    """Return 64 bits of the SHA-256 of a dedupe key, as 16 hexadecimal digits."""
     return hashlib.sha256(dedupe_key.encode()).hexdigest()[:16]
 
 
 def make(pk: int, dedupe_key: str, domain: str) -> str:
-    """The Message-ID of the row with these keys, with angle brackets. It says nothing about worker or person."""
+    """Return the Message-ID, in angle brackets, of the row with these keys. It reveals neither worker nor person."""
     return f"<n{pk}.{digest_of(dedupe_key)}@{domain}>"
 
 
 def read(message_id: str) -> MessageKeys | None:
-    """The keys in a Message-ID of ours, whatever the domain was then; None where it is not one."""
+    """Return the keys in a Message-ID of ours, with any domain; None if it is not one of ours."""
     found = _FORM.fullmatch(message_id.strip())
     return MessageKeys(int(found[1]), found[2]) if found else None

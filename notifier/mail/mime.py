@@ -1,4 +1,4 @@
-"""The body of a mail: parts in quoted-printable and base64, joined by a boundary that is known beforehand."""
+"""Build the body of an email: parts in quoted-printable or base64, joined by a predetermined boundary."""
 
 import re
 from base64 import encodebytes
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 def boundary_for(message_id: str, level: str = "") -> bytes:
-    """The same for the same mail. `=_` cannot occur in quoted-printable or base64 (RFC 2045 6.7)."""
+    """Return the same boundary for the same email. `=_` never occurs in quoted-printable or base64 (RFC 2045 6.7)."""
     return b"=_" + sha256(f"{level}{message_id}".encode("utf-8", "replace")).hexdigest()[:24].encode()
 
 
 def quoted_printable(text: str) -> bytes:
-    """`text` in UTF-8 quoted-printable with CRLF line ends, at most 76 characters a line (RFC 2045 6.7).
+    """Encode `text` as UTF-8 quoted-printable with CRLF line ends, at most 76 characters per line (RFC 2045 6.7).
 
-    Lone surrogates, which UTF-8 cannot hold, become question marks.
+    Lone surrogates, which UTF-8 cannot encode, become question marks.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -30,10 +30,10 @@ def _quoted_line(line: str) -> bytes:
 
 
 def _encode(data: bytes) -> bytes:
-    """`data` has CRLF line ends, and at least one: from the first the C encoder takes those of its soft breaks."""
+    """Encode `data`, which has at least one CRLF: the C encoder copies the style of the first line end."""
     encoded = b2a_qp(data)
     if b"=20\r\n" in encoded or b"=09\r\n" in encoded:
-        # For a blank at the end of a line it does not look at the length.
+        # The encoder ignores the limit when it escapes a blank at the end of a line.
         encoded = _OVERLONG.sub(rb"\1=\r\n\2", encoded)
     return _LEADING_DOTS.sub(_hidden_dots, encoded) if _has_leading_dot(encoded) else encoded
 
@@ -47,23 +47,23 @@ def _has_leading_dot(data: bytes) -> bool:
 
 
 def _hidden_dots(line: "re.Match[bytes]") -> bytes:
-    """No line begins with a dot: so SMTP need not double any (RFC 5321 4.5.2), and no bad gateway can lose one."""
+    """Escape a leading dot, so that SMTP need not double it (RFC 5321 4.5.2) and no faulty gateway can lose it."""
     dots, rest = line.groups()
     if len(dots) + len(rest) + 2 <= _LINE:
         return b"=2E" + dots[1:] + rest
-    # One that is too long then: each dot escaped, soft line breaks between.
+    # The line would be too long: escape each dot, with soft line breaks in between.
     most = _LINE // 3 - 1
     pieces = [b"=2E" * min(most, len(dots) - start) for start in range(0, len(dots), most)]
     return b"=\r\n".join([*pieces, rest])
 
 
-#: Most lines of a mail are those of the mail before: encoding them again is half of the work.
+#: Most lines are the same as in the previous email, and encoding them again is half of the work.
 _kept_line = lru_cache(maxsize=4096)(_quoted_line)
 _KEPT_LENGTH = 2000
 
 
 def quoted_lines(data: bytes) -> bytes:
-    """Lines with CRLF, none of which ends with a blank, in quoted-printable. Most need nothing but a look."""
+    """Encode lines with CRLF, none of which ends with a blank, in quoted-printable. Most need no change at all."""
     if len(data) < _WORTH_A_LOOK or data.translate(None, _VERBATIM) or _has_leading_dot(data):
         return _encode(data)
     lines = data.split(b"\r\n")
@@ -77,24 +77,24 @@ _VERBATIM = bytes(code for code in range(0x20, 0x7F) if code != ord("=")) + b"\r
 
 
 class EncodedBody(NamedTuple):
-    """A text in quoted-printable already, with CRLF line ends and no dot at the beginning of one. It is not blank."""
+    """A text that is already quoted-printable, with CRLF, not blank, and without a dot at the start of a line."""
 
     data: bytes
 
     def text(self) -> str:
-        """What a reader of the mail gets."""
+        """Decode to the text that the recipient sees."""
         return a2b_qp(self.data).decode().replace("\r\n", "\n")
 
 
 class Body:
-    """A field of a dataclass that may be given encoded, and is a text to everybody who reads it."""
+    """A dataclass field that may be set to an encoded text, and that always reads as text."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, holder: object | None, owner: type) -> str:
         if holder is None:
-            raise AttributeError(self._name)  # or else dataclasses would take this for a default
+            raise AttributeError(self._name)  # otherwise dataclasses would take this for a default
         given = as_given(holder, self._name)
         return given if isinstance(given, str) else given.text()
 
@@ -103,19 +103,19 @@ class Body:
 
 
 def as_given(holder: object, name: str) -> str | EncodedBody:
-    """The Body `name` of `holder`, not decoded."""
+    """Return the Body `name` of `holder` as it was set, without decoding."""
     given: str | EncodedBody = holder.__dict__[name]
     return given
 
 
 def alternative(text: bytes, html: bytes, boundary: bytes) -> tuple[bytes, ...]:
-    """The pieces of a whole multipart/alternative of two encoded parts: to be joined once, with what is before it."""
+    """Return the pieces of a multipart/alternative of two encoded parts, for the caller to join once."""
     delimiter = b"--" + boundary
     return (delimiter, _PLAIN_FIELDS, text, b"\r\n", delimiter, _HTML_FIELDS, html, b"\r\n", delimiter, b"--\r\n")
 
 
 def text_part(subtype: str, body: str | EncodedBody) -> bytes:
-    """A whole part, `text/<subtype>`: fields, empty line, content."""
+    """Return a whole part, `text/<subtype>`: fields, empty line, content."""
     content = quoted_printable(body) if isinstance(body, str) else body.data
     return _TEXT_FIELDS % subtype.encode("ascii") + content
 
@@ -125,13 +125,13 @@ _PLAIN_FIELDS, _HTML_FIELDS = (b"\r\n" + _TEXT_FIELDS % subtype for subtype in (
 
 
 def base64_part(fields: bytes, content: bytes) -> bytes:
-    """A whole part of any type. `fields` end with CRLF."""
+    """Return a whole part of any type, in base64. `fields` end with CRLF."""
     encoded = encodebytes(content).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
     return fields + b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded
 
 
 def multipart(parts: list[bytes], boundary: bytes) -> bytes:
-    """The parts between their delimiters (RFC 2046 5.1.1), ending with CRLF."""
+    """Join the parts with their delimiters (RFC 2046 5.1.1), ending with CRLF."""
     delimiter = b"\r\n--" + boundary
     opening = delimiter + b"\r\n"
     return opening[2:] + opening.join(parts) + delimiter + b"--\r\n"

@@ -1,8 +1,8 @@
-"""Mailbox providers: which one a recipient's domain belongs to, by its name or by its mail servers.
+"""Find the mailbox provider of a recipient's domain, by its name or by its mail servers.
 
-A provider judges us for all its mailboxes at once, so a refusal about us is met by all of them. It is known from the
-recipient's domain alone, never from what a server says: else any server could hold a provider for everyone. A domain of
-no known provider is a scope of its own; there is no group of "the others".
+A provider judges us for all its mailboxes at once, so a refusal about us affects all of them. The provider is derived
+from the recipient's domain alone, never from a server's reply; otherwise any server could cause a hold on a provider.
+A domain of no known provider is its own scope.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A mailbox provider that we know."""
+    """A known mailbox provider."""
 
     name: str
     label: str
-    #: Its page for senders.
+    #: The URL of its page for senders.
     page: str
     domains: frozenset[str]
-    #: Ends of the names of its mail servers, for domains of its customers.
+    #: Suffixes of the names of its mail servers, to recognise its customers' domains.
     mail_servers: tuple[str, ...]
 
 
@@ -43,7 +43,7 @@ _YAHOO = [
     *("ymail.com", "rocketmail.com", "myyahoo.com", "aim.com"),
 ]
 
-#: By name. Yahoo Japan is another company.
+#: Providers by name. Yahoo Japan is another company.
 PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
@@ -72,7 +72,7 @@ PROVIDERS: Mapping[str, Provider] = {
     )
 }
 
-#: Domain (lower case, an A-label if it is international) -> provider.
+#: Names of providers by domain (lower case, A-labels).
 KNOWN: Mapping[str, str] = {domain: each.name for each in PROVIDERS.values() for domain in each.domains}
 
 
@@ -93,7 +93,7 @@ def by_mail_servers(names: Iterable[str]) -> str | None:
 
 
 def scope_of(domain: str) -> str:
-    """Return what a refusal about us, met by this domain, stands for: its provider's name, or the domain itself."""
+    """Return the scope of a refusal about us at this domain: its provider's name, or the domain itself."""
     return KNOWN.get(domain, domain)
 
 
@@ -104,12 +104,12 @@ def label_of(scope: str) -> str:
 
 
 def key(transport: str, scope: str) -> str:
-    """Return the key of a hold or a pause. DKIM and address differ by transport: another one may still get through."""
+    """Return the key of a hold or a pause. It includes the transport, whose DKIM signature and IP may be the cause."""
     return f"{transport}:{scope}"
 
 
 def parts(hold_key: str) -> tuple[str, str]:
-    """Return the transport and the scope of such a key. Neither has a colon in it."""
+    """Split such a key into transport and scope; neither contains a colon."""
     transport, _, scope = hold_key.partition(":")
     return transport, scope
 

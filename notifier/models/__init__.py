@@ -1,4 +1,4 @@
-"""The rows: one module for each aggregate."""
+"""The tables, one module per aggregate."""
 
 from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity

@@ -11,7 +11,7 @@ from notifier.models.types import BigId, UtcDateTime
 
 
 class Activity(Base):
-    """The raw material of digests and reports: who did what to which of the user's things, when."""
+    """One interaction of another person with the user or something of the user; digests and reports count them."""
 
     __tablename__ = "notifier_activities"
     __table_args__ = (Index("ix_notifier_activities_user_id_occurred_at", "user_id", "occurred_at"),)
@@ -20,9 +20,9 @@ class Activity(Base):
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"))
     #: like, comment, friend_request, follow
     kind: Mapped[str] = mapped_column(String(32))
-    #: Who did it, as shown to people.
+    #: The display name of the person who did it.
     actor: Mapped[str] = mapped_column(String(64))
-    #: Groups activities on one thing: ten likes of one photo are one line.
+    #: Groups activities on one object: ten likes of one photo are one line.
     object_key: Mapped[str] = mapped_column(String(64), default="")
     object_title: Mapped[str] = mapped_column(String(200), default="")
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

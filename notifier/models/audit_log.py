@@ -1,4 +1,4 @@
-"""AuditEntry: who changed or saw what, when. Rows are added and, after a year, purged; nothing else."""
+"""AuditEntry: a record of changes and of views of addresses. Rows are only added, and purged after a year."""
 
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,9 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class AuditEntry(Base):
-    """One change, written in its transaction, or one look at addresses. The database refuses to update it.
+    """One change, recorded in its own transaction, or one view of addresses. The database refuses updates.
 
-    No column holds an address: it would outlive the erasing of its person.
+    No column contains an address, because it would survive the erasure of its person.
     """
 
     __tablename__ = "notifier_audit_entries"
@@ -24,7 +24,7 @@ class AuditEntry(Base):
         Index("ix_notifier_audit_entries_operator_id_id", "operator_id", "id"),
         Index("ix_notifier_audit_entries_action_id", "action", "id"),
         Index("ix_notifier_audit_entries_object_type_object_id_id", "object_type", "object_id", "id"),
-        # Everything about one address.
+        # For all entries about one address.
         Index(
             "ix_notifier_audit_entries_person_digest_id",
             "person_digest",
@@ -37,7 +37,7 @@ class AuditEntry(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: No foreign key: the entry outlives the operator.
+    #: Not a foreign key, because the entry outlives the operator.
     operator_id: Mapped[int | None] = mapped_column(BigInteger)
     #: "operator 3", "command line", "the recipient", ... Pages join the address that the operator has now.
     actor: Mapped[str] = mapped_column(String(320))
@@ -46,9 +46,9 @@ class AuditEntry(Base):
     action: Mapped[str] = mapped_column(String(64))
     object_type: Mapped[str] = mapped_column(String(32), default="")
     object_id: Mapped[str] = mapped_column(String(64), default="")
-    #: The address that it is about, as a keyed digest (`audit_log.About`). None: no address, or not one alone.
+    #: A keyed digest of the address that it is about (`audit_log.About`). None if it is not about exactly one address.
     person_digest: Mapped[str | None] = mapped_column(String(64))
-    #: What it was and what it is, without secrets; only the fields that changed.
+    #: The changed fields before and after, without secrets.
     before: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     after: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 

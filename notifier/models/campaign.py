@@ -1,4 +1,4 @@
-"""Campaign: a row that people edit. CampaignRun: one campaign for one slot."""
+"""Campaign: what operators edit. CampaignRun: one campaign at one scheduled time."""
 
 import enum
 from datetime import datetime
@@ -26,7 +26,7 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class CampaignState(enum.StrEnum):
-    """Whether its schedule fires."""
+    """Whether the schedule of a campaign fires."""
 
     active = "active"
     paused = "paused"
@@ -34,7 +34,7 @@ class CampaignState(enum.StrEnum):
 
 
 class Misfire(enum.StrEnum):
-    """What to do with a slot that nobody ran in time."""
+    """The policy for a missed run."""
 
     run_late = "run_late"
     skip = "skip"
@@ -42,20 +42,20 @@ class Misfire(enum.StrEnum):
 
 
 class Trigger(enum.StrEnum):
-    """Why a run exists, and so which clocks count."""
+    """The cause of a run; it also decides whether recipients' time zones apply."""
 
     #: A slot of the schedule was due.
     schedule = "schedule"
     #: An operator started a slot.
     manual = "manual"
-    #: An operator sends it now: to everybody at once, also if the campaign goes by each recipient's time zone.
+    #: An operator sends it now, to all recipients at once, even if the campaign uses each recipient's time zone.
     now = "now"
-    #: Between slots, for people who want to hear as soon as something happens.
+    #: Between slots, for people who chose to get their digest as soon as something happens.
     prompt = "prompt"
 
 
 class RunState(enum.StrEnum):
-    """Where a run is. Missed and coalesced slots are rows too: never silence."""
+    """The state of a run. Missed and coalesced slots have rows, too, so that they are never silent."""
 
     due = "due"
     expanding = "expanding"
@@ -67,7 +67,7 @@ class RunState(enum.StrEnum):
     coalesced = "coalesced"
 
 
-#: Runs that are not over.
+#: States of runs that are not over.
 OPEN = frozenset({RunState.due, RunState.expanding, RunState.sending, RunState.paused})
 
 
@@ -79,13 +79,13 @@ _OPEN_LIST = ", ".join(f"'{state}'" for state in sorted(OPEN))
 
 
 class Campaign(Base):
-    """Kind, schedule, audience and policies. Edits act at the next tick."""
+    """Kind, schedule, audience and policies of a campaign. Edits take effect at the next tick."""
 
     __tablename__ = "notifier_campaigns"
     __table_args__ = (
         CheckConstraint(f"state IN ({_one_of(CampaignState)})", name="state"),
         CheckConstraint(f"misfire IN ({_one_of(Misfire)})", name="misfire"),
-        # The tick: active campaigns in the order in which they are due.
+        # For the tick: active campaigns in the order in which they are due.
         Index(
             "ix_notifier_campaigns_due",
             "next_run_at",
@@ -96,68 +96,68 @@ class Campaign(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    #: For commands and keys: lower case, digits, hyphens.
+    #: For commands and dedupe keys: lower case, digits, hyphens.
     name: Mapped[str] = mapped_column(String(64), unique=True)
     title: Mapped[str] = mapped_column(String(200))
-    #: A name of the registry in `emails`.
+    #: A name in the registry of `emails`.
     kind: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=CampaignState.active.value)
-    #: Why it is paused, in words.
+    #: Why it is paused, for people.
     paused_reason: Mapped[str | None] = mapped_column(String(200))
 
-    # The schedule: one of the three, or none (it runs only when somebody says so).
+    # The schedule: one of the three, or none if it runs only when an operator starts it.
     cron: Mapped[str | None] = mapped_column(String(100))
     #: Seconds.
     every: Mapped[int | None] = mapped_column(Integer)
     once_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: An IANA zone name: in it the cron expression is meant.
+    #: The IANA name of the zone of the cron expression.
     zone: Mapped[str] = mapped_column(String(64), default="UTC")
-    #: The wall clock of a slot is meant where the reader is.
+    #: Whether the wall time of a slot is meant in each recipient's time zone.
     recipient_local: Mapped[bool] = mapped_column(Boolean, default=False)
     #: Slots are in [start_at, end_at).
     start_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     end_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The next slot, and when the tick acts on it: earlier than the slot where the reader's clock counts,
-    #: because somewhere it is that time already. None: no more slots.
+    #: The next slot, and when the tick acts on it. With recipients' time zones that is earlier than the slot, because
+    #: it is already that time in some zone. None if there are no more slots.
     next_slot: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The last moment for which a tick looked whether somebody wants to hear at once. None: never.
+    #: The last moment for which a tick looked for activities of people with immediate digests. None: never.
     prompted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     misfire: Mapped[str] = mapped_column(String(16), default=Misfire.run_late.value)
     #: Seconds, for Misfire.within.
     misfire_within: Mapped[int | None] = mapped_column(Integer)
-    #: Several late slots become one run, of the newest.
+    #: Whether several missed slots become one run, that of the newest.
     coalesce: Mapped[bool] = mapped_column(Boolean, default=True)
 
-    #: Who: see notifier.audience.Audience.
+    #: See notifier.audience.Audience.
     audience: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    #: What the kind wants to know: see its Settings.
+    #: See the Settings of the kind.
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    #: What its mails say from the next run on (ContentVersion). None: the files of its kind. No foreign key: each would
-    #: need the other first.
+    #: The version of the content from the next run on (ContentVersion); None for the template files of the kind. Not a
+    #: foreign key, because the two tables would depend on each other.
     content_id: Mapped[int | None] = mapped_column(BigInteger)
     #: Part of the keys of its emails, if its kind has editions: a correction keeps it, a new message takes the next.
     edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
-    #: Mails a second over all workers. None: no limit of its own.
+    #: Emails per second over all workers; None if it has no limit of its own.
     rate: Mapped[float | None] = mapped_column(Float)
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.never.value)
-    #: Seconds after the slot in which a mail is of use. None: as its kind says.
+    #: Seconds after the slot until an email expires; None for the default of its kind.
     lifetime: Mapped[int | None] = mapped_column(Integer)
-    #: HH:MM where the reader is; between them nothing is sent.
+    #: HH:MM in the recipient's time zone; nothing is sent in between.
     quiet_from: Mapped[str | None] = mapped_column(String(5))
     quiet_to: Mapped[str | None] = mapped_column(String(5))
-    #: It counts for, and obeys, the cap of mails per user and week.
+    #: Whether its emails count towards, and obey, the weekly cap per user.
     capped: Mapped[bool] = mapped_column(Boolean, default=True)
 
-    #: +1 with every edit: whoever saves must have seen the newest.
+    #: +1 with every edit, so that no operator overwrites an edit that they have not seen.
     version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class CampaignRun(Base):
-    """One campaign for one slot: at most one exists, whatever the schedulers do."""
+    """One campaign at one scheduled time: at most one exists, even with several schedulers."""
 
     __tablename__ = "notifier_campaign_runs"
     __table_args__ = (
@@ -179,32 +179,32 @@ class CampaignRun(Base):
     #: A name of Trigger.
     trigger: Mapped[str] = mapped_column(String(16), default=Trigger.schedule.value)
     state: Mapped[str] = mapped_column(String(16), default=RunState.due.value)
-    #: Why it stands still, where code decides by it (ReasonCode).
+    #: Why it is paused, as a ReasonCode, if code depends on it.
     reason_code: Mapped[str | None] = mapped_column(String(32))
     #: Why it was missed, coalesced, paused or cancelled, for people.
     reason: Mapped[str | None] = mapped_column(String(200))
-    #: Where a paused run goes on.
+    #: The state to which a paused run returns.
     resume_to: Mapped[str | None] = mapped_column(String(16))
 
-    #: The content of the emails that the expansion adds: pinned when it begins, moved only when an operator says so.
+    #: The content of the emails that the expansion adds: fixed when it begins, changed only by an operator.
     content_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The edition that its emails belong to, pinned together with the content. None: the expansion has not begun.
+    #: The edition of its emails, fixed together with the content. None if the expansion has not begun.
     edition: Mapped[int | None] = mapped_column(Integer)
-    #: The last user that the expansion has looked at.
+    #: The id of the last user that the expansion has checked.
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
-    #: Notifications that the expansion made.
+    #: The number of notifications that the expansion added.
     planned: Mapped[int] = mapped_column(Integer, default=0)
-    #: People left out, by the code of the reason.
+    #: The number of people excluded, by the code of the reason.
     excluded: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
-    #: People whose own time zone was of no use.
+    #: The number of people whose own time zone was not usable.
     zone_fallbacks: Mapped[int] = mapped_column(Integer, default=0)
-    #: Notifications by status when the run was over; counted from the ledger before.
+    #: Notifications by status when the run was over; None before, when they are counted from the ledger.
     totals: Mapped[dict[str, int] | None] = mapped_column(JSON)
-    #: After this moment its mails are of no use.
+    #: When its emails expire.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: When somebody last worked on it: whoever finds it old takes it over.
+    #: When a process last worked on it; if that is too long ago, another process takes it over.
     touched_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     expanded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

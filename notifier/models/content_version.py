@@ -1,4 +1,4 @@
-"""ContentVersion: one version of what the mails of a campaign say. Rows are added, never changed."""
+"""ContentVersion: one version of the content of a campaign. Rows are added, never changed."""
 
 from datetime import datetime
 
@@ -12,8 +12,9 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class ContentVersion(Base):
-    """Subject, heading and body as an operator wrote them. The database refuses to update it:
-    mails that are planned already name the version that they will say.
+    """Subject, heading and body as an operator wrote them.
+
+    The database refuses updates (the migration), because emails that are already planned refer to their version.
     """
 
     __tablename__ = "notifier_content_versions"
@@ -21,18 +22,18 @@ class ContentVersion(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     campaign_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_campaigns.id", ondelete="CASCADE"))
-    #: The version, from 1.
+    #: The version within the campaign, from 1.
     number: Mapped[int] = mapped_column(Integer)
     subject: Mapped[str] = mapped_column(Text)
     heading: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
-    #: BCP 47. Empty: found out from the script of the text (`notifier.content.language`).
+    #: BCP 47. If empty, it is derived from the script of the text (`notifier.content.language`).
     language: Mapped[str] = mapped_column(String(35), default="", server_default="")
     #: The edition of the campaign that it was written for.
     edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
-    #: The operator. No foreign key: the version outlives them.
+    #: The operator. Not a foreign key, because the version outlives them.
     author_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: What changed and why, for whoever comes after.
+    #: What changed and why, for colleagues.
     note: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 

@@ -1,4 +1,4 @@
-"""DailyTotal: what came to rest in one hour, for charts that need not read the ledger."""
+"""DailyTotal: emails that were settled in one hour, so that charts need not read the ledger."""
 
 import datetime as dt
 
@@ -9,13 +9,13 @@ from notifier.database.base import Base
 
 
 class DailyTotal(Base):
-    """Mails by status, day and hour (UTC). The hour is what is counted again when mails settle late."""
+    """Emails by status, day and hour (UTC). If emails settle late, their hour is counted again."""
 
     __tablename__ = "notifier_daily_totals"
 
     day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
     #: 0 to 23
     hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    #: As in Notification; a mail that bounced counts as sent in one hour and as bounced in another.
+    #: As in Notification; an email that bounces counts as sent in one hour and as bounced in another.
     status: Mapped[str] = mapped_column(String(16), primary_key=True)
     mails: Mapped[int] = mapped_column(Integer)

@@ -1,4 +1,4 @@
-"""Heartbeat: when a periodic chore last ran, so that its absence can be seen."""
+"""Heartbeat: when a periodic job last ran, so that its absence is noticed."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from notifier.models.types import UtcDateTime
 
 
 class Heartbeat(Base):
-    """One row for each chore of the scheduler."""
+    """One row per periodic job of the scheduler."""
 
     __tablename__ = "notifier_heartbeats"
 

@@ -1,4 +1,4 @@
-"""Moments as numbers in SQL: microseconds since 1970, UTC, as the params of a row keep the ends of a window."""
+"""Convert moments in SQL to numbers and back: microseconds since 1970, UTC, as `params` store digest windows."""
 
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,14 @@ from notifier.models.types import UtcDateTime
 
 
 class NumberOf(FunctionElement[int]):
-    """The number of a moment."""
+    """Convert a moment to its number."""
 
     type = BigInteger()
     inherit_cache = True
 
 
 class MomentOf(FunctionElement[datetime]):
-    """The moment of a number."""
+    """Convert a number to its moment."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -33,7 +33,7 @@ def _postgres_number(element: NumberOf, compiler: SQLCompiler, **kw: Any) -> str
 @compiles(NumberOf, "sqlite")
 def _sqlite_number(element: NumberOf, compiler: SQLCompiler, **kw: Any) -> str:
     text = compiler.process(element.clauses, **kw)
-    # strftime rounds what is less than a second, one version up and another down.
+    # strftime rounds fractions of a second, up or down depending on the version of SQLite.
     return f"(strftime('%s', substr({text}, 1, 19)) * 1000000 + CAST(substr({text}, 21, 6) AS INTEGER))"
 
 

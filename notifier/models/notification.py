@@ -1,4 +1,4 @@
-"""Notification: the ledger row, one email that we owe one recipient, once."""
+"""Notification: the ledger row, one email to one recipient, once. Attempt: a failed or uncertain attempt."""
 
 import enum
 from datetime import datetime
@@ -14,7 +14,7 @@ from notifier.models.user import User
 
 
 class Status(enum.StrEnum):
-    """Where a notification is in its life. `ledger.EDGES` says which moves exist."""
+    """The status of a notification. `ledger.EDGES` defines the allowed changes."""
 
     pending = "pending"
     sending = "sending"
@@ -28,66 +28,66 @@ class Status(enum.StrEnum):
     bounced = "bounced"
     complained = "complained"
 
-    #: Enum's own is a Python function, and this is asked for every row of a batch.
+    #: Enum's own hash is a Python function, and this is called for every row of a batch.
     __hash__ = str.__hash__
 
 
 class OnUnknown(enum.StrEnum):
-    """What to do where nobody can know whether a mail arrived."""
+    """The policy if delivery is uncertain."""
 
     resend = "resend"
     never = "never"
     ask = "ask"
 
 
-#: What went wrong, in the very words of a partial index: a query that is to use it must repeat them.
+#: The condition of a partial index for failed emails: a query must repeat it exactly to use the index.
 FAILED = "status IN ('failed', 'bounced', 'complained')"
 
-#: What waits for a rate limit: the words of another one.
+#: The condition of another one, for rows that wait for a rate limit.
 WAITING = "status = 'pending' AND reason_code = 'rate_limited'"
 
 _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 
 
 class Notification(Base):
-    """One row for each mail: why it exists, what happened to it, when it will be tried again."""
+    """One row per email: why it exists, what happened to it, when it will be tried again."""
 
     __tablename__ = "notifier_notifications"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status"),
-        # The sweep: pending rows in the order in which somebody has to ring for them.
+        # For the sweep: pending rows in the order in which they must be enqueued.
         Index(
             "ix_notifier_notifications_pending_ring_at",
             "ring_at",
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
         ),
-        # The sweep: claims whose owner is gone.
+        # For the sweep: claims whose lease may have run out.
         Index(
             "ix_notifier_notifications_sending_lease_until",
             "lease_until",
             postgresql_where=text("status = 'sending'"),
             sqlite_where=text("status = 'sending'"),
         ),
-        # One person's mail of one kind, newest first: limits, and the answer to "what did they get".
+        # One person's emails of one kind, newest first: for limits and for the email history.
         Index("ix_notifier_notifications_user_id_kind_id", "user_id", "kind", "id"),
-        # Lists by status, newest first.
+        # For lists by status, newest first.
         Index("ix_notifier_notifications_status_id", "status", "id"),
-        # What came to rest lately: the daily totals.
+        # For the daily totals: recently settled rows.
         Index(
             "ix_notifier_notifications_settled_at",
             "settled_at",
             postgresql_where=text("settled_at IS NOT NULL"),
             sqlite_where=text("settled_at IS NOT NULL"),
         ),
-        # What failed lately; mails that do not fail cost it nothing.
+        # Recently failed rows; emails that do not fail add nothing to this index.
         Index(
             "ix_notifier_notifications_failed_settled_at",
             "settled_at",
             postgresql_where=text(FAILED),
             sqlite_where=text(FAILED),
         ),
-        # What waits for the end of a hold. Rows that never waited for one cost it nothing.
+        # Rows that wait for the end of a hold. Rows that never waited for one add nothing to this index.
         Index(
             "ix_notifier_notifications_hold_key_status",
             "hold_key",
@@ -95,7 +95,7 @@ class Notification(Base):
             postgresql_where=text("hold_key IS NOT NULL"),
             sqlite_where=text("hold_key IS NOT NULL"),
         ),
-        # What became of a run, what of it still waits, and its mails in each status, newest first.
+        # The rows of a run by status, newest first: for its totals, its waiting rows and its lists.
         Index(
             "ix_notifier_notifications_run_id_status_id",
             "run_id",
@@ -104,7 +104,7 @@ class Notification(Base):
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
-        # What waits for a rate limit, of each run and of people's own email. Emails without a limit cost it nothing.
+        # Rows that wait for a rate limit, by run. Emails without a limit add nothing to this index.
         Index(
             "ix_notifier_notifications_waiting",
             "bulk",
@@ -119,52 +119,52 @@ class Notification(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str] = mapped_column(String(64))
     user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="SET NULL"))
-    #: The address at the time the mail was owed; an account that changes later does not move it.
+    #: The address at the time when the row was added; a later change of the account does not affect it.
     recipient: Mapped[str] = mapped_column(String(320))
-    #: (campaign or flow, period or step, recipient): two rows for one reason cannot exist.
+    #: Campaign or flow, period or step, recipient: it keeps two rows for one reason from existing.
     dedupe_key: Mapped[str] = mapped_column(String(255), unique=True)
-    #: Small facts that the template needs and nobody else keeps; never an address, name or token.
+    #: Small facts that the template needs and that are stored nowhere else; never an address, name or token.
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    #: Bulk mail has a queue of its own, so that nobody waits for their verification behind it.
+    #: Bulk email has its own queue, so that no verification email waits behind it.
     bulk: Mapped[bool] = mapped_column(Boolean, default=False)
     on_unknown: Mapped[str] = mapped_column(String(16), default=OnUnknown.resend.value)
-    #: The campaign that it belongs to; None where a person's own action caused it.
+    #: The campaign that it belongs to; None if a person's own action caused it.
     campaign_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The run that planned it. Never part of the key: another run for the same period owes nothing twice.
+    #: The run that planned it. It is not part of the key, so another run for the same period sends nothing twice.
     run_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: The words that it says (ContentVersion), as they were when it was planned. None: the files of its kind.
+    #: The version of its content (ContentVersion); None for the template files of its kind.
     content_id: Mapped[int | None] = mapped_column(BigInteger)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.pending.value)
-    #: Why it is where it is (ReasonCode): what code decides by.
+    #: The reason for its status (ReasonCode), for code.
     reason_code: Mapped[str | None] = mapped_column(String(32))
     #: The same for people: the sentence of the code, with its details.
     reason: Mapped[str | None] = mapped_column(String(200))
-    #: The hold or slowdown of a provider that it waits for (`providers.key`). Counts only while the reason code says
-    #: so: a row that goes on keeps it.
+    #: The hold or slowdown of a provider that it waits for (`providers.key`). It is valid only together with the
+    #: reason code, because a row that moves on keeps it.
     hold_key: Mapped[str | None] = mapped_column(String(320))
-    #: The fencing token: +1 with every claim; a settle must name the claim that it settles.
+    #: The fencing token: +1 with every claim; `settle` must name the claim that it settles.
     claims: Mapped[int] = mapped_column(Integer, default=0)
-    #: Tries that count against the mail (a server that is away does not).
+    #: Attempts that count against the email; an unreachable server does not count.
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    #: Tries whose end nobody can know: at most so many copies beyond the first may exist.
+    #: Attempts with an uncertain end: at most this many copies beyond the first may exist.
     unknowns: Mapped[int] = mapped_column(Integer, default=0)
-    #: Processes that died while they were making it, one after the other: from two on it goes alone.
+    #: Processes that died while they were making it, one after the other: from two on it is made alone.
     deaths: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
-    #: Not to be claimed before.
+    #: It must not be claimed before this moment.
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: When the sweep enqueues it again if nobody has picked it up.
+    #: When the sweep enqueues it again unless a worker has picked it up.
     ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The sending process that made the newest claim: its journal knows how far the mail came. It stays on rows that
-    #: are unknown, and goes with the end of all others.
+    #: The sending process of the newest claim, whose journal knows how far the email came. It stays on unknown rows
+    #: and is cleared when other rows are settled.
     claimed_by: Mapped[str | None] = mapped_column(String(64))
-    #: After this moment the mail is of no use to anybody.
+    #: When the email expires; None: never.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     message_id: Mapped[str | None] = mapped_column(String(255))
     template_version: Mapped[str | None] = mapped_column(String(32))
-    #: The transport that carried (or last tried to carry) it.
+    #: The transport of the last attempt.
     transport: Mapped[str | None] = mapped_column(String(64))
     #: The last reply of a mail server: phase, code, enhanced code, text.
     last_phase: Mapped[str | None] = mapped_column(String(16))
@@ -174,22 +174,22 @@ class Notification(Base):
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: When it came to rest (sent, failed, skipped, ...).
+    #: When it reached a final status (sent, failed, skipped, ...).
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     user: Mapped[User | None] = relationship(lazy="raise_on_sql")
 
 
 class Attempt(Base):
-    """A try that did not simply succeed, kept so that the row can be explained.
+    """An attempt that did not simply succeed, kept so that the row can be explained.
 
-    A mail accepted at the first try needs no row here: the notification itself says it all.
+    An email that is accepted at the first attempt needs no row here: the notification has all facts.
     """
 
     __tablename__ = "notifier_attempts"
     __table_args__ = (
         Index("ix_notifier_attempts_notification_id", "notification_id"),
-        # Claims that were lost: by host and time, and those of a process whose journal comes back.
+        # Lost claims: by host and time, and those of a process whose journal turns up later.
         Index(
             "ix_notifier_attempts_owner_at",
             "owner",
@@ -201,7 +201,7 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     notification_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_notifications.id", ondelete="CASCADE"))
-    #: The claim under which it was made.
+    #: The claim of the attempt.
     claim: Mapped[int] = mapped_column(Integer)
     #: ACCEPTED, RETRY, THROTTLE, HOLD, FAIL, BOUNCE, UNKNOWN, or LEASE_EXPIRED.
     decision: Mapped[str] = mapped_column(String(16))

@@ -1,4 +1,4 @@
-"""Operator: a person who signs in to the admin. Their sessions and recovery codes."""
+"""Operator: a person who signs in to the admin. OperatorSession and RecoveryCode: their sign-ins."""
 
 import enum
 from datetime import datetime
@@ -12,7 +12,7 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class Role(enum.StrEnum):
-    """What an operator may do: look, change, administer."""
+    """The permissions of an operator: view, edit, administer."""
 
     viewer = "viewer"
     editor = "editor"
@@ -23,7 +23,7 @@ _ROLE_LIST = ", ".join(f"'{role}'" for role in Role)
 
 
 class Operator(Base):
-    """Not a User: operators never get campaign mail, users never see the admin."""
+    """A person who may sign in to the admin. Operators are not users: they get no campaign email."""
 
     __tablename__ = "notifier_operators"
     __table_args__ = (CheckConstraint(f"role IN ({_ROLE_LIST})", name="role"), NEVER_AGAIN)
@@ -35,37 +35,37 @@ class Operator(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(16), default=Role.viewer.value)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    #: The secret of the second factor, sealed (notifier.security.sealing). None: a password is enough.
+    #: The secret of the second factor, sealed (notifier.security.sealing). None if a password is enough.
     totp_secret: Mapped[str | None] = mapped_column(String(300))
-    #: The time step of the last code that was accepted: it and those before it are used up (RFC 6238 5.2).
+    #: The time step of the last accepted code: it and all earlier ones are used up (RFC 6238 5.2).
     totp_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class OperatorSession(Base):
-    """One browser that is signed in. Without its row the cookie is worth nothing."""
+    """One browser that is signed in. Without its row the cookie is void."""
 
     __tablename__ = "notifier_operator_sessions"
     __table_args__ = (Index("ix_notifier_operator_sessions_operator_id", "operator_id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
-    #: SHA-256 of what the cookie holds, in hexadecimal.
+    #: SHA-256 of the token in the cookie, in hexadecimal.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     ip: Mapped[str] = mapped_column(String(45), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: The last request that a person made, to the minute; what a page fetches by itself does not count.
+    #: The last request that a person made, to the minute; background requests of a page do not count.
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class RecoveryCode(Base):
-    """Stands in for the second factor, once."""
+    """A code that replaces the second factor once."""
 
     __tablename__ = "notifier_recovery_codes"
     __table_args__ = (UniqueConstraint("operator_id", "code_hash"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
-    #: SHA-256, in hexadecimal: the codes have 80 random bits.
+    #: SHA-256 in hexadecimal; a plain hash is enough, because the codes have 80 random bits.
     code_hash: Mapped[str] = mapped_column(String(64))
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

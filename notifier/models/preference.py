@@ -1,4 +1,4 @@
-"""Preference: what a user wants to get. Consent: how we know. DigestMark: up to where a user was told."""
+"""Preference: the emails that a user wants. Consent: the evidence. DigestMark: the end of the last digest."""
 
 import enum
 from datetime import datetime
@@ -12,7 +12,7 @@ from notifier.models.types import BigId, UtcDateTime
 
 
 class Frequency(enum.StrEnum):
-    """How often a user wants a digest."""
+    """The frequency of a user's digest."""
 
     never = "never"
     immediate = "immediate"
@@ -22,7 +22,7 @@ class Frequency(enum.StrEnum):
 
 
 class Preference(Base):
-    """One row for each category that a user has decided on; none means that the default holds."""
+    """One row per category that a user has decided on; without one the default applies."""
 
     __tablename__ = "notifier_preferences"
 
@@ -30,15 +30,15 @@ class Preference(Base):
     #: report, digest, news: an emails.Category that may be refused.
     category: Mapped[str] = mapped_column(String(16), primary_key=True)
     wanted: Mapped[bool] = mapped_column(Boolean)
-    #: Of the digest only.
+    #: Set for the digest only.
     frequency: Mapped[str | None] = mapped_column(String(16))
-    #: When it was switched on again. None: it never was off, or it is.
+    #: When it was switched on again. None if it was never off, or is off now.
     wanted_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class Consent(Base):
-    """The evidence: who decided what, when, how, and which mail led there. Never changed."""
+    """The evidence of one decision: user, category, choice, time, way, and the email that led to it. Never changed."""
 
     __tablename__ = "notifier_consents"
     __table_args__ = (Index("ix_notifier_consents_user_id_id", "user_id", "id"),)
@@ -50,13 +50,13 @@ class Consent(Base):
     frequency: Mapped[str | None] = mapped_column(String(16))
     #: one_click, page, undo, operator
     how: Mapped[str] = mapped_column(String(16))
-    #: The mail whose link was used; the ledger may forget it, this row does not.
+    #: The email whose link was used. Not a foreign key, because this row outlives the ledger row.
     notification_id: Mapped[int | None] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class DigestMark(Base):
-    """Up to which moment a user's activities are in digests: the windows of a user tile time."""
+    """The moment up to which digests cover a user's activities, so that the windows neither overlap nor leave gaps."""
 
     __tablename__ = "notifier_digest_marks"
 
@@ -64,5 +64,5 @@ class DigestMark(Base):
         BigId, ForeignKey("notifier_campaigns.id", ondelete="CASCADE"), primary_key=True
     )
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"), primary_key=True)
-    #: The end of the last window, not in it.
+    #: The exclusive end of the last window.
     until: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""ProviderHold and DomainProvider: which providers refuse us, and whose customer a domain is."""
+"""ProviderHold: a provider that refuses us. DomainProvider: the provider of a domain."""
 
 from datetime import datetime
 
@@ -10,32 +10,32 @@ from notifier.models.types import UtcDateTime
 
 
 class ProviderHold(Base):
-    """One row while a provider refuses us through a transport; it goes when a probe gets through."""
+    """One row while a provider refuses us through a transport; it is deleted when a probe gets through."""
 
     __tablename__ = "notifier_provider_holds"
 
-    #: transport:scope, see `providers.key`. Waiting rows name it.
+    #: transport:scope, see `providers.key`. Waiting rows refer to it.
     key: Mapped[str] = mapped_column(String(320), primary_key=True)
     transport: Mapped[str] = mapped_column(String(64))
-    #: The name of a known provider, or a domain of none.
+    #: The name of a known provider, or the domain if it has none.
     scope: Mapped[str] = mapped_column(String(255))
     held_since: Mapped[datetime] = mapped_column(UtcDateTime)
     #: The reply that opened the hold (or kept it open), without addresses.
     phase: Mapped[str] = mapped_column(String(16))
     code: Mapped[int | None] = mapped_column(Integer)
     text: Mapped[str] = mapped_column(String(500))
-    #: The process that moves this moment on gets the probe.
+    #: The process that moves this moment forward sends the next probe.
     next_probe_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: Probes handed out in this hold.
+    #: The number of probes in this hold.
     probes: Mapped[int] = mapped_column(Integer, default=0)
 
 
 class DomainProvider(Base):
-    """The provider that runs the mail servers (MX) of a domain, as DNS said."""
+    """The provider that runs the mail servers (MX) of a domain, according to DNS."""
 
     __tablename__ = "notifier_domain_providers"
 
     domain: Mapped[str] = mapped_column(String(255), primary_key=True)
-    #: None: no known provider.
+    #: None if it is no known provider.
     provider: Mapped[str | None] = mapped_column(String(16))
     looked_up_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

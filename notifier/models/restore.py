@@ -1,4 +1,4 @@
-"""What a database has to know of itself once it was restored from a backup."""
+"""Facts that let a database detect, and survive, its own restore from a backup."""
 
 from datetime import datetime
 
@@ -10,24 +10,24 @@ from notifier.models.types import BigId, UtcDateTime
 
 
 class DatabaseIdentity(Base):
-    """The only row is of the database in use. In a restored copy it no longer fits its surroundings."""
+    """The single row that identifies the database in use. In a restored copy it no longer matches."""
 
     __tablename__ = "notifier_database_identity"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    #: Of the transaction that wrote this row: where another one wrote it, as a restore does, the two differ.
+    #: The id of the transaction that wrote this row. A restore writes it in another transaction, so the two differ.
     transaction_id: Mapped[int] = mapped_column(BigInteger)
-    #: The object id of the database: a copy made as a template has another one.
+    #: The object id of the database; a copy made with it as the template has another one.
     database_oid: Mapped[int] = mapped_column(BigInteger)
     noted_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class UnrecordedEmail(Base):
-    """An email that a mail server took and that has no row: what is owed for the same reason must not go again."""
+    """An email that a mail server accepted and that has no row: it must not be sent again for the same reason."""
 
     __tablename__ = "notifier_unrecorded_emails"
 
-    #: Of its dedupe key, as the Message-ID has it. The key itself is lost.
+    #: The digest of its dedupe key, from the Message-ID. The key itself is lost.
     digest: Mapped[str] = mapped_column(String(16), primary_key=True)
     #: Without angle brackets.
     message_id: Mapped[str] = mapped_column(String(255))

@@ -1,4 +1,4 @@
-"""SignupEmail: who asked for an email by a public form, from where, as digests. What the limits of sign-up count."""
+"""SignupEmail: digests of who requested an email by a public form, and from where, for the limits of sign-up."""
 
 from datetime import datetime
 
@@ -10,9 +10,9 @@ from notifier.models.types import UtcDateTime
 
 
 class SignupEmail(Base):
-    """One row for each email that a sign-up or a resend caused. Kept for two days; it holds no address.
+    """One row per email that a sign-up or a resend caused. It is kept for two days and contains no address.
 
-    The digests are keyed with the newest of SECRET_KEYS: after a change of keys the limits count anew.
+    The digests are keyed with the newest of SECRET_KEYS, so the limits start anew after a change of keys.
     """
 
     __tablename__ = "notifier_signup_emails"
@@ -23,18 +23,18 @@ class SignupEmail(Base):
         Index("ix_notifier_signup_emails_at", "at"),
     )
 
-    #: The ledger row. No foreign key: the account may be ended, the count must not.
+    #: The ledger row. Not a foreign key, because the count must survive the deletion of the account.
     notification_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: When it may go at the earliest.
+    #: The earliest moment at which it may be sent.
     due: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Digest of the abuse key.
     mailbox: Mapped[str] = mapped_column(String(32))
     #: Digest of the network (IPv4 /24, IPv6 /48) that asked.
     network: Mapped[str] = mapped_column(String(32))
-    #: Digest of the recipient's domain and the network. None at a known provider.
+    #: Digest of the recipient's domain and the network; None for a known provider.
     source: Mapped[str | None] = mapped_column(String(32))
-    #: The address has never confirmed: nothing says yet that it exists.
+    #: Whether the address was never confirmed, so that it may not exist.
     first: Mapped[bool] = mapped_column(Boolean)
-    #: It has a place in the line of first emails that go out slowly.
+    #: Whether it waits in the queue of first emails, which are sent slowly.
     slowed: Mapped[bool] = mapped_column(Boolean, default=False)

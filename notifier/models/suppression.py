@@ -1,4 +1,4 @@
-"""Suppression: an address that we must not mail, with the reason."""
+"""Suppression: an address to which nothing may be sent, with the reason."""
 
 import enum
 from datetime import datetime
@@ -12,7 +12,7 @@ from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class SuppressionReason(enum.StrEnum):
-    """Why an address is suppressed."""
+    """The reason why an address is suppressed."""
 
     hard_bounce = "hard_bounce"
     complaint = "complaint"
@@ -22,7 +22,7 @@ class SuppressionReason(enum.StrEnum):
 
 
 class Suppression(Base):
-    """Kept by address, not by account: it must outlive both."""
+    """A suppressed address. It belongs to no account, because it must outlive the account."""
 
     __tablename__ = "notifier_suppressions"
     __table_args__ = NEVER_AGAIN
@@ -33,10 +33,10 @@ class Suppression(Base):
     reason: Mapped[str] = mapped_column(String(32))
     #: smtp, report, webhook, operator, recipient
     source: Mapped[str] = mapped_column(String(32))
-    #: The reply or report that it rests on.
+    #: The reply or report that caused it.
     evidence: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: When it ends by itself. None: never.
+    #: When it ends by itself; None: never.
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The fingerprint of the "This wasn't me" link that made it: its holder may take it back.
+    #: The fingerprint of the "This wasn't me" link that made it, by which it can be undone.
     link: Mapped[str | None] = mapped_column(String(32), unique=True)

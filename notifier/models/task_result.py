@@ -1,4 +1,4 @@
-"""TaskResult: what became of a task of the control queue."""
+"""TaskResult: the result of a task of the control queue."""
 
 import enum
 from datetime import datetime
@@ -23,12 +23,12 @@ class TaskState(enum.StrEnum):
     REVOKED = "REVOKED"
 
 
-#: Whose calls are written down.
+#: Names of the tasks whose calls are recorded.
 RECORDED = ("notifier.expand_run", "notifier.purge", "notifier.sweep", "notifier.tick")
 
 
 class TaskResult(Base):
-    """One call of tick, sweep, purge or expand. Sending has the ledger and needs no row here."""
+    """One call of tick, sweep, purge or expand. Sending is recorded in the ledger and needs no row here."""
 
     __tablename__ = "notifier_task_results"
     __table_args__ = (
@@ -38,14 +38,14 @@ class TaskResult(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    #: Celery's.
+    #: The id that Celery gave it.
     task_id: Mapped[str] = mapped_column(String(64), unique=True)
     #: notifier.tick, ...
     name: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=TaskState.PENDING.value)
-    #: Numbers only.
+    #: Contains numbers only.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    #: The type of what went wrong; its words may hold what people typed, so they are in the log only.
+    #: The class of the exception. Its message may contain what people typed, so it is only in the log.
     error: Mapped[str | None] = mapped_column(String(200))
     worker: Mapped[str | None] = mapped_column(String(200))
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

@@ -25,10 +25,10 @@ def _abuse_key(context: Any) -> str | None:
     return abuse_key(email) if email else None
 
 
-#: In the very words of a partial index: a query that is to use it must repeat them.
+#: The condition of a partial index: a query that is to use the index must repeat it exactly.
 _SIGNED_UP_HERE = "external_id IS NULL"
 
-#: 1 to 200 letters, digits and `._:@|~-`. Each database has a way of its own to say so.
+#: 1 to 200 letters, digits and `._:@|~-`. Each database has its own syntax for that.
 _EXTERNAL_ID_CHECKS = (
     CheckConstraint("external_id ~ '^[A-Za-z0-9._:@|~-]{1,200}$'", name="external_id").ddl_if(dialect="postgresql"),
     CheckConstraint(
@@ -51,11 +51,11 @@ class User(Base):
             postgresql_where=text(_SIGNED_UP_HERE),
             sqlite_where=text(_SIGNED_UP_HERE),
         ),
-        # Everybody with an address.
+        # For everyone with an address, people of an application that embeds us included.
         Index("ix_notifier_users_identity_key", "identity_key"),
         *_EXTERNAL_ID_CHECKS,
         Index("ix_notifier_users_unverified", "created_at", "id"),
-        # Accounts of one mailbox, the oldest first: it alone is reminded.
+        # Accounts of one mailbox, the oldest first, because only that one gets reminders.
         Index("ix_notifier_users_abuse_key", "abuse_key", "id"),
         NEVER_AGAIN,
     )
@@ -68,9 +68,9 @@ class User(Base):
     #: Local part in NFC and lower case, A-label domain: two spellings of one mailbox are one user,
     #: among those who signed up with us.
     identity_key: Mapped[str] = mapped_column(String(400))
-    #: One mailbox, whatever tag its owner adds (`addresses.abuse_key`): limits count by it. Never an identity.
+    #: The mailbox without tags (`addresses.abuse_key`), which limits count by. It is never an identity.
     abuse_key: Mapped[str | None] = mapped_column(String(400), default=_abuse_key)
-    #: What they like to be called. Until they confirm, no email says it: it may be anything, typed by a stranger.
+    #: Their chosen name. Emails use it only after they confirm, because a stranger may have typed it.
     display_name: Mapped[str] = mapped_column(String(64), default="")
     locale: Mapped[str] = mapped_column(String(16), default="en")
     #: An IANA zone name.
@@ -80,7 +80,7 @@ class User(Base):
         JSON().with_variant(JSONB(), "postgresql"), default=dict, server_default=text("'{}'")
     )
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: A link in a mail is bound to it; a new one makes every older link void.
+    #: Account links in emails are bound to it; a new nonce voids every older link.
     link_nonce: Mapped[str] = mapped_column(String(32), default=new_nonce)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 

@@ -218,8 +218,8 @@ def _limited(session: Session, now: datetime) -> list[HealthCheck]:
     """Return a failed check if emails wait for a rate limit and no worker sends them, else none."""
     age = heartbeats.age(session, heartbeats.PUMP, now)
     silent = age is None or age > LATE_PUMP.total_seconds()
-    lines = ledger.lines(session, bulk=(False, True)) if silent else []
-    late = [line for line in lines if ledger.first_of(session, line, now=now - LATE_PUMP, after=0, limit=1)]
+    lines = ledger.turn_queues(session, bulk=(False, True)) if silent else []
+    late = [line for line in lines if ledger.first_waiting(session, line, now=now - LATE_PUMP, after=0, limit=1)]
     if not late:
         return []
     detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"

@@ -1,1 +1,1 @@
-"""From a row to bytes: compose, render, encode. No network, no database."""
+"""Turn a ledger row into a message: compose, render, encode. No network."""

@@ -1,4 +1,4 @@
-"""From an owed notification to a Message: the kind's context, the templates, the headers."""
+"""Compose the Message of a notification from the kind's context, the templates and the headers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from notifier.rendering.render import Rendered, Renderer
 
 PRODUCT = "Notifier"
 
-#: Where a mail shows what only a real person's mail has.
+#: Shown in examples in place of data that only a real person's email has.
 PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
 
 
 class Composed(NamedTuple):
-    """A message and the version of the templates that made it."""
+    """A message and the version of its templates."""
 
     message: Message
     template_version: str
 
 
 class Composer:
-    """Builds messages; touches neither database nor network."""
+    """Build messages without database or network."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Composer:
         kinds: Mapping[str, EmailKind],
         content_cache: ContentCache | None = None,
     ) -> None:
-        """`settings` decide the sender, the bounce domain and the base of all links."""
+        """Use `settings` for the sender and the bounce domain."""
         self._settings = settings
         self._renderer = renderer
         self.kinds = kinds
@@ -49,19 +49,19 @@ class Composer:
         self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
-        #: Gmail's SenderId: 5 to 15 characters, the same in all our mail.
+        #: Gmail's SenderId: 5 to 15 characters, the same in all our emails.
         self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
 
     def message_id(self, row: Claimed) -> str:
-        """The same in every try of this row (RFC 5322 3.6.4); says nothing about the worker or the person."""
+        """Return the Message-ID, the same in every attempt (RFC 5322 3.6.4); it reveals neither worker nor person."""
         return self.message_id_of(row.id, row.dedupe_key)
 
     def message_id_of(self, pk: int, dedupe_key: str) -> str:
-        """The same of a row that is known by its keys."""
+        """Return the Message-ID of the row with these keys."""
         return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
-        """Render the mail. Raises what a broken template raises, and ContentError."""
+        """Render the email. Raise ContentError, or the error of a broken template."""
         row = owed.notification
         kind = self.kinds[row.kind]
         common = self._common(owed)
@@ -76,12 +76,12 @@ class Composer:
         return self._finished(owed, rendered, f"w{row.content_id}-{digest[:8]}", common["unsubscribe_url"])
 
     def known(self, owed: Owed, example: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the templates of this email get. `example` stands in for what the kind would know."""
+        """Return the context for the templates of this email. `example` replaces the data of the kind."""
         own = self.kinds[owed.notification.kind].context(owed) if example is None else example
         return {**self._common(owed), **own}
 
     def draft(self, owed: Owed, known: Mapping[str, Any], filled: Filled, *, example: bool = False) -> Message:
-        """Build the email with words that are nobody's yet. `known`: see there; `example`: it is about nobody."""
+        """Build an email with content that is not saved yet. `known` is from `known`; `example`: without a person."""
         placeholder = PLACEHOLDER if example else ""
         rendered = self._renderer.render_content(owed.notification.kind, filled, known, placeholder)
         return self._finished(owed, rendered, "draft", known["unsubscribe_url"]).message
@@ -121,7 +121,7 @@ class Composer:
         }
 
     def _headers(self, row: Claimed, unsubscribe_url: str | None) -> tuple[tuple[str, str], ...]:
-        """Those of subscription mail; none where there is nothing to unsubscribe from."""
+        """Return the headers of subscription emails; none if there is nothing to unsubscribe from."""
         if unsubscribe_url is None:
             return ()
         campaign = row.campaign_id or 0
@@ -130,7 +130,7 @@ class Composer:
 
 
 def _consent_links(owed: Owed, category: str) -> tuple[str, str] | tuple[None, None]:
-    """Unsubscribe and preferences, the same in every try; none in mail that nobody can refuse."""
+    """Return the unsubscribe and preferences links, the same in every attempt; none if the category is always sent."""
     if category not in preferences.REFUSABLE:
         return None, None
     row, user, links = owed.notification, owed.user, owed.links

@@ -1,4 +1,4 @@
-"""Versions of edited words that mails name, checked and at hand. Versions never change, so nothing here gets old."""
+"""Cache checked versions of edited content. Versions never change, so entries never become stale."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,27 +12,27 @@ from notifier.emails.content_variables import offered
 from notifier.ledger import Claimed
 from notifier.models import ContentVersion
 
-#: Versions that are kept; campaigns that send at the same time are few.
-ROOM = 200
+#: Versions that are kept; few campaigns send at the same time.
+MAX_VERSIONS = 200
 
 
 class ContentCache:
-    """One instance serves all threads of a process."""
+    """A cache of content versions. One instance serves all threads of a process."""
 
     def __init__(self, kinds: Mapping[str, EmailKind]) -> None:
-        """`kinds`: what the names in the words may be."""
+        """Check content against the names that these `kinds` offer."""
         self._kinds = kinds
         self._content: dict[int, Content] = {}
         self._checked: dict[tuple[int, str], Checked] = {}
 
     def fetch(self, session: Session, rows: Iterable[Claimed]) -> None:
-        """Have the words of these rows at hand: one statement, and none where they are."""
+        """Load the content of these rows in one statement; in none if all of it is cached."""
         wanted = {row.content_id for row in rows} - {None}
         missing = wanted - self._content.keys()
         if not missing:
             return
-        if len(self._content) + len(missing) > ROOM:
-            # New ones instead of emptied ones: another thread may be reading.
+        if len(self._content) + len(missing) > MAX_VERSIONS:
+            # Replace the dictionaries instead of clearing them, because another thread may be reading.
             self._content = {pk: content for pk, content in self._content.items() if pk in wanted}
             self._checked = {}
         columns = (ContentVersion.subject, ContentVersion.heading, ContentVersion.body, ContentVersion.language)
@@ -41,9 +41,9 @@ class ContentCache:
             self._content[pk] = Content(*texts)
 
     def of(self, row: Claimed) -> Checked | None:
-        """The words of a row; None where its kind's files say it. They were fetched before.
+        """Return the content of a row that was fetched before; None if it uses the template files of its kind.
 
-        Raises ContentError where this version of the program does not offer what they name.
+        Raise ContentError if this version of the program does not offer the names that it uses.
         """
         if row.content_id is None:
             return None
@@ -52,7 +52,7 @@ class ContentCache:
         if found is None:
             kind, content = self._kinds[row.kind], self._content.get(row.content_id)
             if content is None or not isinstance(kind, CampaignKind):
-                raise ContentError(f"The words with the key {row.content_id} are gone.")
-            # Held against the list again: what was stored is believed no more than what was typed.
+                raise ContentError(f"The content with the key {row.content_id} is gone.")
+            # Check again: stored content is trusted no more than typed content.
             found = self._checked[key] = Checked(content, offered(kind), has_data=kind.has_data)
         return found

@@ -1,7 +1,7 @@
-"""Templates of mails with edited words: the common ones of `_content/`, with what a kind shows of its own put in.
+"""Make templates for edited content: the common ones of `_content/`, with the data of a kind inserted.
 
-A kind marks that part of its templates as the block `data`. The template `<kind>/content.html` exists nowhere: it is
-`_content/body.html` with that block, and with what the kind's template imports.
+A kind marks that part of its templates as the block `data`. The template `<kind>/content.html` is not a file: it is
+`_content/body.html` with that block and the imports of the kind's template.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from jinja2 import Environment
 
 from notifier.rendering.flatten import own_block
 
-#: Where they lie, below the folder of all mails.
+#: Their folder, below the folder of all email templates.
 FOLDER = "_content"
 
-#: What stands for them, by the part of the kind that they are made from.
+#: The kind's template file by the name of the template that is made from it.
 _MADE = {"content.html": "body.html", "content.txt": "body.txt"}
 
 
 def is_made(name: str) -> bool:
-    """Whether this template is put together here."""
+    """Return whether this template is made here, and not a file."""
     return name.partition("/")[2] in _MADE
 
 
 def made(name: str, read: Callable[[str], str], lexer: Environment) -> str:
-    """The source of `<kind>/content.html` or `.txt`. `read` gives the text of a template file."""
+    """Return the source of `<kind>/content.html` or `.txt`. `read` returns the text of a template file."""
     kind, _, part = name.partition("/")
     file = _MADE[part]
     extends = f'{{%- extends "{FOLDER}/{file}" -%}}'

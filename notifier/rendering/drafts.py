@@ -1,6 +1,6 @@
-"""Mails whose words are still being written: to look at, and to send to whoever writes them.
+"""Render content that is still being edited, for previews and for test emails to its author.
 
-Nothing here touches the ledger, and the links open nothing. A draft is filled in exactly as the sender does it.
+The ledger is not touched, and the links do not work. A draft is filled in exactly as the sender does it.
 """
 
 import secrets
@@ -27,21 +27,21 @@ from notifier.smtp.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
-#: What a subject of a test begins with.
+#: Prefix of the subject of test emails.
 TEST = "[Test]"
 
 
 class Drafts:
-    """Renders and sends them."""
+    """Render drafts, and send them as tests."""
 
     def __init__(self, composer: Composer, base: str, hand_over: Callable[[Message], Outcome]) -> None:
-        """`base`: what links start with. They are signed with a key that nobody else has, so they open nothing."""
+        """Sign links below `base` with a random key, so that they do not work; send with `hand_over`."""
         self._composer = composer
         self._hand_over = hand_over
         self._links = Links(base, Signer([secrets.token_hex(32)]))
 
     def example(self, kind: CampaignKind, content: Content, person: Example = EXAMPLES[0]) -> Message:
-        """Build the email to somebody who does not exist. Raises ContentError."""
+        """Build the email to an example person. Raise ContentError."""
         owed = self._owed(kind, person)
         known = self._composer.known(owed, kind.offers)
         (filled,) = _filled(kind, content, [values(owed, known)])
@@ -70,9 +70,9 @@ class Drafts:
         return Owed(row, user, self._links)
 
     def of(self, session: Session, kind: CampaignKind, row: Claimed, content: Content) -> Message:
-        """The mail of a row that need not be in the ledger. Raises ContentError and PreviewError."""
+        """Build the email of a row that need not be in the ledger. Raise ContentError or PreviewError."""
         if row.user is None:
-            raise PreviewError("The account is gone.")
+            raise PreviewError("The account of this email was deleted, so the email cannot be rendered.")
         try:
             owed = Owed(row, row.user, self._links, kind.load(session, [row]).get(row.id))
             why_not = kind.unwanted(owed)
@@ -83,16 +83,16 @@ class Drafts:
         except ContentError:
             raise
         except Exception as error:
-            # A kind that fails is what somebody who looks wants to know.
+            # An operator who opens the preview wants to see that the kind fails.
             with logs.private(row.private):
                 log.warning("draft.failed", kind=kind.name, exc_info=error)
             raise PreviewError(
-                f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
+                f"The email cannot be rendered: {type(error).__name__}. The log has the details."
             ) from error
         raise PreviewError(f"This person would not get this email now: {why_not}. Choose another person.")
 
     def send(self, message: Message, address: str) -> Outcome:
-        """Send it to this address, marked as a test. No row, no count; every end that SMTP knows is an Outcome."""
+        """Send the message to this address, marked as a test, without a ledger row. Return the SMTP outcome."""
         domain = message.message_id.rpartition("@")[2]
         marked = replace(
             message,
@@ -105,11 +105,11 @@ class Drafts:
 
 
 def source_of(message: Message) -> str:
-    """The mail as it would go out, before a signature. Raises PreviewError."""
+    """Return the source of the email as it would be sent, without a DKIM signature. Raise PreviewError."""
     try:
         return build(message).decode("utf-8", "replace").replace("\r\n", "\n")
     except MessageError as error:
-        raise PreviewError(f"The mail cannot be built: {error}.") from None
+        raise PreviewError(f"The email cannot be built: {error}.") from None
 
 
 def _filled(kind: CampaignKind, content: Content, contexts: Sequence[Mapping[str, Any]]) -> list[Filled]:

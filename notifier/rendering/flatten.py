@@ -1,7 +1,7 @@
-"""A template and the layouts that it extends, joined into one source before Jinja compiles it.
+"""Join a template and the layouts that it extends into one source, before Jinja compiles it.
 
-Styles can only be inlined into a whole page, so `extends` and `block` are resolved here, on the
-source. Everything else (loops, conditions, filters, macros, imports) stays for Jinja.
+Styles can only be inlined into a whole page, so `extends` and `block` are resolved here, in the source. Everything else
+(loops, conditions, filters, macros, imports) is left to Jinja.
 """
 
 import re
@@ -14,7 +14,7 @@ _KEYWORD = re.compile(r"\{%[-+]?\s*(\w+)\s*")
 _BLOCK_NAME = re.compile(r"\{%[-+]?\s*block\s+(\w+)")
 _EXTENDS = re.compile(r"""\{%[-+]?\s*extends\s+["']([^"']+)["']\s*[-+]?%\}""")
 _SUPER = re.compile(r"\{\{[-+]?\s*super\(\)\s*[-+]?\}\}\s*\Z")
-#: What a child template may have outside its blocks; it has no output there.
+#: Tags that a child template may have outside its blocks; they have no output.
 _PREAMBLE = frozenset({"import", "from", "set"})
 _BEGINNINGS = frozenset({"block_begin", "variable_begin", "comment_begin", "raw_begin"})
 _ENDS = frozenset({"block_end", "variable_end", "comment_end", "raw_end"})
@@ -22,7 +22,7 @@ _ENDS = frozenset({"block_end", "variable_end", "comment_end", "raw_end"})
 
 @dataclass(slots=True)
 class Piece:
-    """A stretch of HTML (`keyword` None), a Jinja tag, or a block with pieces of its own."""
+    """A stretch of HTML (`keyword` is None), a Jinja tag, or a block with inner pieces."""
 
     text: str
     keyword: str | None = None
@@ -32,14 +32,14 @@ class Piece:
 
 
 def flatten(name: str, source: Callable[[str], str], lexer: Environment) -> list[Piece]:
-    """The pieces of the page `name`, without `extends` and `block`."""
+    """Return the pieces of the page `name`, without `extends` and `block`."""
     return list(_without_blocks(_resolve(name, source, lexer, depth=0)))
 
 
 def own_block(name: str, source: Callable[[str], str], lexer: Environment, block: str) -> tuple[str, str] | None:
-    """What the file `name` imports, and what stands in its block of this name; None where it has none.
+    """Return the imports of the file `name` and the source of its block `block`; None if it has no such block.
 
-    Raises TemplateSyntaxError where other blocks stand in that one.
+    Raise TemplateSyntaxError if that block contains other blocks.
     """
     tree = _nest(iter(pieces_of(source(name), name, lexer)), name)
     found = next((piece for piece in _every(tree) if piece.block == block), None)
@@ -58,7 +58,7 @@ def _every(pieces: list[Piece]) -> Iterator[Piece]:
 
 
 def pieces_of(text: str, name: str, lexer: Environment) -> list[Piece]:
-    """HTML and Jinja tags of one file, in order. Joined they are the source again."""
+    """Split one file into HTML and Jinja tags, in order. Joined, they are the source again."""
     pieces: list[Piece] = []
     tag: list[str] | None = None
     for line, kind, value in lexer.lex(text, name):
@@ -76,7 +76,7 @@ def pieces_of(text: str, name: str, lexer: Environment) -> list[Piece]:
 
 
 def _resolve(name: str, source: Callable[[str], str], lexer: Environment, depth: int) -> list[Piece]:
-    """Pieces with blocks still marked, so that a child can fill them."""
+    """Return the pieces with blocks still marked, so that a child can fill them."""
     if depth > 5:
         raise TemplateSyntaxError("too many layouts extend each other", 1, name)
     tree = _nest(iter(pieces_of(source(name), name, lexer)), name)
@@ -113,13 +113,13 @@ def _preamble(tree: list[Piece], name: str) -> list[Piece]:
         if piece.keyword in _PREAMBLE:
             kept.append(piece)
         elif piece.keyword and piece.keyword not in {"block", "extends"}:
-            problem = f"outside its blocks, a mail that extends a layout cannot have {piece.keyword!r}"
+            problem = f"outside its blocks, an email that extends a layout cannot have {piece.keyword!r}"
             raise TemplateSyntaxError(problem, piece.line, name)
     return kept
 
 
 def _filled(piece: Piece, blocks: dict[str, Piece]) -> Piece:
-    """The piece of the layout with the child's blocks put in."""
+    """Return the piece of the layout with the child's blocks inserted."""
     if piece.block is None:
         return piece
     own = [_filled(part, blocks) for part in piece.inner]

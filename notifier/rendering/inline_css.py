@@ -1,8 +1,8 @@
-"""CSS into `style` attributes, once for each template and never for a mail.
+"""Inline CSS into `style` attributes, once per template instead of once per email.
 
-css-inline parses HTML, and a template is not HTML yet. So each Jinja tag is swapped for something that a
-parser leaves where it is (a comment between elements, a word inside an attribute), the styles are
-inlined, and the tags are put back. A template whose structure did not survive is refused by name.
+css-inline parses HTML, and a template is not HTML yet. So each Jinja tag is replaced by something that a parser leaves
+in place (a comment between elements, a word inside an attribute), the styles are inlined, and the tags are put back. A
+template whose structure changes on the way is refused.
 """
 
 import re
@@ -21,7 +21,7 @@ _AT_RULE = re.compile(r"@[\w-]++[^{;@]*+(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
 _TAG_OR_COMMENT = re.compile(r"<(?:!--|/?([A-Za-z][A-Za-z0-9-]*))")
 _TAG_STOP = re.compile(r"[\"'>]")
 _ATTRIBUTE = re.compile(r"(?<![\w-])([\w-]{1,100})\s{0,20}=\s{0,20}\Z")
-#: A parser adds these by itself.
+#: Elements that an HTML parser adds by itself.
 _IMPLIED = frozenset({"html", "head", "body", "tbody"})
 _TEXT_ONLY = frozenset({"title", "textarea", "style", "script"})
 
@@ -30,18 +30,18 @@ _fragment = css_inline.CSSInliner(load_remote_stylesheets=False)
 
 
 def inline_page(name: str, source: Callable[[str], str], lexer: Environment) -> str:
-    """The template `name`, joined with the layout that it extends, with its styles inlined.
+    """Return the template `name`, joined with the layout that it extends, with its styles inlined.
 
-    `source` gives the text of a template. Raises TemplateSyntaxError where that is not possible.
+    `source` returns the text of a template. Raise TemplateSyntaxError if the styles cannot be inlined.
     """
     marked, tags = _protect(flatten(name, source, lexer), name)
     return _restore(_page.inline(marked), marked, tags, name)
 
 
 def inline_fragment(name: str, source: Callable[[str], str], lexer: Environment, layout: str) -> str:
-    """A file of macros, or one to include, with the styles of the template `layout` inlined.
+    """Return a file of macros, or one to include, with the styles of the template `layout` inlined.
 
-    Its elements are styled by themselves: no rule can reach into it from the page around it.
+    Its elements are styled on their own: rules cannot depend on the page around it.
     """
     css = _AT_RULE.sub("", "\n".join(_STYLE.findall(source(layout))))
     marked, tags = _protect(pieces_of(source(name), name, lexer), name)
@@ -49,7 +49,7 @@ def inline_fragment(name: str, source: Callable[[str], str], lexer: Environment,
 
 
 def _protect(pieces: list[Piece], name: str) -> tuple[str, list[str]]:
-    """HTML with marks in place of Jinja tags, and the tags."""
+    """Return the HTML with marks in place of Jinja tags, and the tags."""
     scanner = _Scanner(name)
     out: list[str] = []
     tags: list[str] = []
@@ -70,14 +70,14 @@ def _restore(inlined: str, marked: str, tags: list[str], name: str) -> str:
         near = before[at - 1] if at > 0 else "its start"
         problem = (
             f"an HTML parser changes the structure of this template near {near}: each branch of an `if`, "
-            "each loop body and each macro must hold whole elements that are allowed where they stand"
+            "each loop body and each macro must contain whole elements that are allowed in that place"
         )
         raise TemplateSyntaxError(problem, 1, name)
     return _MARK.sub(lambda match: tags[int(match.group(1) or match.group(2))], inlined)
 
 
 class _Scanner:
-    """Knows where in the HTML we are: text, tag, attribute value, comment or text-only element."""
+    """Track the position in the HTML: text, tag, attribute value, comment or text-only element."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -87,7 +87,7 @@ class _Scanner:
         self._quote = ""
 
     def feed(self, data: str) -> None:
-        """Move on over HTML source."""
+        """Advance over HTML source."""
         steps = {
             "text": self._in_text,
             "tag": self._in_tag,
@@ -100,16 +100,16 @@ class _Scanner:
             position = steps[self._state](data, position)
 
     def mark(self, number: int) -> str:
-        """What stands for tag `number` here."""
+        """Return the mark for tag `number` in this position. Raise TemplateSyntaxError if no tag is allowed here."""
         if self._state == "text":
             return f"<!--zqj{number}jqz-->"
         problem = None
         if self._state == "tag":
-            problem = "a Jinja tag may stand inside a quoted attribute value or around the element"
+            problem = "a Jinja tag may occur only inside a quoted attribute value or around the element"
         elif self._state == "text-only" and self._element in {"style", "script"}:
-            problem = "styles are inlined before any mail is known, so <style> cannot hold a Jinja tag"
+            problem = "styles are inlined before any email is rendered, so <style> cannot contain a Jinja tag"
         elif self._state == "value" and self._attribute in {"class", "id"}:
-            problem = f"styles are inlined before any mail is known, so {self._attribute} must be plain text"
+            problem = f"styles are inlined before any email is rendered, so {self._attribute} must be plain text"
         if problem:
             raise TemplateSyntaxError(problem, 1, self._name)
         return f"zqj{number}jqz"
@@ -158,7 +158,7 @@ class _Scanner:
 
 
 class _Outline(HTMLParser):
-    """The order of tags, words and marks, without what a parser adds by itself."""
+    """The sequence of tags, words and marks, without the elements that a parser adds by itself."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -167,7 +167,7 @@ class _Outline(HTMLParser):
 
     @classmethod
     def of(cls, html: str) -> list[str]:
-        """The outline of `html`."""
+        """Return the outline of `html`."""
         outline = cls()
         outline.feed(html)
         outline.close()
@@ -177,7 +177,7 @@ class _Outline(HTMLParser):
         self._style = tag == "style"
         if tag not in _IMPLIED and not self._style:
             self.items.append(f"<{tag}>")
-        # Sorted: css-inline keeps the attributes of an element, but not their order.
+        # css-inline keeps the attributes of an element but not their order, so the marks are sorted.
         self.items += sorted(_MARK_WORD.findall(" ".join([value or "" for _, value in attrs])))
 
     def handle_endtag(self, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""A mail as it would be rendered now, to look at: no claim, nothing sent, and its links open nothing."""
+"""Render an email as it would be sent now, without claiming or sending it. Its links do not work."""
 
 import secrets
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ log = structlog.get_logger(__name__)
 
 
 class PreviewError(ValueError):
-    """The mail cannot be shown; the message says why."""
+    """The email cannot be shown; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the reader would see."""
+    """The email as its recipient would see it."""
 
     subject: str
     text: str
@@ -33,38 +33,38 @@ class Preview:
 
 
 class Previews:
-    """Renders rows of the ledger for people who look."""
+    """Render rows of the ledger for operators."""
 
     def __init__(self, composer: Composer, base: str) -> None:
-        """`base`: what links start with. They are signed with a key that nobody else has, so they open nothing."""
+        """Sign links below `base` with a random key, so that they do not work."""
         self._composer = composer
         self._links = Links(base, Signer([secrets.token_hex(32)]))
 
     def of(self, session: Session, pk: int) -> Preview:
-        """The mail of this row. Raises PreviewError."""
-        rows = ledger.look(session, [pk])
+        """Render the email of this row. Raise PreviewError."""
+        rows = ledger.load(session, [pk])
         if not rows:
-            raise PreviewError("There is no such mail.")
+            raise PreviewError("There is no such email.")
         (row,) = rows
         return self.planned(session, row)
 
     def planned(self, session: Session, row: Claimed) -> Preview:
-        """The mail of a row that need not be in the ledger. Raises PreviewError."""
+        """Render the email of a row that need not be in the ledger. Raise PreviewError."""
         if row.user is None:
             raise PreviewError("The account of this email was deleted, so the email cannot be rendered.")
         kind = self._composer.kinds.get(row.kind)
         if kind is None:
-            raise PreviewError(f"This version knows no mail of the kind {row.kind}.")
+            raise PreviewError(f"This version has no emails of the kind {row.kind}.")
         try:
             data = kind.load(session, [row]).get(row.id) if isinstance(kind, CampaignKind) else None
             self._composer.content_cache.fetch(session, [row])
             composed = self._composer.compose(Owed(row, row.user, self._links, data))
         except Exception as error:
-            # A template or kind that fails is what somebody who looks wants to know.
+            # An operator who opens the preview wants to see that a template or kind fails.
             with logs.private(row.private):
                 log.warning("preview.failed", notification=row.id, kind=row.kind, exc_info=error)
             raise PreviewError(
-                f"The mail cannot be rendered: {type(error).__name__}. The log has the details."
+                f"The email cannot be rendered: {type(error).__name__}. The log has the details."
             ) from error
         message = composed.message
         return Preview(message.subject, str(message.text), str(message.html or ""), composed.template_version)

@@ -1,8 +1,8 @@
-"""Mails from `templates/emails/<kind>/{subject.txt,body.txt,body.html}` and the layouts in `_layout/`.
+"""Render emails from `templates/emails/<kind>/{subject.txt,body.txt,body.html}` and the layouts in `_layout/`.
 
-Text is never escaped and HTML always is; data is never taken for a template; a name that the context
-does not have is an error. Everything slow (reading, inlining styles, compiling) happens once, and where the templates
-are plain enough, so does rendering: see `compiled`.
+Text is never escaped, and HTML always is. Data is never taken for a template, and a name that is missing from the
+context is an error. Everything slow (reading, inlining styles, compiling) happens once. If the templates are simple
+enough, so does rendering: see `compiled`.
 """
 
 import re
@@ -31,14 +31,14 @@ log = structlog.get_logger(__name__)
 LAYOUT = "_layout/base.html"
 #: Seconds between two looks for changed template files, in development.
 RELOAD_SECONDS = 1.0
-#: Values that the Composer gives to all mails of a kind alike, or nearly so.
+#: Names whose values are the same, or nearly so, for all emails of a kind.
 SETTLED = frozenset({"product", "public_url", "locale", "postal_address", "category_reason"})
 _KIND = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """The words of one mail, and the version of the templates that they come from."""
+    """The texts of one email, and the version of their templates."""
 
     subject: str
     text: Body = Body()  # noqa: RUF009 - a descriptor, no default
@@ -52,20 +52,20 @@ class _Compiled:
     text: Template
     html: Template
     version: str
-    #: None where the templates are not plain enough.
+    #: None if the templates are not simple enough.
     quick: CompiledKind | None
 
 
 class Renderer:
-    """Renders mails from `template_folder`. One instance serves all threads of a process."""
+    """Render emails from `template_folder`. One instance serves all threads of a process."""
 
     def __init__(
         self, template_folder: Path | str, *, auto_reload: bool = False, reload_seconds: float = RELOAD_SECONDS
     ) -> None:
-        """Read templates from `emails/` below `template_folder`, which is Flask's.
+        """Use the templates in `emails/` below Flask's `template_folder`.
 
-        `auto_reload`: notice changed files, for development. The files of a kind are looked at every `reload_seconds`
-        at most, since hashing them takes longer than rendering an email.
+        With `auto_reload`, for development, notice changed files. The files of a kind are checked every
+        `reload_seconds` at most, because hashing them takes longer than rendering an email.
         """
         self._folder = Path(template_folder) / "emails"
         self._auto_reload = auto_reload
@@ -75,10 +75,12 @@ class Renderer:
         self._compiled: dict[str, _Compiled] = {}
 
     def render(self, kind: str, context: Mapping[str, object]) -> Rendered:
-        """The mail of this kind. The templates see `context`, and `subject` in both bodies.
+        """Render an email of this kind. The templates see `context`, and both bodies also `subject`.
 
-        Raises TemplateNotFound for an unknown kind, UndefinedError for a name that `context` does not
-        have, and TemplateSyntaxError for a template that cannot be compiled or inlined.
+        Raises:
+            TemplateNotFound: The kind is unknown.
+            UndefinedError: A name is missing from `context`.
+            TemplateSyntaxError: A template cannot be compiled, or its styles cannot be inlined.
         """
         templates = self._templates(kind)
         quick, version = templates.quick, templates.version
@@ -96,15 +98,15 @@ class Renderer:
     def render_content(
         self, kind: str, content: Filled, context: Mapping[str, object], placeholder: str = ""
     ) -> Rendered:
-        """The mail of this kind with other words. `context` is as for `render`.
+        """Render an email of this kind with edited content. `context` is as for `render`.
 
-        `placeholder`: there is no such context; this stands where the kind would show something of its own.
+        `placeholder` is shown in place of the kind's own data, if the context has no such data.
         """
         template_version = self.version(kind)
         folder, part = (FOLDER, "body") if placeholder else (kind, "content")
         known = {**self._environment.globals, **context, "content": content, "placeholder": placeholder}
         known["subject"] = content.subject
-        # What the kind shows of its own, and the foot, are in the language of its files.
+        # The kind's own data and the footer are in the language of its template files.
         known |= {"own_lang": known["lang"], "own_dir": known["dir"]} | dict(reading(content.language))
         plain, page = (
             _text(self._environment.get_template(f"{folder}/{part}.{end}"), known) for end in ("txt", "html")
@@ -112,11 +114,11 @@ class Renderer:
         return Rendered(subject=content.subject, text=plain, html=page, template_version=template_version)
 
     def version(self, kind: str) -> str:
-        """A short hash of all files that a mail of this kind is made from."""
+        """Return a short hash of all files that an email of this kind is made from."""
         return self._templates(kind).version
 
     def kinds(self) -> list[str]:
-        """The kinds that have templates here."""
+        """Return the names of the kinds that have templates."""
         return sorted(path.parent.name for path in self._folder.glob("[a-z]*/subject.txt"))
 
     def _templates(self, kind: str) -> _Compiled:
@@ -155,16 +157,16 @@ class Renderer:
 
 
 def _text(template: Template, known: dict[str, Any]) -> str:
-    """What `template.render` does, without copying globals and context for each template."""
+    """Render like `template.render`, but without copying globals and context for each template."""
     return "".join(template.root_render_func(template.new_context(known, shared=True)))
 
 
 class _MailLoader(BaseLoader):
-    """Gives Jinja templates whose styles are inlined already."""
+    """Load templates and inline their styles."""
 
     def __init__(self, folder: Path) -> None:
         self._files = FileSystemLoader(folder)
-        # Reads tags exactly as they are written; never renders.
+        # This environment only splits sources into tags, exactly as they are written; it never renders.
         self._lexer = Environment(autoescape=True, keep_trailing_newline=True)
         self._known: dict[str, tuple[str, str | None, None]] = {}
 
@@ -200,7 +202,7 @@ def _environment(folder: Path) -> Environment:
         cache_size=-1,
     )
     environment.filters["wordwrap"] = wordwrap
-    # Of kinds that say nothing else.
+    # The language of kinds that do not name one.
     environment.globals |= reading(DEFAULT)
     return environment
 

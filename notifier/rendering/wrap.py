@@ -1,15 +1,15 @@
-"""Jinja's `wordwrap` at a tenth of its cost: it runs over the whole text of every mail."""
+"""Wrap lines like Jinja's `wordwrap` at a tenth of its cost, because it runs over the whole text of every email."""
 
 
 def wordwrap(text: str, width: int = 79, break_long_words: bool = False, break_on_hyphens: bool = False) -> str:
-    """Lines of at most `width` characters, broken at spaces only; longer words (links) stay whole.
+    """Wrap to lines of at most `width` characters, at spaces only; longer words (links) stay whole.
 
-    The two flags are there because Jinja's filter has them; they must be false.
+    The two flags exist because Jinja's filter has them. Raise ValueError if one is true.
     """
     if break_long_words or break_on_hyphens:
-        raise ValueError("words of a mail are never broken: a link would be")
+        raise ValueError("words of an email are never broken, because that would break links")
     lines = list(map(str.rstrip, text.splitlines()))
-    # Most lines are short, and to find the others in C takes a quarter of the time of a loop.
+    # Most lines are short; finding the long ones in C takes a quarter of the time of a loop.
     for number in [number for number, length in enumerate(map(len, lines)) if length > width]:
         line = lines[number]
         plain = "  " not in line and line.isprintable()
@@ -18,7 +18,7 @@ def wordwrap(text: str, width: int = 79, break_long_words: bool = False, break_o
 
 
 def _wrap_plain(line: str, width: int) -> list[str]:
-    """A line with one blank between its words, as nearly all are."""
+    """Wrap a line with single blanks between its words, as nearly all lines are."""
     wrapped: list[str] = []
     start, end = 0, len(line)
     while end - start > width:

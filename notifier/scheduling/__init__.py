@@ -1,10 +1,10 @@
-"""When campaigns are due: cron or interval or once, with a zone, as slots. Pure: no clock, no database."""
+"""Compute the slots of campaigns: by cron, by interval or once, in a time zone. Pure: no clock, no database."""
 
 from notifier.scheduling.cron import check_cron
+from notifier.scheduling.descriptions import EACH_ZONE, describe, first_and_last, local_slot, local_time
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.misfires import GRACE, PORTION, Backlog, Judged, backlog, misfired
 from notifier.scheduling.schedule import EARLIEST, LATEST, Firing, ReadyAt, Schedule, check, simulate
-from notifier.scheduling.wording import EACH_ZONE, first_and_last, local_slot, local_time, words
 
 __all__ = [
     "EACH_ZONE",
@@ -21,10 +21,10 @@ __all__ = [
     "backlog",
     "check",
     "check_cron",
+    "describe",
     "first_and_last",
     "local_slot",
     "local_time",
     "misfired",
     "simulate",
-    "words",
 ]

@@ -1,8 +1,8 @@
-"""Cron expressions of five fields: which are accepted, and which moments they name.
+"""Check cron expressions of five fields, and compute the moments that they name.
 
-The rules of Debian's cron, by cronsim. Where neither minute nor hour begins with a star, the expression means times of
-day: each comes once, at the end of the gap where a zone leaves it out, at the first of two where it has it twice.
-Otherwise it means a rhythm: it fires whenever the clocks match, in both hours of a fold and never within a gap.
+The rules are those of Debian's cron, as implemented by cronsim. If neither minute nor hour begins with a star, the
+expression means times of day: each occurs once, at the end of a gap if the zone skips it, at the first of two if it
+repeats. Otherwise it means a rhythm: it fires whenever the clocks match, in both hours of a fold and never in a gap.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ MAX_LENGTH = 100
 #: The fields in their order, with the highest value of each.
 FIELDS = (("minute", 59), ("hour", 23), ("day of the month", 31), ("month", 12), ("day of the week", 7))
 
-#: Names that some crons know.
+#: Replacements for names that some crons accept.
 _NAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -31,13 +31,13 @@ _NAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-#: Whether an expression ever fires depends on the calendar alone: any day will do.
+#: A start for checks: whether an expression ever fires depends on the calendar alone, so any day will do.
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _SECOND, _NOTHING = timedelta(seconds=1), timedelta(0)
 
 
 def check_cron(text: str) -> str:
-    """The expression, with single blanks. Raises ScheduleError, in words for the person who wrote it."""
+    """Return the expression with single blanks. Raise ScheduleError with a message for its author."""
     parts = text.split()
     _check_shape(text, parts)
     for position, part in enumerate(parts):
@@ -58,21 +58,22 @@ def check_cron(text: str) -> str:
 def moments(
     expression: str, after: datetime, zone: ZoneInfo, *, by_wall: bool = False
 ) -> Iterator[tuple[datetime, Mark]]:
-    """The moments after `after`, in UTC and strictly increasing, of an expression that check_cron accepted.
+    """Yield the moments after `after`, in UTC and strictly increasing, of an expression that check_cron accepted.
 
-    With `by_wall` a rhythm is taken for times of day, too. Each moment says what is special about the wall time.
+    With `by_wall` a rhythm is treated as times of day, too. The mark of each moment says whether its wall time lies in
+    a gap or a fold.
     """
     times_of_day = by_wall or means_times_of_day(expression)
     last = after
     for moment, mark in (_times_of_day if times_of_day else _rhythm)(expression, after, zone):
-        # The times of a whole gap end at one moment, and within a repeated hour cronsim may begin in the past.
+        # All times within a gap resolve to one moment, and within a repeated hour cronsim may begin in the past.
         if moment > last:
             last = moment
             yield moment, mark
 
 
 def means_times_of_day(expression: str) -> bool:
-    """Whether it names times of day rather than a rhythm."""
+    """Return whether the expression names times of day rather than a rhythm."""
     minute, hour, *_ = expression.split()
     return not minute.startswith("*") and not hour.startswith("*")
 
@@ -83,8 +84,9 @@ def _times_of_day(expression: str, after: datetime, zone: ZoneInfo) -> Iterator[
 
 
 def _rhythm(expression: str, after: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, Mark]]:
-    """One stretch of time with one offset after the other: cronsim's own steps lose some where clocks change by half
-    an hour, or at midnight.
+    """Yield the moments of a rhythm, one stretch of constant UTC offset after the other.
+
+    cronsim's own steps lose moments if clocks change by half an hour, or at midnight.
     """
     begin = after.replace(microsecond=0)
     start = periods.wall(begin, zone)
@@ -98,19 +100,19 @@ def _rhythm(expression: str, after: datetime, zone: ZoneInfo) -> Iterator[tuple[
             yield moment, periods.mark(wall, zone)
         else:
             return
-        # The change itself is a moment like others: the search starts a second before it, with the new offset.
+        # The change itself may match: continue from one second before it, with the new offset.
         begin, start = change, periods.wall(change, zone) - _SECOND
 
 
 def _check_shape(text: str, parts: list[str]) -> None:
     if len(text) > MAX_LENGTH:
-        raise _wrong(f"A cron expression has {MAX_LENGTH} characters at most.")
+        raise _wrong(f"A cron expression can have at most {MAX_LENGTH} characters.")
     if text.strip().startswith("@"):
         known = _NAMES.get(text.strip().lower())
         hint = (
             f"Write {known!r} instead." if known else "Write five fields, such as '0 9 * * *' for every day at 09:00."
         )
-        raise _wrong(f"Names such as {text.strip()!r} are not understood. {hint}")
+        raise _wrong(f"Names such as {text.strip()!r} are not supported. {hint}")
     if len(parts) != len(FIELDS):
         raise _wrong(
             "A cron expression has five fields (minute, hour, day of the month, month, day of the week), "
@@ -125,12 +127,14 @@ def _check_field(position: int, part: str) -> None:
     try:
         CronSim(" ".join(alone), SOME_DAY)
     except CronSimError:
-        # With stars for the rest, 31 February and its like cannot be the reason.
+        # The other fields are stars, so an impossible date such as 31 February cannot be the reason.
         raise _wrong(f"{part!r} does not work as the {name}.") from None
     for term in part.split(","):
         _, slash, step = term.partition("/")
         if slash and int(step) > highest:
-            raise _wrong(f"{part!r} as the {name}: a step is {highest} at most. For a longer rhythm use an interval.")
+            raise _wrong(
+                f"{part!r} as the {name}: a step can be at most {highest}. For a longer rhythm use an interval."
+            )
 
 
 def _wrong(words: str) -> ScheduleError:

@@ -1,8 +1,8 @@
-"""What is wrong with a schedule, in words for the person who wrote it."""
+"""Errors in schedules, with messages for the person who edits the campaign."""
 
 
 class ScheduleError(ValueError):
-    """The schedule cannot be used. `field` names the column of Campaign that has to change."""
+    """The schedule cannot be used. `field` names the column of Campaign to correct."""
 
     def __init__(self, field: str, words: str) -> None:
         super().__init__(words)

@@ -1,4 +1,4 @@
-"""Slots that nobody ran in time: which of them still run, and in what portions a long backlog is worked off."""
+"""Decide which missed runs still run, and work off a long backlog in portions."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +11,10 @@ from notifier.models import Misfire
 from notifier.scheduling import periods
 from notifier.scheduling.schedule import EARLIEST, Firing, Schedule
 
-#: A slot of this age is in time: ticks come every 30 seconds, and a restart takes a moment.
+#: A slot up to this age is in time: ticks come every 30 seconds, and a restart takes a moment.
 GRACE = timedelta(minutes=5)
 
-#: Slots that one catch-up hands out, and so rows that one transaction makes. The next tick goes on with the rest.
+#: Slots that one tick handles, and so rows that one transaction adds. The next tick continues with the rest.
 PORTION = 1000
 
 Verdict = Literal["due", "missed", "coalesced"]
@@ -22,7 +22,7 @@ _TICK = timedelta.resolution
 
 
 class Judged(NamedTuple):
-    """What becomes of a slot. The reason is for people, and empty where there is nothing to say."""
+    """The decision about a slot. The reason is for people; it is empty for a slot in time."""
 
     slot: datetime
     verdict: Verdict
@@ -35,16 +35,16 @@ class Backlog:
 
     #: Oldest first, PORTION at most.
     firings: tuple[Firing, ...]
-    #: The newest slot on which it should act, in `firings` or far beyond. None: there is nothing to do.
+    #: The newest slot that is due, in `firings` or far beyond. None if nothing is due.
     newest: datetime | None
-    #: The first that is not in `firings`: what the campaign waits for from now on, even where it is overdue.
+    #: The first slot that is not in `firings`: the campaign's next slot, even if it is overdue.
     following: Firing | None
 
 
 def backlog(schedule: Schedule, first: datetime, now: datetime, *, portion: int = PORTION) -> Backlog:
-    """What is due from the slot `first` on, the oldest portion of it. It never takes long, however much it is.
+    """Return the oldest portion of what is due from the slot `first` on. It is fast for a backlog of any length.
 
-    Every slot is in one portion: what a tick leaves is there for the next one, so none is passed over in silence.
+    Every slot is in one portion: the next tick takes the slots that this one leaves, so none is skipped silently.
     """
     before = first - _TICK
     firings = tuple(islice(schedule.due(before, now), portion))
@@ -68,16 +68,16 @@ def misfired(
     run_at: Mapping[datetime, datetime] | None = None,
     named: Callable[[datetime], str] | None = None,
 ) -> list[Judged]:
-    """What becomes of each of these slots, oldest first.
+    """Decide for each of these slots, oldest first, whether it runs.
 
-    One not older than `grace` is in time and runs. Of the older ones run_late runs all, skip none, within those not
-    older than `within` (without it: none). Where several would run and `coalesce` is set, only the newest does.
-    `newest` is the newest due slot where `late` is a portion that ends before it. A slot that could not run before
-    its `run_at` is late from then on. `named` gives a slot as people read it; UTC, if not given.
+    A slot not older than `grace` is in time and runs. Of older slots, run_late runs all, skip none, and within those
+    not older than `within` (none without it). With `coalesce`, if several would run, only the newest does. `newest` is
+    the newest due slot if `late` is a portion that ends before it. The age of a slot counts from its `run_at`, if that
+    is later. `named` formats a slot for people; in UTC by default.
     """
     ages = {slot: now - max(slot, (run_at or {}).get(slot, slot)) for slot in late}
     why_not = {slot: _why_not(ages[slot], Misfire(policy), within, grace) for slot in late}
-    # What is newer is less late: where any slot runs, the newest of all runs as well.
+    # A newer slot is less late, so if any slot runs, the newest of all runs as well.
     chosen = max(late[-1], newest or late[-1]) if late else now
     judged = []
     for slot in late:
@@ -91,7 +91,7 @@ def misfired(
 
 
 def _why_not(age: timedelta, policy: Misfire, within: timedelta | None, grace: timedelta) -> str:
-    """Why a slot of this age does not run. Empty: it runs."""
+    """Return why a slot of this age does not run; empty if it runs."""
     if age <= grace or policy is Misfire.run_late:
         return ""
     late = f"the run was missed by {_span(age)}"
@@ -104,9 +104,9 @@ def _why_not(age: timedelta, policy: Misfire, within: timedelta | None, grace: t
 
 
 def _newest(schedule: Schedule, after: datetime, now: datetime) -> datetime:
-    """The last slot on which the tick should have acted by now, where there is one after `after`.
+    """Return the last slot that is due by now; `after` if there is none after it.
 
-    Looks back from now, twice as far each time: where slots are many, the last one is near.
+    It looks back from now, twice as far each time: if slots are many, the last one is near.
     """
     end = _latest_slot(schedule, now)
     back = timedelta(minutes=1)
@@ -120,7 +120,7 @@ def _newest(schedule: Schedule, after: datetime, now: datetime) -> datetime:
 
 
 def _latest_slot(schedule: Schedule, now: datetime) -> datetime:
-    """No slot on which the tick should have acted by now is after this moment."""
+    """Return an upper bound for the slots that are due by now."""
     limit = now
     if schedule.recipient_local:
         limit = periods.resolve(now.astimezone(UTC).replace(tzinfo=None) + EARLIEST, schedule.zone)
@@ -132,9 +132,9 @@ def _moment(slot: datetime) -> str:
 
 
 def _span(span: timedelta) -> str:
-    """About how long: the two largest units."""
+    """Format a span roughly, in its two largest units."""
     minutes = int(span.total_seconds()) // 60
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [(days, "day"), (hours, "hour"), (minutes, "minute")]
-    told = [f"{count:,} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count]
-    return " ".join(told[:2]) or "less than a minute"
+    spelled = [f"{count:,} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count]
+    return " ".join(spelled[:2]) or "less than a minute"

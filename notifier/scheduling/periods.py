@@ -1,7 +1,7 @@
-"""Days, weeks, months and quiet hours of a time zone, right over every change of its clocks.
+"""Compute days, weeks, months and quiet hours of a time zone, correctly over every clock change.
 
-Moments are aware and UTC. Wall times are naive: what a clock in some zone shows. A wall time that a zone leaves out
-(a gap) counts as the first moment after the gap; one that it has twice (a fold) as the first of the two.
+Moments are aware and in UTC. Wall times are naive: they are what a clock in some zone shows. A wall time that a zone
+skips (a gap) counts as the first moment after the gap; one that it repeats (a fold) as the first of the two.
 """
 
 import difflib
@@ -12,28 +12,28 @@ from importlib import resources
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-#: In the list of zones, but the time of no place.
+#: Entries of the list of zones that are not the time of any place.
 _NO_PLACE = frozenset({"Factory", "localtime", "posixrules"})
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _WEEK, _DAY, _SECOND = timedelta(days=7), timedelta(days=1), timedelta(seconds=1)
 
-#: Whose zone it became: the user's own (''), the campaign's, or UTC.
+#: Whose zone is used: the user's own (''), the campaign's, or UTC.
 Fallback = Literal["", "campaign", "utc"]
-#: What is special about a wall time.
+#: Whether a wall time lies in a gap or a fold; empty for neither.
 Mark = Literal["", "gap", "fold"]
 
 
 @functools.cache
 def names() -> frozenset[str]:
-    """The zones that we know: those of the tzdata package, so that every machine knows the same."""
+    """Return the known zones: those of the tzdata package, so that every machine knows the same."""
     listed = resources.files("tzdata").joinpath("zones").read_text("ascii").split()
     return frozenset(listed) - _NO_PLACE
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone of this IANA name, in its exact spelling.
+    """Return the zone of this IANA name, which must be spelled exactly.
 
-    Raises ValueError with a message for the person who typed it.
+    Raise ValueError with a message for the person who typed it.
     """
     if name in names():
         return ZoneInfo(name)
@@ -44,7 +44,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def zone_of(user: str | None, campaign: str | None = None) -> tuple[ZoneInfo, Fallback]:
-    """The zone that counts for a person, and whose it is where it is not their own. Never raises."""
+    """Return the zone to use for a person, and whose it is if it is not their own. Never raise."""
     choices: tuple[tuple[str | None, Fallback], ...] = ((user, ""), (campaign, "campaign"))
     for name, fallback in choices:
         if isinstance(name, str) and name in names():
@@ -53,12 +53,12 @@ def zone_of(user: str | None, campaign: str | None = None) -> tuple[ZoneInfo, Fa
 
 
 def wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What the clocks of the zone show at the moment: naive."""
+    """Return the naive wall time of the zone at the moment."""
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def mark(wall: datetime, zone: ZoneInfo) -> Mark:
-    """'gap' where the zone leaves this wall time out, 'fold' where it has it twice."""
+    """Return 'gap' if the zone skips this wall time, 'fold' if it repeats it."""
     first, second = _offset(wall, zone, fold=0), _offset(wall, zone, fold=1)
     if first == second:
         return ""
@@ -66,16 +66,16 @@ def mark(wall: datetime, zone: ZoneInfo) -> Mark:
 
 
 def resolve(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment of a wall time: the first after the gap where there is none, the first where there are two."""
+    """Return the moment of a wall time: the first after a gap, and the first of two in a fold."""
     if mark(wall, zone) == "gap":
         return _end_of_gap(wall, zone)
     return (wall - _offset(wall, zone, fold=0)).replace(tzinfo=UTC)
 
 
 def next_change(begin: datetime, end: datetime, zone: ZoneInfo) -> datetime | None:
-    """The first moment after `begin`, up to `end`, at which the zone's offset is not that of `begin`, to the second.
+    """Return the first second after `begin`, up to `end`, at which the zone's offset differs from that at `begin`.
 
-    It sees every offset that lasts for a week.
+    It detects every offset that lasts for a week. Return None if there is no change.
     """
     offset = begin.astimezone(zone).utcoffset()
     while begin < end:
@@ -97,37 +97,37 @@ def _bisect(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
 
 
 def start_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Midnight of the moment's day."""
+    """Return midnight of the moment's day."""
     return _midnight(wall(moment, zone).date(), zone)
 
 
 def start_of_week(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Midnight of the moment's Monday."""
+    """Return midnight of the Monday of the moment's week."""
     day = wall(moment, zone).date()
     return _midnight(day - timedelta(days=day.weekday()), zone)
 
 
 def start_of_month(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Midnight of the 1st of the moment's month."""
+    """Return midnight of the first day of the moment's month."""
     return _midnight(wall(moment, zone).date().replace(day=1), zone)
 
 
 def month_before(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """[since, until) of the calendar month before the one that holds the moment."""
+    """Return [since, until) of the calendar month before the moment's month."""
     first = wall(moment, zone).date().replace(day=1)
     return _midnight((first - _DAY).replace(day=1), zone), _midnight(first, zone)
 
 
 def month_label(since: datetime, zone: ZoneInfo) -> str:
-    """The month that holds the moment: 2026-10."""
+    """Return the moment's month, such as 2026-10."""
     day = wall(since, zone)
     return f"{day.year:04}-{day.month:02}"
 
 
 def hours(text: str) -> time:
-    """A time of day, HH:MM from 00:00 to 23:59.
+    """Parse a time of day, HH:MM from 00:00 to 23:59.
 
-    Raises ValueError with a message for the person who typed it.
+    Raise ValueError with a message for the person who typed it.
     """
     if not _HOURS.fullmatch(text):
         raise ValueError(f"{text[:20]!r} is not a time of day. Write it as HH:MM, from 00:00 to 23:59.")
@@ -135,10 +135,10 @@ def hours(text: str) -> time:
 
 
 def leave_quiet(moment: datetime, zone: ZoneInfo, quiet_from: str | None, quiet_to: str | None) -> datetime:
-    """The moment itself, or the end of the quiet hours [quiet_from, quiet_to) that it lies in.
+    """Return the moment itself, or the end of the quiet hours [quiet_from, quiet_to) that it lies in.
 
-    HH:MM on the clocks of the zone; over midnight where `quiet_from` is the later one. No quiet hours where one is
-    missing or both are the same. Raises ValueError where one is no time of day.
+    Both are HH:MM in the zone; they span midnight if `quiet_from` is the later one. There are no quiet hours if one is
+    missing or both are equal. Raise ValueError if one is not a time of day.
     """
     if not quiet_from or not quiet_to:
         return moment
@@ -155,13 +155,13 @@ def _within(clock: time, begin: time, end: time) -> bool:
 
 
 def _next(clock: time, moment: datetime, zone: ZoneInfo) -> datetime:
-    """The first moment after `moment` at which the zone's clocks show `clock`; after the gap where they skip it."""
+    """Return the first moment after `moment` at which the zone shows `clock`; after the gap if the zone skips it."""
     here = wall(moment, zone)
     target = datetime.combine(here.date() if here.time() < clock else here.date() + _DAY, clock)
     first = resolve(target, zone)
     if first > moment:
         return first
-    # Clocks went back: this is the second time that they show it.
+    # The clocks went back, so this is the second time that they show it.
     return (target - _offset(target, zone, fold=1)).replace(tzinfo=UTC)
 
 
@@ -175,9 +175,9 @@ def _offset(wall: datetime, zone: ZoneInfo, *, fold: int) -> timedelta:
 
 
 def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the clocks jumped over `wall`.
+    """Return the moment at which the clocks jumped over `wall`.
 
-    With the offset from after the gap the wall time lies before the jump, with the one from before it lies behind.
+    With the offset after the gap the wall time lies before the jump; with the offset before the gap it lies after it.
     """
     wall = wall.replace(microsecond=0)
     low, high = (wall - _offset(wall, zone, fold=fold) for fold in (1, 0))

@@ -1,4 +1,4 @@
-"""Schedule: when a campaign is due. Pure: no clock, no database."""
+"""Compute when a campaign is due. Pure: no clock, no database."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from notifier.scheduling import periods
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.periods import Mark
 
-#: Seconds of the shortest and the longest interval.
-SHORTEST, LONGEST = 60, 366 * 86_400
+#: The shortest and the longest interval, in seconds.
+MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 60, 366 * 86_400
 
-#: Where on earth every wall time comes first: UTC+14. And where it comes last, so long after UTC: UTC-12.
+#: How long before UTC every wall time occurs first (at UTC+14), and how long after UTC it occurs last (at UTC-12).
 EARLIEST, LATEST = timedelta(hours=14), timedelta(hours=12)
 
-#: Of a slot: from when on everything has happened that its emails are about. None: at any time.
+#: Returns the moment by which everything has happened that the emails of a slot report; None for no such limit.
 ReadyAt = Callable[[datetime], datetime | None]
 
 #: The smallest step of a datetime: turns "after" into "from".
@@ -29,35 +29,35 @@ _TICK = timedelta.resolution
 class Firing:
     """A due moment of a schedule."""
 
-    #: The nominal moment, in the campaign's zone. UTC.
+    #: The scheduled time in the campaign's zone, as a moment in UTC.
     slot: datetime
-    #: When the tick acts on it: the slot, or before it where readers' clocks count. UTC.
+    #: When the tick acts on it, in UTC: at the slot, or before it if each recipient's time zone counts.
     run_at: datetime
-    #: 'gap': the zone left that wall time out, so the slot moved. 'fold': it had it twice.
+    #: 'gap' if the zone skips that wall time, so the slot moved; 'fold' if the zone repeats it.
     mark: Mark = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One of cron, interval, once, or nothing at all; made by `check`, so that what exists is sound."""
+    """A valid schedule, made by `check`: a cron expression, an interval, a single moment, or none of them."""
 
     zone: ZoneInfo
     cron: str | None = None
     every: timedelta | None = None
     once_at: datetime | None = None
-    #: The wall clock of a slot is meant where the reader is.
+    #: Whether the wall time of a slot is meant in each recipient's time zone.
     recipient_local: bool = False
     #: Slots are in [start_at, end_at).
     start_at: datetime | None = None
     end_at: datetime | None = None
-    #: Intervals are whole multiples from here.
+    #: Intervals are counted from here.
     anchor: datetime | None = None
-    #: No slot is acted on before.
+    #: Returns the moment before which a slot must not run.
     ready_at: ReadyAt | None = None
 
     @classmethod
     def of(cls, campaign: Campaign, ready_at: ReadyAt | None = None) -> "Schedule":
-        """The schedule of a row. Raises ScheduleError where the row cannot be used."""
+        """Build the schedule of a row. Raise ScheduleError if its columns are not valid."""
         return check(
             cron=campaign.cron,
             every=campaign.every,
@@ -72,35 +72,35 @@ class Schedule:
 
     @property
     def is_manual(self) -> bool:
-        """Whether it has no times at all: it runs only when an operator starts it."""
+        """Return whether it has no times at all, so that it runs only when an operator starts it."""
         return self.cron is None and self.every is None and self.once_at is None
 
     def firings(self, after: datetime, until: datetime | None = None) -> Iterator[Firing]:
-        """Those with `after` < slot <= `until`, in order. Without `until` they may never end."""
+        """Yield the firings with `after` < slot <= `until`, in order; possibly without end if `until` is None."""
         for slot, mark in self._slots(self._not_before_start(after)):
             if (until is not None and slot > until) or (self.end_at is not None and slot >= self.end_at):
                 return
             yield Firing(slot, self.run_at(slot), mark)
 
     def next_after(self, moment: datetime) -> Firing | None:
-        """The first with a slot after the moment. None: there are no more."""
+        """Return the first firing with a slot after the moment, or None."""
         return next(self.firings(moment), None)
 
     def due(self, after: datetime, now: datetime) -> Iterator[Firing]:
-        """Those with `after` < slot on which the tick should have acted by now, in order."""
+        """Yield the firings with `after` < slot that are due by now, in order."""
         return takewhile(lambda firing: firing.run_at <= now, self.firings(after))
 
     def run_at(self, slot: datetime) -> datetime:
-        """When the tick acts on the slot: where readers' clocks count, when the first of them shows its wall time.
+        """Return when the tick acts on the slot: if recipients' zones count, when the first zone reaches its wall time.
 
-        Not before everything has happened that the emails of the slot are about.
+        It is never before everything has happened that the emails of the slot report.
         """
         first = self._in_utc(slot) - EARLIEST if self.recipient_local else slot
         ready = None if self.ready_at is None else self.ready_at(slot)
         return first if ready is None else max(first, ready)
 
     def last_at(self, slot: datetime) -> datetime:
-        """Return when the last recipients are due: never before the tick acts on the slot. UTC."""
+        """Return when the last recipients are due, in UTC: never before the tick acts on the slot."""
         return max(self.run_at(slot), self._in_utc(slot) + LATEST if self.recipient_local else slot)
 
     def _in_utc(self, slot: datetime) -> datetime:
@@ -134,9 +134,9 @@ def check(
     anchor: datetime | None = None,
     ready_at: ReadyAt | None = None,
 ) -> Schedule:
-    """The schedule of these columns of Campaign; `every` in seconds, from `start_at` on or, without one, from `anchor`.
+    """Build the schedule of these columns of Campaign. `every` is in seconds, counted from `start_at` or `anchor`.
 
-    Raises ScheduleError, in words for the person who edits the campaign.
+    Raise ScheduleError with a message for the person who edits the campaign.
     """
     _check_one_of(cron, every, once_at)
     _check_moments(start_at=start_at, end_at=end_at, once_at=once_at)
@@ -144,7 +144,7 @@ def check(
         _check_every(every, recipient_local=recipient_local)
         anchor = start_at or anchor
         if anchor is None:
-            raise ScheduleError("start_at", "An interval counts from a moment: say when it starts.")
+            raise ScheduleError("start_at", "An interval needs a start: enter when it starts.")
         anchor = anchor.replace(microsecond=0)
     schedule = Schedule(
         zone=_known_zone(zone),
@@ -162,13 +162,13 @@ def check(
 
 
 def simulate(schedule: Schedule, since: datetime, days: float) -> Iterator[Firing]:
-    """What fires with `since` <= slot < `since` + `days` times 24 hours, in order."""
+    """Yield the firings with `since` <= slot < `since` + `days` times 24 hours, in order."""
     return schedule.firings(since - _TICK, since + timedelta(days=days) - _TICK)
 
 
 def _check_one_of(*choices: object) -> None:
     if sum(choice is not None for choice in choices) > 1:
-        raise ScheduleError("cron", "Give one of the three: a cron expression, an interval, or a single moment.")
+        raise ScheduleError("cron", "Choose one of the three: a cron expression, an interval, or a single moment.")
 
 
 def _check_moments(**moments: datetime | None) -> None:
@@ -177,20 +177,20 @@ def _check_moments(**moments: datetime | None) -> None:
             raise ScheduleError(field, f"{field} needs an offset from UTC, such as 2026-12-24T09:00+00:00.")
     start_at, end_at = moments["start_at"], moments["end_at"]
     if start_at is not None and end_at is not None and start_at >= end_at:
-        raise ScheduleError("end_at", "The end has to be after the start.")
+        raise ScheduleError("end_at", "The end must be after the start.")
 
 
 def _check_every(every: int, *, recipient_local: bool) -> None:
-    if not SHORTEST <= every <= LONGEST:
+    if not MIN_INTERVAL_SECONDS <= every <= MAX_INTERVAL_SECONDS:
         raise ScheduleError(
             "every",
-            f"An interval has {SHORTEST} seconds at least and {LONGEST:,} ({LONGEST // 86_400} days) at most, "
-            f"not {every:,}.",
+            f"An interval must be at least {MIN_INTERVAL_SECONDS} seconds and at most {MAX_INTERVAL_SECONDS:,} "
+            f"({MAX_INTERVAL_SECONDS // 86_400} days), not {every:,}.",
         )
     if recipient_local:
         raise ScheduleError(
             "recipient_local",
-            "An interval has no time of day, so it cannot be meant in each recipient's time zone. "
+            "An interval has no time of day, so it cannot follow each recipient's time zone. "
             "Write a cron expression, such as '0 9 * * *' for every day at 09:00.",
         )
 
@@ -203,9 +203,9 @@ def _known_zone(name: str) -> ZoneInfo:
 
 
 def _check_has_slots(schedule: Schedule) -> None:
-    """Nobody should wait for what never comes."""
+    """Raise ScheduleError for a schedule that never fires, so that no one waits for it."""
     if schedule.once_at is not None and schedule.next_after(schedule.once_at - _TICK) is None:
-        raise ScheduleError("once_at", "The moment is before the start, or not before the end.")
+        raise ScheduleError("once_at", "The moment must not be before the start, and must be before the end.")
     if (
         (schedule.cron or schedule.every)
         and schedule.start_at is not None

@@ -1,7 +1,7 @@
-"""Who sends a request, as limits and the audit log count: by the address that the trusted proxies report.
+"""Identify the client of a request, for limits and the audit log, by the address that the trusted proxies report.
 
-A proxy may report an address with a port or in brackets, or a word such as `unknown` (RFC 7239, section 6). What holds
-no address shares one bucket: it must be neither a fault nor a way around the limits.
+A proxy may report an address with a port or in brackets, or a word such as `unknown` (RFC 7239, section 6). All
+requests without an address share one bucket, so that they neither fail nor escape the limits.
 """
 
 import re
@@ -12,13 +12,13 @@ from flask import has_request_context, request
 #: Requests without a readable address share this client, and this network.
 UNKNOWN = "unknown"
 
-#: An IPv6 customer has a /64 for one device and, as a rule, a /48 or /56 in all (RFC 6177).
+#: Prefix lengths by IP version. An IPv6 customer has a /64 for one device and usually a /48 or /56 in all (RFC 6177).
 CLIENT_BITS, NETWORK_BITS = {4: 32, 6: 64}, {4: 24, 6: 48}
 
-#: A port may be missing behind its colon, hidden or nonsense: the address is what counts.
+#: The port may be missing behind its colon, obfuscated or invalid, because only the address counts.
 _IPV4_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):[\w.-]{0,20}\Z")
 _BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%A-Za-z]{2,60})\](?::[\w.-]{0,20})?\Z")
-#: As the Forwarded header has it: `for="[2001:db8::1]:4711"`.
+#: The parameter of the Forwarded header, such as `for="[2001:db8::1]:4711"`.
 _FOR = re.compile(r"for\s{0,5}=\s{0,5}", re.IGNORECASE)
 _LONGEST = 80
 

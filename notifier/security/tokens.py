@@ -1,10 +1,9 @@
-"""Signed links: verification, "this wasn't me", unsubscribe, preferences.
+"""Sign and read the tokens of links: verification, "this wasn't me", unsubscribe, preferences.
 
-itsdangerous' URL-safe timed serializer with SHA-256 named explicitly (its default is SHA-1), one salt
-for each purpose so that a token for one door opens no other, and a list of keys: the last one signs,
-all of them verify. Time comes from notifier.clock; when a token was issued is given, so that a
-retried mail carries the very same link. itsdangerous reads; what it would have signed is signed here in a
-tenth of the time, because a mail may carry two links.
+Tokens are those of itsdangerous' URL-safe timed serializer, with SHA-256 named explicitly (its default is SHA-1), one
+salt per purpose, so that a token serves only its own, and a list of keys: the last one signs, all of them verify. The
+time comes from notifier.clock. The caller passes the time of issue, so that a retried email has the very same link.
+itsdangerous reads tokens; they are signed here, in a tenth of its time, because an email may have two links.
 """
 
 import hashlib
@@ -21,66 +20,67 @@ from itsdangerous.encoding import base64_encode, int_to_bytes
 
 from notifier import clock
 
-#: Clocks of two hosts may differ: a token from so far in the future is still good.
+#: A token from this far in the future is still valid, because the clocks of two hosts may differ.
 MAX_SKEW = timedelta(minutes=5)
 _VERIFICATION, _UNSUBSCRIBE, _PREFERENCES, _NOT_ME = "verify-email", "unsubscribe", "preferences", "not-me"
 _MAX_LENGTH = 2048
 #: payload . timestamp . signature of 32 bytes
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{1,11}\.[A-Za-z0-9_-]{43}", re.ASCII)
-#: The 43rd character of a 32-byte value has two unused bits; other spellings are not the token we issued.
+#: The 43rd character of a 32-byte value has two unused bits; a token with other bits is not one that we issued.
 _CANONICAL_ENDS = frozenset("AEIMQUYcgkosw048")
-#: As itsdangerous writes JSON.
+#: Encodes JSON as itsdangerous does.
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class BadToken(Exception):
-    """Not a token of ours, or one for another purpose."""
+    """The token is not ours, or it is for another purpose."""
 
 
 class ExpiredToken(BadToken):
-    """A genuine token whose time is over."""
+    """The token is genuine but too old."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationClaim:
-    """What the token of a verification or a "this wasn't me" link says: who, which address and nonce (as a digest),
-    and since when.
-    """
+    """The content of a verification or "this wasn't me" token: user, digest of address and nonce, time of issue."""
 
     user_id: int
     fingerprint: str
     issued_at: datetime
 
     def matches(self, nonce: str, identity_key: str) -> bool:
-        """True where the token was issued for this nonce and address. Takes constant time."""
+        """Return, in constant time, whether the token was issued for this nonce and address."""
         return hmac.compare_digest(self.fingerprint, fingerprint(nonce, identity_key))
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentClaim:
-    """What an unsubscribe or preferences token says: who, which address (as a digest), and from which mail."""
+    """The content of an unsubscribe or preferences token: the user, a digest of the address, and the email."""
 
     user_id: int
     fingerprint: str
-    #: Empty in a preferences token, which is for all of them.
+    #: Empty in a preferences token, which is for all categories.
     category: str
-    #: None where no mail led there.
+    #: The email with the link; None if the link was in no email.
     notification_id: int | None
     issued_at: datetime
 
     def matches(self, identity_key: str) -> bool:
-        """True where the token was issued for this address. Takes constant time."""
+        """Return, in constant time, whether the token was issued for this address."""
         return hmac.compare_digest(self.fingerprint, fingerprint("", identity_key))
 
 
 def fingerprint(nonce: str, identity_key: str) -> str:
-    """128 bits of SHA-256 over nonce and address, URL-safe: binds a token without showing either."""
+    """Return 128 bits of SHA-256 over nonce and address, URL-safe: it binds a token without revealing either."""
     digest = hashlib.sha256(f"{len(nonce)}:{nonce}:{identity_key}".encode()).digest()
     return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 class Signer:
-    """Issues and reads tokens. `keys` go from oldest to newest."""
+    """Issue and read tokens. `keys` go from oldest to newest.
+
+    The same arguments always give the same token.
+    """
 
     def __init__(self, keys: list[str]) -> None:
         if not keys:
@@ -90,24 +90,24 @@ class Signer:
         self._macs: dict[str, hmac.HMAC] = {}
 
     def issue_verification(self, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
-        """The token of a verification link. The same arguments give the same token."""
+        """Return the token of a verification link."""
         return self.issue(_VERIFICATION, [user_id, fingerprint(nonce, identity_key)], issued_at)
 
     def read_verification(self, token: str, max_age: timedelta | float) -> VerificationClaim:
-        """What the token says; compare it with `claim.matches(nonce, identity_key)` of the user.
+        """Read a verification token. The caller checks `matches(nonce, identity_key)` of the user.
 
-        `max_age` in seconds or as a timedelta. Raises ExpiredToken, or BadToken for anything else.
+        `max_age` is in seconds or a timedelta. Raise ExpiredToken, or BadToken for any other fault.
         """
         return self._read_account(_VERIFICATION, token, max_age)
 
     def issue_not_me(self, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
-        """Return the token of a "this wasn't me" link. The same arguments give the same token."""
+        """Return the token of a "this wasn't me" link."""
         return self.issue(_NOT_ME, [user_id, fingerprint(nonce, identity_key)], issued_at)
 
     def read_not_me(self, token: str) -> VerificationClaim:
-        """Return what the token says; it never expires, because it can end an unconfirmed account and nothing else.
+        """Read a "this wasn't me" token. It never expires, because it can only end an unconfirmed account.
 
-        Raise BadToken for anything else.
+        Raise BadToken for any fault.
         """
         return self._read_account(_NOT_ME, token, None)
 
@@ -121,28 +121,28 @@ class Signer:
     def issue_unsubscribe(
         self, user_id: int, identity_key: str, category: str, notification_id: int | None, issued_at: datetime
     ) -> str:
-        """The token of an unsubscribe link. The same arguments give the same token.
+        """Return the token of an unsubscribe link.
 
-        Bound to the address and not to the account's nonce: a new nonce voids verification links, but whoever
-        finds an old mail must still be able to unsubscribe by it.
+        It is bound to the address and not to the account's nonce: a new nonce voids verification links, but a person
+        must still be able to unsubscribe with an old email.
         """
         return self.issue(_UNSUBSCRIBE, [user_id, fingerprint("", identity_key), category, notification_id], issued_at)
 
     def issue_preferences(
         self, user_id: int, identity_key: str, notification_id: int | None, issued_at: datetime
     ) -> str:
-        """The token of a link to the preferences; bound as that of an unsubscribe link is."""
+        """Return the token of a preferences link; it is bound to the address, as in `issue_unsubscribe`."""
         return self.issue(_PREFERENCES, [user_id, fingerprint("", identity_key), "", notification_id], issued_at)
 
     def read_unsubscribe(self, token: str) -> ConsentClaim:
-        """What the token says; it never expires. Compare it with `claim.matches(identity_key)` of the user.
+        """Read an unsubscribe token, which never expires. The caller checks `matches(identity_key)` of the user.
 
-        Raises BadToken for anything else.
+        Raise BadToken for any fault.
         """
         return self._read_consent(_UNSUBSCRIBE, token)
 
     def read_preferences(self, token: str) -> ConsentClaim:
-        """As `read_unsubscribe`, for a link to the preferences."""
+        """Read a preferences token; see `read_unsubscribe`."""
         return self._read_consent(_PREFERENCES, token)
 
     def _read_consent(self, purpose: str, token: str) -> ConsentClaim:
@@ -153,9 +153,9 @@ class Signer:
         raise BadToken("not a token of consent")
 
     def issue(self, purpose: str, payload: Any, issued_at: datetime | None = None) -> str:
-        """A token for any purpose. `payload` is whatever JSON can hold; `issued_at` is now when not given.
+        """Return a token for any purpose. `payload` is any JSON value; `issued_at` is the present moment by default.
 
-        Give `issued_at` for a link in a mail: a retried mail must carry the same link.
+        Pass `issued_at` for a link in an email, because a retried email must have the same link.
         """
         moment = clock.now() if issued_at is None else issued_at
         if moment.tzinfo is None:
@@ -167,9 +167,9 @@ class Signer:
         return (b"%s.%s" % (value, base64_encode(mac.digest()))).decode()
 
     def read(self, purpose: str, token: str, max_age: timedelta | float | None = None) -> Any:
-        """The payload of a token of this purpose. Without `max_age` it never expires.
+        """Return the payload of a token of this purpose. Without `max_age` it never expires.
 
-        Raises ExpiredToken, or BadToken for anything else.
+        Raise ExpiredToken, or BadToken for any other fault.
         """
         return self._read(purpose, token, max_age)[0]
 

@@ -1,13 +1,13 @@
-"""What `notifier check-dns` knows: would a receiver believe that our mail is ours?"""
+"""Check, for `notifier check-dns`, whether receivers can authenticate our email; sign it with DKIM."""
 
 from notifier.sender_auth.checks import Signing, Subject, examine
 from notifier.sender_auth.lookup import DnsResolver, LookupFailed, Resolver, Unreachable
-from notifier.sender_auth.report import Level, Line
+from notifier.sender_auth.report import AuthCheck, Level
 
 __all__ = [
+    "AuthCheck",
     "DnsResolver",
     "Level",
-    "Line",
     "LookupFailed",
     "Resolver",
     "Signing",

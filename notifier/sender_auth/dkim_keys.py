@@ -1,4 +1,4 @@
-"""Keys of DKIM: the private one in a PEM file, the public one in a TXT record (RFC 6376 3.6.1, RFC 8463)."""
+"""Load DKIM keys: private ones from a PEM file, public ones from a TXT record (RFC 6376 3.6.1, RFC 8463)."""
 
 import re
 from base64 import b64decode, b64encode
@@ -21,35 +21,35 @@ from dkim.util import InvalidTagValueList, parse_tag_value
 MIN_RSA, GOOD_RSA = 1024, 2048
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,60})-----\n((?:[^-]++|-(?!----))++)(?<=\n)-----END \1-----")
-#: Everything that dkimpy's parser raises for something that is no key.
+#: All errors that dkimpy's parser raises for invalid keys.
 _RUBBISH = (UnparsableKeyError, ASN1FormatError, ValueError, IndexError, TypeError, KeyError, AssertionError)
 
 
 class KeyProblem(ValueError):
-    """Something that should be a key is not one that can be used. The text holds nothing of the key."""
+    """The key is missing or not usable. The message contains no part of the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key. Two that are equal verify the same signatures, however they are written."""
+    """A public key. Equal keys verify the same signatures, even if their records are written differently."""
 
     kind: str
-    #: RSA: modulus and exponent. Ed25519: the 32 octets as one number.
+    #: For RSA, modulus and exponent; for Ed25519, the 32 octets as one number.
     numbers: tuple[int, ...]
 
     @property
     def bits(self) -> int:
-        """The size: the modulus of RSA, 256 for Ed25519."""
+        """Return the size in bits: of the modulus for RSA, 256 for Ed25519."""
         return self.numbers[0].bit_length() if self.kind == "rsa" else 256
 
     @property
     def record(self) -> str:
-        """The TXT record to publish at `<selector>._domainkey.<domain>`."""
+        """Return the TXT record to publish at `<selector>._domainkey.<domain>`."""
         data = self._der() if self.kind == "rsa" else self.numbers[0].to_bytes(32, "big")
         return f"v=DKIM1; k={self.kind}; p={b64encode(data).decode()}"
 
     def _der(self) -> bytes:
-        """SubjectPublicKeyInfo (RFC 5280 4.1), the form that every verifier reads."""
+        """Return the SubjectPublicKeyInfo (RFC 5280 4.1), which every verifier reads."""
         modulus, exponent = self.numbers
         return (
             RSAPublicNumbers(exponent, modulus)
@@ -59,16 +59,16 @@ class PublicKey:
 
     @classmethod
     def from_record(cls, text: str) -> Self:
-        """The key in a TXT record. Raises KeyProblem where there is none that can be used for mail."""
+        """Parse the key in a TXT record. Raise KeyProblem if it has no key that is usable for email."""
         try:
             tags = {name.decode(): value.decode() for name, value in parse_tag_value(text.encode()).items()}
         except (InvalidTagValueList, UnicodeError):
             raise KeyProblem("is not a list of tags such as v=DKIM1; k=rsa; p=...") from None
         kind = tags.get("k", "rsa")
         if tags.get("v", "DKIM1") != "DKIM1" or kind not in {"rsa", "ed25519"}:
-            raise KeyProblem(f"has a version or a kind of key that nobody knows (v={tags.get('v')}, k={kind})")
+            raise KeyProblem(f"has an unknown version or kind of key (v={tags.get('v')}, k={kind})")
         if "p" not in tags:
-            raise KeyProblem("has no p= with the key")
+            raise KeyProblem("has no p= tag, which contains the key")
         if not tags["p"]:
             raise KeyProblem("has an empty p=: the key was revoked")
         return cls._from_der(kind, "".join(tags["p"].split()))
@@ -81,7 +81,7 @@ class PublicKey:
                 numbers: Any = parse_public_key(data)
                 return cls("rsa", (numbers["modulus"], numbers["publicExponent"]))
             if len(data) != 32:
-                raise KeyProblem("has a p= that is not 32 octets long, as Ed25519 has it")
+                raise KeyProblem("has a p= that is not 32 octets long, as Ed25519 requires")
         except KeyProblem:
             raise
         except _RUBBISH:
@@ -91,25 +91,25 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key, checked and held by OpenSSL. Threads may share it; it cannot be copied out or pickled."""
+    """A checked private key, held by OpenSSL. Threads may share it; it cannot be extracted or pickled."""
 
     public: PublicKey
     _secret: RSAPrivateKey | Ed25519PrivateKey = field(repr=False, compare=False)
 
     @property
     def algorithm(self) -> bytes:
-        """The a= of its signatures."""
+        """Return the a= tag of its signatures."""
         return f"{self.public.kind}-sha256".encode()
 
     def sign(self, digest: bytes) -> bytes:
-        """The b= for a SHA-256 digest: RFC 8017 8.2 with RSA; with Ed25519 the digest is the message (RFC 8463 3)."""
+        """Sign a SHA-256 digest for the b= tag: RFC 8017 8.2 for RSA; Ed25519 signs the digest itself (RFC 8463 3)."""
         if isinstance(self._secret, RSAPrivateKey):
             return self._secret.sign(digest, PKCS1v15(), Prehashed(SHA256()))
         return self._secret.sign(digest)
 
 
 def load_private_key(path: Path) -> PrivateKey:
-    """The key in a PEM file: RSA (PKCS #1 or PKCS #8) or Ed25519 (PKCS #8). Raises KeyProblem."""
+    """Load the key in a PEM file: RSA (PKCS #1 or PKCS #8) or Ed25519 (PKCS #8). Raise KeyProblem."""
     try:
         text = path.read_bytes().replace(b"\r\n", b"\n")
     except OSError as error:
@@ -119,9 +119,9 @@ def load_private_key(path: Path) -> PrivateKey:
         raise KeyProblem(f"{path} holds no private key in PEM form")
     label = pem[1]
     if b"ENCRYPTED" in text:
-        raise KeyProblem(f"{path} is encrypted; the service starts without anybody who could type its password")
+        raise KeyProblem(f"{path} is encrypted: notifier cannot ask for its password at start-up, so decrypt it")
     if b"PRIVATE KEY" not in label:
-        raise KeyProblem(f"{path} holds something else than a private key: {label.decode().lower()}")
+        raise KeyProblem(f"{path} does not contain a private key but: {label.decode().lower()}")
     try:
         secret = load_pem_private_key(pem[0], password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -1,7 +1,7 @@
-"""DKIM signatures on outgoing mail (RFC 6376; RFC 8058, section 4, for the unsubscribe fields).
+"""Sign outgoing emails with DKIM (RFC 6376; RFC 8058, section 4, for the unsubscribe fields).
 
 dkimpy parses, canonicalises, selects and folds; OpenSSL signs. dkimpy's own sign() does RSA in Python and takes 13
-times as long (docs/adr/0005-dkim-and-dns-libraries.md); the tests hold the two equal, octet for octet.
+times as long (docs/adr/0005-dkim-and-dns-libraries.md); tests verify that both give the same octets.
 """
 
 from base64 import b64encode
@@ -14,7 +14,7 @@ from dkim.canonicalization import Relaxed, Simple
 from notifier.clock import now
 from notifier.sender_auth.dkim_keys import PrivateKey
 
-#: Once more than they occur, so that an added second field breaks the signature (RFC 6376 5.4.2, 8.15).
+#: Fields signed once more than they occur, so that adding a second one breaks the signature (RFC 6376 5.4.2, 8.15).
 OVERSIGNED = (b"from", b"subject", b"list-unsubscribe")
 SIGNED = (
     *(b"from", b"to", b"subject", b"date", b"message-id", b"list-unsubscribe", b"list-unsubscribe-post"),
@@ -23,15 +23,15 @@ SIGNED = (
 
 
 class SigningError(ValueError):
-    """A mail that cannot be signed: its header block is none."""
+    """The email cannot be signed, because it does not begin with a header block."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs for one domain with one key. Threads may share it.
+class DkimSigner:
+    """Sign for one domain with one key. Threads may share an instance.
 
-    `domain` (A-labels) is what the signature speaks for; DMARC wants it aligned with the From address.
-    To rotate keys: publish the new one under a new selector, then change selector and key together.
+    `domain` (A-labels) is the signing domain; DMARC wants it aligned with the From address. To rotate keys, publish
+    the new one under a new selector, then change selector and key together.
     """
 
     domain: str
@@ -39,11 +39,11 @@ class Signer:
     key: PrivateKey = field(repr=False)
 
     def sign(self, data: bytes) -> bytes:
-        """The mail with its DKIM-Signature before it, folded at 72 octets. Not dot-stuffed, CRLF throughout.
+        """Return the email with its DKIM-Signature, folded at 72 octets, in front of it.
 
-        Raises SigningError where `data` does not begin with a header block.
+        `data` has CRLF throughout and is not dot-stuffed. Raise SigningError if it does not begin with a header block.
         """
-        # The body is kept from the parser, which would take it into lines and put it together again.
+        # Pass only the header to the parser, because it would split and rejoin the lines of the body.
         head, _, body = data.partition(b"\r\n\r\n")
         try:
             fields, rest = rfc822_parse(head)
@@ -53,10 +53,10 @@ class Signer:
             raise SigningError("no header block that ends in an empty line with CRLF")
         tags = self._tags(sha256(relaxed_body(body)).digest())
         signed = select_headers(Relaxed.canonicalize_headers(fields), SIGNED)
-        # The signature's own field is the last, with an empty b= and without its line end (RFC 6376 3.7).
+        # The signature's own field comes last, with an empty b= and without its line end (RFC 6376 3.7).
         covered = b"".join(name + b":" + value for name, value in signed) + b"dkim-signature:" + tags
         value = tags + b64encode(self.key.sign(sha256(covered).digest())) + b"\r\n"
-        # Folding after signing is safe: it only replaces spaces, which relaxed makes one again, and cuts b=.
+        # Folding after signing is safe: it only replaces spaces, which relaxed canonicalisation ignores, and splits b=.
         return b"DKIM-Signature: " + bytes(fold(value, namelen=len("DKIM-Signature"))) + data
 
     def _tags(self, body_hash: bytes) -> bytes:
@@ -70,7 +70,7 @@ class Signer:
 
 
 def relaxed_body(body: bytes) -> bytes:
-    """As dkimpy's Relaxed.canonicalize_body, whose regular expressions visit every space (0.6 ms for 8 kB)."""
+    """Canonicalise a body like dkimpy's Relaxed, whose regular expressions visit every space (0.6 ms for 8 kB)."""
     body = body.replace(b"\t", b" ")
     while b"  " in body:
         body = body.replace(b"  ", b" ")

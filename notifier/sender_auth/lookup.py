@@ -1,4 +1,4 @@
-"""Questions to DNS, with a timeout for each; answers are remembered for as long as the object lives."""
+"""Query DNS with a timeout for each question; answers are cached for the lifetime of the resolver."""
 
 from functools import cache
 from typing import Protocol
@@ -11,43 +11,43 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
 from dns.rdtypes.ANY.TXT import TXT
 
-#: Seconds for one question, whatever number of servers is asked.
-TIMEOUT = 5.0
+#: Seconds for one question over all servers.
+TIMEOUT_SECONDS = 5.0
 
 
 class LookupFailed(Exception):
-    """Nobody can tell now: a server failed. Not the same as an answer that there is nothing."""
+    """A server failed, so the answer is unknown. It differs from an answer that there is no record."""
 
 
 class Unreachable(LookupFailed):
-    """No DNS server answered at all."""
+    """No DNS server answered."""
 
 
 class Resolver(Protocol):
-    """What the checks ask. An empty answer is an answer (no such name, no such record)."""
+    """The queries of the checks. An empty list means that the name or the record does not exist."""
 
     def txt(self, name: str) -> list[str]:
-        """TXT records, the strings of each joined (RFC 7208 3.3). Raises LookupFailed."""
+        """Return TXT records, the strings of each joined (RFC 7208 3.3). Raise LookupFailed."""
 
     def mx(self, name: str) -> list[str]:
-        """Names of the mail servers, best first; "" is the null MX (RFC 7505). Raises LookupFailed."""
+        """Return names of mail servers, best first; "" is the null MX (RFC 7505). Raise LookupFailed."""
 
     def addresses(self, name: str) -> list[str]:
-        """A and AAAA records. Raises LookupFailed."""
+        """Return A and AAAA records. Raise LookupFailed."""
 
     def ptr(self, address: str) -> list[str]:
-        """Names of an IP address. Raises LookupFailed."""
+        """Return the names of an IP address. Raise LookupFailed."""
 
 
 class DnsResolver:
-    """Asks the servers that this machine is set up with."""
+    """Query the DNS servers that this machine is configured with."""
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
-        """`timeout` in seconds. Raises Unreachable where the machine has no DNS servers set up."""
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Read the DNS configuration; `timeout` is in seconds. Raise Unreachable if no DNS server is configured."""
         try:
             self._resolver = dns.resolver.Resolver()
         except (dns.exception.DNSException, OSError) as error:
-            raise Unreachable(f"this machine has no DNS servers set up ({error})") from None
+            raise Unreachable(f"no DNS server is configured on this machine ({error})") from None
         self._resolver.lifetime = timeout
         self._records = cache(self._ask)
 
@@ -76,7 +76,7 @@ class DnsResolver:
         except dns.resolver.NoNameservers:
             raise LookupFailed(f"the DNS servers failed to answer about {name}") from None
         except (dns.exception.DNSException, UnicodeError) as error:
-            raise LookupFailed(f"{name} cannot be asked for: {type(error).__name__}") from None
+            raise LookupFailed(f"{name} cannot be looked up: {type(error).__name__}") from None
         except OSError as error:
             raise Unreachable(f"no DNS server can be reached: {error.strerror}") from None
         return list(answer)

@@ -1,4 +1,4 @@
-"""One line of the report."""
+"""The result of one check, as a line of the report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Level(StrEnum):
-    """`warn` deserves a look; WRONG costs mail."""
+    """The severity: `warn` should be improved, WRONG costs deliveries."""
 
     OK = "ok"
     WARN = "warn"
@@ -14,8 +14,8 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What was looked at, and what to do where that is not well."""
+class AuthCheck:
+    """The result of one check, with the remedy if there is a problem."""
 
     level: Level
     name: str
@@ -23,20 +23,20 @@ class Line:
 
     @classmethod
     def of(cls, level: Level, name: str, detail: str) -> Self:
-        """What DNS says is a stranger's text: nothing of it may steer a terminal."""
+        """Build a result. DNS data comes from strangers, so unprintable characters are replaced for the terminal."""
         return cls(level, name, "".join(char if char.isprintable() else "?" for char in detail))
 
 
-def ok(name: str, detail: str) -> Line:
-    """All is well."""
-    return Line.of(Level.OK, name, detail)
+def ok(name: str, detail: str) -> AuthCheck:
+    """Build the result of a check that passed."""
+    return AuthCheck.of(Level.OK, name, detail)
 
 
-def warn(name: str, detail: str) -> Line:
-    """It works, and could be better."""
-    return Line.of(Level.WARN, name, detail)
+def warn(name: str, detail: str) -> AuthCheck:
+    """Build the result of a check that works but should be improved."""
+    return AuthCheck.of(Level.WARN, name, detail)
 
 
-def wrong(name: str, detail: str) -> Line:
-    """Receivers will hold it against us."""
-    return Line.of(Level.WRONG, name, detail)
+def wrong(name: str, detail: str) -> AuthCheck:
+    """Build the result of a check whose failure makes receivers distrust us."""
+    return AuthCheck.of(Level.WRONG, name, detail)

@@ -1,12 +1,12 @@
-"""SPF (RFC 7208): is there exactly one record, does it end in a refusal, and can receivers afford to read it?"""
+"""Check SPF (RFC 7208): exactly one record that ends in a refusal and stays within the lookup limits."""
 
 import re
 from dataclasses import dataclass, field
 
 from notifier.sender_auth.lookup import LookupFailed, Resolver
-from notifier.sender_auth.report import Line, ok, warn, wrong
+from notifier.sender_auth.report import AuthCheck, ok, warn, wrong
 
-#: RFC 7208 4.6.4: more lookups than this make the whole record void; the same for those that find nothing.
+#: RFC 7208 4.6.4: a record that needs more lookups, or more lookups without a result, is invalid as a whole.
 MAX_LOOKUPS, MAX_VOID = 10, 2
 
 _TERM = re.compile(r"([-+~?]?)(all|include|a|mx|ptr|exists)(?::([^/\s]+))?(?:/\d{1,3})?(?://\d{1,3})?\Z", re.I)
@@ -20,7 +20,7 @@ class _Broken(Exception):
 
 @dataclass(slots=True)
 class _Budget:
-    """What reading the record costs a receiver."""
+    """The lookups that a receiver needs to evaluate the record."""
 
     lookups: int = 0
     void: int = 0
@@ -29,13 +29,13 @@ class _Budget:
 
     def pay(self) -> None:
         self.lookups += 1
-        # Far beyond the limit the exact number is of no use; a loop of includes ends here.
+        # Far beyond the limit the exact number is useless, and a loop of includes must end.
         if self.lookups > 3 * MAX_LOOKUPS:
             raise _Broken(f"needs more than {3 * MAX_LOOKUPS} lookups (does it include itself?)")
 
 
-def check_spf(domain: str, resolver: Resolver) -> Line:
-    """The record of the envelope sender's domain. Raises LookupFailed where that cannot be asked for."""
+def check_spf(domain: str, resolver: Resolver) -> AuthCheck:
+    """Check the record of the envelope sender's domain. Raise LookupFailed if it cannot be looked up."""
     name = f"SPF of {domain}"
     budget = _Budget()
     try:
@@ -50,12 +50,12 @@ def check_spf(domain: str, resolver: Resolver) -> Line:
     return _judge(name, ending, budget, record)
 
 
-def _judge(name: str, ending: str, budget: _Budget, record: str) -> Line:
+def _judge(name: str, ending: str, budget: _Budget, record: str) -> AuthCheck:
     cost = f"{budget.lookups} of {MAX_LOOKUPS} lookups"
     if budget.lookups > MAX_LOOKUPS:
         return wrong(name, f"needs {cost}: receivers give up; name networks (ip4, ip6) in place of includes")
     if ending not in {"-all", "~all"} and not (ending == "" and budget.unclear):
-        return wrong(name, f"ends in {ending or 'nothing'}, so anybody may send as you: end it in ~all or -all")
+        return wrong(name, f"ends in {ending or 'nothing'}, so anyone may send as you: end it in ~all or -all")
     if budget.void > MAX_VOID:
         return wrong(name, f"{budget.void} of its names do not exist ({MAX_VOID} may): remove them")
     if budget.unclear:
@@ -76,7 +76,7 @@ def _record(domain: str, resolver: Resolver) -> str | None:
 
 
 def _walk(record: str, domain: str, resolver: Resolver, budget: _Budget) -> str:
-    """Count what `record` costs; how it ends ("-all", ..., or "" where it says nothing of the others)."""
+    """Count the lookups of `record`. Return its ending: "-all" and so on, or "" if it has no `all`."""
     redirect = None
     for term in record.split()[1:]:
         modifier = _MODIFIER.match(term)
@@ -94,7 +94,7 @@ def _walk(record: str, domain: str, resolver: Resolver, budget: _Budget) -> str:
 
 
 def _follow(mechanism: str, target: str | None, domain: str, resolver: Resolver, budget: _Budget) -> None:
-    """One mechanism that makes a receiver ask DNS."""
+    """Count the lookups of one mechanism."""
     if mechanism == "include":
         if target is None:
             raise _Broken(f"{domain} has an include without a name")
@@ -103,7 +103,7 @@ def _follow(mechanism: str, target: str | None, domain: str, resolver: Resolver,
     budget.pay()
     name = target or domain
     if "%" in name or mechanism in {"ptr", "exists"}:
-        return  # its answer depends on the mail; it was counted
+        return  # the answer depends on the email; only the lookup is counted
     try:
         found = resolver.mx(name) if mechanism == "mx" else resolver.addresses(name)
     except LookupFailed:
@@ -113,7 +113,7 @@ def _follow(mechanism: str, target: str | None, domain: str, resolver: Resolver,
 
 
 def _nested(target: str, resolver: Resolver, budget: _Budget) -> str:
-    """Another domain's record: include or redirect."""
+    """Count the lookups of another domain's record, from include or redirect. Return its ending."""
     budget.pay()
     if "%" in target:
         budget.unclear.append(target)

@@ -1,1 +1,1 @@
-"""From bytes to an outcome: connections, SMTP phase by phase, what replies mean. No rows."""
+"""Turn a message's bytes into an outcome: connections, the SMTP phases, the meaning of replies. No database."""

@@ -1,7 +1,7 @@
-"""One connected, non-blocking socket, with TLS or without; knows what the kernel has taken.
+"""Wrap one connected, non-blocking socket, with TLS or without, and track what the kernel has taken.
 
-TLS works on memory and not on the socket: so for every piece of output, encrypted or not, it is known
-whether it was handed over as a whole. On that hangs whether a mail was surely not delivered.
+TLS works on memory BIOs, not on the socket. So for every piece of output, encrypted or not, it is known whether the
+kernel took it as a whole; that decides whether an email was certainly not delivered.
 """
 
 import errno
@@ -12,7 +12,7 @@ from notifier.smtp.outcome import Failure, Phase
 from notifier.smtp.replies import WireError
 
 _CHUNK = 65536
-#: What the network does to us, by error number; all else is our own trouble.
+#: Failures of the network by error number; every other error is a local one.
 _KINDS = {
     errno.ECONNRESET: Failure.RESET,
     errno.EPIPE: Failure.RESET,
@@ -25,13 +25,13 @@ _KINDS = {
 
 
 def wire_error(error: OSError, unsent: Phase | None = None) -> WireError:
-    """The WireError for an error of the socket."""
+    """Return the WireError for an error of the socket."""
     kind = _KINDS.get(error.errno or 0, Failure.LOCAL)
     return WireError(kind, error.strerror or str(error), unsent)
 
 
 class Channel:
-    """Pieces of output, each marked with a phase, and input. All methods may raise WireError."""
+    """Queue output pieces, each marked with a phase, and receive input. All methods may raise WireError."""
 
     __slots__ = ("_failed", "_out", "_phases", "_tls", "_tls_in", "_tls_out", "socket")
 
@@ -42,12 +42,12 @@ class Channel:
         self._tls: ssl.SSLObject | None = None
         self._tls_in: ssl.MemoryBIO | None = None
         self._tls_out: ssl.MemoryBIO | None = None
-        #: TLS is at its end: what came before counts, nothing after it does.
+        #: Set once TLS has failed: input before the failure counts, nothing after it does.
         self._failed: WireError | None = None
 
     @property
     def unsent(self) -> Phase | None:
-        """The mark of the first piece that the kernel has not taken as a whole."""
+        """Return the phase of the first piece that the kernel has not taken as a whole, or None."""
         return self._phases[0] if self._phases else None
 
     def write(self, data: bytes, phase: Phase) -> None:
@@ -61,13 +61,13 @@ class Channel:
         self._phases.append(phase)
 
     def flush(self) -> bool:
-        """Hand over what the kernel takes now; whether that was all."""
+        """Hand over as much as the kernel takes now. Return whether that was all."""
         if self._failed is not None:
             raise self._failed
         out = self._out
         try:
             while out:
-                # Small pieces share a packet; a big one is not copied again for every part of it.
+                # Small pieces share a packet; a big one is not copied again for each partial send.
                 piece = out[0] if len(out) == 1 or len(out[0]) > _CHUNK else b"".join(out)
                 sent = self.socket.send(piece)
                 self._forget(sent)
@@ -86,7 +86,7 @@ class Channel:
             out[0] = memoryview(out[0])[sent:]
 
     def receive(self) -> bytes:
-        """What has come in; empty where that is nothing yet. The end of the connection is an error."""
+        """Return the bytes that have arrived, empty if there are none yet. Raise WireError at the end of the input."""
         if self._failed is not None:
             raise self._failed
         try:
@@ -100,12 +100,12 @@ class Channel:
         return data if self._tls is None else self._decrypt(data)
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """From now on all is encrypted; `handshake` comes first."""
+        """Encrypt everything from now on, once `handshake` is done. `host` is the name to verify."""
         self._tls_in, self._tls_out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._tls_in, self._tls_out, server_hostname=host)
 
     def handshake(self) -> bool:
-        """One step of the TLS handshake; whether it is done. Certificate and name are verified here."""
+        """Take one step of the TLS handshake, which verifies certificate and name. Return whether it is done."""
         assert self._tls is not None
         assert self._tls_out is not None
         done = False
@@ -122,7 +122,7 @@ class Channel:
         return done
 
     def receive_handshake(self) -> None:
-        """Take in what the other side says during the handshake."""
+        """Receive the other side's bytes during the handshake."""
         assert self._tls_in is not None
         try:
             data = self.socket.recv(_CHUNK)

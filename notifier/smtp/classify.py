@@ -1,4 +1,4 @@
-"""One reply or one failure, in one phase -> one Outcome. The tables are in `rules.py`."""
+"""Classify one reply or one failure in one phase as an Outcome. The tables are in `rules.py`."""
 
 import re
 from functools import lru_cache
@@ -8,7 +8,7 @@ from notifier.smtp.echo import masked, masked_widely
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
 from notifier.smtp.rules import REFUSALS
 
-#: What a phase wants to read before the next one: the first digit (RFC 5321, section 4.2.1).
+#: First digit of the reply that lets a phase succeed (RFC 5321, section 4.2.1).
 WANTED = {
     Phase.BANNER: 2,
     Phase.EHLO: 2,
@@ -20,7 +20,7 @@ WANTED = {
     Phase.EOD: 2,
 }
 _SESSION_FAILURE = (Decision.THROTTLE, Scope.TRANSPORT)
-#: Failures by phase. The final dot is the border: before it nothing was delivered, after it who knows.
+#: Failures by phase. The final dot is the border: before it nothing was delivered, after it delivery is uncertain.
 _FAILURES: dict[Phase, tuple[Decision, Scope]] = {
     Phase.CONNECT: _SESSION_FAILURE,
     Phase.BANNER: _SESSION_FAILURE,
@@ -42,16 +42,16 @@ _EXCEPTIONS: dict[tuple[Phase, Failure], tuple[Decision, Scope]] = {
 
 
 def passes(phase: Phase, reply: Reply) -> bool:
-    """Whether the conversation goes on after this reply."""
+    """Return whether the conversation continues after this reply."""
     return reply.code // 100 == WANTED[phase]
 
 
 def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
-    """The outcome of a mail to `recipient` (none: no mail yet) that met `reply` in `phase`.
+    """Return the outcome of an email to `recipient` (empty if there is no email yet) that got `reply` in `phase`.
 
-    The code's first digit decides where its other digits are unknown (RFC 5321, section 4.3.2). Servers repeat the
-    address, whose words whoever signed up has chosen: they are not the server's, and no verdict about us hangs on them.
-    Raises ValueError for a reply that decides nothing, such as 250 to RCPT.
+    If the other digits of the code are unknown, its first digit decides (RFC 5321, section 4.3.2). Servers repeat the
+    recipient's address. The person who signed up chose its words, so they must never lead to a decision that holds or
+    slows other emails. Raise ValueError for a reply that decides nothing, such as 250 to RCPT.
     """
     if reply.code < 400:
         return _judge(phase, reply, "")
@@ -62,23 +62,26 @@ def classify(phase: Phase, reply: Reply, recipient: str = "") -> Outcome:
         return outcome
     if outcome.decision not in _ABOUT_US:
         return _by_server_alone(phase, reply, recipient, outcome, known=known)
-    # A code of the address is not the server's either.
+    # An enhanced code that occurs in the address may not be the server's.
     strange = reply.enhanced in _DOTTED.findall(recipient)
     rest = reply._replace(enhanced=None) if strange else reply
     if not strange and _judge(phase, rest, recipient.lower(), known=known).decision not in _ABOUT_US:
-        return outcome  # its words alone would not say so: `user` and `mail` are the server's words
+        return outcome  # the address alone would not lead to it: `user` and `mail` are the server's words
     wider = _judge(phase, rest, masked_widely(text, recipient), known=known)
     if wider.decision in _ABOUT_US:
         return wider
-    # It may be the address that says so, and it may be the server, about us: neither others nor this mail pay for it.
+    # Either the address says so, or the server says it about us: penalise neither other emails nor this one.
     return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
 
 
 def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcome, *, known: bool) -> Outcome:
-    """Return the outcome of a mail alone, where its own words may have made it milder, or a matter of the content."""
+    """Return an outcome that concerns this email alone, corrected for words that its own address contributed.
+
+    Words of the address can turn a bounce into something milder, or any refusal into one of the content.
+    """
     wider = _judge(phase, reply, masked_widely(reply.text.lower(), recipient), known=known)
     if wider.decision is Decision.BOUNCE:
-        # `policy` is in the way of "no such user": either the address says it, or the server does.
+        # A word such as `policy` overrides "no such user", and it may be the address's or the server's.
         return _outcome(Decision.RETRY, Scope.RECIPIENT, phase, reply)
     if outcome.scope is Scope.CONTENT and wider.decision not in _ABOUT_US:
         return wider
@@ -86,15 +89,15 @@ def _by_server_alone(phase: Phase, reply: Reply, recipient: str, outcome: Outcom
 
 
 _DOTTED = re.compile(r"(?<!\d)\d++(?:\.\d++)++")
-#: What slows or stops the mail of others, too.
+#: Decisions that also slow or stop other people's emails.
 _ABOUT_US = {Decision.HOLD, Decision.THROTTLE}
-#: Before RCPT the server cannot mean a recipient's provider.
+#: Phases in which the server knows the recipient: before RCPT it cannot mean the recipient's provider.
 _KNOWS_RECIPIENT = {Phase.RCPT, Phase.DATA, Phase.EOD}
 
 
 @lru_cache(maxsize=1024)
 def _judge(phase: Phase, reply: Reply, text: str, *, known: bool = False) -> Outcome:
-    """By these words of the reply. `known`: it is about a recipient at a known provider."""
+    """Classify by `text`, the words of the reply. `known`: the recipient is at a known provider."""
     if phase is Phase.QUIT:
         return _outcome(Decision.ACCEPTED, Scope.MESSAGE, phase, reply)
     digit = reply.code // 100
@@ -111,13 +114,13 @@ def _judge(phase: Phase, reply: Reply, text: str, *, known: bool = False) -> Out
 
 
 def classify_failure(phase: Phase, failure: Failure, detail: str = "") -> Outcome:
-    """The outcome of a mail whose conversation ended in `phase` without a reply."""
+    """Return the outcome of an email whose conversation ended in `phase` without a reply."""
     decision, scope = _EXCEPTIONS.get((phase, failure), _FAILURES[phase])
     return Outcome(decision, phase, scope, text=clean(f"{failure}: {detail}" if detail else failure))
 
 
 def _out_of_place(phase: Phase, reply: Reply) -> Outcome:
-    """A positive reply that this phase cannot have: the server speaks another language."""
+    """Return the outcome of a positive reply that this phase cannot have (RFC 5321, section 4.3.2)."""
     if phase in WANTED and passes(phase, reply):
         raise ValueError(f"{reply.code} in phase {phase} decides nothing")
     decision, scope = _EXCEPTIONS.get((phase, Failure.GARBAGE), _FAILURES[phase])

@@ -1,4 +1,4 @@
-"""From a name to a socket that is on its way: one address after the other, never blocking but for DNS."""
+"""Resolve a host and connect to its addresses in turn, without blocking except for DNS."""
 
 import errno
 import os
@@ -11,32 +11,32 @@ from notifier.smtp.channel import wire_error
 from notifier.smtp.outcome import Failure
 from notifier.smtp.replies import WireError
 
-#: A batch opens many connections at once and asks for the name once: seconds that an answer holds.
-_NAME_HOLDS = 30
+#: Seconds that a DNS answer is reused: a batch opens many connections at once and must resolve the name only once.
+_DNS_TTL_SECONDS = 30
 
 
 @lru_cache(maxsize=8)
 def _resolve(host: str, port: int, period: int) -> list[tuple[Any, ...]]:
-    """The addresses of a name. `period` makes an answer old; errors are not kept."""
+    """Return the addresses of a host. A new `period` misses the cache; errors are never cached."""
     return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 class Dial:
-    """One attempt to connect. `patience` (seconds) is what each address may take."""
+    """One attempt to connect. `patience` is the time limit for each address, in seconds."""
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
-        """Asks for the addresses, which may block. Raises WireError (dns)."""
+        """Resolve the host, which may block. `timeout` is for all addresses, in seconds. Raise WireError (dns)."""
         try:
-            self._addresses = list(_resolve(host, port, int(monotonic() / _NAME_HOLDS)))
+            self._addresses = list(_resolve(host, port, int(monotonic() / _DNS_TTL_SECONDS)))
         except (socket.gaierror, UnicodeError) as error:
             raise WireError(Failure.DNS, str(error)) from error
-        # A black hole among the addresses must not use up the time of the others.
+        # An address that drops all packets must not use up the time of the others.
         self.patience = timeout / max(1, len(self._addresses))
 
     def next(self, last: WireError) -> socket.socket:
-        """A socket connecting to the next address: writable means done, see `check`.
+        """Return a socket that connects to the next address; once it is writable, call `check`.
 
-        Raises `last`, or a newer error, where no address is left.
+        Raise `last`, or a newer error, if no address is left.
         """
         while self._addresses:
             family, kind, protocol, _, address = self._addresses.pop(0)
@@ -48,7 +48,7 @@ class Dial:
 
 
 def check(sock: socket.socket) -> None:
-    """Raises WireError where connecting has failed."""
+    """Raise WireError if connecting has failed."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise wire_error(OSError(code, os.strerror(code)))

@@ -1,8 +1,7 @@
-"""Transactions over an open session: MAIL, RCPT, DATA, body, verdict (RFC 5321, section 3.3).
+"""Run transactions over an open session: MAIL, RCPT, DATA, body, reply (RFC 5321, section 3.3).
 
-On a server with PIPELINING (RFC 2920) the three commands travel in one write, and those of the next
-mail behind the final dot of this one. However they travel, a mail's replies are its own: no fault of
-one mail decides another.
+On a server with PIPELINING (RFC 2920) the three commands travel in one write, and those of the next email behind the
+final dot of this one. In any case an email is decided by its own replies alone.
 """
 
 from typing import Protocol
@@ -10,14 +9,14 @@ from typing import Protocol
 from notifier.smtp.classify import WANTED, classify, classify_failure
 from notifier.smtp.echo import without_recipient
 from notifier.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
-from notifier.smtp.ops import READ, YIELD, Conversation, Line
+from notifier.smtp.ops import READ, YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session
 
 __all__ = ["Envelope", "Work", "converse"]
 
-#: The commands of a transaction, their reads, and the first digit of the reply that each wants.
+#: Per command of a transaction: its phase, its Read, and the first digit of the reply that accepts it.
 _STEPS = tuple((phase, READ[phase], WANTED[phase]) for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA))
 _READ_EOD = READ[Phase.EOD]
 _RSET = b"RSET\r\n"
@@ -26,61 +25,61 @@ _DOT = b".\r\n"
 
 
 class Work(Protocol):
-    """Where a conversation gets its mails from, and where their outcomes go."""
+    """The source of a conversation's emails, and the receiver of their outcomes."""
 
-    #: Whether the next mail may be announced before this one has its reply.
+    #: Whether the next email may be announced before this one has its reply.
     deep: bool
 
     def take(self, session: Session) -> Envelope | None:
-        """The next mail for this session, None where there is none for it."""
+        """Return the next email for this session, or None."""
 
     def give_back(self, envelope: Envelope) -> None:
-        """The connection died before this mail's turn: it goes to a new one, nothing was tried."""
+        """Take back an email that was not tried because its connection died; it goes to a new connection."""
 
     def begin(self, envelope: Envelope) -> None:
-        """The body is about to go out. An OSError of it stops the mail: nothing was sent."""
+        """Record that the body is about to go out. An OSError stops the email before anything is sent."""
 
     def settle(self, envelope: Envelope, outcome: Outcome) -> None:
-        """The attempt has ended."""
+        """Record how the attempt ended."""
 
 
-def converse(line: Line, session: Session, work: Work) -> Conversation[None]:
-    """Send the mails of `work`, one transaction each, until there are no more or the session breaks.
+def converse(pipe: Pipe, session: Session, work: Work) -> Conversation[None]:
+    """Send the emails of `work`, one transaction each, until there are no more or the session breaks.
 
-    `session.broken` tells which. Never raises for what a server does.
+    `session.broken` tells which. Nothing that the server does raises an error.
     """
-    envelope = _announce_next(line, session, work)
+    envelope = _announce_next(pipe, session, work)
     while envelope is not None:
-        refusal, go_on = yield from _ask_leave(line, session, envelope)
+        refusal, go_on = yield from _ask_leave(pipe, session, envelope)
         following = None
         if refusal is None:
-            following = yield from _hand_over(line, session, work, envelope)
+            following = yield from _hand_over(pipe, session, work, envelope)
         elif _is_stale(session, refusal):
             session.broken = True
             work.give_back(envelope)
         else:
             session.dirty = True
             if go_on and not session.broken:
-                yield from _end_empty(line, session, refusal)
+                yield from _end_empty(pipe, session, refusal)
             _settle(work, envelope, refusal)
         if session.broken:
             return
-        envelope = following or _announce_next(line, session, work)
+        envelope = following or _announce_next(pipe, session, work)
 
 
-def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
-    """Take the next mail; where the server can pipeline, write its commands at once.
+def _announce_next(pipe: Pipe, session: Session, work: Work) -> Envelope | None:
+    """Take the next email and, if the server supports pipelining, write its commands at once.
 
-    None, too, where the server speaks unasked: no mail is to begin here.
+    Return None if there is no email, or if the server has sent something unasked: then no transaction may begin.
     """
-    if line.pending:
+    if pipe.pending:
         session.broken = True
         return None
     envelope = _next(session, work)
     if envelope is None or not session.pipelining:
         return envelope
     try:
-        line.write(_group(session, envelope), Phase.MAIL)
+        pipe.write(_group(session, envelope), Phase.MAIL)
     except WireError:
         session.broken = True
         work.give_back(envelope)
@@ -89,7 +88,7 @@ def _announce_next(line: Line, session: Session, work: Work) -> Envelope | None:
 
 
 def _next(session: Session, work: Work) -> Envelope | None:
-    """The next mail that this server can take at all; the others are settled on the way."""
+    """Return the next email that this server can take, or None; settle those that it cannot take."""
     while (envelope := work.take(session)) is not None:
         refusal = refuse_locally(session, envelope)
         if refusal is None:
@@ -99,21 +98,21 @@ def _next(session: Session, work: Work) -> Envelope | None:
     return None
 
 
-def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
-    """MAIL, RCPT, DATA. The first refusal if there is one, and whether the server waits for a body."""
+def _ask_leave(pipe: Pipe, session: Session, envelope: Envelope) -> Conversation[tuple[Outcome | None, bool]]:
+    """Run MAIL, RCPT and DATA. Return the first refusal, or None, and whether the server waits for a body."""
     refusal, phase = None, Phase.MAIL
     go_on = False
     try:
         if session.dirty:
-            yield from _reset(line, session)
+            yield from _reset(pipe, session)
         for phase, read, wanted in _STEPS:
             if not session.pipelining:
-                line.ask(_command(phase, session, envelope), phase)
-            reply = line.take() or (yield read)
+                pipe.ask(_command(phase, session, envelope), phase)
+            reply = pipe.take() or (yield read)
             if reply.code // 100 == wanted:
                 go_on = wanted == 3
                 continue
-            # With pipelining the rest was asked already and is answered: read it, believe the first.
+            # With pipelining the other commands are already sent: read their replies, but the first refusal counts.
             refusal = refusal or classify(phase, reply, envelope.rcpt_to)
             session.broken = session.broken or reply.code == 421 or reply.code < 400
             if session.broken or not session.pipelining:
@@ -124,42 +123,42 @@ def _ask_leave(line: Line, session: Session, envelope: Envelope) -> Conversation
     return refusal, go_on
 
 
-def _reset(line: Line, session: Session) -> Conversation[None]:
+def _reset(pipe: Pipe, session: Session) -> Conversation[None]:
     if not session.pipelining:
-        line.ask(_RSET, Phase.MAIL)
-    reply = line.take() or (yield READ[Phase.MAIL])
+        pipe.ask(_RSET, Phase.MAIL)
+    reply = pipe.take() or (yield READ[Phase.MAIL])
     if reply.code // 100 != 2:
         raise WireError(Failure.DROP, f"RSET was refused: {reply.code} {reply.text}")
     session.dirty = False
 
 
 def _is_stale(session: Session, refusal: Outcome) -> bool:
-    """Whether a used connection has just reached its end, which is no mail's fault (RFC 5321, 3.8)."""
+    """Return whether a reused connection has just reached its end, which is not the email's fault (RFC 5321, 3.8)."""
     if session.used < 2 or refusal.phase is not Phase.MAIL or refusal.decision is not Decision.THROTTLE:
         return False
     return refusal.code is None or refusal.code == 421 or refusal.enhanced == "4.5.3"
 
 
-def _hand_over(line: Line, session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
-    """Body, final dot and, behind it, the next mail's commands; then the verdict on this one.
+def _hand_over(pipe: Pipe, session: Session, work: Work, envelope: Envelope) -> Conversation[Envelope | None]:
+    """Send the body, the final dot and behind it the next email's commands; then read the reply to this one.
 
-    The next mail, if it was announced and the session lives.
+    Return the next email if it was announced and the session still works.
     """
     following = None
     if work.deep and session.pipelining:
-        # To make the next mail takes longer than to read all replies that have come in: they come first, so
-        # that a kill finds as few as possible that are sent and not noted.
+        # Rendering the next email takes longer than reading all replies that have arrived. So they are read first, and
+        # a killed process leaves as few emails as possible that were sent and not recorded.
         yield YIELD
         following = _next(session, work)
     try:
         _begin(work, envelope)
-        line.write(stuff(envelope), Phase.BODY)
+        pipe.write(stuff(envelope), Phase.BODY)
         if following is not None:
-            line.write(_group(session, following), Phase.EOD)
+            pipe.write(_group(session, following), Phase.EOD)
         reply = yield _READ_EOD
     except WireError as error:
         session.broken = True
-        # The dot is the last of the body's piece: while that is not out, nothing was delivered.
+        # The dot is the end of the body's piece: until the kernel has taken that, nothing was delivered.
         phase = Phase.BODY if error.unsent is Phase.BODY else Phase.EOD
         outcome = classify_failure(phase, error.kind, error.detail)
     else:
@@ -180,19 +179,19 @@ def _begin(work: Work, envelope: Envelope) -> None:
     try:
         work.begin(envelope)
     except OSError as error:
-        # The server waits for a body. A lone dot would be a mail: only hanging up is safe.
+        # The server waits for a body. A lone dot would be an empty email, so only hanging up is safe.
         raise WireError(Failure.LOCAL, str(error), unsent=Phase.BODY) from error
 
 
-def _end_empty(line: Line, session: Session, refusal: Outcome) -> Conversation[None]:
-    """354 although something was refused: end the empty mail. Its reply means nothing (RFC 2920, 3.1)."""
+def _end_empty(pipe: Pipe, session: Session, refusal: Outcome) -> Conversation[None]:
+    """End the empty email after a 354 despite a refusal. Its reply means nothing (RFC 2920, 3.1)."""
     if refusal.phase is Phase.MAIL:
-        # The recipient stands, whoever the server thinks the sender is: an empty mail would reach it.
+        # The server accepted the recipient without the sender, so it would deliver the empty email.
         session.broken = True
         return
     try:
-        line.ask(_DOT, Phase.DATA)
-        reply = line.take() or (yield _READ_EOD)
+        pipe.ask(_DOT, Phase.DATA)
+        reply = pipe.take() or (yield _READ_EOD)
     except WireError:
         session.broken = True
     else:
@@ -200,7 +199,7 @@ def _end_empty(line: Line, session: Session, refusal: Outcome) -> Conversation[N
 
 
 def _group(session: Session, envelope: Envelope) -> bytes:
-    """All commands of a transaction in one piece, RSET before them where the last one was given up."""
+    """Return all commands of a transaction in one piece, after RSET if the last transaction was abandoned."""
     return b"%b%b%b%b" % (
         _RSET if session.dirty else b"",
         mail_command(session, envelope),

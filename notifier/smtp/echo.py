@@ -1,4 +1,4 @@
-"""What a server repeats of a recipient's address, taken out of its text: before it is judged, and before it is kept."""
+"""Remove a recipient's address from a server's text, before the text is classified and before it is stored."""
 
 import re
 from functools import lru_cache
@@ -8,12 +8,12 @@ import idna
 
 from notifier.smtp.outcome import Outcome
 
-#: Stands in a kept reply where the server repeated the recipient's address.
+#: Replaces the recipient's address in stored replies.
 RECIPIENT = "<recipient>"
 
 
 def masked(text: str, recipient: str) -> str:
-    """`text`, in lower case, with `x@x` in place of the recipient's address: in brackets, alone or in a link."""
+    """Replace the recipient's address in `text` (lower case) by `x@x`: in brackets, alone or in a link."""
     if not recipient or recipient.rpartition("@")[0].lower() not in text:
         return text
     address = recipient.lower()
@@ -21,9 +21,10 @@ def masked(text: str, recipient: str) -> str:
 
 
 def masked_widely(text: str, recipient: str) -> str:
-    """The same, and its local part, with a tag or without, and its domain wherever they stand as words of their own.
+    """Also replace the local part (with and without its tag) and the domain if they stand as words of their own.
 
-    A local part may be a word that the server means, such as `user`: only where more is at stake than this mail.
+    A local part may be a word that the server means, such as `user`. So use this only for a decision that affects
+    more than this one email.
     """
     if not recipient:
         return text
@@ -38,10 +39,10 @@ def _words(recipient: str) -> re.Pattern[str]:
 
 
 def without_recipient(outcome: Outcome, recipient: str) -> Outcome:
-    """Return the outcome as it may be logged, noted in a journal and stored: erasing a person reaches no journal.
+    """Return the outcome without the recipient's address, so that it may be logged, journalled and stored.
 
-    The recipient's address is replaced in its text, and its local part as a word of its own, also if the server means
-    that word: code and enhanced code still say what was refused.
+    Journals are not covered by the erasure of a person. The local part is replaced, too, if it stands as a word of its
+    own, even if the server meant that word: the code and the enhanced code still say what was refused.
     """
     if not outcome.text or not recipient:
         return outcome
@@ -58,7 +59,7 @@ def _repeated(recipient: str) -> re.Pattern[str]:
 
 
 def _unicode(domain: str) -> str:
-    """Return a domain as people write it."""
+    """Decode A-labels to the Unicode form of a domain."""
     try:
         return idna.decode(domain)
     except idna.IDNAError:

@@ -1,4 +1,4 @@
-"""One mail as SMTP sees it: its commands, its stuffed bytes, and what a server cannot take of it."""
+"""Represent one email as SMTP sees it: its commands, its dot-stuffed bytes, and the checks before MAIL."""
 
 import re
 from io import IncrementalNewlineDecoder
@@ -7,15 +7,15 @@ from typing import NamedTuple
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.smtp.session import Session
 
-#: What would end the command, or the address in it.
+#: Characters that would end the command, or the address in it.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
 
 
 class Envelope(NamedTuple):
-    """One mail to one recipient. `data` is a whole RFC 5322 message with CRLF, dots not stuffed.
+    """One email to one recipient. `data` is a whole RFC 5322 message with CRLF, not dot-stuffed.
 
-    `key` is the caller's own (a primary key); it comes back with the outcome. `ready`: whoever made the
-    data warrants that CR and LF come in pairs only, it ends with one, and no line begins with a dot.
+    `key` is the caller's own (a primary key); it is returned with the outcome. `ready` is the caller's guarantee that
+    CR and LF occur only as CRLF, that the data ends with CRLF, and that no line begins with a dot.
     """
 
     key: int
@@ -27,13 +27,13 @@ class Envelope(NamedTuple):
 
 
 class Later(NamedTuple):
-    """In the place of an envelope: the next one is there in so many seconds."""
+    """Stand in for an envelope: the next one is available in `seconds`."""
 
     seconds: float
 
 
 def mail_command(session: Session, envelope: Envelope) -> bytes:
-    """MAIL with the parameters that this server and this mail need."""
+    """Return the MAIL command with the parameters that this server and this email need."""
     size = b" SIZE=%d" % len(envelope.data) if session.has_size else b""
     body = b"" if envelope.data.isascii() else b" BODY=8BITMIME"
     utf8 = b" SMTPUTF8" if _needs_utf8(envelope) else b""
@@ -41,7 +41,7 @@ def mail_command(session: Session, envelope: Envelope) -> bytes:
 
 
 def rcpt_command(envelope: Envelope) -> bytes:
-    """RCPT for the one recipient."""
+    """Return the RCPT command for the one recipient."""
     return b"RCPT TO:<%b>\r\n" % envelope.rcpt_to.encode()
 
 
@@ -50,14 +50,17 @@ def _needs_utf8(envelope: Envelope) -> bool:
 
 
 def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
-    """What this server cannot take, said before MAIL: RFC 1870 (size), 6152 (8 bit), 6531 (addresses)."""
+    """Return the refusal of an email that this server cannot take: RFC 1870 (size), 6152 (8 bit), 6531 (addresses).
+
+    Return None if it can be sent.
+    """
     data = envelope.data
     if _UNSAFE.search(envelope.mail_from) or _UNSAFE.search(envelope.rcpt_to) or not envelope.rcpt_to:
-        return _refuse(Scope.RECIPIENT, "the address cannot stand in an SMTP command")
+        return _refuse(Scope.RECIPIENT, "the address has a character that is not allowed in an SMTP command")
     if _needs_utf8(envelope) and not session.smtputf8:
         return _refuse(Scope.RECIPIENT, "the address needs SMTPUTF8 and the mail server does not offer it (RFC 6531)")
     if 0 < session.size < len(data):
-        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server takes {session.size} at most (RFC 1870)")
+        return _refuse(Scope.CONTENT, f"{len(data)} bytes; the mail server accepts at most {session.size} (RFC 1870)")
     if not session.eight_bit and not data.isascii():
         return _refuse(Scope.CONTENT, "8-bit content and the mail server does not offer 8BITMIME (RFC 6152)")
     if not (envelope.ready or _has_whole_line_ends(data)):
@@ -66,7 +69,7 @@ def refuse_locally(session: Session, envelope: Envelope) -> Outcome | None:
 
 
 def _has_whole_line_ends(data: bytes) -> bool:
-    """Whether CR and LF come in pairs only. In C and in one pass, four times as fast as counting."""
+    """Return whether CR and LF occur only as CRLF. The decoder runs in C in one pass, 4 times as fast as counting."""
     decoder = IncrementalNewlineDecoder(None, translate=False)
     decoder.decode(data.decode("latin-1"), final=True)
     return decoder.newlines in {"\r\n", None}
@@ -77,7 +80,7 @@ def _refuse(scope: Scope, text: str) -> Outcome:
 
 
 def stuff(envelope: Envelope) -> bytes:
-    """The message as DATA wants it: leading dots doubled, the final dot on its own line (RFC 5321, 4.5.2)."""
+    """Return the message for DATA: leading dots doubled, the final dot on its own line (RFC 5321, 4.5.2)."""
     data = envelope.data
     if envelope.ready:
         return data + b".\r\n"

@@ -1,7 +1,7 @@
-"""Many connections, one thread: hands over a batch of mails with one selector.
+"""Hand over a batch of emails on many connections in one thread, with one selector.
 
-What is said on a connection is `smtp.converse`, the same as for a single mail. Here is decided only how
-many connections there are, which mail comes next, and what follows where no connection can be had.
+Each connection runs `dialogue.converse`, the same as for a single email. This module decides only how many
+connections there are, which email comes next, and what happens if no connection can be opened.
 """
 
 import selectors
@@ -17,44 +17,45 @@ from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.smtp.session import Session, close_session, open_session
 from notifier.smtp.wire import Wire
 
-#: How often the clock is looked at, seconds: the grain of all timeouts here.
-_TICK = 0.05
-#: Connections that are tried before one has succeeded; then their number may triple.
-_FIRST = 4
-#: The outcome of mails that had no turn before their batch was told to end.
-NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was told to end")
-#: Mails settled in one go where none can be sent: the list of outcomes stays short.
-_SLICE = 100
+#: Seconds between two checks of the clock: the precision of all timeouts here.
+_TICK_SECONDS = 0.05
+#: Connections that may be opening before one has succeeded; afterwards twice as many as have been opened.
+_FIRST_CONNECTIONS = 4
+#: The outcome of emails that had no turn before their batch was asked to end.
+NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was asked to end")
+#: Emails settled per step if none can be sent, so that the queue of outcomes stays short.
+_SETTLED_PER_STEP = 100
 
 
 class Lender(Protocol):
-    """Who keeps the connections."""
+    """The owner of the connections."""
 
     connections: int
 
     def take(self) -> Wire | None:
-        """An idle connection with a session."""
+        """Return an idle connection with a session, or None."""
 
     def new_wire(self) -> Wire:
-        """One that is not open yet."""
+        """Return a connection that is not open yet."""
 
     def keep(self, wire: Wire) -> bool:
-        """Take back a connection; False: it has served its time, say QUIT."""
+        """Take back a connection. Return False if it is not kept: then the caller sends QUIT."""
 
     def is_spent(self, session: Session) -> bool:
-        """Whether the session has carried its share of mails."""
+        """Return whether the session has carried its maximum of emails."""
 
 
 def send_all(
     lender: Lender, envelopes: Iterable[Envelope | Later], observer: Observer, budget: float
 ) -> Iterator[tuple[int, Outcome]]:
-    """Hand over `envelopes`; yields (key, outcome) as they come, one for each, in no order.
+    """Hand over `envelopes`; yield one (key, outcome) for each as it becomes known, in no particular order.
 
-    Takes from `envelopes` as it goes, a connection's worth ahead, so they may be made on the way (and
-    their maker may stop when it sees a bad outcome). At a Later it asks again when that is over, and reads
-    replies meanwhile. `budget` seconds after the start all has ended: what had no turn is THROTTLE, untried. If
-    `observer` ends the batch early, it is NOT_TRIED. Where no session can be opened its outcome is that of all
-    that wait. Whoever stops iterating early leaves mails on the wire: only the journal knows of them.
+    `envelopes` is consumed lazily, about one per connection ahead, so it may be a generator that stops at a bad
+    outcome. After a Later it is asked again once that time is over; replies are read meanwhile.
+
+    `budget` seconds after the start everything has ended, and emails that had no turn are THROTTLE, untried; if
+    `observer` ends the batch early, they are NOT_TRIED. If no session can be opened, that outcome is the outcome of all
+    waiting emails. A caller that stops iterating early leaves emails in transit that only the journal knows.
     """
     batch = _Batch(lender, envelopes, observer, monotonic() + budget)
     try:
@@ -68,7 +69,7 @@ def send_all(
 
 
 class _Batch:
-    """The mails of one call and the connections at work for them. Is the Work of all of them."""
+    """The emails of one call and the connections that send them. It implements Work for all conversations."""
 
     deep = True
 
@@ -83,26 +84,26 @@ class _Batch:
         #: When the next envelope may be asked for.
         self._ask_at = 0.0
         self._waiting: deque[Envelope] = deque()
-        #: Mails whose connection died before their turn: the next fresh connection is theirs.
+        #: Emails whose connection died before their turn: the next fresh connections take them first.
         self._returned: deque[Envelope] = deque()
         self._deadline = deadline
         self._selector = selectors.DefaultSelector()
         self._opening: set[Wire] = set()
         self._talking: set[Wire] = set()
         self._leaving: set[Wire] = set()
-        #: Those that gave way, in the order in which they did.
+        #: Paused connections, in the order in which they paused.
         self._paused: deque[tuple[Wire, selectors.SelectorKey]] = deque()
         self._opened = 0
-        #: As many connections as the server has let us open.
+        #: The number of connections that the server allows, as far as known.
         self._limit = lender.connections
-        #: What becomes of all that still waits.
+        #: The outcome for all emails that still wait, once it is decided.
         self._verdict: Outcome | None = None
-        self._next_check = monotonic() + _TICK
+        self._next_check = monotonic() + _TICK_SECONDS
 
     # --- the work of the conversations -------------------------------------------------------------
 
     def take(self, session: Session) -> Envelope | None:
-        """The next mail for this session."""
+        """Return the next email for this session, or None."""
         if self._verdict is not None or self._lender.is_spent(session):
             return None
         if not session.used and self._returned:
@@ -112,15 +113,15 @@ class _Batch:
         return self._waiting.popleft() if self._waiting else None
 
     def give_back(self, envelope: Envelope) -> None:
-        """Its turn never came."""
+        """Take back an email that was not tried."""
         self._returned.append(envelope)
 
     def begin(self, envelope: Envelope) -> None:
-        """The body is about to go out."""
+        """Tell the observer that the body is about to go out."""
         self._observer.begin(envelope.key)
 
     def settle(self, envelope: Envelope, outcome: Outcome) -> None:
-        """Its attempt has ended."""
+        """Tell the observer the outcome, and queue it for the caller."""
         tell(self._observer, envelope, outcome)
         self.outcomes.append((envelope.key, outcome))
 
@@ -135,13 +136,13 @@ class _Batch:
                 self._waiting.append(envelope)
 
     def _early(self) -> float:
-        """Seconds until the next envelope may be asked for."""
+        """Return the seconds until the next envelope may be asked for; 0 if it may be asked for now."""
         return 0.0 if self._dry else max(0.0, self._ask_at - monotonic())
 
     # --- the connections ---------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Let happen what can happen now, or wait a moment for it; False when all has ended."""
+        """Make progress, or wait up to one tick for an event. Return False when everything has ended."""
         waiting = True
         if self._verdict is not None:
             waiting = self._give_up(self._verdict)
@@ -150,8 +151,8 @@ class _Batch:
         early = self._early()
         if not self._opening and not self._talking and not early:
             return waiting or not self._dry
-        at_once = self._paused or (waiting and self._verdict)
-        for key, _ in self._selector.select(0 if at_once else min(early or _TICK, _TICK)):
+        no_wait = self._paused or (waiting and self._verdict)
+        for key, _ in self._selector.select(0 if no_wait else min(early or _TICK_SECONDS, _TICK_SECONDS)):
             wire: Wire = key.data
             if not wire.paused:
                 wire.on_ready()
@@ -172,13 +173,13 @@ class _Batch:
             self._watch(wire, key)
 
     def close(self) -> None:
-        """Close what is still at work; the idle connections are the lender's."""
+        """Close the connections in use; the idle ones belong to the lender."""
         for wire in [*self._opening, *self._talking, *self._leaving]:
             wire.close()
         self._selector.close()
 
     def _grow(self) -> bool:
-        """Put to work as many connections as there are mails for; whether mails wait."""
+        """Use as many connections as there are emails for. Return whether emails wait."""
         room = self._limit - len(self._talking) - len(self._opening)
         if room > 0 and not self._dry:
             self._look_ahead(room)
@@ -194,14 +195,14 @@ class _Batch:
         return True
 
     def _may_grow(self) -> bool:
-        mails = len(self._waiting) + len(self._returned) - len(self._opening)
-        return mails > 0 and len(self._talking) + len(self._opening) < self._limit
+        emails = len(self._waiting) + len(self._returned) - len(self._opening)
+        return emails > 0 and len(self._talking) + len(self._opening) < self._limit
 
     def _may_open(self) -> bool:
-        return self._verdict is None and len(self._opening) < max(_FIRST, 2 * self._opened)
+        return self._verdict is None and len(self._opening) < max(_FIRST_CONNECTIONS, 2 * self._opened)
 
     def _kept(self) -> Wire | None:
-        # What was given back waits for a fresh connection: an old one could die under it once more.
+        # Returned emails wait for a fresh connection, because an old one could die under them once more.
         return self._lender.take() if self._waiting else None
 
     def _converse(self, wire: Wire) -> None:
@@ -211,7 +212,7 @@ class _Batch:
         self._watch(wire)
 
     def _watch(self, wire: Wire, key: selectors.SelectorKey | None = None) -> None:
-        """Bring the selector in line with what the wire waits for; go on where it waits no more."""
+        """Register the event that the wire waits for; if it waits no longer, handle the end of its conversation."""
         if key is not None and wire.socket is key.fileobj and wire.waits_for:
             self._selector.modify(key.fileobj, wire.waits_for, wire)
             return
@@ -257,14 +258,14 @@ class _Batch:
     # --- time --------------------------------------------------------------------------------------
 
     def _check_clock(self, now: float) -> None:
-        self._next_check = now + _TICK
+        self._next_check = now + _TICK_SECONDS
         end_by = self._observer.tick()
         if end_by is not None:
             self._deadline = min(self._deadline, end_by)
             self._verdict = self._verdict or NOT_TRIED
         keys = {key.data: key for key in self._selector.get_map().values()}
         late = now >= self._deadline
-        # One that gave way goes on first: it waits for nothing, so it has nothing to be late for.
+        # A paused connection is not expired: it waits for nothing, so it cannot be late.
         for wire in [wire for wire in keys if wire.due <= now or (late and not wire.paused)]:
             wire.expire()
             self._watch(wire, keys[wire])
@@ -273,8 +274,8 @@ class _Batch:
             self._verdict = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text=text)
 
     def _give_up(self, verdict: Outcome) -> bool:
-        """Settle a slice of what waits; whether mails wait still."""
-        for _ in range(_SLICE):
+        """Settle up to _SETTLED_PER_STEP waiting emails with `verdict`. Return whether more wait."""
+        for _ in range(_SETTLED_PER_STEP):
             if self._returned:
                 envelope = self._returned.popleft()
             else:

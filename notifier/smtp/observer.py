@@ -1,4 +1,4 @@
-"""Who is told, email by email, what happens on the wire."""
+"""Report, email by email, what happens on the connection."""
 
 import logging
 from typing import Protocol
@@ -10,40 +10,40 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Watches the emails of one `send` or `send_batch`. It is called in the thread that sends."""
+    """Observe the emails of one `send` or `send_batch`. It is called in the sending thread."""
 
     def begin(self, key: int) -> None:
-        """Note that the first byte of this body goes out next. An OSError stops that email (RETRY)."""
+        """Record that the first byte of this body goes out next. An OSError stops that email (RETRY)."""
 
     def replied(self, key: int, outcome: Outcome) -> None:
-        """Note an outcome, as soon as it is known. An OSError is logged, and the outcome stands."""
+        """Record an outcome as soon as it is known. An OSError is logged, and the outcome stands."""
 
     def tick(self) -> float | None:
-        """Let time pass: called often during a batch, also while no server says anything.
+        """Return None, or when the batch must have ended (monotonic seconds) to end it early.
 
-        Returns None; or, to end the batch early, the moment (monotonic seconds) by which all must have ended.
+        It is called often during a batch, even while no input arrives.
         """
 
 
-class _Nobody:
-    """For emails that have no row in the ledger, and keep no record."""
+class _NoObserver:
+    """Ignore everything, for emails without a row in the ledger."""
 
     def begin(self, key: int) -> None:
-        """Let it go out."""
+        """Let the email go out."""
 
     def replied(self, key: int, outcome: Outcome) -> None:
-        """Forget it."""
+        """Ignore the outcome."""
 
     def tick(self) -> None:
-        """Go on."""
+        """Let the batch continue."""
 
 
-NOBODY: Observer = _Nobody()
+NO_OBSERVER: Observer = _NoObserver()
 
 
 def tell(observer: Observer, envelope: Envelope, outcome: Outcome) -> None:
-    """Tell the observer an outcome, whatever becomes of its note."""
+    """Tell the observer an outcome; log an OSError of the observer."""
     try:
         observer.replied(envelope.key, outcome)
     except OSError:
-        log.exception("The outcome of mail %s could not be noted: %s", envelope.key, outcome.decision)
+        log.exception("The outcome of email %s could not be recorded: %s", envelope.key, outcome.decision)

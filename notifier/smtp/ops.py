@@ -1,8 +1,8 @@
-"""What a conversation asks of its driver. The protocol speaks these and never touches a socket.
+"""Define the operations that an SMTP conversation asks of its driver, so that it never touches a socket.
 
-A conversation is a generator: it writes to its Line, yields what it waits for, is sent a Reply for each `Read` and
-None for the others, and meets a WireError at its `yield` where the driver cannot go on. What is written
-goes out when it waits, so that all that can share a packet does.
+A conversation is a generator. It writes to its Pipe and yields the operation that it waits for. The driver sends a
+Reply for each `Read` and None for the others, and throws WireError at the `yield` if it cannot continue. Output is
+sent when the conversation waits, so that commands share packets.
 """
 
 from collections.abc import Generator
@@ -18,13 +18,13 @@ class Connect:
 
 
 class StartTls:
-    """Run the TLS handshake and verify the certificate. Anything read before it is an attack."""
+    """Run the TLS handshake and verify the certificate. Input that is already buffered counts as an attack."""
 
     __slots__ = ()
 
 
 class Read:
-    """Wait for the next whole reply, as long as `phase` allows."""
+    """Wait for the next whole reply, within the time limit of `phase`."""
 
     __slots__ = ("phase",)
 
@@ -33,39 +33,40 @@ class Read:
 
 
 class Yield:
-    """Let the other conversations of this thread read their replies first: what follows takes its time."""
+    """Let the other conversations of this thread read their replies first, because the next step is slow."""
 
     __slots__ = ()
 
 
-class Line(Protocol):
-    """What a conversation does without waiting."""
+class Pipe(Protocol):
+    """The calls that a conversation makes without waiting."""
 
     @property
     def pending(self) -> bool:
-        """Whether something has come in that nobody has taken. Where all was answered, nobody asked for it: it would
-        pass for the reply to whatever is asked next.
+        """Return whether unread input has arrived.
+
+        After every command was answered, such input was not asked for and would pass for the reply to the next command.
         """
 
     def ask(self, data: bytes, phase: Phase) -> None:
-        """Write a command on its own. Raises WireError (garbage) where something is pending."""
+        """Queue a single command. Raise WireError (garbage) if input is pending."""
 
     def write(self, data: bytes, phase: Phase) -> None:
-        """Queue bytes. `phase` is the phase that is lost where they cannot be handed over as a whole.
+        """Queue bytes. `phase` is the phase that fails if they cannot be handed over as a whole.
 
-        With Phase.BODY it refuses (WireError, garbage) if the server has already said more
-        than was asked: it could pass for the reply to this very body. Raises WireError, too, where nothing can be sent.
+        Raise WireError (garbage) for Phase.BODY if the server has already sent more replies than were asked for: one
+        could pass for the reply to this very body. Raise WireError if the connection is closed.
         """
 
     def take(self) -> Reply | None:
-        """The next whole reply that has come in already, None where there is none. Raises WireError (garbage)."""
+        """Return the next whole reply that has already arrived, or None. Raise WireError (garbage)."""
 
 
 Op: TypeAlias = Connect | StartTls | Read | Yield
 T = TypeVar("T")
-#: A Read is answered with a Reply; what the others are answered with nobody looks at.
+#: The driver answers a Read with a Reply; the answer to other operations is ignored.
 Conversation: TypeAlias = Generator[Op, Reply, T]
 
-#: One for each phase, made once: they carry nothing else.
+#: One shared instance for each phase, because a Read carries nothing else.
 READ = {phase: Read(phase) for phase in Phase}
 YIELD = Yield()

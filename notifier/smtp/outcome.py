@@ -1,4 +1,4 @@
-"""What one attempt to hand over one mail came to: phase, decision, scope. Pure values.
+"""Describe how one attempt to hand over one email ended: phase, decision, scope. Pure values.
 
 The decisions and their effects are documented in docs/promises.md; `classify.py` makes them.
 """
@@ -6,12 +6,12 @@ The decisions and their effects are documented in docs/promises.md; `classify.py
 from enum import StrEnum
 from typing import NamedTuple
 
-#: Longest text of a server that we keep, in characters.
+#: Longest server text that is stored, in characters.
 MAX_TEXT = 500
 
 
 class Phase(StrEnum):
-    """Where in the conversation something happened (RFC 5321, section 3)."""
+    """The step of the SMTP conversation at which something happened (RFC 5321, section 3)."""
 
     CONNECT = "connect"
     BANNER = "banner"
@@ -25,17 +25,17 @@ class Phase(StrEnum):
     EOD = "eod"
     QUIT = "quit"
 
-    #: Enum's own is a Python function, and phases are keys on the hot path.
+    #: Enum's own hash is a Python function, and phases are dictionary keys on the hot path.
     __hash__ = str.__hash__
 
 
 class Decision(StrEnum):
-    """What follows for the mail.
+    """The consequence for the email.
 
-    ACCEPTED is final. RETRY backs off and counts as an attempt. THROTTLE backs off, slows the
-    scope down and burns nothing. HOLD pauses the scope, alerts and burns nothing. FAIL ends this
-    mail, BOUNCE ends it and suppresses the address. UNKNOWN: the final dot went out and no reply
-    came back, so nobody can know (RFC 1047).
+    ACCEPTED is final. RETRY backs off and counts as an attempt. THROTTLE backs off and slows the scope down without
+    using an attempt. HOLD pauses the scope and alerts without using an attempt. FAIL ends this email; BOUNCE ends it
+    and suppresses the address. UNKNOWN: the final dot went out and no reply came back, so delivery is uncertain
+    (RFC 1047).
     """
 
     ACCEPTED = "ACCEPTED"
@@ -50,7 +50,7 @@ class Decision(StrEnum):
 
 
 class Scope(StrEnum):
-    """What the decision is about: the next mail of the same scope would meet the same."""
+    """The extent of a decision: the next email within the same scope would get the same one."""
 
     MESSAGE = "message"
     RECIPIENT = "recipient"
@@ -65,7 +65,7 @@ class Scope(StrEnum):
 
 
 class Failure(StrEnum):
-    """How a conversation can end without a reply."""
+    """The ways in which a conversation can end without a reply."""
 
     REFUSED = "refused"
     DNS = "dns"
@@ -80,9 +80,9 @@ class Failure(StrEnum):
 
 
 class Reply(NamedTuple):
-    """One whole reply of a server: its lines are joined, without codes and control characters.
+    """One whole reply of a server; `text` joins its lines without codes and control characters.
 
-    `enhanced` is the enhanced status code (RFC 3463) such as "5.1.1", None where there is none.
+    `enhanced` is the enhanced status code (RFC 3463), such as "5.1.1", or None.
     """
 
     code: int
@@ -92,9 +92,9 @@ class Reply(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The end of one attempt. `min_delay` (seconds) is the soonest that a next try makes sense.
+    """The end of one attempt. `min_delay` is the shortest useful delay before the next one, in seconds.
 
-    `code` and `enhanced` are None where no reply decided. `text` is safe to log and to store.
+    `code` and `enhanced` are None if no reply decided. `text` is safe to log and to store.
     """
 
     decision: Decision
@@ -107,7 +107,7 @@ class Outcome(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Text of a stranger, made fit for a log line and a column: printable, at most MAX_TEXT."""
+    """Make a server's text fit for a log line and a column: printable, at most MAX_TEXT characters."""
     text = text[:MAX_TEXT].strip()
     if text.isprintable():
         return text

@@ -1,10 +1,10 @@
-"""What mail servers say, as patterns: the words behind a code, or without one. `rules.py` decides by them."""
+"""Patterns for the texts of mail servers' replies, with a code or without one. `rules.py` decides by them."""
 
 import re
 
 
-def words(*alternatives: str) -> re.Pattern[str]:
-    """Build one pattern of these alternatives. Texts are matched in lower case."""
+def any_of(*alternatives: str) -> re.Pattern[str]:
+    """Build one pattern from these alternatives. Texts are matched in lower case."""
     return re.compile("|".join(alternatives))
 
 
@@ -15,8 +15,8 @@ _GONE = (
     r"|closed|terminated|deleted|discontinued|expired|is not (?:a )?(?:valid|known))"
 )
 
-#: The address does not exist, or will never take mail again.
-USER_UNKNOWN = words(
+#: The address does not exist, or will never accept email again.
+USER_UNKNOWN = any_of(
     r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
     rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
     rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]{{1,60}})?[: ]{{0,5}}(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
@@ -28,14 +28,14 @@ USER_UNKNOWN = words(
     r"un-?rout[e]?able (?:address|mail)|not our customer|recipient (?:was |is )?not found",
     r"(?:user|recipient) is not (?:local|here)|no mailbox",
 )
-#: The mailbox exists and is full: soft, whatever code comes with it.
-MAILBOX_FULL = words(
+#: The mailbox exists and is full: a soft failure with any code.
+MAILBOX_FULL = any_of(
     r"over ?quota|quota (?:is |was |has been )?(?:exceed|full)|exceed\w* .{0,40}quota|out of quota",
     r"(?:mail ?box|inbox|account|user)(?: \S+@\S+)? (?:is |storage |has )*(?:full|too full)|full mail ?box",
     r"not enough (?:storage |disk )?space|out of (?:storage )?space|(?:storage|mailbox) (?:limit|size)",
 )
-GREYLISTED = words(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
-RATE = words(
+GREYLISTED = any_of(r"gr[ae]y-? ?list", r"first[- ]time sender", r"unknown .{0,20}triplet", r"\[gl\d+\]")
+RATE = any_of(
     r"rate[- ]?limit|\brate (?:of|is|exceed|control|that)|unusual rate|throttl|slow(?:ed)? down",
     r"(?:sending|message|mail|e-?mail|connection|delivery|recipient|maximum|high) rate",
     r"too (?:many|much|fast|quick|frequent|often)|concurren|unexpected volume|(?:high|unusual) volume",
@@ -43,48 +43,48 @@ RATE = words(
     r"max(?:imum|\.)? .{0,30}(?:connections|messages|recipients|sessions).{0,40}(?:exceed|reach)",
     r"(?:messages|connections|recipients|mails) per (?:second|minute|hour|session|connection|day)",
 )
-#: What one mailbox takes in a time: no matter of ours, nor of its neighbours.
-ONE_MAILBOX = words(
+#: One mailbox's own limit per hour or day: it concerns neither us nor the other mailboxes.
+ONE_MAILBOX = any_of(
     r"^(?!.*\b(?:sending|relay|submission|smtp)\b).*(?:daily|hourly|per[- ](?:day|hour)|24 ?h).{0,60}"
     r"\b(?:for|of|by) (?:the |this )?(?:recipient|mailbox|user|inbox)\b",
     r"\b(?:recipient|mailbox|inbox|addressee) (?:has |have |is |was )*(?:exceed|reach)\w* "
     r".{0,30}(?:daily|hourly|limit)",
     r"\b(?:user|recipient|mailbox|account|inbox)\b.{0,40}\breceiv\w+ .{0,30}(?:too (?:many|much|fast|quick)|\brate\b)",
 )
-#: Our provider's own allowance for the day: hours, not seconds. Not that of a mailbox.
-DAILY_QUOTA = words(
+#: Our own provider's daily allowance, which lasts for hours, not seconds. A mailbox's quota does not match.
+DAILY_QUOTA = any_of(
     r"^(?!.*\b(?:recipient|mailbox|inbox|addressee|receiving)\b)"
     r"(?:(?!.*\buser\b)|(?=.*\b(?:sending|relay|submission|smtp)\b)).*(?:"
     r"daily (?:message|user sending|sending|mail|e-?mail|smtp|relay|user|submission)[\w ]{0,20}(?:quota|limit)"
     r"|(?:sending|message|mail) (?:quota|limit) for (?:the|this|24) ?(?:day|hours)|daily (?:quota|limit))",
 )
-RELAY_DENIED = words(
+RELAY_DENIED = any_of(
     r"relay(?:ing)?(?: \w+){0,3} (?:denied|prohibited|not (?:permitted|allowed)|rejected|disallowed|refused)",
     r"(?:unable|not permitted|not allowed|denied|cannot|can't|refus\w+|does not|do not|don't|won't|no)"
     r"(?: to)? relay(?:ing)?\b",
     r"relay not|not an? open relay|relay access",
 )
-AUTH_NEEDED = words(
+AUTH_NEEDED = any_of(
     r"authentication (?:is )?(?:required|needed|credentials)|must (?:be |first )?(?:authenticat|issue a starttls)",
     r"(?:client|user|session|you are|is) not authenticated|authenticate (?:first|yourself|before)|log ?in first",
 )
-#: Our sender is refused, not the recipient (`x@x`, see `echo.py`).
-SENDER_REFUSED = words(
+#: Our sender is refused, not the recipient (whose address is `x@x`, see `echo.py`).
+SENDER_REFUSED = any_of(
     r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]{1,3}(?!<?x@x\b)(?:<\S*>|[^\s@]+@\S+):?)? "
     r"(?:is |was |has been )?(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"
     r"|does not (?:exist|resolve)|domain must)",
     r"sender verif\w+|(?:invalid|unknown|unverified|unresolvable) (?:return path|sender)|sender domain",
     r"domain of sender|send as (?:this|that)|to send (?:as|from|on behalf|using)|bad (?:sender|return path)",
 )
-NOT_VERIFIED = words(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
+NOT_VERIFIED = any_of(r"(?:address|identity|domain|sender|identities|from)[\w ]{0,30}(?:not verified|unverified)",
                       r"not (?:been )?verified")  # fmt: skip
 _NO_AUTHENTICATION = (
     r"(?:not have|\bno|without|lack\w*|missing) (?:\w+ )?authentication (?:information|result)"
     r"|fail\w*(?: to pass)?(?: the)? authentication check"
 )
-UNAUTHENTICATED = words(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated", _NO_AUTHENTICATION)
-#: The same after the dot, where a filter may name one of them among what it found: only a plain "it did not pass".
-NOT_AUTHENTICATED = words(
+UNAUTHENTICATED = any_of(r"\b(?:spf|dkim|dmarc)\b", r"unauthenticated", _NO_AUTHENTICATION)
+#: The same after the final dot. There a filter may list these names among its results, so only a failure matches.
+NOT_AUTHENTICATED = any_of(
     r"unauthenticated (?:e-?mail|mail|message|sender)|(?:is|was|are) (?:not authenticated|unauthenticated)",
     r"(?:\b(?:spf|dkim|dmarc)\b|(?:sender|e-?mail|mail|message|domain) authentication)[\w :,;'()=/-]{0,40}"
     r"\b(?:fail|did not pass|does not pass|not pass|not align|violat|polic(?:y|ies)\b|reject|refus)",
@@ -93,14 +93,14 @@ NOT_AUTHENTICATED = words(
     r"|(?:requir\w*|missing|without) [\w ]{0,20}\b(?:spf|dkim|dmarc)\b",
     _NO_AUTHENTICATION,
 )
-#: What Yahoo's 5.7.9 says if it is about us. If not, it is about the content.
-AUTHENTICATION = words(r"authenticat|\b(?:spf|dkim|dmarc)\b")
-#: Yahoo's labels for our address in the network: [TSS04], [TS03], [IPTS04].
-YAHOO_LABEL = words(r"\[(?:ip)?tss?\d+\]")
-#: The same of other providers: Microsoft's (S3140), SC-001, RP-001 and Yahoo's [BL21].
+#: Words of Yahoo's 5.7.9 if it is about our authentication; without them it is about the content.
+AUTHENTICATION = any_of(r"authenticat|\b(?:spf|dkim|dmarc)\b")
+#: Yahoo's labels for our IP address: [TSS04], [TS03], [IPTS04].
+YAHOO_LABEL = any_of(r"\[(?:ip)?tss?\d+\]")
+#: Labels of other providers: Microsoft's (S3140), SC-001, RP-001 and Yahoo's [BL21].
 _LABEL = r"\(s\d{3,4}\)|\bs(?:3140|3150|775)\b|\b(?:sc|dy|ou|rp|hc|ls)-\d{3}\b(?![.-])|\[bl\d+\]"
-#: A provider's verdict on us in its own words, which may go on to speak of spam.
-JUDGED = words(
+#: A provider's verdict on us in its own words, even if the text goes on to mention spam.
+JUDGED = any_of(
     _LABEL,
     _NO_AUTHENTICATION,
     r"reputation of (?:the |your )?(?:sending|sender|ip\b)|(?:your|sender|sending)(?: \w+)? reputation",
@@ -108,8 +108,8 @@ JUDGED = words(
     r"\bip (?:is )?not in (?:the |our )?(?:white|allow)-?list|\bip you.{0,4} (?:are )?using to send",
     r"(?:client|sending) host .{0,60}blocked using",
 )
-#: A later try may succeed, whatever the code says.
-TEMPORARY = words(
+#: A later attempt may succeed, even if the code says otherwise.
+TEMPORARY = any_of(
     r"\btempor[aäá]|\bvor(?:ü|ue)bergehend|\bprovisoire",
     # Russian and Chinese: "for the time being", "later".
     r"\u0432\u0440\u0435\u043c\u0435\u043d\u043d\u043e|\u043f\u043e\u0437\u0436\u0435|\u7a0d\u540e",
@@ -119,8 +119,8 @@ TEMPORARY = words(
     r"again (?:in|after|within) (?:a |an )?(?:few |some )?(?:\d+ ?)?(?:sec|min|hour|moment|while|day)",
     r"\bcurrently\b|at (?:this|the) (?:time|moment)\b|right now|\bdeferred\b",
 )
-#: The mailbox may come (back), or the server could not find out: maintenance, a move, a payment, a lookup that failed.
-NOT_YET = words(
+#: The mailbox may become available, or the server could not tell: maintenance, a move, a payment, a failed lookup.
+NOT_YET = any_of(
     r"maintenance|mantenimiento|manuten[cç]|\bwartung|\bgewartet|\bpending\b|\bawait|\bwaiting\b|in progress|\buntil\b",
     r"\b(?:on|under|in) (?:hold|review)\b|\bheld\b|\bdormant|\boutage|\bbusy\b|\boverload|\bnot yet\b|\bsoon\b",
     r"\bbackup\b",
@@ -136,7 +136,7 @@ NOT_YET = words(
     r"\bserver .{0,10}\bdown\b",
     r"(?:unable to|could(?: not|n['\u2019]t)|cannot|can['\u2019]t)(?: be)? "
     r"(?:verif|determin|check|look up|resolv|reach|quer)",
-    # What a lookup found is an answer: that there is no such domain.
+    # A lookup that found no such domain did not fail: it is an answer.
     r"^(?!.*(?:nxdomain|hard error|not found|no such)).*(?:"
     r"\b(?:look-?up|ldap|dns|database|directory|back-?end|name ?server|resolver|quer(?:y|ies)|call-?out)\b"
     r".{0,30}(?:\bfail|\berror|unavailable|unreachable|not (?:complete|respond|available)|incomplete|problem|\bdown\b)"
@@ -144,11 +144,11 @@ NOT_YET = words(
     r"serv-?fail|timed?[- ]?out\b|did not complete",
     r"(?:connect\w*|network)\b.{0,20}(?:refused|lost|reset|fail|unreachable)",
     r"no (?:answer|response) from .{0,20}(?:server|dns|ldap|directory|resolver)",
-    # Another server's answer, passed on, or a code of another class.
+    # Another server's reply, passed on, or an enhanced code of class 4.
     r"\bsaid:? 4\d\d\b|(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
 )
-#: Refused for another reason than an address that does not exist: nothing final about the recipient.
-NOT_FINAL = words(
+#: Refused for another reason than a non-existent address: nothing final about the recipient.
+NOT_FINAL = any_of(
     r"(?<![\w/.=&?#-])polic(?:y|ies)\b|\blimit|\brestrict|\bquota|\bsuspen[ds]|\bblocked\b|\bblack-?list",
     r"(?:access|permission|delivery|connection|sender|message|mail) (?:is |was |has been )?(?:denied|refused|rejected)",
     r"\b(?:not|\w+n['\u2019]t|never)(?: be| been)? (?:allowed|permitted|authori[sz]ed|accepted from)|\bunauthori[sz]ed",
@@ -162,23 +162,23 @@ NOT_FINAL = words(
     r"|(?:internal|local) (?:senders|mail) only",
     r"\bsender(?:'s)?(?: e-?mail)?(?: address)?(?: is| was)? (?:not|un|dis)|administrative|prohibit",
 )
-#: The same words as advice: the address is wrong, and a corrected one may be tried.
+#: Words such as "check" and "try" as advice: the address is wrong, and a corrected one may be tried.
 _CORRECT_IT = (
     rf"^(?!.*(?:temporar|{NOT_YET.pattern}|{NOT_FINAL.pattern}))"
     r"(?=.*(?:check|verif|confirm|correct|spelling|typo|mistake)\w*\b[^.;]{0,80}\btry)"
 )
-CORRECT_AND_TRY = words(_CORRECT_IT)
-UNKNOWN_CORRECT_AND_TRY = words(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
-#: Refused for what it says: the next recipient would meet the same.
-SPAM = words(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
-CONTENT_REFUSED = words(
+CORRECT_AND_TRY = any_of(_CORRECT_IT)
+UNKNOWN_CORRECT_AND_TRY = any_of(rf"{_CORRECT_IT}(?=.*(?:{USER_UNKNOWN.pattern}))")
+#: Refused for its content: the next recipient's server would refuse it, too.
+SPAM = any_of(r"\bspam(?!haus|cop)|\bvirus|phish|malware")
+CONTENT_REFUSED = any_of(
     SPAM.pattern,
     r"unsolicited|\bbulk (?:e-?mail|mail)\b|(?:message|mail)(?:'s)? contents?\b|\bcontent[- ]?filter",
     r"\bcontents? (?:polic|reject|refus|block|restrict|is |was |not )",
     r"(?:due to|because of|for|of)(?: its| the)? content",
 )
-#: Our address in the network is refused; the words name us plainly, so they hold in any phase.
-OUR_IP = words(
+#: Our IP address is refused; the words name us plainly, so they count in any phase.
+OUR_IP = any_of(
     r"your (?:(?:sending |mail |smtp |e-?mail )?(?:ip|host|server|network|mta|isp)\b|reverse)",
     r"(?:client|sending|connecting|source|sender'?s?) (?:host|ip|server)\b.{0,80}"
     r"(?:block|bann|list|reject|denied|refus)",
@@ -186,16 +186,16 @@ OUR_IP = words(
     r"(?:block|bann|list|reject|refus)\w* .{0,40}\bip(?: address)?\b|reputation of (?:the |your )?(?:sending|ip)",
     r"banned send|\bptr\b|reverse[- ]?(?:dns|lookup|hostname)|\brdns\b|cannot find your|helo command rejected",
 )
-#: A block list is named. Before DATA only our address can be meant; later it may be a link.
-BLOCK_LIST = words(
+#: A block list is named. Before DATA only our IP address can be meant; later it may be a link in the content.
+BLOCK_LIST = any_of(
     r"spamhaus|spamcop|barracuda|sorbs|abuseat|uceprotect|senderscore|invaluement|mailspike|\bpsbl\b",
     r"dnsbl|\brbl|\bsbl\b|\bxbl\b|\bpbl\b|black ?hole|(?:black|block|deny)[- ]?list|listed (?:at|in|on|by)|reputation",
 )
-#: A provider's limit for our mail to all its mailboxes; not one of connections, which are with the server we talk to.
-PROVIDER_LIMIT = words(
+#: A provider's limit for our email to all its mailboxes. Connection limits are those of the server that we talk to.
+PROVIDER_LIMIT = any_of(
     rf"^(?!.*(?:connection|session|concurren)).*(?:{RATE.pattern}|unsolicited|{OUR_IP.pattern}|{BLOCK_LIST.pattern})"
 )
-TOO_BIG = words(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
+TOO_BIG = any_of(r"(?:message|mail|size)[\w ,.]{0,40}(?:too (?:big|large)|exceed\w* .{0,40}(?:size|limit|maximum))",
                  r"size (?:limit )?exceed|exceed\w* .{0,40}message size|too (?:big|large)")  # fmt: skip
-ACCESS_DENIED = words(r"access denied")
-ADDRESS_REJECTED = words(r"^address rejected")
+ACCESS_DENIED = any_of(r"access denied")
+ADDRESS_REJECTED = any_of(r"^address rejected")

@@ -1,28 +1,29 @@
-"""Bytes of a server -> replies (RFC 5321, section 4.2), with caps on all that a stranger may send."""
+"""Parse a server's bytes into replies (RFC 5321, section 4.2), with limits on everything a server may send."""
 
 import re
 from functools import lru_cache
 
 from notifier.smtp.outcome import Failure, Reply, clean
 
-#: Four times what RFC 5321 (4.5.3.1.5) allows a line to be; real servers overrun the 512.
+#: Bytes of one line: four times the 512 that RFC 5321 (4.5.3.1.5) allows, because real servers exceed it.
 MAX_LINE = 4 * 512
-#: A reply as a whole. The longest that is met is the answer to EHLO, some 30 lines.
+#: Bytes of a whole reply. The longest in practice is the reply to EHLO, about 30 lines.
 MAX_REPLY = 128 * 512
-#: They are looked through again with each that comes in.
+#: Lines of one reply. All of them are scanned again with each line that comes in.
 MAX_LINES = 1000
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-#: Not the beginning of an address: people have such names.
+#: The lookahead excludes the beginning of an address: local parts can look like a status code.
 _STATUS = r"([245]\.\d{1,3}\.\d{1,3})\b(?![\w.+#]*(?:@|%40))"
 _ENHANCED = re.compile(rf"[(\[]?#?{_STATUS}[)\]:]?\s*")
 _ENHANCED_WITHIN = re.compile(rf"#{_STATUS}")
 
 
 class WireError(Exception):
-    """The conversation cannot go on: how, what we know of it, and what was not handed over yet.
+    """The conversation cannot continue.
 
-    `unsent` is the phase of the first piece of output that the kernel did not take as a whole.
+    `kind` says how it ended, `detail` is for people. `unsent` is the phase of the first piece of output that the
+    kernel did not take as a whole.
     """
 
     def __init__(self, kind: Failure, detail: str = "", unsent: str | None = None) -> None:
@@ -33,18 +34,18 @@ class WireError(Exception):
 
 
 class ReplyReader:
-    """Collects bytes and hands out whole replies, in order."""
+    """Collect bytes and return whole replies, in order."""
 
     __slots__ = ("_buffer", "_lines")
 
     def __init__(self) -> None:
-        #: What belongs to no whole line yet, and behind it nothing.
+        #: The bytes after the last whole line.
         self._buffer = b""
-        #: Whole lines that belong to no reply handed out so far, the newest first.
+        #: Whole lines that were not returned as a reply yet, the newest first.
         self._lines: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
-        """Add what came in."""
+        """Add received bytes."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         if self._lines:
             lines = self._lines[::-1] + lines
@@ -53,13 +54,13 @@ class ReplyReader:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes wait that belong to no reply handed out so far."""
+        """Return whether bytes are left that were not returned as a reply yet."""
         return bool(self._lines or self._buffer)
 
     def take(self) -> Reply | None:
-        """The next reply, None where it is not whole yet. Raises WireError (garbage)."""
+        """Return the next reply, or None if it is not complete yet. Raise WireError (garbage)."""
         lines = self._lines
-        # 45 is "-": more lines of this reply follow.
+        # 45 is "-", which means that more lines of this reply follow.
         if lines and (len(lines[-1]) < 4 or lines[-1][3] != 45):
             line = lines.pop()
             if len(line) > MAX_LINE:
@@ -68,7 +69,7 @@ class ReplyReader:
         return self._take_long()
 
     def _take_long(self) -> Reply | None:
-        """A reply of several lines, or of one that is not whole yet."""
+        """Return a reply of several lines, or None if it is not complete yet."""
         lines, size = self._lines, 0
         for number in range(len(lines) - 1, -1, -1):
             line = lines[number]
@@ -81,18 +82,18 @@ class ReplyReader:
                 return parse_reply(b"\n".join(reversed(whole)))
         if len(self._buffer) > MAX_LINE or size + len(self._buffer) > MAX_REPLY:
             raise _endless()
-        # What cannot become a reply need not be waited for.
+        # Fail now if the bytes can no longer become a reply.
         if len(self._buffer) > 3:
             _split(self._buffer.rstrip(b"\r"))
         return None
 
 
 def _endless() -> WireError:
-    return WireError(Failure.GARBAGE, "a reply without end")
+    return WireError(Failure.GARBAGE, "an endless reply")
 
 
 def _split(line: bytes) -> tuple[int, str, str]:
-    """Code, separator and text of one line."""
+    """Return the code, the separator and the text of one line."""
     match = _LINE.fullmatch(line)
     if match is None:
         raise WireError(Failure.GARBAGE, "not an SMTP reply: " + line[:80].decode("ascii", "replace"))
@@ -102,9 +103,9 @@ def _split(line: bytes) -> tuple[int, str, str]:
 
 @lru_cache(maxsize=1024)
 def parse_reply(raw: bytes) -> Reply:
-    """One reply of one or more lines, without the last line end. Raises WireError (garbage).
+    """Parse one reply of one or more lines, without the last line end. Raise WireError (garbage).
 
-    Servers repeat a handful of replies, so a small memory of them saves most of the work.
+    Servers repeat a handful of replies, so a small cache saves most of the work.
     """
     code, enhanced, lines = 0, None, []
     for line in raw.split(b"\n"):

@@ -1,17 +1,17 @@
-"""Refusals -> decisions, as data. Within a table the first rule that fits decides.
+"""Map refusals to decisions, as data. Within a table the first rule that fits decides.
 
-A rule fits when all that it names fits: reply codes, enhanced codes (a pattern for the whole
-code, RFC 3463 and the registry of RFC 5248) and words of the text. Rules of the text come after
-codes, except where a text is known to be more exact than the code that servers send with it.
-Nothing but a refusal that is about the address itself may end in BOUNCE: it suppresses. A word of time, of maintenance,
-of a lookup that failed, of a limit, a policy or of us takes it back.
+A rule fits if everything that it names fits: reply codes, enhanced codes (a pattern for the whole code, RFC 3463 and
+the registry of RFC 5248) and words of the text. Rules for texts come after those for codes, unless a text is known to
+be more exact than the code that servers send with it. Only a refusal of the address itself may end in BOUNCE, because
+BOUNCE suppresses the address. Words about time, maintenance, a failed lookup, a limit, a policy or about us overrule
+it.
 
-Some rules are for the recipients of known providers alone (`known`, by the recipient's domain): there a block list, a
-reputation or a limit is the provider's verdict on us and stops or slows what goes to that provider. What remains
-transport-wide: the same words at any other domain, and everywhere a login that is asked for, relaying denied, a refused
-sender, our allowance for the day, limits of connections, 432, 454 and a bare 421. Behind a smarthost these are its own
-words, and it would say them for every recipient; a domain of no provider looks the same as one to it. The breaker keeps
-the price low: it lets one email after the other through as a probe, and what gets through opens the transport.
+Some rules apply only to recipients at known providers (`known`, by the recipient's domain): there a block list, a
+reputation or a limit is the provider's verdict on us, and it stops or slows what goes to that provider. These affect
+the whole transport: the same words at any other domain, and everywhere a login request, relaying denied, a refused
+sender, our daily allowance, connection limits, 432, 454 and a bare 421. Behind a smarthost these are its own words,
+which it would say for every recipient; for us it looks the same as a server of an unknown domain. The breaker keeps
+the cost low: it sends one email after the other as a probe, and the first that gets through reopens the transport.
 """
 
 import re
@@ -47,16 +47,16 @@ from notifier.smtp.phrases import (
     UNKNOWN_CORRECT_AND_TRY,
     USER_UNKNOWN,
     YAHOO_LABEL,
-    words,
+    any_of,
 )
 
-#: Greylisting servers forget a first try that comes back too soon; most want five minutes.
+#: Seconds. Greylisting servers ignore a retry that comes too soon; most ask for five minutes.
 GREYLIST_DELAY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Decision and scope of the refusals that fit."""
+    """The decision and the scope for all refusals that fit the other fields."""
 
     decision: Decision
     scope: Scope
@@ -64,11 +64,11 @@ class Rule:
     enhanced: re.Pattern[str] | None = None
     text: re.Pattern[str] | None = None
     min_delay: float = 0
-    #: Only where the recipient's domain is a known provider's.
+    #: Whether the rule applies only to recipients at known providers.
     known: bool = False
 
     def fits(self, code: int, enhanced: str, text: str, *, known: bool) -> bool:
-        """Whether all that this rule names fits; `text` is in lower case, `known`: to a known provider."""
+        """Return whether this rule fits. `text` is in lower case; `known`: the recipient is at a known provider."""
         if self.known and not known:
             return False
         if self.codes and code not in self.codes:
@@ -95,20 +95,20 @@ _R, _T, _H, _F, _B = Decision.RETRY, Decision.THROTTLE, Decision.HOLD, Decision.
 _MSG, _RCPT, _DOM, _PROV = Scope.MESSAGE, Scope.RECIPIENT, Scope.DOMAIN, Scope.PROVIDER
 _SENDER, _CONTENT, _US = Scope.SENDER, Scope.CONTENT, Scope.TRANSPORT
 
-#: Address codes that say: never. 5.2.1 is a disabled mailbox, 5.1.10 a null MX (RFC 7505).
+#: Codes of addresses that will never accept email. 5.2.1 is a disabled mailbox, 5.1.10 a null MX (RFC 7505).
 _DEAD = r"5.1.(?:1|2|3|4|6|10)|5.2.1"
-#: The server that we log in to does not let us send as this sender: Exchange Online as a relay.
+#: The server that we log in to does not let us send as this sender (Exchange Online as a relay).
 _OURS = r"5.7.(?:57|60|64|7\d\d)"
-#: A provider's verdict on us, for all its mailboxes: SPF, DKIM, PTR (RFC 7372), Gmail's rules for senders (alignment,
-#: DMARC), those of Exchange Online and its lists of banned senders.
+#: A provider's verdict on us, for all its mailboxes: SPF, DKIM, PTR (RFC 7372), Gmail's sender rules (alignment,
+#: DMARC), those of Exchange Online, and its lists of banned senders.
 _JUDGED = r"5.7.(?:2\d|3\d|40|50[1-3]|506|50[89]|51[015]|6[0-4]\d)"
-#: The same while they only slow us down.
+#: The same verdicts as temporary codes, which only slow us down.
 _SLOWED = r"4.7.(?:2[3-9]|3\d|40)"
 _BUSY = r"4.7.(?:[56]\d\d|8[5-9]\d)"
 _AUTH_CODES = (530, 534, 535, 538)
 _PROTOCOL = (500, 502, 503, 504)
 
-#: Codes with which a provider slows us down; 432, 452 and 454 are of the server that we talk to.
+#: Codes with which a provider slows us down; 432, 452 and 454 concern the server that we talk to.
 _SLOWING = (421, 450, 451)
 _ANY_4XX = (
     _rule(_H, _US, text=DAILY_QUOTA),
@@ -143,7 +143,7 @@ _RCPT_4XX = (
     _rule(_T, _RCPT, text=ONE_MAILBOX),
     *_ANY_4XX,
     _rule(_T, _PROV, status=_SLOWED),
-    _rule(_R, _DOM, status=r"4.7.500"),  # "server busy", of the domain alone
+    _rule(_R, _DOM, status=r"4.7.500"),  # "server busy", which concerns this domain alone
     _rule(_T, _PROV, status=_BUSY),
     _rule(_T, _US, 432),
     _rule(_T, _US, status=r"4.5.3"),
@@ -153,7 +153,7 @@ _RCPT_4XX = (
     _rule(_R, _DOM, status=r"4.[347].\d+"),
     _rule(_R, _RCPT),
 )
-#: About us, by code or by words that cannot mean anything else. In any phase that knows the recipient.
+#: Refusals about us, by code or by unambiguous words, in any phase that knows the recipient.
 _ABOUT_US_5XX = (
     _rule(_H, _US, *_AUTH_CODES),
     _rule(_H, _SENDER, status=rf"5.1.[78]|{_OURS}"),
@@ -164,7 +164,7 @@ _ABOUT_US_5XX = (
     _rule(_H, _US, text=DAILY_QUOTA),
     _rule(_H, _PROV, text=JUDGED, known=True),
 )
-#: A code that says "never", and what takes it back: words that say something else.
+#: Codes that say "never", preceded by the words that contradict them.
 _DEAD_ADDRESS = (
     _rule(_R, _RCPT, text=GREYLISTED, min_delay=GREYLIST_DELAY),
     _rule(_F, _RCPT, status=r"5.2.1", text=RATE),
@@ -241,7 +241,7 @@ _EOD_5XX = (
     _rule(_H, _PROV, text=NOT_AUTHENTICATED),
     _rule(_F, _CONTENT, 552),
     _rule(_F, _CONTENT, status=r"5.[67].\d+|5.3.4|5.2.3"),
-    _rule(_F, _CONTENT, text=words(r"unsolicited|content|policy|block")),
+    _rule(_F, _CONTENT, text=any_of(r"unsolicited|content|policy|block")),
     _rule(_B, _RCPT, text=UNKNOWN_CORRECT_AND_TRY),
     _rule(_R, _RCPT, text=TEMPORARY),
     _rule(_R, _RCPT, text=NOT_YET),
@@ -249,11 +249,11 @@ _EOD_5XX = (
     _rule(_B, _RCPT, text=USER_UNKNOWN),
     _rule(_F, _MSG),
 )
-#: Before MAIL nothing can be a recipient's fault: busy servers throttle, refusals hold.
+#: Before MAIL nothing can be a recipient's fault: a temporary refusal throttles, a permanent one holds.
 _SESSION_4XX, _SESSION_5XX = (_rule(_T, _US),), (_rule(_H, _US),)
 _SESSION = (Phase.CONNECT, Phase.BANNER, Phase.EHLO, Phase.STARTTLS, Phase.AUTH)
 
-#: (phase, first digit of the code) -> rules; the last rule of each table fits everything.
+#: Rules by phase and first digit of the code; the last rule of each table fits everything.
 REFUSALS: dict[tuple[Phase, int], tuple[Rule, ...]] = {
     **{(phase, 4): _SESSION_4XX for phase in _SESSION},
     **{(phase, 5): _SESSION_5XX for phase in _SESSION},

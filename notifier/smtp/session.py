@@ -1,4 +1,4 @@
-"""Opening and closing a session: connection, greeting, TLS, login (RFC 5321, 3207, 4954)."""
+"""Open and close a session: connection, greeting, TLS, login (RFC 5321, 3207, 4954)."""
 
 import ssl
 from base64 import b64encode
@@ -8,25 +8,25 @@ from typing import Self
 
 from notifier.config.settings import Settings
 from notifier.smtp.classify import classify, classify_failure
-from notifier.smtp.ops import READ, Connect, Conversation, Line, StartTls
+from notifier.smtp.ops import READ, Connect, Conversation, Pipe, StartTls
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope
 from notifier.smtp.replies import WireError
 from notifier.smtp.transport_config import Tls, TransportConfig, primary_config
 
-#: Replies to EHLO that only mean: too old for it (RFC 5321, section 3.2).
+#: Replies to EHLO that mean only that the server is too old for it (RFC 5321, section 3.2).
 _NO_EHLO = (500, 502, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One mail server and how we speak with it. Times in seconds."""
+    """One mail server and how to connect to it. All times are in seconds."""
 
     host: str
     port: int
     tls: Tls
     ehlo_name: str
     timeouts: dict[Phase, float]
-    #: For a whole attempt, whatever the phases would still allow.
+    #: The limit for a whole attempt, over all phases.
     total: float
     context: ssl.SSLContext | None = None
     username: str | None = None
@@ -34,14 +34,14 @@ class Endpoint:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The MAIL_* settings. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read."""
+        """Build the endpoint of the MAIL_* settings. Raise OSError or ssl.SSLError for an unreadable MAIL_CA_FILE."""
         return cls.from_config(primary_config(settings), settings)
 
     @classmethod
     def from_config(cls, config: TransportConfig, settings: Settings) -> Self:
-        """One of several transports; `settings` have the times and the name that we greet with.
+        """Build the endpoint of one transport; `settings` give the timeouts and the EHLO name.
 
-        Raises OSError or ssl.SSLError where its `ca_file` cannot be read.
+        Raise OSError or ssl.SSLError if its `ca_file` cannot be read.
         """
         timeouts = dict.fromkeys(Phase, settings.mail_timeout_command)
         timeouts[Phase.CONNECT] = settings.mail_timeout_connect
@@ -63,20 +63,20 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Session:
-    """What the server can do, and what has become of the connection."""
+    """The extensions of the server and the state of the connection."""
 
     pipelining: bool = False
     eight_bit: bool = False
     smtputf8: bool = False
-    #: Largest message in bytes (RFC 1870), 0 where the server names none.
+    #: Largest message in bytes (RFC 1870); 0 if the server names none.
     size: int = 0
-    #: Whether it offers SIZE at all: only then MAIL may carry it.
+    #: Whether the server offers SIZE: only then may MAIL carry it.
     has_size: bool = False
-    #: Transactions announced so far, the present one included.
+    #: Transactions announced so far, including the present one.
     used: int = 0
-    #: A transaction was given up half-way: RSET comes before the next.
+    #: A transaction was abandoned half-way, so RSET must precede the next.
     dirty: bool = False
-    #: Close it, say nothing more.
+    #: The connection must be closed without another command.
     broken: bool = False
 
 
@@ -88,41 +88,41 @@ class _Refused(Exception):
         self.outcome = outcome
 
 
-def open_session(line: Line, endpoint: Endpoint) -> Conversation[Session | Outcome]:
-    """From nothing to a session that is ready for MAIL, or the outcome for all that wanted it."""
+def open_session(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session | Outcome]:
+    """Open a session that is ready for MAIL. Return it, or the outcome for all emails that wanted it."""
     try:
-        return (yield from _open(line, endpoint))
+        return (yield from _open(pipe, endpoint))
     except _Refused as refused:
         return refused.outcome
 
 
-def close_session(line: Line) -> Conversation[None]:
-    """QUIT. What the server makes of it is its own affair (RFC 5321, section 4.1.1.10)."""
+def close_session(pipe: Pipe) -> Conversation[None]:
+    """Send QUIT and ignore the server's answer (RFC 5321, section 4.1.1.10)."""
     try:
-        line.write(b"QUIT\r\n", Phase.QUIT)
+        pipe.write(b"QUIT\r\n", Phase.QUIT)
         yield READ[Phase.QUIT]
     except WireError:
         return
 
 
-def _open(line: Line, endpoint: Endpoint) -> Conversation[Session]:
+def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
     yield from _network(Phase.CONNECT, Connect())
     if endpoint.tls is Tls.IMPLICIT:
         yield from _network(Phase.STARTTLS, StartTls())
-    yield from _ask(line, Phase.BANNER)
-    offers = yield from _greet(line, endpoint)
+    yield from _ask(pipe, Phase.BANNER)
+    offers = yield from _greet(pipe, endpoint)
     if endpoint.tls is Tls.REQUIRED:
         if "STARTTLS" not in offers:
             raise _hold(Phase.STARTTLS, "the server does not offer STARTTLS")
-        yield from _ask(line, Phase.STARTTLS, b"STARTTLS\r\n")
+        yield from _ask(pipe, Phase.STARTTLS, b"STARTTLS\r\n")
         yield from _network(Phase.STARTTLS, StartTls())
-        # What was said in clear counts for nothing (RFC 3207, section 4.2).
-        offers = yield from _greet(line, endpoint)
+        # Extensions announced in clear text must be forgotten (RFC 3207, section 4.2).
+        offers = yield from _greet(pipe, endpoint)
     if endpoint.username is not None:
-        yield from _log_in(line, endpoint, offers)
-    if line.pending:
-        # Or else it would pass for the replies to the first mail.
-        raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server answers what was not asked"))
+        yield from _log_in(pipe, endpoint, offers)
+    if pipe.pending:
+        # Surplus input would pass for the replies to the first email.
+        raise _Refused(classify_failure(Phase.EHLO, Failure.GARBAGE, "the server sent a reply that was not asked for"))
     size = offers.get("SIZE", "").strip().split(" ", 1)[0]
     return Session(
         pipelining="PIPELINING" in offers,
@@ -133,23 +133,23 @@ def _open(line: Line, endpoint: Endpoint) -> Conversation[Session]:
     )
 
 
-def _greet(line: Line, endpoint: Endpoint) -> Conversation[dict[str, str]]:
-    """EHLO, or HELO for a server that knows nothing else; the extensions offered, in upper case."""
+def _greet(pipe: Pipe, endpoint: Endpoint) -> Conversation[dict[str, str]]:
+    """Send EHLO, or HELO to a server that knows nothing else. Return the extensions offered, in upper case."""
     name = endpoint.ehlo_name.encode("ascii")
-    reply = yield from _read(line, Phase.EHLO, b"EHLO " + name + b"\r\n")
+    reply = yield from _read(pipe, Phase.EHLO, b"EHLO " + name + b"\r\n")
     if reply.code in _NO_EHLO and endpoint.tls is not Tls.REQUIRED and endpoint.username is None:
-        yield from _ask(line, Phase.EHLO, b"HELO " + name + b"\r\n")
+        yield from _ask(pipe, Phase.EHLO, b"HELO " + name + b"\r\n")
         return {}
     _want(Phase.EHLO, reply)
     offers: dict[str, str] = {}
     for offer in reply.lines[1:]:
-        # Some still write "AUTH=PLAIN", as a draft of 1999 had it.
+        # Some servers still write "AUTH=PLAIN", as a draft of 1999 had it.
         keyword, _, parameters = offer.upper().replace("=", " ", 1).partition(" ")
         offers[keyword] = f"{offers[keyword]} {parameters}" if keyword in offers else parameters
     return offers
 
 
-def _log_in(line: Line, endpoint: Endpoint, offers: dict[str, str]) -> Conversation[None]:
+def _log_in(pipe: Pipe, endpoint: Endpoint, offers: dict[str, str]) -> Conversation[None]:
     if endpoint.tls is Tls.NONE:
         raise _hold(Phase.AUTH, "credentials are never sent without TLS")
     username = (endpoint.username or "").encode()
@@ -157,10 +157,10 @@ def _log_in(line: Line, endpoint: Endpoint, offers: dict[str, str]) -> Conversat
     mechanisms = offers.get("AUTH", "").split()
     if "PLAIN" in mechanisms:
         secret = b64encode(b"\0" + username + b"\0" + password)
-        yield from _ask(line, Phase.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
+        yield from _ask(pipe, Phase.AUTH, b"AUTH PLAIN " + secret + b"\r\n")
     elif "LOGIN" in mechanisms:
         for command in (b"AUTH LOGIN", b64encode(username), b64encode(password)):
-            reply = yield from _read(line, Phase.AUTH, command + b"\r\n")
+            reply = yield from _read(pipe, Phase.AUTH, command + b"\r\n")
             if reply.code // 100 != 3:
                 break
         _want(Phase.AUTH, reply)
@@ -175,17 +175,17 @@ def _network(phase: Phase, op: Connect | StartTls) -> Conversation[None]:
         raise _Refused(classify_failure(phase, error.kind, error.detail)) from None
 
 
-def _read(line: Line, phase: Phase, command: bytes | None = None) -> Conversation[Reply]:
+def _read(pipe: Pipe, phase: Phase, command: bytes | None = None) -> Conversation[Reply]:
     try:
         if command is not None:
-            line.ask(command, phase)
+            pipe.ask(command, phase)
         return (yield READ[phase])
     except WireError as error:
         raise _Refused(classify_failure(phase, error.kind, error.detail)) from None
 
 
-def _ask(line: Line, phase: Phase, command: bytes | None = None) -> Conversation[None]:
-    _want(phase, (yield from _read(line, phase, command)))
+def _ask(pipe: Pipe, phase: Phase, command: bytes | None = None) -> Conversation[None]:
+    _want(phase, (yield from _read(pipe, phase, command)))
 
 
 def _want(phase: Phase, reply: Reply) -> None:
@@ -198,14 +198,14 @@ def _hold(phase: Phase, text: str) -> _Refused:
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Certificate and host name are verified, by the private authority alone where one is set."""
+    """Build a context that verifies certificate and host name; with `ca_file`, trust that authority alone."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def _ascii_domain(domain: str) -> str:
-    """What EHLO says: the sender's domain, never the name of this host."""
+    """Return the name for EHLO: the sender's domain in A-labels, never the name of this host."""
     try:
         return domain.encode("idna").decode("ascii") or "localhost"
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""The way out of this process: keeps connections, lends them, replaces the stale ones."""
+"""Keep connections to one mail server, lend them to conversations, and replace stale ones."""
 
 import os
 import weakref
@@ -10,7 +10,7 @@ from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
 from notifier.smtp.loop import send_all
-from notifier.smtp.observer import NOBODY, Observer, tell
+from notifier.smtp.observer import NO_OBSERVER, Observer, tell
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.session import Endpoint, Session, close_session, open_session
 from notifier.smtp.wire import Wire
@@ -27,33 +27,40 @@ class Transport:
         *,
         connections: int = 10,
         max_idle: float = 30.0,
-        max_mails: int = 1000,
+        max_emails: int = 1000,
         sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        """Opens nothing yet. Raises OSError or ssl.SSLError where MAIL_CA_FILE cannot be read.
+        """Prepare the transport without connecting.
 
-        to: the server, or the settings that describe one. sign: what adds a signature to a mail's bytes.
-        connections: how many a batch may use, and how many are kept. max_idle: seconds that an unused
-        one is kept. max_mails: transactions after which one is replaced.
+        Args:
+            to: The server, or the settings that describe it.
+            connections: How many connections a batch may use, and how many are kept.
+            max_idle: Seconds that an unused connection is kept.
+            max_emails: Transactions after which a connection is replaced.
+            sign: Adds a signature to an email's bytes.
+
+        Raises:
+            OSError: MAIL_CA_FILE cannot be read.
+            ssl.SSLError: MAIL_CA_FILE holds no certificate.
         """
         self.endpoint = to if isinstance(to, Endpoint) else Endpoint.from_settings(to)
         self.connections = connections
         self._max_idle = max_idle
-        self._max_mails = max_mails
+        self._max_emails = max_emails
         self._sign = sign
         self._idle: list[Wire] = []
         self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._lock = Lock()
         _transports.add(self)
 
-    def send(self, envelope: Envelope, observer: Observer = NOBODY) -> Outcome:
-        """Hand over one email; blocks for MAIL_TIMEOUT_TOTAL at most. Never raises for what a server does."""
+    def send(self, envelope: Envelope, observer: Observer = NO_OBSERVER) -> Outcome:
+        """Hand over one email. Block for MAIL_TIMEOUT_TOTAL at most; never raise for what a server does."""
         deadline = monotonic() + self.endpoint.total
         work = _One(observer, self._signed(envelope))
         if (kept := self.take()) is not None:
             self._converse(kept, work, deadline)
         if work.outcome is None:
-            # No connection, or a stale one: a fresh one, at once and only once (RFC 5321, 3.8).
+            # Without a usable idle connection, open a fresh one at once, and only once (RFC 5321, 3.8).
             fresh = self.new_wire()
             refused = self._open(fresh, deadline)
             if refused is None:
@@ -64,18 +71,18 @@ class Transport:
         return work.outcome
 
     def send_batch(
-        self, envelopes: Iterable[Envelope | Later], observer: Observer = NOBODY, *, budget: float | None = None
+        self, envelopes: Iterable[Envelope | Later], observer: Observer = NO_OBSERVER, *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
-        """Hand over many mails on up to `connections` connections; yields (key, outcome) as they come.
+        """Hand over many emails on up to `connections` connections; yield (key, outcome) as they become known.
 
-        See `loop.send_all`. `budget` (seconds, default MAIL_TIMEOUT_TOTAL): when all must have ended.
+        See `loop.send_all`. `budget` limits the whole batch, in seconds (default MAIL_TIMEOUT_TOTAL).
         """
         if self._sign is not None:
             envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)
         return send_all(self, envelopes, observer, self.endpoint.total if budget is None else budget)
 
     def close(self) -> None:
-        """Say QUIT on all idle connections; takes MAIL_TIMEOUT_QUIT in all at most. Can be used again."""
+        """Send QUIT on all idle connections, within MAIL_TIMEOUT_QUIT in all. The transport stays usable."""
         with self._lock:
             idle, self._idle = self._idle, []
         deadline = monotonic() + self.endpoint.timeouts[Phase.QUIT]
@@ -85,7 +92,7 @@ class Transport:
     # --- for the loop ----------------------------------------------------------------------------
 
     def take(self) -> Wire | None:
-        """An idle connection that looks alive, None where there is none."""
+        """Return an idle connection that looks alive, or None."""
         while True:
             with self._lock:
                 if not self._idle:
@@ -96,13 +103,13 @@ class Transport:
             wire.close()
 
     def new_wire(self) -> Wire:
-        """A connection that is not open yet."""
+        """Return a connection that is not open yet."""
         wire = Wire(self.endpoint)
         self._wires.add(wire)
         return wire
 
     def keep(self, wire: Wire) -> bool:
-        """Take back a connection that works; False: it is one too many or has served its time, say QUIT."""
+        """Take back a working connection. Return False if it is surplus or worn out: then the caller sends QUIT."""
         assert wire.session is not None
         with self._lock:
             room = len(self._idle) < self.connections and not self.is_spent(wire.session)
@@ -111,17 +118,17 @@ class Transport:
         return room
 
     def is_spent(self, session: Session) -> bool:
-        """Whether the session has carried its share of mails."""
-        return session.used >= self._max_mails
+        """Return whether the session has carried `max_emails` emails."""
+        return session.used >= self._max_emails
 
     def _signed(self, envelope: Envelope) -> Envelope:
-        # Here and not where mails are built: only now it is known which way they take.
+        # Sign here and not where emails are built: the signature belongs to the transport, which is known only now.
         return envelope if self._sign is None else envelope._replace(data=self._sign(envelope.data), ready=False)
 
     # --- one connection --------------------------------------------------------------------------
 
     def _open(self, wire: Wire, deadline: float) -> Outcome | None:
-        """Open a session; the outcome for all who wanted it where that is refused."""
+        """Open a session on `wire`. Return None, or the outcome for all emails that wanted it if that fails."""
         try:
             result = wire.run(open_session(wire, self.endpoint), deadline)
         except BaseException:
@@ -138,7 +145,7 @@ class Transport:
         try:
             wire.run(converse(wire, wire.session, work), deadline)
         except BaseException:
-            # A signal's exception in the middle: what the server knows is unclear, so never reuse it.
+            # After a signal's exception the state of the server is unclear, so never reuse the connection.
             wire.close()
             raise
         if wire.session.broken or wire.socket is None:
@@ -153,7 +160,7 @@ class Transport:
             wire.close()
 
     def _forget(self) -> None:
-        """In a forked child: the connections are the parent's. Only our copies of them are closed."""
+        """Drop the parent's connections in a forked child: close only this process's copies of the sockets."""
         self._lock = Lock()
         self._idle.clear()
         for wire in list(self._wires):
@@ -161,7 +168,7 @@ class Transport:
 
 
 class _One:
-    """The work of `send`: a single mail."""
+    """The work of `send`: a single email."""
 
     deep = False
 

@@ -1,6 +1,6 @@
-"""What the settings say about the ways out: `smtp` from MAIL_*, others from the file MAIL_TRANSPORTS.
+"""Read the transports from the settings: `smtp` from MAIL_*, others from the file MAIL_TRANSPORTS.
 
-Every mistake is one line, and all of them are said at once. No line holds a value that may be a secret.
+All mistakes are reported together, one line each. No line contains a value that may be a secret.
 """
 
 import os
@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from notifier.config.rules import is_loopback
 from notifier.config.settings import ConfigError, Settings
 from notifier.sender_auth.dkim_keys import KeyProblem, load_private_key
-from notifier.sender_auth.dkim_signing import Signer
+from notifier.sender_auth.dkim_signing import DkimSigner
 
-#: The transport that MAIL_SERVER and its kin describe.
+#: The transport that the MAIL_* settings describe.
 PRIMARY = "smtp"
 
-#: The library folds a longer domain in its middle, and then no signature verifies.
+#: Characters. dkimpy folds a longer domain or selector in the middle, and then no signature verifies.
 _MAX_NAME = 63
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -32,7 +32,7 @@ _SELECTOR = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
 
 
 class Tls(StrEnum):
-    """How the connection is protected. It is never lowered because a server does not offer it."""
+    """The protection of the connection. It is never lowered if a server does not offer it."""
 
     IMPLICIT = "implicit"
     REQUIRED = "required"
@@ -41,7 +41,7 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TransportConfig:
-    """One way out. `weight` is its share of the mail among those that are not held; 0: only when all others are."""
+    """One transport. `weight` is its share of the emails among transports that are not held; 0: only as a fallback."""
 
     name: str
     server: str
@@ -51,11 +51,11 @@ class TransportConfig:
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
     weight: float = 1.0
-    signer: Signer | None = None
+    signer: DkimSigner | None = None
 
 
 class _Entry(BaseModel):
-    """A [[transport]] of the file. Its fields are documented in docs/transports.md."""
+    """One [[transport]] table of the file. docs/transports.md documents the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,7 +73,7 @@ class _Entry(BaseModel):
 
 
 def transport_configs(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[TransportConfig]:
-    """All transports, `smtp` first. Raises ConfigError with one line for each mistake."""
+    """Return all transports, `smtp` first. Raise ConfigError with one line for each mistake."""
     problems: list[str] = []
     configs = [_with_signer(primary_config(settings), _DKIM_SETTINGS, *_dkim_settings(settings), problems)]
     if settings.mail_ca_file is not None:
@@ -86,7 +86,7 @@ def transport_configs(settings: Settings, environ: Mapping[str, str] = os.enviro
 
 
 def primary_config(settings: Settings) -> TransportConfig:
-    """The transport `smtp`, without its signature."""
+    """Return the transport `smtp` without its DKIM signer."""
     return TransportConfig(
         name=PRIMARY,
         server=settings.mail_server,
@@ -128,7 +128,7 @@ def _from_file(
 
 
 def _tables(path: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """The [[transport]] tables of the file."""
+    """Return the [[transport]] tables of the file; add its mistakes to `problems`."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -167,7 +167,9 @@ def _mistakes(entry: _Entry, settings: Settings, environ: Mapping[str, str]) -> 
         "username and password_env: set both or neither": (entry.username is None) != (variable is None),
         f"the variable {variable} is not set": variable is not None and not environ.get(variable),
         "credentials never travel in clear: security must be implicit or required": bare and entry.username is not None,
-        "security = none is for a server on this machine": bare and production and not is_loopback(entry.server),
+        "security = none is allowed only for a server on this machine": bare
+        and production
+        and not is_loopback(entry.server),
     }
     return [line for line, wrong in rules.items() if wrong]
 
@@ -175,7 +177,7 @@ def _mistakes(entry: _Entry, settings: Settings, environ: Mapping[str, str]) -> 
 def _config(
     entry: _Entry, folder: Path, environ: Mapping[str, str], where: str, problems: list[str]
 ) -> TransportConfig:
-    """The entry with its secrets. Paths count from the folder of the file."""
+    """Build the config of `entry` with its secrets. Paths are relative to the folder of the file."""
     config = TransportConfig(
         name=entry.name,
         server=entry.server,
@@ -201,7 +203,7 @@ def _with_signer(
     key_file: Path | None,
     problems: list[str],
 ) -> TransportConfig:
-    """`config` with its Signer where the three settings of DKIM, called `names`, are there and right."""
+    """Return `config` with its DkimSigner if the three DKIM settings, called `names`, are set and valid."""
     if domain is None and selector is None and key_file is None:
         return config
     if domain is None or selector is None or key_file is None:
@@ -215,7 +217,7 @@ def _with_signer(
     if len(selector) > _MAX_NAME or not _SELECTOR.match(selector):
         problems.append(f"{names[1]}: not a selector: letters, digits, hyphens and dots, {_MAX_NAME} at most")
     try:
-        return replace(config, signer=Signer(domain, selector, load_private_key(key_file)))
+        return replace(config, signer=DkimSigner(domain, selector, load_private_key(key_file)))
     except KeyProblem as error:
         problems.append(f"{names[2]}: {error}")
         return config

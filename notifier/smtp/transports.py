@@ -1,4 +1,4 @@
-"""Several ways out: a mail takes one of those that are not held, by weight."""
+"""Choose among several mail servers: each email takes a transport that is not held, by weight."""
 
 import random
 from collections.abc import Callable, Collection, Sequence
@@ -12,25 +12,25 @@ _DICE = random.Random()
 
 
 class Transports:
-    """The transports of one process, by name. Threads may share it."""
+    """Hold the transports of one process by name. Threads may share an instance."""
 
     def __init__(self, configs: Sequence[TransportConfig], make: Callable[[TransportConfig], Transport]) -> None:
-        """`make` opens nothing: a transport connects when it has a mail. The first of `configs` is the primary."""
+        """Build each transport with `make`, which connects to nothing yet. The first of `configs` is the primary."""
         self.configs = tuple(configs)
         self._weights = {config.name: config.weight for config in configs}
         self._transports = {config.name: make(config) for config in configs}
-        #: In the order of the settings.
+        #: Names in the order of the settings.
         self.names = tuple(self._weights)
 
     @property
     def primary(self) -> Transport:
-        """The transport of the MAIL_* settings."""
+        """Return the transport of the MAIL_* settings."""
         return self._transports[self.names[0]]
 
     def choose(self, allowed: Collection[str], rng: random.Random = _DICE) -> str:
-        """One of `allowed` (those that are not held), by weight; names that are gone are left out.
+        """Pick one of `allowed` (the transports that are not held) at random, by weight; ignore unknown names.
 
-        Where all of them have the weight 0, each is as likely. Raises LookupError where none is left.
+        If all weights are 0, each is equally likely. Raise LookupError if no transport is left.
         """
         names = [name for name in self.names if name in allowed]
         if not names:
@@ -41,10 +41,10 @@ class Transports:
         return rng.choices(names, weights if any(weights) else None)[0]
 
     def transport(self, name: str) -> Transport:
-        """The transport of that name. Raises KeyError where the settings have it no more."""
+        """Return the transport of that name. Raise KeyError if the settings no longer have it."""
         return self._transports[name]
 
     def close(self) -> None:
-        """Say QUIT on the idle connections of all. Can be used again."""
+        """Send QUIT on all idle connections. The transports stay usable."""
         for transport in self._transports.values():
             transport.close()

@@ -1,6 +1,6 @@
-"""One connection: carries out what a conversation asks, against a clock, without ever blocking.
+"""Drive a conversation over one connection, with timeouts and without blocking.
 
-`Wire.run` drives it alone and blocks; `loop.py` drives many of them.
+`Wire.run` drives one connection and blocks; `loop.py` drives many of them.
 """
 
 import math
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class Wire:
-    """A connection to `endpoint`. Not thread-safe: one borrower at a time.
+    """A connection to `endpoint`. It is not thread-safe: one borrower at a time.
 
-    While a conversation runs, `waits_for` is what the socket must become (EVENT_READ or EVENT_WRITE)
-    and `due` (monotonic seconds) when patience ends. `waits_for` 0: it has ended, with `result`.
+    While a conversation runs, `waits_for` is the event that it needs (EVENT_READ or EVENT_WRITE) and `due` its time
+    limit (monotonic seconds). When it has ended, `waits_for` is 0 and `result` is set.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -34,7 +34,7 @@ class Wire:
         self.socket: socket.socket | None = None
         self.waits_for = 0
         self.due = math.inf
-        #: The conversation gives way: `resume` when the others have had their turn.
+        #: Whether the conversation yielded to others: call `resume` when they have had their turn.
         self.paused = False
         self.result: Any = None
         #: When the last conversation ended, monotonic seconds.
@@ -49,7 +49,7 @@ class Wire:
         self._continue: Callable[[], None] = self._talk
 
     def run(self, conversation: Conversation[T], deadline: float = math.inf) -> T:
-        """Drive one conversation to its end and return its result. Blocks until `deadline` at most."""
+        """Drive one conversation to its end and return its result. Block until `deadline` (monotonic) at most."""
         self.start(conversation, deadline)
         while self.waits_for:
             if self.paused:
@@ -67,14 +67,14 @@ class Wire:
         return result
 
     def start(self, conversation: Conversation[Any], deadline: float = math.inf) -> None:
-        """Begin a conversation; it must end by `deadline` (monotonic seconds)."""
+        """Begin a conversation that must end by `deadline` (monotonic seconds)."""
         self._conversation = conversation
         self._deadline = self._total = deadline
         self.result = None
         self._advance(None)
 
     def on_ready(self) -> None:
-        """The socket has become what `waits_for` said."""
+        """Continue after the event in `waits_for` has occurred."""
         if self.paused:
             return
         try:
@@ -83,20 +83,20 @@ class Wire:
             self._advance(None, error)
 
     def resume(self) -> None:
-        """Let a conversation that gave way go on."""
+        """Continue a paused conversation."""
         self.paused = False
         self._advance(None)
 
     def expire(self) -> None:
-        """`due` has passed."""
+        """Continue with a timeout error because `due` has passed."""
         channel = self._channel
         if channel is None:
             self._connect_failed(WireError(Failure.TIMEOUT, "connecting took too long"))
         else:
-            self._advance(None, WireError(Failure.TIMEOUT, "no answer in time", channel.unsent))
+            self._advance(None, WireError(Failure.TIMEOUT, "no reply in time", channel.unsent))
 
     def is_stale(self) -> bool:
-        """Whether an idle connection was closed, or the server has said something unasked."""
+        """Return whether an idle connection was closed, or the server has sent something unasked."""
         if self.socket is None:
             return True
         poller = select.poll()
@@ -104,7 +104,7 @@ class Wire:
         return self._reader.pending or bool(poller.poll(0))
 
     def close(self) -> None:
-        """Close the socket and give up the conversation, if one runs. Nothing is said to the server."""
+        """Close the socket without QUIT, and abort the conversation if one runs."""
         conversation, self._conversation = self._conversation, None
         self.waits_for, self.paused = 0, False
         if conversation is not None:
@@ -112,7 +112,7 @@ class Wire:
         self._hang_up()
 
     def abandon(self) -> None:
-        """In a forked child: close our copy of the socket. The parent's conversation goes on untouched."""
+        """Close this forked child's copy of the socket; the parent's conversation continues untouched."""
         self._conversation = None
         self.waits_for, self.paused = 0, False
         self._hang_up()
@@ -120,7 +120,7 @@ class Wire:
     # --- for the conversation ----------------------------------------------------------------------
 
     def write(self, data: bytes, phase: Phase) -> None:
-        """Queue bytes: see `ops.Line`."""
+        """Queue bytes: see `ops.Pipe`."""
         if self._channel is None:
             raise WireError(Failure.DROP, "the connection is closed", phase)
         if phase is Phase.BODY and self._reader.pending:
@@ -128,24 +128,24 @@ class Wire:
         self._channel.write(data, phase)
 
     def ask(self, data: bytes, phase: Phase) -> None:
-        """Queue a command on its own: see `ops.Line`."""
+        """Queue a command on its own: see `ops.Pipe`."""
         if self._reader.pending:
             raise _unasked(phase)
         self.write(data, phase)
 
     @property
     def pending(self) -> bool:
-        """Whether something has come in that nobody has taken: see `ops.Line`."""
+        """Return whether unread input has arrived: see `ops.Pipe`."""
         return self._reader.pending
 
     def take(self) -> Reply | None:
-        """The next reply, if it has come in: see `ops.Line`."""
+        """Return the next reply if it has arrived: see `ops.Pipe`."""
         return self._reader.take()
 
     # --- the conversation ------------------------------------------------------------------------
 
     def _advance(self, value: Reply | None, error: WireError | None = None) -> None:
-        """Let the conversation go on until it has to wait for the network, or ends."""
+        """Run the conversation until it has to wait for the network, or ends."""
         conversation = self._conversation
         assert conversation is not None
         try:
@@ -168,7 +168,7 @@ class Wire:
             self._end(end.value)
 
     def _tell(self, conversation: Conversation[Any], error: WireError) -> Op:
-        """After an error nothing more can be said on this connection; only the conversation goes on."""
+        """Hang up, because the connection is unusable after an error, and throw it into the conversation."""
         self._hang_up()
         return conversation.throw(error)
 
@@ -188,7 +188,7 @@ class Wire:
             self.paused, self.waits_for, self.due = True, EVENT_READ, math.inf
 
     def _await(self, op: Read) -> None:
-        """Hand over all that was written, then wait for a reply."""
+        """Flush everything that was written, then wait for a reply."""
         self._phase = op.phase
         self._continue = self._talk
         if op.phase is Phase.MAIL:
@@ -199,7 +199,7 @@ class Wire:
         channel = self._channel
         assert channel is not None
         if self.waits_for == EVENT_WRITE:
-            # Not read meanwhile: nothing that comes before the final dot is out can be its reply.
+            # Do not read meanwhile: input that arrives before the final dot is sent cannot be its reply.
             self._send_or_wait()
             return
         self._reader.feed(channel.receive())
@@ -208,7 +208,7 @@ class Wire:
             self._advance(reply)
 
     def _send_or_wait(self) -> None:
-        """Flush, and say what we wait for and until when. A body's time counts from its last progress."""
+        """Flush, then set `waits_for` and `due`. The time limit of a body restarts with each progress."""
         channel = self._channel
         if channel is None:
             raise WireError(Failure.DROP, "the connection is closed")
@@ -262,7 +262,7 @@ class Wire:
 
     def _start_tls(self) -> None:
         if self._reader.pending:
-            raise WireError(Failure.TLS, "the server spoke in clear behind its answer to STARTTLS")
+            raise WireError(Failure.TLS, "the server sent clear text after its reply to STARTTLS")
         assert self._channel is not None
         assert self.endpoint.context is not None
         self._phase = Phase.STARTTLS
@@ -288,4 +288,4 @@ class Wire:
 
 
 def _unasked(phase: Phase) -> WireError:
-    return WireError(Failure.GARBAGE, "the server answers what was not asked", phase)
+    return WireError(Failure.GARBAGE, "the server sent a reply that was not asked for", phase)

@@ -12,7 +12,7 @@ from notifier.accounts.limits import SignupLimits
 from notifier.accounts.signup import Accounts
 from notifier.config.settings import Settings
 from notifier.database.database_clock import DatabaseClock
-from notifier.database.identity import Hold
+from notifier.database.identity import RestoreHold
 from notifier.emails import EmailKind, registry
 from notifier.extensions import db
 from notifier.rendering.compose import Composer
@@ -38,7 +38,7 @@ class Foundation:
     #: None: sign-ups are not limited.
     signups: SignupLimits | None
     accounts: Accounts
-    hold: Hold
+    hold: RestoreHold
 
 
 def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None) -> Foundation:
@@ -60,7 +60,7 @@ def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind
         composer=Composer(settings, renderer, kinds),
         signups=signups,
         accounts=Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
-        hold=Hold(db.session),
+        hold=RestoreHold(db.session),
     )
 
 

@@ -26,7 +26,7 @@ def lose(app: Flask, host: str, *numbers: int) -> None:
         owner = ledger.owner_name(host, "0123abcd", 7)
         lease = timedelta(seconds=30)
         ledger.claim(db.session(), pks, now=clock.now(), lease=lease, owner=owner)
-        ledger.lapse(db.session(), now=clock.now(), lease_now=clock.now() + 2 * lease, limit=100)
+        ledger.expire_leases(db.session(), now=clock.now(), lease_now=clock.now() + 2 * lease, limit=100)
         db.session.commit()
 
 

@@ -52,7 +52,7 @@ def test_the_first_slot_is_one_that_nobody_has_missed() -> None:
         ({"kind": "verification"}, "kind: there is no kind of campaign email 'verification'"),
         ({"cron": "0 9 * *"}, "cron: A cron expression has five fields"),
         ({"cron": "0 9 1 * 1"}, "cron: Day of the month and day of the week together"),
-        ({"every": 60}, "cron: Give one of the three"),
+        ({"every": 60}, "cron: Choose one of the three"),
         ({"zone": "Europe/Londno"}, "zone: There is no time zone"),
         ({"cron": None, "once_at": NOON - DAY}, "once_at: nothing is due any more"),
         ({"misfire": "within"}, "misfire_within: is needed"),

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from notifier.campaigns.expand import Expansion
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.ledger import RING_AGAIN
+from notifier.ledger import ENQUEUE_AGAIN_AFTER
 from notifier.models import CampaignRun, Notification, Preference, Suppression, User
 from notifier.services import services_of
 from tests.conftest import NOON
@@ -37,7 +37,7 @@ def test_a_run_owes_everybody_once_and_counts_who_is_left_out() -> None:
     assert {(row.kind, row.bulk, row.on_unknown, row.status) for row in rows} == {
         ("announcement", True, "never", "pending")
     }
-    assert {row.ring_at for row in rows} == {NOON + RING_AGAIN}
+    assert {row.ring_at for row in rows} == {NOON + ENQUEUE_AGAIN_AFTER}
     assert {row.deadline for row in rows} == {SLOT + timedelta(days=3)}
 
 

@@ -103,7 +103,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"MAIL_DEFAULT_SENDER": "Acme hello@acme.example"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_DEFAULT_SENDER": "Acme <hello@acme>"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_DEFAULT_SENDER": "a@b.example, c@d.example"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
-        ({"MAIL_DEFAULT_SENDER": "A <a@b.example>, C <c@d.example>"}, "MAIL_DEFAULT_SENDER: it holds more than one"),
+        ({"MAIL_DEFAULT_SENDER": "A <a@b.example>, C <c@d.example>"}, "MAIL_DEFAULT_SENDER: it contains more than one"),
         ({"MAIL_DEFAULT_SENDER": "Acme\nBcc: x <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: holds a line break"),
         ({"MAIL_DEFAULT_SENDER": "=?utf-8?q?Acme?= <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: the name cannot"),
         ({"MAIL_DEFAULT_SENDER": "Acme <hé@acme.example>"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),

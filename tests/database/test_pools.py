@@ -50,7 +50,7 @@ def _end_all(dsn: str) -> int:
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_connections_that_were_ended_are_replaced(pooled: tuple[Flask, str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, dsn = pooled
-    monkeypatch.setattr(pools, "BELIEVED", 0.0)  # as if they had lain unused
+    monkeypatch.setattr(pools, "PING_AFTER_IDLE_SECONDS", 0.0)  # as if they had lain unused
     with db.engine.connect(), db.engine.connect():
         pass  # two of them lie in the pool
     assert _end_all(dsn) == 2

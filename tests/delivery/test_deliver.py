@@ -70,7 +70,7 @@ def user(context: Flask) -> User:
 
 @pytest.fixture
 def pk(user: User) -> int:
-    row = ledger.owe(
+    row = ledger.add(
         db.session(),
         kind="verification",
         user=user,
@@ -262,7 +262,7 @@ def test_a_worker_whose_claim_lapsed_cannot_settle_over_the_next_one(
     def lapse_and_take_over() -> None:
         mailer.meanwhile = lambda: None
         frozen.shift(timedelta(hours=1))
-        ledger.lapse(db.session(), now=NOON + timedelta(hours=1), limit=10)
+        ledger.expire_leases(db.session(), now=NOON + timedelta(hours=1), limit=10)
         db.session.commit()
         ledger.claim(db.session(), [pk], now=NOON + timedelta(hours=1), lease=timedelta(minutes=8), owner="another")
         db.session.commit()

@@ -71,7 +71,7 @@ def make_sender(context: Flask, servers: Servers) -> Make:
 
 def owed(count: int, domain: str = "example.com") -> list[int]:
     rows = [
-        ledger.owe(
+        ledger.add(
             db.session(),
             kind="verification",
             user=make_user(f"user{number}@{domain}"),

@@ -49,7 +49,7 @@ class LostHost:
         self.page.replied(pk, claim, facts_of(pk), outcome)
 
     def lapses(self) -> None:
-        ledger.lapse(db.session(), now=clock.now() + LEASE, limit=100)
+        ledger.expire_leases(db.session(), now=clock.now() + LEASE, limit=100)
         db.session.commit()
 
     def dies(self) -> None:
@@ -212,7 +212,7 @@ def test_an_unknown_end_of_its_own_is_not_corrected(host: LostHost) -> None:
     pk = make_owed(1, on_unknown="never")
     host.claims(pk)
     (row,) = ledger.held_by(db.session(), host.page.owner)
-    end = ledger.unknown(row.id, 1, 1, 0, "never", now=NOON, reply=ledger.Reply("UNKNOWN", "eod"))
+    end = ledger.unknown(row.id, 1, 1, 0, "never", now=NOON, reply=ledger.StoredReply("UNKNOWN", "eod"))
     ledger.settle(db.session(), [end], now=NOON)
     db.session.commit()
     assert host.comes_back() == Replayed()

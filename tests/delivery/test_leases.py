@@ -137,7 +137,7 @@ def test_a_lost_claim_names_its_host(context: Flask) -> None:
     claimed(1)
     claimed(2, on_unknown="never")
     claimed(3, "db-1-0123abcd-5-89abcdef")
-    assert ledger.lapse(db.session(), now=NOON + LEASE, limit=10) == 3
+    assert ledger.expire_leases(db.session(), now=NOON + LEASE, limit=10) == 3
     db.session.commit()
     found = ledger.lost_claims(db.session(), since=NOON)
     assert {lost.host: lost.claims for lost in found} == {"web-3": 2, "db-1": 1}
@@ -152,7 +152,7 @@ def test_a_lost_claim_names_its_host(context: Flask) -> None:
 
 
 def lapse() -> None:
-    ledger.lapse(db.session(), now=NOON + LEASE, limit=10)
+    ledger.expire_leases(db.session(), now=NOON + LEASE, limit=10)
     db.session.commit()
 
 

@@ -207,7 +207,7 @@ def test_what_no_journal_can_tell_ends_too(context: Flask) -> None:
     pk = make_owed(1)
     for number in range(3):
         ledger.claim(db.session(), [pk], now=NOON, lease=LEASE, owner="pod-0123abcd-1-00000000")
-        ledger.lapse(db.session(), now=NOON, lease_now=NOON + LEASE, limit=10)
+        ledger.expire_leases(db.session(), now=NOON, lease_now=NOON + LEASE, limit=10)
         db.session.commit()
         row = rows()[pk]
         assert (row.status, row.deaths, row.unknowns) == (

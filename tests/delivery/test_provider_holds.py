@@ -86,7 +86,7 @@ def make_sender(context: Flask, servers: Servers) -> Make:
 
 def owed(*addresses: str, deadline: timedelta | None = None) -> list[int]:
     made = [
-        ledger.owe(
+        ledger.add(
             db.session(),
             kind="verification",
             user=make_user(address),

@@ -180,7 +180,7 @@ def test_quiet_hours_that_last_too_long_skip(sender: Sender, frozen: time_machin
 def earlier(user_id: int, campaign: Campaign, *ages: timedelta, kind: str = "announcement") -> None:
     """Mails that this user got so long ago."""
     for age in ages:
-        row = ledger.owe(
+        row = ledger.add(
             db.session(), kind=kind, user=db.session.get_one(User, user_id), dedupe_key=f"old:{user_id}:{age}",
             now=NOON - age, grace=DAY,
         )  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_sweep_rings_for_what_it_has_noted_alone(
     def beaten(*arguments: Any, **values: Any) -> list[tuple[int, bool]]:
         found = look(*arguments, **values)
         if len(found) == 2:
-            ledger.rung(db.session(), [first], seen=NOON, again_at=NOON + timedelta(minutes=1))
+            ledger.mark_enqueued(db.session(), [first], seen=NOON, again_at=NOON + timedelta(minutes=1))
         return found
 
     monkeypatch.setattr(ledger, "overdue", beaten)

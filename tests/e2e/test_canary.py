@@ -66,7 +66,7 @@ class Walk:
         with self.app.app_context():
             user = db.session.scalars(select(User)).one()
             key, now = f"canary:{number}", clock.now()
-            ledger.owe(db.session(), kind="account_exists", user=user, dedupe_key=key, now=now, grace=timedelta(0))
+            ledger.add(db.session(), kind="account_exists", user=user, dedupe_key=key, now=now, grace=timedelta(0))
             db.session.commit()
         self.send()
 

@@ -244,7 +244,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     assert not identity.is_restored(db.session())
     let_go()
     backup.restore()
-    replace_services(in_use, hold=identity.Hold(db.session))
+    replace_services(in_use, hold=identity.RestoreHold(db.session))
 
     assert identity.is_restored(db.session())
     db.session.rollback()
@@ -261,7 +261,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     db.session.rollback()
 
     reconcile(seen((pk, "test:1")))
-    replace_services(in_use, hold=identity.Hold(db.session))
+    replace_services(in_use, hold=identity.RestoreHold(db.session))
     assert statuses() == {"test:1": "sent", "test:2": "pending"}
     assert Visitor(in_use).get("/healthz").status_code == 200
     jobs.sweep.apply()

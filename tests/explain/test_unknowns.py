@@ -37,7 +37,7 @@ def lose(pks: list[int], host: str) -> None:
     """A process of `host` claimed these rows, and was never heard of again."""
     owner = ledger.owner_name(host, "0123abcd", 7)
     ledger.claim(db.session(), pks, now=clock.now(), lease=LEASE, owner=owner)
-    ledger.lapse(db.session(), now=clock.now(), lease_now=clock.now() + LEASE, limit=100)
+    ledger.expire_leases(db.session(), now=clock.now(), lease_now=clock.now() + LEASE, limit=100)
     db.session.commit()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from notifier import ledger
 from notifier.consent import suppressions
 from notifier.extensions import db
-from notifier.ledger import EDGES, Claimed, ForbiddenMove, Reply, Settlement
+from notifier.ledger import EDGES, Claimed, ForbiddenMove, Settlement, StoredReply
 from notifier.models import Attempt, Notification, Status, SuppressionReason, User
 from notifier.reasons import ReasonCode
 from tests.conftest import NOON, make_owed
@@ -57,7 +57,7 @@ def claim(pk: int, now: datetime = NOON) -> Claimed | None:
     return rows[0] if rows else None
 
 
-def settle(pk: int, number: int, to: Status, reply: Reply | None = None) -> int:
+def settle(pk: int, number: int, to: Status, reply: StoredReply | None = None) -> int:
     end = Settlement(pk=pk, claim=number, to=to, attempts=1, unknowns=0, reply=reply)
     return ledger.settle(db.session(), [end], now=NOON)
 
@@ -158,7 +158,7 @@ def test_of_racing_claims_one_wins(app: Flask) -> None:
 
 def test_a_try_that_did_not_succeed_is_kept_with_what_the_server_said(context: Flask) -> None:
     pk = in_status(Status.sending)
-    reply = Reply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
+    reply = StoredReply("RETRY", "rcpt", 450, "4.2.0", "greylisted")
     settle(pk, 1, Status.pending, reply)
     db.session.commit()
     attempt = db.session.scalars(select(Attempt)).one()
@@ -172,8 +172,8 @@ def test_a_lapsed_lease_ends_as_the_policy_says_and_is_visible(context: Flask, p
     pk = make_owed(on_unknown=policy)
     claim(pk)
     db.session.commit()
-    assert ledger.lapse(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
-    assert ledger.lapse(db.session(), now=NOON + LEASE, limit=10) == 1
+    assert ledger.expire_leases(db.session(), now=NOON + LEASE - timedelta(seconds=1), limit=10) == 0
+    assert ledger.expire_leases(db.session(), now=NOON + LEASE, limit=10) == 1
     db.session.commit()
     row = db.session.get_one(Notification, pk)
     assert (row.status, row.unknowns) == (status, 1)
@@ -194,7 +194,7 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
     first = make_owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
     make_owed(3, ring_at=NOON + timedelta(seconds=1))
     assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
-    ledger.rung(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
+    ledger.mark_enqueued(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
     db.session.commit()
     assert ledger.overdue(db.session(), now=NOON, limit=10) == []
 
@@ -205,7 +205,7 @@ def test_a_bell_that_somebody_else_rings_is_not_the_callers(context: Flask) -> N
     theirs = make_owed(2, ring_at=NOON + timedelta(minutes=5))
     taken = make_owed(3, ring_at=NOON - timedelta(seconds=1), status="sending")
     keys = [mine, theirs, taken]
-    assert ledger.rung(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
+    assert ledger.mark_enqueued(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
     db.session.commit()
     moments = {row.id: row.ring_at for row in db.session.scalars(select(Notification))}
     assert moments[mine] == NOON + timedelta(minutes=1)
@@ -235,9 +235,11 @@ def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
             attempts=1,
             unknowns=0,
             sent_at=NOON,
-            reply=Reply("ACCEPTED", "eod", 250),
+            reply=StoredReply("ACCEPTED", "eod", 250),
         ),
-        Settlement(pk=pks[1], claim=1, to=Status.failed, attempts=1, unknowns=0, reply=Reply("FAIL", "rcpt", 550)),
+        Settlement(
+            pk=pks[1], claim=1, to=Status.failed, attempts=1, unknowns=0, reply=StoredReply("FAIL", "rcpt", 550)
+        ),
         Settlement(pk=pks[2], claim=1, to=Status.pending, attempts=1, unknowns=0, due=NOON + LEASE),
         Settlement(pk=pks[3], claim=0, to=Status.sent, attempts=1, unknowns=0),
     ]
@@ -254,7 +256,7 @@ def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
 
 def test_what_the_server_said_last_stays_while_it_is_not_asked_again(context: Flask) -> None:
     pk = in_status(Status.sending)
-    settle(pk, 1, Status.pending, Reply("RETRY", "rcpt", 450, "4.2.0", "later"))
+    settle(pk, 1, Status.pending, StoredReply("RETRY", "rcpt", 450, "4.2.0", "later"))
     claim(pk)
     settle(pk, 2, Status.skipped)
     db.session.commit()
@@ -313,5 +315,5 @@ def test_a_name_is_told_once_its_owner_has_confirmed(context: Flask) -> None:
     db.session.execute(update(User).values(display_name="Call 555-0100"))
     db.session.execute(update(User).where(User.id == first).values(verified_at=NOON))
     claimed = ledger.claim(db.session(), pks, now=NOON, lease=LEASE, owner="a worker")
-    for rows in (claimed, ledger.look(db.session(), pks), ledger.held_by(db.session(), "a worker")):
+    for rows in (claimed, ledger.load(db.session(), pks), ledger.held_by(db.session(), "a worker")):
         assert sorted(row.user.display_name for row in rows if row.user) == ["", "Call 555-0100"]

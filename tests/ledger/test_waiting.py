@@ -13,7 +13,7 @@ from notifier.campaigns.tick import Tick
 from notifier.delivery.sweep import PUMP_LATE, Sweep
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.ledger import Line, Waiting
+from notifier.ledger import TurnQueue, WaitingRow
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.observability import healthcheck, heartbeats
 from tests.conftest import NOON, make_owed
@@ -80,7 +80,7 @@ def test_the_rows_of_a_limited_campaign_wait_from_the_beginning_and_nobody_is_to
     assert told == []
     waits = ("rate_limited", "a rate limit is in force", NOON + timedelta(days=1))
     assert [(row.reason_code, row.reason, row.ring_at) for row in rows()] == [waits] * 3
-    assert ledger.lines(db.session(), bulk=(True,)) == [Line(True, run_id, 10.0)]
+    assert ledger.turn_queues(db.session(), bulk=(True,)) == [TurnQueue(True, run_id, 10.0)]
 
 
 def test_an_expansion_that_was_killed_tells_nobody_of_rows_that_wait() -> None:
@@ -108,16 +108,16 @@ def test_lines_are_those_of_runs_that_move_and_of_people() -> None:
     run_id = limited(2)
     mark(make_owed(9))
     both = (False, True)
-    assert ledger.lines(db.session(), bulk=both) == [Line(False), Line(True, run_id, 10.0)]
-    assert ledger.lines(db.session(), bulk=(False,)) == [Line(False)]
+    assert ledger.turn_queues(db.session(), bulk=both) == [TurnQueue(False), TurnQueue(True, run_id, 10.0)]
+    assert ledger.turn_queues(db.session(), bulk=(False,)) == [TurnQueue(False)]
     db.session.execute(update(CampaignRun).values(state="paused"))
-    assert ledger.lines(db.session(), bulk=both) == [Line(False)]
+    assert ledger.turn_queues(db.session(), bulk=both) == [TurnQueue(False)]
 
 
 def test_the_first_of_a_line_come_in_the_order_of_their_keys() -> None:
-    line = Line(True, limited(4), 10.0)
-    first, second, third, fourth = (Waiting(row.id, row.recipient, row.campaign_id) for row in rows())
-    find = ledger.first_of
+    line = TurnQueue(True, limited(4), 10.0)
+    first, second, third, fourth = (WaitingRow(row.id, row.recipient, row.campaign_id) for row in rows())
+    find = ledger.first_waiting
     assert find(db.session(), line, now=NOON, after=0, limit=2) == [first, second]
     assert find(db.session(), line, now=NOON, after=second.id, limit=9) == [third, fourth]
     db.session.execute(update(Notification).where(Notification.id == third.id).values(status="sent", reason_code=None))
@@ -185,4 +185,4 @@ def test_a_limit_that_is_taken_away_leaves_the_line() -> None:
     """Whoever hands out sees that there is no rate any more, and gives all of them a moment at once."""
     run_id = limited(1)
     db.session.execute(update(Campaign).values(rate=None))
-    assert ledger.lines(db.session(), bulk=(True,)) == [Line(True, run_id, None)]
+    assert ledger.turn_queues(db.session(), bulk=(True,)) == [TurnQueue(True, run_id, None)]

@@ -344,7 +344,7 @@ def test_there_are_not_too_many_shapes(folder: Path) -> None:
 
 def test_shapes_of_campaigns_gone_by_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a worker that lives for long; where each shape fills a mail or two, they stay."""
-    monkeypatch.setattr(compiled, "WORTH", 10)
+    monkeypatch.setattr(compiled, "EMAILS_PER_SHAPE", 10)
     renderer = Renderer(folder)
 
     def campaign(number: int, mails: int) -> list[bool]:

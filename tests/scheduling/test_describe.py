@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from cronsim import CronSim
 
-from notifier.scheduling import check, words
-from notifier.scheduling.cron_words import cron_words
+from notifier.scheduling import check, describe
+from notifier.scheduling.cron_descriptions import describe_cron
 from tests.support.zones import utc
 
 START = utc("2026-11-01 09:00")
@@ -52,7 +52,7 @@ START = utc("2026-11-01 09:00")
     ],
 )
 def test_schedules(columns: dict[str, Any], expected: str) -> None:
-    assert words(check(**columns)) == expected
+    assert describe(check(**columns)) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_schedules(columns: dict[str, Any], expected: str) -> None:
     ],
 )
 def test_cron_expressions(cron: str, expected: str) -> None:
-    assert cron_words(check(cron=cron).cron or "") == expected
+    assert describe_cron(check(cron=cron).cron or "") == expected
 
 
 def test_the_same_words_mean_the_same_moments() -> None:
@@ -106,5 +106,5 @@ def test_the_same_words_mean_the_same_moments() -> None:
     for text in [*common, *(f"{clock} {day}" for clock in ("0 9", "0 */2", "* *", "3-40 5-7") for day in days)]:
         cron = CronSim(text, START)
         means = tuple(map(frozenset, (cron.minutes, cron.hours, cron.days, cron.months, cron.weekdays)))
-        assert seen.setdefault(cron_words(text), means) == means
+        assert seen.setdefault(describe_cron(text), means) == means
     assert len(seen) > 200

@@ -11,7 +11,7 @@ import dns.query
 import dns.resolver
 import pytest
 
-from notifier.sender_auth import DnsResolver, Level, Line, LookupFailed, Signing, Subject, Unreachable, examine
+from notifier.sender_auth import AuthCheck, DnsResolver, Level, LookupFailed, Signing, Subject, Unreachable, examine
 from notifier.sender_auth.dkim_keys import PublicKey, load_private_key
 from tests.support.dns import StubResolver
 from tests.support.keys import key_file
@@ -35,7 +35,7 @@ GOOD: dict[tuple[str, str], Any] = {
 }
 
 
-def check(name: str, subject: Subject = SUBJECT, **changes: Any) -> Line:
+def check(name: str, subject: Subject = SUBJECT, **changes: Any) -> AuthCheck:
     """The line that begins with `name`; `changes` by kind: {name: records}."""
     records = GOOD | {(kind, key): value for kind, some in changes.items() for key, value in some.items()}
     lines = [line for line in examine(subject, StubResolver(records)) if line.name.startswith(name)]
@@ -98,7 +98,7 @@ def test_spf(records: list[str], level: Level, said: str) -> None:
     ("records", "level", "said"),
     [
         ([], WRONG, f'no record; publish: "{KEY.record}"'),
-        ([KEY.record, KEY.record], WRONG, "2 records where one must be"),
+        ([KEY.record, KEY.record], WRONG, "2 records instead of one"),
         (["v=DKIM1; p="], WRONG, "revoked"),
         ([KEY.record[:-40]], WRONG, "was it cut"),
         ([OTHER.record], WRONG, "another key than the one that signs; publish"),
@@ -132,7 +132,7 @@ def test_a_key_of_our_own_is_recognised(tmp_path: Path) -> None:
 
 def test_a_selector_without_a_private_key_and_none_at_all() -> None:
     line = check("DKIM", replace(SUBJECT, signings=(Signing(D, "s1"),)))
-    assert (line.level, "cannot be told" in line.detail) == (OK, True)
+    assert (line.level, "not known whether" in line.detail) == (OK, True)
     line = check("DKIM", replace(SUBJECT, signings=()))
     assert (line.level, "signs nothing" in line.detail) == (WARN, True)
 
@@ -145,11 +145,11 @@ BOUNCES = replace(SUBJECT, bounce_domain="bounce.other.example")
     [
         (SUBJECT, "v=DMARC1; p=quarantine", OK, "p=quarantine, aligned by SPF and DKIM"),
         (SUBJECT, "v=DMARC1; p=none", WARN, "only reported"),
-        (SUBJECT, "v=DMARC1; p=maybe", WRONG, "p=maybe at _dmarc.example.com is no policy"),
-        (SUBJECT, "v=DMARC1", WRONG, "is no policy"),
+        (SUBJECT, "v=DMARC1; p=maybe", WRONG, "p=maybe at _dmarc.example.com is not a policy"),
+        (SUBJECT, "v=DMARC1", WRONG, "is not a policy"),
         (SUBJECT, "v=DMARC10; p=reject", WRONG, "no record: publish"),
         (BOUNCES, "v=DMARC1; p=reject", OK, "aligned by DKIM"),
-        (replace(BOUNCES, signings=()), "v=DMARC1; p=reject", WRONG, "mail fails DMARC, and p=reject"),
+        (replace(BOUNCES, signings=()), "v=DMARC1; p=reject", WRONG, "emails fail DMARC, and receivers apply p=reject"),
         (replace(SUBJECT, signings=()), "v=DMARC1; p=reject", WARN, "does not survive forwarding"),
         (replace(SUBJECT, bounce_domain="b.example.com", signings=()), "v=DMARC1; p=reject", WARN, "aligned by SPF"),
         (replace(SUBJECT, bounce_domain="b.example.com"), "v=DMARC1; p=reject; aspf=s", OK, "aligned by DKIM"),
@@ -193,8 +193,12 @@ def test_mx(servers: list[str], addresses: list[str], level: Level, said: str) -
     ("changes", "level", "said"),
     [
         ({"ptr": {"198.51.100.7": []}}, WRONG, "no name"),
-        ({"a": {"out.example.com": ["198.51.100.70"]}}, WRONG, "does not lead back"),
-        ({"ptr": {"198.51.100.7": ["one.example.com", "out.example.com"]}}, OK, "out.example.com, which leads back"),
+        ({"a": {"out.example.com": ["198.51.100.70"]}}, WRONG, "does not resolve to the address"),
+        (
+            {"ptr": {"198.51.100.7": ["one.example.com", "out.example.com"]}},
+            OK,
+            "out.example.com, which resolves to it",
+        ),
     ],
 )
 def test_ptr_of_a_given_address(changes: dict[str, Any], level: Level, said: str) -> None:
@@ -211,10 +215,10 @@ def test_ipv6_is_compared_as_a_number() -> None:
 @pytest.mark.parametrize(
     ("server", "addresses", "level", "said"),
     [
-        ("mx.example.com", ["8.8.8.8"], WARN, "8.8.8.8: dns.google, which leads back. It may send from another"),
+        ("mx.example.com", ["8.8.8.8"], WARN, "8.8.8.8: dns.google, which resolves to it. It may send from another"),
         ("8.8.8.8", [], WARN, "dns.google"),
         ("mx.example.com", [], WRONG, "correct MAIL_SERVER"),
-        ("mx.example.com", ["10.0.0.7"], WARN, "private network; give the address"),
+        ("mx.example.com", ["10.0.0.7"], WARN, "private network; use --ip to give the address"),
         ("127.0.0.1", [], WARN, "on this machine"),
         ("localhost", [], WARN, "on this machine"),
     ],

@@ -19,7 +19,7 @@ from dkim.canonicalization import Relaxed
 
 from notifier.mail.message import build, subscription_headers
 from notifier.sender_auth.dkim_keys import KeyProblem, PublicKey, load_private_key
-from notifier.sender_auth.dkim_signing import SIGNED, Signer, SigningError, relaxed_body
+from notifier.sender_auth.dkim_signing import SIGNED, DkimSigner, SigningError, relaxed_body
 from tests.mail.test_message import PLAIN
 from tests.support.keys import FORMS, key_file
 from tests.support.mail import envelope, transport_to
@@ -29,11 +29,11 @@ URL = "https://app.example.com/unsubscribe/" + "x" * 300
 SUBSCRIPTION = build(replace(PLAIN, headers=subscription_headers(URL, "monthly.example.com", "1:monthly:notifier:x")))
 
 
-def signer(folder: Path, form: str = "rsa-pkcs8", selector: str = "s1", number: int = 1) -> Signer:
-    return Signer("notifier.example", selector, load_private_key(key_file(folder, form, number)))
+def signer(folder: Path, form: str = "rsa-pkcs8", selector: str = "s1", number: int = 1) -> DkimSigner:
+    return DkimSigner("notifier.example", selector, load_private_key(key_file(folder, form, number)))
 
 
-def verifies(data: bytes, *signers: Signer) -> bool:
+def verifies(data: bytes, *signers: DkimSigner) -> bool:
     """As a receiver does it; DNS knows the keys of `signers`."""
     records = {f"{each.selector}._domainkey.{each.domain}.".encode(): each.key.public.record for each in signers}
     answer: bool = dkim.verify(data, dnsfunc=lambda name, timeout=5: records.get(name, "").encode())
@@ -217,7 +217,7 @@ ELLIPTIC = ec_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, 
         (RUBBISH, "holds no RSA or Ed25519 key"),
         (RUBBISH.replace(b"AAAA", b"MC4CAQAwBQYDK2VwBCIEIAAA"), "holds no RSA or Ed25519 key"),
         (ELLIPTIC, "holds no RSA or Ed25519 key"),
-        (RUBBISH.replace(b"PRIVATE", b"PUBLIC"), "holds something else than a private key: public key"),
+        (RUBBISH.replace(b"PRIVATE", b"PUBLIC"), "does not contain a private key but: public key"),
         (RUBBISH.replace(b"PRIVATE", b"ENCRYPTED PRIVATE"), "is encrypted"),
         (RUBBISH.replace(b"\nAAAA", b"\nProc-Type: 4,ENCRYPTED\n\nAAAA"), "is encrypted"),
     ],
@@ -244,8 +244,8 @@ def test_a_damaged_key_is_found_at_the_start(tmp_path: Path) -> None:
     ("record", "problem"),
     [
         ("hello", "not a list of tags"),
-        ("v=DKIM2; p=AAAA", "nobody knows"),
-        ("v=DKIM1; k=dsa; p=AAAA", "nobody knows"),
+        ("v=DKIM2; p=AAAA", "unknown version or kind"),
+        ("v=DKIM1; k=dsa; p=AAAA", "unknown version or kind"),
         ("v=DKIM1; k=rsa", "has no p="),
         ("v=DKIM1; p=", "revoked"),
         ("v=DKIM1; p=MIIBIjANBgkqhki", "was it cut"),

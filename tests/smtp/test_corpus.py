@@ -82,7 +82,7 @@ def test_reply(case: dict[str, Any], driver: str, offers: tuple[str, ...], monke
         data = BIG if phase == "body" else BODY
         with (
             SmtpServer(script, ehlo=offers, **more) as server,
-            transport_to(server, timeouts=short, max_mails=1, **settings) as transport,
+            transport_to(server, timeouts=short, max_emails=1, **settings) as transport,
         ):
             outcome = deliver_one(transport, driver, envelope(data=data))
         if case["expect"] not in {"ACCEPTED", "UNKNOWN"}:

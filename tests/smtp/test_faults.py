@@ -103,7 +103,7 @@ def test_nothing_that_quit_does_changes_an_acceptance(fault: str, driver: str) -
     # One mail each, so that every one of them is followed by its own QUIT.
     with (
         SmtpServer({"quit": fault}) as server,
-        transport_to(server, max_mails=1, timeouts={Phase.QUIT: 0.01}) as transport,
+        transport_to(server, max_emails=1, timeouts={Phase.QUIT: 0.01}) as transport,
     ):
         outcomes = deliver(transport, driver, [envelope(key) for key in range(100)])
     assert {outcome.decision for outcome in outcomes.values()} == {Decision.ACCEPTED}
@@ -113,7 +113,7 @@ def test_nothing_that_quit_does_changes_an_acceptance(fault: str, driver: str) -
 def test_a_quit_that_hangs_costs_its_own_timeout_only() -> None:
     with (
         SmtpServer({"quit": "HANG"}) as server,
-        transport_to(server, timeouts={Phase.QUIT: SHORT}, max_mails=1) as transport,
+        transport_to(server, timeouts={Phase.QUIT: SHORT}, max_emails=1) as transport,
     ):
         start = time.monotonic()
         assert transport.send(envelope()).decision is Decision.ACCEPTED

@@ -77,7 +77,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used(driver: str)
 
 @each_driver
 def test_a_connection_ends_after_its_share_of_mails(driver: str) -> None:
-    with SmtpServer() as server, transport_to(server, connections=1, max_mails=3) as transport:
+    with SmtpServer() as server, transport_to(server, connections=1, max_emails=3) as transport:
         deliver(transport, driver, [envelope(key) for key in range(7)])
     assert (server.sessions, len(server.accepted)) == (3, 7)
     assert Counter(mail.session for mail in server.accepted) == {1: 3, 2: 3, 3: 1}

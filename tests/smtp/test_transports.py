@@ -138,7 +138,7 @@ def test_a_file_that_is_none(content: bytes | None, problem: str, tmp_path: Path
 
 def test_in_production_only_this_machine_may_do_without_tls(tmp_path: Path) -> None:
     bare = '[[transport]]\nname = "b"\nserver = "mx.example"\nport = 25\nsecurity = "none"\n'
-    line = "MAIL_TRANSPORTS: transport b: security = none is for a server on this machine"
+    line = "MAIL_TRANSPORTS: transport b: security = none is allowed only for a server on this machine"
     assert mistakes(settings_with(tmp_path, bare, **LIVE)) == [line]
     own = settings_with(tmp_path, bare.replace("mx.example", "127.0.0.1"), **LIVE)
     assert [config.name for config in transport_configs(own)] == [PRIMARY, "b"]

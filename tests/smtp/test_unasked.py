@@ -4,7 +4,7 @@ import pytest
 
 from notifier.smtp import loop
 from notifier.smtp.dialogue import Envelope, Work, converse
-from notifier.smtp.ops import YIELD, Conversation, Line
+from notifier.smtp.ops import YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session as Capabilities
@@ -118,7 +118,7 @@ def test_a_mail_that_is_announced_on_a_dead_connection_goes_back() -> None:
 def test_a_conversation_that_gives_way_at_once_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever makes it: nothing that a socket does would ever wake it."""
 
-    def gives_way(line: Line, session: Capabilities, work: Work) -> Conversation[None]:
+    def gives_way(line: Pipe, session: Capabilities, work: Work) -> Conversation[None]:
         yield YIELD
         yield from converse(line, session, work)
 

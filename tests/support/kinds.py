@@ -28,7 +28,7 @@ def rows_of(run_id: int | None = None) -> list[Claimed]:
     db.session.rollback()
     query = select(Notification.id).order_by(Notification.id)
     keys = db.session.scalars(query if run_id is None else query.where(Notification.run_id == run_id)).all()
-    found = {row.id: row for row in ledger.look(db.session(), keys)}
+    found = {row.id: row for row in ledger.load(db.session(), keys)}
     return [found[key] for key in keys]
 
 

@@ -123,7 +123,7 @@ class Live:
         timeouts: Mapping[Phase, float] | None = None,
         total: float = 30.0,
         connections: int = 10,
-        max_mails: int = 1000,
+        max_emails: int = 1000,
         transport: Transport | None = None,
         **settings: Any,
     ) -> None:
@@ -138,7 +138,7 @@ class Live:
         patient = dict.fromkeys(Phase, 10.0) | {Phase.QUIT: 1.0}
         transport.endpoint = replace(endpoint, timeouts=patient | dict(timeouts or {}), total=total)
         transport.connections = connections
-        transport._max_mails = max_mails
+        transport._max_emails = max_emails
 
     # --- the ledger --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope
-from notifier.smtp.observer import NOBODY, Observer
+from notifier.smtp.observer import NO_OBSERVER, Observer
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.transport import Transport
 
@@ -63,7 +63,7 @@ class Watching(Observer):
 
 
 def deliver(
-    transport: Transport, driver: str, envelopes: Iterable[Envelope], observer: Observer = NOBODY
+    transport: Transport, driver: str, envelopes: Iterable[Envelope], observer: Observer = NO_OBSERVER
 ) -> dict[int, Outcome]:
     """Hand over `envelopes`, each exactly once."""
     mails = list(envelopes)
@@ -77,7 +77,7 @@ def deliver(
 
 
 def deliver_one(
-    transport: Transport, driver: str, mail: Envelope | None = None, observer: Observer = NOBODY
+    transport: Transport, driver: str, mail: Envelope | None = None, observer: Observer = NO_OBSERVER
 ) -> Outcome:
     """Hand over one mail."""
     mail = mail or envelope()

@@ -18,7 +18,7 @@ from tests.support.services import replace_services
 
 def add(number: int = 1) -> Notification:
     user = db.session.scalars(select(User)).one()
-    return ledger.owe(
+    return ledger.add(
         db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
     )
 

@@ -120,7 +120,7 @@ def test_while_campaigns_wait_the_slots_of_a_worker_are_free(live_app: Flask, sm
     for count in (31, 32, 33, 34, 35):
         start(live_app, count, rate=1)
     with live_app.app_context():
-        row = ledger.owe(
+        row = ledger.add(
             db.session(), kind="verification", user=make_user(), dedupe_key="own", now=clock.now(), grace=timedelta(0)
         )
         db.session.commit()
@@ -145,7 +145,7 @@ def test_people_go_before_a_campaign_where_both_are_limited(
         pks = []
         for number in range(20):
             user = make_user(f"person{number}@example.org")
-            owed = ledger.owe(
+            owed = ledger.add(
                 db.session(), kind="verification", user=user, dedupe_key=f"own:{number}", now=clock.now(),
                 grace=timedelta(0),
             )  # fmt: skip

@@ -344,7 +344,7 @@ AT_QUIT = ("221 2.0.0 Bye", "500 5.5.2 What?", "421 4.3.2 Shutting down", "DROP"
 def test_what_was_accepted_stays_accepted_whatever_happens_at_quit(live: Live, reply: str) -> None:
     with SmtpServer({"quit": reply}) as server:
         # A few mails on each connection, so that QUIT is said all the time and not only at the end.
-        live.speak_with(server, timeouts={Phase.QUIT: SHORT}, connections=4, max_mails=7)
+        live.speak_with(server, timeouts={Phase.QUIT: SHORT}, connections=4, max_emails=7)
         rows = live.deliver(live.owe(*people(100)), batch=50)
         live.transport.close()
         live.make_due()
@@ -633,7 +633,7 @@ def stall(live: Live, phase: str, action: Action, mails: int) -> float:
     with SmtpServer(
         script, tls=tls, users={"ada": "secret"} if secure else None, drip=SHORT, receive_buffer=4096
     ) as server:
-        live.speak_with(server, timeouts=timeouts, total=total, connections=mails, max_mails=1, **settings)
+        live.speak_with(server, timeouts=timeouts, total=total, connections=mails, max_emails=1, **settings)
         pks = live.owe(*people(mails), params={"times": 40_000 if phase == "body" else 1})
         began = time.monotonic()
         rows = live.deliver(pks)

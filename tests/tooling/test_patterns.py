@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from notifier.admin.access import returning
-from notifier.content.language import READ, language_of
+from notifier.content.language import READ_CHARACTERS, language_of
 from notifier.mail.header_text import NAME_LIMIT, HeaderTextError, display_name
 from notifier.smtp.classify import classify
 from notifier.smtp.outcome import MAX_TEXT, Phase
@@ -32,7 +32,7 @@ DYNAMIC = {
     "notifier.config.url_options:_check",
     "notifier.smtp.echo:_repeated",
     "notifier.smtp.echo:_words",
-    "notifier.smtp.phrases:words",
+    "notifier.smtp.phrases:any_of",
     "notifier.smtp.rules:_rule",
     "notifier.security.redaction:_word",
 }
@@ -66,7 +66,7 @@ BOUNDS: dict[str, Bound] = {
     "notifier.config.types:": SETTING,
     "notifier.smtp.transport_config:": SETTING,
     "notifier.smtp.classify:REFUSALS": REPLY,
-    "notifier.content.language:_NO_TEXT": Bound(READ, language_of),
+    "notifier.content.language:_NO_TEXT": Bound(READ_CHARACTERS, language_of),
     # After it comes the search for advertisements.
     "notifier.web.forms:_LINK": Bound(NAME_LIMIT, _name),
 }

@@ -123,7 +123,7 @@ class World:
             run = CampaignRun(campaign_id=campaign.id, slot=now, state=RunState.sending.value)
             session.add(run)
             user = session.get_one(User, self.user)
-            row = ledger.owe(session, kind=Letter.name, user=user, dedupe_key=f"c{number}", now=now, grace=timedelta(0))
+            row = ledger.add(session, kind=Letter.name, user=user, dedupe_key=f"c{number}", now=now, grace=timedelta(0))
             session.flush()
             row.campaign_id, row.run_id = campaign.id, run.id
             session.commit()

@@ -126,7 +126,7 @@ def remind(app: Flask, address: str) -> None:
     """A reminder to this person, due now."""
     with app.app_context():
         user = db.session.scalars(select(User).where(User.email == address)).one()
-        ledger.owe(
+        ledger.add(
             db.session(),
             kind="verification_reminder",
             user=user,

@@ -32,7 +32,7 @@ def signed_up(app: Flask, visitor: Visitor) -> str:
     visitor.sign_up(EMAIL, "Ada")
     with app.app_context():
         user = db.session.scalars(select(User)).one()
-        ledger.owe(
+        ledger.add(
             db.session(), kind="verification_reminder", user=user, dedupe_key="reminder", now=NOON, grace=timedelta(0)
         )
         db.session.commit()

@@ -125,7 +125,7 @@ def too_many_bounced(app: Flask) -> None:
     with app.app_context():
         for number in range(21):
             user = make_user(f"nobody{number}@flood.example")
-            row = ledger.owe(
+            row = ledger.add(
                 db.session(), kind="verification", user=user, dedupe_key=f"n{number}", now=NOON, grace=timedelta(0)
             )
             row.status, row.reason_code = "failed", "address_refused"

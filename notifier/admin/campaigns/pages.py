@@ -48,7 +48,7 @@ def rows(session: Session, campaigns: list[Campaign]) -> list[Row]:
     found = []
     for campaign in campaigns:
         last = runs[campaign.id][-1] if runs[campaign.id] else None
-        counts = {} if last is None else last.totals or ledger.standing(session, last.id)
+        counts = {} if last is None else last.totals or ledger.count_by_status(session, last.id)
         sent = sent_of(runs[campaign.id])
         line = sparkline(sent) if len(sent) > 1 else None
         found.append(Row(campaign, in_words(campaign), last, counts, line))

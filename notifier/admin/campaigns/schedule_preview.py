@@ -22,9 +22,9 @@ from notifier.scheduling import (
     Schedule,
     ScheduleError,
     check,
+    describe,
     local_time,
     simulate,
-    words,
 )
 from notifier.scheduling.cron import means_times_of_day
 
@@ -102,7 +102,7 @@ def of_schedule(schedule: Schedule, now: datetime) -> SchedulePreview:
     """Preview a schedule: its description, and the runs on which a tick can still act in time."""
     ahead = (firing for firing in schedule.firings(now) if firing.run_at > now)
     runs = [_upcoming(schedule, each) for each in islice(ahead, NEXT)]
-    said = words(schedule)
+    said = describe(schedule)
     return SchedulePreview(
         said[:1].upper() + said[1:], schedule.zone.key, schedule.recipient_local, runs, schedule.is_manual, []
     )

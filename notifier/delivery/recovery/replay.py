@@ -18,7 +18,7 @@ from notifier.delivery.recovery import journal
 from notifier.delivery.recovery.records import Replied, Trace, Try
 from notifier.delivery.settler import Settler
 from notifier.delivery.verdict import died_of, not_sent, verdict
-from notifier.ledger import Claimed, Reply, unknown
+from notifier.ledger import Claimed, StoredReply, unknown
 from notifier.models import Status
 from notifier.reasons import ReasonCode
 from notifier.smtp.outcome import Decision
@@ -106,7 +106,7 @@ class _Replay:
     def run(self) -> Replayed:
         """Settle the rows that the process holds, and correct those whose lease expired."""
         held = ledger.held_by(self._session(), self._owner)
-        lapsed = ledger.lapsed_of(self._session(), self._owner)
+        lapsed = ledger.expired_leases_of(self._session(), self._owner)
         self._session().rollback()
         done = Replayed()
         for row in held:
@@ -123,7 +123,7 @@ class _Replay:
         have arrived twice. And rows that stay uncertain although the journal was read, because it is not trusted.
         """
         accepted = [which for which, end in self._trace.replied.items() if end.outcome.decision is Decision.ACCEPTED]
-        again = ledger.later_than(self._session(), accepted)
+        again = ledger.claimed_since(self._session(), accepted)
         self._session().rollback()
         found = {"accepted_and_claimed_again": len(again), "left_in_doubt": self._left}
         return {name: number for name, number in found.items() if number}
@@ -162,7 +162,7 @@ class _Replay:
 
     def _learn(self, which: Try, facts: Facts) -> None:
         session = self._session()
-        ledger.learn(session, [(*which, *facts)])
+        ledger.store_facts(session, [(*which, *facts)])
         session.commit()
 
     def _settled(self, row: Claimed, reply: Replied) -> ledger.Settlement:
@@ -176,7 +176,7 @@ class _Replay:
 
 
 def _in_doubt(row: Claimed, facts: Facts) -> ledger.Settlement:
-    reply = Reply(Decision.UNKNOWN, "body", text="the worker crashed while the email was being sent")
+    reply = StoredReply(Decision.UNKNOWN, "body", text="the worker crashed while the email was being sent")
     return unknown(
         row.id,
         row.claim,

@@ -22,7 +22,7 @@ from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECO
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn
 from notifier.delivery.throttle.turnstile import Turnstile
-from notifier.ledger import Line
+from notifier.ledger import TurnQueue
 
 #: Seconds ahead for which campaigns get moments. Transactional emails may look further: there is always room for them.
 BULK_AHEAD_SECONDS = 1.5
@@ -69,7 +69,7 @@ class Round:
 class _Bite:
     """The rows of one line that ask for moments."""
 
-    line: Line
+    line: TurnQueue
     requests: list[Request]
     #: Whether more rows wait behind them.
     more: bool
@@ -126,16 +126,16 @@ class HandOut:
 
     def _bites(self, bulk: bool, handed: Collection[int], now: datetime) -> list[_Bite]:
         with reading(self._session) as session:
-            lines = ledger.lines(session, bulk=[bulk])
+            lines = ledger.turn_queues(session, bulk=[bulk])
             # With one moment for all lines, no line must always be the first.
             random.shuffle(lines)
             return [self._bite(session, line, self._size(line, len(lines)), handed, now) for line in lines]
 
-    def _bite(self, session: Session, line: Line, size: int, handed: Collection[int], now: datetime) -> _Bite:
+    def _bite(self, session: Session, line: TurnQueue, size: int, handed: Collection[int], now: datetime) -> _Bite:
         limit, after = size + len(handed) + 1, self._after.pop(line.run_id, 0)
-        found = ledger.first_of(session, line, now=now, after=after, limit=limit)
+        found = ledger.first_waiting(session, line, now=now, after=after, limit=limit)
         if after and not found:
-            found = ledger.first_of(session, line, now=now, after=0, limit=limit)
+            found = ledger.first_waiting(session, line, now=now, after=0, limit=limit)
         rows = [row for row in found if row.id not in handed]
         more = len(rows) > size
         if more and self._limits.by_domain:
@@ -145,7 +145,7 @@ class HandOut:
         ]
         return _Bite(line, asking, more)
 
-    def _size(self, line: Line, lines: int) -> int:
+    def _size(self, line: TurnQueue, lines: int) -> int:
         """Return how many rows of this line ask: one more than it can get moments, if that number is known."""
         rates = [rate for rate in (line.rate, self._limits.rate) if rate]
         if self._limits.by_domain or not rates:

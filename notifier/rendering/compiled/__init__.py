@@ -1,1 +1,1 @@
-"""Templates compiled into constant bytes with holes."""
+"""Compile templates into constant bytes with holes for values."""

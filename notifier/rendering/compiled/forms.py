@@ -1,7 +1,7 @@
-"""Parts of a mail with holes: what is constant is in quoted-printable already, the rest is encoded for each mail.
+"""Represent parts of an email with holes: constants are already quoted-printable, values are encoded per email.
 
-A soft line break stands before and after each hole, so that neither side needs to know how long the other
-is (RFC 2045 6.7): what is decoded is the same, and no line gets longer than 76 characters.
+A soft line break precedes and follows each hole, so that neither side needs to know the other's length (RFC 2045 6.7):
+the decoded text is the same, and no line exceeds 76 characters.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from notifier.rendering.compiled.reading import NotFlat
 from notifier.rendering.wrap import wordwrap
 
 _SOFT = b"=\r\n"
-#: Ends each value while it is encoded: what comes before it is never the end of a line, so blanks stay
-#: as they are, and it keeps room for the `=` of a soft line break.
+#: Ends each value while it is encoded: so a blank before it is never at the end of a line and stays as it is, and
+#: there is room for the `=` of a soft line break.
 _GUARD = "~"
-#: A line of its own between runs of lines that are wrapped and encoded together.
+#: A separate line between runs of lines that are wrapped and encoded together.
 _FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
 
 
 class Unfit(Exception):
-    """A value that the holes cannot take: this mail has to be rendered."""
+    """A value that does not fit the holes, so this email has to be rendered."""
 
 
 def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
-    """Each in quoted-printable, to stand between soft line breaks. Newlines in them become hard ones."""
+    """Encode each value in quoted-printable, for a place between soft line breaks. Newlines become CRLF."""
     between = f"{_GUARD}\r\n"
     joined = between.join([*values, ""])
     if escaped:
         joined = escape(joined)
-    # All at once: that costs little more than encoding one of them.
+    # Encoding all at once costs little more than encoding one of them.
     encoded = quoted_lines(joined.encode()).split(between.encode())
     encoded.pop()  # what follows the last guard
     if len(encoded) != len(values):
@@ -40,20 +40,20 @@ def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Text with values between its pieces."""
+class HoledText:
+    """A text with values between its pieces."""
 
     pieces: list[str]
     numbers: list[int]
 
     @classmethod
-    def of(cls, text: str) -> "Line":
-        """From text with marks."""
+    def of(cls, text: str) -> "HoledText":
+        """Build from text with marks."""
         constants, numbers = split(text, escaped=False)
         return cls([piece for constant in constants for piece in (constant, "")][:-1], numbers)
 
     def fill(self, values: list[str]) -> str:
-        """The text."""
+        """Return the text with these values."""
         pieces = self.pieces.copy()
         pieces[1::2] = [values[number] for number in self.numbers]
         return "".join(pieces)
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Encoded constants at even places and holes at the odd ones; `wanted[places[n]]` goes into hole n."""
+    """Encoded constants at even indexes and holes at odd ones; value `wanted[places[n]]` goes into hole n."""
 
     parts: list[bytes]
     wanted: list[int]
@@ -70,7 +70,7 @@ class Segments:
 
     @classmethod
     def of(cls, text: str, *, escaped: bool) -> "Segments":
-        """From text with marks."""
+        """Build from text with marks. Raise NotFlat if it ends with a value."""
         constants, numbers = split(text, escaped=escaped)
         if not constants[-1]:
             raise NotFlat("the part ends with a value, which may end with a blank")
@@ -81,7 +81,7 @@ class Segments:
         return cls(_with_room(parts), wanted, [wanted.index(number) for number in numbers], escaped)
 
     def fill(self, values: list[str]) -> bytes:
-        """The part."""
+        """Return the encoded part with these values. Raise Unfit."""
         encoded = encode_values([values[number] for number in self.wanted], escaped=self.escaped)
         parts = self.parts.copy()
         parts[1::2] = [encoded[place] for place in self.places]
@@ -89,7 +89,7 @@ class Segments:
 
 
 def _between_breaks(constant: str, *, first: bool) -> bytes:
-    """Encoded, with the soft line breaks around it, but none where a line has just begun."""
+    """Encode a constant with soft line breaks around it, except at the beginning of a line."""
     encoded = quoted_printable(constant + _GUARD).removesuffix(_GUARD.encode())
     if not first:
         encoded = _SOFT + encoded
@@ -102,28 +102,28 @@ def _with_room(parts: list[bytes]) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """Text whose lines are wrapped: those with holes for each mail, the others beforehand."""
+    """A text with wrapped lines: lines with holes are wrapped per email, the others in advance."""
 
     parts: list[bytes]
-    lines: Line
+    lines: HoledText
     width: int
 
     @classmethod
     def of(cls, wrapped: str, width: int, after: str) -> "Wrapped":
-        """From text with marks, and the constant text that follows it."""
+        """Build from text with marks, and the constant text after it. Raise NotFlat if it is not of this form."""
         runs = _runs(wrapped)
         if split(after, escaped=False)[1]:
             raise NotFlat("what follows the wrapped text is not constant")
         if not all(run.endswith("\n") for run in runs[1::2]) or not (runs[-1] or after.startswith("\n")):
             raise NotFlat("the wrapped text ends with a value, which may be empty")
         constants = [f"{wordwrap(run, width)}\n" if run else "" for run in runs[::2]]
-        # Wrapped text ends without a line end. A run with values has one, which is the first of `after`.
+        # Wrapped text has no final line end, but a run with values has one: it is the first character of `after`.
         constants[-1] = constants[-1][:-1] + after if constants[-1] else after[1:]
         parts = [quoted_printable(constant) for constant in constants]
-        return cls(_with_room(parts), Line.of(_FENCE.join([*runs[1::2], ""])), width)
+        return cls(_with_room(parts), HoledText.of(_FENCE.join([*runs[1::2], ""])), width)
 
     def fill(self, values: list[str]) -> bytes:
-        """The part."""
+        """Return the encoded part with these values. Raise Unfit."""
         parts = self.parts.copy()
         text = wordwrap(self.lines.fill(values), self.width).replace("\n", "\r\n")
         runs = quoted_lines(text.encode() + b"\r\n").split(_ENCODED_FENCE)
@@ -134,7 +134,7 @@ class Wrapped:
 
 
 def _runs(text: str) -> list[str]:
-    """Whole lines, by turns without holes and with them: the first and the last run have none."""
+    """Group whole lines into runs, alternately without and with holes; the first and the last run have none."""
     runs, holes = [""], False
     for line in text.splitlines(keepends=True):
         if bool(split(line, escaped=False)[1]) is not holes:
@@ -145,7 +145,7 @@ def _runs(text: str) -> list[str]:
 
 
 def text_form(text: str) -> Segments | Wrapped:
-    """The form of a text part with marks."""
+    """Return the form of a text part with marks. Raise NotFlat if the text is empty without its values."""
     found = split_wrapped(text)
     form = Segments.of(text, escaped=False) if found is None else Wrapped.of(*found)
     if not EncodedBody(b"".join(form.parts)).text().strip():

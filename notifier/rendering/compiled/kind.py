@@ -1,8 +1,8 @@
-"""A kind of mail, rendered once for each shape of its values; a mail of a known shape is only filled in.
+"""Render a kind of email once for each shape of its values; later emails of a known shape are only filled in.
 
-The shape is everything about the values that decides what stands around them: which of those that the
-templates test are true, and what those are that the templates look into. Each new shape is rendered as ever,
-compiled, filled in and compared. What cannot be compiled, or does not fit, is rendered as ever.
+The shape is everything about the values that determines the text around them: which tested values are true, and what
+the watched values are. Each new shape is rendered in the ordinary way, compiled, filled in, and compared. Emails that
+cannot be compiled, or do not fit, are rendered in the ordinary way.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,19 +14,19 @@ import structlog
 from jinja2 import Environment, Template, TemplateError, nodes
 
 from notifier.mail.mime import EncodedBody
-from notifier.rendering.compiled.forms import Line, Segments, Unfit, Wrapped, text_form
+from notifier.rendering.compiled.forms import HoledText, Segments, Unfit, Wrapped, text_form
 from notifier.rendering.compiled.library import read_template
 from notifier.rendering.compiled.marks import Mark, mark_wrapped
 from notifier.rendering.compiled.reading import WRAP, NotFlat, Reading
 
 log = structlog.get_logger(__name__)
 
-#: More shapes than these: what is looked into differs from mail to mail, and compiling would cost more
-#: than it saves. After so many mails for each of them they may be of campaigns gone by, and are forgotten.
-MAX_SHAPES, WORTH = 64, 500
-#: Values of these types print the same wherever they stand, and change under nobody's hands.
+#: The limit of shapes: beyond it the watched values differ from email to email, and compiling costs more than it saves.
+#: After EMAILS_PER_SHAPE emails per shape, all shapes are dropped, because they may belong to past campaigns.
+MAX_SHAPES, EMAILS_PER_SHAPE = 64, 500
+#: Immutable types whose values always print the same.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-#: Without float: 0.0 and -0.0 are equal.
+#: Without float, because 0.0 and -0.0 are equal.
 _COMPARABLE = _PLAIN - {float}
 
 Values = Mapping[str, object]
@@ -39,7 +39,7 @@ Filled = tuple[str, EncodedBody, EncodedBody]
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    subject: Line
+    subject: HoledText
     text: Segments | Wrapped
     html: Segments
 
@@ -52,12 +52,15 @@ class _Shape:
 
 
 class CompiledKind:
-    """The compiled shapes of one kind of mail. One instance serves all threads of a process."""
+    """The compiled shapes of one kind of email. One instance serves all threads of a process."""
 
     def __init__(self, environment: Environment, kind: str, settled: frozenset[str]) -> None:
-        """`settled` are names whose value hardly ever changes. Raises NotFlat for templates with logic."""
+        """Analyse the templates of `kind`. `settled` are names whose values hardly ever change.
+
+        Raise NotFlat for templates that cannot be compiled.
+        """
         reading = _read(environment, kind)
-        #: Names that are also set by the template or by Jinja: which is meant depends on whether it is given.
+        #: Names that the template or Jinja also sets: which value is used depends on whether the context has it.
         self._perhaps = sorted(reading.loaded & (reading.set_here | environment.globals.keys()))
         given = reading.loaded.difference(self._perhaps)
         self._watched = sorted(given & (reading.watched | settled))
@@ -66,28 +69,28 @@ class CompiledKind:
         self._get_free, self._get_watched = _getter(self._free), _getter(self._watched)
         self._templates = _Probes(environment, kind)
         self._shapes: dict[_Key, _Shape | None] = {}
-        #: Mails since there were none of them.
-        self._mails = 0
+        #: Emails since all shapes were last dropped.
+        self._emails = 0
 
     def fill(self, context: Values) -> Filled | None:
-        """The mail; None where it has to be rendered."""
+        """Fill in an email; return None if it has to be rendered."""
         try:
             key, values = self._seen(context)
             shape = self._shapes.get(key)
-            self._mails += 1
+            self._emails += 1
             return None if shape is None else shape.fill(values)
         except (Unfit, UnicodeEncodeError):
             return None
 
     def learn(self, context: Values, rendered: tuple[str, str, str]) -> None:
-        """Compile the shape of this mail, unless it is known. `rendered`: subject, text and HTML as they must be."""
+        """Compile the shape of this email unless it is known. `rendered` is the correct subject, text and HTML."""
         try:
             key, values = self._seen(context)
         except Unfit:
             return
-        if len(self._shapes) >= MAX_SHAPES and self._mails >= MAX_SHAPES * WORTH:
-            self._shapes, self._mails = {}, 0
-        shapes = self._shapes  # another thread may put new ones in its place
+        if len(self._shapes) >= MAX_SHAPES and self._emails >= MAX_SHAPES * EMAILS_PER_SHAPE:
+            self._shapes, self._emails = {}, 0
+        shapes = self._shapes  # another thread may replace the dictionary
         if key in shapes or len(shapes) >= MAX_SHAPES:
             return
         shapes[key] = None
@@ -95,7 +98,7 @@ class CompiledKind:
             shape = self._compile(context)
             subject, text, html = shape.fill(values)
         except (Unfit, UnicodeEncodeError):
-            shapes.pop(key, None)  # it is these values that do not fit; others may
+            shapes.pop(key, None)  # these values do not fit; others of the same shape may
             return
         except (NotFlat, TemplateError, TypeError) as error:
             log.debug("render.not_compiled", reason=str(error))
@@ -106,7 +109,7 @@ class CompiledKind:
             log.error("render.compiled_differs", kind=self._templates.kind)
 
     def _seen(self, context: Values) -> tuple[_Key, list[str]]:
-        """The shape of these values, and the texts for its holes. Raises Unfit where they have none."""
+        """Return the key of the shape of these values, and the texts for its holes. Raise Unfit if they have none."""
         try:
             free, watched = self._get_free(context), self._get_watched(context)
         except KeyError as error:
@@ -135,14 +138,14 @@ class CompiledKind:
                 known[name] = value
             else:
                 known[name] = Mark(number)
-        subject = Line.of(self._templates.subject(known))
+        subject = HoledText.of(self._templates.subject(known))
         known["subject"] = Mark(len(self._free))
         html = Segments.of(self._templates.html(known), escaped=True)
         return _Shape(subject, text_form(self._templates.text(known)), html)
 
 
 def _comparable(value: object) -> object:
-    """`value` as a part of a key. Of what has parts, texts in a row will do: the paragraphs of a campaign."""
+    """Return `value` as part of a key. Of compound values only lists of texts, such as paragraphs, are supported."""
     if type(value) in _COMPARABLE:
         return value
     if isinstance(value, list | tuple) and type(value) in (list, tuple) and {str}.issuperset(map(type, value)):
@@ -166,7 +169,7 @@ def _read(environment: Environment, kind: str) -> Reading:
     subject = read_template(f"{kind}/subject.txt", parse)
     bodies = [read_template(f"{kind}/{part}", parse) for part in ("body.txt", "body.html")]
     if "subject" in subject.loaded or any("subject" in body.watched | body.set_here for body in bodies):
-        raise NotFlat("the subject is looked into")
+        raise NotFlat("the subject is watched")
     every = [subject, *bodies]
     return Reading(
         loaded=set().union(*[reading.loaded for reading in every]) - {"subject"},
@@ -177,7 +180,7 @@ def _read(environment: Environment, kind: str) -> Reading:
 
 
 class _Probes:
-    """The templates of a kind in an environment of their own, where wrapping shows itself."""
+    """The templates of a kind in a separate environment, in which `wordwrap` leaves marks."""
 
     def __init__(self, environment: Environment, kind: str) -> None:
         self.kind: Final = kind

@@ -1,4 +1,4 @@
-"""Reads a whole mail template: with those that it extends, and with the macros that it imports."""
+"""Read a whole email template, with those that it extends and the macros that it imports."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from jinja2 import nodes
 
 from notifier.rendering.compiled.reading import Imports, NotFlat, Reader, Reading
 
-#: Gives the syntax tree of the template of this name.
+#: Returns the syntax tree of the template with this name.
 Parse = Callable[[str], nodes.Template]
 
 
 def read_template(name: str, parse: Parse) -> Reading:
-    """Read the template `name` and all that it extends or imports. Raises NotFlat."""
+    """Read the template `name` and everything that it extends or imports. Raise NotFlat."""
     chain = list(_chain(name, parse))
     reader = Reader(_Library(parse), _imports(chain))
     for template in chain:
@@ -21,7 +21,7 @@ def read_template(name: str, parse: Parse) -> Reading:
 
 
 def _chain(name: str, parse: Parse) -> Iterable[nodes.Template]:
-    """The template and those that it extends, the child first."""
+    """Yield the template and those that it extends, the child first."""
     seen = [name]
     while True:
         template = parse(seen[-1])
@@ -51,7 +51,7 @@ def _imports(templates: Iterable[nodes.Template]) -> Imports:
             source = _constant(node.template)
             for alias, macro in _imported(node):
                 if node.with_context or found.setdefault(alias, (source, macro)) != (source, macro):
-                    raise NotFlat(f"what {alias} is depends on the mail")
+                    raise NotFlat(f"the meaning of {alias} depends on the email")
     return found
 
 
@@ -68,7 +68,7 @@ class _Module:
 
 
 class _Library:
-    """The macros of imported templates, and what each does with its parameters."""
+    """The macros of imported templates, and how each uses its parameters."""
 
     def __init__(self, parse: Parse) -> None:
         self._parse = parse
@@ -76,14 +76,14 @@ class _Library:
         self._read: dict[tuple[str, str], Reading] = {}
 
     def macro(self, template: str, name: str) -> tuple[list[str], Reading] | None:
-        """The parameters of a macro and what it does with them; None where there is no such macro."""
+        """Return the parameters of a macro and how it uses them; None if there is no such macro."""
         module = self._module(template)
         found = module.macros.get(name)
         if found is None:
             return None
         parameters = [argument.name for argument in found.args]
         if (template, name) not in self._read:
-            # Until it is read, which matters to a macro that calls itself, it watches everything.
+            # While it is being read, assume that it watches everything: it may call itself.
             self._read[template, name] = Reading(watched=set(parameters))
             self._read[template, name] = self._macro(found, module)
         return parameters, self._read[template, name]
@@ -101,6 +101,6 @@ class _Library:
             macros = {node.name: node for node in tree.body if isinstance(node, nodes.Macro)}
             imports = _imports([tree]) | {name: (template, name) for name in macros}
             self._modules[template] = _Module(macros, imports)
-            # For what it refuses: nothing that changes from mail to mail may stand between the macros.
+            # Read the rest only for its refusals: nothing between the macros may change from email to email.
             Reader(self, imports).visit_all(node for node in tree.body if not isinstance(node, nodes.Macro))
         return self._modules[template]

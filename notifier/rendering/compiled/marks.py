@@ -1,7 +1,7 @@
-"""Marks that stand for values while a template is rendered once, to see where each value goes.
+"""Render a template once with marks in place of values, to see where each value goes.
 
-A mark is text that survives being printed, joined and escaped, and refuses everything else, so that a
-template which does more with a value than we thought fails here and is rendered as ever.
+A mark is text that can be printed, joined and escaped, and refuses every other operation. So a template that does more
+with a value than expected fails here, and its emails are rendered in the ordinary way.
 """
 
 import re
@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 from notifier.rendering.compiled.reading import NotFlat
 
-#: Constant text and, between each two, the number of the value that goes there.
+#: Constant texts, and the numbers of the values between them.
 Split = tuple[list[str], list[int]]
 
-# From the last plane for private use, which no font maps and no template needs.
+# Characters of the last private-use plane, which no template needs.
 _START, _END, _NUMBER, _COUNT = "\U0010f000", "\U0010f001", 0x10F100, 0x200
 _WRAP, _BEGIN, _STOP = "\U0010f002", "\U0010f003", "\U0010f004"
 _OURS = re.compile("[\U0010f000-\U0010f2ff]")
@@ -23,12 +23,12 @@ _PLAIN, _ESCAPED = "&", "&amp;"
 
 
 class Mark(str):
-    """Stands for value `number`. True, as every value is for which a mark may stand where truth matters."""
+    """The mark of value `number`. It is true: a mark replaces a tested value only if that value is true."""
 
     __slots__ = ()
 
     def __new__(cls, number: int) -> "Mark":
-        """The ampersand shows how often the mark was escaped."""
+        """Build the mark; its ampersand shows later how often it was escaped. Raise NotFlat for too many values."""
         if number >= _COUNT:
             raise NotFlat("too many values")
         return super().__new__(cls, f"{_START}{chr(_NUMBER + number)}{_PLAIN}{_END}")
@@ -53,24 +53,24 @@ for _name in set(dir(str)) - _NEEDED - {"__doc__", "__setattr__", "__delattr__"}
 
 
 def mark_wrapped(text: str, width: int = 79, break_long_words: bool = False, break_on_hyphens: bool = False) -> str:
-    """In place of `wordwrap` while marks are about: shows what would be wrapped, and how wide."""
+    """Replace `wordwrap` while rendering with marks: record the text to wrap and the width."""
     if break_long_words or break_on_hyphens:
         raise NotFlat("words are broken")
     return f"{_WRAP}{width}{_BEGIN}{text}{_STOP}"
 
 
 def split_wrapped(text: str) -> tuple[str, int, str] | None:
-    """What `mark_wrapped` got, the width and the text after it; None where it was not called."""
+    """Return the text that `mark_wrapped` got, the width, and the text after it; None if it was not called."""
     found = _WRAPPED.match(text)
     return None if found is None else (found.group(2), int(found.group(1)), text[found.end() :])
 
 
 def split(text: str, *, escaped: bool) -> Split:
-    """`text` at its marks. Raises NotFlat where one is not escaped exactly as often as expected."""
+    """Split `text` at its marks. Raise NotFlat if a mark is not escaped exactly as often as expected."""
     pieces = _MARK.split(text)
     constants, numbers, ampersands = pieces[::3], pieces[1::3], pieces[2::3]
     if any(ampersand != (_ESCAPED if escaped else _PLAIN) for ampersand in ampersands):
-        raise NotFlat("a value is escaped otherwise than usual")
+        raise NotFlat("a value is escaped in an unusual way")
     if any(_OURS.search(constant) or "\r" in constant for constant in constants):
         raise NotFlat("a constant text has characters that are ours, or a carriage return")
     return constants, [ord(number) - _NUMBER for number in numbers]

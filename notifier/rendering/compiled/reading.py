@@ -1,9 +1,9 @@
-"""Reads a template's syntax tree for what its result depends on: which values, and which only as text.
+"""Analyse a template's syntax tree: on which values its result depends, and how.
 
-A name that is printed, joined with `~` or handed to a macro that does no more is a hole in a constant text.
-A name under `if`, `or`, `not` or `is none` is tested too. Under anything else (a filter, a comparison, a
-loop, a call) it is watched: the text around it depends on its value. A statement that is not known here
-refuses the whole template: a list of what is allowed cannot be too short by mistake and still be wrong.
+A name that is only printed, joined with `~` or passed to a macro that does the same is a hole in a constant text. A
+name under `if`, `or`, `not` or `is none` is also tested. Under anything else (a filter, a comparison, a loop, a call)
+it is watched, because the text around it depends on its value. A statement that is not handled here makes the whole
+template NotFlat, so an incomplete list of statements can only cost speed, never correctness.
 """
 
 from collections.abc import Iterable
@@ -13,27 +13,27 @@ from typing import Any, Protocol
 from jinja2 import nodes
 from jinja2.visitor import NodeVisitor
 
-#: What they give does not follow from the names beneath them.
+#: Names and filters whose result does not follow from the names within the expression.
 _UNKNOWABLE_NAMES = frozenset(
     {"self", "super", "caller", "varargs", "kwargs", "lipsum", "cycler", "joiner", "namespace", "loop"}
 )
 _UNKNOWABLE_FILTERS = frozenset({"random"})
 _FLAT_FILTERS = frozenset({"escape", "e", "safe"})
 _FLAT_TESTS = frozenset({"none", "defined", "undefined"})
-#: Finished text goes through it line by line, so it can as well do that after the holes are filled.
+#: This filter works on finished text line by line, so it can be applied after the holes are filled.
 WRAP = "wordwrap"
 
-#: Template and macro that a name stands for; the macro is None for the whole template.
+#: The template and macro that a name refers to; the macro is None for the whole template.
 Imports = dict[str, tuple[str, str | None]]
 
 
 class NotFlat(Exception):
-    """A template, or a use of a value, that compiling beforehand cannot follow."""
+    """A template, or a use of a value, that cannot be compiled in advance."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """The names that a template loads, of those the tested and the watched ones, and what it sets itself."""
+    """The names that a template loads, the tested and watched ones among them, and the names that it sets."""
 
     loaded: set[str] = field(default_factory=set)
     tested: set[str] = field(default_factory=set)
@@ -42,30 +42,30 @@ class Reading:
 
 
 class Macros(Protocol):
-    """Where imported macros are read."""
+    """The source of imported macros."""
 
     def macro(self, template: str, name: str) -> tuple[list[str], Reading] | None:
-        """The parameters of a macro and what it does with them; None where there is no such macro."""
+        """Return the parameters of a macro and how it uses them; None if there is no such macro."""
 
 
 class Reader(NodeVisitor):
-    """Walks one template, or one macro. `visit` is for an expression that is printed as it is."""
+    """Read one template or macro. `visit` is for an expression that is printed unchanged."""
 
     def __init__(self, macros: Macros, imports: Imports) -> None:
-        """`imports` are the names that stand for other templates and their macros."""
+        """Resolve `imports`, the names of other templates and their macros, by `macros`."""
         self.reading = Reading()
         self._macros = macros
         self._imports = imports
-        #: Loop variables: they follow from what is watched.
+        #: Loop variables, which follow from watched values.
         self._known: frozenset[str] = frozenset()
 
     def visit_all(self, several: Iterable[nodes.Node]) -> None:
-        """Visit each of them."""
+        """Visit each node."""
         for node in several:
             self.visit(node)
 
     def watch(self, node: nodes.Node) -> None:
-        """The result depends on the values of all names in this expression."""
+        """Record that the result depends on the values of all names in this expression."""
         for found in [node, *node.find_all((nodes.Name, nodes.Filter))]:
             if isinstance(found, nodes.Filter) and found.name in _UNKNOWABLE_FILTERS:
                 raise NotFlat(f"the filter {found.name}")
@@ -74,7 +74,7 @@ class Reader(NodeVisitor):
                 self.reading.watched |= {found.name} - self._known
 
     def test(self, node: nodes.Node) -> None:
-        """The result depends on whether this is true."""
+        """Record that the result depends on whether this expression is true."""
         if isinstance(node, nodes.Test) and node.name in _FLAT_TESTS and isinstance(node.node, nodes.Name):
             node = node.node
         if isinstance(node, nodes.Name):
@@ -89,7 +89,7 @@ class Reader(NodeVisitor):
             self.watch(node)
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> None:
-        """Everything that has no method of its own."""
+        """Watch an expression without its own method. Raise NotFlat for such a statement."""
         if not isinstance(node, nodes.Expr):
             raise NotFlat(f"a statement that is not followed: {type(node).__name__}")
         self.watch(node)
@@ -106,7 +106,7 @@ class Reader(NodeVisitor):
     visit_Concat = visit_Output
 
     def visit_TemplateData(self, node: nodes.Node) -> None:
-        """Constant, or looked at elsewhere."""
+        """Ignore the node: it is constant, or it is read elsewhere."""
 
     visit_Const = visit_Extends = visit_Import = visit_FromImport = visit_TemplateData
 
@@ -134,7 +134,7 @@ class Reader(NodeVisitor):
 
     def visit_Call(self, node: nodes.Call) -> None:
         if isinstance(node.node, nodes.Name) and node.node.name == "super" and not (node.args or node.kwargs):
-            return  # the block of the parent, which is read by itself
+            return  # the block of the parent, which is read separately
         macro = self._macro(node.node)
         if macro is None or node.dyn_args or node.dyn_kwargs or len(node.args) > len(macro[0]):
             self.watch(node)

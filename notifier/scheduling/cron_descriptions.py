@@ -1,4 +1,4 @@
-"""A cron expression in plain English: own words for days and common times, cron-descriptor's for the other times."""
+"""Describe cron expressions in English: days and common times here, other times by cron-descriptor."""
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
@@ -15,14 +15,14 @@ _MONTHS = (
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NTH = {CronSim.LAST: "last", 1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
-#: So many times of day are named one by one.
-_FEW = 4
-#: Every month has this day.
-_SURE = 28
+#: At most this many times of day are listed one by one.
+_MAX_LISTED = 4
+#: The last day that every month has.
+_SAFE_DAY = 28
 
 
-def cron_words(expression: str) -> str:
-    """What check_cron accepted, without a zone: "every Monday at 09:00"."""
+def describe_cron(expression: str) -> str:
+    """Describe an expression that check_cron accepted, without its zone: "every Monday at 09:00"."""
     cron = CronSim(expression, SOME_DAY)
     day = _day(cron)
     if times := _times(cron):
@@ -34,13 +34,13 @@ def cron_words(expression: str) -> str:
 
 
 def _times(cron: CronSim) -> str:
-    """A few times of day. Empty where it is not of this shape; the next two likewise."""
+    """Describe a few times of day. Return an empty string if the expression is of another shape."""
     times = [f"{hour:02}:{minute:02}" for hour in sorted(cron.hours) for minute in sorted(cron.minutes)]
-    return _listed(times) if len(times) <= _FEW else ""
+    return _listed(times) if len(times) <= _MAX_LISTED else ""
 
 
 def _run_of_hours(cron: CronSim) -> str:
-    """One minute of hours in equal steps."""
+    """Describe one minute of several hours in equal steps; empty for another shape."""
     hours, steps = sorted(cron.hours), _steps(cron.hours)
     if len(cron.minutes) != 1 or len(hours) == 24 or len(steps) != 1:
         return ""
@@ -50,7 +50,7 @@ def _run_of_hours(cron: CronSim) -> str:
 
 
 def _rhythm(cron: CronSim) -> str:
-    """Some minutes of every hour."""
+    """Describe some minutes of every hour; empty for another shape."""
     minutes = sorted(cron.minutes)
     if len(cron.hours) != 24:
         return ""
@@ -60,11 +60,11 @@ def _rhythm(cron: CronSim) -> str:
         return "every hour"
     if step := _divisor(minutes, 60):
         return f"every {step} minutes"
-    return f"every hour at {_listed([f':{minute:02}' for minute in minutes])}" if len(minutes) <= _FEW else ""
+    return f"every hour at {_listed([f':{minute:02}' for minute in minutes])}" if len(minutes) <= _MAX_LISTED else ""
 
 
 def _described(cron: CronSim) -> str:
-    """In the words of cron-descriptor, from the values themselves: its "every 45 minutes" for */45 is not true."""
+    """Describe the times by cron-descriptor, from the values themselves: its "every 45 minutes" for */45 is wrong."""
     expression = f"{_spelled(cron.minutes, 60)} {_spelled(cron.hours, 24)} * * *"
     try:
         text = str(get_description(expression, Options(locale_code="en_US", use_24hour_time_format=True)))
@@ -85,7 +85,7 @@ def _spelled(values: Collection[int], size: int) -> str:
 
 
 def _divisor(numbers: Sequence[int], size: int) -> int:
-    """The step where `numbers` are all multiples of one that divides `size`, and more than one. Otherwise 0."""
+    """Return the step if `numbers` are all multiples, at least two, of a divisor of `size`. Otherwise return 0."""
     step = size // len(numbers)
     return step if len(numbers) > 1 and list(numbers) == list(range(0, size, step)) else 0
 
@@ -122,13 +122,13 @@ def _nth_weekdays(days: Iterable[tuple[int, int]], months: Sequence[str]) -> str
 
 def _days_of_month(days: Sequence[int], months: Sequence[str]) -> str:
     if len(months) == 1 and len(days) == 1 and days[0] > 0:
-        leap = "leap " if days[0] > _SURE and months[0] == "February" else ""
+        leap = "leap " if days[0] > _SAFE_DAY and months[0] == "February" else ""
         return f"every {leap}year on {days[0]} {months[0]}"
-    return f"on the {_listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SURE, len(days))}"
+    return f"on the {_listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SAFE_DAY, len(days))}"
 
 
 def _of(months: Sequence[str], rare: bool, count: int) -> str:
-    """The months, with a hint where some may not have these days."""
+    """Name the months, with a hint if some may not have these days."""
     if months:
         return _listed(months) + (" (where there is such a day)" if rare else "")
     return "every month" + ((" that has one" if count == 1 else " that has them") if rare else "")
@@ -143,7 +143,7 @@ def _steps(values: Collection[int]) -> set[int]:
 
 
 def _listed(items: Sequence[str]) -> str:
-    """One, two and three."""
+    """Join the items as in "one, two and three"."""
     return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 

@@ -1,10 +1,10 @@
-"""A schedule in plain English."""
+"""Describe schedules and slots in plain English."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from notifier.scheduling import periods
-from notifier.scheduling.cron_words import cron_words
+from notifier.scheduling.cron_descriptions import describe_cron
 from notifier.scheduling.schedule import Schedule
 
 EACH_ZONE = "in each recipient's time zone"
@@ -12,24 +12,24 @@ EACH_ZONE = "in each recipient's time zone"
 _UNITS = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (timedelta(seconds=1), "second"))
 
 
-def words(schedule: Schedule) -> str:
-    """When it is due, such as "every day at 09:00 (Europe/London)", with its bounds where it has any."""
+def describe(schedule: Schedule) -> str:
+    """Describe when a schedule is due, such as "every day at 09:00 (Europe/London)", with its bounds if it has any."""
     zone = f" ({schedule.zone.key})"
     place = f" {EACH_ZONE}" if schedule.recipient_local else zone
     if schedule.once_at is not None:
         return f"once, on {_moment(schedule.once_at, schedule)}{place}"
     if schedule.cron is not None:
-        return _bounded(cron_words(schedule.cron) + place, schedule, "" if place == zone else zone)
+        return _bounded(describe_cron(schedule.cron) + place, schedule, "" if place == zone else zone)
     if schedule.every is not None:
         return _bounded(_every(schedule.every), schedule, zone)
     return "only when started manually"
 
 
 def local_time(schedule: Schedule, slot: datetime, first: datetime | None = None, last: datetime | None = None) -> str:
-    """Return when the emails of a slot go that is meant in each recipient's time zone.
+    """Describe when the emails of a slot in each recipient's time zone are sent.
 
-    Such as "Sun 30 Nov, 10:00 in each recipient's time zone; first 29 Nov 20:00 UTC, last 26 h later": all over the
-    earth, unless it is known when the first and the last recipient are due.
+    For example: "Sun 30 Nov, 10:00 in each recipient's time zone; first 29 Nov 20:00 UTC, last 26 h later". Without
+    `first` and `last`, when the first and the last recipient are due, the span covers all zones of the earth.
     """
     wall = periods.wall(slot, schedule.zone)
     span = first_and_last(first or schedule.run_at(slot), last or schedule.last_at(slot))
@@ -37,13 +37,13 @@ def local_time(schedule: Schedule, slot: datetime, first: datetime | None = None
 
 
 def local_slot(slot: datetime, zone: ZoneInfo) -> str:
-    """Return the name of a slot that is meant in each recipient's time zone: its day and time, with the year."""
+    """Format a slot in each recipient's time zone: its day, with the year, and its time."""
     wall = periods.wall(slot, zone)
     return f"{wall:%a} {wall.day} {wall:%b %Y}, {_clock(wall)} {EACH_ZONE}"
 
 
 def first_and_last(first: datetime, last: datetime) -> str:
-    """Return "first 29 Nov 20:00 UTC, last 26 h later"."""
+    """Format a span as "first 29 Nov 20:00 UTC, last 26 h later"."""
     utc, hours = first.astimezone(UTC), (last - first) / timedelta(hours=1)
     return f"first {utc.day} {utc:%b %H:%M} UTC, last {hours:.3g} h later"
 
@@ -59,7 +59,7 @@ def _bounded(text: str, schedule: Schedule, zone: str) -> str:
 
 def _every(step: timedelta) -> str:
     days, rest = divmod(step, timedelta(days=1))
-    # One day is "every 24 hours": the clocks change, an interval does not.
+    # One day is "every 24 hours", because an interval does not follow clock changes.
     if days > 1 and not rest:
         return f"every {days:,} days"
     length, unit = next((length, unit) for length, unit in _UNITS if not step % length)
