@@ -1,4 +1,4 @@
-# One image for web, workers, beat and the migration; docker-compose.yml says which is which.
+# One image for web, workers, beat and the migration; docker-compose.yml has the command of each.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/venv

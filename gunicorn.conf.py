@@ -1,7 +1,7 @@
-"""How `gunicorn wsgi:app` serves the pages. Read from the folder that it is started in; command line options win.
+"""Configuration of `gunicorn wsgi:app`, read from the folder in which it starts; command line options take precedence.
 
-Threads, because a slow client keeps one for as long as it likes: with 64 in each process, 50 slow ones are held beside
-everybody else. More than that is the work of the proxy in front (docs/proxy.md).
+It uses threads, because a slow client occupies one for as long as it likes: with 64 in each process, 50 slow clients
+don't block the others. More than that is the job of the proxy in front (docs/proxy.md).
 """
 
 import os
@@ -19,18 +19,18 @@ worker_class = "gthread"
 workers = _number("WEB_CONCURRENCY", 2, 500)
 threads = _number("WEB_THREADS", 64, 1000)
 
-# Once, before the processes fork: they share its memory, all are ready together, and a wrong setting ends the start.
+# Once, before the processes fork: they share its memory, all are ready together, and invalid settings stop the start.
 # New code needs a restart, not a reload (SIGHUP).
 preload_app = True
 
 # Longer than a proxy keeps its connections to us (60 s in nginx), so that it never uses one that we close.
 keepalive = 65
 
-# Which proxies are believed is TRUSTED_PROXIES alone. gunicorn's own way would believe whoever comes from 127.0.0.1,
-# and let the headers SCRIPT_NAME and PATH_INFO say where a request goes.
+# TRUSTED_PROXIES alone decides which proxies are trusted. gunicorn itself would trust every client at 127.0.0.1, and
+# let the headers SCRIPT_NAME and PATH_INFO change the path of a request.
 forwarded_allow_ips = ""
 
-# A worker that cannot write its sign of life is killed: not on a disk that may be full or slow.
+# A worker that cannot write its sign of life is killed, so the file must not be on a disk that may be full or slow.
 if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 

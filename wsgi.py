@@ -1,4 +1,4 @@
-"""What servers import: `app` for gunicorn, `celery_app` for celery."""
+"""The applications for servers: `app` for gunicorn, `celery_app` for celery."""
 
 import sys
 
@@ -8,7 +8,7 @@ from notifier.config.settings import ConfigError
 from notifier.database import older_layout
 from notifier.services import services_of
 
-#: gunicorn ends, instead of starting the worker again for ever, when a worker exits with this code.
+#: If a worker exits with this code, gunicorn stops instead of restarting it forever.
 CANNOT_BOOT = 3
 
 try:

@@ -1,1 +1,1 @@
-"""Measures notifier beside other ways of sending: `./run bench` (docs/performance.md)."""
+"""Measure notifier and other ways of sending: `./run bench` (docs/performance.md)."""

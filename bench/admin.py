@@ -1,7 +1,7 @@
-"""The admin's pages over a large ledger: `python -m bench.admin --rows 1000000 --users 100000`.
+"""Measure the admin's pages over a large ledger: `python -m bench.admin --rows 1000000 --users 100000`.
 
 Postgres, durable, with seeded people, a million notifications of two campaigns in every status, and the charts'
-totals. Each page is asked for by a signed-in operator, several times; the median of the server's time is printed.
+totals. A signed-in operator requests each page several times; the median of the server's time is printed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from tests.support.operators import PASSWORD, Desk
 DATABASE = "bench_admin"
 EMAIL = "admin@example.com"
 
-#: Milliseconds that a page may take.
+#: The target for a page, in milliseconds.
 TARGET = 150.0
 
 LEDGER = """
@@ -86,7 +86,7 @@ PAGES = {
 
 
 def measure(rows: int, users: int, times: int) -> list[dict[str, Any]]:
-    """Milliseconds for each page: the median of `times` and the worst."""
+    """Return milliseconds for each page: the median of `times` requests, and the worst."""
     with open_stage(1, "no-other-python") as stage:
         url = stage.postgres.create_database(DATABASE, template="bench")
         settings = Settings(
@@ -135,14 +135,14 @@ def _time(desk: Desk, name: str, path: str, times: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="How long the admin's pages take over a large ledger.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Measure how long the admin's pages take over a large ledger.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="notifications")
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--times", type=int, default=7, help="how often each page is asked for")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--times", type=int, default=7, help="requests of each page")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    # One line for each request would be most of what is seen.
+    # Log lines of requests would hide the output.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     found = measure(options.rows, options.users, options.times)
     table = Table("page", "status", "median ms", "worst ms", f"under {TARGET:.0f}")

@@ -18,19 +18,19 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What arrived, beside what should have arrived."""
+    """The emails that arrived, compared with those that should have."""
 
     accepted: int
     lost: int
     #: Copies beyond the first.
     duplicates: int
-    #: Copies to addresses that nobody meant.
+    #: Copies to unintended addresses.
     strangers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some rounds and how far they lie apart."""
+    """The median and the extremes of some rounds."""
 
     median: float
     least: float
@@ -38,7 +38,7 @@ class Spread:
 
 
 def parse_log(text: str) -> list[Accepted]:
-    """The lines "<Message-ID> <recipient> <time>" of a sink's log; a last line that is still being written is left."""
+    """Return the lines "<Message-ID> <recipient> <time>" of a sink's log, without an incomplete last one."""
     lines = text[: text.rfind("\n") + 1].splitlines()
     return [Accepted(name, recipient, float(at)) for name, recipient, at in (line.split(" ") for line in lines)]
 
@@ -58,14 +58,14 @@ def tally(intended: Collection[str], accepted: Sequence[Accepted]) -> Tally:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Raises ValueError where there are no values."""
+    """Return the spread of the values. Raise ValueError if there are none."""
     if not values:
         raise ValueError("no round was measured")
     return Spread(median(values), min(values), max(values))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank)."""
+    """Return the smallest value that at least `share` (0 to 1) of all values do not exceed (nearest rank)."""
     if not values:
         raise ValueError("nothing was measured")
     ordered = sorted(values)
@@ -75,7 +75,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def auc(first: Sequence[float], second: Sequence[float]) -> float:
     """Return the probability that one of `second` is larger than one of `first`; a tie counts half.
 
-    It is the area under the ROC curve of a guess by the value: 0.5 if the values tell nothing. Raises
+    It is the area under the ROC curve of a guess by the value: 0.5 if the values reveal nothing. Raise
     ZeroDivisionError if one of them is empty.
     """
     higher = sum((two > one) + (two == one) / 2 for one in first for two in second)
@@ -83,12 +83,12 @@ def auc(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def ratio(ours: float, theirs: float) -> float:
-    """How many times `theirs` goes into `ours`; NaN where one of them says nothing."""
+    """Return `ours` divided by `theirs`, or NaN if one of them is unknown."""
     return ours / theirs if theirs > 0 and ours > 0 else math.nan
 
 
 def affordable(mails: int, *, delay_ms: float, round_trips: float, connections: int, seconds: float) -> int:
-    """How many of `mails` a contender can send in about `seconds`, if replies were all that takes time.
+    """Return how many of `mails` a contender can send in about `seconds` if only replies took time.
 
     A slow one gets fewer, 100 at least: its rate does not change with their number.
     """

@@ -1,8 +1,8 @@
-"""A campaign of a million: `python -m bench.campaign --users 1000000 --mails 20000`.
+"""A campaign of a million: `python -m bench.campaign --users 1000000 --emails 20000`.
 
-Postgres, durable, with seeded users and activities. Measured are the plan of a monthly report and the expansion of
-its run (time, memory of the process, longest transaction), and a run of `--mails` through the real worker into a
-sink, which is audited against the log of that sink. Exit 1 where the audit is not clean.
+Postgres, durable, with seeded users and activities. It measures the plan of a monthly report and the expansion of its
+run (time, memory of the process, longest transaction), and a run of `--emails` through the real worker into a sink,
+which is audited against the log of that sink. Exit with 1 if the audit is not clean.
 """
 
 import argparse
@@ -38,23 +38,23 @@ DATABASE = "bench_campaign"
 #: There is no other contender here.
 NO_PYTHON = "no-other-python"
 
-#: Seconds that one step may take, and without any mail after which sending is given up.
+#: The longest time of a step, and the time without any email after which sending is given up, in seconds.
 LIMIT, SILENCE = 3600.0, 60.0
 
-#: Worker processes for bulk mail; they also expand.
+#: Worker processes for bulk email; they also expand.
 PROCESSES = 2
 
 
 class Campaigner(Notifier):
-    """Our processes, on a database of their own."""
+    """The processes of notifier, on a database of their own."""
 
     def env(self, setting: Setting) -> dict[str, str]:
-        """The same settings, with that database."""
+        """Return the environment with that database."""
         return super().env(setting) | {"DATABASE_URL": setting.stage.postgres.dsn(DATABASE)}
 
 
 def measure(users: int, mails: int, activities: int) -> dict[str, Any]:
-    """Everything, as it goes to JSON. Seconds, bytes."""
+    """Measure everything. Return figures for JSON, in seconds and bytes."""
     with open_stage(1, NO_PYTHON) as stage:
         result: dict[str, Any] = {
             "measured_at": clock.now().isoformat(timespec="seconds"),
@@ -72,9 +72,9 @@ def measure(users: int, mails: int, activities: int) -> dict[str, Any]:
             for step in ("plan", "expand"):
                 told.print(f"{step} …")
                 result[step] = _step(setting, step)
-            # Nobody sends a million mails here: what the expansion rang for is forgotten.
+            # A million emails are not sent here: drop the messages that the expansion enqueued.
             stage.forget()
-            told.print(f"sending {mails:,} mails …", highlight=False)
+            told.print(f"sending {mails:,} emails …", highlight=False)
             result["send"] = _send(setting, sink)
             result["audit"] = _audit(setting, result["send"]["run"], sink)
     return result
@@ -106,7 +106,7 @@ def _step(setting: Setting, step: str) -> dict[str, Any]:
 
 
 def _send(setting: Setting, sink: Sink) -> dict[str, Any]:
-    """From the run that is due to the last row at rest."""
+    """Measure from the due run to the last settled row."""
     pool = ["--concurrency", str(PROCESSES), "--pool", "prefork", "--without-gossip", "--without-mingle"]
     with ExitStack() as stack:
         worker, ready = Campaigner().start_worker(stack, setting, "worker", "bulk,expansion", pool)
@@ -129,7 +129,7 @@ def _wait_for(setting: Setting, sink: Sink, run_id: int) -> None:
 
 
 def _under_way(setting: Setting, run_id: int) -> Iterator[bool]:
-    """Again and again: is the run not over?"""
+    """Poll until the run is over."""
     query = """
     SELECT state IN ('due', 'expanding') OR EXISTS (
         SELECT FROM notifier_notifications WHERE run_id = %s AND status IN ('pending', 'sending')
@@ -141,7 +141,7 @@ def _under_way(setting: Setting, run_id: int) -> Iterator[bool]:
 
 
 def _audit(setting: Setting, run_id: int, sink: Sink) -> dict[str, Any]:
-    """The command that anybody would use."""
+    """Run the audit with the command of operators."""
     log = setting.folder / "accepted.log"
     argv = [sys.executable, "-m", "notifier", "audit", "--run", str(run_id), "--accepted", str(log), "--json"]
     start = time.monotonic()
@@ -153,7 +153,7 @@ def _audit(setting: Setting, run_id: int, sink: Sink) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any], console: Console) -> None:
-    """The figures, for people."""
+    """Print the figures."""
     table = Table(box=None, pad_edge=False, title=f"{result['users']:,} users", title_justify="left")
     for heading in ("", "people", "time", "a second", "memory before, peak", "longest transaction"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -169,7 +169,9 @@ def show(result: dict[str, Any], console: Console) -> None:
         )
     sent, audit = result["send"], result["audit"]
     rate = result["mails"] / sent["seconds"]
-    table.add_row("run, worker, sink", f"{result['mails']:,}", f"{sent['seconds']:.1f} s", f"{rate:,.0f} mails", "", "")
+    table.add_row(
+        "run, worker, sink", f"{result['mails']:,}", f"{sent['seconds']:.1f} s", f"{rate:,.0f} emails", "", ""
+    )
     console.print(table)
     counts = {sort: audit["beside"][sort]["count"] for sort in ("missing", "extra", "strangers")}
     words = ", ".join(f"{sort} {count:,}" for sort, count in counts.items())
@@ -177,16 +179,16 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def main() -> None:
-    """The command line; exit 1 where the audit is not clean."""
+    """Run the command line. Exit with 1 if the audit is not clean."""
     parser = argparse.ArgumentParser(prog="python -m bench.campaign", description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--mails", type=int, default=20_000, help="of the run that is really sent")
+    parser.add_argument("--emails", type=int, default=20_000, help="emails of the run that is sent")
     parser.add_argument("--activities", type=int, default=2, help="average for each user")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        result = measure(options.users, options.mails, options.activities)
+        result = measure(options.users, options.emails, options.activities)
     except ChildError as error:
         sys.exit(f"bench: {error}")
     show(result, Console() if sys.stdout.isatty() else Console(width=WIDTH))

@@ -1,4 +1,4 @@
-"""Processes that the bench starts: none outlives it, each has an end."""
+"""Processes that the bench starts; none outlives it."""
 
 import os
 import select
@@ -15,7 +15,7 @@ from bench.mails import ROOT
 from notifier.dev.ports import wait_until
 from notifier.dev.process import die_with_parent
 
-#: Settings of whoever runs the bench are not settings of what is measured.
+#: Settings in the environment of the bench that must not reach the measured processes.
 _FOREIGN = ("MAIL_", "NOTIFIER_", "CELERY_", "BENCH_", "DJANGO_", "RATELIMIT_", "DATABASE_", "REDIS_", "TEST_")
 
 READY_SECONDS = 30.0
@@ -23,11 +23,11 @@ STOP_SECONDS = 10.0
 
 
 class ChildError(RuntimeError):
-    """A child did not do what it was asked for. The text ends with the end of its log."""
+    """A child failed. The text ends with the end of its log."""
 
 
 def clean_env(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a child: ours without what would change what is measured."""
+    """Return the environment of a child: ours, without settings that would change the measurement."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return env | {"PYTHONPATH": str(ROOT)} | dict(extra)
 
@@ -36,7 +36,7 @@ class Child:
     """One process in a group of its own, its standard error in a log."""
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], folder: Path) -> None:
-        """Starts it at once. `folder` is its working folder and holds its log."""
+        """Start it. `folder` is its working folder and holds its log."""
         self.name = name
         self._log = folder / f"{name}.log"
         self._buffer = b""
@@ -56,7 +56,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self._process.pid
 
     def say(self, line: str) -> None:
@@ -66,14 +66,14 @@ class Child:
         self._process.stdin.flush()
 
     def hear(self, word: str, seconds: float) -> str:
-        """The rest of its next line that starts with `word`. Raises ChildError when it does not come in time."""
+        """Return the rest of its next line that starts with `word`. Raise ChildError if it does not come in time."""
         try:
             return self._line(word, time.monotonic() + seconds)
         except TimeoutError as error:
             raise self.error(f"did not say {word!r} within {seconds:.0f} s") from error
 
     def heard(self, word: str) -> str | None:
-        """The same without waiting: None where the line has not come yet. Raises ChildError if it ended."""
+        """Do the same without waiting. Return None if the line has not come yet; raise ChildError if it ended."""
         try:
             return self._line(word, time.monotonic())
         except TimeoutError:
@@ -100,26 +100,26 @@ class Child:
         self._buffer += data
 
     def wait_for(self, path: Path, seconds: float = READY_SECONDS) -> None:
-        """Wait until it has made the file `path`."""
+        """Wait until it has created the file `path`."""
         wait_until(lambda: path.exists() or self._process.poll() is not None, seconds)
         if not path.exists():
             raise self.error("was not ready")
 
     def error(self, what: str) -> ChildError:
-        """An error that shows the end of the log."""
+        """Return an error that shows the end of the log."""
         tail = self._log.read_text(errors="replace")[-3000:]
         return ChildError(f"{self.name} {what} (exit status {self._process.poll()})\n{tail}")
 
     def stop(self) -> None:
-        """Ask it to end by the end of its input and SIGTERM; then end its whole group."""
+        """Ask it to stop by closing its input and by SIGTERM; then kill its whole group."""
         assert self._process.stdin is not None
-        with suppress(OSError):  # it is gone already
+        with suppress(OSError):  # It is gone already.
             self._process.stdin.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
-        # Whoever is left of its group: its own children too.
+        # Kill the rest of its group, including its own children.
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

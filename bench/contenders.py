@@ -1,4 +1,4 @@
-"""The contenders: how each is prepared, which processes it needs, when it is done."""
+"""The contenders: their preparation, their processes, and how to tell that they are done."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ _QUIET = ["--loglevel", "WARNING"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One run: so many mails to a sink at `smtp_port` that answers after `delay_ms`."""
+    """One run: a number of emails to a sink at `smtp_port` that answers after `delay_ms`."""
 
     stage: Stage
     folder: Path
@@ -32,12 +32,12 @@ class Setting:
     mails: int
 
     def env(self, **extra: str) -> dict[str, str]:
-        """What the processes of this run find in their environment."""
+        """Return the environment of the processes of this run."""
         own = {"BENCH_MAILS": str(self.mails), "BENCH_SMTP_PORT": str(self.smtp_port)}
         return self.stage.env() | own | extra
 
     def start(self, stack: ExitStack, name: str, argv: list[str], env: Mapping[str, str]) -> Child:
-        """Start a process that ends with `stack`."""
+        """Start a process that stops with `stack`."""
         return stack.enter_context(Child(name, argv, env, self.folder))
 
 
@@ -47,25 +47,25 @@ class Contender(ABC):
     name: ClassVar[str]
     #: One line for the table's legend.
     how: ClassVar[str]
-    #: Replies that one mail waits for; decides how many mails a run with slow replies can have.
+    #: Replies that one email waits for. It decides how many emails a run with slow replies can have.
     round_trips: ClassVar[float]
     #: Below this delay in milliseconds it does not take part.
     least_delay: ClassVar[float] = 0.0
 
     def connections(self, delay_ms: float) -> int:
-        """Connections of all its processes together."""
+        """Return the connections of all its processes together."""
         return PROCESSES
 
     def prepare(self, stage: Stage) -> None:  # noqa: B027  # most need nothing
-        """Once, before the first run."""
+        """Prepare it once, before the first run."""
 
     def reset(self, stage: Stage) -> None:
-        """Before each run: leave nothing of the one before."""
+        """Remove the traces of the run before."""
         stage.forget()
 
     @contextmanager
     def processes(self, setting: Setting) -> Iterator[list[Child]]:
-        """Its processes, ready; the first one is told to "go"."""
+        """Yield its processes, ready; the first one gets the "go"."""
         with ExitStack() as stack:
             yield self._start(stack, setting)
 
@@ -73,15 +73,15 @@ class Contender(ABC):
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]: ...
 
     def settled(self, stage: Stage) -> bool:
-        """Has it also written down what became of its mails?"""
+        """Return True if it has also stored the outcomes of its emails."""
         return True
 
 
 class Smtplib(Contender):
-    """The limit of what people compare with."""
+    """The fastest simple way, as an upper limit."""
 
     name = "smtplib"
-    how = "smtplib, one connection in each process, bytes made beforehand; no ledger, no queue"
+    how = "smtplib, one connection in each process, emails rendered beforehand; no ledger, no queue"
     round_trips = 4
     options: ClassVar[Sequence[str]] = ()
 
@@ -91,18 +91,18 @@ class Smtplib(Contender):
 
 
 class SmtplibWhole(Smtplib):
-    """The same work as the others, but for what makes it safe."""
+    """The same work as the others, without their safety."""
 
     name = "smtplib_whole"
-    how = "the same, but its mails are made while the clock runs, as everybody else has to"
+    how = "the same, but it renders while the clock runs, as all the others do"
     options = ("--whole",)
 
 
 class Tutorial(Contender):
-    """What one finds when one looks for it."""
+    """The way that most tutorials show."""
 
     name = "tutorial"
-    how = "Flask-Mail `send()` in one Celery task for each mail, a new connection each; no ledger"
+    how = "Flask-Mail `send()` in one Celery task for each email, a new connection each; no ledger"
     round_trips = 7
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
@@ -126,17 +126,17 @@ class PostOffice(Contender):
     batch: ClassVar[int] = 5000
 
     def connections(self, delay_ms: float) -> int:
-        """One for each thread."""
+        """Return one for each thread."""
         return PROCESSES * self.threads
 
     def prepare(self, stage: Stage) -> None:
-        """Its tables, beside ours."""
+        """Create its tables, in our database."""
         env = stage.env() | {"BENCH_MAILS": "0", "BENCH_SMTP_PORT": "0", "BENCH_THREADS": "1", "BENCH_BATCH_SIZE": "1"}
         argv = [stage.other_python, "-m", "bench.programs.post_office_send", "--migrate"]
         subprocess.run(argv, env=env, cwd=stage.folder, check=True, timeout=60)
 
     def reset(self, stage: Stage) -> None:
-        """No mail, and nothing left to write for Postgres."""
+        """Delete all emails, and leave Postgres nothing to write."""
         stage.execute("TRUNCATE post_office_email CASCADE", "CHECKPOINT")
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
@@ -146,7 +146,7 @@ class PostOffice(Contender):
 
 
 class PostOfficeThreads(PostOffice):
-    """The same where replies are slow."""
+    """The same with more threads, for slow replies."""
 
     name = "post_office_50"
     how = "the same with 50 threads in each process"
@@ -155,25 +155,25 @@ class PostOfficeThreads(PostOffice):
 
 
 class Notifier(Contender):
-    """Ours, all of it."""
+    """The whole of notifier."""
 
     name = "notifier"
     how = "rows by INSERT … SELECT, the outbox, a Celery worker for the queue bulk; the whole ledger kept"
     round_trips = 2
 
     def connections(self, delay_ms: float) -> int:
-        """Ten in each process, a hundred where replies are slow."""
+        """Return ten for each process, a hundred if replies are slow."""
         return PROCESSES * (100 if delay_ms > 0 else 10)
 
     def reset(self, stage: Stage) -> None:
-        """No notification, an empty broker, and nothing left to write for Postgres."""
+        """Delete all notifications, empty the broker, and leave Postgres nothing to write."""
         stage.forget()
         stage.execute("TRUNCATE notifier_notifications CASCADE", "CHECKPOINT")
 
     def env(self, setting: Setting) -> dict[str, str]:
-        """The settings of notifier as anybody would make them."""
+        """Return the settings of notifier as a user would set them."""
         return setting.env(
-            NOTIFIER_ENV="test",  # production refuses root and a server without TLS; see bench/worker.py
+            NOTIFIER_ENV="test",  # Production refuses root and a server without TLS; see bench/worker.py
             NOTIFIER_DATA_DIR=str(setting.folder),
             SECRET_KEYS=SECRET,
             DATABASE_URL=setting.stage.dsn,
@@ -188,19 +188,19 @@ class Notifier(Contender):
     def start_worker(
         self, stack: ExitStack, setting: Setting, name: str, queues: str, pool: list[str]
     ) -> tuple[Child, Path]:
-        """A worker and the file that it makes when it consumes."""
+        """Start a worker. Return it, and the file that it creates when it consumes."""
         ready = setting.folder / f"{name}.ready"
         argv = [sys.executable, "-m", "celery", "-A", "bench.worker:celery_app", "worker", "-n", f"{name}@%h"]
         env = self.env(setting) | {"NOTIFIER_READY_FILE": str(ready)}
         return setting.start(stack, name, [*argv, "-Q", queues, *pool, *_QUIET], env), ready
 
     def start_sender(self, stack: ExitStack, setting: Setting, *options: str) -> Child:
-        """The program that owes and rings."""
+        """Start the program that creates rows and enqueues them."""
         argv = [sys.executable, "-m", "bench.programs.notifier_send", *options]
         return setting.start(stack, "send", argv, self.env(setting))
 
     def start_bulk_worker(self, stack: ExitStack, setting: Setting) -> tuple[Child, Path]:
-        """As the README says."""
+        """Start a worker of the queue bulk, as the README says."""
         return self.start_worker(stack, setting, "bulk", "bulk", _WORKER)
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
@@ -210,7 +210,7 @@ class Notifier(Contender):
         return [sender, worker]
 
     def settled(self, stage: Stage) -> bool:
-        """No row is under way."""
+        """Return True if no row is pending or being sent."""
         query = b"SELECT NOT EXISTS (SELECT FROM notifier_notifications WHERE status IN ('pending', 'sending'))"
         with psycopg.connect(stage.dsn) as connection:
             row = connection.execute(query).fetchone()

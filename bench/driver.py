@@ -1,4 +1,4 @@
-"""The measured side's half of the conversation with the bench. Only the standard library.
+"""The measured program's part of the protocol with the bench. It uses only the standard library.
 
 A program prints "ready", waits for "go", works, prints "done" and a line of JSON, and stays until its
 standard input ends, so that its CPU seconds can still be read.
@@ -13,15 +13,15 @@ from typing import Any
 
 from notifier.dev.process import die_with_parent
 
-#: What a program adds about its run.
+#: Facts that a program adds about its run.
 Facts = dict[str, Any]
 
-#: Programs that fork must not leave anybody behind when they are killed.
+#: The kernel kills forked children with their parent.
 os.register_at_fork(after_in_child=die_with_parent)
 
 
 def serve(work: Callable[[], Facts]) -> None:
-    """Do `work` once for every "go"."""
+    """Run `work` once for every "go"."""
     _say("ready")
     for line in sys.stdin:
         if line.strip() == "go":
@@ -34,25 +34,25 @@ def _say(line: str) -> None:
 
 
 def mails() -> int:
-    """How many mails this run is about."""
+    """Return the number of emails of this run."""
     return int(os.environ["BENCH_MAILS"])
 
 
 def smtp_port() -> int:
-    """Where the sink listens, on 127.0.0.1."""
+    """Return the port of the sink on 127.0.0.1."""
     return int(os.environ["BENCH_SMTP_PORT"])
 
 
 def dsn() -> str:
-    """The database, for psycopg."""
+    """Return the database, for psycopg."""
     return os.environ["BENCH_DSN"]
 
 
 def flat_templates() -> Path:
-    """The folder of the flat templates (bench/mails.py)."""
+    """Return the folder of the flat templates (`bench/mails.py`)."""
     return Path(os.environ["BENCH_FLAT"])
 
 
 def people_sql() -> str:
-    """The recipients in the order of their keys: id, email, display_name."""
+    """Return the recipients in the order of their keys: id, email, display_name."""
     return f"SELECT id, email, display_name FROM notifier_users ORDER BY id LIMIT {mails()}"

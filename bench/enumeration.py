@@ -1,9 +1,10 @@
-"""`python -m bench.enumeration`: does the time of an answer tell whether an address is known?
+"""`python -m bench.enumeration`: check that the time of an answer does not reveal whether an address is known.
 
 A real web server, worker, broker and mail server, on SQLite and on Postgres. For each door and each pair of states, as
-in tests/data/enumeration.json, probes of both states go out in turns, each for an address of its own. Printed is the
-probability that a probe of the second state takes longer than one of the first (the area under the ROC curve: 0.5 is a
-coin), and the difference of the medians. Exit 1 if a probability is outside of 0.4 to 0.6, or a difference of 10 ms.
+in tests/data/enumeration.json, probes of both states alternate, each with an address of its own. It prints the
+probability that a probe of the second state takes longer than one of the first (the area under the ROC curve: 0.5
+reveals nothing), and the difference of the medians. Exit with 1 if a probability is outside of 0.4 to 0.6, or a
+difference is above 10 ms.
 """
 
 import argparse
@@ -44,14 +45,14 @@ from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
 
 DOORS = ("/signup", "/resend")
-#: What is compared with a new address.
+#: States that are compared with a new address.
 STATES = ("verified", "unverified", "suppressed", "unsubscribed", "erased", "cooling down")
 DATABASES = ("sqlite", "postgres")
 
-#: What an answer may tell: almost nothing.
+#: The most that an answer may reveal.
 FAIR, MOST_MS = (0.4, 0.6), 10.0
 
-#: Seconds between two probes: they do not come in lockstep with the worker.
+#: Seconds between two probes, random so that they are not in step with the worker.
 PAUSE = 0.02
 WARM_UP = 20
 _HOST = "127.0.0.1"
@@ -61,24 +62,24 @@ console = Console()
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the times of two states tell."""
+    """The comparison of the times of two states."""
 
     database: str
     door: str
     state: str
     auc: float
-    #: The median of the new addresses, and how much longer the other one is, in milliseconds.
+    #: The median of new addresses, and by how much the other one is longer, in milliseconds.
     median: float
     difference: float
 
     @property
     def is_fair(self) -> bool:
-        """Return whether the states cannot be told apart by time."""
+        """Return True if the times do not reveal the state."""
         return FAIR[0] <= self.auc <= FAIR[1] and abs(self.difference) < MOST_MS
 
 
 class Prober:
-    """Sends the forms over one kept connection, each from another network."""
+    """A client that posts the forms over one kept connection, each from another network."""
 
     def __init__(self, port: int) -> None:
         """Fetch a form, for its token and cookie."""
@@ -93,7 +94,7 @@ class Prober:
         self._network = 0
 
     def probe(self, door: str, address: str) -> float:
-        """Return the seconds that the answer took. Raises ChildError if the form is refused."""
+        """Return the seconds that the answer took. Raise ChildError if the form is refused."""
         self._network += 1
         form = urlencode({"csrf_token": self._token, "email": address})
         headers = {
@@ -112,15 +113,15 @@ class Prober:
 
 
 class People:
-    """Makes addresses of a state."""
+    """A source of addresses in each state."""
 
     def __init__(self, app: Flask) -> None:
-        """Take an application on the database; its broker is nowhere."""
+        """Create it with an application on the database, without a broker."""
         self._app = app
         self._made = 0
 
     def of(self, state: str, count: int) -> list[str]:
-        """Return addresses of this state, with all that makes it in the database."""
+        """Return addresses of this state, after creating their rows."""
         first, self._made = self._made, self._made + count
         addresses = [f"person{number}@example.com" for number in range(first, first + count)]
         if state != "new":
@@ -149,7 +150,7 @@ class People:
 
 
 def compare(port: int, people: People, database: str, door: str, state: str, probes: int) -> Comparison:
-    """Probe a new address and one of this state in turns, each pair in an order of its own."""
+    """Probe a new address and one of this state in turns, each pair in random order."""
     rng = random.Random(f"{door} {state}")
     waiting = {name: people.of(name, probes) for name in ("new", state)}
     took: dict[str, list[float]] = {name: [] for name in waiting}
@@ -166,7 +167,7 @@ def compare(port: int, people: People, database: str, door: str, state: str, pro
 
 @contextmanager
 def open_site(database: str) -> Iterator[tuple[int, People]]:
-    """Start everything on a database of its own. Yield the port of the web server, and what makes people."""
+    """Start everything on a database of its own. Yield the port of the web server, and the source of addresses."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-enumeration-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -219,7 +220,7 @@ def _start(stack: ExitStack, env: dict[str, str], folder: Path) -> int:
 
 
 def measure(options: argparse.Namespace, told: Callable[[Comparison], None]) -> list[Comparison]:
-    """Compare the states with a new address, at the doors and on the databases that were asked for."""
+    """Compare the states with a new address, at the requested doors and databases."""
     found = []
     for database in options.database or DATABASES:
         with open_site(database) as (port, people):
@@ -241,9 +242,9 @@ def _tell(one: Comparison) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.enumeration", description=__doc__)
-    parser.add_argument("--probes", type=int, default=200, help="of each state (200)")
+    parser.add_argument("--probes", type=int, default=200, help="probes of each state (200)")
     for name, choices in (("database", DATABASES), ("door", DOORS), ("state", STATES)):
-        parser.add_argument(f"--{name}", choices=choices, action="append", help="one of them alone; may be repeated")
+        parser.add_argument(f"--{name}", choices=choices, action="append", help="only this one; repeatable")
     found = measure(parser.parse_args(), _tell)
     table = Table(box=None, pad_edge=False)
     for heading in ("database", "door", "new address against", "AUC", "median", "the other one", ""):
@@ -253,7 +254,7 @@ def main() -> None:
         table.add_row(one.database, one.door, one.state, f"{one.auc:.3f}", *_times(one), verdict)
     console.print(table)
     if not all(one.is_fair for one in found):
-        sys.exit("bench: the time of an answer tells whether an address is known")
+        sys.exit("bench: the time of an answer reveals whether an address is known")
 
 
 if __name__ == "__main__":

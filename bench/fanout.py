@@ -23,14 +23,14 @@ from notifier.models import Notification, User
 #: Users in one statement.
 CHUNK = 10_000
 
-#: How long the outbox has before the sweep rings.
+#: How long the outbox has before the sweep enqueues a row.
 GRACE = timedelta(seconds=60)
 
 
 def expand(session: Session, label: str, *, chunk: int = CHUNK, users: int | None = None) -> Iterator[list[int]]:
-    """Owe the bench's mail to the first `users` users (None: all); yields the new keys of each committed chunk.
+    """Create rows for the first `users` users (None: all). Yield the new keys of each committed chunk.
 
-    `label` stands for campaign and period: whoever has a row with it gets no second one.
+    `label` stands for campaign and period: users who have a row with it get no second one.
     """
     now, after, left = clock.now(), 0, users
     while left is None or left > 0:
@@ -67,7 +67,7 @@ def _insert(session: Session, label: str, now: datetime, whom: ColumnElement[boo
 
 
 def work() -> Facts:
-    """Expand to everybody. Times in seconds, memory in bytes."""
+    """Create rows for all users. Return times in seconds, memory in bytes."""
     rows, longest = 0, 0.0
     with app.app_context():
         start = mark = time.monotonic()

@@ -1,4 +1,4 @@
-"""What the outbox's hook adds to the commit of a request: the same commit with and without it, in turns."""
+"""Measure the cost of the outbox's hook in a commit: the same commit with and without it, in turns."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ WARM_UP = 20
 
 
 def measure_hook(stage: Stage, commits: int) -> dict[str, Any]:
-    """Microseconds of a flush and commit of one new notification, medians of `commits` each."""
+    """Return microseconds of a flush and commit of one new notification, medians of `commits` each."""
     settings = Settings(
         _env_file=None, notifier_env="test", database_url=stage.dsn, redis_url=stage.valkey.url, secret_keys=[SECRET]
     )
@@ -56,7 +56,7 @@ def _in_turns(sessions: dict[str, "sessionmaker[Session]"], commits: int) -> dic
 
 
 def _commit(session: Session) -> float:
-    """Seconds of flush and commit."""
+    """Return the seconds of flush and commit."""
     now = clock.now()
     key = uuid4().hex
     session.add(Notification(kind=Bench.name, recipient="ada@example.com", dedupe_key=key, params={}, created_at=now))

@@ -1,4 +1,4 @@
-"""From the signup of a person to the acceptance of their mail, through gunicorn, worker and SMTP."""
+"""Measure from a sign-up to the acceptance of its email, through gunicorn, worker and SMTP."""
 
 import http.client
 import random
@@ -18,45 +18,45 @@ from bench.servers import Sink, Stage, open_sink
 from notifier.dev.plan import is_healthy
 from notifier.dev.ports import free_port, wait_until
 
-#: The token in a form of ours.
+#: The CSRF token in a form.
 FORM_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _HOST = "127.0.0.1"
 
-#: Seconds that one mail may take.
+#: Seconds to wait for one email.
 PATIENCE = 30.0
-#: Signups that are not measured: first connections, first templates.
+#: Sign-ups that are not measured: they open the first connections and compile the first templates.
 WARM_UP = 10
-#: People do not come in lockstep with the workers' loops: a pause of up to so many seconds before each.
+#: The longest random pause before each, in seconds, so that sign-ups are not in step with the workers' loops.
 PAUSE = 0.03
 
 
 class Visitor:
-    """Signs up again and again over one kept connection, as behind a proxy."""
+    """A client that signs up repeatedly over one kept connection, as behind a proxy."""
 
     def __init__(self, port: int) -> None:
-        """Fetches the form once, for its token and cookie."""
+        """Fetch the form once, for its token and cookie."""
         self._connection = http.client.HTTPConnection(_HOST, port, timeout=PATIENCE)
         self._connection.request("GET", "/signup")
         answer = self._connection.getresponse()
         found = FORM_TOKEN.search(answer.read().decode())
         if found is None:
-            raise ChildError(f"the signup page answers {answer.status} and has no form")
+            raise ChildError(f"the sign-up page answers {answer.status} and has no form")
         self._token = found[1]
         cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
         self._headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
 
     def sign_up(self, address: str) -> None:
-        """Raises ChildError where the page does not take it."""
+        """Sign up. Raise ChildError if the page refuses it."""
         form = urlencode({"csrf_token": self._token, "email": address, "display_name": "Ada"})
         self._connection.request("POST", "/signup", form, self._headers)
         answer = self._connection.getresponse()
         answer.read()
         if answer.status not in {302, 303}:
-            raise ChildError(f"the signup page answers {answer.status}")
+            raise ChildError(f"the sign-up page answers {answer.status}")
 
 
 def measure_latency(stage: Stage, signups: int, bulk: int) -> dict[str, Any]:
-    """Milliseconds, idle and while batches of `bulk` mails go out without a pause."""
+    """Return milliseconds, idle and while batches of `bulk` emails go out without a pause."""
     contender = Notifier()
     contender.reset(stage)
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def measure_latency(stage: Stage, signups: int, bulk: int) -> dict[str, Any]:
 
 
 def _start(stack: ExitStack, contender: Notifier, setting: Setting) -> int:
-    """Workers and web; the port of the web."""
+    """Start workers and web. Return the port of the web server."""
     pool = ["--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle"]
     workers = [
         contender.start_worker(stack, setting, "mail", "transactional,control", pool),
@@ -96,7 +96,7 @@ def _start(stack: ExitStack, contender: Notifier, setting: Setting) -> int:
 
 
 def _rounds(visitor: Visitor, sink: Sink, label: str, signups: int) -> list[float]:
-    """Seconds from just before the form is sent to the acceptance, one after the other."""
+    """Return the seconds from right before each form is sent to the acceptance, one after the other."""
     rng = random.Random(1)
     taken = []
     for number in range(signups):
@@ -115,7 +115,7 @@ def _accepted_at(sink: Sink, address: str) -> float:
             if mail.recipient == address:
                 return mail.at
         time.sleep(0.002)
-    raise ChildError(f"no mail within {PATIENCE:.0f} s of a signup")
+    raise ChildError(f"no email within {PATIENCE:.0f} s of a sign-up")
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:

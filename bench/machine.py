@@ -1,4 +1,4 @@
-"""On what it was measured: figures without this say nothing."""
+"""Describe the machine of a measurement: figures mean nothing without it."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ _ASK = (
 
 
 def describe(other_python: str, scratch: Path) -> dict[str, str]:
-    """Words for people. Nothing that names the machine or its paths."""
+    """Return a description without the name of the machine or its paths."""
     return dict(_lines(other_python, scratch))
 
 

@@ -1,7 +1,7 @@
-"""The mail of the race: our own kind, and the same words as a flat template for the other contenders.
+"""The email of the race: our own kind, and the same text as a flat template for the other contenders.
 
-They get their template with the layout joined and the styles inlined beforehand, which is more than a
-tutorial would do: what is compared is sending, not how well somebody prepared a template.
+Their template has the layout joined and the styles inlined beforehand, which is more than a tutorial would do: the race
+compares sending, not the preparation of templates.
 """
 
 import shutil
@@ -27,7 +27,7 @@ _COMMON: dict[str, str | None] = {
 
 
 class Bench(EmailKind):
-    """A monthly report of about 8 kB, nobody's mail but the bench's."""
+    """A monthly report of about 8 kB, for the bench only."""
 
     name: ClassVar[str] = "bench"
     category: ClassVar[Category] = Category.account
@@ -35,11 +35,11 @@ class Bench(EmailKind):
     because: ClassVar[str] = "You're receiving this because its delivery is being measured."
 
     def unwanted(self, owed: Owed) -> str | None:
-        """Always wanted."""
+        """Return None: it is always wanted."""
         return None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """The values of this user."""
+        """Return the values of this user."""
         return dict(personal_values(owed.user.id))
 
 

@@ -1,4 +1,4 @@
-"""`./run bench`: the race, and the other figures of docs/performance.md."""
+"""`./run bench`: run the race, and measure the other figures of docs/performance.md."""
 
 import argparse
 import json
@@ -30,31 +30,33 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "images" / "bench.svg"
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
-#: Columns of the tables where no terminal says how wide it is.
+#: Width of tables, in columns, if the output is no terminal.
 WIDTH = 130
 
-#: The console of what goes on meanwhile.
+#: The console for progress.
 told = Console(stderr=True)
 
 
-#: What is not said on the command line.
+#: Defaults of the command line.
 FULL: dict[str, Any] = {
-    "mails": 10_000, "rounds": 3, "delays": [0.0, 5.0, 20.0], "signups": 200, "commits": 500, "users": 1_000_000,
+    "emails": 10_000, "rounds": 3, "delays": [0.0, 5.0, 20.0], "signups": 200, "commits": 500, "users": 1_000_000,
 }  # fmt: skip
 QUICK: dict[str, Any] = {
-    "mails": 500, "rounds": 1, "delays": [0.0, 20.0], "signups": 30, "commits": 50, "users": 50_000,
+    "emails": 500, "rounds": 1, "delays": [0.0, 20.0], "signups": 30, "commits": 50, "users": 50_000,
 }  # fmt: skip
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line. Exits with a message where it is wrong."""
+    """Parse the command line. Exit with a message if it is invalid."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("--mails", type=int, help="for each run; slow contenders get fewer (10,000; with --quick 500)")
-    parser.add_argument("--rounds", type=int, help="of each contender (3; with --quick 1)")
+    parser.add_argument(
+        "--emails", type=int, help="emails of each run; slow contenders get fewer (10,000; with --quick 500)"
+    )
+    parser.add_argument("--rounds", type=int, help="rounds of each contender (3; with --quick 1)")
     parser.add_argument("--delays", type=_numbers, help="ms per reply, with commas (0,5,20; with --quick 0,20)")
     parser.add_argument("--only", type=_names, default=[*CONTENDERS, *FIGURES], help=", ".join([*CONTENDERS, *FIGURES]))
-    parser.add_argument("--quick", action="store_true", help="a minute: does it work? Its figures say little")
-    parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
+    parser.add_argument("--quick", action="store_true", help="a short test of about a minute; its figures mean little")
+    parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--docs", action="store_true", help="write figures and picture to docs/performance.md")
     options = parser.parse_args(arguments)
     size = QUICK if options.quick else FULL
@@ -65,10 +67,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def command_of(options: argparse.Namespace) -> str:
-    """What gives the same figures again; where they were written to is nobody's business."""
+    """Return the command that repeats the measurement, without the paths of its output."""
     delays = ",".join(f"{delay:g}" for delay in options.delays)
     words = ["./run", "bench", *["--quick"][: options.quick]]
-    words += ["--mails", str(options.mails), "--rounds", str(options.rounds), "--delays", delays]
+    words += ["--emails", str(options.emails), "--rounds", str(options.rounds), "--delays", delays]
     if set(options.only) != {*CONTENDERS, *FIGURES}:
         words += ["--only", ",".join(options.only)]
     return shlex.join(words)
@@ -86,25 +88,25 @@ def _names(text: str) -> list[str]:
 
 
 def measure(options: argparse.Namespace, other_python: str) -> dict[str, Any]:
-    """Everything that was asked for, as it goes to JSON."""
+    """Measure everything that was requested. Return figures for JSON."""
     contenders = [CONTENDERS[name] for name in CONTENDERS if name in options.only]
     if any(isinstance(one, PostOffice) for one in contenders) and not Path(other_python).exists():
         raise SystemExit("bench: .venv-bench is missing: start it with ./run bench")
-    plan = Plan(options.mails, options.rounds, options.delays, contenders)
+    plan = Plan(options.emails, options.rounds, options.delays, contenders)
     result: dict[str, Any] = {
         "command": command_of(options),
         "measured_at": clock.now().isoformat(timespec="seconds"),
-        "plan": {"mails": options.mails, "rounds": options.rounds, "delays_ms": options.delays},
+        "plan": {"mails": options.emails, "rounds": options.rounds, "delays_ms": options.delays},
         "runs": [],
         "figures": {},
         "error": None,
     }
-    with open_stage(options.mails, other_python) as stage:
+    with open_stage(options.emails, other_python) as stage:
         result["machine"] = describe(other_python, stage.folder)
         try:
             _measure_into(result, stage, plan, options)
         except ChildError as error:
-            # What was measured until then is not thrown away.
+            # Keep the measurements made so far.
             result["error"] = str(error)
     return result
 
@@ -121,7 +123,7 @@ def _measure_into(result: dict[str, Any], stage: Stage, plan: Plan, options: arg
 
 def _figures(stage: Stage, options: argparse.Namespace) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
     return [
-        ("latency", lambda: measure_latency(stage, options.signups, options.mails)),
+        ("latency", lambda: measure_latency(stage, options.signups, options.emails)),
         ("hook", lambda: measure_hook(stage, options.commits)),
         ("fanout", lambda: measure_fanout(stage, options.users)),
     ]
@@ -129,14 +131,14 @@ def _figures(stage: Stage, options: argparse.Namespace) -> list[tuple[str, Calla
 
 def _tell(run: Run) -> None:
     told.print(
-        f"{run.delay_ms:g} ms, round {run.round}: {run.contender} {run.mails_per_second:,.0f} mails/s, "
+        f"{run.delay_ms:g} ms, round {run.round}: {run.contender} {run.mails_per_second:,.0f} emails/s, "
         f"{run.cpu_per_1000:.2f} CPU s per 1,000, lost {run.lost}, doubled {run.duplicates}",
         highlight=False,
     )
 
 
 def write_docs(result: dict[str, Any]) -> None:
-    """Put the figures between the two marks of docs/performance.md, and draw the picture."""
+    """Write the figures between the two marks of docs/performance.md, and draw the picture."""
     text = DOCUMENT.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     DOCUMENT.write_text(f"{before}\n{markdown(result)}\n{after}", encoding="utf-8")
@@ -145,9 +147,9 @@ def write_docs(result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The command line; exit 1 where a process failed or a mail of ours was lost."""
+    """Run the command line. Exit with 1 if a process failed or notifier lost an email."""
     options = parse(sys.argv[1:])
-    # As with Ctrl-C: children are ended and folders removed on the way out.
+    # As with Ctrl-C: stop children and remove folders on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     other_python = os.environ.get("BENCH_PYTHON", str(ROOT / ".venv-bench" / "bin" / "python"))
     result = measure(options, other_python)
@@ -159,7 +161,7 @@ def main() -> None:
     if options.docs:
         write_docs(result)
     if any(run["lost"] for run in result["runs"] if run["contender"] == "notifier"):
-        sys.exit("bench: notifier lost mails")
+        sys.exit("bench: notifier lost emails")
 
 
 if __name__ == "__main__":

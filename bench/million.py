@@ -1,4 +1,4 @@
-"""The fan-out to a million users: rows/s, memory of the process, the longest transaction (bench/fanout.py)."""
+"""Measure the fan-out to a million users: rows/s, memory, the longest transaction (bench/fanout.py)."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from bench.servers import Stage
 DATABASE = "bench_fanout"
 LIMIT = 600.0
 
-#: Users by the database alone: a million of them should not take longer than what is measured.
+#: The database alone creates the users: a million of them should not take longer than the measurement.
 _USERS = """
 INSERT INTO notifier_users (email, identity_key, display_name, locale, timezone, link_nonce, created_at, verified_at)
 SELECT 'u' || n || '@example.com', 'u' || n || '@example.com', 'User ' || n, 'en', 'UTC',
@@ -25,7 +25,7 @@ FROM generate_series(1, %s) AS n
 
 
 def measure_fanout(stage: Stage, users: int) -> dict[str, Any]:
-    """In a database of its own, copied from the race's and dropped at the end."""
+    """Measure in a separate database, copied from the race's and dropped at the end."""
     stage.execute("TRUNCATE notifier_notifications CASCADE")
     stage.postgres.create_database(DATABASE, template="bench")
     try:

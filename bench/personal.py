@@ -1,6 +1,6 @@
-"""What makes each mail of the race different: values that follow from the user's key.
+"""The personal values of each email of the race, which follow from the user's key.
 
-Only the standard library: every contender computes them, each in its own environment.
+This uses only the standard library, because every contender computes them in its own environment.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ Values = dict[str, str | int]
 
 
 def personal_values(user_id: int) -> Values:
-    """The values for one user, the same in every run."""
+    """Return the values for one user, the same in every run."""
     return {
         "month": MONTH,
         "views": 100 + user_id * 37 % 9000,

@@ -1,4 +1,4 @@
-"""A picture of the race: plain SVG, one panel for each delay.
+"""Draw the race as plain SVG, one panel for each delay.
 
 python -m bench.plot results.json docs/images/bench.svg
 """
@@ -14,7 +14,7 @@ from bench.report import OURS, Row, delays_of, rows_of, times, title_of
 
 WIDTH = 760
 LEFT = 140
-#: Room for the number behind the longest bar.
+#: Space for the number behind the longest bar.
 RIGHT = 190
 BAR = 22
 STEP = 30
@@ -25,7 +25,7 @@ INK, QUIET, OWN, OTHER = "#14232d", "#55636e", "#0c5a73", "#b6c3cb"
 
 
 def picture(result: dict[str, Any]) -> str:
-    """The SVG."""
+    """Return the SVG."""
     parts: list[str] = []
     y = TOP
     for delay in delays_of(result["runs"]):
@@ -33,7 +33,7 @@ def picture(result: dict[str, Any]) -> str:
         parts.append(_text(24, y + 18, title_of(delay).capitalize(), size=15, weight=600))
         parts += _panel(rows, y + HEAD - 12)
         y += HEAD + STEP * len(rows) + 12
-    title = "Mails per second, more is better"
+    title = "Emails per second, more is better"
     note = f"Two worker processes, medians of {result['plan']['rounds']}. {result['measured_at'][:10]}"
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" role="img" aria-labelledby="t" '
@@ -73,7 +73,7 @@ def _text(
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     source, target = map(Path, sys.argv[1:3])
     target.write_text(picture(json.loads(source.read_text())), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The race: the same work for each contender, in turns, with all that is measured about it."""
+"""The race: the same work for each contender, in turns, and the measurements."""
 
 import json
 import tempfile
@@ -14,20 +14,20 @@ from bench.contenders import Contender, Setting
 from bench.servers import Sink, Stage, open_sink
 from bench.usage import PeakMemory, usage_of
 
-#: Seconds that one run with slow replies should take.
+#: Target duration of a run with slow replies, in seconds.
 SLOW_RUN = 12.0
-#: Seconds after which any run is given up; what has not come by then is lost.
+#: Seconds after which any run is given up; emails that have not arrived by then are lost.
 LIMIT = 180.0
-#: Seconds without any mail after which it is given up, too.
+#: Seconds without any email after which a run is given up, too.
 SILENCE = 20.0
-#: Seconds for late copies to come in.
+#: Seconds to wait for late copies.
 GRACE = 0.3
 LOOK_EVERY = 0.02
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure. `delays` in milliseconds."""
+    """The amount of work. `delays` are in milliseconds."""
 
     mails: int
     rounds: int
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run gave. Seconds, megabytes (10^6 bytes), milliseconds for `delay_ms`."""
+    """The result of one run, in seconds and megabytes (10^6 bytes); `delay_ms` in milliseconds."""
 
     contender: str
     delay_ms: float
@@ -46,12 +46,12 @@ class Run:
     #: From the start of enqueueing to the last acceptance.
     seconds: float
     mails_per_second: float
-    #: User and system, of all processes of the contender, until everything was written down.
+    #: User and system time of all processes of the contender, until everything was recorded.
     cpu_per_1000: float
     peak_mb: float
     lost: int
     duplicates: int
-    #: From the start until everything was written down.
+    #: From the start until everything was recorded.
     settled_seconds: float
     postgres_cpu_per_1000: float
     valkey_cpu_per_1000: float
@@ -59,12 +59,12 @@ class Run:
     facts: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the figures for JSON."""
         return asdict(self)
 
 
 def race(stage: Stage, plan: Plan) -> Iterator[Run]:
-    """All runs, as they end: for each delay A B C D, A B C D, …"""
+    """Yield all runs as they end: for each delay A B C D, A B C D, and so on."""
     for contender in plan.contenders:
         contender.prepare(stage)
     stage.execute("ANALYZE notifier_users")
@@ -88,7 +88,7 @@ def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:
 
 
 def run_once(stage: Stage, contender: Contender, *, delay_ms: float, mails: int, number: int) -> Run:
-    """One run in a folder and with a sink of its own. Raises ChildError where a process fails."""
+    """Make one run, with its own folder and sink. Raise ChildError if a process fails."""
     contender.reset(stage)
     with (
         tempfile.TemporaryDirectory(dir=stage.folder) as folder,
@@ -100,7 +100,7 @@ def run_once(stage: Stage, contender: Contender, *, delay_ms: float, mails: int,
 
 
 class _Measurement:
-    """The clock, the meters, and the question whether it is over."""
+    """The clock and the meters of a run, and the check whether it is over."""
 
     def __init__(self, stage: Stage, contender: Contender, sink: Sink, children: list[Child], mails: int) -> None:
         self._stage, self._contender, self._sink, self._children = stage, contender, sink, children
@@ -145,7 +145,7 @@ class _Measurement:
         )
 
     def _watch(self, start: float) -> tuple[dict[str, Any], float]:
-        """Until all is accepted and written down, or nothing happens any more. The facts, and when it was over."""
+        """Watch until all is accepted and recorded, or nothing more happens. Return the facts, and the end."""
         seen: set[str] = set()
         done: str | None = None
         last = time.time()
@@ -165,5 +165,5 @@ class _Measurement:
 
 
 def json_facts(line: str | None) -> dict[str, Any]:
-    """What the program said about its run; `unfinished` where it had not come to its end."""
+    """Return the program's facts about its run; `unfinished` if it had not finished."""
     return {"unfinished": True} if line is None else dict(json.loads(line))

@@ -1,4 +1,4 @@
-"""What was measured, for people: a table for each delay, and the same as Markdown."""
+"""The measurements for people: a table for each delay, and the same as Markdown."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from bench.arithmetic import Spread, ratio, spread
 from bench.contenders import CONTENDERS
 
 OURS = "notifier"
-HEADINGS = ("contender", "mails", "mails/s", "notifier is faster", "CPU s per 1,000", "peak MB", "lost", "doubled")
+HEADINGS = ("contender", "emails", "emails/s", "notifier is faster", "CPU s per 1,000", "peak MB", "lost", "doubled")
 
-#: As it is written to JSON: what Run.as_dict gives.
+#: A run as it is written to JSON: the result of Run.as_dict.
 RunDict = dict[str, Any]
 
 
@@ -30,11 +30,11 @@ class Row:
     memory: Spread
     lost: int
     duplicates: int
-    #: How many times faster notifier is, by medians; NaN where it did not take part.
+    #: How many times faster notifier is, by medians; NaN if it did not take part.
     slower: float
 
     def cells(self) -> tuple[str, ...]:
-        """For a table."""
+        """Return the cells of a table."""
         return (
             self.contender,
             f"{self.mails:,}",
@@ -48,17 +48,17 @@ class Row:
 
 
 def times(value: float) -> str:
-    """A ratio as people read it."""
+    """Return a ratio for people."""
     return "" if math.isnan(value) else f"{value:.1f} x" if value >= 1.95 else f"{value:.2f} x"
 
 
 def delays_of(runs: Iterable[RunDict]) -> list[float]:
-    """The delays in the order of the runs."""
+    """Return the delays in the order of the runs."""
     return list(dict.fromkeys(run["delay_ms"] for run in runs))
 
 
 def rows_of(runs: Sequence[RunDict], delay_ms: float) -> list[Row]:
-    """One row for each contender at this delay."""
+    """Return one row for each contender at this delay."""
     groups: dict[str, list[RunDict]] = {}
     for run in runs:
         if run["delay_ms"] == delay_ms:
@@ -81,20 +81,20 @@ def rows_of(runs: Sequence[RunDict], delay_ms: float) -> list[Row]:
 
 
 def title_of(delay_ms: float) -> str:
-    """What the delay is."""
+    """Return the title of the runs with this delay."""
     return f"{delay_ms:g} ms per reply" if delay_ms else "replies at once"
 
 
 def figures_of(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """The other figures, as pairs of what and how much."""
+    """Return the other figures, as pairs of name and value."""
     figures, lines = result["figures"], []
     if latency := figures.get("latency"):
-        for phase, name in (("idle", "idle"), ("busy", f"during bulk mail ({latency['bulk_per_second']:,.0f}/s)")):
+        for phase, name in (("idle", "idle"), ("busy", f"during bulk email ({latency['bulk_per_second']:,.0f}/s)")):
             part = latency[phase]
-            lines.append((f"signup to accepted, {name}", f"p50 {part['p50_ms']:.0f} ms, p99 {part['p99_ms']:.0f} ms"))
+            lines.append((f"sign-up to accepted, {name}", f"p50 {part['p50_ms']:.0f} ms, p99 {part['p99_ms']:.0f} ms"))
     if hook := figures.get("hook"):
         commit = f"commit without it {hook['without_us'] / 1000:.2f} ms, with it {hook['with_us'] / 1000:.2f} ms"
-        lines.append(("what the outbox adds to a commit", f"{hook['hook_us'] / 1000:.2f} ms ({commit})"))
+        lines.append(("added to a commit by the outbox", f"{hook['hook_us'] / 1000:.2f} ms ({commit})"))
     if fanout := figures.get("fanout"):
         rate = f"{fanout['seconds']:.1f} s, {fanout['rows_per_second']:,.0f} rows/s"
         lines += [
@@ -106,7 +106,7 @@ def figures_of(result: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def show(result: dict[str, Any], console: Console) -> None:
-    """Print everything."""
+    """Print all tables and figures."""
     for delay in delays_of(result["runs"]):
         table = Table(title=title_of(delay), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in HEADINGS:
@@ -119,7 +119,7 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The part of docs/performance.md that holds figures."""
+    """Return the part of docs/performance.md with the figures."""
     lines = [f"Command: `{result['command']}`, {result['measured_at'][:10]}.", ""]
     lines += [f"{name}: {text}  " for name, text in result["machine"].items()]
     for delay in delays_of(result["runs"]):

@@ -1,4 +1,4 @@
-"""What all contenders share: one Postgres, one Valkey, one folder; and a fresh sink for each run."""
+"""The servers of all contenders: one Postgres, one Valkey, one folder; and a new sink for each run."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ SECRET = "bench-key-that-is-long-enough-for-everything"
 
 
 class DurablePostgres(PostgresServer):
-    """Postgres as it is in production: what was committed is on the disk. Never a server of somebody else."""
+    """A durable Postgres, as in production, started for this run; never an existing server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class DurablePostgres(PostgresServer):
 
 
 class OwnValkey(ValkeyServer):
-    """A broker as `./run up` starts it. Never a server of somebody else."""
+    """A broker as `./run up` starts it; never an existing server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ class OwnValkey(ValkeyServer):
 
 @dataclass(frozen=True)
 class Stage:
-    """Where every contender performs."""
+    """The shared environment of all contenders."""
 
     postgres: DurablePostgres
     valkey: OwnValkey
     #: Removed at the end.
     folder: Path
-    #: Templates of the project and the bench / flat ones for the others.
+    #: Templates of the project and the bench, and flat ones for the others.
     templates: Path
     flat: Path
     #: The interpreter of the contenders' own environment.
@@ -63,11 +63,11 @@ class Stage:
 
     @property
     def dsn(self) -> str:
-        """The database of the race, for psycopg."""
+        """Return the database of the race, for psycopg."""
         return self.postgres.dsn("bench")
 
     def env(self) -> dict[str, str]:
-        """What each program of ours finds in its environment."""
+        """Return the environment of our programs."""
         own = {
             "BENCH_DSN": self.dsn,
             "BENCH_REDIS": self.valkey.url,
@@ -77,7 +77,7 @@ class Stage:
         return clean_env(own)
 
     def recipients(self, mails: int) -> list[str]:
-        """The addresses that a run is meant for."""
+        """Return the recipients of a run."""
         with psycopg.connect(self.dsn) as connection:
             query = "SELECT email FROM notifier_users ORDER BY id LIMIT %s"
             return [row[0] for row in connection.execute(query, (mails,))]
@@ -127,11 +127,11 @@ class Sink:
         self._log = log
         self._read = 0
         self._rest = ""
-        #: Everything that was accepted so far, as of the last `look`.
+        #: All emails accepted until the last `look`.
         self.accepted: list[Accepted] = []
 
     def look(self) -> list[Accepted]:
-        """Read what is new in the log; only that is returned."""
+        """Read new lines of the log and return them."""
         with self._log.open("rb") as log:
             log.seek(self._read)
             data = log.read()

@@ -1,4 +1,4 @@
-"""CPU seconds and memory of processes and all that they started, from /proc (Linux)."""
+"""CPU seconds and memory of processes and their descendants, from /proc (Linux)."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ from typing import Self
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
-#: Seconds between two looks at memory.
+#: Seconds between two measurements of memory.
 EVERY = 0.1
 
 
@@ -31,7 +31,7 @@ class _Process:
 
 
 def usage_of(roots: Collection[int]) -> Usage:
-    """The sum over `roots` and their descendants. Memory that processes share is counted for each of them."""
+    """Return the sum over `roots` and their descendants. Shared memory counts for each process."""
     table = dict(_table())
     found = [table[pid] for pid in _family(table, roots) if pid in table]
     return Usage(sum(p.ticks for p in found) / _TICKS, sum(p.pages for p in found) * _PAGE)
@@ -57,17 +57,17 @@ def _table() -> Iterable[tuple[int, _Process]]:
             try:
                 yield int(entry.name), parse_stat((entry / "stat").read_text())
             except (OSError, ValueError):
-                continue  # it ended while we looked
+                continue  # It ended meanwhile.
 
 
 def parse_stat(text: str) -> _Process:
-    """A line of /proc/PID/stat (proc(5)): the name may hold blanks and brackets, so count from its end."""
+    """Parse /proc/PID/stat (proc(5)). The name may hold blanks and brackets, so count from its end."""
     fields = text[text.rindex(")") + 2 :].split()
     return _Process(parent=int(fields[1]), ticks=sum(map(int, fields[11:15])), pages=int(fields[21]))
 
 
 class PeakMemory:
-    """Watches, in a thread, the memory of some processes and their descendants."""
+    """A thread that watches the memory of some processes and their descendants."""
 
     def __init__(self, roots: Collection[int]) -> None:
         self._roots = roots

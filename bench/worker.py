@@ -1,4 +1,4 @@
-"""The real notifier with one kind of mail more: `celery -A bench.worker:celery_app`, `gunicorn bench.worker:app`."""
+"""notifier with one more kind of email: `celery -A bench.worker:celery_app`, `gunicorn bench.worker:app`."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ from notifier.app import create_app
 from notifier.observability import logs
 from notifier.services import services_of
 
-# Imported for what it does to forks: none of them outlives its parent.
+# Imported for its effect on forks: none of them outlives its parent.
 assert driver
 
 app = create_app(kinds=BENCH_KINDS, templates=Path(os.environ["BENCH_TEMPLATES"]))
-# As in production. Production itself wants TLS and no root, which a bench on loopback does not have.
+# As in production. Production itself wants TLS and no root, which a bench on loopback cannot have.
 logs.configure()
 celery_app = services_of(app).celery

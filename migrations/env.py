@@ -1,4 +1,4 @@
-"""Runs the migrations inside the application that Flask-Migrate gives."""
+"""Run the migrations inside the application that Flask-Migrate provides."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event, text
 
 from notifier.database.schema import UPGRADE_LOCK, VERSION_TABLE
 from notifier.extensions import db
-from notifier.models import Notification  # so that the metadata knows every table
+from notifier.models import Notification  # Imported so that the metadata knows every table.
 from notifier.services import services
 
 assert Notification.metadata is db.metadata
@@ -17,10 +17,10 @@ assert Notification.metadata is db.metadata
 
 @contextmanager
 def foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """On SQLite a table is altered by making it anew, and to drop the old one would delete what points at it.
+    """Switch foreign keys off on SQLite: altering a table replaces it, and dropping the old one deletes references.
 
-    SQLite heeds this outside of a transaction only, so the driver is told itself. What points at nothing afterwards
-    is a fault of the migration.
+    SQLite heeds this only outside of a transaction, so the driver executes it. Rows without their reference afterwards
+    are a fault of the migration.
     """
     if connection.dialect.name != "sqlite":
         yield
@@ -37,13 +37,13 @@ def foreign_keys_off(connection: Connection) -> Iterator[None]:
 
 
 def run() -> None:
-    """On both databases: batch mode rebuilds tables where SQLite cannot alter them."""
+    """Run the migrations. Batch mode rebuilds tables that SQLite cannot alter."""
     engine = current_app.extensions["migrate"].db.engine
     with engine.connect() as guard, engine.connect() as connection, foreign_keys_off(connection):
         if connection.dialect.name == "postgresql":
             for each in (guard, connection):
                 event.listen(each, "begin", give_way)
-            # Held by a transaction of its own until the last migration is over; a pooler may stand in between.
+            # A transaction of its own holds the lock until the last migration ends: a pooler may be in between.
             guard.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         context.configure(
             connection=connection,
@@ -59,7 +59,7 @@ def run() -> None:
 
 
 def give_way(connection: Connection) -> None:
-    """Wait for no lock for long: whatever asks for the table after us would wait behind us."""
+    """Limit the wait for locks: later queries on the table would wait behind us."""
     seconds = services().settings.migration_lock_timeout
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
 

@@ -47,14 +47,14 @@ def create_app(
 ) -> Flask:
     """Build a wired application.
 
-    `publish`, `publish_runs` and `publish_requests` replace the broker: for email, for campaign runs, for what the
-    public forms ask for. `kinds` and `templates` replace what it sends; `resolver` makes what DNS is asked with.
-    `challenge` is asked while first emails are slowed.
+    `publish`, `publish_runs` and `publish_requests` replace the broker: for emails, for campaign runs, for account
+    requests. `kinds` and `templates` replace the emails; `resolver` builds the DNS resolver. `challenge` is called
+    while first emails are slowed.
 
-    Raises ConfigError (a SystemExit) with one line for each mistake in the settings.
+    Raise ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
     settings = settings or load_settings()
-    # The blueprints bring their static files; Flask's own /static would stand in front of them.
+    # The blueprints have their own static files; Flask's /static would hide them.
     app = Flask("notifier", template_folder=str(templates or resources.templates()), static_folder=None)
     app.config.from_mapping(_flask_config(settings))
     if settings.notifier_env != "test":
@@ -62,7 +62,7 @@ def create_app(
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
-    # First, so that it sees a form before anything else reads it.
+    # First, so that it sees a form before any other code reads it.
     security.init_app(app, settings.public_url)
     app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
     bind_database(app, settings)
@@ -90,7 +90,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": None,
-        "WTF_CSRF_SSL_STRICT": False,  # pages send no Referer, by policy; the token is what counts
+        "WTF_CSRF_SSL_STRICT": False,  # Pages send no Referer, by policy, so only the token counts.
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_PARTS": 100,
         "TRUSTED_HOSTS": sorted({host or "", "127.0.0.1", "localhost"} - {""}),
@@ -108,9 +108,9 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "MAIL_USE_SSL": settings.mail_use_ssl,
         "MAIL_DEFAULT_SENDER": settings.mail_default_sender,
         "MAIL_SMTPUTF8": settings.mail_smtputf8,
-        # How parse_address reads what people type.
+        # The way in which parse_address reads typed addresses.
         "ADDRESSES": {"allow_smtputf8": settings.mail_smtputf8, "allow_local": settings.allows_local_addresses},
-        # As with Flask-Mail itself: tests send nothing unless they ask for it.
+        # As with Flask-Mail itself, tests send nothing unless they ask for it.
         "MAIL_SUPPRESS_SEND": (settings.notifier_env == "test")
         if settings.mail_suppress_send is None
         else settings.mail_suppress_send,

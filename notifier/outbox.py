@@ -12,21 +12,21 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Hands primary keys to the broker: (keys, bulk). Raises whatever the broker's client raises.
+#: Hands primary keys to the broker: (keys, bulk). Raises the errors of the broker's client.
 Publish = Callable[[Sequence[int], bool], None]
 
 
 class Cooldown:
-    """Stops asking a broker that just failed, so that no request pays for it twice."""
+    """A pause after a failure of the broker, so that no second request waits for it."""
 
     def __init__(self, rest: float = 3.0) -> None:
-        """`rest`: seconds without a try after a failure."""
+        """Create one. `rest`: seconds without an attempt after a failure."""
         self._rest = rest
         self._closed_again = 0.0
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """True when a try may be made. One caller probes; the others wait for its result."""
+        """Return True if the caller may try. After a pause, one caller probes while others still skip the broker."""
         moment = time.monotonic()
         with self._lock:
             if moment < self._closed_again:
@@ -36,30 +36,30 @@ class Cooldown:
             return True
 
     def failed(self) -> None:
-        """Start the rest."""
+        """Begin the pause."""
         with self._lock:
             self._closed_again = time.monotonic() + self._rest
 
     def succeeded(self) -> None:
-        """Back to normal."""
+        """End the pause."""
         with self._lock:
             self._closed_again = 0.0
 
 
 class Outbox:
-    """Publishes the keys of stored rows, without ever failing its caller."""
+    """A publisher of the keys of stored rows that never fails its caller."""
 
     def __init__(self, publish: Publish, *, cooldown: Cooldown | None = None) -> None:
-        """`publish` hands keys to the broker; see `notifier.tasks.publisher`."""
+        """Create one. `publish` hands keys to the broker; see `notifier.tasks.publisher`."""
         self._publish = publish
         self._cooldown = cooldown or Cooldown()
         #: Keys that the broker took, since this process started.
         self.published = 0
-        #: Keys that the sweep has to ring for, since this process started.
+        #: Keys left to the sweep, since this process started.
         self.left_to_sweep = 0
 
     def publish(self, keys: Sequence[int], *, bulk: bool = False) -> bool:
-        """Ring for these keys. False where the broker did not take them; never raises for that."""
+        """Enqueue these keys. Return False, and raise nothing, if the broker did not take them."""
         if not keys:
             return True
         if not self._cooldown.allows():
@@ -68,7 +68,7 @@ class Outbox:
         try:
             self._publish(keys, bulk)
         except Exception as error:
-            # Whatever the client of whichever broker raises: the rows are stored, and the sweep finds them.
+            # Any error of a broker's client: the rows are stored, and the sweep finds them.
             self._cooldown.failed()
             self.left_to_sweep += len(keys)
             log.warning("outbox.broker_unavailable", error=type(error).__name__, keys=len(keys))
@@ -79,9 +79,9 @@ class Outbox:
 
 
 def never(_keys: Sequence[int], _bulk: bool) -> None:
-    """Publishes nothing: what a process without a broker does. The sweep of one that has a broker finds the rows."""
+    """Raise: this process has no broker. The sweep of a process with a broker finds the rows."""
     raise ConnectionError("no broker is configured")
 
 
 def nobody(_keys: Sequence[int], _bulk: bool) -> None:
-    """Rings for nobody, and is content: for tests that replace the broker."""
+    """Publish nothing and succeed: for tests that replace the broker."""

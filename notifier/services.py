@@ -1,4 +1,4 @@
-"""What every door asks for: the parts of one application, built by `notifier.wiring`.
+"""The parts of one application for all doors, built by `notifier.wiring`.
 
     services().planner.plan("report")
 
@@ -42,17 +42,17 @@ from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver
 from notifier.smtp.transports import Transports
 
-#: The one key of ours in `app.extensions`.
+#: Our only key in `app.extensions`.
 KEY: Final = "notifier"
 
-#: Called in the request. Returns None for a person who passed, else the answer, such as a page with a puzzle and the
-#: fields of the form; nothing is stored then.
+#: Called in the request. Returns None for a person who passed; otherwise the answer, such as a page with a puzzle and
+#: the fields of the form, and nothing is stored.
 Challenge = Callable[[], str | Response | tuple[str, int] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The parts of one application. `dataclasses.replace` makes a copy with other ones."""
+    """The parts of one application. `dataclasses.replace` makes a copy with other parts."""
 
     settings: Settings
     kinds: Mapping[str, EmailKind]
@@ -63,16 +63,16 @@ class Services:
     accounts: Accounts
     account_requests: AccountRequests
     not_me: NotMe
-    #: Asked while first emails are slowed; None: nobody is.
+    #: Called while first emails are slowed; None: no challenge.
     challenge: Challenge | None
 
     # --- sending
     sender: Sender
     transports: Transports
     sweep: Sweep
-    #: None without Redis: nothing counts over all processes.
+    #: None without Redis: no limit counts over all processes.
     limits: Limits | None
-    #: Makes the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
+    #: Builds the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
     make_pump: Callable[[Collection[bool]], Pump | None]
     hold: RestoreHold
 
@@ -94,25 +94,25 @@ class Services:
     celery: Celery
     outbox: Outbox
     request_outbox: Outbox
-    #: Triggers a chore ("sweep") besides its schedule. Raises what the broker's client raises.
+    #: Triggers a job ("sweep") besides its schedule. Raises the errors of the broker's client.
     run_now: Callable[[str], None]
     #: Raises BrokerAway.
     queues: Callable[[], BrokerState]
-    #: Name of a chore -> seconds between two runs.
+    #: Name of a job -> seconds between two runs.
     schedule: Mapping[str, float]
 
     # --- looking
     schema: Schema
-    #: Asks everything outside that sending needs.
+    #: Checks all servers that sending depends on.
     probes: Callable[[], list[HealthCheck]]
-    #: Asks one process: "beat", or the name of a worker (mail@host).
+    #: Checks one process: "beat", or the name of a worker (mail@host).
     is_alive: Callable[[str], HealthCheck]
-    #: Makes what DNS is asked with.
+    #: Builds the DNS resolver.
     resolver: Callable[[], Resolver]
 
 
 def services() -> Services:
-    """Return the parts of the application whose context is pushed. Raises RuntimeError if none is."""
+    """Return the parts of the application whose context is pushed. Raise RuntimeError if there is none."""
     parts: Services = current_app.extensions[KEY]
     return parts
 

@@ -1,1 +1,1 @@
-"""Faults on purpose: kill, cut, flood and poison the real stack, then count the mails (docs/faults.md)."""
+"""Deliberate faults: kill, cut off, flood and poison the real stack, then count the emails (docs/faults.md)."""

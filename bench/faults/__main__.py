@@ -1,4 +1,4 @@
-"""`./run faults`: see docs/faults.md."""
+"""`./run faults`: run the faults of docs/faults.md."""
 
 import argparse
 import json
@@ -11,22 +11,22 @@ from bench.faults.catalogue import BACKLOG, Fault, catalogue
 from bench.faults.result import Result
 from bench.faults.stage import Stage, open_stage
 
-#: Users beyond those of the largest fault.
+#: Users beyond those that the largest fault needs.
 SPARE = 500
 
 
 def main() -> int:
-    """Run the faults; 1 where one of them broke a promise."""
+    """Run the faults. Return 1 if one of them broke a promise."""
     options = _parse()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    mails, kills = (2000, 10) if options.quick else (options.mails, options.kills)
+    mails, kills = (2000, 10) if options.quick else (options.emails, options.kills)
     faults = catalogue(
         mails=mails, kills=kills, policy=options.policy, seed=seed, quick=options.quick, delay_ms=options.delay_ms
     )
     chosen = [fault for fault in faults if not options.only or fault.name in options.only]
     if options.only and len({fault.name for fault in chosen}) < len(options.only):
         raise SystemExit(f"the faults are: {', '.join(dict.fromkeys(fault.name for fault in faults))}")
-    _say(f"seed {seed}, {mails} mails, {kills} kills")
+    _say(f"seed {seed}, {mails} emails, {kills} kills")
     results = []
     start = time.monotonic()
     with open_stage(max(mails, BACKLOG) + SPARE, keep=options.keep) as stage:
@@ -46,28 +46,35 @@ def main() -> int:
 
 
 def _run(fault: Fault, stage: Stage) -> Result:
-    """One fault; what it stumbles over is a failure of its own and does not stop the others."""
+    """Run one fault. An error is a failure of this fault and does not stop the others."""
     begun = time.monotonic()
     try:
         result = fault.run(stage)
     except Exception as error:
-        result = Result(fault.name, "", problems=[f"it did not come to its end: {type(error).__name__}: {error}"])
+        result = Result(fault.name, "", problems=[f"it did not finish: {type(error).__name__}: {error}"])
     result.seconds = time.monotonic() - begun
     return result
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run faults", description="Kill, hang and flood it, and count the mails.")
+    parser = argparse.ArgumentParser(prog="./run faults", description="Kill, hang and flood it, and count the emails.")
     parser.add_argument(
-        "--mails", type=int, default=20_000, help="of kill9, campaign_kill9 and the backlog (default: %(default)s)"
+        "--emails",
+        type=int,
+        default=20_000,
+        help="emails of kill9, campaign_kill9 and the backlog (default: %(default)s)",
     )
-    parser.add_argument("--kills", type=int, default=60, help="of kill9 (default: %(default)s)")
-    parser.add_argument("--policy", choices=("resend", "never", "both"), default="both", help="of the two")
-    parser.add_argument("--seed", type=int, help="of the random choices; printed where it is not given")
-    parser.add_argument("--quick", action="store_true", help="2,000 mails and 10 kills")
-    parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of faults, with commas")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
-    parser.add_argument("--delay-ms", type=float, default=4.0, help="of each reply, in kill9 (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=60, help="kills of kill9 (default: %(default)s)")
+    parser.add_argument(
+        "--policy", choices=("resend", "never", "both"), default="both", help="policy of kill9 and campaign_kill9"
+    )
+    parser.add_argument("--seed", type=int, help="seed of the random choices; always printed")
+    parser.add_argument("--quick", action="store_true", help="2,000 emails and 10 kills")
+    parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of faults, separated by commas")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--delay-ms", type=float, default=4.0, help="delay of each reply in kill9 (default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and journals")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Email bombing: a flood of sign-ups that bounce, and many networks against one mailbox. By the real form."""
+"""Email bombing: a flood of sign-ups that bounce, and many networks against one mailbox, through the real form."""
 
 import json
 import time
@@ -12,14 +12,14 @@ from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
 from tests.support.browse import Visitor
 
-#: Sign-ups of the flood, and networks that they come from.
+#: Sign-ups of the flood, and their networks.
 FLOOD, NETWORKS = 300, 60
-#: A person with an address at a known provider signs up after so many of them.
+#: A person with an address at a known provider signs up each time after this many of them.
 EVERY = 30
 NO_SUCH_USER = "550 5.1.1 No such user here"
 VICTIM = "victim+{}@gmail.com"
 
-#: More than a fifth of the last hundred, and what was on its way when the last of them bounced.
+#: More than a fifth of the last hundred, and those being sent when the last of them bounced.
 TRIED_AT_ONCE = 21 + 40
 #: First emails a minute while they are slowed; emails a day to one mailbox. The defaults of the settings.
 PER_MINUTE, PER_DAY = 10, 5
@@ -55,7 +55,7 @@ def _sign_up(stage: Stage, address: str, network: int) -> int:
 
 
 def _flood(stage: Stage, victims: list[str]) -> tuple[dict[str, float], list[int]]:
-    """Address at gmail.com -> when they signed up; and the answers to the flood."""
+    """Flood the form. Return address at gmail.com -> time of its sign-up, and the answers to the flood."""
     people: dict[str, float] = {}
     answers = []
     for number, address in enumerate(victims):
@@ -89,14 +89,16 @@ def _check_flood(result: Result, scene: Scene, victims: list[str], answers: list
     most = TRIED_AT_ONCE + seconds * PER_MINUTE / 60
     result.figures |= {"flood": len(answers), "tried": tried, "rows of the flood": rows}
     result.expect(set(answers) == {303}, f"the form answered {sorted(set(answers))}")
-    result.expect(tried <= most, f"I6: {tried} first emails were tried in {seconds:.0f} s, at most {most:.0f} may be")
+    result.expect(
+        tried <= most, f"I6: {tried} first emails were tried in {seconds:.0f} s, at most {most:.0f} are allowed"
+    )
     waiting = rows.get("first_emails_slowed", 0)
     result.expect(waiting >= FLOOD - most, f"only {waiting} rows say that first emails are slowed")
     result.expect(sum(rows.values()) == FLOOD, f"I1: {FLOOD - sum(rows.values())} sign-ups have no row")
 
 
 def _check_mailbox(result: Result, scene: Scene, stage: Stage) -> None:
-    """One sign-up from each network, all for one mailbox, and whatever the form itself refuses."""
+    """Sign up once from each network, all for one mailbox; the form itself refuses some."""
     answers = [_sign_up(stage, VICTIM.format(number), 300 + number) for number in range(NETWORKS)]
     mine = "SELECT status, count(*) FROM notifier_notifications WHERE recipient LIKE 'victim+%%' GROUP BY status"
     wait_until(lambda: not stage.execute("SELECT FROM notifier_account_requests"), 10, pause=0.1)
@@ -108,6 +110,6 @@ def _check_mailbox(result: Result, scene: Scene, stage: Stage) -> None:
         "rows of the mailbox": rows,
         "emails to the mailbox": copies,
     }
-    result.expect(copies == PER_DAY, f"I6: the mailbox got {copies} emails, {PER_DAY} a day are the limit")
+    result.expect(copies == PER_DAY, f"I6: the mailbox got {copies} emails, the limit is {PER_DAY} a day")
     stored = answers.count(303)
     result.expect(sum(rows.values()) == stored, f"I1: {stored - sum(rows.values())} sign-ups have no row")

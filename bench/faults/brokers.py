@@ -18,25 +18,25 @@ from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
 from tests.support.brokers import Broker, RabbitBroker, RedisBroker
 from tests.support.poison import ENTRIES, WRONG
 
-#: Seconds in which everything is out, and beat ticks again, after the broker is back.
+#: Seconds after the broker's return within which all emails are sent, and beat triggers jobs again.
 SOON = 10.0
-#: Seconds after which a fault gives up on it.
+#: Seconds after which a fault gives up waiting.
 LATE = 60.0
 
 
 @dataclass(frozen=True)
 class Absence:
-    """How long the broker is away, and what is made meanwhile."""
+    """The length of the broker's absence, and the work created meanwhile."""
 
     seconds: float
-    #: Pause between two tries to reach it, in seconds: a short absence is then as many tries as a long one.
+    #: Seconds between two attempts to reach it, so that a short absence has as many attempts as a long one.
     reconnect: str = ""
     signups: int = 200
     recipients: int = 2000
 
 
 def broker_away(stage: Stage, *, kind: str, absence: Absence) -> Result:
-    """No process ends while the broker is away, and all that was made meanwhile is out soon after, once."""
+    """No process stops while the broker is away, and all emails created meanwhile are sent soon after, once."""
     result = Result(f"broker_away ({kind})", "I1 I2 I3 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack, chores=())
@@ -59,13 +59,15 @@ def broker_away(stage: Stage, *, kind: str, absence: Absence) -> Result:
         fleet.expect_unharmed(result)
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
-        result.expect(not found.extra and not found.unknowns, "I2: copies or doubt although nothing was killed")
+        result.expect(
+            not found.extra and not found.unknowns, "I2: copies or uncertain emails although nothing was killed"
+        )
         result.figures |= {"seconds until all are out": took, "sign-up p99 s": percentile(people.seconds, 0.99)}
     return result
 
 
 def _make_meanwhile(stage: Stage, fleet: Fleet, kind: str, absence: Absence) -> Signups:
-    """A campaign whose time comes, and people who sign up; they are not among its recipients."""
+    """Create a campaign that comes due, and people who sign up and are not among its recipients."""
     announce(stage, "never")
     people = Signups(fleet)
     people.run(absence.signups, absence.seconds * 0.8, f"away-{kind}-")
@@ -77,7 +79,7 @@ def _sent(stage: Stage) -> int:
 
 
 def rabbit_restart(stage: Stage, *, mails: int) -> Result:
-    """Restarted in order and by kill -9 while batches go out and people sign up: beat ticks again soon."""
+    """A normal restart and kill -9 while batches go out and people sign up: beat triggers jobs again soon."""
     result = Result("rabbit_restart", "I1 I2 I3 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack, delay_ms=20.0, chores=())
@@ -85,7 +87,7 @@ def rabbit_restart(stage: Stage, *, mails: int) -> Result:
         people, over = Signups(fleet), threading.Event()
         thread = threading.Thread(target=people.run, args=(10_000, 5_000.0, "restart", over.is_set), daemon=True)
         thread.start()
-        # Nothing rings for them: the sweep that beat calls for does.
+        # Only the sweep that beat triggers enqueues them.
         scene.owe(mails, grace=0)
         rabbit = stage.broker("rabbitmq")
         for number, restart in enumerate((rabbit.restart_in_order, rabbit.restart), start=1):
@@ -99,7 +101,9 @@ def rabbit_restart(stage: Stage, *, mails: int) -> Result:
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
         result.figures |= {"sign-ups": len(people.seconds), "longest sign-up s": max(people.seconds)}
-        result.expect(not found.extra and not found.unknowns, "I2: copies or doubt although no worker was killed")
+        result.expect(
+            not found.extra and not found.unknowns, "I2: copies or uncertain emails although no worker was killed"
+        )
     return result
 
 
@@ -113,7 +117,7 @@ def _restart(fleet: Fleet, restart: Callable[[], None], number: int, result: Res
 
 
 def poison_body(stage: Stage, *, kind: str) -> Result:
-    """Right headers with wrong bodies, and the rest of that kind, in every queue: counted, shown, no process ends."""
+    """Valid headers with wrong bodies, and similar messages, in every queue: counted, shown, no process stops."""
     result = Result(f"poison_body ({kind})", "I1 I8 I11")
     with ExitStack() as stack:
         scene = Scene(stage, stack, chores=())
@@ -139,7 +143,7 @@ def poison_body(stage: Stage, *, kind: str) -> Result:
 
 
 def _push_all(stage: Stage, kind: str) -> int:
-    """Put each message into each queue; return how many there are."""
+    """Put each message into each queue. Return their number."""
     broker: Broker = RedisBroker(stage.valkey) if kind == "redis" else RabbitBroker(stage.rabbit)
     queues = (TRANSACTIONAL, BULK, CONTROL, EXPANSION)
     for queue in queues:
@@ -152,9 +156,9 @@ def _push_all(stage: Stage, kind: str) -> int:
 
 
 def _still_works(scene: Scene, fleet: Fleet, who: str, result: Result) -> None:
-    """One person's email and one of bulk go out."""
+    """Send one person's email and one bulk email."""
     before = scene.sink.look().accepted
     fleet.sign_up(f"{who}@example.com")
     scene.owe(1, grace=0, skip=before)
     came = wait_until(lambda: scene.sink.look().accepted >= before + 2, LATE, pause=0.1)
-    result.expect(came, f"I11: emails that were owed {who} did not go out")
+    result.expect(came, f"I11: emails created {who} did not go out")

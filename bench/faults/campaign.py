@@ -1,4 +1,4 @@
-"""kill -9 of a campaign: while its run becomes rows, and while the rows become mails."""
+"""kill -9 of a campaign: while its run becomes rows, and while the rows are sent."""
 
 import random
 import time
@@ -23,18 +23,18 @@ from notifier.services import services_of
 
 #: Kills in each of the two phases.
 KILLS = 5
-#: Of all kills, so many hit the whole worker: the parent and its children at once.
+#: The share of kills that hit the whole worker: the parent and its children at once.
 WHOLE = 0.3
-#: Transactions of the expansion: so many that there is always one to hit.
+#: Transactions of the expansion, enough that a kill always hits one.
 CHUNKS = 40
-#: Seconds: from the last kill to the last mail, and from there to the end of the run.
+#: Seconds: from the last kill to the last email, and from there to the end of the run.
 DRAIN, CLOSE = 120.0, 30.0
 
 WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
 
 
 def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms: float) -> Result:
-    """An announcement for `users` people: nobody missing, nobody twice but for the doubt that the ledger shows."""
+    """Send an announcement to `users` people: none missing, none twice except uncertain rows of the ledger."""
     result = Result(f"campaign_kill9 ({policy})", "I1 I2 I3 I4 I5 I7 I8")
     rng = random.Random(seed)
     with ExitStack() as stack:
@@ -47,10 +47,10 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
         expanding = Expanding(scene, worker, rng, WHOLE)
         stood = expanding.kill(KILLS)
         expanded = expanding.over(DRAIN)
-        result.expect(expanded, "I8: the expansion does not come to its end")
+        result.expect(expanded, "I8: the expansion does not finish")
         result.figures |= _of_expansion(stood, scene, time.monotonic() - start)
         result.expect(len(stood) == KILLS, f"only {len(stood)} of {KILLS} kills hit the expansion")
-        # Its rows are there and nobody has sent one: this is the work of the expansion alone.
+        # Its rows exist and none is sent yet: this is the work of the expansion alone.
         result.problems += _owed(stage, users, people)
 
         start = time.monotonic()
@@ -66,7 +66,7 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
 
 
 def nobody_else(stage: Stage, users: int, salt: float) -> None:
-    """All but `users` of the people want no news; those who do live in every chunk."""
+    """Opt all but `users` people out of news; those who want it are in every chunk."""
     query = """
         INSERT INTO notifier_preferences (user_id, category, wanted, updated_at)
         SELECT id, 'news', false, now()
@@ -75,7 +75,7 @@ def nobody_else(stage: Stage, users: int, salt: float) -> None:
 
 
 def announce(stage: Stage, policy: str) -> None:
-    """Make a campaign for the people who have an account now. Its slot is a moment ahead: the tick makes the run."""
+    """Create a campaign for all present accounts. It is due in a moment, and the tick creates the run."""
     now = clock.now()
     values = {
         "name": "news",
@@ -97,13 +97,13 @@ def _of_expansion(stood: list[Standing], scene: Scene, seconds: float) -> dict[s
         "kills in the expansion": dict(Counter(each.whom for each in stood)),
         "inside a transaction": sum(each.inside for each in stood),
         "rows at the kills": "/".join(str(each.rows) for each in stood),
-        "called again by the tick": scene.sweeper.resumed,
+        "restarted by the tick": scene.sweeper.resumed,
         "seconds of expansion": round(seconds, 1),
     }
 
 
 def _owed(stage: Stage, users: int, people: int) -> list[str]:
-    """What is wrong with the rows, before the first is sent."""
+    """Yield the problems of the rows, before the first is sent."""
     rows, persons = stage.execute("SELECT count(*), count(DISTINCT user_id) FROM notifier_notifications")[0]
     wanting = """
         SELECT count(*) FROM (
@@ -115,7 +115,7 @@ def _owed(stage: Stage, users: int, people: int) -> list[str]:
         ("I1", missing == 0, f"{missing} people are missing"),
         ("I5", rows == persons == users, f"{rows} rows for {persons} people instead of {users}"),
         ("I8", planned == users, f"the run counted {planned} rows instead of {users}"),
-        ("I8", sum(excluded.values()) == people - users, f"the run left out {excluded} of {people - users}"),
+        ("I8", sum(excluded.values()) == people - users, f"the run excluded {excluded} of {people - users}"),
     )
     return [f"{invariant}: {what}" for invariant, right, what in checks if not right]
 
@@ -128,13 +128,13 @@ def _kill_sending(scene: Scene, killer: Killer, users: int) -> list[Kill]:
         if kill is None:
             break
         done.append(kill)
-        # What a dead child had taken from the queue waits for its bell: here for the next sweep, not ten minutes.
+        # Rows that a dead child had taken from the queue are queued again by the next sweep, not after ten minutes.
         scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
     return done
 
 
 def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: int) -> None:
-    """The ledger, the mail server, the journals and the audit must say the same."""
+    """Compare the ledger, the mail server, the journals and the audit."""
     rows, seen = scene.rows(), scene.sink.look()
     found, wire = tally(rows, seen), wire_at(seen, rows, kills)
     result.add(found)
@@ -142,7 +142,9 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
     result.expect(policy != "never" or not found.extra, "I2: copies although the policy is never")
     totals = scene.stage.execute("SELECT totals FROM notifier_campaign_runs")[0][0]
     result.expect(totals == dict(found.statuses), f"I8: the run says {totals}, its rows {dict(found.statuses)}")
-    result.expect(sum(found.statuses.values()) == users, f"I8: {sum(found.statuses.values())} mails ended, not {users}")
+    result.expect(
+        sum(found.statuses.values()) == users, f"I8: {sum(found.statuses.values())} emails ended, not {users}"
+    )
     report = _audited(scene, seen)
     compared = report.compared
     result.expect(
@@ -151,7 +153,7 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
     result.figures |= {
         "kills in the sending": dict(Counter(kill.whom for kill in kills)),
         "bound": wire.bound,
-        "in doubt by the journals": wire.in_doubt,
+        "uncertain by the journals": wire.in_doubt,
         "audit": "clean" if report.ok else "NOT CLEAN",
     }
     if compared is not None:
@@ -159,7 +161,7 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
 
 
 def _audited(scene: Scene, seen: Seen) -> Report:
-    """`notifier audit --accepted` over all that the mail server took."""
+    """Run `notifier audit --accepted` with all emails that the mail server accepted."""
     mails = [mail for copies in seen.copies().values() for mail in copies]
     app = scene.stage.app
     with app.app_context():

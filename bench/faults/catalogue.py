@@ -20,17 +20,17 @@ from bench.faults.stage import Stage
 from bench.faults.stores import flush_broker, garbage, poison, restart_database
 from bench.faults.workers import kill_after_dot, people_first, sigterm_midsend, two_sweeps
 
-#: Bulk mails that wait in front of people, at least: fewer would be gone too soon.
+#: The least number of bulk emails that wait before people's own: fewer would be sent too soon.
 BACKLOG = 8000
-#: Emails that go out between a dump and its restore, at most.
+#: The most emails that are sent between a dump and its restore.
 RESTORED = 3000
 #: Emails of provider_hold, a third of them at the provider that refuses us.
 HELD = 3000
-#: Rows that wait for a later try beside it.
+#: Rows that wait for a later attempt besides the backlog.
 DEFERRED = 50_000
-#: What the faults of the broker are tried on.
+#: The brokers for the faults of brokers.
 BROKERS = ("redis", "rabbitmq")
-#: Longer than Celery by itself tries to reach a broker. A quick run tries as often in less time.
+#: Longer than Celery by itself tries to reach a broker. A quick run makes as many attempts in less time.
 AWAY, AWAY_QUICK = Absence(360.0), Absence(20.0, reconnect="0.1")
 
 #: The default lease, and a host that is cut off for two minutes. A quick run has shorter ones.
@@ -39,14 +39,14 @@ PAUSE, PAUSE_QUICK = Pause(lease=30.0, cut=120.0), Pause(lease=6.0, cut=20.0)
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault; two may share a name and differ in a policy."""
+    """One fault. Two may share a name and differ in a policy."""
 
     name: str
     run: Callable[[Stage], Result]
 
 
 def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, delay_ms: float) -> list[Fault]:
-    """`mails` and `kills` are those of kill9; campaign_kill9 and content_correction have as many mails."""
+    """Return all faults. `mails` and `kills` are those of kill9; two others have as many emails."""
     policies = ("resend", "never") if policy == "both" else (policy,)
     return [
         *(
@@ -94,7 +94,7 @@ def catalogue(*, mails: int, kills: int, policy: str, seed: int, quick: bool, de
 
 
 def _rates(*, quick: bool) -> list[Fault]:
-    """Limits, each judged for a minute; in a quick run fewer of them, for 12 s."""
+    """Return the rates, each judged for a minute; in a quick run fewer of them, for 12 s."""
     seconds = 12.0 if quick else 60.0
     each = (50.0,) if quick else (0.5, 1.0, 10.0, 25.0, 50.0, 200.0)
     return [

@@ -1,4 +1,4 @@
-"""Content that is corrected while a campaign goes out, with kill -9 of what sends and of what moves."""
+"""Content that is corrected while a campaign goes out, with kill -9 of the sending and of the moving processes."""
 
 import os
 import random
@@ -25,18 +25,18 @@ from notifier.models import Campaign
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
-#: Of the people, so many have an email when it is stopped.
+#: The share of people who have an email when it is stopped.
 STOPPED_AT = 0.2
-#: Rows that move in one transaction, and the commit at which what moves them is killed.
+#: Rows that move in one transaction, and the commit at which the moving process is killed.
 PORTION, KILLED_AT = 300, 3
-#: Seconds: until so many mails are there, until what was held is given back, until the last mail.
+#: Seconds to wait: for the first emails, for held ones to be given back, for the last email.
 PATIENCE, DRAIN = 60.0, 120.0
 
 TEXT = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing."]}
 
 
 class Sent(NamedTuple):
-    """A row of the ledger as far as its content goes."""
+    """The content of a row of the ledger."""
 
     pk: int
     recipient: str
@@ -50,7 +50,8 @@ class Sent(NamedTuple):
 def content_correction(stage: Stage, *, users: int, seed: int, delay_ms: float) -> Result:
     """Stop at a fifth, correct, run again; then a new message, paused at a fifth, corrected, moved and resumed.
 
-    Nobody is missing and nobody has an edition twice; who had it keeps its version, all others have the corrected one.
+    No recipient is missing or has an edition twice. Recipients who had it keep its version, all others have the
+    corrected one.
     """
     result = Result("content_correction", "I1 I2 I5 I8")
     with ExitStack() as stack:
@@ -65,7 +66,7 @@ def content_correction(stage: Stage, *, users: int, seed: int, delay_ms: float) 
 
 
 class _Story:
-    """One campaign, its worker, and what an operator does."""
+    """One campaign, its worker, and the actions of an operator."""
 
     def __init__(self, scene: Scene, users: int, rng: random.Random) -> None:
         self.scene, self.users = scene, users
@@ -88,7 +89,7 @@ class _Story:
             db.session.remove()
 
     def stopped_and_run_again(self, result: Result) -> None:
-        """The first edition: cancelled, corrected, sent by another run."""
+        """Cancel and correct the first edition, and send it by another run."""
         first = self._start()
         self._wait(self.users * STOPPED_AT)
         self._strike()
@@ -97,19 +98,19 @@ class _Story:
             db.session.commit()
             self._services.run_effects.cancelled([first])
             db.session.remove()
-        result.expect(self.scene.settle(DRAIN), "I8: what was cancelled does not come to rest")
+        result.expect(self.scene.settle(DRAIN), "I8: the cancelled run does not end")
         before = {row.recipient for row in self.rows() if row.status in ("sent", "unknown")}
         corrected = self._save("News, corrected", ContentChange.correction)
         second = self._start()
         result.expect(self._planned(second) == self.users - len(before), "I1: the second run misses people")
         self._wait(self.users * (1 + STOPPED_AT) / 2)
         self._strike()
-        result.expect(self.scene.settle(DRAIN), "I8: the correction does not come to its end")
+        result.expect(self.scene.settle(DRAIN), "I8: the correction does not finish")
         self._judge(result, edition=1, first=None, corrected=corrected, before=before)
         result.figures |= {"had it": len(before), "sent corrected": self.users - len(before)}
 
     def paused_and_moved(self, result: Result) -> None:
-        """The second edition: paused, corrected, moved in spite of a kill, resumed."""
+        """Pause, correct and move the second edition in spite of a kill, and resume it."""
         accepted = self.scene.sink.look().accepted
         new = self._save("Other news", ContentChange.new_message)
         run = self._start()
@@ -132,18 +133,18 @@ class _Story:
             db.session.remove()
         self.scene.skip_time()
         self._strike()
-        result.expect(self.scene.settle(DRAIN), "I8: what was moved does not come to its end")
+        result.expect(self.scene.settle(DRAIN), "I8: the moved emails are not all sent")
         self._judge(result, edition=2, first=new, corrected=corrected, before=before)
 
     def audited(self) -> bool:
-        """Whether `notifier audit` finds nothing."""
+        """Return True if `notifier audit` is clean."""
         with self._app.app_context():
             report = self._services.audit.of()
             db.session.remove()
         return bool(report.ok)
 
     def rows(self) -> list[Sent]:
-        """The ledger."""
+        """Return the ledger."""
         query = """
             SELECT id, recipient, status, unknowns, run_id, content_id, dedupe_key
             FROM notifier_notifications ORDER BY id"""
@@ -184,16 +185,16 @@ class _Story:
 
     def _strike(self) -> None:
         self.kills += self._killer.strike(0.0) is not None
-        # What a dead child had taken from the queue waits for its bell: here for the next sweep, not ten minutes.
+        # Rows that a dead child had taken from the queue are queued again by the next sweep, not after ten minutes.
         self.scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
 
     def _move_and_die(self, run_id: int) -> None:
-        """Move in a child that ends by kill -9 in the middle of a transaction."""
+        """Move emails in a child that is killed in the middle of a transaction."""
         child = os.fork()
         if child:
             os.waitpid(child, 0)
             return
-        # Its own connections, and no thread of the parent.
+        # The child has its own connections, and no thread of the parent.
         with self._app.app_context():
             db.engine.dispose(close=False)
             moving.CHUNK, done = PORTION, 0
@@ -209,7 +210,7 @@ class _Story:
         os._exit(0)
 
     def _judge(self, result: Result, *, edition: int, first: int | None, corrected: int, before: set[str]) -> None:
-        """What everybody has of this edition, by the ledger and by the mail server."""
+        """Compare the copies of this edition in the ledger and at the mail server."""
         rows = [row for row in self.rows() if f":e{edition}:" in row.key]
         pks = {row.pk: row for row in rows}
         copies: dict[str, list[Sent]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""An expansion under fire: where it stood when it was killed."""
+"""An expansion that is killed, and its progress at each kill."""
 
 import os
 import random
@@ -10,9 +10,9 @@ from bench.faults.killer import is_gone
 from bench.faults.scene import Scene, Worker
 from notifier.dev.ports import wait_until
 
-#: Seconds in which an expansion that was killed must be at work again: STALE, a tick, and a worker that starts.
+#: Seconds within which a killed expansion must run again: STALE, a tick, and the start of a worker.
 AGAIN = 60.0
-#: A kill comes a random moment after the expansion has passed a mark, up to so many seconds.
+#: The longest random time from the passing of a mark to the kill, in seconds.
 LATER = 0.02
 
 
@@ -24,22 +24,22 @@ class Standing:
     whom: str
     #: Rows that it had committed.
     rows: int
-    #: It had a transaction open.
+    #: True if it had an open transaction.
     inside: bool
 
 
 class Expanding:
-    """The only run there is, and the worker that expands it in one child."""
+    """The only run, and the worker that expands it in one child."""
 
     def __init__(self, scene: Scene, worker: Worker, rng: random.Random, whole: float) -> None:
-        """`whole`: the chance that a kill hits the worker with its child. PGAPPNAME of the worker is "expansion"."""
+        """Create it. `whole`: the chance that a kill hits the worker with its child, whose PGAPPNAME is "expansion"."""
         self._stage = scene.stage
         self._worker = worker
         self._rng = rng
         self._whole = whole
 
     def state(self) -> str:
-        """The run's; empty before there is one."""
+        """Return the state of the run; empty before there is one."""
         return str(self._run()[0])
 
     def over(self, seconds: float) -> bool:
@@ -47,7 +47,7 @@ class Expanding:
         return wait_until(lambda: self.state() in ("sending", "done"), seconds, pause=0.1)
 
     def kill(self, times: int) -> list[Standing]:
-        """Kill it so often, each time further on; fewer where it was over before."""
+        """Kill it this often, each time with more progress; fewer times if it finishes before."""
         first, last = self._stage.execute("SELECT min(id), max(id) FROM notifier_users")[0]
         stood: list[Standing] = []
         for number in range(times):
@@ -63,7 +63,7 @@ class Expanding:
         time.sleep(self._rng.uniform(0, LATER))
         whole = self._rng.random() < self._whole
         (child,) = [pid for pid in self._worker.children() if not is_gone(pid)]
-        # It never runs again: stopped first, so that one can see where it stands.
+        # It is stopped first, so that its progress can be read, and never continues.
         os.kill(child, signal.SIGSTOP)
         state, rows, inside = self._run()[0], self._rows(), self._is_inside()
         if whole:
@@ -77,7 +77,7 @@ class Expanding:
         return Standing("all" if whole else "child", rows, inside) if state == "expanding" else None
 
     def _has_passed(self, mark: int) -> bool:
-        """Somebody is at work and beyond the mark, or all is over."""
+        """Return True if an expansion is beyond the mark, or the run is over."""
         state, cursor = self._run()
         return state == "sending" or (state == "expanding" and cursor > mark and self._is_inside())
 

@@ -1,4 +1,4 @@
-"""All processes of an installation on one broker: two workers, beat and web. None of them may end."""
+"""All processes of an installation on one broker: two workers, beat and web. None of them may stop."""
 
 import json
 import subprocess
@@ -16,12 +16,12 @@ from bench.faults.scene import Scene, children_of
 from notifier.dev.ports import answers, free_port, wait_until
 from tests.support.website import Person
 
-#: Seconds that `notifier health` may take.
+#: The longest time of `notifier health`, in seconds.
 HEALTH_SECONDS = 60
 
 
 class Fleet:
-    """The processes; `broker` is their environment: REDIS_URL or CELERY_BROKER_URL."""
+    """Create the processes. `broker` is their environment: REDIS_URL or CELERY_BROKER_URL."""
 
     def __init__(self, scene: Scene, stack: ExitStack, broker: dict[str, str], **env: str) -> None:
         """Start all of them and wait until they work. `env`: settings that differ."""
@@ -44,11 +44,11 @@ class Fleet:
         if not wait_until(lambda: answers("127.0.0.1", self._port), READY_SECONDS):
             raise self.web.error("does not answer")
         if not wait_until(lambda: self.ticked_after(0.0), READY_SECONDS):
-            raise self.beat.error("calls for no tick")
+            raise self.beat.error("triggers no tick")
         self.note_processes()
 
     def note_processes(self) -> None:
-        """From here on none of the processes that run now may end."""
+        """Remember the running processes: from now on none of them may stop."""
         self._born = self._processes()
 
     def sign_up(self, address: str) -> float:
@@ -60,7 +60,7 @@ class Fleet:
         return time.monotonic() - start
 
     def health(self) -> dict[str, Any]:
-        """`notifier health --json`: the findings by name."""
+        """Run `notifier health --json`. Return the results by name."""
         argv = [sys.executable, "-m", "notifier", "health", "--json"]
         done = subprocess.run(
             argv, env=self._env, cwd=self._scene.folder, capture_output=True, text=True, timeout=HEALTH_SECONDS,
@@ -69,16 +69,16 @@ class Fleet:
         return {finding["name"]: finding for finding in json.loads(done.stdout)}
 
     def now(self) -> float:
-        """The database's clock, in seconds."""
+        """Return the time of the database's clock, in seconds."""
         return float(self._scene.stage.execute("SELECT extract(epoch FROM clock_timestamp())")[0][0])
 
     def ticked_after(self, moment: float) -> bool:
-        """Whether a tick that beat called for began after `moment` (see `now`)."""
+        """Return True if a tick that beat triggered began after `moment` (see `now`)."""
         query = "SELECT coalesce(max(extract(epoch FROM at)), 0) > %s FROM notifier_heartbeats WHERE name = 'tick'"
         return bool(self._scene.stage.execute(query, moment)[0][0])
 
     def expect_unharmed(self, result: Result) -> None:
-        """Note a problem for each process that ended, also where another one took its place."""
+        """Add a problem for each process that stopped, even if another one replaced it."""
         now = self._processes()
         for name, pids in self._born.items():
             gone = [pid for pid in pids if pid not in now[name] or is_gone(pid)]
@@ -98,7 +98,7 @@ class Signups:
     seconds: list[float] = field(default_factory=list)
 
     def run(self, count: int, over: float, prefix: str, until: Callable[[], bool] = lambda: False) -> None:
-        """Sign up `count` people within `over` seconds, fewer if `until` becomes true."""
+        """Sign up `count` people within `over` seconds, fewer if `until` returns True before."""
         start = time.monotonic()
         for number in range(count):
             if until():

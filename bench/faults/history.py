@@ -1,4 +1,4 @@
-"""Two histories of one run: what the mail server saw, and what the ledger claims. Plain values."""
+"""Two histories of one run: the record of the mail server, and the ledger. Plain values."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Row:
     unknowns: int = 0
     message_id: str | None = None
     on_unknown: str = "resend"
-    #: Its lease ran out and it is still in `sending`.
+    #: True if its lease has expired and it is still in `sending`.
     overdue: bool = False
 
 
@@ -39,9 +39,9 @@ class Session:
 
     opened: float
     ended: float | None = None
-    #: It ended without QUIT.
+    #: True if it ended without QUIT.
     cut: bool = False
-    #: And the other side died with replies in its socket that it had not read.
+    #: True if the other side also died with unread replies in its socket.
     reset: bool = False
 
 
@@ -49,37 +49,37 @@ class Session:
 class Kill:
     """One kill -9. Times in seconds of the monotonic clock."""
 
-    #: Right before the signal, and when the process ran no more.
+    #: Right before the signal, and when the process no longer ran.
     before: float
     killed: float
-    #: Rows of which its journal cannot say whether they arrived: begun, no reply noted.
+    #: Rows that its journal leaves uncertain: begun, without a recorded reply.
     in_doubt: frozenset[int] = frozenset()
     #: "child", or "all": the parent with its children.
     whom: str = "child"
-    #: How many sending processes it ended.
+    #: How many sending processes it killed.
     processes: int = 1
 
 
 @dataclass
 class Seen:
-    """What the mail server saw; grows line by line (bench/faults/sink.py has the format)."""
+    """The record of the mail server, which grows line by line (bench/faults/sink.py has the format)."""
 
     mails: dict[int, Mail] = field(default_factory=dict)
     sessions: dict[int, Session] = field(default_factory=dict)
     #: Recipient -> how often it was refused.
     refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    #: Mails on the wire each time somebody asked.
+    #: Emails being sent, at each request for a count.
     counts: list[int] = field(default_factory=list)
     accepted: int = 0
 
     def add(self, lines: Iterable[str]) -> None:
-        """Take note of these events."""
+        """Add these events."""
         for line in lines:
             kind, *rest = line.split()
             getattr(self, f"_on_{kind}")(*rest)
 
     def copies(self) -> dict[str, list[Mail]]:
-        """Recipient -> the accepted mails."""
+        """Return recipient -> accepted emails."""
         found: dict[str, list[Mail]] = defaultdict(list)
         for mail in self.mails.values():
             if mail.accepted is not None:
@@ -121,7 +121,7 @@ class Log:
         self._seen = Seen()
 
     def look(self) -> Seen:
-        """Everything so far; a last line that is still being written is left for later."""
+        """Return all events so far; an incomplete last line is left for later."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             data = file.read()

@@ -1,4 +1,4 @@
-"""Faults of hosts: one is lost with what it held, its folder comes back later; one is cut off from the database."""
+"""Faults of hosts: one is lost with its claims and its folder comes back later; one loses the database."""
 
 import time
 from contextlib import ExitStack
@@ -23,15 +23,15 @@ LOST, OTHER = "lost-host", "other-host"
 HELD = 200
 #: Emails of the run in which a host is cut off.
 CUT_OFF = 600
-#: Seconds between a lease's end and the sweep that gives the row back, and for the email to go out.
+#: Seconds from a lease's end to the sweep that gives the row back, and for sending the email.
 SLACK = 10.0
-#: A person's email goes out again within so many seconds, whatever happened to its host.
+#: Seconds within which a person's email goes out again after its host is lost.
 AGAIN = 60.0
 
 
 @dataclass(frozen=True)
 class Pause:
-    """How long things take, in seconds."""
+    """Times of a fault, in seconds."""
 
     lease: float
     #: How long a host is cut off.
@@ -39,7 +39,7 @@ class Pause:
 
     @property
     def fence(self) -> float:
-        """After so long without a renewal, nothing is begun."""
+        """Return the time without a renewal after which no email is begun."""
         return self.lease * 2 / 3
 
 
@@ -51,7 +51,7 @@ def _host(scene: Scene, name: str, queues: str, lease: float, **env: str) -> Wor
 
 
 def host_lost(stage: Stage, *, pause: Pause) -> Result:
-    """Killed with 200 claimed under `never`; its folder back later: never begun ones go out once, begun are unknown."""
+    """Kill a host with 200 claims under `never`. Its folder comes back: unbegun emails go once, begun are unknown."""
     result = Result("host_lost", "I1 I2 I3 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
@@ -77,7 +77,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
         result.expect(_names(stage, LOST), "health does not name the lost host")
 
         _host(scene, LOST, "bulk", pause.lease)
-        # Its first process may be ready while a child of it still replays the journal.
+        # Its first process may be ready while its child still replays the journal.
         back = wait_until(lambda: _count(stage, "unknown") <= len(in_doubt - {person}), 30)
         result.expect(back, "I8: its journal corrects nothing")
         result.expect(scene.settle(60), f"I8: {scene.under_way()} rows are under way after its folder is back")
@@ -85,7 +85,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
         found = tally(rows, scene.sink.look())
         result.add(found)
         unknown = {row.pk for row in rows if row.status == "unknown"}
-        result.figures["in doubt by its journal"] = len(in_doubt - {person})
+        result.figures["uncertain by its journal"] = len(in_doubt - {person})
         result.expect(unknown == in_doubt - {person}, f"I4: {len(unknown)} unknown, {len(in_doubt)} in its journal")
         never = [row for row in rows if row.on_unknown == "never"]
         copies = scene.sink.look().copies()
@@ -96,7 +96,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
 
 
 def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
-    """Cut off from the database and back, under `resend`: it begins nothing after the fence; copies as unknowns say."""
+    """Cut a host off from the database under `resend`: it begins no email after the fence; copies as counted."""
     result = Result("host_cut_off", "I1 I2 I3 I4 I7 I8")
     parts = urlsplit(stage.postgres.url("faults"))
     with ExitStack() as stack:
@@ -123,7 +123,7 @@ def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
         result.expect(not late, f"I2: it began {late} emails more than {pause.fence:.0f} s after it was cut off")
         scene.sink.behave()
         _host(scene, OTHER, "bulk", pause.lease)
-        # What it had taken from the queue and not claimed waits for its bell: here for the next sweep.
+        # Rows that it had taken from the queue and not claimed are queued again by the next sweep.
         stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
         time.sleep(max(0.0, cut + pause.cut - time.monotonic()))
         proxy.mend()
@@ -155,7 +155,7 @@ def _count(stage: Stage, status: str) -> int:
 
 
 def _names(stage: Stage, host: str) -> bool:
-    """Whether health counts claims that this host lost, and what it left uncertain."""
+    """Return True if health counts this host's lost claims and uncertain emails."""
     with stage.app.app_context():
         findings = {each.name: each for each in healthcheck.examine(db.session(), clock.now())}
         db.session.remove()

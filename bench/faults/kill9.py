@@ -13,18 +13,18 @@ from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
 
-#: Of all kills, so many hit the whole worker: the parent and its children at once.
+#: The share of kills that hit the whole worker: the parent and its children at once.
 WHOLE = 0.15
-#: Keys handed to the broker ahead of what has been sent, so that batches are large and a kill always has one.
+#: Keys handed to the broker ahead of sending, so that batches are large and a kill always hits one.
 AHEAD = 2500
 #: Keys that are handed over at once: the size of the publisher's messages.
 SLICE = 1000
-#: After the last kill: two rings of the sweep and their mails.
+#: Seconds after the last kill, for two sweeps and their emails.
 DRAIN = 120.0
 
 
 def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay_ms: float = 4.0) -> Result:
-    """Lost 0; doubled or unknown at most what was on the wire at the kills."""
+    """No email is lost; doubled or unknown are at most those that were on the wire at the kills."""
     result = Result(f"kill9 ({policy})", "I1 I2 I3 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack, delay_ms=delay_ms)
@@ -50,13 +50,13 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
             "reset with replies unread (server)": wire.resets,
             "processes killed": wire.processes,
             "on the wire by the server alone": wire.by_the_server,
-            "in doubt by the journals": wire.in_doubt,
+            "uncertain by the journals": wire.in_doubt,
             "bound": wire.bound,
             "connections killed": wire.connections,
-            # The strictest reading: no verdict, because a reply that was sent may be on its way, or unread.
+            # The strictest reading is no verdict, because a sent reply may be on its way, or unread.
             "within the bodies not answered": "yes" if found.doubled_or_unknown <= sum(seen.counts) else "NO",
             "seconds of killing": round(killing, 1),
-            "mails/s": round(mails / total),
+            "emails/s": round(mails / total),
         }
         result.expect(policy != "never" or not found.extra, "I2: copies although the policy is never")
     return result
@@ -64,14 +64,14 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
 
 @dataclass
 class _Massacre:
-    """Kills at random moments, spread evenly over the mails."""
+    """Kills at random moments, spread evenly over the emails."""
 
     killer: Killer
     keys: list[int]
     published: int = 0
 
     def run(self, kills: int) -> list[Kill]:
-        """Make them; the last mails are published only after the last kill."""
+        """Make the kills. The last emails are published only after the last kill."""
         done: list[Kill] = []
         for number in range(kills):
             self._publish(upto=(number + 1) * len(self.keys) // (kills + 1) + AHEAD)

@@ -1,4 +1,4 @@
-"""kill -9 of sending processes at random moments, and what their journals say of it."""
+"""kill -9 of sending processes at random moments, and the records of their journals."""
 
 import os
 import random
@@ -13,34 +13,34 @@ from bench.faults.scene import Scene, Worker
 from notifier.delivery.recovery import journal
 from notifier.dev.ports import wait_until
 
-#: Seconds that a kill waits at most for a process that has mails under way.
+#: Seconds that a kill waits at most for a process that is sending.
 PATIENCE = 30.0
-#: A kill comes a random moment after a process was seen to be sending, up to so many seconds.
+#: The longest random time from seeing a process send to its kill, in seconds.
 LATER = 0.08
 
 _OWNER = re.compile(r"-(\d+)-[0-9a-f]+$")
 
 
 class Killer:
-    """Kills processes of one worker that have mails under way."""
+    """A killer of sending processes of one worker."""
 
     def __init__(self, scene: Scene, worker: Worker, rng: random.Random) -> None:
-        """`rng` chooses victims and moments."""
+        """Create it. `rng` chooses victims and moments."""
         self.scene = scene
         self.worker = worker
         self._rng = rng
 
     def strike(self, whole: float) -> Kill | None:
-        """Kill one child, or with the chance `whole` all of the worker, which is started again then.
+        """Kill one child, or with the chance `whole` the whole worker, which is then started again.
 
-        None where nobody had mails under way.
+        Return None if no process was sending.
         """
         victim = self._victim()
         if victim is None:
             return None
         time.sleep(self._rng.uniform(0, LATER))
         everybody = self._rng.random() < whole
-        # No sweep meanwhile: the journals of the dead are read here first.
+        # No sweep meanwhile: the journals of dead processes are read here first.
         with self.scene.sweeper.lock:
             alive = [pid for pid in self.worker.children() if not is_gone(pid)]
             kill = self._kill(alive if everybody else [victim], everybody)
@@ -50,12 +50,12 @@ class Killer:
         return kill
 
     def _victim(self) -> int | None:
-        """A child with mails under way: one of them has begun, its journal says."""
+        """Return a sending child: its journal has an email that was begun."""
         busy: list[int] = []
 
         def found() -> bool:
             sending = {pid for pid, path in self._journals() if _has_begun(path)}
-            # One that was just killed is a child until its parent has noticed.
+            # A process that was just killed stays a child until its parent notices.
             busy[:] = [pid for pid in self.worker.children() if pid in sending and not is_gone(pid)]
             return bool(busy)
 
@@ -68,7 +68,7 @@ class Killer:
             self.worker.kill_all()
         else:
             os.kill(pids[0], signal.SIGKILL)
-        # From here on it runs no more; to be gone altogether takes it some milliseconds.
+        # From here on it no longer runs; it disappears some milliseconds later.
         killed = time.monotonic()
         wait_until(lambda: all(map(is_gone, pids)), 10, pause=0.001)
         traces = [journal.read(path) for pid, path in self._journals() if pid in pids]
@@ -76,14 +76,14 @@ class Killer:
         return Kill(before, killed, doubtful, "all" if whole else "child", len(pids))
 
     def _journals(self) -> list[tuple[int, Path]]:
-        """(process id, journal) of everybody, also of the dead."""
+        """Return (process id, journal) of all processes, also of dead ones."""
         paths = (self.scene.stage.folder / "journal").glob("*" + journal.SUFFIX)
         owners = [(_OWNER.search(path.stem), path) for path in paths]
         return [(int(match[1]), path) for match, path in owners if match]
 
 
 def is_gone(pid: int) -> bool:
-    """Whether this process runs no more; its parent need not have noticed."""
+    """Return True if this process no longer runs, even if its parent has not noticed."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Faults of sending processes: the making of one email ends them; they are asked to stop in the midst of a batch."""
+"""Faults of sending processes: rendering an email crashes them; they must stop during a batch."""
 
 import os
 import signal
@@ -13,18 +13,18 @@ from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
 
 EMAILS = 1000
-#: Seconds that a worker may take to stop: the default of STOP_GRACE.
+#: The longest time of a stop, in seconds: the default of STOP_GRACE.
 GRACE = 25.0
 
 
 def maker_dies(stage: Stage) -> Result:
-    """The process that makes one of 1,000 is killed by it, each time: 999 are sent once, one has failed visibly."""
+    """One of 1,000 emails crashes the process that renders it: 999 are sent once, one has failed visibly."""
     result = Result("maker_dies", "I1 I2 I3 I4 I7 I8 I11")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         keys = scene.owe(EMAILS, grace=8)
         deadly = keys[EMAILS // 2]
-        # With one connection nothing else is on the wire while an email is made, so that no doubt is mixed in.
+        # With one connection no other email is being sent while one is rendered, so none becomes uncertain.
         worker = scene.worker(FAULTS_DEADLY=str(deadly), MAIL_CONNECTIONS="1")
         scene.ring(keys)
         result.expect(scene.settle(120), f"I11: {scene.under_way()} rows do not end")
@@ -36,7 +36,7 @@ def maker_dies(stage: Stage) -> Result:
         result.expect(found.statuses == {"sent": EMAILS - 1, "failed": 1}, f"I11: they ended as {dict(found.statuses)}")
         result.expect(reason[0] == "maker_died", f"I4: it has failed because of {reason}")
         result.expect(not found.extra and found.copies == EMAILS - 1, "I2: not each of the others was sent once")
-        result.expect(worker.is_alive(), "I11: the worker itself ended")
+        result.expect(worker.is_alive(), "I11: the worker itself stopped")
     return result
 
 
@@ -57,8 +57,8 @@ def stop_under_load(stage: Stage, *, seconds: float, whole: bool) -> Result:
         result.expect(ended, f"it did not end within {GRACE:.0f} s")
         stopped = tally(scene.rows(), scene.sink.look())
         result.figures["sent when it ended"] = stopped.statuses["sent"]
-        result.expect(stopped.unknowns == 0, f"I2: {stopped.unknowns} in doubt")
-        result.expect(stopped.copies == stopped.statuses["sent"], "I4: copies that the ledger does not know of")
+        result.expect(stopped.unknowns == 0, f"I2: {stopped.unknowns} uncertain")
+        result.expect(stopped.copies == stopped.statuses["sent"], "I4: copies that are not in the ledger")
         result.expect(0 < stopped.statuses["sent"] < EMAILS, "all were sent before it ended: no proof")
         scene.sink.behave()
         worker.stop()

@@ -19,13 +19,13 @@ REFUSAL = "550 5.7.515 Access denied, sending domain does not meet the required 
 MICROSOFT = ("outlook.com", "hotmail.com")
 REFUSES = json.dumps({"eod": dict.fromkeys(MICROSOFT, REFUSAL)})
 
-#: Emails of the others may take so many times as long as without a refusal, and so many seconds more on a busy machine.
+#: The other emails may take this many times as long as without a refusal, and this many seconds more.
 SLOWER, SLACK = 1.5, 3.0
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: probes, and for how long the provider refuses us."""
+    """Times of the probes and of the refusals, in seconds."""
 
     first: float
     longest: float
@@ -38,7 +38,7 @@ QUICK = Patience(first=2, longest=10, refuses=5)
 
 
 def provider_hold(stage: Stage, *, mails: int, patience: Patience) -> Result:
-    """A third of the recipients are Microsoft's, and it refuses us. Then once more, through two transports."""
+    """Send to recipients of whom a third are Microsoft's, which refuses us; then again through two transports."""
     result = Result("provider_hold", "I1 I2 I4 I5 I7 I8")
     with ExitStack() as stack:
         usual = _usual(stage, stack, mails, result)
@@ -50,11 +50,11 @@ def provider_hold(stage: Stage, *, mails: int, patience: Patience) -> Result:
 
 
 def _usual(stage: Stage, stack: ExitStack, mails: int, result: Result) -> float:
-    """Return the seconds that an email takes while nothing is wrong."""
+    """Return the seconds that an email takes without a fault."""
     scene = Scene(stage, stack)
     _start(scene)
     seconds = _seconds_until(scene, _owe(scene, mails), mails)
-    result.expect(seconds is not None, "the emails did not go out while nothing was wrong")
+    result.expect(seconds is not None, "the emails did not go out without a fault")
     return (seconds or 0.0) / mails
 
 
@@ -83,8 +83,8 @@ def _held_and_resumed(
     refused = sum(scene.sink.look().refused.values())
     burnt = _count(stage, "status = 'pending' AND attempts > 0")
     failed = _count(stage, "status NOT IN ('pending', 'sending', 'sent')")
-    result.figures |= {"refusals met": refused, "attempts burnt": burnt, "failed": failed}
-    result.expect(not burnt and not failed, f"{burnt} attempts were burnt, {failed} emails failed")
+    result.figures |= {"refusals met": refused, "attempts used up": burnt, "failed": failed}
+    result.expect(not burnt and not failed, f"{burnt} attempts were used up, {failed} emails failed")
     scene.sink.behave()
     changed = time.monotonic()
     over = wait_until(lambda: not _shown(stage), patience.longest + SLACK, pause=0.2)
@@ -117,12 +117,12 @@ def _carried_by_the_second(stage: Stage, stack: ExitStack, mails: int, result: R
 
 
 def _start(scene: Scene, **env: str) -> None:
-    # Nothing is asked of DNS: it needs no network.
+    # DNS is not used, so it needs no network.
     scene.worker(MAIL_MX_TTL="0", **env)
 
 
 def _owe(scene: Scene, mails: int) -> list[int]:
-    """Owe that many emails; every third is at one of Microsoft's domains."""
+    """Create that many emails; every third is for one of Microsoft's domains."""
     keys = scene.owe(mails, grace=5)
     scene.stage.execute(
         """
@@ -135,12 +135,12 @@ def _owe(scene: Scene, mails: int) -> list[int]:
 
 
 def _theirs(mails: int) -> int:
-    """How many of so many are Microsoft's; the keys begin with 1."""
+    """Return how many of that many are Microsoft's; the keys begin with 1."""
     return mails // 3
 
 
 def _seconds_until(scene: Scene, keys: Sequence[int], sent: int) -> float | None:
-    """Ring for these keys. Return the seconds until so many are accepted; None if that takes too long."""
+    """Enqueue these keys. Return the seconds until `sent` are accepted, or None if it takes too long."""
     begun = time.monotonic()
     scene.ring(keys)
     done = wait_until(lambda: scene.sink.look().accepted >= sent, 120, pause=0.05)
@@ -156,7 +156,7 @@ def _count(stage: Stage, where: str) -> int:
 
 
 def _shown(stage: Stage) -> Sequence[HeldProvider]:
-    """Return what the dashboard and `health` show."""
+    """Return the providers that the dashboard and `health` show."""
     with stage.app.app_context():
         held = held_providers(db.session())
         db.session.remove()

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can go silent: connections stay open, and nothing passes."""
+"""A TCP proxy on loopback that can go silent: connections stay open, and no data passes."""
 
 import socket
 import threading
@@ -8,10 +8,10 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards to a port on loopback; a context manager."""
+    """A context manager that forwards to a port on loopback."""
 
     def __init__(self, target: int) -> None:
-        """`target`: the port of the server."""
+        """Create it. `target`: the port of the server."""
         self._target = target
         self._open = threading.Event()
         self._open.set()
@@ -33,11 +33,11 @@ class Proxy:
             sock.close()
 
     def cut(self) -> None:
-        """Let nothing pass from now on."""
+        """Stop passing data."""
         self._open.clear()
 
     def mend(self) -> None:
-        """Let everything pass again, also what has come in meanwhile."""
+        """Pass data again, also the data that has arrived meanwhile."""
         self._open.set()
 
     def _accept(self) -> None:

@@ -1,4 +1,4 @@
-"""Rates: what a limit lets through, second by second, and what the plan and the page say of it before it is over."""
+"""Rates: the emails in each second under a limit, and the durations that the plan and the page announce."""
 
 import os
 import time
@@ -24,13 +24,13 @@ from notifier.services import services_of
 
 #: Seconds at the start that are not judged.
 START = 3.0
-#: What must go in the seconds that are judged, and the most that any second may have, as shares of the rate.
+#: The least share of the rate in the judged seconds, and the most of it in any second.
 LEAST, WORST = 0.95, 1.10
-#: What was late before may be made up for in them: so many seconds of the rate, 2 % of a minute.
+#: Emails that were late before may be made up for: this many seconds of the rate, 2 % of a minute.
 LATE = 1.2
-#: Seconds in which the first email of a run is out, with its expansion and the first task of a worker.
+#: Seconds within which the first email of a run is sent, with its expansion and the first task of a worker.
 FIRST = 5.0
-#: How far the plan and the page may be from what it took: a share, and seconds for what is over soon.
+#: How far the plan and the page may be from the actual time: a share, and seconds for short runs.
 NEAR, SOON = 0.10, 2.0
 #: Seconds between two sweeps, as in production.
 SWEEP_EVERY = 5.0
@@ -40,18 +40,18 @@ WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run that was started by hand."""
+    """A run that was started manually."""
 
     run_id: int
     campaign_id: int
     #: Monotonic seconds.
     at: float
-    #: Seconds that the plan gave.
+    #: Seconds by the plan.
     planned: float | None
 
 
 def rates(stage: Stage, *, rate: float, seconds: float, pool: str = "prefork") -> Result:
-    """One campaign with a rate, two sending processes, all else at rest."""
+    """Run one campaign with a rate, with two sending processes and no other work."""
     result = Result(f"rates ({rate:g}/s)", "I2 I8")
     emails = round(rate * (START + seconds + 2))
     with ExitStack() as stack:
@@ -60,19 +60,19 @@ def rates(stage: Stage, *, rate: float, seconds: float, pool: str = "prefork") -
         before, busy = _updates(stage), _cpu(worker)
         run = _start(stage, f"rate-{rate:g}".replace(".", "-"), rate, first=0, emails=emails)
         half = wait_until(lambda: scene.sink.look().accepted >= emails / 2, 10 + 4 * emails / rate, pause=0.02)
-        result.expect(half, "half of them are not out after four times as long as they should take")
+        result.expect(half, "half of them are not sent after four times the expected time")
         half_at, left = time.monotonic(), _left(stage, run.run_id)
         result.expect(scene.settle(10 + 4 * emails / rate), f"I8: {scene.under_way()} rows are under way")
         moments = _moments(scene.sink.look())
         took = moments[-1] - run.at
         _judge(result, moments, rate, seconds)
-        # The plan says how long the sending takes; how soon it begins is judged by itself.
+        # The plan announces the duration of sending; its start is judged separately.
         _near(result, "plan", run.planned, moments[-1] - moments[0])
-        result.expect(moments[0] - run.at < FIRST, f"the first email was out after {moments[0] - run.at:.1f} s")
+        result.expect(moments[0] - run.at < FIRST, f"the first email was sent after {moments[0] - run.at:.1f} s")
         _near(result, "left at half", left, moments[-1] - half_at)
         closed = wait_until(lambda: _state(stage, run.run_id) == "done", 2 * SWEEP_EVERY, pause=0.2)
         result.expect(closed, "the run is not closed")
-        time.sleep(1.5)  # Postgres counts with a delay
+        time.sleep(1.5)  # Postgres counts with a delay..
         result.expect(len(moments) == emails, f"I2: {len(moments)} accepted instead of {emails}")
         result.figures |= {
             "took s": took,
@@ -85,9 +85,9 @@ def rates(stage: Stage, *, rate: float, seconds: float, pool: str = "prefork") -
 
 
 def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | None, seconds: float) -> Result:
-    """Several campaigns at a time, a large one without a rate before them, and a person every half a second.
+    """Run several campaigns at a time, after a large one without a rate, with a sign-up every half second.
 
-    With `mail_rate` the limit of all emails stands above them, and they share it.
+    With `mail_rate` all emails share one limit.
     """
     result = Result(f"rates ({' + '.join(f'{rate:g}' for rate in rates)}, all {mail_rate or 'free'})", "I2 I8 I10")
     emails = [round(rate * (START + seconds + 2)) for rate in rates]
@@ -104,7 +104,7 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
         waits = _people(stage, scene, first + large, seconds)
         limited = tuple(run.campaign_id for run in runs[1:])
         done = wait_until(lambda: not _waiting(stage, limited), 10 + 3 * (START + seconds), pause=0.5)
-        result.expect(done or bool(mail_rate), "the limited campaigns did not end")
+        result.expect(done or bool(mail_rate), "the limited campaigns did not finish")
         by_campaign = _by_campaign(stage, scene.sink.look())
         if mail_rate:
             _judge(result, _moments(scene.sink.look()), mail_rate, seconds)
@@ -121,7 +121,7 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
 
 
 def _scene(stage: Stage, stack: ExitStack) -> Scene:
-    """Sweeps and bells as in production; nobody is confirmed yet."""
+    """Set the intervals of sweeps as in production, and mark all accounts as unconfirmed."""
     usual = sweep.ENQUEUE_AGAIN_AFTER[True]
     sweep.ENQUEUE_AGAIN_AFTER[True] = timedelta(minutes=10)
     stack.callback(sweep.ENQUEUE_AGAIN_AFTER.__setitem__, True, usual)
@@ -130,7 +130,7 @@ def _scene(stage: Stage, stack: ExitStack) -> Scene:
 
 
 def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: int) -> Started:
-    """An announcement to `emails` people after the first `first`, planned and then started by hand."""
+    """Plan an announcement to `emails` people after the first `first`, and start it."""
     chosen = "SELECT id FROM notifier_users ORDER BY id LIMIT %s OFFSET %s"
     ids = stage.execute(f"SELECT min(id), max(id) FROM ({chosen}) AS chosen", emails, first)
     stage.execute("UPDATE notifier_users SET verified_at = now() WHERE id BETWEEN %s AND %s", *ids[0])
@@ -152,7 +152,7 @@ def _start(stage: Stage, name: str, rate: float | None, *, first: int, emails: i
 
 
 def _people(stage: Stage, scene: Scene, skip: int, seconds: float) -> list[float]:
-    """A verification email every half a second, for so long; how long each took."""
+    """Send a verification email every half second. Return how long each took."""
     owed: dict[str, float] = {}
     for number in range(round(seconds * 2)):
         [(address,)] = stage.execute("SELECT email FROM notifier_users ORDER BY id LIMIT 1 OFFSET %s", skip + number)
@@ -165,7 +165,7 @@ def _people(stage: Stage, scene: Scene, skip: int, seconds: float) -> list[float
 
 
 def _judge(result: Result, moments: Sequence[float], rate: float, seconds: float, name: str = "") -> None:
-    """The share of the rate in the seconds after the start, and the fullest second, wherever it begins."""
+    """Judge the share of the rate after the start, and the fullest second, wherever it begins."""
     if not moments:
         result.problems.append(f"{name}nothing was sent")
         return
@@ -175,12 +175,12 @@ def _judge(result: Result, moments: Sequence[float], rate: float, seconds: float
     aligned = max(sum(since + n <= moment < since + n + 1 for moment in judged) for n in range(round(seconds)))
     result.figures |= {f"{name}share": share, f"{name}fullest second": worst, f"{name}fullest of {seconds:g}": aligned}
     result.expect(LEAST <= share <= 1 + LATE / seconds, f"{name}{share:.1%} of the rate in {seconds:g} s")
-    # Below 10 a second one email more is more than a tenth.
+    # Below 10 a second, one more email is more than a tenth.
     result.expect(worst <= max(rate * WORST, rate + 1), f"{name}a second with {worst} at {rate:g} a second")
 
 
 def fullest(moments: Iterable[float], second: float = 1.0) -> int:
-    """The most moments in any second."""
+    """Return the most moments in any second."""
     ordered, most, start = sorted(moments), 0, 0
     for end, moment in enumerate(ordered):
         while moment - ordered[start] >= second:
@@ -210,7 +210,7 @@ def _by_campaign(stage: Stage, seen: Seen) -> dict[int, list[float]]:
 
 
 def _left(stage: Stage, run_id: int) -> float | None:
-    """What the run's page says."""
+    """Return the time left on the run's page."""
     with stage.app.app_context():
         left = progress(db.session(), db.session.get_one(CampaignRun, run_id), clock.now()).left
         db.session.remove()
@@ -233,6 +233,6 @@ def _cpu(worker: Worker) -> float:
 
 
 def _updates(stage: Stage) -> int:
-    """Updates of rows of the ledger since the server started."""
+    """Return the updates of ledger rows since the server started."""
     query = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'notifier_notifications'"
     return int(stage.execute(query)[0][0])

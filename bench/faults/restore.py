@@ -1,4 +1,4 @@
-"""A backup is restored after 3,000 emails have gone out since it was made: none of them goes out a second time."""
+"""A backup is restored after 3,000 emails were sent since it was made: none of them is sent a second time."""
 
 import json
 import subprocess
@@ -22,11 +22,11 @@ from tests.support.postgres import postgres_binaries
 
 WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
 
-#: Of the emails since the backup, the share that were rows in it already; the others are of a campaign that ran later.
+#: The share of emails since the backup that were rows in it; the others belong to a campaign that ran later.
 OLD_SHARE = 1 / 3
-#: Emails that had not gone out when the database was lost.
+#: Emails not sent yet when the database was lost.
 LEFT = 200
-#: Seconds in which a worker that was started too early must send nothing, and those for all that is owed.
+#: Seconds in which a worker that was started too early must send nothing, and those for all due emails.
 TOO_EARLY, DRAIN = 4.0, 120.0
 
 
@@ -53,7 +53,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
 
         _lose_and_restore(scene, dump)
         before = scene.sink.look().accepted
-        result.figures |= {"sent since the dump": before, "owed again by the dump": scene.under_way()}
+        result.figures |= {"sent since the dump": before, "pending again in the dump": scene.under_way()}
         workers = [scene.worker("expansion", concurrency=1), scene.worker("bulk")]
         scene.ring(keys)
         time.sleep(TOO_EARLY)
@@ -68,7 +68,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
 
 
 def _people(stage: Stage, unconfirmed: int, readers: int) -> None:
-    """The first have not confirmed their address yet; so many after them want news; nobody else wants anything."""
+    """Prepare people: the first are unconfirmed, `readers` after them want news, and all others want none."""
     others = "SELECT id FROM notifier_users ORDER BY id OFFSET %s"
     stage.execute(f"UPDATE notifier_users SET verified_at = now() WHERE id IN ({others})", unconfirmed)
     query = """
@@ -80,7 +80,7 @@ def _people(stage: Stage, unconfirmed: int, readers: int) -> None:
 
 
 def _announce(stage: Stage) -> None:
-    """A campaign whose slot comes after the dump: the run and its rows will be lost with the database."""
+    """Create a campaign that is due after the dump: its run and rows will be lost with the database."""
     now = clock.now()
     values = {"name": "news", "kind": "announcement", "once_at": now + timedelta(seconds=3), "settings": WORDS}
     with stage.app.app_context():
@@ -102,13 +102,13 @@ def _postgres(stage: Stage, program: str, *arguments: str) -> None:
 
 
 def _notifier(scene: Scene, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command of operators."""
+    """Run the command of operators."""
     command = [sys.executable, "-m", "notifier", *arguments]
     return subprocess.run(command, env=scene.env(), capture_output=True, text=True, check=False)
 
 
 def _log(scene: Scene, seen: Seen) -> Path:
-    """What the mail server accepted, as an operator would cut it out of its log."""
+    """Write the accepted emails as an operator would extract them from a log."""
     path = scene.folder / "accepted"
     mails = [mail for mail in seen.mails.values() if mail.accepted is not None]
     path.write_text("".join(f"{mail.message_id} {mail.recipient}\n" for mail in mails))
@@ -124,7 +124,7 @@ def _reconcile(scene: Scene, result: Result) -> None:
 
 
 def _is_over(scene: Scene) -> bool:
-    """The campaign ran again, and nothing is owed any more."""
+    """Check that the campaign ran again, and that no email is due."""
     states = {state for (state,) in scene.stage.execute("SELECT state FROM notifier_campaign_runs")}
     return states == {"done"} and not scene.under_way()
 

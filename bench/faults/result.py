@@ -1,4 +1,4 @@
-"""How one fault ended."""
+"""The result of one fault."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.faults.checker import Tally
 
-#: Problems told for one fault; the rest is counted.
+#: Problems that are printed for one fault; the rest is counted.
 TOLD = 8
 
 
@@ -23,28 +23,28 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Nothing is wrong."""
+        """Return True if there are no problems."""
         return not self.problems
 
     def add(self, found: Tally) -> None:
-        """Take over the sums and the problems of a comparison."""
+        """Add the sums and the problems of a comparison."""
         self.figures |= {
             "rows": found.rows,
             "ended": dict(found.statuses),
             "copies": found.copies,
             "extra": found.extra,
-            "unknown tries": found.unknowns,
+            "unknown attempts": found.unknowns,
             "lost": found.lost,
         }
         self.problems += found.problems
 
     def expect(self, truth: bool, otherwise: str) -> None:
-        """Note a problem where `truth` is false."""
+        """Add a problem if `truth` is False."""
         if not truth:
             self.problems.append(otherwise)
 
     def lines(self) -> Iterable[str]:
-        """For people."""
+        """Yield lines for people."""
         figures = ", ".join(f"{name} {_short(value)}" for name, value in self.figures.items())
         yield f"{'PASS' if self.passed else 'FAIL'}  {self.name}  {self.seconds:.1f} s  [{self.checked}]"
         yield f"      {figures}"
@@ -54,7 +54,7 @@ class Result:
             yield f"      ! and {len(self.problems) - TOLD} more"
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the figures for JSON."""
         return {
             "name": self.name,
             "passed": self.passed,

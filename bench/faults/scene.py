@@ -1,4 +1,4 @@
-"""Where one fault happens: a fresh ledger, a sink, a sweeper, workers as needed."""
+"""The scene of one fault: a fresh ledger, a sink, a sweeper, workers as needed."""
 
 import os
 import signal
@@ -21,20 +21,20 @@ from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.services import services_of
 
-#: The chore that every fault has; "tick" is the other one.
+#: The job that every fault runs; "tick" is the other one.
 SWEEP = ("sweep",)
 
 
 class Sweeper:
-    """Sweeps in the driver, as beat and a control worker would, until it is stopped."""
+    """A thread that sweeps, as beat and a control worker would, until it is stopped."""
 
     def __init__(self, app: Flask, interval: float, chores: Sequence[str] = SWEEP) -> None:
-        """`interval`: seconds between two sweeps. `chores`: names in `Services` that are run each time."""
-        #: Held while it sweeps: whoever reads the journals of the dead must come first.
+        """Create it. `interval`: seconds between two sweeps. `chores`: names in `Services` to run each time."""
+        #: Held while it sweeps, so that the journals of dead processes can be read before.
         self.lock = threading.Lock()
-        #: Sweeps that the database did not let through, and the longest one in seconds.
+        #: Sweeps that failed at the database, and the longest one in seconds.
         self.failed, self.longest = 0, 0.0
-        #: Expansions that ticks called for again.
+        #: Expansions that ticks restarted.
         self.resumed = 0
         self._app, self._interval, self._chores = app, interval, chores
         self._stop = threading.Event()
@@ -57,7 +57,7 @@ class Sweeper:
                         db.session.remove()
 
     def stop(self) -> None:
-        """End after the present sweep."""
+        """Stop after the present sweep."""
         self._stop.set()
         self._thread.join(30)
 
@@ -85,24 +85,24 @@ class Worker:
         self.process.wait_for(self._ready)
 
     def children(self) -> list[int]:
-        """Process ids of the prefork children."""
+        """Return the process ids of the prefork children."""
         return children_of(self.process.pid)
 
     def is_alive(self) -> bool:
-        """Whether its first process runs."""
+        """Return True if its first process runs."""
         return bool(self.children())
 
     def kill_all(self) -> None:
-        """kill -9 of the whole process group at once."""
+        """Kill the whole process group at once, with kill -9."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it, whoever is left of it."""
+        """Kill the rest of its process group."""
         self.process.stop()
 
 
 def children_of(pid: int) -> list[int]:
-    """Process ids of the children of a process; none of one that is gone."""
+    """Return the process ids of the children of a process; none if it is gone."""
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except FileNotFoundError:
@@ -122,16 +122,16 @@ class Sink:
         self._log = Log(path)
 
     def behave(self, conduct: str = "{}") -> None:
-        """Change its conduct: the JSON of bench/faults/sink.py; nothing: accept everything."""
+        """Change its conduct to the JSON of bench/faults/sink.py; empty: accept everything."""
         self._child.say(conduct)
         self._child.hear("ok", READY_SECONDS)
 
     def count(self) -> None:
-        """Let it note how many mails are on the wire now."""
+        """Let it record how many emails are being sent now."""
         os.kill(self._child.pid, signal.SIGUSR1)
 
     def look(self) -> Seen:
-        """Everything that it has seen so far."""
+        """Return its record so far."""
         return self._log.look()
 
 
@@ -140,7 +140,7 @@ class Scene:
 
     def __init__(self, stage: Stage, stack: ExitStack, *, delay_ms: float = 4.0, sweep_every: float = 1.0,
                  chores: Sequence[str] = SWEEP) -> None:  # fmt: skip
-        """`delay_ms`: of each reply of the sink; `sweep_every`: seconds; `chores`: see Sweeper."""
+        """Create it. `delay_ms`: of each reply of the sink; `sweep_every`: seconds; `chores`: see Sweeper."""
         stage.forget()
         self.stage = stage
         self._stack = stack
@@ -150,13 +150,13 @@ class Scene:
         stack.callback(self.sweeper.stop)
 
     def worker(self, queues: str = "bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:
-        """Start a worker that ends with the scene, and wait until it consumes. `env`: settings that differ."""
+        """Start a worker that stops with the scene, and wait until it consumes. `env`: settings that differ."""
         worker = self.launch(queues, pool=pool, concurrency=concurrency, **env)
         worker.wait()
         return worker
 
     def launch(self, queues: str, *, pool: str, concurrency: int, **env: str) -> Worker:
-        """Start a worker that ends with the scene."""
+        """Start a worker that stops with the scene."""
         argv = [
             sys.executable, "-m", "celery", "-A", "bench.faults.worker:celery_app", "worker", "-Q", queues,
             "--pool", pool, "--concurrency", str(concurrency), "-n", f"{queues}@%h",
@@ -167,10 +167,10 @@ class Scene:
         return worker
 
     def env(self) -> dict[str, str]:
-        """The environment of a process of notifier; its broker is Valkey."""
+        """Return the environment of a process of notifier; its broker is Valkey."""
         return clean_env(
             {
-                "NOTIFIER_ENV": "test",  # production wants TLS and no root, which loopback does not have
+                "NOTIFIER_ENV": "test",  # Production needs TLS and refuses root, which does not fit loopback.
                 "NOTIFIER_DATA_DIR": str(self.stage.folder),
                 "SECRET_KEYS": SECRET,
                 "DATABASE_URL": self.stage.postgres.url("faults"),
@@ -184,9 +184,9 @@ class Scene:
     def owe(
         self, count: int, *, policy: str = "resend", bulk: bool = True, grace: float = 8.0, skip: int = 0
     ) -> list[int]:
-        """Owe a verification mail to `count` users after the first `skip`; their keys, committed, not enqueued.
+        """Create verification emails for `count` users after the first `skip`. Return the keys, which are not enqueued.
 
-        `grace`: seconds before the sweep rings for them.
+        `grace`: seconds before the sweep enqueues them.
         """
         query = """
             INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
@@ -198,7 +198,7 @@ class Scene:
         return sorted(row[0] for row in self.stage.execute(query, bulk, policy, grace, count, skip))
 
     def defer(self, count: int) -> None:
-        """`count` rows of bulk mail that were tried once and come due one after the other in the next minute."""
+        """Create `count` rows of bulk email that were tried once and come due over the next minute."""
         query = """
             INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
                 claims, attempts, unknowns, next_attempt_at, ring_at, deadline, created_at, reason)
@@ -212,7 +212,7 @@ class Scene:
             self.stage.execute(query, count)
 
     def ring(self, keys: Sequence[int], *, bulk: bool = True) -> bool:
-        """Hand keys to the broker. The sweep finds what it does not take."""
+        """Hand keys to the broker. The sweep finds those that it refuses."""
         with self.stage.app.app_context():
             taken: bool = services_of(self.stage.app).outbox.publish(keys, bulk=bulk)
         return taken
@@ -229,14 +229,14 @@ class Scene:
         return wait_until(lambda: not self.under_way(), seconds, pause=0.2)
 
     def skip_time(self) -> None:
-        """What waits for a later moment is due now: stands for the passing of time."""
+        """Make all waiting rows due now, instead of letting time pass."""
         self.stage.execute("TRUNCATE notifier_transports, notifier_paces, notifier_provider_holds")
         self.stage.execute(
             "UPDATE notifier_notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'"
         )
 
     def rows(self) -> list[Row]:
-        """The ledger."""
+        """Return the ledger."""
         query = """
             SELECT id, recipient, status, attempts, unknowns, message_id, on_unknown,
                 status = 'sending' AND lease_until < now()

@@ -1,4 +1,4 @@
-"""Faults of the mail server: it refuses everybody for a while, or one person for ever; it hangs, or drips."""
+"""Faults of the mail server: it refuses everyone for a while, or one person always; it hangs, or drips."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from notifier.delivery import retry
 from notifier.dev.ports import wait_until
 
 STORM = '{"rcpt": "451 4.3.0 Try again later"}'
-#: Short patience, in seconds, where a server hangs: what is tested is that it ends by itself.
+#: A short timeout, in seconds, for a server that hangs: the test is that the attempt ends by itself.
 HASTE = {
     "MAIL_TIMEOUT_CONNECT": "1",
     "MAIL_TIMEOUT_COMMAND": "2",
@@ -29,7 +29,7 @@ SLACK = 4.0
 
 
 def storm(stage: Stage, *, mails: int = 300) -> Result:
-    """fault-023: 451 for everybody, twice; then all is well. The rows' own times stand for the hours."""
+    """fault-023: 451 for everyone, twice; then all is well. The times in the rows replace hours of waiting."""
     result = Result("smtp_4xx_storm", "I1 I2 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
@@ -55,25 +55,25 @@ def storm(stage: Stage, *, mails: int = 300) -> Result:
 
 
 def _check_schedule(result: Result, stage: Stage, tries: int) -> None:
-    """Half to all of the schedule's step, and not all at the same moment."""
+    """Check that waits are half to all of the schedule's step, and not all the same."""
     query = """
         SELECT extract(epoch FROM n.next_attempt_at - a.at)::float FROM notifier_notifications AS n
         JOIN notifier_attempts AS a ON a.notification_id = n.id AND a.claim = n.claims"""
     waits = [row[0] for row in stage.execute(query)]
     step = retry.SCHEDULE[tries - 1].total_seconds()
     if not waits:
-        result.problems.append(f"I4: nothing is noted of try {tries}")
+        result.problems.append(f"I4: no record of attempt {tries}")
         return
     result.figures[f"wait {tries} s"] = f"{min(waits):.0f} to {max(waits):.0f}"
     inside = all(step / 2 - 2 <= wait <= step + 2 for wait in waits)
     result.expect(
-        inside, f"waits after try {tries} are {min(waits):.0f} to {max(waits):.0f} s, the step is {step:.0f} s"
+        inside, f"waits after attempt {tries} are {min(waits):.0f} to {max(waits):.0f} s, the step is {step:.0f} s"
     )
-    result.expect(pstdev(waits) > step / 20, f"no jitter after try {tries}")
+    result.expect(pstdev(waits) > step / 20, f"no jitter after attempt {tries}")
 
 
 def refuse_one(stage: Stage) -> Result:
-    """fault-025: one address does not exist: one attempt, suppressed, nobody else notices."""
+    """fault-025: one address does not exist: one attempt, suppressed, no effect on others."""
     result = Result("smtp_5xx_one", "I1 I2 I4 I6 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
@@ -89,12 +89,12 @@ def refuse_one(stage: Stage) -> Result:
         result.expect(result.figures["ended"] == {"sent": 199, "failed": 1}, "I1: others did not all get theirs")
         stage.execute("UPDATE notifier_notifications SET dedupe_key = 'first:' || id, kind = 'verification'")
         scene.ring(scene.owe(1, skip=100))
-        result.expect(scene.settle(30), "I8: the second mail is under way after 30 s")
+        result.expect(scene.settle(30), "I8: the second email is under way after 30 s")
         status = stage.execute("SELECT status FROM notifier_notifications ORDER BY id DESC LIMIT 1")[0][0]
         tried = scene.sink.look().refused[address]
-        result.figures |= {"second mail": status, "RCPT of that address": tried}
+        result.figures |= {"second email": status, "RCPT of that address": tried}
         result.expect(
-            status == "suppressed" and tried == 1, f"I6: the second mail is {status}, RCPT was said {tried} times"
+            status == "suppressed" and tried == 1, f"I6: the second email is {status}, RCPT was sent {tried} times"
         )
     return result
 
@@ -124,12 +124,12 @@ def hang(stage: Stage, *, name: str, conduct: str, mails: int = 40, rounds: int 
         result.figures |= {"longest round s": longest, "open files": files}
         result.expect(longest <= limit, f"I8: the worker was held for {longest:.1f} s, its limit is {limit:.0f} s")
         result.expect(files[-1] <= files[0] + 2, f"I12: open files grow: {files}")
-        result.expect(not found.extra and not found.unknowns, "I2: doubt although no body went out")
+        result.expect(not found.extra and not found.unknowns, "I2: uncertain emails although no body was sent")
     return result
 
 
 def _round(scene: Scene, keys: Sequence[int]) -> bool:
-    """Ring, and wait until rows were claimed and none is held any more."""
+    """Enqueue keys, and wait until rows were claimed and none is held any more."""
     query = "SELECT count(*) FILTER (WHERE status = 'sending'), coalesce(sum(claims), 0) FROM notifier_notifications"
     before = scene.stage.execute(query)[0][1]
     scene.ring(keys)

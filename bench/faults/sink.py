@@ -1,18 +1,18 @@
-"""The recording mail server of the fault runs: it writes down what it saw, and misbehaves on demand.
+"""The recording mail server of the fault runs: it logs every event, and misbehaves on demand.
 
     python -m bench.faults.sink --log sink.log --delay-ms 4
 
-Prints "listening on PORT". Takes one JSON object a line on its standard input, which changes how it behaves
-(see `Conduct`), and prints "ok". SIGUSR1: note how many mails are on the wire now. Ends with its input.
+Prints "listening on PORT". Takes one JSON object a line on its standard input, which changes its conduct
+(see `Conduct`), and prints "ok". SIGUSR1: record how many emails are being sent now. Ends with its input.
 Every line of its log is one event; times are seconds of the monotonic clock, which all processes share:
 
     S session time                              a connection was accepted
-    B mail session recipient time               the first byte of a body came in
-    A mail session message-id recipient time    the final dot came in: the mail is accepted, whatever follows
-    R mail time                                 the reply to the final dot was sent
+    B email session recipient time              the first byte of a body came in
+    A email session message-id recipient time   the final dot came in: the email is accepted in any case
+    R email time                                the reply to the final dot was sent
     X session recipient code time               a recipient was refused, at RCPT or after the final dot
     E session quit|cut|reset time               the connection ended; reset: the other side died with replies unread
-    K count time                                so many bodies were begun and not yet answered (SIGUSR1)
+    K count time                                bodies begun and not yet answered (SIGUSR1)
 """
 
 import argparse
@@ -36,17 +36,17 @@ _MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 @dataclass
 class Conduct:
-    """How the server behaves; the fields are the keys of the JSON that changes it."""
+    """The behaviour of the server; the fields are the keys of the JSON that changes it."""
 
     #: Seconds before the reply to a final dot, instead of the usual delay.
     eod_delay: float | None = None
-    #: What every RCPT is answered; empty: accepted.
+    #: The answer to every RCPT; empty: accept.
     rcpt: str = ""
-    #: Recipient -> what its RCPT is answered.
+    #: Recipient -> the answer to its RCPT.
     refuse: dict[str, str] = field(default_factory=dict)
-    #: Domain -> what the final dot of an email to it is answered.
+    #: Domain -> the answer to the final dot of its emails.
     eod: dict[str, str] = field(default_factory=dict)
-    #: Accept connections and never say a word.
+    #: Accept connections and never answer.
     silent: bool = False
     #: Seconds between two bytes of a reply; 0: whole replies.
     drip: float = 0.0
@@ -61,12 +61,12 @@ class Client:
         self.data = b""
         self.recipient = ""
         self.in_body = False
-        #: The mail whose body is coming in; None before its first byte.
+        #: The email whose body is coming in; None before its first byte.
         self.mail: int | None = None
-        #: Its mails that are begun and not yet answered.
+        #: Its emails that are begun and not yet answered.
         self.on_wire: set[int] = set()
         self.quit = False
-        #: Replies keep their order: none is sent before this moment.
+        #: No reply is sent before this time, so that replies keep their order.
         self.free_at = 0.0
 
 
@@ -74,7 +74,7 @@ class Sink:
     """The server; `run` returns when its standard input ends."""
 
     def __init__(self, log: Path, delay: float) -> None:
-        """`delay`: seconds before each reply."""
+        """Create it. `delay`: seconds before each reply."""
         self._delay = delay
         self._conduct = Conduct()
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -105,7 +105,7 @@ class Sink:
             self._flush()
 
     def count(self, *_: object) -> None:
-        """Note how many mails are on the wire now. A signal handler."""
+        """Record how many emails are being sent now. A signal handler."""
         self._note("K", len(self._on_wire))
 
     def _note(self, *event: object) -> None:
@@ -139,7 +139,7 @@ class Sink:
         except BlockingIOError:
             return
         except OSError:
-            # A kernel that closes a dead process's socket says so (RST) where something lay in it unread.
+            # The kernel closes a dead process's socket with RST if it holds unread data.
             self._close(client, "reset")
             return
         if not data:
@@ -150,7 +150,7 @@ class Sink:
             pass
 
     def _command(self, client: Client) -> bool:
-        """Answer one command; False where no whole one has come."""
+        """Answer one command. Return False if no complete one has arrived."""
         line, end, rest = client.data.partition(b"\r\n")
         if not end:
             return False
@@ -184,7 +184,7 @@ class Sink:
         return refusal.encode() + b"\r\n"
 
     def _body(self, client: Client) -> bool:
-        """Take in what came of a body; False where its end has not come."""
+        """Read more of a body. Return False if its end has not arrived."""
         if client.mail is None:
             client.mail = next(self._mails)
             client.on_wire.add(client.mail)
@@ -206,7 +206,7 @@ class Sink:
         return True
 
     def _answer(self, client: Client, reply: bytes, mail: int | None = None) -> None:
-        """Reply later. `mail`: the mail that this reply is about, where it is the one to the final dot."""
+        """Reply later. `mail`: the email, if this is the reply to its final dot."""
         if self._conduct.silent:
             return
         delay = self._delay if mail is None or self._conduct.eod_delay is None else self._conduct.eod_delay
@@ -244,8 +244,8 @@ class Sink:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="A mail server that writes down what it saw.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="A mail server that records every event.")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--delay-ms", type=float, default=4.0)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What all faults share: one Postgres, one Valkey, one seeded database."""
+"""The servers of all faults: one Postgres, one Valkey, one seeded database."""
 
 import shutil
 import tempfile
@@ -28,10 +28,10 @@ from tests.support.servers import ValkeyServer
 
 SECRET = "faults-key-that-is-long-enough-for-everything"
 
-#: The sweep rings again for bulk mail after ten minutes; a fault run has not so much time.
+#: In production the sweep queues bulk email again after ten minutes, which is too long here.
 ENQUEUE_AGAIN_AFTER = timedelta(seconds=8)
 
-#: In production an expansion that nobody touched for a minute is called for again.
+#: In production an expansion without progress for a minute is restarted.
 STALE = timedelta(seconds=2)
 
 _TABLES = (
@@ -41,7 +41,7 @@ _TABLES = (
 
 
 class CommittedPostgres(PostgresServer):
-    """What was committed survives a kill -9 of the server (not of the host: fsync stays off)."""
+    """A Postgres whose commits survive a kill -9 of the server (not of the host: fsync stays off)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,50 +52,50 @@ class CommittedPostgres(PostgresServer):
         return [*super()._argv(port), "--synchronous_commit=on", "--shared_buffers=256MB"]
 
     def restart_in_order(self) -> None:
-        """A fast shutdown, as a package upgrade does it, and a start on the same port with the same data."""
+        """Restart with a fast shutdown, as a package upgrade does, on the same port with the same data."""
         self._end(self.stop_signal, 20)
         self.start()
 
 
 class OwnValkey(ValkeyServer):
-    """A broker as `./run up` starts it. Never a server of somebody else."""
+    """A broker as `./run up` starts it; never an existing server."""
 
     def __init__(self) -> None:
         super().__init__()
         self.external = None
 
     def restart_in_order(self) -> None:
-        """SIGTERM, as a package upgrade does it, and a start on the same port with the same data."""
+        """Restart with SIGTERM, as a package upgrade does, on the same port with the same data."""
         self._end(self.stop_signal, 20)
         self.start()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What all faults share."""
+    """The shared environment of all faults."""
 
     postgres: CommittedPostgres
     valkey: OwnValkey
-    #: Started when the first fault asks for it.
+    #: Started when the first fault needs it.
     rabbit: RabbitServer
     #: Removed at the end.
     folder: Path
     app: Flask
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own; its rows, where it has any."""
+        """Run one statement in a transaction of its own. Return its rows, if it has any."""
         with psycopg.connect(self.postgres.dsn("faults"), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
     def broker(self, kind: str) -> OwnValkey | RabbitServer:
-        """The broker of this kind, "redis" or "rabbitmq", running."""
+        """Return the running broker of this kind, "redis" or "rabbitmq"."""
         server: OwnValkey | RabbitServer = self.valkey if kind == "redis" else self.rabbit
         server.start()
         return server
 
     def broker_env(self, kind: str) -> dict[str, str]:
-        """What processes on this broker find in their environment. An empty broker."""
+        """Empty this broker, and return the environment of its processes."""
         if kind == "redis":
             return {"REDIS_URL": self.broker(kind).url}
         url = self.broker(kind).url
@@ -103,11 +103,11 @@ class Stage:
         return {"CELERY_BROKER_URL": url}
 
     def redis(self) -> "redis.Redis":
-        """A client of the broker."""
+        """Return a client of the broker."""
         return redis.Redis.from_url(self.valkey.url)
 
     def forget(self) -> None:
-        """Leave nothing of the fault before."""
+        """Remove the traces of the fault before."""
         self.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY CASCADE")
         with self.redis() as client:
             client.flushall()
@@ -116,7 +116,7 @@ class Stage:
 
 @contextmanager
 def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
-    """Start the servers, migrate, seed `users` unverified users; end all of it, and remove it unless `keep`."""
+    """Start the servers, migrate, seed `users` unverified users; stop all, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
     sweep.ENQUEUE_AGAIN_AFTER[True], tick.STALE = ENQUEUE_AGAIN_AFTER, STALE
     with ExitStack() as stack:
@@ -134,7 +134,7 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
                 secret_keys=[SECRET],
                 database_url=postgres.create_database("faults"),
                 redis_url=valkey.url,
-                # A flood of sign-ups comes from one thread.
+                # A single thread makes a flood of sign-ups.
                 form_answer_step=0,
             )
         )

@@ -13,15 +13,15 @@ from notifier.delivery.settler import RETRY_PAUSES
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.dev.ports import wait_until
 
-#: Seconds without a database: more than those who must store an outcome wait for it.
+#: Seconds without a database: longer than storing an outcome is retried.
 AWAY = sum(RETRY_PAUSES) + 3
 
-#: Raw entries of the queue that are no messages at all, as they might lie there after an accident.
+#: Raw entries of the queue that are not messages, as an accident might leave them.
 GARBAGE = (b"not json at all", b"{}", b"\xff\xfe\x00")
 
 
 def _envelope(body: str, task: str, content_type: str = "application/json") -> bytes:
-    """A message as kombu stores it in Redis."""
+    """Return a message as kombu stores it in Redis."""
     properties = {
         "body_encoding": "base64",
         "delivery_tag": task,
@@ -80,7 +80,7 @@ def restart_database(stage: Stage) -> Result:
         seen = scene.sink.look()
         found = tally(scene.rows(), seen)
         result.add(found)
-        # A batch that fails closes its connections; each of them had one mail under way at most.
+        # A batch that fails closes its connections; each was sending one email at most.
         cut = sum(session.cut for session in seen.sessions.values())
         result.figures |= {"connections given up": cut, "sweeps that failed": scene.sweeper.failed}
         result.expect(found.doubled_or_unknown <= cut, f"I2: {found.doubled_or_unknown} doubled or unknown, {cut} cut")
@@ -89,11 +89,11 @@ def restart_database(stage: Stage) -> Result:
 
 def _wait_for_mails(scene: Scene, result: Result, count: int) -> None:
     came = wait_until(lambda: scene.sink.look().accepted > count, 60)
-    result.expect(came, f"{count} mails did not go out within 60 s")
+    result.expect(came, f"{count} emails did not go out within 60 s")
 
 
 def poison(stage: Stage) -> Result:
-    """fault-027: undecodable payloads and rows that cannot be made; the others go out, the worker lives."""
+    """fault-027: undecodable payloads and unrenderable rows; the others go out, the worker keeps running."""
     result = Result("poison_message", "I1 I2 I8 I11")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
@@ -117,14 +117,14 @@ def poison(stage: Stage) -> Result:
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
         result.expect(found.statuses["failed"] == len(poisoned), "I11: the poisoned rows did not end as failed")
-        result.expect([worker.process.pid, *worker.children()] == pids, "I11: a process of the worker died of it")
+        result.expect([worker.process.pid, *worker.children()] == pids, "I11: it crashed a process of the worker")
         with stage.redis() as client:
             result.expect(not client.llen("bulk"), "I11: the queue is not empty")
     return result
 
 
 def garbage(stage: Stage) -> Result:
-    """The queue holds entries that are no messages: nothing is lost, and the worker lives."""
+    """The queue holds entries that are not messages: nothing is lost, and the worker keeps running."""
     result = Result("poison_garbage", "I1 I2 I8 I11")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
@@ -136,7 +136,7 @@ def garbage(stage: Stage) -> Result:
         scene.ring(keys)
         exits = 0
         while not scene.settle(4) and exits < len(GARBAGE) + 1:
-            # What a supervisor does: `./run up`, compose and systemd start it again.
+            # Restart it as `./run up`, Compose and systemd do.
             if not worker.is_alive():
                 exits += 1
                 worker.stop()
@@ -144,5 +144,5 @@ def garbage(stage: Stage) -> Result:
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
         result.figures["exits of the worker"] = exits
-        result.expect(not exits, f"I11: the worker ended {exits} times and had to be started again")
+        result.expect(not exits, f"I11: the worker stopped {exits} times and had to be restarted")
     return result

@@ -1,4 +1,4 @@
-"""The worker under fault: the real notifier, `celery -A bench.faults.worker:celery_app`."""
+"""The worker of the fault runs: the real notifier, `celery -A bench.faults.worker:celery_app`."""
 
 import os
 import signal
@@ -18,24 +18,24 @@ os.register_at_fork(after_in_child=die_with_parent)
 
 app = create_app()
 logs.configure()
-# Small chunks make an expansion long, so that a kill finds it at work.
+# Small chunks make an expansion long, so that a kill hits it.
 chunk = int(os.environ.get("FAULTS_CHUNK", CHUNK))
 services_of(app).expansion.chunk = chunk
 celery_app = services_of(app).celery
-# The making of this row ends its process, as one does that takes all memory.
+# Rendering this row kills its process, as running out of memory does.
 deadly = int(os.environ.get("FAULTS_DEADLY", "0"))
 if deadly:
     composer = services_of(app).sender.composer
     compose = composer.compose
 
     def deadly_compose(owed: Owed) -> Composed:
-        """Make any email but that one."""
+        """Render any email but that one."""
         if owed.notification.id == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return cast("Composed", compose(owed))
 
     composer.compose = deadly_compose
-# Short pauses make a short absence of the broker as many tries to reach it as a long one.
+# Short pauses give a short absence of the broker as many attempts to reach it as a long one.
 pause = os.environ.get("FAULTS_RECONNECT")
 if pause:
     RECONNECT.update(interval_start=float(pause), interval_step=0.0, interval_max=float(pause))

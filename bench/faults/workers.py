@@ -1,4 +1,4 @@
-"""Faults of workers and sweeps: killed or stopped behind the dot, two sweeps at once, bulk in front of people."""
+"""Faults of workers and sweeps: a kill or stop after the dot, two sweeps at once, bulk before people."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from bench.faults.scene import Scene, Sweeper
 from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
 
-#: Seconds that the server keeps its reply to a final dot.
+#: Seconds that the server holds back its reply to a final dot.
 BEHIND_THE_DOT = 2.0
 
 
@@ -24,9 +24,9 @@ def kill_after_dot(stage: Stage) -> Result:
         scene.sink.behave(f'{{"eod_delay": {BEHIND_THE_DOT}}}')
         worker = scene.worker(concurrency=1)
         resend, never = scene.owe(5, policy="resend"), scene.owe(5, policy="never", skip=5)
-        # In turn, so that whatever the first connections carry is of both sorts.
+        # Alternating, so that the first connections carry both sorts.
         scene.ring([key for pair in zip(resend, never, strict=True) for key in pair])
-        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the mails did not go out")
+        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the emails did not go out")
         os.kill(worker.children()[0], signal.SIGKILL)
         scene.sink.behave()
         result.expect(scene.settle(60), "I8: rows are under way after 60 s")
@@ -38,33 +38,33 @@ def kill_after_dot(stage: Stage) -> Result:
         result.expect({row.status for row in again} == {"sent"}, "I4: with resend not all are sent")
         ends = {row.status for row in rows if row.on_unknown == "never"}
         result.expect(ends <= {"sent", "unknown"}, f"I4: with never they end as {ends}")
-        result.expect(found.unknowns > 0, "nothing was in doubt: no proof")
+        result.expect(found.unknowns > 0, "nothing was uncertain: no proof")
         result.expect(found.extra == doubt, f"I2: {found.extra} copies beyond the first instead of {doubt}")
     return result
 
 
 def sigterm_midsend(stage: Stage) -> Result:
-    """fault-004: SIGTERM while the server keeps its reply; the worker reads it, settles and goes."""
+    """fault-004: SIGTERM while the server holds back its reply; the worker reads it, settles and stops."""
     result = Result("worker_sigterm_midsend", "I1 I2 I4 I7 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         scene.sink.behave(f'{{"eod_delay": {BEHIND_THE_DOT}}}')
         worker = scene.worker()
         scene.ring(scene.owe(10, grace=60))
-        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the mails did not go out")
+        result.expect(wait_until(lambda: scene.sink.look().accepted == 10, 20), "the emails did not go out")
         start = time.monotonic()
         os.kill(worker.process.pid, signal.SIGTERM)
         ended = wait_until(lambda: not os.path.exists(f"/proc/{worker.process.pid}/fd/0"), 20)
         result.figures["seconds to end"] = round(time.monotonic() - start, 1)
-        result.expect(ended, "the worker did not end within 20 s")
+        result.expect(ended, "the worker did not stop within 20 s")
         found = tally(scene.rows(), scene.sink.look())
         result.add(found)
-        result.expect(not found.extra and not found.unknowns, "I2: a polite stop doubled mail or left it in doubt")
+        result.expect(not found.extra and not found.unknowns, "I2: a normal stop doubled an email or left it uncertain")
     return result
 
 
 def two_sweeps(stage: Stage) -> Result:
-    """Three sweeps at once over rows that nobody rang for, and every row owed twice: each goes out once."""
+    """Three sweeps at once over rows that were never enqueued, each created twice: each goes out once."""
     result = Result("two_sweeps", "I1 I2 I3 I5 I8")
     with ExitStack() as stack:
         scene = Scene(stage, stack, sweep_every=0.05)
@@ -81,7 +81,7 @@ def two_sweeps(stage: Stage) -> Result:
 
 
 def people_first(stage: Stage, *, backlog: int, deferred: int, people: int = 100) -> Result:
-    """A backlog of bulk mail waits, and `deferred` rows come due meanwhile; verification mails go out beside it."""
+    """Send verification emails while a backlog of bulk email waits and `deferred` rows come due."""
     result = Result("transactional_under_bulk", "I10")
     with ExitStack() as stack:
         scene = Scene(stage, stack)

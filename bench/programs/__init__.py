@@ -1,1 +1,1 @@
-"""What runs in the measured processes: one sending program for each contender, and its workers."""
+"""The measured programs: one sending program for each contender, and its workers."""

@@ -1,4 +1,4 @@
-"""The measured side of bench.campaign: one step of a campaign for each "go", each in a process of its own."""
+"""The measured programs of bench.campaign: one step of a campaign for each "go", each in its own process."""
 
 import resource
 import sys
@@ -20,7 +20,7 @@ from notifier.services import services_of
 
 REPORT, NEWS = "bench-report", "bench-news"
 
-#: Long enough for a report to be of use whenever in the month it is measured. Seconds.
+#: Seconds. Long enough that a report does not expire, on any day of the month.
 LIFETIME = 60 * 86_400
 
 _WORDS = {
@@ -31,7 +31,7 @@ _WORDS = {
 
 
 class Transactions:
-    """How long each transaction is open, from its BEGIN to its end."""
+    """A measurement of the longest transaction, from its BEGIN to its end."""
 
     def __init__(self) -> None:
         self._begun: dict[int, float] = {}
@@ -51,7 +51,7 @@ class Transactions:
 
 
 def plan() -> Facts:
-    """Plan the reports of last month, with a campaign that is made for it."""
+    """Plan the reports of last month, with a campaign created for it."""
     with app.app_context():
         made_at = clock.now() - timedelta(days=62)
         values = {"name": REPORT, "kind": "monthly_report", "cron": "0 9 1 * *", "recipient_local": True}
@@ -63,7 +63,7 @@ def plan() -> Facts:
 
 
 def expand() -> Facts:
-    """Expand the run of what was planned, ringing included."""
+    """Expand the planned run, and enqueue its rows."""
     with app.app_context():
         run_id = _started(REPORT)
         found = _measured(lambda: services_of(app).expansion.run(run_id))
@@ -71,7 +71,7 @@ def expand() -> Facts:
 
 
 def send() -> Facts:
-    """Owe an announcement to the first users; the workers do all the rest."""
+    """Start an announcement to the first users; the workers do the rest."""
     with app.app_context():
         values = {"name": NEWS, "kind": "announcement", "settings": _WORDS, "audience": {"user_to": mails()}}
         create(db.session(), values, KINDS, now=clock.now())
@@ -91,7 +91,7 @@ def _started(name: str) -> int:
 
 
 def _measured(work: Callable[[], object]) -> Facts:
-    """Seconds, bytes, and what it gave."""
+    """Run a step. Return its seconds, bytes and result."""
     transactions = Transactions()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     start = time.monotonic()

@@ -23,7 +23,7 @@ PAUSE = 0.05
 
 
 def work() -> Facts:
-    """Owe and ring once for everybody."""
+    """Create and enqueue the rows of all users once."""
     with app.app_context():
         refused = sum(_ring(app, keys) for keys in expand(db.session(), uuid4().hex, chunk=CHUNK, users=mails()))
         db.session.remove()
@@ -31,7 +31,7 @@ def work() -> Facts:
 
 
 def flood() -> Facts:
-    """Keep bulk mail in flight, half of it at least, until the next line comes in."""
+    """Keep at least half of the bulk emails in flight until the next line comes in."""
     sent = 0
     while not select.select([sys.stdin], [], [], 0)[0]:
         work()
@@ -50,7 +50,7 @@ def _owed() -> int:
 
 
 def _ring(flask: Flask, keys: list[int]) -> int:
-    """How often the broker did not take the keys. To ring twice is harmless."""
+    """Return how often the broker did not take the keys. Enqueueing twice is harmless."""
     outbox = services_of(flask).outbox
     refused = 0
     while not outbox.publish(keys, bulk=True):

@@ -1,4 +1,4 @@
-"""django-post_office: `send_many` for everybody, then `send_queued_mail` with two processes."""
+"""django-post_office: `send_many` for all users, then `send_queued_mail` with two processes."""
 
 import logging
 import os
@@ -17,13 +17,13 @@ from bench.personal import personal_values
 os.environ["DJANGO_SETTINGS_MODULE"] = "bench.programs.post_office_settings"
 PROCESSES = 2
 
-#: Mails in one `send_many`, which is one INSERT.
+#: Emails in one `send_many`, which is one INSERT.
 CHUNK = 1000
 
 
 def work() -> Facts:
-    """Queue everything, rendered with Jinja (faster than its own templates); then send until nothing is left."""
-    # Django wants its settings before its applications, hence not at the top.
+    """Queue everything, rendered with Jinja (faster than its own templates); then send until the queue is empty."""
+    # Django needs its settings before its applications, so this is not at the top.
     send_many = import_module("post_office.mail").send_many
     templates = Environment(loader=FileSystemLoader(flat_templates()), autoescape=True)
     subject, text, html = (templates.get_template(name) for name in ("subject.txt", "body.txt", "body.html"))
@@ -46,9 +46,9 @@ def work() -> Facts:
 
 
 def main() -> None:
-    """`--migrate` makes the tables instead."""
+    """Run the program. `--migrate` creates the tables instead."""
     django.setup()
-    # It logs each start and end of a process; nobody reads that here.
+    # It logs each start and end of a process, which is of no use here.
     logging.disable(logging.INFO)
     if "--migrate" in sys.argv:
         call_command("migrate", verbosity=0)

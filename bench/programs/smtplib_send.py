@@ -1,8 +1,7 @@
-"""smtplib alone: two processes, a connection each. No ledger, no queue: it cannot tell what was sent, nor go on after
-a crash.
+"""smtplib alone: two processes, a connection each.
 
-The bytes are made before the clock runs, which is the limit of what people compare with; with `--whole` each mail is
-made when its turn comes, as everybody else has to.
+It has no ledger and no queue: it cannot tell which emails were sent, nor continue after a crash. The emails are
+rendered before the clock starts, as an upper limit; with `--whole` each is rendered when its turn comes.
 """
 
 import multiprocessing
@@ -27,7 +26,7 @@ Person = tuple[int, str, str]
 
 
 def made(people: list[Person]) -> Iterator[tuple[str, bytes]]:
-    """Recipient and bytes of each mail, as they are asked for."""
+    """Yield recipient and bytes of each email, rendered on demand."""
     templates = Environment(loader=FileSystemLoader(flat_templates()), autoescape=True)
     subject, text, html = (templates.get_template(name) for name in ("subject.txt", "body.txt", "body.html"))
     for pk, address, name in people:
@@ -41,7 +40,7 @@ def made(people: list[Person]) -> Iterator[tuple[str, bytes]]:
 
 
 def send(people: list[Person], gate: Barrier) -> None:
-    """One process: one connection for all of its mails."""
+    """Send all emails of one process over one connection."""
     mails: Iterable[tuple[str, bytes]] = made(people)
     if "--whole" not in sys.argv:
         mails = list(mails)
@@ -53,7 +52,7 @@ def send(people: list[Person], gate: Barrier) -> None:
 
 
 def main() -> None:
-    """Make everything, then wait for the start."""
+    """Prepare the emails, then wait for the start."""
     with psycopg.connect(dsn()) as connection:
         people: list[Person] = connection.execute(people_sql().encode()).fetchall()
     gate = multiprocessing.Barrier(PROCESSES + 1)

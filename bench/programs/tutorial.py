@@ -1,6 +1,6 @@
 """The tutorial way: Flask-Mail's `send()` in one Celery task for each mail.
 
-As it is written down in many places; the values travel in the task, so that no query slows it.
+Many tutorials show it. The values are in the task, so that no query slows it.
 """
 
 import os
@@ -29,7 +29,7 @@ celery_app.conf.update(task_ignore_result=True, task_default_queue=QUEUE, worker
 
 @celery_app.task
 def send_report(address: str, values: Values) -> None:
-    """One mail, one connection."""
+    """Send one email over one connection."""
     with app.app_context():
         message = Message(" ".join(render_template("subject.txt", **values).split()), recipients=[address])
         message.body = render_template("body.txt", **values)

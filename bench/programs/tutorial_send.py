@@ -1,4 +1,4 @@
-"""The tutorial way: `.delay()` for everybody."""
+"""The tutorial way: `.delay()` for every user."""
 
 import psycopg
 
@@ -8,7 +8,7 @@ from bench.programs.tutorial import send_report
 
 
 def work() -> Facts:
-    """One task for each mail."""
+    """Publish one task for each email."""
     with psycopg.connect(dsn()) as connection:
         for pk, address, name in connection.execute(people_sql().encode()).fetchall():
             send_report.delay(address, {"recipient_name": name, **personal_values(pk)})

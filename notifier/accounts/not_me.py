@@ -1,4 +1,4 @@
-""" "This wasn't me": the owner of a mailbox ends an account that another person made with their address.
+"""The answer "This wasn't me": the owner of a mailbox ends an account that another person made with their address.
 
 It is for accounts that never confirmed. The account is deleted with its reminders, and the address gets no email for
 some weeks, even after another sign-up. The person with the link owns the mailbox, so the same link undoes this at any

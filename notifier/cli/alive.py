@@ -12,9 +12,9 @@ from notifier.services import services_of
 @click.argument("process")
 @without_database
 def alive(app: Flask, process: str) -> None:
-    """Does PROCESS do its work? PROCESS is beat, or the name of a worker such as mail@host.
+    """Check one process. PROCESS is beat, or the name of a worker such as mail@host.
 
-    Exit 1 only for what a restart of this process may mend. For everything else there is `notifier health`.
+    Exit with 1 only if a restart of this process may help. `notifier health` checks everything else.
     """
     finding = services_of(app).is_alive(process)
     say(f"{finding.name} {finding.detail}")

@@ -1,4 +1,4 @@
-"""`notifier audit | repair`: does it add up, and if not, send what is missing."""
+"""`notifier audit | repair`: check that the counts of a run add up, and send only to people who were missed."""
 
 import sys
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ from notifier.services import services_of
 #: Discrepancies that a table shows of each sort; programs get more.
 LINES = 20
 
-inbox_option = click.option("--inbox", "url", metavar="URL", help="An inbox that speaks MailHog's API.")
+inbox_option = click.option("--inbox", "url", metavar="URL", help="An inbox with MailHog's API.")
 accepted_option = click.option(
     "--accepted",
     "path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help='What a mail server accepted: on each line a Message-ID, alone or first, or JSON with "message_id".',
+    help='A log of accepted emails: on each line a Message-ID, alone or first, or JSON with "message_id".',
 )
 
 
@@ -39,7 +39,7 @@ accepted_option = click.option(
 @with_app
 @plainly
 def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, as_json: bool) -> None:
-    """Does what was planned add up, and is it really there? Exit 1 and a list where not. Changes nothing."""
+    """Check that the counts add up and match an inbox. If not, list why and exit with 1. Changes nothing."""
     auditor = services_of(app).audit
     with progress("comparing") as on_progress:
         report = auditor.of(run_id, evidence(url, path, on_progress), on_progress=lambda done: on_progress(done, None))
@@ -52,6 +52,7 @@ def audit_(app: Flask, run_id: int | None, url: str | None, path: Path | None, a
 
 
 def evidence(url: str | None, path: Path | None, on_progress: Progress) -> Iterator[Seen] | None:
+    """Return the emails of the inbox at `url` or of the log at `path`, or None."""
     if url is not None and path is not None:
         raise click.UsageError("Give --inbox or --accepted, not both.")
     if url is not None:
@@ -60,7 +61,7 @@ def evidence(url: str | None, path: Path | None, on_progress: Progress) -> Itera
 
 
 def _written(path: Path | None) -> datetime | None:
-    """Until when a log tells everything."""
+    """Return the time up to which a log is complete."""
     return None if path is None else datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
@@ -88,7 +89,7 @@ def _show(report: Report) -> None:
         for run in report.runs
     ]
     show(("run", "campaign", "slot", "state", "planned", "emails", "of them waiting", "missing rows"), rows)
-    say(f"Recipients with the same mail twice: {report.twice:,}")
+    say(f"Recipients with the same email twice: {report.twice:,}")
     doubled = [(each.recipient, each.key, each.rows) for each in report.doubled[:LINES]]
     show(("recipient", "mail", "rows"), doubled)
     if report.compared is not None:
@@ -101,14 +102,14 @@ def _show(report: Report) -> None:
 def _show_compared(compared: Compared) -> None:
     say(
         f"Rows compared: {compared.rows:,}; copies there: {compared.copies:,}, "
-        f"of them explained by lost connections: {compared.explained:,}; in doubt, and there: {compared.arrived:,}"
+        f"of them explained by lost connections: {compared.explained:,}; uncertain, and there: {compared.arrived:,}"
     )
     if compared.under_way:
         say(f"Emails being sent right now: {compared.under_way:,}. Audit again when they have been sent.")
     sorts = {
-        "sent, says the ledger, but not there": compared.missing,
+        "sent by the ledger, but not there": compared.missing,
         "more copies than there can be": compared.extra,
-        "there, but the ledger does not know it": compared.strangers,
+        "there, but not in the ledger": compared.strangers,
     }
     for what, found in sorts.items():
         say(f"{what[0].upper()}{what[1:]}: {found.count:,}")
@@ -122,7 +123,7 @@ def _show_compared(compared: Compared) -> None:
 
 
 def _as_is(value: object) -> str:
-    """Keys without thousands separators."""
+    """Return the keys as text, without thousands separators."""
     return str(value) if isinstance(value, int) else cell(value)
 
 
@@ -130,21 +131,21 @@ def _as_is(value: object) -> str:
 @click.option("--run", "run_id", type=int, required=True)
 @inbox_option
 @accepted_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @as_json_option
 @with_app
 @plainly
 def repair_(
     app: Flask, run_id: int, url: str | None, path: Path | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Send what is missing of a run, and nothing twice.
+    """Send only to people whom a run missed, and nothing twice.
 
-    People whom the rule chooses, whom the run went through and who have no row are owed the mail. Mails that are due
-    are rung for. With --inbox or --accepted, mails of which nobody knew whether they arrived are taken as sent where
-    they are there. Where not, --accepted sends them again, whatever the campaign says: FILE must have everything that
-    the mail server accepted up to the moment at which it was written. --inbox sends them again if the campaign says
-    `ask`. What the ledger says was sent, failed, skipped or expired is never sent again.
+    People whom the rule selects, whom the run passed and who have no row get the email. Emails that are due are queued.
+    With --inbox or --accepted, emails whose delivery is uncertain are recorded as sent if they are there. If they are
+    not, --accepted sends them again, even if the campaign says `never`: FILE must have every email that the mail server
+    accepted until it was written. --inbox sends them again if the campaign says `ask`. Emails that the ledger has as
+    sent, failed, skipped or expired are never sent again.
     """
     repair = services_of(app).repair
     with progress("looking") as on_progress:
@@ -163,8 +164,8 @@ def repair_(
         tell({"damage": plain(damage), "repaired": plain(done)})
         return
     say(
-        f"People who are owed the mail now: {done.owed:,}; mails rung for: {done.rung:,}; "
-        f"taken as sent: {done.arrived:,}; to be sent again: {done.again:,}"
+        f"People who get the email now: {done.owed:,}; emails queued: {done.rung:,}; "
+        f"recorded as sent: {done.arrived:,}; to be sent again: {done.again:,}"
     )
 
 
@@ -173,13 +174,13 @@ def _show_damage(damage: Damage) -> None:
     show(
         ("", ""),
         [
-            ("people without this mail", damage.people),
-            ("mails that are due and wait", damage.waiting),
-            ("in doubt, and there: taken as sent", len(damage.arrived)),
-            ("in doubt, and not there: sent again", len(damage.lost)),
-            ("in doubt, and not there: left alone", len(damage.left)),
-            ("sent, says the ledger, but not there: left alone", damage.sent_but_missing),
+            ("people without this email", damage.people),
+            ("eemails that are due and wait", damage.waiting),
+            ("uncertain, and there: recorded as sent", len(damage.arrived)),
+            ("uncertain, and not there: sent again", len(damage.lost)),
+            ("uncertain, and not there: unchanged", len(damage.left)),
+            ("sent by the ledger, but not there: unchanged", damage.sent_but_missing),
         ],
     )
     if not damage.any:
-        say("Nothing is to be repaired.")
+        say("Nothing needs repair.")

@@ -1,4 +1,4 @@
-"""`notifier campaign list | show | create | edit | load`: campaigns as rows that people edit."""
+"""`notifier campaign list | show | create | edit | load`: campaigns as rows that operators edit."""
 
 import tomllib
 from collections.abc import Callable
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 
 def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """What campaigns refuse is shown as it is: it was written for people."""
+    """Show the refusals of campaigns as they are: they are written for people."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,20 +47,20 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def which_options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return the options that say which slot a run by hand is for; `what` runs."""
+    """Return the options that choose the scheduled time of a manual run; `what` is the subject of their help texts."""
     options = (
-        click.option("--now", "which", flag_value="now", help=f"{what} goes now, to everybody at once."),
+        click.option("--now", "which", flag_value="now", help=f"{what} goes now, to everyone at once."),
         click.option(
             "--at-local-hour",
             "which",
             flag_value="at-local-hour",
             help=f"{what} goes at the campaign's hour in each recipient's time zone, on the first day that allows it.",
         ),
-        click.option("--newest", "which", flag_value="newest", help=f"{what} is for the newest slot of its schedule."),
+        click.option("--newest", "which", flag_value="newest", help=f"{what} is for the newest scheduled time."),
     )
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
@@ -76,20 +76,20 @@ set_option = click.option(
     "pairs",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="VALUE as TOML: --set cron='\"0 9 * * *\"' --set audience.verified=true. Empty takes it away. Repeatable.",
+    help="VALUE as TOML: --set cron='\"0 9 * * *\"' --set audience.verified=true. Empty: remove it. Repeatable.",
 )
 
 
 @click.group()
 def campaign() -> None:
-    """Campaigns: mail on a schedule to many."""
+    """Manage campaigns: scheduled emails to many recipients."""
 
 
 @campaign.command("list")
 @as_json_option
 @with_app
 def list_(app: Flask, as_json: bool) -> None:
-    """All campaigns."""
+    """List all campaigns."""
     read_only()
     rows = overview(db.session(), services_of(app).kinds)
     if as_json:
@@ -109,7 +109,7 @@ def _row(row: dict[str, Any]) -> tuple[object, ...]:
 @with_app
 @plainly
 def show_(app: Flask, name: str, as_json: bool) -> None:
-    """One campaign, all of it, with its newest runs."""
+    """Show one campaign with its newest runs."""
     read_only()
     found = details(db.session(), control.find(db.session(), name), services_of(app).kinds)
     db.session.rollback()
@@ -140,7 +140,7 @@ def _shown(value: Any) -> str:
 @with_app
 @plainly
 def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
-    """Add the campaign NAME."""
+    """Create the campaign NAME."""
     values = {"name": name, "kind": kind, **_merged({}, [_read(pair) for pair in pairs])}
     made = create(db.session(), values, services_of(app).kinds, now=clock.now())
     db.session.commit()
@@ -151,7 +151,7 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
 @campaign.command("edit")
 @click.argument("name")
 @set_option
-@click.option("--version", type=int, help="The version that you saw; refused where somebody changed it since.")
+@click.option("--version", type=int, help="The version that you saw; the edit is refused if it has changed since.")
 @campaign_content.content_options
 @with_app
 @plainly
@@ -159,7 +159,7 @@ def edit_(
     app: Flask, name: str, pairs: tuple[str, ...], version: int | None, language: str | None,
     change: str | None, note: str, move: bool | None,
 ) -> None:  # fmt: skip
-    """Change the campaign NAME; it acts at the next tick. Texts of its emails become a new version of its content."""
+    """Change the campaign NAME, effective within 30 seconds. Changed texts become a new version of its content."""
     if not pairs and language is None:
         raise click.UsageError("Say what to change: --set FIELD=VALUE")
     found, kinds = control.find(db.session(), name), services_of(app).kinds
@@ -171,7 +171,7 @@ def edit_(
         words = campaign_content.edited(found, texts, language, kinds)
         row = None if words is None else campaign_content.save(app, found, words, change, note)
         if words is None:
-            say(f"That is what {name} says already: there is no new version.")
+            say(f"{name} has this content already: there is no new version.")
     if len(texts) < len(read):
         changed = edit(db.session(), name, values, kinds, version=version, now=clock.now())
         say(f"{name} is at version {changed.version}. {_when(app, changed)}")
@@ -182,13 +182,13 @@ def edit_(
 
 
 def _texts(found: Campaign, read: list[tuple[str, str, Any]], kinds: Kinds) -> dict[str, Any]:
-    """Those of what is to be changed that are content, if the campaign has one that could be edited."""
+    """Return those changes that are content, if the campaign has content that can be edited."""
     kind = kind_of(found, kinds)
     return campaign_content.texts_named(read, kind.text_settings) if has_content(found, kind) else {}
 
 
 def _but(found: Campaign, values: dict[str, Any], texts: dict[str, Any]) -> dict[str, Any]:
-    """The values without these texts: the settings keep those that the campaign was created with."""
+    """Return the values without these texts: the settings keep those that the campaign was created with."""
     settings = {name: value for name, value in (values.get("settings") or {}).items() if name not in texts}
     kept = {name: found.settings[name] for name in texts if name in found.settings}
     return values | {"settings": settings | kept}
@@ -204,12 +204,12 @@ def _warn(app: Flask, found: Campaign) -> None:
 
 def _when(app: Flask, found: Campaign) -> str:
     if found.next_slot is None:
-        return "It has no slot ahead."
+        return "It has no upcoming run."
     return f"Next: {when(found, found.next_slot, services_of(app).kinds)}."
 
 
 def _read(pair: str) -> tuple[str, str, Any]:
-    """The field, the key in it (or nothing) and the value that `--set` names."""
+    """Return the field, the key in it (or an empty string) and the value that `--set` names."""
     path, equals, text = pair.partition("=")
     field, _, key = path.strip().partition(".")
     if not equals or field not in CHANGEABLE:
@@ -218,7 +218,7 @@ def _read(pair: str) -> tuple[str, str, Any]:
 
 
 def _merged(values: dict[str, Any], read: list[tuple[str, str, Any]]) -> dict[str, Any]:
-    """The fields that `--set` names; audience and settings one key at a time."""
+    """Return the fields that `--set` names; audience and settings one key at a time."""
     for field, key, value in read:
         if not key:
             values[field] = value
@@ -230,7 +230,7 @@ def _merged(values: dict[str, Any], read: list[tuple[str, str, Any]]) -> dict[st
 
 
 def _value(text: str) -> Any:
-    """What TOML reads; else the text as it is, so that quotes may be left out. Empty: nothing."""
+    """Return the value as TOML, or the text as it is, so that quotes may be left out. Return None for an empty text."""
     if not text.strip():
         return None
     try:
@@ -244,7 +244,7 @@ def _value(text: str) -> Any:
 @with_app
 @plainly
 def load_(app: Flask, path: Path) -> None:
-    """Add the default campaigns that are missing. What is there is never overwritten."""
+    """Add the default campaigns that are missing. Existing ones are never overwritten."""
     loaded = load(db.session(), services_of(app).kinds, now=clock.now(), path=path)
     db.session.commit()
     say(f"Added: {', '.join(loaded.added) or 'none'}. Kept: {', '.join(loaded.kept) or 'none'}.")

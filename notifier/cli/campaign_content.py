@@ -1,4 +1,4 @@
-"""What the commands do with the content of a campaign: a new version, and what it means for emails that wait."""
+"""The commands' part for the content of a campaign: new versions, and their effect on waiting emails."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ from notifier.services import services_of
 _CHANGE = {
     "--correction": (
         ContentChange.correction,
-        "The same email, put right: people who have it get nothing more. The default.",
+        "A correction of the same email: people who have it get nothing more. The default.",
     ),
     "--new-message": (
         ContentChange.new_message,
-        "Another email: everybody gets it, also people who have the one before.",
+        "A new email: everyone gets it, also people who have the one before.",
     ),
 }
 
@@ -37,21 +37,21 @@ def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a command that changes content."""
     for name, (change, words) in _CHANGE.items():
         command = click.option(name, "change", flag_value=change.value, help=words)(command)
-    command = click.option("--language", help="Of the content, such as en or he. Empty: found out from its letters.")(
-        command
-    )
+    command = click.option(
+        "--language", help="Language of the content, such as en or he. Empty: detected from its letters."
+    )(command)
     command = click.option("--note", default="", help="What changed and why, for colleagues.")(command)
     return move_option(command)
 
 
 def move_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that says what becomes of emails that wait."""
-    words = "Whether emails that wait, and that no attempt has begun, get the new version. Without it they keep theirs."
+    """Add the option that decides about waiting emails."""
+    words = "Give waiting emails that no attempt has begun the new version. Without this they keep theirs."
     return click.option("--move/--keep", "move", default=None, help=words)(command)
 
 
 def edited(campaign: Campaign, texts: dict[str, Any], language: str | None, kinds: Kinds) -> Content | None:
-    """Return the content with these settings put into it; None where that is what it says already."""
+    """Return the content with these settings in it, or None if it has them already."""
     session = db.session()
     before = content_versions.now_said(session, campaign, kinds)
     content = content_versions.rewritten(session, campaign, texts, kinds) if texts else before
@@ -79,30 +79,30 @@ def save(app: Flask, campaign: Campaign, content: Content, change: str | None, n
 
 
 def told(app: Flask, campaign: Campaign, row: ContentVersion, move: bool | None) -> None:
-    """Say what a version that was saved means, and move what waits where that was asked for. After the commit."""
+    """Describe the version that was saved, and move waiting emails if that was asked for. Call it after the commit."""
     found = held(db.session(), campaign, services_of(app).kinds)
     db.session.rollback()
     what = f"edition {row.edition}" if row.edition > 1 else "the first edition"
-    say(f"{campaign.name} says {named(row.number)}, of {what}, from the next run on.")
+    say(f"{campaign.name} uses {named(row.number)}, of {what}, from the next run on.")
     tell(found)
     settle(app, campaign, found, move)
 
 
 def settle(app: Flask, campaign: Campaign, found: Held, move: bool | None) -> None:
-    """Move what waits where that was said, or is said now; else say how."""
+    """Move waiting emails if an option or the answer to a question says so; otherwise say how to do it."""
     if not found.is_behind:
         return
     if move is None and sys.stdin.isatty():
-        move = click.confirm(f"Shall what waits say {named(found.current)}?", default=False)
+        move = click.confirm(f"Give waiting emails {named(found.current)}?", default=False)
     if move:
         moved = services_of(app).moving.move(found.runs, by=COMMAND_LINE)
         say(f"Moved to {named(found.current)}: {moved:,}.")
     elif move is None:
-        say(f"They keep their version, unless you say: notifier campaign move {campaign.name}")
+        say(f"They keep their version. To move them: notifier campaign move {campaign.name}")
 
 
 def tell(found: Held, *, saving: bool = False) -> None:
-    """Show the groups."""
+    """Show the groups of waiting emails."""
     for sentence in found.sentences(saving=saving):
         say(f"  {sentence}")
 

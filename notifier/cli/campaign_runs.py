@@ -1,4 +1,4 @@
-"""`notifier campaign run | pause | resume | cancel` and `notifier tick`: what campaigns do."""
+"""`notifier campaign run | pause | resume | cancel` and `notifier tick`: runs of campaigns."""
 
 import sys
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ run_option = click.option("--run", "run_id", type=int, help="This run only.")
 @campaign.command()
 @click.argument("name")
 @run_option
-@click.option("--reason", default="", help="For the next person who looks at it.")
+@click.option("--reason", default="", help="Note for colleagues.")
 @with_app
 @plainly
 def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
@@ -55,10 +55,10 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
 @with_app
 @plainly
 def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None:
-    """Let NAME and its runs go on where they were.
+    """Resume NAME and its runs.
 
-    Runs that paused by themselves go on, too. A run that a person paused needs --run. If emails wait with older
-    content, say --move or --keep.
+    Runs that were paused automatically resume, too. A run that a person paused needs --run. If emails wait with older
+    content, add --move or --keep.
     """
     session = db.session()
     campaign_content.settle(app, *_resumable(app, name, run_id, move), move)
@@ -71,45 +71,47 @@ def resume(app: Flask, name: str, run_id: int | None, move: bool | None) -> None
     session.commit()
     woken = services_of(app).run_effects.resumed(runs)
     what = name if run_id is None else f"Run {run_id} of {name}"
-    say(f"{what} goes on; runs resumed: {len(runs)}, emails woken: {woken}.")
+    say(f"{what} resumed; runs resumed: {len(runs)}, emails queued again: {woken}.")
     for pk, reason in stay:
         why = on_one_line(reason or "")
         say(f"Run {pk} stays paused: {why}. To resume it: notifier campaign resume {name} --run {pk}")
 
 
 def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> tuple[Campaign, Held]:
-    """What `_waiting` gives. Raises CampaignError if nobody said, or can be asked, which version goes on."""
+    """Return the result of `_waiting`. Raise CampaignError if no option says which version is sent."""
     found, waiting = _waiting(app, name, run_id)
     session = db.session()
     stands = [run.id for run in control.paused_runs(session, found) if run_id in (None, run.id)]
     session.rollback()
     if stands and waiting.is_behind and move is None and not sys.stdin.isatty():
-        groups = " ".join(waiting.sentences()) or f"A run is still to add emails with an older version: {stands}."
+        groups = " ".join(waiting.sentences()) or f"A run will still add emails with an older version: {stands}."
         newest = named(waiting.current)
-        raise CampaignError(f"{groups} Say --move, and what can move says {newest}, or --keep: it keeps its version.")
+        raise CampaignError(
+            f"{groups} Add --move to give {newest} to all that can move, or --keep to keep their versions."
+        )
     return found, waiting
 
 
 @campaign.command()
 @click.argument("name")
 @run_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @with_app
 @plainly
 def move(app: Flask, name: str, run_id: int | None, yes: bool) -> None:
-    """Let emails of NAME that wait, and that no attempt has begun, say the newest content. They keep their keys."""
+    """Give waiting emails of NAME the newest content. Emails that an attempt has begun keep theirs."""
     found, waiting = _waiting(app, name, run_id)
     campaign_content.tell(waiting)
     if not waiting.is_behind:
-        say(f"Nothing that waits says anything else than {named(waiting.current)}.")
+        say(f"All waiting emails have {named(waiting.current)} already.")
         return
     if not yes:
-        click.confirm(f"Shall what waits say {named(waiting.current)}?", abort=True)
+        click.confirm(f"Give waiting emails {named(waiting.current)}?", abort=True)
     campaign_content.settle(app, found, waiting, move=True)
 
 
 def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]:
-    """The campaign, and who holds which version in its open runs (in this one). No transaction is open afterwards."""
+    """Return the campaign and the versions of waiting emails in its open runs (or this one). End the transaction."""
     session = db.session()
     found = campaign_named(session, name)
     holding = held(session, found, services_of(app).kinds, run_id=run_id)
@@ -120,12 +122,12 @@ def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]
 @campaign.command()
 @click.argument("name")
 @run_option
-@click.option("--archive", is_flag=True, help="End the campaign for good.")
-@click.option("--reason", default="an operator cancelled it", help="For the next person who looks at it.")
+@click.option("--archive", is_flag=True, help="Also end the campaign permanently.")
+@click.option("--reason", default="an operator cancelled it", help="Note for colleagues.")
 @with_app
 @plainly
 def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str) -> None:
-    """Cancel the open runs of NAME: what is not sent yet never is."""
+    """Cancel the open runs of NAME: emails not sent yet are never sent."""
     session = db.session()
     found = control.find(session, name)
     if run_id is None:
@@ -142,14 +144,14 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
 @campaign.command()
 @click.argument("name")
 @which_options("It")
-@click.option("--plan", "token", help="What `notifier plan` said; refused where it would be another plan by now.")
+@click.option("--plan", "token", help="The token of `notifier plan`; the run is refused if the plan has changed since.")
 @with_app
 @plainly
 def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
-    """Run NAME. Nobody gets the same email twice.
+    """Run NAME. No recipient gets the same email twice.
 
-    Without an option it runs for the newest slot of its schedule. A campaign that goes by each recipient's time zone
-    needs one: it can go now, to everybody at once, or at its hour in each time zone.
+    Without an option it runs for the newest scheduled time. A campaign in local time needs an option: it can go now, to
+    everyone at once, or at its hour in each time zone.
     """
     kinds, session = services_of(app).kinds, db.session()
     which = which or _only_choice(control.find(session, name))
@@ -157,27 +159,27 @@ def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
     planned = None if token is None else _checked(app, name, token, which)
     found = control.find(session, name)
     if planned is not None and found.version != planned.version:
-        raise CampaignError(f"{name} was changed at this very moment: plan it again.")
+        raise CampaignError(f"{name} was changed just now: plan it again.")
     moment = moment_of(found, which, clock.now(), kinds)
     run_id = control.run_now(session, found, kinds, slot=moment.slot, at_once=moment.at_once)
     session.commit()
     taken = services_of(app).run_effects.started([run_id])
-    say(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} waits for the broker.")
+    say(f"Run {run_id} was handed to the workers." if taken else f"Run {run_id} starts when the broker is back.")
 
 
 def _only_choice(found: Campaign) -> Which:
-    """Return the slot of a run that nobody chose one for. Raise CampaignError if that would say nothing of when."""
+    """Return the scheduled time of a run without an option. Raise CampaignError for a campaign in local time."""
     if found.recipient_local:
         raise CampaignError(
-            f"{found.name} goes by each recipient's time zone. Say when this run goes: --now (to everybody at once), "
-            "--at-local-hour (at its hour in each recipient's time zone) or --newest (the newest slot of its schedule, "
-            "to those whose hour has passed at once)."
+            f"{found.name} goes by each recipient's time zone. Say when this run goes: --now (to everyone at once), "
+            "--at-local-hour (at its hour in each recipient's time zone) or --newest (the newest scheduled time, "
+            "at once to people whose hour has passed)."
         )
     return "newest"
 
 
 def _checked(app: Flask, name: str, token: str, which: Which) -> Plan:
-    """The plan as it is now, where it is still the one of the token. Raises CampaignError."""
+    """Return the present plan. Raise CampaignError if it is no longer the one of the token."""
     known = Token.read(token)
     planner = services_of(app).planner
     with progress(f"planning {name}"):
@@ -191,9 +193,9 @@ def _checked(app: Flask, name: str, token: str, which: Which) -> Plan:
 @as_json_option
 @with_app
 def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
-    """Do one tick in this process: what beat triggers every 30 seconds."""
+    """Run the scheduler once, in this process. Beat does it every 30 seconds."""
     if at is not None and app.config["NOTIFIER_ENV"] == "production":
-        raise click.ClickException("--at is for development: in production a slot is run when it is due")
+        raise click.ClickException("--at is for development: in production, runs start when they are due")
     ticked = services_of(app).tick.run(at and at.astimezone(UTC))
     numbers = {
         "started": ticked.started, "prompted": ticked.prompted, "slots": dict(ticked.slots), "resumed": ticked.resumed,
@@ -204,6 +206,6 @@ def tick(app: Flask, at: datetime | None, as_json: bool) -> None:
         return
     say(
         f"runs started {len(ticked.started)}, missed {ticked.slots['missed']}, coalesced {ticked.slots['coalesced']}, "
-        f"started between slots {len(ticked.prompted)}, called for again {len(ticked.resumed)}, "
+        f"prompt digests {len(ticked.prompted)}, restarted {len(ticked.resumed)}, "
         f"finished {len(ticked.finished)}, failed {len(ticked.failed)}"
     )

@@ -25,16 +25,16 @@ from notifier.services import services_of
 
 @click.group("db")
 def database() -> None:
-    """The database's schema."""
+    """Manage the schema of the database."""
 
 
 @database.command("upgrade")
-@click.option("--first-operator", is_flag=True, hidden=True, help="For `up`: somebody who can sign in.")
+@click.option("--first-operator", is_flag=True, hidden=True, help="For `up`: create an admin user if there is none.")
 @with_app
 def upgrade(app: Flask, first_operator: bool) -> None:
     """Bring the schema to the newest version. Safe to run again.
 
-    A new database gets the default campaigns: active, but paused in production, where somebody looks at them first.
+    A new database gets the default campaigns. They are active, but paused in production until you start them.
     """
     settings = services_of(app).settings
     upgrading.upgrade(
@@ -50,7 +50,7 @@ def upgrade(app: Flask, first_operator: bool) -> None:
 
 
 def _adopt_new() -> None:
-    """A database that nobody has adopted yet is new, or older than the question."""
+    """Record the identity of a database that has none: it is new, or older than this feature."""
     session = db.session()
     if not identity.is_adopted(session):
         identity.adopt(session, clock.now())
@@ -64,7 +64,7 @@ def _load_into_new(app: Flask) -> None:
     if session.scalar(select(func.count()).select_from(Campaign)):
         return
     look_first = (
-        "new: look at it, then notifier campaign resume" if app.config["NOTIFIER_ENV"] == "production" else None
+        "new: check it, then run notifier campaign resume" if app.config["NOTIFIER_ENV"] == "production" else None
     )
     load(session, services_of(app).kinds, now=clock.now(), paused_reason=look_first)
     session.commit()
@@ -89,13 +89,13 @@ def seed(app: Flask, users: int, verified: float, activities: int, number: int) 
 
 @click.group()
 def outbox() -> None:
-    """Mail that waits to be picked up."""
+    """Manage waiting emails."""
 
 
 @outbox.command("sweep")
 @with_app
 def sweep(app: Flask) -> None:
-    """Enqueue what nobody picked up and give back what a lost worker held; exit 1 where the broker is away."""
+    """Queue waiting emails now, and free those of a lost worker. Exit with 1 if the broker is away."""
     swept = services_of(app).sweep.run()
     requests = services_of(app).account_requests.sweep()
     refused = swept.refused + requests.refused
@@ -110,16 +110,16 @@ def sweep(app: Flask) -> None:
 @outbox.command("retry")
 @with_app
 def retry(app: Flask) -> None:
-    """Try the sign-up requests again that failed too often: `health` counts them."""
+    """Retry sign-up requests that failed too often. `health` counts them."""
     count = services_of(app).account_requests.retry_failed()
-    say(f"{count} sign-up requests are tried again.")
+    say(f"Sign-up requests to be retried: {count}.")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_app
 def health(app: Flask, as_json: bool) -> None:
-    """Is everything there that sending needs? Exit 1 where something is wrong."""
+    """Check everything that sending depends on. Exit with 1 if a check fails."""
     read_only()
     schema, rates = services_of(app).schema, bool(services_of(app).limits)
     findings = [

@@ -1,4 +1,4 @@
-"""`notifier check-dns`: would receivers believe our mail?"""
+"""`notifier check-dns`: check that receivers can authenticate our emails."""
 
 import sys
 from ipaddress import ip_address
@@ -17,13 +17,18 @@ _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "red"}
 
 
 @click.command("check-dns")
-@click.option("--domain", help="Another domain than that of MAIL_DEFAULT_SENDER.")
-@click.option("--ip", help="The address from which receivers get the mail, for PTR.")
-@click.option("--selector", "selectors", multiple=True, help="Of a signature that the mail server adds. Repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--domain", help="The domain to check, if not that of MAIL_DEFAULT_SENDER.")
+@click.option("--ip", help="The IP address from which receivers get the emails, for PTR.")
+@click.option(
+    "--selector",
+    "selectors",
+    multiple=True,
+    help="The DKIM selector of a signature that the mail server adds. Repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @without_database
 def check_dns(app: Flask, domain: str | None, ip: str | None, selectors: tuple[str, ...], as_json: bool) -> None:
-    """SPF, DKIM, DMARC, MX and PTR of the sender's domain. Exit 1 where something is wrong."""
+    """Check SPF, DKIM, DMARC, MX and PTR of the sender's domain. Exit with 1 if one is wrong."""
     subject = _subject(app, domain, ip, selectors)
     try:
         lines = examine(subject, services_of(app).resolver())
@@ -38,7 +43,7 @@ def _subject(app: Flask, domain: str | None, ip: str | None, selectors: tuple[st
     settings = services_of(app).settings
     transports = services_of(app).transports
     sender = _domain(domain or settings.sender_domain)
-    # Another domain's bounces come back to that domain, unless the settings say otherwise for all.
+    # Bounces of another domain come back to that domain, unless MAIL_BOUNCE_DOMAIN is set.
     bounces = _domain(settings.mail_bounce_domain) if settings.mail_bounce_domain else sender
     signers = {
         (config.signer.domain, config.signer.selector): config.signer for config in transports.configs if config.signer

@@ -1,4 +1,4 @@
-"""`notifier plan | why | simulate`: what will happen, and why. None of them can write."""
+"""`notifier plan | why | simulate`: future runs, and the reasons. None of them can write."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
 from notifier.services import services_of
 
-#: Lines of a table that people still read; programs get all.
+#: Rows of a table on a terminal; --json has all of them.
 LINES = 5000
 
 _MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"])
@@ -35,12 +35,15 @@ _MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"
 @click.command("plan")
 @click.argument("name")
 @which_options("A run that")
-@click.option("--sample", "text", is_flag=True, help="Show all of the sample mail, as text.")
+@click.option("--sample", "text", is_flag=True, help="Show the whole sample email, as text.")
 @as_json_option
 @with_app
 @plainly
 def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool) -> None:
-    """What the next run of NAME will do: how many, who not and why, when, how long it takes. Changes nothing."""
+    """Show what a run of NAME would do. Changes nothing.
+
+    It lists recipients, exclusions and reasons, times, a sample and the duration.
+    """
     planner = services_of(app).planner
     with progress(f"planning {name}"):
         plan = planner.plan(name, which or "next")
@@ -82,8 +85,8 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
             ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} excluded"),
             *(("have it already", f"{each.count:,} {HAS[each.status]} {named(each.version)}") for each in plan.has),
             ("for example", ", ".join(each.email for each in plan.people)),
-            ("no zone of their own", plan.zone_fallbacks),
-            ("first, last mail (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),
+            ("without a time zone", plan.zone_fallbacks),
+            ("first, last email (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),
             ("takes", f"{span(plan.seconds)} {_speed(plan.throughput)}"),
             ("sample", plan.sample.subject if plan.sample else ""),
             *(("note", note) for note in plan.notes),
@@ -93,14 +96,14 @@ def _show_plan(plan: Plan, *, text: bool) -> None:
         (each.count, each.code, each.words, each.people[0].email if each.people else "", _first_values(each.people))
         for each in plan.left_out
     ]
-    show(("excluded", "code", "because", "for example", "judged by"), rows)
+    show(("excluded", "code", "because", "for example", "based on"), rows)
     if text and plan.sample:
         say(f"\n{plan.sample.text}")
 
 
 def _speed(speed: Throughput) -> str:
     seen = f"sent in the last hour {speed.last_hour:,}, in the last day {speed.last_day:,}"
-    return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} mails a second; {seen})"
+    return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} emails a second; {seen})"
 
 
 def _first_values(people: list[SamplePerson]) -> str:
@@ -109,7 +112,7 @@ def _first_values(people: list[SamplePerson]) -> str:
 
 def _what_to_do(plan: Plan, which: Which | None) -> str:
     if which is None and not plan.at_once:
-        return f"Plan {plan.token}. Its schedule runs it; to run it at once, plan it with --now."
+        return f"Plan {plan.token}. It runs as scheduled; to run it at once, plan it with --now."
     option = "" if which == "newest" and not plan.when else f" --{which or 'now'}"
     return f"To run exactly this: notifier campaign run {plan.campaign}{option} --plan {plan.token}"
 
@@ -121,7 +124,10 @@ def _what_to_do(plan: Plan, which: Which | None) -> str:
 @with_app
 @plainly
 def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
-    """Why EMAIL got the mail of each campaign (or of NAME), will get it, or does not. Changes nothing."""
+    """Explain why EMAIL gets an email or not. Changes nothing.
+
+    For each campaign, or for NAME: sent, scheduled or excluded, and why.
+    """
     try:
         key = parse_address(email, allow_local=True).identity_key
     except AddressError as error:
@@ -134,26 +140,28 @@ def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
     if as_json:
         tell([plain(answer) for answer in answers])
         return
-    show(("campaign", "answer (UTC)", "because", "judged by"), [_row(answer) for answer in answers])
+    show(("campaign", "answer (UTC)", "because", "based on"), [_row(answer) for answer in answers])
     if not answers:
         say("There is no campaign.")
 
 
 def _row(answer: Answer) -> tuple[object, ...]:
     when = f", {cell(answer.at)}" if answer.at else ""
-    because = ". ".join(filter(None, (f"{answer.code}: {answer.words}", answer.reply and f"It said: {answer.reply}")))
+    because = ". ".join(
+        filter(None, (f"{answer.code}: {answer.words}", answer.reply and f"The mail server replied: {answer.reply}"))
+    )
     return answer.campaign, f"{answer.outcome}{when}", because, answer.values
 
 
 @click.command("simulate")
-@click.option("--from", "since", type=_MOMENTS, help="A day (UTC), or a moment with its offset. Now, if not given.")
+@click.option("--from", "since", type=_MOMENTS, help="A day (UTC), or a time with its offset. The default is now.")
 @click.option("--days", type=click.IntRange(1, 3660), default=400, show_default=True)
 @click.option("--campaign", "name", help="This one only.")
 @as_json_option
 @with_app
 @plainly
 def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, as_json: bool) -> None:
-    """Every slot of every schedule to come; marked where the clocks change. Changes nothing."""
+    """List all upcoming runs, with daylight-saving changes marked. Changes nothing."""
     start = clock.now() if since is None else since.replace(tzinfo=since.tzinfo or UTC).astimezone(UTC)
     with reading(db.session) as session:
         campaigns = campaigns_of(session, name)
@@ -175,7 +183,7 @@ def simulate_(app: Flask, since: datetime | None, days: int, name: str | None, a
 
 
 def _stream(fired: Iterator[Fired]) -> None:
-    """One list, an element on each line: it may be long."""
+    """Print a list as JSON, with one element on each line."""
     before = "[\n"
     for each in fired:
         say(before + as_text(plain(each) | {"words": each.words}), nl=False)

@@ -24,20 +24,20 @@ from notifier.mail.characters import escaped
 
 
 class Command(click.Group):
-    """The command. Its errors are shown as all else is: they name what people typed, and what servers said."""
+    """The command. Its errors are made safe to show, because they quote typed text and replies of servers."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run it, and make what it refuses with safe to show."""
+        """Run the command, and make the text of its error safe to show."""
         try:
             return super().invoke(context)
         except click.ClickException as error:
-            # Its kind decides how it is shown; only the text changes.
+            # The class of the error decides how it is shown, so only its text changes.
             error.message = escaped(error.message)  # type: ignore[misc]
             raise
 
 
 def build(create_app: Callable[[], Flask]) -> click.Group:
-    """The command, for applications made by `create_app`; made only where a command needs one."""
+    """Build the command. It calls `create_app` only if a subcommand needs an application."""
 
     @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
     @click.version_option(__version__, prog_name="notifier", message="%(prog)s %(version)s")

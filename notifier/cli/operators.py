@@ -13,7 +13,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import AddressError
 from notifier.models import Operator, Role
 
-#: On a developer's machine; example domains belong to nobody (RFC 2606).
+#: For a developer's machine. No mail server can exist for an example domain (RFC 2606).
 FIRST = "operator@notifier.example"
 
 ROLES = click.Choice([role.value for role in Role])
@@ -21,13 +21,15 @@ ROLES = click.Choice([role.value for role in Role])
 
 @click.group()
 def operator() -> None:
-    """The people who may sign in to the admin."""
+    """Manage the people who may sign in to the admin."""
 
 
 @operator.command("create")
 @click.argument("email")
 @click.option("--role", type=ROLES, default=Role.admin.value, show_default=True)
-@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
+@click.option(
+    "--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="If not given, a random one is generated and shown once."
+)
 @with_app
 def create_operator(app: Flask, email: str, role: str, password: str | None) -> None:
     """Add an operator with the address EMAIL."""
@@ -44,7 +46,7 @@ def create_operator(app: Flask, email: str, role: str, password: str | None) -> 
 @operator.command("list")
 @with_app
 def list_operators(app: Flask) -> None:
-    """Who they are."""
+    """List the operators."""
     there = db.session.scalars(select(Operator).order_by(Operator.email)).all()
     rows = [
         (row.email, row.role, "yes" if row.totp_secret else "no", "" if row.active else "disabled") for row in there
@@ -60,14 +62,14 @@ def change_role(app: Flask, email: str, role: str) -> None:
     """Give the operator EMAIL another ROLE; open sessions end."""
     operators.set_role(db.session(), _find(email), Role(role))
     db.session.commit()
-    say(f"{email} is {role} now, after signing in again.")
+    say(f"{email} has the role {role} now, and must sign in again.")
 
 
 @operator.command("disable")
 @click.argument("email")
 @with_app
 def disable(app: Flask, email: str) -> None:
-    """Keep the operator EMAIL out, from the next request on."""
+    """Disable the operator EMAIL, from the next request on."""
     operators.set_active(db.session(), _find(email), False)
     db.session.commit()
     say(f"{email} can no longer sign in.")
@@ -77,7 +79,7 @@ def disable(app: Flask, email: str) -> None:
 @click.argument("email")
 @with_app
 def enable(app: Flask, email: str) -> None:
-    """Let the operator EMAIL in again."""
+    """Enable the operator EMAIL again."""
     operators.set_active(db.session(), _find(email), True)
     db.session.commit()
     say(f"{email} may sign in again.")
@@ -85,7 +87,9 @@ def enable(app: Flask, email: str) -> None:
 
 @operator.command("password")
 @click.argument("email")
-@click.option("--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="Made up and shown once when not given.")
+@click.option(
+    "--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="If not given, a random one is generated and shown once."
+)
 @with_app
 def new_password(app: Flask, email: str, password: str | None) -> None:
     """Give the operator EMAIL a new password; open sessions end."""
@@ -103,14 +107,14 @@ def new_password(app: Flask, email: str, password: str | None) -> None:
 @click.argument("email")
 @with_app
 def reset_totp(app: Flask, email: str) -> None:
-    """Ask the operator EMAIL for no code any more: their phone is gone, and the recovery codes too."""
+    """Remove the second factor of the operator EMAIL. Use it if phone and recovery codes are lost."""
     operators.reset_second_factor(db.session(), _find(email))
     db.session.commit()
-    say(f"{email} signs in with the password alone now.")
+    say(f"{email} can sign in with the password alone now.")
 
 
 def make_first_operator(app: Flask) -> None:
-    """Where nobody can sign in yet, make somebody and say so once. Never in production."""
+    """Create an admin user if no one can sign in yet, and print the password once. Never in production."""
     if app.config["NOTIFIER_ENV"] == "production" or operators.any_exists(db.session()):
         return
     password = secrets.token_urlsafe(18)

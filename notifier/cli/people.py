@@ -1,4 +1,4 @@
-"""`notifier person erase`: a person goes, by their address."""
+"""`notifier person erase`: erase a person by address."""
 
 from datetime import UTC
 
@@ -16,17 +16,17 @@ from notifier.services import services_of
 
 @click.group()
 def person() -> None:
-    """The people who get email."""
+    """Manage the people who get email."""
 
 
 @person.command("erase")
 @click.argument("address")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @with_app
 def erase(app: Flask, address: str, yes: bool) -> None:
-    """Erase the person with this ADDRESS for good, and what is kept of the address without an account.
+    """Permanently erase the person with this ADDRESS. Without an account, erase all data about it.
 
-    A suppression stays, as a digest. The audit log keeps that the address was erased, as a digest.
+    A suppression stays, as a digest. The audit log records that the address was erased, as a digest.
     """
     settings = services_of(app).settings
     try:

@@ -1,4 +1,4 @@
-"""`notifier restore`: what comes between restoring a backup and sending again."""
+"""`notifier restore`: the step between restoring a backup and sending again."""
 
 from pathlib import Path
 
@@ -16,28 +16,29 @@ from notifier.services import services_of
 
 @click.group()
 def restore() -> None:
-    """After a backup was restored: send nothing again that went out since."""
+    """Prevent sending emails twice after a backup was restored."""
 
 
 @restore.command()
 @inbox_option
 @accepted_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @as_json_option
 @with_app
 @plainly
 def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Take what a mail server accepted, or what an inbox holds, for the truth; then sending may begin.
+    """Record emails sent since the backup; then sending may begin.
 
-    Stop web, workers and beat, restore, reconcile, start. The log must begin before the backup was made. Emails that
-    are there become sent; those whose rows were lost are remembered, so that no campaign sends them again.
+    They are the emails that a mail server accepted, or that an inbox holds. Stop web, workers and beat,
+    restore, reconcile, start. The log must begin before the backup was made. Emails in it become sent; those whose rows
+    were lost are remembered, so that no campaign sends them again.
     """
     reconciliation = services_of(app).reconciliation
     with progress("comparing") as on_progress:
         seen = evidence(url, path, on_progress)
         if seen is None:
-            raise click.UsageError("Give --accepted FILE or --inbox URL: what went out since the backup.")
+            raise click.UsageError("Give --accepted FILE or --inbox URL: the emails that were sent since the backup.")
         found = reconciliation.look(seen)
     if not as_json:
         _show(found)
@@ -51,20 +52,24 @@ def reconcile(app: Flask, url: str | None, path: Path | None, yes: bool, dry_run
     if as_json:
         tell({"found": _as_json(found), "reconciled": {"sent": done.sent, "unrecorded": done.noted}})
     else:
-        say(f"Taken as sent: {done.sent:,}; remembered without a row: {done.noted:,}. Sending may begin.")
+        say(f"Recorded as sent: {done.sent:,}; remembered without a row: {done.noted:,}. Sending may begin.")
 
 
 @restore.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @with_app
 def release(app: Flask, yes: bool) -> None:
-    """Say that nothing went out since the backup, as after a planned move: sending may begin."""
+    """Confirm that no email was sent since the backup. Sending may begin, as after a planned move."""
     reconciliation = services_of(app).reconciliation
     if not reconciliation.is_restored():
         say("Nothing is on hold: this database is the one in use.")
         return
     if not yes:
-        click.confirm("What went out since the backup will be sent again. Did nothing go out?", abort=True, err=True)
+        click.confirm(
+            "Emails that were sent since the backup will be sent again. Are you sure that none was sent?",
+            abort=True,
+            err=True,
+        )
     reconciliation.release(by=COMMAND_LINE)
     say("Sending may begin.")
 
@@ -84,14 +89,14 @@ def _show(found: RestoreFindings) -> None:
         ("", ""),
         [
             ("emails read", found.copies),
-            ("not ours", found.foreign),
-            ("known as sent", found.known),
-            ("still to be sent, says the database: taken as sent", len(found.open)),
+            ("not from this service", found.foreign),
+            ("already recorded as sent", found.known),
+            ("to be sent by the database: recorded as sent", len(found.open)),
             ("without a row: remembered, so that no campaign sends them again", len(found.unrecorded)),
         ],
     )
     if not found.known:
         say(
-            "None of them is known as sent already. Does the log begin before the backup was made? "
-            "What went out between the two is sent again."
+            "None of them is recorded as sent already. Does the log begin before the backup was made? "
+            "Emails sent between the two are sent again."
         )

@@ -1,6 +1,6 @@
-"""How commands show things: tables for people, progress beside them. All that a command prints goes through here.
+"""Output of commands: tables, progress bars, JSON. Everything that a command prints goes through here.
 
-Values may come from anybody: a name from a sign-up, the reply of a server. None of them is obeyed by a terminal.
+Values may come from strangers: a name from a sign-up, the reply of a server. No terminal obeys any of them.
 """
 
 import json
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from notifier.mail.characters import escaped
 
-#: Columns of tables where no terminal says how wide it is.
+#: Width of tables, in columns, if the output is no terminal.
 WIDTH = 130
 
 
@@ -47,7 +47,7 @@ def show(headings: tuple[str, ...], rows: Sequence[Sequence[object]], *, title: 
 
 
 def cell(value: object) -> str:
-    """A value as it stands in a table."""
+    """Return a value as it is shown in a table."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -64,25 +64,25 @@ def _plain(value: object) -> object:
 
 
 def tell(value: Any, default: Callable[[object], object] = _plain) -> None:
-    """One JSON value on one line."""
+    """Print one JSON value on one line."""
     say(as_text(value, default))
 
 
 def as_text(value: Any, default: Callable[[object], object] = _plain) -> str:
-    """As JSON in ASCII; moments in ISO 8601 unless `default` says otherwise."""
+    """Return JSON in ASCII; times are in ISO 8601 unless `default` says otherwise."""
     # The one control character that JSON does not escape.
     return json.dumps(value, default=default).replace("\x7f", "\\u007f")
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """A dataclass as JSON takes it."""
+    """Return a dataclass as a mapping for JSON."""
     return asdict(value)
 
 
 def span(seconds: float | None) -> str:
-    """About how long, for people."""
+    """Return a rough duration for people. `seconds` is None if it is unknown."""
     if seconds is None:
-        return "nobody can know"
+        return "unknown"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return str(timedelta(seconds=round(seconds / 60) * 60)).removesuffix(":00") + " h"
@@ -90,7 +90,7 @@ def span(seconds: float | None) -> str:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on standard error that hears (done, of how many); it is gone at the end."""
+    """Show a progress bar on standard error. Yield a function that takes (done, total)."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(escape(escaped(what)), total=None)
 

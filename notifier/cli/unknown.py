@@ -21,15 +21,15 @@ from notifier.operators.audit_log import COMMAND_LINE
 
 @click.group("unknown")
 def unknown() -> None:
-    """Emails of which nobody knows whether they arrived: list them, send them again, or take them as sent."""
+    """Handle emails whose delivery is uncertain. List them, send them again, or record them as sent."""
 
 
 def filters(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which emails are meant."""
+    """Add the options that select emails."""
     for option in (
-        click.option("--run", "run_id", type=int, help="Of this run."),
-        click.option("--campaign", "name", help="Of this campaign."),
-        click.option("--host", help="That a worker on this host had, as `list` names it."),
+        click.option("--run", "run_id", type=int, help="Emails of this run."),
+        click.option("--campaign", "name", help="Emails of this campaign."),
+        click.option("--host", help="Emails that a worker on this host held, as `list` names it."),
     ):
         command = option(command)
     return command
@@ -37,7 +37,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
 
 deciding = (
     click.option("--all", "everything", is_flag=True, help="All of them, without another filter."),
-    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option("--yes", is_flag=True, help="Don't ask for confirmation."),
 )
 
 
@@ -47,7 +47,7 @@ deciding = (
 @with_app
 @plainly
 def list_(app: Flask, run_id: int | None, name: str | None, host: str | None, as_json: bool) -> None:
-    """What there is to decide, by host and run. Changes nothing."""
+    """List the emails that need a decision, by host and run. Changes nothing."""
     with reading(db.session):
         found = groups(db.session(), _which(run_id, name, host))
     if as_json:
@@ -78,15 +78,15 @@ def resend(app: Flask, **options: Any) -> None:
 @with_app
 @plainly
 def accept(app: Flask, **options: Any) -> None:
-    """Take these emails as sent. Recipients whom the first copy did not reach get none."""
-    _decide(Status.sent, "Take {count:,} emails as sent?", "Taken as sent: {count:,}", **options)
+    """Record these emails as sent. Recipients whom the first copy did not reach get none."""
+    _decide(Status.sent, "Record {count:,} emails as sent?", "Recorded as sent: {count:,}", **options)
 
 
 def _decide(
     to: Status, question: str, answer: str, *, run_id: int | None, name: str | None, host: str | None,
     everything: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    # What becomes uncertain while somebody reads the question is not decided by the answer.
+    # Emails that become uncertain while the operator reads the question are not covered by the answer.
     with reading(db.session):
         which = _which(run_id, name, host, before=clock.now())
         if which.any == everything:
@@ -105,7 +105,7 @@ def _decide(
 
 
 def _which(run_id: int | None, name: str | None, host: str | None, before: datetime | None = None) -> UncertainFilter:
-    """Raises CampaignError for a campaign that does not exist."""
+    """Return the selection. Raise CampaignError for a campaign that does not exist."""
     campaign = None if name is None else campaign_named(db.session(), name).id
     return UncertainFilter(run=run_id, campaign=campaign, host=host or "", before=before)
 

@@ -22,18 +22,18 @@ PORT = click.IntRange(0, 65535)
 
 
 def migrate(env: Mapping[str, str]) -> None:
-    """Bring the database up to date, and let somebody sign in; in a process of its own: this one only supervises."""
+    """Upgrade the database and create an admin user, in a process of its own: this one only supervises."""
     command = [sys.executable, "-m", "notifier", "db", "upgrade", "--first-operator"]
     done = subprocess.run(command, env={**os.environ, **env}, cwd=resources.import_root(), check=False)
     if done.returncode != 0:
-        raise click.ClickException("The database could not be brought up to date; the reason is above.")
+        raise click.ClickException("The database could not be upgraded; the reason is above.")
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where web and inbox listen.")
-@click.option("--web-port", default=8000, show_default=True, type=PORT, help="0 takes any free port.")
-@click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0 takes any free port.")
-@click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0 takes any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address on which web and inbox listen.")
+@click.option("--web-port", default=8000, show_default=True, type=PORT, help="0: any free port.")
+@click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0: any free port.")
+@click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0: any free port.")
 @click.option(
     "--data-dir",
     default=lambda: os.environ.get("NOTIFIER_DATA_DIR", "var"),
@@ -42,17 +42,17 @@ def migrate(env: Mapping[str, str]) -> None:
     help="Database, broker data and logs.",
 )
 def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path) -> None:
-    """Run web, workers, scheduler, broker and a development inbox until Ctrl-C."""
+    """Start everything on this machine, until Ctrl-C: web, workers, scheduler, broker, inbox."""
     folder = data_dir.resolve()
     os.environ["NOTIFIER_DATA_DIR"] = str(folder)
-    # All of it holds addresses or secrets: other users of this machine have no business there.
+    # All files in it hold addresses or secrets, so other users of this machine must not read them.
     os.umask(0o077)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         make_development_key(folder)
         with data_lock(folder):
-            # Ours is the only `up` here: a file that is still there was left by one that was killed.
+            # This is the only `up` with this folder: a file that still exists was left by one that was killed.
             up_env_path(folder).unlink(missing_ok=True)
             settings = load_settings()
             refuse_older_layout(settings)

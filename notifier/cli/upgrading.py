@@ -1,4 +1,4 @@
-"""`notifier db upgrade` beside people at work: it gives way to whoever uses a table, and tries again."""
+"""`notifier db upgrade` while the service is in use: it gives way to open transactions, and tries again."""
 
 import time
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from sqlalchemy.exc import OperationalError
 
 from notifier.extensions import db
 
-#: Seconds between tries: at first, and at most. Those who waited behind us need them.
+#: Seconds between tries: at first, and at most. They give the queries that waited behind us time to finish.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 
-#: Transactions that are named.
+#: How many transactions the message names.
 NAMED = 3
 
 _LONGEST = text("""
@@ -28,7 +28,8 @@ _LONGEST = text("""
 def upgrade(*, lock_timeout: float, tries: int, tell: Callable[[str], None]) -> None:
     """Run the migrations that are missing. `lock_timeout`: seconds that each statement waits for a table.
 
-    Raises ClickException where a table was in use at each of the `tries`; migrations that were finished stay.
+    Raises:
+        ClickException: a table was in use at each of the `tries`. Finished migrations stay.
     """
     for number in range(1, tries + 1):
         try:
@@ -50,10 +51,10 @@ def upgrade(*, lock_timeout: float, tries: int, tell: Callable[[str], None]) -> 
 
 
 def _longest() -> str:
-    """The transactions that have been open for longest: one of them holds the table, or another upgrade runs."""
+    """Name the longest open transactions: one of them uses the table, or another upgrade is running."""
     with db.engine.connect() as connection:
         found = connection.execute(_LONGEST, {"limit": NAMED}).all()
     if not found:
-        return "Whoever used it is gone."
+        return "The transaction that used it has ended."
     named = "; ".join(f"process {pid} ({name}, {state}, {seconds} s)" for pid, name, state, seconds in found)
     return f"Longest transactions: {named}."

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment and, in development, the data folder of a running `./run up`."""
+"""Load settings from the environment and, in development, from the data folder of a running `./run up`."""
 
 import os
 import secrets
@@ -12,14 +12,14 @@ from notifier.config.settings import ConfigError, Settings
 from notifier.config.text import lines, tidied
 from notifier.config.types import expanded
 
-#: In the data folder of a developer: signs links there, and nowhere else.
+#: A file in a developer's data folder with the key that signs links there.
 KEY_FILE = "secret.key"
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Return the settings from the environment (and, in development, from a running `./run up`).
 
-    Raises ConfigError with one line for each mistake.
+    Raise ConfigError with one line for each mistake.
     """
     data_dir = _data_dir()
     development = (os.environ.get("NOTIFIER_ENV", "").strip() or "development") == "development"
@@ -35,7 +35,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def make_development_key(data_dir: Path) -> None:
-    """Give this data folder a random key of its own, once: that of the code is known to everyone."""
+    """Create a random key for this data folder, once: the key in the code is known to everyone."""
     try:
         descriptor = os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -45,7 +45,7 @@ def make_development_key(data_dir: Path) -> None:
 
 
 def _data_dir() -> Path:
-    """Return NOTIFIER_DATA_DIR before anything is read there. Raises ConfigError if it cannot be a folder."""
+    """Return NOTIFIER_DATA_DIR before anything is read there. Raise ConfigError if it cannot be a folder."""
     text = os.environ.get("NOTIFIER_DATA_DIR", "")
     try:
         folder = expanded(Path(tidied({"notifier_data_dir": text}).get("notifier_data_dir", "var")))

@@ -1,4 +1,4 @@
-"""Rules about settings together, and about what production must not start with. One line for each mistake."""
+"""Rules between settings, and rules for production. One line for each mistake."""
 
 import re
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 #: Signs links on a developer's machine. Production refuses it by name.
 DEVELOPMENT_SECRET = "development-only-secret-do-not-use-in-production"
 
-#: What stands in emails until someone sets it. Production refuses both.
+#: Used in emails until they are set. Production refuses both.
 EXAMPLE_SENDER = "Notifier <hello@notifier.example>"
 EXAMPLE_POSTAL_ADDRESS = "Notifier, 1 Example Street, Example Town"
 
 #: A random key of 32 characters has more different ones than this, in hexadecimal too.
 FEWEST_DIFFERENT = 8
 
-#: Characters that a key repeats from its beginning to its end.
+#: A key that repeats this many characters or fewer from its beginning to its end is refused.
 LONGEST_PERIOD = 10
 
-#: Left in keys by tutorials and templates of env files.
+#: Placeholders from tutorials and templates of env files.
 _PLACEHOLDER = re.compile(
     r"change[-_. ]?(?:it|me|this)|replace[-_. ]?(?:it|me|this)|your[-_. ]?(?:own[-_. ]?)?secret"
     r"|placeholder",
@@ -85,7 +85,7 @@ def _options_without_broker(settings: "Settings") -> Iterator[str]:
 
 
 def mistakes_in_production(settings: "Settings") -> Iterator[str]:
-    """Yield what is right for a trial and wrong for real recipients."""
+    """Yield mistakes that are fine for a trial but wrong for real recipients."""
     tls = settings.mail_use_tls or settings.mail_use_ssl
     rules = {
         "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in settings.secret_keys,
@@ -98,16 +98,16 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
         "PUBLIC_URL: production links must be https": settings.public_url.startswith("http://"),
         "DATABASE_URL: production needs a database of its own": not settings.database_url,
         "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own": not settings.broker_url,
-        "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials never travel in clear": bool(
+        "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials are never sent without TLS": bool(
             settings.mail_username and not tls
         ),
-        "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine may do without": not (
+        "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine works without TLS": not (
             tls or is_loopback(settings.mail_server)
         ),
         "MAIL_DEFAULT_SENDER: the example sender and domains such as .test, .local and localhost are not "
         "for production: write an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
         "POSTAL_ADDRESS: the example address is not for production": settings.postal_address == EXAMPLE_POSTAL_ADDRESS,
-        "RATELIMIT_ENABLED=0: limits cannot be lifted in production": not settings.ratelimit_enabled,
+        "RATELIMIT_ENABLED=0: limits cannot be turned off in production": not settings.ratelimit_enabled,
     }
     yield from (line for line, wrong in rules.items() if wrong)
     yield from _unverified_brokers(settings)
@@ -122,12 +122,15 @@ def _unverified_brokers(settings: "Settings") -> Iterator[str]:
 
 
 def _open_brokers(settings: "Settings") -> Iterator[str]:
-    """Whoever reaches a broker can read and add tasks: a remote one needs a password (CVE-2022-30034)."""
+    """Yield mistakes of a broker. All who can reach it can read and add tasks, so a remote one needs a password.
+
+    See CVE-2022-30034.
+    """
     for name in ("redis_url", "celery_broker_url"):
         parts = urlsplit(getattr(settings, name))
         remote = parts.hostname is not None and not is_loopback(parts.hostname)
         if remote and parts.scheme != "memory" and not parts.password:
-            yield f"{name.upper()}: a broker on another machine needs a password; ALLOW_OPEN_BROKER=1 does without"
+            yield f"{name.upper()}: a broker on another machine needs a password, unless ALLOW_OPEN_BROKER=1"
 
 
 def _is_guessable(key: str) -> bool:

@@ -1,6 +1,6 @@
-"""Settings as text: how values of the environment are read, and the one line that a wrong one gets.
+"""Settings as text: how values of the environment are read, and the line for a wrong one.
 
-Docs/settings.md says the same of each setting, and a test compares the two.
+docs/settings.md has the same line for each setting: its tables are made from the fields.
 """
 
 import types
@@ -14,16 +14,16 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-#: Left at the ends of a value by a paste, by an editor or by `echo` into a secret's file.
+#: Characters that pasting or an editor leaves at the ends of a value.
 _OUTER = "\ufeff\u200b"
 
-#: A space at either end may be meant here, and is never shown: these are refused instead of trimmed.
+#: A space at either end may be part of the value here, and is never shown, so it is refused instead of trimmed.
 _EXACT = frozenset({"mail_password"})
 
 
 @dataclass(frozen=True, slots=True)
 class Must:
-    """What a value must be, if its type does not say it. Follows "must be" in the line for a wrong one."""
+    """The description of allowed values, if the type does not say it. It follows "must be" in an error message."""
 
     text: str
 
@@ -35,10 +35,17 @@ class Unit:
     name: str
 
 
-def tidied(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` without space around text, and without what is then empty: that counts as not set.
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """The effective value while a setting without a default is not set, for docs/settings.md."""
 
-    Raises ValueError with one line for each text that holds what no setting may.
+    text: str
+
+
+def tidied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` without space around text, and without empty ones, which count as not set.
+
+    Raise ValueError with one line for each text that no setting may have.
     """
     problems = [f"{name.upper()}: {wrong}" for name, value in values.items() for wrong in _mistakes(name, value)]
     if problems:
@@ -91,7 +98,7 @@ def _kind(annotation: Any) -> Any:
 
 
 def _number(field: FieldInfo, noun: str) -> str:
-    """Every number has a lower and an upper limit; pydantic keeps them in this order."""
+    """Describe a number. Each has a lower and an upper limit; pydantic keeps them in this order."""
     unit = "".join(f" of {each.name}" for each in field.metadata if isinstance(each, Unit))
     match [each for each in field.metadata if isinstance(each, (Ge, Gt, Le, Lt))]:
         case [Ge(ge), Le(le)]:

@@ -13,17 +13,21 @@ from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from notifier.config.text import Must
+from notifier.config.text import Must, Unit
 from notifier.config.url_options import check_broker, check_postgres, check_redis
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.mailboxes import parse_mailbox
+
+Seconds = Annotated[float, Unit("seconds")]
+WholeSeconds = Annotated[int, Unit("seconds")]
+PerSecond = Annotated[float | None, Unit("emails a second")]
 
 #: Brokers that are tested. `memory` is Celery's own, for tests.
 BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp", "memory")
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
-#: The path of PUBLIC_URL: cookies, proxies and browsers must all read the same in it, so no %XX and no dots alone.
+#: The path of PUBLIC_URL: cookies, proxies and browsers must all read it in the same way, so no %XX and no dots alone.
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?\Z")
 _REDIS_PATH = re.compile(r"/?(?:[0-9]{1,4})?\Z")
 #: Resolvers and browsers read a name whose last label is a number as an IPv4 address: 127.1 and 0x7f.1 are 127.0.0.1.
@@ -42,7 +46,7 @@ def is_host(text: str) -> bool:
 
 
 def _split(value: str, schemes: tuple[str, ...]) -> SplitResult:
-    """Return the parts of a URL. Raises ValueError for one of another scheme, or with a wrong host or port."""
+    """Return the parts of a URL. Raise ValueError for one of another scheme, or with a wrong host or port."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -66,7 +70,7 @@ def _web_address(value: str) -> str:
     if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or not _PATH.match(parts.path):
         raise ValueError
     if "%" in parts.hostname:
-        # The zone of an IPv6 address names a network card of one machine, and no browser takes it.
+        # The zone of an IPv6 address names a network card of one machine, and browsers refuse it.
         raise ValueError
     netloc = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.removesuffix(".")
     port = "" if parts.port is None else f":{parts.port}"
@@ -100,9 +104,9 @@ def _database_url(value: str) -> str:
 
 
 def _check_sqlite_file(path: Path) -> None:
-    """Raise ValueError unless a database is there, or can be made there.
+    """Raise ValueError unless the file is a database, or can be created.
 
-    Only for a start: closing a file ends all locks that its process has on it.
+    Call it only at start-up: closing a file releases all locks that its process has on it.
     """
     try:
         if path.is_dir():
@@ -159,7 +163,7 @@ def _domain(value: str) -> str:
 
 
 def _keys(value: Any) -> Any:
-    """`SECRET_KEYS=old,new` as people write it."""
+    """Split `old,new` into a list."""
     if isinstance(value, str):
         if value.startswith("[") and value.endswith("]"):
             raise ValueError("a JSON list is not read: write the keys with commas between them, without [ ] and quotes")
@@ -168,7 +172,7 @@ def _keys(value: Any) -> Any:
 
 
 def expanded(path: Path) -> Path:
-    """Return the path with `~` as the home folder. Raises ValueError if there is none."""
+    """Return the path with `~` as the home folder. Raise ValueError if there is none."""
     try:
         return path.expanduser()
     except RuntimeError:

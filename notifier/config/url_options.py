@@ -1,6 +1,6 @@
-"""Options after the `?` of a server's URL: those that its driver knows, with values that the driver can use.
+"""Options after the `?` of a server's URL: options that its driver knows, with usable values.
 
-Drivers check most of them at the first connection only, some never, and redis-py and kombu raise a TypeError.
+Drivers check most of them only at the first connection, some never, and redis-py and kombu raise a TypeError.
 """
 
 import re
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 
 class Value(NamedTuple):
-    """What an option may be: a regular expression, and what to write, as it follows "must be"."""
+    """The values of an option: a regular expression, and a description that follows "must be"."""
 
     pattern: str
     text: str
@@ -36,7 +36,7 @@ _WORD = Value(r"[!-~]+", "one word of ASCII characters")
 _TLS_VERSION = one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
-#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS. Those that are missing are free text.
+#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS. All others are free text.
 POSTGRES: dict[str, Value] = {
     "host": Value(
         rf"[/@].+|[^\s:/]+(?::{_PORT})?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?",
@@ -79,7 +79,7 @@ REDIS_TLS: dict[str, Value] = {
     "ssl_ciphers": _WORD,
 }
 
-#: What redis-py's URL parser makes a number or a truth value of, as far as a user of this service may decide it.
+#: Options that redis-py's URL parser turns into numbers or booleans, and that users of this service may set.
 REDIS: dict[str, Value] = {
     "db": Value(r"[0-9]{1,4}", "the number of a database, 9999 at most"),
     "socket_timeout": _SECONDS,

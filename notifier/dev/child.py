@@ -1,4 +1,4 @@
-"""One child of the supervisor: what to run, and the process while it runs."""
+"""One child of the supervisor: its command, and its process while it runs."""
 
 import os
 import signal
@@ -13,26 +13,26 @@ from typing import BinaryIO
 from notifier.dev.logfile import LogFile
 from notifier.dev.process import die_with_parent
 
-#: How many of the last lines are shown when a child is given up.
+#: How many of its last lines are shown when a child is given up.
 TAIL = 20
-#: Longer ones are broken. Bytes.
+#: Longest line, in bytes; longer ones are broken.
 LONGEST_LINE = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Child:
-    """What to run and how to know that it works."""
+    """The command of a child, and how to tell that it works."""
 
     name: str
     argv: list[str]
     env: Mapping[str, str] = field(default_factory=dict)
-    #: True once it can be used. None: that it runs is all one can say.
+    #: Returns True once the child can be used. None: running is enough.
     ready: Callable[[], bool] | None = None
     #: Later children need this one: they are started once it is ready.
     gate: bool = False
     #: Removed before each start; the child writes it when it is ready.
     ready_file: Path | None = None
-    #: How long a polite stop may take, seconds. Then the whole group is killed.
+    #: Seconds that a stop may take before the whole process group is killed.
     stop_seconds: float = 10.0
 
 
@@ -54,17 +54,17 @@ class Process:
 
     @property
     def output(self) -> int | None:
-        """The file descriptor to wait on; None when there is nothing more to come."""
+        """Return the file descriptor to wait on, or None if no more output can come."""
         return self._stdout().fileno() if self._popen is not None and not self._at_end else None
 
     @property
     def is_running(self) -> bool:
-        """False before the start and after its end was noticed."""
+        """Return False before the start and after its end was noticed."""
         return self._popen is not None and self._popen.poll() is None
 
     @property
     def has_ended(self) -> bool:
-        """It ran and ended, and nobody has taken note of it yet."""
+        """Return True if the process has ended and `kill` was not called yet."""
         return self._popen is not None and self._popen.poll() is not None
 
     @property
@@ -76,13 +76,13 @@ class Process:
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def is_ready(self) -> bool:
-        """Does it work?"""
+        """Return True if the child can be used."""
         if self.child.ready_file is not None and not self.child.ready_file.exists():
             return False
         return self.is_running and (self.child.ready is None or self.child.ready())
 
     def start(self, now: float) -> None:
-        """Start it in a session of its own: a Ctrl-C of the terminal must not reach it before we decide."""
+        """Start it in a session of its own, so that Ctrl-C in the terminal reaches only the supervisor."""
         if self.child.ready_file is not None:
             self.child.ready_file.unlink(missing_ok=True)
         self._popen = subprocess.Popen(
@@ -101,7 +101,7 @@ class Process:
         self.retry_at = None
 
     def read_lines(self) -> list[str] | None:
-        """New lines of output, also written to its log file. None: nothing to read right now, or ever."""
+        """Return new lines of output, after writing them to the log file. None: nothing to read right now, or ever."""
         if self.output is None:
             return None
         try:
@@ -119,15 +119,15 @@ class Process:
         return texts if problem is None else [problem, *texts]
 
     def terminate(self) -> None:
-        """Ask politely. Only the leader is asked: it knows how to end its own."""
+        """Send SIGTERM to the leader of the group only: it stops its own children."""
         if self.is_running and self._popen is not None:
             self._popen.terminate()
 
     def bury(self) -> None:
-        """Kill what is left of its group and forget it. Blocks until the leader is gone."""
+        """Kill the rest of its group and forget it. Block until the leader is gone."""
         if self._popen is None:
             return
-        with suppress(ProcessLookupError):  # nobody left is what we want
+        with suppress(ProcessLookupError):  # The group is gone, as it should be.
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
         self._stdout().close()
@@ -137,7 +137,7 @@ class Process:
             self.child.ready_file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the log."""
+        """Close the log file."""
         self._log.close()
 
     def _stdout(self) -> BinaryIO:

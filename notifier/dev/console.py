@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: the lines of all children, told apart by name and colour."""
+"""The output on the terminal: the lines of all children, marked by name and colour."""
 
 import errno
 import os
@@ -6,14 +6,14 @@ from typing import TextIO
 
 from notifier.mail.characters import escaped
 
-#: What a volume without room says; it may have room again later.
+#: Errors of a full volume, which may have room again later.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _COLOURS = ("36", "33", "35", "32", "34", "96", "93", "95")
 
 
 class Console:
-    """Writes to a terminal or pipe that may vanish at any time."""
+    """A terminal or pipe that may vanish at any time."""
 
     def __init__(self, stream: TextIO, names: list[str]) -> None:
         self._stream = stream
@@ -23,14 +23,14 @@ class Console:
         self._gone = False
 
     def line(self, name: str, text: str) -> None:
-        """One line of a child, which may quote what strangers sent."""
+        """Print a line of a child, made safe to show because it may quote input of strangers."""
         text = escaped(text)
         label = name.ljust(self._width)
         colour = self._colours.get(name)
         self.say(f"\x1b[{colour}m{label} |\x1b[0m {text}" if colour else f"{label} | {text}")
 
     def say(self, text: str) -> None:
-        """One line of our own. A closed terminal is no reason to leave children behind, and a full volume passes."""
+        """Print a line. Ignore a closed terminal, which must not leave children behind, and a full volume."""
         if self._gone:
             return
         try:

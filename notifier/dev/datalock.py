@@ -1,4 +1,4 @@
-"""One `up` for one data folder."""
+"""A lock, so that only one `up` uses a data folder."""
 
 import fcntl
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 class InUseError(Exception):
-    """Another `up` uses this folder."""
+    """Another `up` uses this folder. The text names its process."""
 
 
 @contextmanager
 def data_lock(data_dir: Path) -> Iterator[None]:
-    """Hold the folder. The kernel lets go of it when we die, however we die."""
+    """Lock the folder until this process ends. The kernel releases the lock even after kill -9."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("a+") as file:
         try:

@@ -1,20 +1,20 @@
-"""A child's log file. Where it cannot be written, the child goes on and the console still shows its lines."""
+"""A child's log file. If it cannot be written, the child keeps running and the console still shows its lines."""
 
 import os
 from pathlib import Path
 
-#: A log that is larger when `up` starts makes room (one old copy stays). Bytes.
+#: Bytes above which `up` starts a new log file and keeps the old one as a copy.
 MAX_LOG = 5 * 1024 * 1024
 
 
 class LogFile:
-    """Appends bytes. No error of the file system leaves it."""
+    """A file to append bytes to. It raises no error of the file system."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened yet: the folder may come to be later."""
+        """Open nothing yet: the folder may be created later."""
         self._path = path
         self._fd: int | None = None
-        #: Bytes that were not written since the last that were; None while all is well.
+        #: Bytes lost since the last successful write; None while writing works.
         self._lost: int | None = None
         self._rotated = False
 
@@ -51,7 +51,7 @@ class LogFile:
         return self._fd
 
     def _is_in_place(self, descriptor: int) -> bool:
-        """False once the file of `descriptor` was moved or deleted: nothing written to it would be found."""
+        """Return False once the file of `descriptor` was moved or deleted, because writes to it would be lost."""
         try:
             named = self._path.stat()
         except FileNotFoundError:
@@ -60,7 +60,7 @@ class LogFile:
 
     @staticmethod
     def _append(descriptor: int, data: bytes) -> None:
-        """All of it: a full volume takes a part and refuses the rest."""
+        """Write all bytes: a full volume may take a part and refuse the rest."""
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]

@@ -1,4 +1,4 @@
-"""The processes of `up`: which ones, how they are started, how we know that they work."""
+"""The processes of `up`: their commands, and how to tell that they work."""
 
 import http.client
 import sys
@@ -11,22 +11,22 @@ from notifier.dev.broker import Broker, is_ready
 from notifier.dev.child import Child
 from notifier.dev.ports import answers
 
-#: Quiet: without the banners, which say nothing that the addresses do not.
+#: Without the banners, which say nothing beyond the addresses.
 CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "wsgi:celery_app"]
 THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
-#: Seconds. A developer does not want to wait for as long as production may.
+#: Seconds. A developer should not wait as long as production may.
 STOP_GRACE = "12"
 
-#: On a developer's machine, that is. Python's own syntax: action and the beginning of the text.
+#: Warnings hidden on a developer's machine, in Python's syntax: the action and the beginning of the text.
 ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the stack listens. `host` is for people's browsers; mail and broker stay on loopback."""
+    """The addresses of the stack. Web and inbox listen on `host`; SMTP and broker stay on loopback."""
 
     host: str
     web: int
@@ -35,24 +35,24 @@ class Ports:
 
     @property
     def probe_host(self) -> str:
-        """Where we reach what listens on `host`."""
+        """Return the address at which this machine reaches servers that listen on `host`."""
         return "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host
 
     @property
     def web_url(self) -> str:
-        """For a browser on this machine."""
+        """Return the URL for a browser on this machine."""
         return f"http://{bracketed(self.probe_host)}:{self.web}"
 
     @property
     def inbox_url(self) -> str:
-        """For a browser on this machine."""
+        """Return the URL for a browser on this machine."""
         return f"http://{bracketed(self.probe_host)}:{self.inbox}"
 
 
 def make_plan(
     ports: Ports, env: Mapping[str, str], *, broker: Broker | None, with_inbox: bool, run_dir: Path
 ) -> list[list[Child]]:
-    """Waves in the order of starting; each needs those before it."""
+    """Return waves of children in the order of starting; each needs those before it."""
     run_dir.mkdir(parents=True, exist_ok=True)
     return [
         [_broker(broker)] if broker else [],
@@ -96,12 +96,12 @@ def _web(ports: Ports, env: Mapping[str, str]) -> Child:
 
 
 def bracketed(host: str) -> str:
-    """An IPv6 address as it is written before a port."""
+    """Return an IPv6 address with brackets, as URLs need it."""
     return f"[{host}]" if ":" in host else host
 
 
 def is_healthy(host: str, port: int) -> bool:
-    """Does GET /healthz answer 200?"""
+    """Return True if GET /healthz answers 200."""
     connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
         connection.request("GET", "/healthz")

@@ -1,4 +1,4 @@
-"""TCP ports: find a free one, see whether one is taken, wait until somebody answers."""
+"""TCP ports: find a free one, check whether one is taken, wait until a server answers."""
 
 import socket
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class PortTakenError(Exception):
-    """Another program listens on a port that we were told to use."""
+    """Another program listens on the requested port. The text says what to do."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on right now. It is not reserved: bind soon, and try again if lost."""
+    """Return a port that is free right now. It is not reserved: bind soon, and try again if it is taken."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -27,7 +27,7 @@ def can_listen(host: str) -> bool:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Can we listen there? Old connections in TIME_WAIT do not count."""
+    """Return True if this process can listen there. Old connections in TIME_WAIT don't count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +39,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def answers(host: str, port: int, timeout: float = 0.5) -> bool:
-    """Does somebody accept connections there?"""
+    """Return True if a server accepts connections there."""
     try:
         with socket.create_connection((host, port), timeout):
             return True
@@ -48,7 +48,7 @@ def answers(host: str, port: int, timeout: float = 0.5) -> bool:
 
 
 def wait_until(check: Callable[[], bool], seconds: float, pause: float = 0.02) -> bool:
-    """Poll `check` until it is true. False when the time is over."""
+    """Poll `check` until it returns True. Return False if the time is over."""
     deadline = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline:

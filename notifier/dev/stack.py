@@ -1,4 +1,4 @@
-"""The whole stack: settings in, addresses out, and everything between taken care of."""
+"""The whole development stack: choose ports, start the processes, print the addresses."""
 
 import os
 import secrets
@@ -17,18 +17,18 @@ from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, i
 from notifier.dev.supervisor import Supervisor
 from notifier.dev.upenv import up_env
 
-#: Where brokers listen whose address names no port.
+#: Default ports of brokers, for addresses without a port.
 BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671}
 FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
 
 
 class UnreachableError(Exception):
-    """A server that the settings name does not answer."""
+    """A server that the settings name does not answer. The text says what to do."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line said. Port 0 means any free one."""
+    """The options of the command line. Port 0 means any free one."""
 
     host: str = "127.0.0.1"
     web_port: int = 8000
@@ -37,7 +37,7 @@ class Wishes:
 
 
 def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
-    """The ports to listen on. Raises PortTakenError or UnreachableError with a line that says what to do."""
+    """Choose the ports to listen on. Raise PortTakenError or UnreachableError with a line that says what to do."""
     if not can_listen(wishes.host):
         raise UnreachableError(
             f"--host {wishes.host}: this machine has no such IPv4 address. Use 127.0.0.1, or 0.0.0.0 for all of them."
@@ -56,7 +56,7 @@ def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
 
 
 def _any_port(host: str, others: Collection[int]) -> int:
-    """A free one that is not among the `others`: nobody listens on those yet, so the system may offer them again."""
+    """Return a free port that is not among the `others`, which are not in use yet and might be offered again."""
     while (port := free_port(host)) in others:
         pass
     return port
@@ -77,7 +77,7 @@ def _next_free(host: str, port: int) -> int:
 
 
 def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ()) -> Broker | None:
-    """The broker to start; None where the settings name one, which then has to answer. `others`: ports not to take."""
+    """Return the broker to start, or None if the settings name one, which must answer. `others`: ports not to take."""
     if not settings.broker_url:
         folder = data_dir / "broker"
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
 
 
 def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbox: bool) -> dict[str, str]:
-    """What makes another process part of this stack: all that the person set, and what we found."""
+    """Return the environment of processes of this stack: the settings of the person, and the addresses found."""
     given = {name.upper() for name in settings.model_fields_set if not name.startswith("notifier_")}
     env = {name: os.environ[name] for name in sorted(given) if name in os.environ}
     env["DATABASE_URL"] = settings.sqlalchemy_url
@@ -107,7 +107,7 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
 
 
 def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable[[Mapping[str, str]], None]) -> None:
-    """Start the stack and stay until a signal. `prepare` gets the environment and makes the database ready."""
+    """Start the stack and run until a signal. `prepare` gets the environment and upgrades the database."""
     with_inbox = "mail_server" not in settings.model_fields_set
     ports = choose_ports(wishes, with_inbox)
     broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
@@ -123,11 +123,11 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
 
 
 def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, with_inbox: bool) -> str:
-    """Where to go now."""
+    """Print the addresses to open."""
     rows = [
         ("web", public_url),
         ("admin", f"{public_url}/admin/"),
-        ("inbox", ports.inbox_url) if with_inbox else ("mail to", f"{settings.mail_server}:{settings.mail_port}"),
+        ("inbox", ports.inbox_url) if with_inbox else ("SMTP", f"{settings.mail_server}:{settings.mail_port}"),
         ("data", str(data_dir)),
         ("logs", str(data_dir / "log")),
     ]

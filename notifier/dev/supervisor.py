@@ -1,7 +1,7 @@
 """Keep a set of processes running, and leave nothing behind.
 
-One thread: it reads the children's output, notices their ends, and starts them again. Without threads,
-forking is safe, and the kernel's "your parent died" (bound to the thread that forked) means what it says.
+A single thread reads the children's output, notices their ends, and restarts them. Without other threads, forking is
+safe, and the kernel's signal for a dead parent (bound to the thread that forked) is reliable.
 """
 
 import select
@@ -21,11 +21,11 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Patience:
-    """When to try again and when to give up. Seconds."""
+    """Times of waiting and of giving up, in seconds."""
 
     first_pause: float = 0.3
     longest_pause: float = 10.0
-    #: So many ends in a row, none after `stable` seconds of life, and we give up.
+    #: Give up after this many ends in a row, none of them after `stable` seconds of running.
     failures: int = 6
     stable: float = 20.0
     ready: float = 90.0
@@ -33,7 +33,7 @@ class Patience:
 
 
 class GivenUpError(Exception):
-    """A child does not start or keeps ending. The text has its last lines."""
+    """A child does not start, or ends again and again. The text has its last lines."""
 
 
 class _Stopped(Exception):
@@ -41,7 +41,7 @@ class _Stopped(Exception):
 
 
 class Supervisor:
-    """Runs waves of children: started in order, stopped in reverse, those of a wave together."""
+    """Waves of children: started in order and stopped in reverse, the children of a wave together."""
 
     def __init__(
         self, waves: list[list[Child]], *, cwd: Path, log_dir: Path, console: Console,
@@ -53,9 +53,9 @@ class Supervisor:
         self._signals = 0
 
     def run(self, when_ready: Callable[[], None]) -> None:
-        """Start all, call `when_ready` once all work, stay until a signal, stop all.
+        """Start all, call `when_ready` once all work, wait for a signal, stop all.
 
-        Raises GivenUpError; the children are gone in any case.
+        Raise GivenUpError if a child fails; the children are stopped in any case.
         """
         with self._handlers():
             try:
@@ -73,7 +73,7 @@ class Supervisor:
 
     @contextmanager
     def _handlers(self) -> Iterator[None]:
-        # Under nohup SIGHUP is ignored: somebody wants us to outlive the terminal.
+        # Under nohup SIGHUP is ignored, so that the stack outlives the terminal.
         wanted = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._on_signal) for number in wanted}
         try:
@@ -93,7 +93,7 @@ class Supervisor:
         self._wait_ready(self._all)
 
     def _wait_ready(self, waiting: list[Process]) -> None:
-        """A child that ends before it ever worked will not work the next time either: no second try."""
+        """Wait until a child works. One that ends before is not restarted: it would end again."""
         deadline = time.monotonic() + self._patience.ready
         while waiting := [process for process in waiting if not process.is_ready()]:
             self._pump()
@@ -116,7 +116,7 @@ class Supervisor:
     def _note_end(self, process: Process, now: float) -> None:
         how = process.how_it_ended
         self._drain(process)
-        process.bury()  # its own children may still hold its port
+        process.bury()  # Its own children may still hold its port.
         process.failures = 1 if now - process.started_at > self._patience.stable else process.failures + 1
         if process.failures >= self._patience.failures:
             raise self._given_up(process, f"{how}, {process.failures} times in a row")
@@ -125,7 +125,7 @@ class Supervisor:
         self._console.say(f"{process.child.name} {how}; starting it again in {pause:.1f} s")
 
     def _pump(self) -> None:
-        """Pass on output for a moment. Raises _Stopped when a signal came."""
+        """Pass on output for a moment. Raise _Stopped if a signal came."""
         self._pass_on(self._patience.tick)
         if self._signals:
             raise _Stopped
@@ -152,11 +152,11 @@ class Supervisor:
     def _given_up(self, process: Process, why: str) -> GivenUpError:
         self._drain(process)
         name = process.child.name
-        tail = "\n".join(f"  {line}" for line in process.tail) or "  (it said nothing)"
+        tail = "\n".join(f"  {line}" for line in process.tail) or "  (no output)"
         return GivenUpError(f"{name} {why}. Its last lines:\n{tail}")
 
     def _stop(self) -> None:
-        """Reverse order. A second Ctrl-C ends the politeness."""
+        """Stop in reverse order; a second Ctrl-C kills immediately."""
         asked = self._signals
         for wave in reversed(self._waves):
             for process in wave:

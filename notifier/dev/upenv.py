@@ -1,4 +1,4 @@
-"""`<data dir>/up.env`: how commands in a second shell find the running stack."""
+"""`<data dir>/up.env`: lets commands in a second shell find the running stack."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def up_env_path(data_dir: Path) -> Path:
-    """Where notifier.config.settings looks in development."""
+    """Return the path that notifier.config.loading reads in development."""
     return data_dir / "up.env"
 
 
 @contextmanager
 def up_env(data_dir: Path, values: Mapping[str, str]) -> Iterator[None]:
-    """The file exists while the stack runs, readable by its owner only: URLs may hold passwords."""
+    """Keep the file while the stack runs, readable by its owner only: URLs may hold passwords."""
     path = up_env_path(data_dir)
     draft = path.with_suffix(".env.new")
     draft.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""What workers do, and the only way in which work reaches them."""
+"""The tasks of workers, and the only code that hands work to them."""

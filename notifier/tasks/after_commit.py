@@ -1,4 +1,4 @@
-"""After a commit, and only then, publish the keys of the notifications and of the forms' requests that it stored.
+"""After a commit, and only then, publish the keys of the notifications and account requests that it stored.
 
 The hooks watch the sessions; `notifier.outbox` publishes.
 """
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction, sessionm
 from notifier.models import AccountRequest, Notification, Status
 from notifier.services import services
 
-#: What is published together, in this order: (requests of forms, bulk).
+#: Groups of keys that are published together, in this order: (account requests, bulk).
 _SORTS: Final = ((True, False), (False, False), (False, True))
 
 _KEPT: Final = "notifier_outbox_kept"
@@ -23,7 +23,7 @@ _COMMITTED: Final = "notifier.outbox.committed"
 
 
 def watch(sessions: "sessionmaker[Any]") -> None:
-    """Follow every session that `sessions` makes. Calling it again changes nothing.
+    """Watch every session that `sessions` creates. Calling it again changes nothing.
 
     The keys go to the outbox of the application in whose context the session commits.
     """
@@ -58,10 +58,10 @@ def _is_due(row: object) -> bool:
 
 
 def _confirm(session: Session) -> None:
-    # It also fires where a savepoint is released: that is not yet a commit.
+    # The event also fires when a savepoint is released, which is not a commit yet.
     if session.in_nested_transaction() or _COLLECTED not in session.info:
         return
-    # What a savepoint's rollback or a delete took back is no longer persistent.
+    # Rows that the rollback of a savepoint or a delete removed are no longer persistent.
     kept = [state for row in session.info.pop(_COLLECTED) if (state := inspect(row)).persistent]
     session.info[_COMMITTED] = [
         (state.identity[0], state.class_ is AccountRequest, bool(state.dict.get("bulk"))) for state in kept
@@ -73,7 +73,7 @@ def _release(session: Session, transaction: SessionTransaction) -> None:
         return
     session.info.pop(_COLLECTED, None)
     committed: list[tuple[int, bool, bool]] = session.info.pop(_COMMITTED, [])
-    # Here the connection is back in its pool, and an eager task may use any session.
+    # By now the connection is back in its pool, and an eager task may use any session.
     for is_request, is_bulk in _SORTS:
         keys = [key for key, *sort in committed if sort == [is_request, is_bulk]]
         kept: list[int] | None = g.get(_KEPT)

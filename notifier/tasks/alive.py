@@ -1,7 +1,7 @@
-"""Does one process do its work? For the health checks of containers, which can only restart it.
+"""The health check of a single process, for containers, which can only restart it.
 
-So nothing counts here that a restart cannot mend: a broker or database that is away, emails that are uncertain. All of
-that is `notifier health`.
+So it ignores all faults that a restart cannot fix: a broker or database that is away, uncertain emails.
+`notifier health` reports those.
 """
 
 from pathlib import Path
@@ -16,25 +16,25 @@ from notifier.tasks.readers import AWAY
 
 log = structlog.get_logger(__name__)
 
-#: The name by which beat is asked for; every other is that of a worker.
+#: The name of beat; every other name is that of a worker.
 BEAT = "beat"
 
-#: Seconds after which beat, which triggers something every 30 seconds at least, has stopped.
+#: Seconds without a trigger after which beat counts as stopped; it triggers jobs every 30 seconds at least.
 BEAT_STOPPED = 120.0
 
-#: Seconds that a worker may take to answer.
+#: Seconds to wait for a worker's answer.
 PING_TIMEOUT = 5.0
 
 
 class SignOfLife:
-    """A file that beat touches whenever it triggers something, or tries to reach a broker that is away."""
+    """A file that beat touches when it triggers a job, or tries to reach a broker that is away."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._failed = False
 
     def show(self) -> None:
-        """Touch it. A disk that is full or read-only must not end beat; it is said once."""
+        """Touch the file. A full or read-only disk must not stop beat; it is logged once."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()
@@ -46,7 +46,7 @@ class SignOfLife:
             self._failed = False
 
     def age(self) -> float | None:
-        """Return the seconds since it was shown; None if it never was."""
+        """Return the seconds since the file was touched, or None if it does not exist."""
         try:
             return clock.now().timestamp() - self.path.stat().st_mtime
         except FileNotFoundError:
@@ -54,12 +54,12 @@ class SignOfLife:
 
 
 def beat_sign(settings: Settings) -> SignOfLife:
-    """Return that of the beat with this data folder."""
+    """Return the sign of life of the beat with this data folder."""
     return SignOfLife(settings.notifier_data_dir / "beat.alive")
 
 
 def is_alive(celery: Celery, settings: Settings, name: str) -> HealthCheck:
-    """Look whether `beat` triggers, or whether the worker `name` (mail@host) answers."""
+    """Check that `beat` triggers jobs, or that the worker `name` (mail@host) answers."""
     return _beat(beat_sign(settings)) if name == BEAT else _worker(celery, name)
 
 

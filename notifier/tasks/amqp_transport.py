@@ -1,7 +1,7 @@
-"""kombu's transport for RabbitMQ, with two changes, so that a message that is not readable reaches the consumer.
+"""kombu's transport for RabbitMQ, with two changes, so that unreadable messages reach the consumer.
 
-py-amqp 5.4 raises inside the event loop if a property of a message is not UTF-8, or is of a type that it does not
-know. The worker would end with the message unacknowledged, and RabbitMQ would hand it to the next worker. And kombu
+py-amqp 5.4 raises inside the event loop if a property of a message is not UTF-8, or has an unknown type. The
+worker would stop with the message unacknowledged, and RabbitMQ would hand it to the next worker. And kombu
 decompresses bodies while it receives them: a small one may become larger than the machine's memory.
 """
 
@@ -19,7 +19,7 @@ _decode_properties = serialization.PROPERTY_CLASSES[spec.Basic.CLASS_ID]
 
 
 def decode_properties(buffer: Any, offset: int) -> tuple[dict[str, Any], int]:
-    """Decode the properties of a message; return none at all if they are not readable. The consumer rejects it."""
+    """Decode the properties of a message. Return none if they are unreadable; the consumer then rejects it."""
     try:
         decoded: tuple[dict[str, Any], int] = _decode_properties(buffer, offset)
     except (ValueError, TypeError, LookupError, OverflowError, OSError, StructError, FrameSyntaxError) as error:
@@ -28,12 +28,12 @@ def decode_properties(buffer: Any, offset: int) -> tuple[dict[str, Any], int]:
     return decoded
 
 
-# The table by which py-amqp finds the decoder of a class of content; there is no other way in.
+# py-amqp looks up decoders in this table; it has no other hook.
 serialization.PROPERTY_CLASSES[spec.Basic.CLASS_ID] = decode_properties
 
 
 class Message(pyamqp.Message):
-    """A message whose body stays as it came: notifier compresses nothing."""
+    """A message whose body is not decompressed: notifier compresses none."""
 
     def __init__(self, msg: Any, channel: Any = None, **kwargs: Any) -> None:
         headers = msg.properties.get("application_headers")
@@ -43,19 +43,19 @@ class Message(pyamqp.Message):
 
 
 class Channel(pyamqp.Channel):
-    """The channel of those messages."""
+    """A channel of these messages."""
 
     Message = Message
 
 
 class Connection(pyamqp.Connection):
-    """The connection of those channels."""
+    """A connection of these channels."""
 
     Channel = Channel
 
 
 class Transport(pyamqp.Transport):
-    """The transport of those connections."""
+    """The transport of these connections."""
 
     Connection = Connection
 

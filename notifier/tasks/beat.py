@@ -1,4 +1,4 @@
-"""Three static ticks. Campaigns are rows: beat knows nothing of them, so two beats are harmless."""
+"""The periodic jobs. Campaigns are rows that beat knows nothing about, so two beats at once are harmless."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ PURGE = 3600.0
 
 
 def schedule(celery: Celery, settings: Settings) -> None:
-    """Set what `celery beat` triggers. A tick that waited longer than its interval is of no use."""
+    """Set the jobs that `celery beat` triggers. A job that waits longer than its interval expires."""
     every = {
         "tick": ("notifier.tick", TICK),
         "sweep": ("notifier.sweep", settings.sweep_interval),
@@ -28,18 +28,18 @@ def schedule(celery: Celery, settings: Settings) -> None:
         name: {"task": task, "schedule": seconds, "options": {"queue": CONTROL, "expires": seconds}}
         for name, (task, seconds) in every.items()
     }
-    # Wake often enough to keep the shortest of them punctual, also after a hiccup of the broker.
+    # Wake often enough to keep the shortest interval, also after a short failure of the broker.
     celery.conf.beat_max_loop_interval = min(5.0, settings.sweep_interval)
 
 
 class Recovery:
-    """Bring a scheduler back after its broker was away, whichever scheduler `celery beat -S` names.
+    """Make any scheduler that `celery beat -S` names work again after its broker was away.
 
-    Celery 5.7 keeps one connection for good: on RabbitMQ every message after a restart of the broker fails.
+    Celery 5.7 keeps one connection forever: on RabbitMQ every message after a restart of the broker fails.
     """
 
     def __init__(self, scheduler: Any, sign: SignOfLife) -> None:
-        """Take over how `scheduler` connects and publishes. `sign` is shown whenever it does either."""
+        """Replace the methods of `scheduler` that connect and publish. Both show `sign`."""
         self._scheduler = scheduler
         self._sign = sign
         self._trigger = scheduler.apply_async
@@ -47,7 +47,7 @@ class Recovery:
         scheduler.apply_entry = self.apply_entry
 
     def run_all(self) -> None:
-        """Trigger everything now. Waits for the broker, for as long as it takes."""
+        """Trigger all jobs now. Wait for the broker as long as it takes."""
         for entry in self._scheduler.schedule.values():
             try:
                 self._publish(entry)
@@ -55,7 +55,7 @@ class Recovery:
                 log.warning("beat.not_triggered", entry=entry.name, error=_cause(error))
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Trigger one entry. If the broker is away, wait for it, and trigger everything: it may be overdue."""
+        """Trigger one job. If the broker is away, wait for it and trigger all jobs, which may be overdue."""
         try:
             self._publish(entry)
         except SchedulingError as error:
@@ -84,11 +84,11 @@ class Recovery:
 
 
 def _cause(error: SchedulingError) -> str:
-    """Celery wraps what the client of the broker raised."""
+    """Return the class of the client's error, which Celery wraps into this one."""
     return type(error.__context__ or error).__name__
 
 
 @signals.beat_init.connect(weak=False)
 def run_all_once(sender: Any, **_: Any) -> None:
-    """At the start, trigger everything: beat itself waits a whole interval first, an hour for the purge."""
+    """Trigger all jobs at start-up: beat itself first waits a whole interval, an hour for the purge."""
     Recovery(sender.scheduler, beat_sign(celery_app.settings)).run_all()

@@ -1,8 +1,8 @@
 """The one Celery application, with a configuration of its own.
 
-Flask's configuration is never handed over: `celery report` would print it. The row is the truth and
-Celery the bell, so messages are acknowledged early, carry primary keys only, and are never held back
-for long (docs/adr/0003-celery-is-the-bell.md).
+Flask's configuration is never passed on, because `celery report` would print it. The row is the truth and messages are
+only hints, so they are acknowledged early, carry primary keys only, and are never delayed for long
+ (docs/adr/0003-celery-carries-hints.md).
 """
 
 import ssl
@@ -18,15 +18,15 @@ from notifier.services import Services, services_of
 TRANSACTIONAL = "transactional"
 BULK = "bulk"
 CONTROL = "control"
-#: Runs on their way to becoming rows: for the workers of bulk mail, so that nobody's verification waits for one.
+#: Expansions of runs: read by the workers of bulk email, so that no verification email waits for one.
 EXPANSION = "expansion"
 
-#: Every queue that a worker must read.
+#: All queues that need a worker.
 QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
-#: RabbitMQ moves rejected messages here. No worker reads it: operators do.
+#: RabbitMQ moves rejected messages here, for operators. No worker reads it.
 REJECTED = "rejected"
 
-#: The scheme of a broker's address -> kombu's transport with our changes. Others are used as kombu has them.
+#: The scheme of a broker's address -> kombu's transport with our changes. Other schemes use kombu's own.
 TRANSPORTS = {
     "redis": "notifier.tasks.redis_transport:Transport",
     "rediss": "notifier.tasks.redis_transport:Transport",
@@ -35,29 +35,29 @@ TRANSPORTS = {
     "pyamqp": "notifier.tasks.amqp_transport:Transport",
 }
 
-#: Seconds between two signs of life of a worker and RabbitMQ. A connection that died in silence is given up after two.
+#: Seconds between heartbeats of a worker and RabbitMQ. A silently dead connection is given up after two of them.
 HEARTBEAT = 10
 
-#: Seconds between tries of workers and of beat to reach the broker: the first, how much longer each next one is, the
-#: longest. Celery's own grow to 30 s, and email would wait for that long after the broker is back.
+#: Seconds between attempts of workers and beat to reach the broker: the first, the increase, the longest. Celery's own
+#: grow to 30 s, and emails would wait as long after the broker is back.
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
-#: Seconds that connecting may take. RabbitMQ answers several times before a connection stands.
+#: Longest time to connect, in seconds. RabbitMQ answers several times before a connection is open.
 CONNECT, CONNECT_RABBITMQ = 1, 3
 
-#: Bytes that the dead-letter queue may hold, however few its messages are.
+#: Most bytes in the dead-letter queue.
 REJECTED_BYTES = 8 * 1024 * 1024
 
 
 class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
-    """A task inside an application context of its own, also where it runs eagerly inside a commit hook."""
+    """A task with an application context of its own, also if it runs eagerly inside a commit hook."""
 
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run in a fresh context: a fresh session. Nothing runs in a restored database that nobody has adopted.
+        """Run in a fresh context with a fresh session, unless the database was restored and is not reconciled yet.
 
-        What a task was told is only a hint: the sweep finds it again.
+        Skipping a task loses nothing: it is only a hint, and the sweep finds the row.
         """
         bound: BoundCelery = self.app
         with bound.flask_app.app_context():
@@ -89,21 +89,21 @@ def configure(app: Flask, settings: Settings) -> Celery:
     """Bind the Celery application to this Flask application and these settings."""
     celery_app.flask_app = app
     celery_app.settings = settings
-    # What Celery made of an earlier configuration: queues, and connections for remote control.
+    # Celery caches these from an earlier configuration: queues, and connections for remote control.
     for made in ("amqp", "control"):
         celery_app.__dict__.pop(made, None)
     celery_app.conf.update(
         broker_url=settings.broker_url or "memory://",
         broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),
-        # kombu speaks TLS by itself only to its own transports, and verifies nothing. Options in the URL come first.
+        # By itself, kombu uses TLS only for its own transports and verifies nothing. Options in the URL win.
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme_of(settings.broker_url) == "rediss" else None,
         broker_transport_options=worker_transport_options(settings.broker_url),
         broker_connection_timeout=CONNECT_RABBITMQ if is_rabbitmq(settings.broker_url) else CONNECT,
         broker_pool_acquire_timeout=1,
-        # For as long as it takes: a worker that ends while the broker is away does not come back by itself.
+        # As long as it takes: a worker that stops while the broker is away does not start again by itself.
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
-        # Redis refuses with channel errors while it is full or read-only: a reason to wait, not to end.
+        # While Redis is full or read-only, it answers with channel errors: a reason to wait, not to stop.
         broker_channel_error_retry=True,
         broker_heartbeat=HEARTBEAT,
         task_publish_retry=False,
@@ -112,12 +112,12 @@ def configure(app: Flask, settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,
-        # With prefetch disabled the consumer looks for the next task once a second only: 4 to 8 mails a second.
+        # With prefetch disabled the consumer checks for the next task only once a second: 4 to 8 emails a second.
         worker_disable_prefetch=False,
         # After a reconnect Celery 5.7 prefetches less and asks for more with each task that starts: in the thread of
         # the pool, where it reads RabbitMQ's answer from the connection that the event loop reads (py-amqp has no
-        # lock). Frames are lost, and the worker stands still for as long as a heartbeat. It gains nothing here:
-        # messages are acknowledged when a task starts, so running tasks hold none of what is prefetched.
+        # lock). Frames are lost, and the worker hangs for as long as a heartbeat. It gains nothing here:
+        # messages are acknowledged when a task starts, so running tasks hold no prefetched message.
         worker_enable_prefetch_count_reduction=False,
         worker_consumer="notifier.tasks.consumer:PatientConsumer",
         worker_soft_shutdown_timeout=0,
@@ -137,37 +137,37 @@ def configure(app: Flask, settings: Settings) -> Celery:
 
 
 def scheme_of(broker_url: str) -> str:
-    """The scheme of the address; of several addresses (failover), that of the first."""
+    """Return the scheme of the address; of several addresses (failover), that of the first."""
     return broker_url.partition("://")[0].lower()
 
 
 def is_redis(broker_url: str) -> bool:
-    """True for a server that speaks Redis' protocol."""
+    """Return True for a server that speaks Redis' protocol."""
     return scheme_of(broker_url) in {"redis", "rediss"}
 
 
 def is_rabbitmq(broker_url: str) -> bool:
-    """True for a server that speaks AMQP 0-9-1."""
+    """Return True for a server that speaks AMQP 0-9-1."""
     return scheme_of(broker_url) in {"amqp", "amqps", "pyamqp"}
 
 
 def work_queue(name: str, broker_url: str) -> Queue:
-    """One of `QUEUES`. RabbitMQ moves what a worker rejects to the dead-letter queue."""
+    """Return one of `QUEUES`. RabbitMQ moves messages that a worker rejects to the dead-letter queue."""
     dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": REJECTED}
     return Queue(name, Exchange(name), routing_key=name, queue_arguments=dead if is_rabbitmq(broker_url) else None)
 
 
 def rejected_queue(kept: int) -> Queue:
-    """RabbitMQ's dead-letter queue: the newest `kept` messages that were rejected."""
+    """Return RabbitMQ's dead-letter queue, which keeps the newest `kept` rejected messages."""
     limits = {"x-max-length": kept, "x-max-length-bytes": REJECTED_BYTES, "x-overflow": "drop-head"}
     return Queue(REJECTED, Exchange(""), routing_key=REJECTED, queue_arguments=limits)
 
 
 def worker_transport_options(broker_url: str) -> dict[str, Any]:
-    """Fail fast, retry seldom. A worker's read blocks for a second at a time, so 2 s is the least."""
+    """Return options for failing fast. A worker's read blocks for a second at a time, so 2 s is the least."""
     fail_fast = {"max_retries": 0, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
     if not is_redis(broker_url):
-        # RabbitMQ stops reading while it is short of memory or disk space: nothing may wait for it without end.
+        # RabbitMQ stops reading while it is short of memory or disk space: nothing may wait for it forever.
         return fail_fast | {"write_timeout": 2} if is_rabbitmq(broker_url) else {}
     return {
         **fail_fast,

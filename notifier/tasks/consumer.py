@@ -1,7 +1,7 @@
-"""The consumer, with two changes: no message ends it, and it comes back to a lost broker within seconds.
+"""The consumer, with two changes: no message stops it, and it returns to a lost broker within seconds.
 
-Celery 5.7 takes a message with a right header at its word: `{}` as the body of a known task raises out of the event
-loop and ends the worker; on RabbitMQ the next worker gets the same message. Here each message is looked at first.
+Celery 5.7 trusts a message with a valid header: `{}` as the body of a known task raises out of the event loop and stops
+the worker; on RabbitMQ the next worker then gets the same message. So each message is checked first.
 """
 
 import traceback
@@ -22,8 +22,8 @@ from notifier.tasks.reading import why_unreadable
 
 log = structlog.get_logger(__name__)
 
-#: What Celery raises over a message that it does not understand although we did. Faults of the broker, of the pool
-#: and of the machine (OSError, MemoryError) are none of them: they must not be taken for a fault of the message.
+#: Errors of Celery about a message that passed our checks. Errors of the broker, the pool and the machine (OSError,
+#: MemoryError) are not among them: they must not be mistaken for a fault of the message.
 OF_THE_MESSAGE = (
     ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
     InvalidTaskError, SerializationError, ContentDisallowed,
@@ -31,15 +31,15 @@ OF_THE_MESSAGE = (
 
 
 class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
-    """Celery's consumer: it keeps aside what it cannot run, and tries to reach the broker at short intervals."""
+    """Celery's consumer: it rejects messages that it cannot run, and tries to reach the broker at short intervals."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect, trying for as long as the settings say."""
+        """Connect, retrying as long as the settings say."""
         conn.ensure_connection = partial(conn.ensure_connection, **RECONNECT)
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return what is called with each message."""
+        """Return the function that is called with each message."""
         handle = super().create_task_handler(*args, **kwargs)
         settings = celery_app.settings
         if is_rabbitmq(str(self.app.conf.broker_url)):
@@ -57,7 +57,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
             try:
                 handle(message)
             except OF_THE_MESSAGE as error:
-                # Not its text, which may quote the body.
+                # Not the text of the error, which may quote the body.
                 frame = traceback.extract_tb(error.__traceback__)[-1]
                 place = f"{Path(frame.filename).name}:{frame.lineno}"
                 log.error("broker.message_unhandled", error=type(error).__name__, place=place)
@@ -66,7 +66,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
         return handle_carefully
 
     def _declare_rejected(self, kept: int) -> None:
-        """Messages that are rejected before this queue exists are gone."""
+        """Declare the dead-letter queue: messages rejected before it exists are lost."""
         try:
             with self.connection.channel() as channel:
                 rejected_queue(kept)(channel).declare()
@@ -77,7 +77,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
             )
 
     def keep_aside(self, message: Any, reason: str) -> None:
-        """Log, count and keep the message, and take it out of its queue. Raises connection errors only."""
+        """Log, count and keep the message, and take it out of its queue. Raise connection errors only."""
         record = rejected.Record.of_message(message, reason)
         if hasattr(message.channel, "keep_rejected"):
             message.channel.keep_rejected(record)
@@ -86,25 +86,25 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
         if not (message.acknowledged or _needs_no_ack(message)):
             message.reject_log_error(log, self.connection_errors)
 
-    # What Celery itself finds fault with. Its own handlers write the whole message to the log.
+    # Faults that Celery itself finds. Its own handlers would write the whole message to the log.
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
-        """Called for a message that kombu could not take apart."""
+        """Reject a message that kombu could not decode."""
         self.keep_aside(message, f"it cannot be decoded ({type(exc).__name__})")
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        """Called for a message without a task."""
+        """Reject a message without a task."""
         self.keep_aside(message, "its header names no task")
 
     def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Called for a message whose task is not registered."""
+        """Reject a message whose task is not registered."""
         self.keep_aside(message, "its task is unknown")
 
     def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Called for a message that does not follow the protocol."""
+        """Reject a message that does not follow the protocol."""
         self.keep_aside(message, f"it does not follow the protocol ({type(exc).__name__})")
 
 
 def _needs_no_ack(message: Any) -> bool:
-    """True if the broker forgot the message when it sent it, as it does for remote control."""
+    """Return True if the broker needs no acknowledgement, as for messages of remote control."""
     return (message.delivery_info or {}).get("consumer_tag") in (message.channel.no_ack_consumers or ())

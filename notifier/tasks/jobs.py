@@ -1,4 +1,4 @@
-"""The tasks: thin doors to the use cases. They take primary keys; those of the control queue return numbers."""
+"""The tasks: they call use cases. They take primary keys; those of the control queue return numbers."""
 
 from dataclasses import asdict
 
@@ -14,14 +14,14 @@ from notifier.services import services
 from notifier.tasks import after_commit
 from notifier.tasks.celery_app import celery_app
 
-#: Seconds. With full jitter, three quick tries stay well below the minute that a broker may hold a message.
+#: Seconds. With full jitter, three quick tries take well below a minute, the longest delay of a message.
 QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True, "max_retries": 3}
 
 
 @celery_app.task(
     name="notifier.deliver_notification",
     bind=True,
-    # A database that is away before the claim is as transient as a mail server that is.
+    # Before the claim, a database that is away is as transient as a mail server that is away.
     autoretry_for=(TransientDelivery, DBAPIError),
     **QUICK_TRIES,
 )
@@ -32,9 +32,9 @@ def deliver_notification(self: Task, pk: int) -> None:
 
 @celery_app.task(name="notifier.handle_account_request", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def handle_account_request(pk: int) -> None:
-    """Decide what a sign-up or a request for another link leads to. Running it twice equals running it once.
+    """Handle a sign-up or a request for another link. Running it twice equals running it once.
 
-    The email goes from here: a second way through the broker would take as long as the first.
+    The email is sent in the same task: going through the broker again would take as long again.
     """
     with after_commit.kept() as keys:
         services().account_requests.handle(pk)
@@ -42,7 +42,7 @@ def handle_account_request(pk: int) -> None:
         try:
             services().sender.deliver([key], quick_tries_left=1)
         except (TransientDelivery, DBAPIError):
-            # The task for emails has the quick tries.
+            # The task for single emails makes the quick retries.
             services().outbox.publish([key])
 
 
@@ -56,7 +56,7 @@ def deliver_batch(pks: list[int]) -> None:
 
 @celery_app.task(name="notifier.sweep")
 def sweep() -> dict[str, int]:
-    """Enqueue what no worker picked up; give back what a lost worker held."""
+    """Enqueue emails that no worker picked up; free those of a lost worker."""
     swept = asdict(services().sweep.run())
     requests = services().account_requests.sweep()
     return swept | {"requests": requests.enqueued, "requests_refused": requests.refused}
@@ -64,7 +64,7 @@ def sweep() -> dict[str, int]:
 
 @celery_app.task(name="notifier.tick")
 def tick() -> dict[str, int]:
-    """Make runs of the slots that are due, and see after those that are not over."""
+    """Turn due scheduled times into runs, and restart stuck expansions."""
     ticked = services().tick.run()
     totals.roll_up(db.session, clock.now())
     return {name: len(getattr(ticked, name)) for name in ("started", "prompted", "resumed", "finished", "failed")}
@@ -72,14 +72,14 @@ def tick() -> dict[str, int]:
 
 @celery_app.task(name="notifier.expand_run", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def expand_run(pk: int) -> dict[str, int]:
-    """Make the notifications of a run. Running it twice, or twice at once, equals running it once."""
+    """Create the notifications of a run. Running it twice, or twice at once, equals running it once."""
     over = services().expansion.run(pk)
     return {"run": pk, "expanded": int(over)}
 
 
 @celery_app.task(name="notifier.purge")
 def purge() -> dict[str, int]:
-    """Forget what is older than its retention."""
+    """Delete data past its retention."""
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
     return retention.purge(db.session)

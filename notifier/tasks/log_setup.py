@@ -1,4 +1,4 @@
-"""Celery's --logfile and --loglevel, for our one line of JSON per event."""
+"""Celery's --logfile and --loglevel, for our log format: one line of JSON per event."""
 
 import logging
 from typing import Any
@@ -13,7 +13,7 @@ from notifier.tasks.celery_app import celery_app
 def configure_logging(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
     """Log to `logfile` (standard error without one) from `loglevel` on. Celery itself then configures nothing.
 
-    Tests keep the handlers of their own.
+    Tests keep their own handlers.
     """
     level = loglevel or logging.INFO
     if celery_app.settings.notifier_env == "test":

@@ -1,4 +1,4 @@
-"""A look at what waits in the broker. Nothing is taken out, nothing is moved."""
+"""A view of the messages in the broker. It takes out and moves none."""
 
 import base64
 import json
@@ -19,10 +19,10 @@ from notifier.tasks import rejected
 from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
 from notifier.tasks.reading import TASK_NAME
 
-#: Messages that are shown of each queue, and of the rejected ones.
+#: How many messages of each queue, and how many rejected ones, are shown.
 SAMPLE = 10
 
-#: Keys of a batch that are named.
+#: How many keys of a batch are shown.
 KEYS = 5
 
 #: Seconds.
@@ -30,17 +30,15 @@ TIMEOUT = 0.5
 
 
 def peek(celery: Celery) -> BrokerState:
-    """Every queue with its length and its next messages. Raises BrokerAway with words for people."""
+    """Return every queue with its length and its next messages. Raise BrokerAway with a message for people."""
     url = str(celery.conf.broker_url)
     if not (is_redis(url) or is_rabbitmq(url)):
-        raise BrokerAway(
-            "No broker is configured, so nothing can wait there. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up."
-        )
+        raise BrokerAway("No broker is configured. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up.")
     try:
         return _peek_redis(url) if is_redis(url) else _peek_rabbitmq(celery)
     except (RedisError, AMQPError, KombuError, OSError) as error:
         raise BrokerAway(
-            f"The broker does not answer ({type(error).__name__}). Mail is safe in the ledger: the sweep enqueues it "
+            f"The broker does not answer ({type(error).__name__}). Emails wait in the database and are queued "
             "when the broker is back."
         ) from error
 

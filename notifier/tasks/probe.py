@@ -1,4 +1,4 @@
-"""Does the broker answer, are there workers for every queue, and was a message rejected?"""
+"""Checks of the broker, of workers for every queue, and of rejected messages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -16,12 +16,12 @@ from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
 
 NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
 
-#: Seconds for which a rejected message counts as trouble. Afterwards it is only shown.
+#: Seconds for which a rejected message fails the check. Later it is only shown.
 TROUBLE = 3600.0
 
 
 def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], HealthCheck]]:
-    """All probes of this module by the names of their findings. `configured`: the broker can be connected to."""
+    """Return all checks by the names of their results. `configured`: a broker is set."""
     found = bool(settings.broker_url)
     return {
         "rate limits": partial(probe_limits, settings),
@@ -36,7 +36,7 @@ def probe_limits(settings: Settings) -> HealthCheck:
     """Say where limits are counted: RabbitMQ carries messages and cannot count."""
     if settings.redis_url:
         return HealthCheck("rate limits", ok=True, detail="counted in Redis, for all processes together")
-    detail = "each web process counts for itself, and the rates of campaigns are not kept: limits need REDIS_URL"
+    detail = "each web process counts for itself, and rates of campaigns do not apply: limits need REDIS_URL"
     return HealthCheck("rate limits", ok=True, detail=detail)
 
 
@@ -49,13 +49,13 @@ def probe_broker(celery: Celery, *, configured: bool) -> HealthCheck:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
     except (OperationalError, OSError) as error:
         return HealthCheck(
-            "broker", ok=False, detail=f"does not answer: {type(error).__name__}; mail waits for the sweep"
+            "broker", ok=False, detail=f"does not answer: {type(error).__name__}; emails wait for the sweep"
         )
     return HealthCheck("broker", ok=True, detail="answers")
 
 
 def probe_workers(celery: Celery, *, configured: bool) -> HealthCheck:
-    """Ask the workers to answer, for a second."""
+    """Ask the workers to answer, and wait for a second."""
     if not configured:
         return HealthCheck("workers", ok=False, detail="they cannot be reached without a broker")
     try:
@@ -95,7 +95,7 @@ def probe_rejected(celery: Celery, *, configured: bool) -> HealthCheck:
         return HealthCheck(name, ok=False, detail=str(error))
     newest = [_for_programs(message) for message in rejected.newest]
     figures = {"count": rejected.count, "unreadable": rejected.unreadable, "newest": newest}
-    junk = f"; {rejected.unreadable} records are not readable" if rejected.unreadable else ""
+    junk = f"; {rejected.unreadable} records are unreadable" if rejected.unreadable else ""
     if not rejected.newest:
         return HealthCheck(name, ok=True, detail=f"none{junk}", figures=figures)
     last = rejected.newest[0]

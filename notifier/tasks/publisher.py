@@ -1,4 +1,4 @@
-"""Hands primary keys to the broker: the only place that knows how a task is called."""
+"""Hand primary keys to the broker. This is the only place that knows the names of tasks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,31 +8,31 @@ from kombu import pools
 
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL, is_rabbitmq, is_redis
 
-#: Keys in one message: many enough that Celery costs little and connections stay busy. They are claimed in
-#: smaller chunks.
+#: Keys in one message: enough that Celery costs little and connections stay busy. Workers claim them in smaller
+#: chunks.
 BATCH = 1000
 
-#: Whoever asked for a chore to run now has stopped waiting after so long, in seconds.
+#: Seconds after which a job that an operator started expires: by then, no one waits for it.
 RUN_NOW_EXPIRES = 300
 
-#: A request waits so long for a broker that hangs, in seconds; a worker's own connection waits longer.
+#: Seconds that a request waits for a broker that hangs; a worker's own connection waits longer.
 PUBLISH_TIMEOUT = 0.1
-#: The same for RabbitMQ, for each step: it answers several times before a connection stands.
+#: The same for RabbitMQ, for each step: it answers several times before a connection is open.
 PUBLISH_TIMEOUT_RABBITMQ = 0.25
 
-#: RabbitMQ's end of a kept connection may be gone: one more try, at once, with a new one.
+#: RabbitMQ may have closed a kept connection: one more attempt, at once, with a new one.
 AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 class Publisher:
-    """Publishes through connections of its own, whose timeouts suit a web request."""
+    """A publisher with connections of its own, whose timeouts suit a web request."""
 
     def __init__(self, celery_app: Celery) -> None:
-        """Connections are made when the first message is sent, in the process that sends it."""
+        """Open no connection yet: it is opened with the first message, in the process that sends it."""
         self._celery = celery_app
 
     def __call__(self, keys: Sequence[int], bulk: bool) -> None:
-        """Send the keys. Raises what the broker's client raises, within about twice PUBLISH_TIMEOUT."""
+        """Send the keys. Raise the errors of the broker's client, within about twice PUBLISH_TIMEOUT."""
         if self._celery.conf.task_always_eager:
             self._send(keys, bulk, producer=None)
             return
@@ -40,7 +40,7 @@ class Publisher:
             self._send(keys, bulk, producer)
 
     def expand(self, run_ids: Sequence[int], _bulk: bool = True) -> None:
-        """Call for the expansion of these runs. Raises as sending keys does."""
+        """Request the expansion of these runs. Raise the errors of the broker's client."""
         task = self._celery.tasks["notifier.expand_run"]
         if self._celery.conf.task_always_eager:
             for run_id in run_ids:
@@ -51,10 +51,10 @@ class Publisher:
                 task.apply_async((run_id,), queue=EXPANSION, **self._options(producer))
 
     def handle_requests(self, request_ids: Sequence[int], _bulk: bool = False) -> None:
-        """Call for the handling of these requests of forms. Raises as sending keys does.
+        """Request the handling of these account requests. Raise the errors of the broker's client.
 
-        They go to the transactional queue, whose workers start at once and then send the email that it leads to. A
-        queue of its own would be one more that an installation can forget to read.
+        They go to the transactional queue, whose workers start at once and also send the resulting email. A separate
+        queue would be one more that an installation can forget to read.
         """
         task = self._celery.tasks["notifier.handle_account_request"]
         if self._celery.conf.task_always_eager:
@@ -66,7 +66,7 @@ class Publisher:
                 task.apply_async((request_id,), queue=TRANSACTIONAL, **self._options(producer))
 
     def run_now(self, chore: str) -> None:
-        """Trigger one of the periodic chores ("sweep") besides its schedule. Raises as sending keys does."""
+        """Trigger a periodic job (such as "sweep") now. Raise the errors of the broker's client."""
         task = self._celery.tasks[f"notifier.{chore}"]
         if self._celery.conf.task_always_eager:
             task.apply_async()

@@ -1,4 +1,4 @@
-"""Where the pump runs: in each process of a worker that sends, and for the sort of email that its queues are about."""
+"""Run the pump in each sending process of a worker, for the emails of the queues that it reads."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from notifier import stopping
 from notifier.delivery.pump import Pump
 from notifier.tasks.celery_app import BULK, TRANSACTIONAL, celery_app
 
-#: Seconds that a process which ends waits for emails on the wire.
+#: Seconds that a stopping process waits for emails being sent.
 PATIENCE = 20.0
 
-#: What the pump of a queue sends: email of campaigns (True), people's own (False).
+#: The emails that the pump of a queue sends: of campaigns (True), or people's own (False).
 _SORTS = {TRANSACTIONAL: False, BULK: True}
 
 
@@ -19,7 +19,7 @@ class _Running:
     """The pump of this process. Forked children begin without one, because a thread does not survive a fork."""
 
     pump: Pump | None = None
-    #: The processes that send are children of this one.
+    #: True if the sending processes are children of this one.
     in_children = False
 
 
@@ -33,49 +33,49 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Stop it, if it runs, and wait for what it has on the wire."""
+    """Stop the pump, if it runs, and wait for the emails being sent."""
     pump, _Running.pump = _Running.pump, None
     if pump is not None:
-        # Half of what is left: the rest of the process has to end in time, too.
+        # Half of the time left: the rest of the process must stop in time, too.
         left = stopping.seconds_left()
         pump.stop(PATIENCE if left is None else min(PATIENCE, left / 2))
 
 
 class PumpStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
-    """With a pool of threads the first process of a worker sends, with a pool of processes its children do."""
+    """A step of the worker. With a pool of threads its first process sends, otherwise its children do."""
 
-    # It starts after the pool and stops before it.
+    # The pump starts after the pool and stops before it.
     requires = ("celery.worker.components:Pool",)
 
     def include_if(self, parent: Any) -> bool:
-        """Return whether it is this process that sends."""
+        """Return True if this process sends."""
         pool = parent.pool_cls if isinstance(parent.pool_cls, str) else parent.pool_cls.__module__
         _Running.in_children = "prefork" in pool
         return not _Running.in_children
 
     def start(self, parent: Any) -> None:
-        """Called when the worker starts."""
+        """Start the pump with the worker."""
         start()
 
     def stop(self, parent: Any) -> None:
-        """Called when it is to end, in order."""
+        """Stop the pump with the worker."""
         stop()
 
     def terminate(self, parent: Any) -> None:
-        """Called when it is to end at once."""
+        """Stop the pump if the worker must stop at once."""
         stop()
 
 
 @signals.worker_process_init.connect(weak=False)
 def start_in_child(**_: Any) -> None:
-    """A new process of the pool; Celery's pool for one task at a time sends this signal, too."""
+    """Start the pump in a new process of the pool; Celery's solo pool sends this signal, too."""
     if _Running.in_children:
         start()
 
 
 @signals.worker_process_shutdown.connect(weak=False)
 def stop_in_child(**_: Any) -> None:
-    """It ends."""
+    """Stop the pump of a process of the pool."""
     stop()
 
 

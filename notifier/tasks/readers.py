@@ -1,4 +1,4 @@
-"""Which queues do workers read? A queue without a reader holds its emails back, and nothing else says so."""
+"""Find queues that no worker reads: their emails wait, and nothing else reports it."""
 
 import threading
 from collections.abc import Collection
@@ -15,17 +15,17 @@ from notifier.tasks.celery_app import QUEUES
 
 log = structlog.get_logger(__name__)
 
-#: What the clients of brokers raise while the broker is away.
+#: Errors of the brokers' clients while the broker is away.
 AWAY = (KombuError, AMQPError, RedisError, OSError)
 
-#: Seconds that a worker that starts leaves to the others before it asks.
+#: Seconds that a starting worker gives the others before it asks.
 GRACE = 5.0
 
 
 def read_by_workers(celery: Celery, *, timeout: float = 1.0) -> dict[str, set[str]]:
     """Ask all workers which queues they read: name of the worker -> names of queues.
 
-    Takes `timeout` seconds. Raises what the client of the broker raises.
+    Takes `timeout` seconds. Raise the errors of the broker's client.
     """
     answers = celery.control.inspect(timeout=timeout).active_queues() or {}
     return {worker: {queue["name"] for queue in queues} for worker, queues in answers.items()}
@@ -44,7 +44,7 @@ def advice(missing: Collection[str]) -> str:
 
 @signals.worker_ready.connect(weak=False)
 def say_what_nobody_reads(sender: Any, **_: Any) -> None:
-    """When a worker starts: name queues of its -Q that notifier does not use, and those that no worker reads."""
+    """Log queues in the -Q of a starting worker that notifier does not use, and queues that no worker reads."""
     own = {queue.name for queue in sender.task_consumer.queues}
     unknown = sorted(own.difference(QUEUES))
     if unknown:
@@ -58,7 +58,7 @@ def say_what_nobody_reads(sender: Any, **_: Any) -> None:
 
 def _ask(celery: Celery) -> None:
     if stopping.is_asked():
-        return  # this worker reads nothing any more
+        return  # This worker has stopped reading.
     try:
         missing = without_reader(read_by_workers(celery))
     except AWAY as error:

@@ -1,6 +1,6 @@
-"""Can a worker run this message? Asked before Celery sees it, because Celery takes a right header at its word.
+"""Check whether a worker can run a message, before Celery sees it: Celery trusts every valid header.
 
-A body that does not fit its header, or a header field of a wrong type, raises inside Celery's event loop, which ends
+A body that does not fit its header, or a header field of a wrong type, raises inside Celery's event loop, which stops
 the worker; RabbitMQ then hands the same message to the next one. Messages follow Celery's protocol, version 2:
 https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
@@ -20,18 +20,18 @@ from notifier.tasks.utf8 import is_utf8
 #: The largest primary key that Postgres and SQLite store.
 LARGEST_KEY = 2**63 - 1
 
-#: A message whose start lies further ahead is refused: a worker would hold it in memory, and after 30 minutes
-#: RabbitMQ would cut the connection for it (its consumer_timeout). Our own tasks wait for 20 s at most.
+#: A message that starts later than this is refused: a worker would hold it in memory, and after 30 minutes RabbitMQ
+#: would close the connection (its consumer_timeout). Our own tasks wait for 20 s at most.
 LONGEST_WAIT = timedelta(minutes=10)
 
-#: What may be shown as the name of a task: not an address, nor a sentence.
+#: Text that may be shown as the name of a task: not an address or a sentence.
 TASK_NAME = re.compile(r"[A-Za-z_][\w.]{0,99}", re.ASCII)
 
 
 def why_unreadable(message: Any, tasks: Mapping[str, Any], *, max_bytes: int) -> str | None:
     """Return why no worker can run `message` (a kombu message), or None if one can. Never raises.
 
-    `tasks`: the registered ones by name. The reason holds nothing that the message holds.
+    `tasks`: the registered ones by name. The reason quotes nothing of the message.
     """
     headers = message.headers
     if not isinstance(headers, dict) or "task" not in headers:
@@ -50,7 +50,7 @@ def why_unreadable(message: Any, tasks: Mapping[str, Any], *, max_bytes: int) ->
 
 
 def task_of(message: Any) -> str:
-    """Return the name of the message's task as far as it is a name; else an empty string."""
+    """Return the name of the message's task if it looks like one; otherwise an empty string."""
     name = message.headers.get("task") if isinstance(message.headers, dict) else None
     return name if isinstance(name, str) and TASK_NAME.fullmatch(name) else ""
 
@@ -64,7 +64,7 @@ def _why_not_callable(message: Any, task: Any) -> str | None:
     try:
         payload = message.payload
     except Exception as error:
-        # Decoders raise whatever comes to their minds; the class goes into the reason, the text may quote the body.
+        # Decoders raise all kinds of errors. The reason names the class only, because the text may quote the body.
         return f"its body cannot be decoded ({type(error).__name__})"
     match payload:
         case [list(args), dict(kwargs), (dict() | None) as options]:
@@ -75,7 +75,7 @@ def _why_not_callable(message: Any, task: Any) -> str | None:
 
 
 def _is_without_embed(options: dict[str, Any]) -> bool:
-    """Our tasks call no other ones. Celery publishes what a `chain` says, and takes other names for the header's."""
+    """Refuse options: our tasks call no others, and Celery would publish the tasks of a `chain`."""
     return all(name in _EMBED and _is_empty(value) for name, value in options.items())
 
 
@@ -98,13 +98,13 @@ def _is_list_of_keys(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_key, value))
 
 
-#: What an argument of a task must be, by its annotation. Arguments with other annotations are not looked at.
+#: Checks of a task's arguments by their annotation. Arguments with other annotations are not checked.
 _SHAPES: Mapping[Any, Callable[[Any], bool]] = {int: _is_key, list[int]: _is_list_of_keys}
 
 
 @cache
 def _signature(task: Any) -> tuple[list[str], dict[str, Callable[[Any], bool]]]:
-    """Return the names of the task's arguments in order, and what those of them must be that have a shape."""
+    """Return the names of the task's arguments in order, and the checks of those that have one."""
     hints = get_type_hints(task.run)
     # A bound task has itself as its first argument, which no message carries.
     names = [name for name in signature(task.run).parameters if name != "self"]
@@ -129,7 +129,7 @@ def _is_soon(value: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return the time that `value` says by ISO 8601, in UTC; None if it says none, or one before 1970."""
+    """Return the ISO 8601 time of `value` in UTC, or None if it is not one, or is before 1970."""
     try:
         moment: datetime | None = maybe_iso8601(value)
         if moment is None:
@@ -141,7 +141,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _is_no_limit(value: Any) -> bool:
-    """Limits belong to the task: one that comes with a message would kill a process with emails on the wire."""
+    """Refuse time limits: one in a message would kill a process that is sending emails."""
     return value is None or value == [None, None]
 
 
@@ -153,10 +153,10 @@ def _is_empty(value: Any) -> bool:
     return value in (None, [], {})
 
 
-#: What the options of a message may name: tasks that Celery runs after this one.
+#: Options of a message that name tasks for Celery to run after this one.
 _EMBED = ("callbacks", "errbacks", "chain", "chord")
 
-#: Header fields that Celery reads in its event loop, and what each must be.
+#: Header fields that Celery reads in its event loop, with the check of each.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "id": _is_text,
     "shadow": lambda value: value is None or isinstance(value, str),

@@ -1,8 +1,8 @@
-"""kombu's Redis transport, with two changes: neither an entry that is not a message nor a lost server ends a worker.
+"""kombu's Redis transport, with two changes: neither an entry that is not a message nor a lost server stops a worker.
 
-kombu 5.7 lets the errors of its reader out of the event loop, and those of closing channels whose server is gone. The
-row is the truth, so no email is lost with an entry that is not readable, or with a message that a lost connection did
-not give back: the sweep enqueues the rows that it was meant for.
+kombu 5.7 lets errors of its reader, and of closing channels whose server is gone, out of the event loop. The row is the
+truth, so no email is lost with an unreadable entry, or with a message that a lost connection did not give back: the
+sweep enqueues its rows.
 """
 
 from queue import Empty
@@ -17,20 +17,20 @@ from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)
 
-#: What kombu raises over an entry that is not what it stores; connections fail with other errors.
+#: Errors of kombu about an entry that it did not store; connections fail with other errors.
 OF_THE_MESSAGE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-#: Delivery tags of messages that channels of this process held when their server was gone.
+#: Delivery tags of messages that channels of this process held when they lost their server.
 _not_given_back: set[str] = set()
 
 
 class _NotAMessage(ValueError):
-    """The entry is not what kombu stores."""
+    """The entry is not one that kombu stored."""
 
 
 class Message(virtual.Message):
-    """A message with the fields that kombu reads before the consumer sees it; its body stays as it came."""
+    """A message with the fields that kombu reads before the consumer sees it; its body is not decompressed."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         match payload:
@@ -42,7 +42,7 @@ class Message(virtual.Message):
                     "delivery_info": {"exchange": str(), "routing_key": str()},
                 } as properties,
             } if is_utf8(properties):
-                # kombu would decompress while it receives: a small body may become larger than the memory.
+                # kombu would decompress it while receiving: a small body may become larger than the memory.
                 payload = payload | {"headers": {name: headers[name] for name in headers if name != "compression"}}
             case _:
                 raise _NotAMessage
@@ -53,12 +53,12 @@ class Message(virtual.Message):
 
 
 class Channel(redis.Channel):
-    """A channel that survives what it cannot read."""
+    """A channel that survives unreadable entries."""
 
     Message = Message
 
     def _brpop_read(self, **options: Any) -> Any:
-        """As kombu 5.7 does it, in three steps: read the reply, decode the entry, deliver the message."""
+        """Do as kombu 5.7 does: read the reply, decode the entry, deliver the message."""
         try:
             queue, entry = self._read_reply(**options)
             self._queue_cycle.rotate(queue)
@@ -101,15 +101,15 @@ class Channel(redis.Channel):
         return queue.decode().rsplit(self.sep, 1)[0], entry
 
     def keep_rejected(self, record: rejected.Record) -> None:
-        """Add to the capped list that operators see. Raise what the client of Redis raises."""
+        """Add a record to the capped list for operators. Raise the errors of the Redis client."""
         with self.conn_or_acquire() as client:
             rejected.add_to_redis(client, record)
 
     def close(self) -> None:
-        """As kombu's; if the server is gone, without a word to it.
+        """Close as kombu does; if the server is gone, send nothing.
 
-        kombu asks it to delete bindings and to take messages back. That fails, and when Celery closes the channel
-        again, kombu has forgotten the address: an AttributeError would end the worker.
+        kombu would send commands to delete bindings and to give messages back. They fail, and when Celery closes the
+        channel again, kombu has forgotten the address: an AttributeError would stop the worker.
         """
         held = set(self._qos._delivered) if self._qos else set()
         try:
@@ -120,10 +120,10 @@ class Channel(redis.Channel):
             self._close_alone()
 
     def give_back(self) -> None:
-        """Put the messages back into their queues that this process held when it lost its connection.
+        """Put messages that this process held when it lost its connection back into their queues.
 
-        Redis keeps them aside, for an hour by default: a batch of 1,000 emails would wait for so long. Raises what the
-        client raises.
+        Redis sets them aside for an hour by default, and a batch of 1,000 emails would wait as long. Raise the errors
+        of the client.
         """
         while _not_given_back:
             tag = next(iter(_not_given_back))
@@ -140,7 +140,7 @@ class Channel(redis.Channel):
             self.connection.close_channel(self)
 
     def _receive_one(self, client: Any) -> bool:
-        """Remote control and events: no email depends on them, so one that is not readable is only logged."""
+        """Only log an unreadable message of remote control or events: no email depends on it."""
         try:
             return bool(super()._receive_one(client))
         except Empty:
@@ -154,11 +154,11 @@ def _decode(entry: bytes) -> Any:
     try:
         return loads(entry.decode())
     except Exception as error:
-        # JSON with kombu's own types: a decoder of one of them raises whatever the value makes it raise.
+        # JSON with kombu's own types, whose decoders can raise any error.
         raise _NotAMessage from error
 
 
 class Transport(redis.Transport):
-    """The transport whose channels these are."""
+    """The transport of these channels."""
 
     Channel = Channel

@@ -1,8 +1,8 @@
-"""Messages that no worker could run: logged, counted, and kept where an operator sees them.
+"""Messages that no worker could run: logged, counted, and kept for operators.
 
-Redis: a capped list of what is known of each (never its body), and a count. RabbitMQ: it moves what a worker rejects
-to the dead-letter queue, which keeps the newest whole; why they were rejected is found again when they are looked at.
-No email is lost with a message: the sweep enqueues the rows that it was meant for.
+Redis: a capped list with a record of each (never its body), and a count. RabbitMQ: it moves rejected messages to the
+dead-letter queue, which keeps the newest whole; the reason is determined again when they are shown. No email is lost
+with a message: the sweep enqueues its rows.
 """
 
 import json
@@ -20,17 +20,17 @@ from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)
 
-#: Keys in Redis: the newest records, newest first; how many there were since Redis was emptied.
+#: Keys in Redis: the newest records, newest first; their number since Redis was emptied.
 LIST = "notifier:rejected"
 TOTAL = "notifier:rejected:total"
 
-#: Why a worker rejects a message that the dead-letter queue holds, if nothing is wrong with it by itself.
+#: The reason of a message in the dead-letter queue that has no fault of its own.
 UNHANDLED = "a worker could not handle it: see its log"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept of a message. Nothing in it comes from the message's body."""
+    """The record of a rejected message. Nothing in it comes from the message's body."""
 
     at: str
     queue: str
@@ -40,23 +40,23 @@ class Record:
 
     @classmethod
     def of_message(cls, message: Any, reason: str) -> Self:
-        """The record of a message of kombu."""
+        """Return the record of a message of kombu."""
         queue = str((message.delivery_info or {}).get("routing_key", ""))
         return cls(clock.now().isoformat(), queue, task_of(message), reason, size_of(message))
 
     @classmethod
     def of_entry(cls, queue: str, size: int, reason: str = "it is not a message") -> Self:
-        """The record of an entry of a queue in Redis that is not a message at all, or that no consumer could take."""
+        """Return the record of a Redis queue's entry that is not a message, or that no consumer could take."""
         return cls(clock.now().isoformat(), queue, "", reason, size)
 
 
 def log_it(record: Record) -> None:
-    """Write the one line that says so."""
+    """Log one line about it."""
     log.error("broker.message_rejected", **asdict(record))
 
 
 def add_to_redis(client: Any, record: Record) -> None:
-    """Log and keep a record. Raises what the client raises."""
+    """Log and keep a record. Raise the errors of the client."""
     log_it(record)
     with client.pipeline() as pipe:
         pipe.lpush(LIST, json.dumps(asdict(record)))
@@ -66,25 +66,25 @@ def add_to_redis(client: Any, record: Record) -> None:
 
 
 def read_redis(client: Any, newest: int) -> Rejected:
-    """Return the count and the newest records. Raises what the client raises."""
+    """Return the count and the newest records. Raise the errors of the client."""
     kept = celery_app.settings.rejected_messages_kept
     total, entries = client.pipeline().get(TOTAL).lrange(LIST, 0, kept - 1).execute()
     records = [record for record in map(_from_entry, entries) if record is not None]
     try:
         count = int(total or 0)
     except ValueError:
-        # Another program's, too. The list is all that is known.
+        # Another program may have written this key, so only the list tells the number.
         count = len(records)
     return Rejected(count, records[:newest], len(entries) - len(records))
 
 
 def _from_entry(entry: bytes) -> RejectedMessage | None:
-    """Return the record that an entry of the list holds; None if it holds none."""
+    """Return the record in an entry of the list, or None if it holds none."""
     try:
         match json.loads(entry):
             case {"at": str(at), "queue": str(queue), "task": str(task), "reason": str(reason), "size": int(size)}:
                 moment = datetime.fromisoformat(at)
-                # At the ends of the calendar, no other time zone can show it.
+                # Near the ends of the calendar, a time cannot be converted to other time zones.
                 is_moment = moment.tzinfo is not None and 1970 <= moment.year < 9999
                 readable = is_moment and is_utf8([queue, task, reason])
                 return RejectedMessage(moment, queue, task, reason, size) if readable else None
@@ -94,9 +94,10 @@ def _from_entry(entry: bytes) -> RejectedMessage | None:
 
 
 def read_rabbitmq(channel: Any, newest: int) -> Rejected:
-    """Return the number of messages in the dead-letter queue, and the newest. Raises what py-amqp raises.
+    """Return the number of messages in the dead-letter queue, and the newest. Raise the errors of py-amqp.
 
-    RabbitMQ has no look without taking: all are taken, and return to their places when the caller closes `channel`.
+    RabbitMQ cannot show messages without delivering them: all are fetched, and return to their places when the caller
+    closes `channel`.
     """
     found = []
     while (message := channel.basic_get(REJECTED)) is not None:
@@ -114,7 +115,7 @@ def _from_dead_letter(message: Any) -> RejectedMessage:
 
 
 def _last_death(message: Any) -> dict[str, Any]:
-    """Return what RabbitMQ noted when it moved the message (its header x-death, newest first)."""
+    """Return RabbitMQ's note about moving the message (the newest entry of its header x-death)."""
     match message.headers.get("x-death"):
         case [dict(death), *_]:
             return death

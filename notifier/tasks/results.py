@@ -1,7 +1,7 @@
-"""What becomes of the control tasks, in a table that can be asked. Sending has the ledger and is left out.
+"""Results of the control tasks, in a table. Tasks that send are left out: the ledger has their results.
 
 A row is written when a task is handed to the broker, when it starts and when it ends, each in a transaction of
-its own. A table that is away must neither stop a task nor fail it, so trouble is logged and that is all.
+its own. If the table is unavailable, tasks must go on, so errors are only logged.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def _transaction() -> Iterator[Connection]:
-    """Not the session of whoever is at work: its transaction is none of ours."""
+    """Use a separate session; never join the task's own transaction."""
     with celery_app.flask_app.app_context(), db.engine.begin() as connection:
         yield connection
 
@@ -43,7 +43,7 @@ def _careful(handler: Callable[..., None]) -> Callable[..., None]:
 @signals.before_task_publish.connect(weak=False)
 @_careful
 def queued(sender: str, headers: dict[str, Any], **_: Any) -> None:
-    """It is about to be handed to the broker; a retry of it is, again."""
+    """Record that the task, or a retry of it, is about to be handed to the broker."""
     if sender in RECORDED and not headers.get("retries"):
         _add(headers["id"], sender, TaskState.PENDING)
 
@@ -51,7 +51,7 @@ def queued(sender: str, headers: dict[str, Any], **_: Any) -> None:
 @signals.task_prerun.connect(weak=False)
 @_careful
 def started(task_id: str, task: Any, **_: Any) -> None:
-    """A worker begins."""
+    """Record that a worker has started the task."""
     if task.name not in RECORDED:
         return
     values = {"state": TaskState.STARTED, "started_at": clock.now(), "worker": task.request.hostname}
@@ -62,7 +62,7 @@ def started(task_id: str, task: Any, **_: Any) -> None:
 @signals.task_success.connect(weak=False)
 @_careful
 def succeeded(sender: Any, result: Any, **_: Any) -> None:
-    """It ended well."""
+    """Record that the task succeeded."""
     if sender.name in RECORDED:
         numbers = result if isinstance(result, dict) else None
         _change(sender.request.id, {"state": TaskState.SUCCESS, "result": numbers, "finished_at": clock.now()})
@@ -71,7 +71,7 @@ def succeeded(sender: Any, result: Any, **_: Any) -> None:
 @signals.task_failure.connect(weak=False)
 @_careful
 def failed(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-    """It raised. What the error says may hold what people typed: only its type is kept."""
+    """Record that the task raised an error. Only its type is kept, because its text may hold typed input."""
     if sender.name in RECORDED:
         values = {"state": TaskState.FAILURE, "error": type(exception).__name__, "finished_at": clock.now()}
         _change(task_id, values)
@@ -80,7 +80,7 @@ def failed(sender: Any, task_id: str, exception: BaseException, **_: Any) -> Non
 @signals.task_retry.connect(weak=False)
 @_careful
 def tries_again(sender: Any, request: Any, reason: Any, **_: Any) -> None:
-    """It asked to be run again."""
+    """Record that the task will be retried."""
     if sender.name in RECORDED:
         cause = getattr(reason, "exc", None) or reason
         _change(request.id, {"state": TaskState.RETRY, "error": type(cause).__name__, "finished_at": None})
@@ -89,7 +89,7 @@ def tries_again(sender: Any, request: Any, reason: Any, **_: Any) -> None:
 @signals.task_revoked.connect(weak=False)
 @_careful
 def revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
-    """A worker got it too late for it to be of use, or was told to leave it."""
+    """Record that the task expired or was revoked."""
     if sender.name in RECORDED:
         why = "it had waited for too long" if expired else "it was revoked"
         _change(request.id, {"state": TaskState.REVOKED, "error": why, "finished_at": clock.now()})
@@ -101,7 +101,7 @@ def _add(task_id: str, name: str, state: TaskState, **values: Any) -> None:
         with _transaction() as connection:
             connection.execute(insert(TaskResult).values(row))
     except IntegrityError:
-        return  # published twice: the first row stays
+        return  # It was published twice: the first row stays.
 
 
 def _change(task_id: str, values: dict[str, Any]) -> bool:

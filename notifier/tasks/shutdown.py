@@ -1,7 +1,7 @@
-"""How a worker stops: it claims no more, finishes what is on the wire, gives the rest back, and ends in time.
+"""Stop a worker in time: it claims no more, finishes the emails being sent, and gives the rest back.
 
-A worker is told by SIGTERM to its first process, or to all of its processes at once, as systemd does it. Then the first
-process alone counts: the others are told by memory that they share, and go when it lets them.
+SIGTERM goes to its first process, or to all of its processes at once, as systemd does it. The first process then
+decides: the others see it in shared memory, and stop when it lets them.
 """
 
 import os
@@ -20,16 +20,16 @@ from notifier.tasks.celery_app import celery_app
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that a child which got SIGTERM waits for its parent to be told the same.
+#: Seconds that a child with SIGTERM waits for its parent to get the signal, too.
 TOLD_SECONDS = 2.0
 
-#: Of the time to stop, the share after which what has not ended is ended by force; and seconds, if all is cut short.
+#: The share of `STOP_GRACE` after which a warm stop ends by force, and the seconds after which any other stop does.
 FORCE_AFTER, CUT_SECONDS = 0.9, 1.0
 
 
 @signals.worker_shutting_down.connect(weak=False)
 def stop(how: str = "Warm", **_: Any) -> None:
-    """The first process was asked to end. Called inside its signal handler."""
+    """Note that the first process must stop. Called inside its signal handler."""
     grace = celery_app.settings.stop_grace
     if how == "Warm":
         stopping.ask(grace)
@@ -40,9 +40,9 @@ def stop(how: str = "Warm", **_: Any) -> None:
 
 
 def _end_by_force_in(seconds: float) -> None:
-    """End this process and with it its children (PR_SET_PDEATHSIG), if it has not ended by itself by then.
+    """Kill this process and with it its children (PR_SET_PDEATHSIG), if it has not stopped by then.
 
-    What they were doing then is settled by their journals.
+    Journals settle the emails that they were sending.
     """
     timer = threading.Timer(seconds, _end_by_force)
     timer.daemon = True
@@ -56,7 +56,7 @@ def _end_by_force() -> None:
 
 @signals.worker_process_init.connect(weak=False)
 def ignore_signals_of_the_group(**_: Any) -> None:
-    """Billiard sets the signals of a child right after this: what it sets is completed then."""
+    """Extend the signal handlers of a child. Billiard sets them right after this hook, so its setter is wrapped."""
     set_signals: Callable[..., None] = pool.reset_signals
 
     def completed(*arguments: Any, **options: Any) -> None:
@@ -67,10 +67,10 @@ def ignore_signals_of_the_group(**_: Any) -> None:
 
 
 class _Child:
-    """The signals of a process that sends: SIGTERM ends it only if its parent goes on, or cuts everything short."""
+    """The signals of a sending process: SIGTERM stops it only if its parent goes on, or stops at once."""
 
     def __init__(self, end: Any) -> None:
-        """`end`: what SIGTERM did so far."""
+        """Replace the handler of SIGTERM. `end`: the former one."""
         self._end = end
         signal.signal(signal.SIGALRM, self._decide)
         signal.signal(signal.SIGTERM, self._wait)
@@ -82,6 +82,6 @@ class _Child:
             signal.setitimer(signal.ITIMER_REAL, TOLD_SECONDS)
 
     def _decide(self, number: int, frame: FrameType | None) -> None:
-        """By now the parent was told, too, or this process alone was meant."""
+        """Decide after a moment: the parent got the signal, too, or it was for this process alone."""
         if stopping.is_cut() or not stopping.is_asked():
             self._end(signal.SIGTERM, frame)

@@ -1,4 +1,4 @@
-"""Can it be sent on? JSON and py-amqp let half a surrogate pair through, which no door of ours can write as UTF-8."""
+"""Check that text can be written as UTF-8: JSON and py-amqp let half a surrogate pair through."""
 
 from collections.abc import Mapping
 from typing import Any

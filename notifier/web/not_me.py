@@ -1,4 +1,4 @@
-""" "This wasn't me": the page behind a link in verification and reminder emails, for the owner of the mailbox.
+"""The page behind "This wasn't me" in verification and reminder emails, for the owner of the mailbox.
 
 Looking changes nothing. One button ends the account that another person made with this address; the same link undoes
 it.

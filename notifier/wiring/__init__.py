@@ -1,4 +1,4 @@
-"""The only place where the parts meet: builds `Services` from the settings."""
+"""Build `Services` from the settings: the only place where the parts meet."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -49,7 +49,7 @@ def build_services(
     resolver: Callable[[], Resolver],
     challenge: Challenge | None,
 ) -> Services:
-    """Build the parts of `app`, whose database is bound; `create_app` says what the rest is. Raises ConfigError."""
+    """Build the parts of `app`, whose database is bound; `create_app` documents the parameters. Raise ConfigError."""
     base = lay_foundation(app, settings, kinds)
     sending = build_sending(base, resolver)
     broker = build_broker(app, settings, publishing)

@@ -13,15 +13,15 @@ from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping
 from notifier.tasks.after_commit import watch
 from notifier.tasks.publisher import Publisher
 
-#: They register tasks, signals and steps of the worker when they are imported.
+#: Modules that register tasks, signals and steps of the worker when they are imported.
 REGISTERED = (jobs, lifecycle, log_setup, pumping, readers, results, shutdown)
 
 
 @dataclass(frozen=True)
 class Publishing:
-    """What takes the place of the broker: for email, for runs of campaigns, for what the public forms ask for.
+    """Replacements of the broker: for emails, for runs of campaigns, for account requests.
 
-    If only email has a replacement, nothing else is published.
+    If only emails have a replacement, nothing else is published.
     """
 
     emails: Publish | None = None
@@ -41,12 +41,12 @@ class Broker:
 
     @property
     def schedule(self) -> Mapping[str, float]:
-        """Seconds between two runs of each chore."""
+        """Return the seconds between two runs of each job."""
         return {name: entry["schedule"] for name, entry in self.celery.conf.beat_schedule.items()}
 
 
 def build_broker(app: Flask, settings: Settings, given: Publishing) -> Broker:
-    """Configure Celery for `app`, and watch the sessions for what is to be published."""
+    """Configure Celery for `app`, and watch the sessions for rows to publish."""
     celery = celery_app.configure(app, settings)
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
@@ -66,5 +66,5 @@ def build_broker(app: Flask, settings: Settings, given: Publishing) -> Broker:
 
 
 def has_broker(settings: Settings) -> bool:
-    """Return whether messages can be published. Tests run without a broker: Celery's own memory then stands in."""
+    """Return True if messages can be published. Tests run without a broker, with Celery's own memory instead."""
     return bool(settings.broker_url) or settings.notifier_env == "test"

@@ -14,8 +14,8 @@ from notifier.extensions import db, migrate
 
 
 def engine_options(settings: Settings) -> dict[str, object]:
-    """Return what SQLAlchemy makes its engine with."""
-    # Parameters of statements are addresses and names, and errors of the database stand in logs.
+    """Return the options of SQLAlchemy's engine."""
+    # Parameters of statements are addresses and names, and errors of the database appear in logs.
     hidden: dict[str, object] = {"hide_parameters": True}
     if settings.sqlalchemy_url.startswith("sqlite"):
         return hidden
@@ -23,7 +23,7 @@ def engine_options(settings: Settings) -> dict[str, object]:
 
 
 def bind_database(app: Flask, settings: Settings) -> None:
-    """Bind `db` and `migrate` to `app`, and prepare its engine. Raises ConfigError if SQLite's folder can't be made."""
+    """Bind `db` and `migrate` to `app`, and prepare its engine. Raise ConfigError for an unusable SQLite folder."""
     _make_folder(settings)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(resources.migrations()), render_as_batch=True)
@@ -50,6 +50,6 @@ def _make_folder(settings: Settings) -> None:
 
 
 def _end_reading(_error: BaseException | None) -> None:
-    """End what a GET read, also if its context outlives it, so that the next transaction may write."""
+    """End the transaction of a GET, even if its context outlives it, so that the next one may write."""
     if reads_only() and db.session.registry.has():
         db.session.rollback()

@@ -1,4 +1,4 @@
-"""What most parts are built from."""
+"""Parts that most other parts are built from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Foundation:
     app: Flask
     settings: Settings
     kinds: Mapping[str, EmailKind]
-    #: How long a new row has before the sweep enqueues it.
+    #: Age at which the sweep enqueues a new row.
     grace: timedelta
     signer: Signer
     links: Links
@@ -42,7 +42,7 @@ class Foundation:
 
 
 def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None) -> Foundation:
-    """Build it for `app`, whose database is bound. `kinds`: others than those of `notifier.emails`."""
+    """Build the parts for `app`, whose database is bound. `kinds` replaces those of `notifier.emails`."""
     kinds = _kinds(settings) if kinds is None else kinds
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
@@ -81,7 +81,7 @@ def _clock(app: Flask, settings: Settings) -> DatabaseClock:
 
 @cache
 def _renderer(templates: Path, auto_reload: bool) -> Renderer:
-    """Compiled templates belong to the process, however many applications it makes."""
+    """Return the renderer. Compiled templates belong to the process and are shared by all of its applications."""
     return Renderer(templates, auto_reload=auto_reload)
 
 

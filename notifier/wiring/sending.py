@@ -39,7 +39,7 @@ from notifier.wiring.foundation import Foundation
 
 @dataclass(frozen=True)
 class Sending:
-    """What sends, and what it goes by."""
+    """The parts that send, and the limits that they obey."""
 
     transports: Transports
     mail: Mail
@@ -48,7 +48,7 @@ class Sending:
 
 
 def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending:
-    """Build them. The application gets Flask-Mail's state, too."""
+    """Build the parts. The application gets Flask-Mail's state, too."""
     app, settings, composer = base.app, base.settings, base.composer
     staging = Staging.from_settings(settings)
     transports = _transports(settings)

@@ -1,4 +1,4 @@
-"""The audit log names nobody by address, and is found by one; who looks at addresses, and who erases, is in it."""
+"""The audit log holds no address but can be searched by one; viewing addresses and erasing leave entries."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Every rule of the URL map below /admin: as nobody, viewer, editor, admin; with and without a token."""
+"""Every rule of the URL map below /admin: signed out, as viewer, editor and admin; with and without a token."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The preview of words in a real browser: nothing in it acts, whatever stands in it."""
+"""The preview of content in a real browser: no content in it can act."""
 
 import json
 import shutil

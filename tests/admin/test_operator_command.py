@@ -1,4 +1,4 @@
-"""`notifier operator`: for the day on which nobody gets in."""
+"""`notifier operator`: create operators, and let them in again."""
 
 from collections.abc import Callable
 

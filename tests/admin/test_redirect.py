@@ -1,4 +1,4 @@
-"""After signing in: to a page of ours, whatever `next` says."""
+"""Signing in redirects to a page of this site, for any value of `next`."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Edited words: versions that only grow, and mails that say what was meant when they were planned."""
+"""Edited content: versions are only added, and emails have the version of their planning."""
 
 import re
 from collections.abc import Iterable, Iterator

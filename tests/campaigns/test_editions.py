@@ -1,4 +1,4 @@
-"""Editions: a correction reaches those who have nothing yet, a new message everybody, and nobody gets a thing twice."""
+"""Editions: a correction reaches people who have nothing yet, a new message everyone, and none gets one twice."""
 
 import os
 import signal

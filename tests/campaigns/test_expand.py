@@ -1,4 +1,4 @@
-"""Expansion: everybody once, nobody twice, whatever is killed in between."""
+"""Expansion: everyone once and no one twice, even if processes are killed."""
 
 import threading
 from datetime import timedelta

@@ -66,7 +66,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
 
     assert run("campaign", "pause", "news").output == "Paused news; runs stopped: 1.\n"
     assert run("campaign", "run", "news", "--now").exit_code == 1
-    assert run("campaign", "resume", "news").output == "news goes on; runs resumed: 1, emails woken: 0.\n"
+    assert run("campaign", "resume", "news").output == "news resumed; runs resumed: 1, emails queued again: 0.\n"
     assert run("campaign", "cancel", "news").output == "Runs cancelled: 1, emails cancelled: 3.\n"
     assert owed_to(1) != []
     assert statuses() == {"cancelled": 3}
@@ -100,7 +100,7 @@ def test_the_tick_command_keeps_to_the_time_in_production(run: Run, app: Flask) 
     app.config["NOTIFIER_ENV"] = "production"
     result = run("tick", "--at", "2026-11-21T10:30:00+01:00")
     assert result.exit_code == 1
-    assert "in production a slot is run when it is due" in result.output
+    assert "in production, runs start when they are due" in result.output
 
 
 @pytest.mark.parametrize(("env", "state"), [("development", "active"), ("production", "paused")])
@@ -128,9 +128,9 @@ def test_texts_that_a_command_edits_become_versions_of_the_content(run: Run, app
     expand(1)
     edited = run("campaign", "edit", "news", "--set", "settings.subject=Corrected {x}", "--note", "a typo")
     assert edited.output == (
-        "news says version 1, of the first edition, from the next run on.\n"
+        "news uses version 1, of the first edition, from the next run on.\n"
         "  3 wait with the original version and can move.\n"
-        "They keep their version, unless you say: notifier campaign move news\n"
+        "They keep their version. To move them: notifier campaign move news\n"
     )
     assert words_of(stored()) == (1, 1, "Corrected {{ '{' }}x{{ '}' }}")
     assert (stored().settings["subject"], stored().version, stored().edition) == ("News", 1, 1)
@@ -141,12 +141,12 @@ def test_texts_that_a_command_edits_become_versions_of_the_content(run: Run, app
     assert "3 wait for the original version" in run("plan", "news", "--now").output
     moved = run("campaign", "move", "news", "--yes")
     assert "Moved to version 1: 3." in moved.output
-    assert "Nothing that waits says anything else than version 1" in run("campaign", "move", "news").output
+    assert "All waiting emails have version 1 already" in run("campaign", "move", "news").output
     another = run(
         "campaign", "edit", "news", "--set", "settings.subject=Another", "--set", "title=New", "--new-message"
     )
     assert "news is at version 2." in another.output
-    assert "news says version 2, of edition 2" in another.output
+    assert "news uses version 2, of edition 2" in another.output
     assert words_of(stored()) == (2, 2, "Another")
     assert json.loads(run("plan", "news", "--now", "--json").output)["count"] == 3
     assert json.loads(run("campaign", "show", "news", "--json").output)["campaign"]["content"] == 2
@@ -161,7 +161,7 @@ def test_a_command_moves_what_waits_when_it_edits_or_resumes(run: Run, app: Flas
     assert "Moved to version 1: 2." in run("campaign", "edit", "news", "--set", "settings.heading=H", "--move").output
     run("campaign", "edit", "news", "--set", "settings.heading=Better", "--keep")
     kept = run("campaign", "resume", "news", "--keep")
-    assert kept.output.startswith("news goes on; runs resumed: 1")
+    assert kept.output.startswith("news resumed; runs resumed: 1")
     run("campaign", "pause", "news")
     moved = run("campaign", "resume", "news", "--run", "1", "--move")
     assert "Moved to version 2: 2." in moved.output
@@ -179,8 +179,8 @@ def test_resume_asks_which_version_goes_on(run: Run, app: Flask) -> None:
     refused = run("campaign", "resume", "news")
     assert (refused.exit_code, refused.output) == (
         1,
-        "Error: 2 wait with the original version and can move. Say --move, and what can move says version 1, or "
-        "--keep: it keeps its version.\n",
+        "Error: 2 wait with the original version and can move. Add --move to give version 1 to all that can move, or "
+        "--keep to keep their versions.\n",
     )
     assert stored().state == "paused"
     assert run("campaign", "resume", "news", "--keep").exit_code == 0
@@ -196,7 +196,9 @@ def test_resume_takes_along_a_run_that_paused_by_itself(run: Run, app: Flask, co
     values = {"state": "paused", "resume_to": "sending", "reason_code": code, "reason": "its content is no good"}
     db.session.execute(update(CampaignRun).values(**values))
     db.session.commit()
-    assert run("campaign", "resume", "news", "--move").output == "news goes on; runs resumed: 1, emails woken: 0.\n"
+    assert (
+        run("campaign", "resume", "news", "--move").output == "news resumed; runs resumed: 1, emails queued again: 0.\n"
+    )
 
 
 def test_resume_names_the_run_that_stays_paused_and_what_resumes_it(run: Run, app: Flask) -> None:
@@ -204,10 +206,10 @@ def test_resume_names_the_run_that_stays_paused_and_what_resumes_it(run: Run, ap
     run("campaign", "run", "news", "--now")
     run("campaign", "pause", "news", "--run", "1", "--reason", "looks odd")
     assert run("campaign", "resume", "news").output == (
-        "news goes on; runs resumed: 0, emails woken: 0.\n"
+        "news resumed; runs resumed: 0, emails queued again: 0.\n"
         "Run 1 stays paused: looks odd. To resume it: notifier campaign resume news --run 1\n"
     )
-    assert run("campaign", "resume", "news", "--run", "1").output.startswith("Run 1 of news goes on; runs resumed: 1")
+    assert run("campaign", "resume", "news", "--run", "1").output.startswith("Run 1 of news resumed; runs resumed: 1")
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
@@ -287,7 +289,7 @@ def test_a_text_that_cannot_be_is_refused_by_the_command(run: Run, pairs: list[s
 def test_what_is_said_already_makes_no_version(run: Run) -> None:
     make_campaign()
     same = run("campaign", "edit", "news", "--set", "settings.subject=News")
-    assert same.output == "That is what news says already: there is no new version.\n"
+    assert same.output == "news has this content already: there is no new version.\n"
     assert stored().content_id is None
     assert "of the first edition" in run("campaign", "edit", "news", "--language", "de").output
     assert db.session.get_one(ContentVersion, stored().content_id).language == "de"

@@ -108,7 +108,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"MAIL_DEFAULT_SENDER": "=?utf-8?q?Acme?= <hello@acme.example>"}, "MAIL_DEFAULT_SENDER: the name cannot"),
         ({"MAIL_DEFAULT_SENDER": "Acme <hé@acme.example>"}, "MAIL_DEFAULT_SENDER: write an address, or Name <"),
         ({"MAIL_REPLY_TO": "support"}, "MAIL_REPLY_TO: write an address, or Name <address>"),
-        ({"RATELIMIT_ENABLED": "0"}, "RATELIMIT_ENABLED=0: limits cannot be lifted in production"),
+        ({"RATELIMIT_ENABLED": "0"}, "RATELIMIT_ENABLED=0: limits cannot be turned off in production"),
     ],
 )
 def test_every_mistake_has_its_line(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], line: str) -> None:

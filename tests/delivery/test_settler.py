@@ -1,4 +1,4 @@
-"""Ends of tries, stored beside mails that are still on the wire."""
+"""Outcomes of attempts, stored while other emails are still being sent."""
 
 from collections.abc import Callable
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""Staging: nobody outside is ever mailed, by neither door."""
+"""Staging: neither the ledger nor `mail.send()` sends email to people outside."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The bell of the sweep: noted before it is rung, so that whoever hears it finds the row free."""
+"""The sweep records that it enqueues a row before it does, so that a fast worker finds the row free."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta

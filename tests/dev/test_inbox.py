@@ -1,4 +1,4 @@
-"""The development inbox over real SMTP and HTTP, with the mails that break readers."""
+"""The development inbox over real SMTP and HTTP, with emails that break parsers."""
 
 import json
 import socket

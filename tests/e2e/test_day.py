@@ -1,4 +1,4 @@
-"""A day's work in the admin, by somebody with a browser, a phone and an authenticator app.
+"""A day's work in the admin, by a person with a browser, a phone and an authenticator app.
 
 Under the strict policy for scripts; anything on the console fails it. At the end of the day on Postgres every page is
 looked at, wide and narrow, by axe-core too, and is kept as a picture where UPDATE_PICTURES=1 asks for it.

@@ -1,4 +1,4 @@
-"""`./run up` for real: a person with a browser, mail that arrives whatever happens to broker and worker.
+"""`./run up` for real: a person with a browser, emails that arrive although broker and worker are killed.
 
 One file, because starting the stack is what takes time, and a file runs in one process.
 """

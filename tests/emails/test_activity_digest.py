@@ -1,4 +1,4 @@
-"""Digests: due when they should be, and their windows tile time, whatever runs late, twice or not at all."""
+"""Digests: due at the right time, without gap or overlap, even if runs are late, repeated or missing."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,6 +1,6 @@
-"""The windows of digests tile time: every activity is in one digest and none is in two, whatever happens to runs.
+"""Every activity is in exactly one digest, even if runs are late, cancelled or repeated.
 
-What happened while a reader wanted no digest is in it as a number.
+Activities from a time when the recipient wanted no digest are in it as a number.
 """
 
 from collections.abc import Sequence

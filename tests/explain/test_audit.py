@@ -1,4 +1,4 @@
-"""The audit finds what does not add up, and a repair mends what can be mended, nobody twice."""
+"""The audit finds discrepancies, and a repair sends to people who were missed, and to none twice."""
 
 import json
 from collections.abc import Callable
@@ -320,7 +320,7 @@ def test_the_repair_command_asks_first(run: Run) -> None:
     done = json.loads(run("repair", "--run", str(run_id), "--yes", "--json").stdout)
     assert (done["damage"]["people"], done["repaired"]["owed"], len(rows())) == (1, 1, 3)
     settle("sent")
-    assert "Nothing is to be repaired" in run("repair", "--run", str(run_id)).output
+    assert "Nothing needs repair" in run("repair", "--run", str(run_id)).output
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_the_command_says_what_there_is_and_does_it(context: Flask, tmp_path: Pa
     done = command(context, "restore", "reconcile", "--accepted", str(log), "--yes")
     assert done.exit_code == 0, done.output
     assert "Does the log begin before the backup was made?" in done.output
-    assert "Taken as sent: 1; remembered without a row: 1" in done.output
+    assert "Recorded as sent: 1; remembered without a row: 1" in done.output
     assert statuses() == {"test:1": "sent"}
     assert db.session.scalar(select(UnrecordedEmail.digest)) == message_ids.digest_of("test:lost")
     assert command(context, "restore", "reconcile", "--yes").exit_code == 2

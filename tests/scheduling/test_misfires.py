@@ -1,4 +1,4 @@
-"""Misfires: what becomes of slots that nobody ran in time."""
+"""Missed runs: the policies for scheduled times that passed without a run."""
 
 from collections import Counter
 from datetime import datetime, timedelta

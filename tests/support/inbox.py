@@ -1,4 +1,4 @@
-"""The development inbox for tests that want to see their mails arrive."""
+"""The development inbox for tests that check the arrival of their emails."""
 
 import json
 import smtplib

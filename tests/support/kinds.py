@@ -1,4 +1,4 @@
-"""What a campaign's mails say. All need an application context."""
+"""Contents of a campaign's emails. All functions need an application context."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Handing mails to a scripted server, by either driver."""
+"""Send emails to a scripted server, with either driver."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The outbox: exactly what was stored is rung for, and a broker in trouble troubles nobody."""
+"""The outbox: exactly the stored rows are enqueued, and a failing broker fails no caller."""
 
 from datetime import timedelta
 

@@ -105,7 +105,7 @@ def test_junk_among_the_records_hides_no_record(app_on_either: Flask, either_bro
     assert (found.figures["count"], found.figures["unreadable"]) == (1, len(JUNK))
     assert isinstance(newest, list)
     assert [each["size"] for each in newest] == [7]
-    assert found.detail.endswith(f"in bulk: it is not a message; {len(JUNK)} records are not readable")
+    assert found.detail.endswith(f"in bulk: it is not a message; {len(JUNK)} records are unreadable")
 
 
 def test_a_look_takes_nothing_out(app_on_either: Flask, either_broker: Broker) -> None:

@@ -1,6 +1,6 @@
-"""Whatever a mail server does, through a real worker: the decision, and what the ledger makes of it.
+"""Faults of a mail server through a real worker: the decision, and its effect on the ledger.
 
-`TEST_FULL_SIZE=1` runs the long tests with as many mails as promised: 2,000 with drops, 1,000 that hang.
+`TEST_FULL_SIZE=1` runs the long tests with as many emails as promised: 2,000 with drops, 1,000 that hang.
 """
 
 import errno

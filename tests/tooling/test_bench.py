@@ -177,7 +177,7 @@ def test_the_real_page_has_both_marks() -> None:
 
 def test_the_command_line_knows_its_names(capsys: pytest.CaptureFixture[str]) -> None:
     options = command.parse(["--only", "smtplib,hook", "--delays", "0,20"])
-    assert (options.only, options.delays, options.mails) == (["smtplib", "hook"], [0.0, 20.0], 10_000)
+    assert (options.only, options.delays, options.emails) == (["smtplib", "hook"], [0.0, 20.0], 10_000)
     with pytest.raises(SystemExit):
         command.parse(["--only", "sendmail"])
     assert "unknown: sendmail" in capsys.readouterr().err
@@ -186,9 +186,9 @@ def test_the_command_line_knows_its_names(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
-        (["--json", "/home/ada/out.json", "--docs"], "./run bench --mails 10000 --rounds 3 --delays 0,5,20"),
-        (["--only", "smtplib", "--delays", "2.5"], "./run bench --mails 10000 --rounds 3 --delays 2.5 --only smtplib"),
-        (["--quick", "--delays", "0"], "./run bench --quick --mails 500 --rounds 1 --delays 0"),
+        (["--json", "/home/ada/out.json", "--docs"], "./run bench --emails 10000 --rounds 3 --delays 0,5,20"),
+        (["--only", "smtplib", "--delays", "2.5"], "./run bench --emails 10000 --rounds 3 --delays 2.5 --only smtplib"),
+        (["--quick", "--delays", "0"], "./run bench --quick --emails 500 --rounds 1 --delays 0"),
     ],
 )
 def test_the_page_shows_a_command_without_anybodys_paths(typed: list[str], shown: str) -> None:

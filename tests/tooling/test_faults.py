@@ -142,12 +142,12 @@ def test_more_doubt_than_the_server_saw_is_found() -> None:
 def test_more_than_one_mail_in_doubt_on_a_connection_is_found() -> None:
     rows = [row(1, "unknown", unknowns=1), row(2, "unknown", unknowns=1)]
     wire = Wire(unread=2, in_doubt=2, connections=1, resets=2)
-    assert judge_kills(tally(rows, seen()), wire) == ["I2: 2 in doubt on 1 connections"]
+    assert judge_kills(tally(rows, seen()), wire) == ["I2: 2 uncertain on 1 connections"]
 
 
 def test_doubt_that_the_ledger_does_not_show_is_found() -> None:
     problems = judge_kills(tally([row(1)], seen(*copy(1))), Wire(on_wire=1, in_doubt=1, connections=1))
-    assert problems == ["I4: 0 unknown tries in the ledger, 1 in the journals"]
+    assert problems == ["I4: 0 unknown attempts in the ledger, 1 in the journals"]
 
 
 def test_a_log_is_read_while_it_grows(tmp_path: Path) -> None:

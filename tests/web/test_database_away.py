@@ -1,4 +1,4 @@
-"""While Postgres is away every page and form says so with 503 and Retry-After, and one that hangs holds nobody up."""
+"""While Postgres is away, pages and forms answer 503 with Retry-After; a hanging server blocks no other request."""
 
 import logging
 import socket

@@ -1,4 +1,4 @@
-"""One event is one line of JSON, whatever the people and servers say that it is about."""
+"""One event is one line of JSON, for any text that people and servers send."""
 
 import json
 import logging

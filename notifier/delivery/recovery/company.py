@@ -10,8 +10,9 @@ class Company:
     """The batches of this process. Its threads share it."""
 
     def __init__(self, patience: float = 5.0) -> None:
-        """Prepare for threads. `patience`: seconds that a lone email waits for the others to end; new ones wait for it
-        then.
+        """Prepare for threads.
+
+        `patience`: seconds that a lone email waits for the others to end; new ones wait for it then.
         """
         self._patience = patience
         self._changed = threading.Condition()

@@ -221,8 +221,9 @@ def _locked(path: Path) -> int | None:
 
 
 def is_of_this_boot(owner: str) -> bool:
-    """Return whether the host has not been restarted since. If it was, the last records may never have reached the
-    disk.
+    """Return whether the host has not been restarted since.
+
+    If it was, the last records may never have reached the disk.
     """
     return ledger.boot_of(owner) == _boot()
 

@@ -166,8 +166,9 @@ class _Replay:
         session.commit()
 
     def _settled(self, row: Claimed, reply: Replied) -> ledger.Settlement:
-        """Build the settlement of an attempt whose reply the journal has. A claim is one attempt, so none can have
-        followed.
+        """Build the settlement of an attempt whose reply the journal has.
+
+        A claim is one attempt, so none can have followed.
         """
         if reply.outcome.decision is Decision.BOUNCE:
             self._settler.bounced(row, reply.outcome)

@@ -69,8 +69,9 @@ class Question:
         return [f"{PREFIX}:since", *self._slots, *self._places]
 
     def text(self, lease: float, within: float, back: float) -> str:
-        """Return the arguments as JSON. Numbers stand for keys, counted from 1 as in Lua. Times are seconds (see
-        `Limits`).
+        """Return the arguments as JSON.
+
+        Numbers stand for keys, counted from 1 as in Lua. Times are seconds (see `Limits`).
         """
         slots = {key: number for number, key in enumerate(self._slots, start=1)}
         places = {key: number for number, key in enumerate(self._places, start=1)}

@@ -174,8 +174,9 @@ class Gate:
             yield Deferred(sorted(waiting))
 
     def _granted(self, pks: Sequence[int], now: datetime, *, bulk: bool) -> Iterator[Sequence[int]]:
-        """Yield the rows for which the limits have room soon, in groups, each at its moment. The others wait for a
-        turn.
+        """Yield the rows for which the limits have room soon, in groups, each at its moment.
+
+        The others wait for a turn.
         """
         if self._turns is not None and pks:
             yield from self._turns.groups(pks, now, bulk=bulk)

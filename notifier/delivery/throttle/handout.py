@@ -100,8 +100,9 @@ class HandOut:
         )
 
     def _round_of(self, bulk: bool) -> Round:
-        """Hand out one kind. Each has its own turnstile: a process without transactional emails must not delay
-        campaigns.
+        """Hand out one kind.
+
+        Each has its own turnstile: a process without transactional emails must not delay campaigns.
         """
         handed = self._turnstile.enter(bulk=bulk)
         if not isinstance(handed, set):

@@ -100,9 +100,7 @@ class Routes:
         return not self._holds.held() and not any(key.startswith(PROVIDER) for key in self._pace.paused(now))
 
     def of(self, pks: Sequence[int], way: str, open_: Sequence[str], now: datetime) -> Iterator[Route | Detained]:
-        """Yield the routes of these rows: through `way` if nothing is against it, else through another of `open_`, or
-        none.
-        """
+        """Yield the routes of these rows: through `way` if nothing is against it, another of `open_`, or none."""
         paused = self._pace.paused(now)
         routes = {name: Route(name) for name in open_}
         for scopes, rows in self._by_scopes(pks, now).items():
@@ -160,8 +158,9 @@ class Routes:
             session.commit()
 
     def _by_scopes(self, pks: Sequence[int], now: datetime) -> dict[tuple[str, ...], list[tuple[int, str]]]:
-        """Group (key, domain) of the rows by the scopes that may hold them. A provider's own domains come first: they
-        probe it.
+        """Group (key, domain) of the rows by the scopes that may hold them.
+
+        A provider's own domains come first: they probe it.
         """
         found = domains(self._session(), pks)
         members = self._customers(set(found.values()), now)

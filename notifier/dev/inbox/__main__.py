@@ -1,4 +1,4 @@
-"""`python -m notifier.dev.inbox`: the inbox as a process of its own."""
+"""`python -m notifier.dev.inbox`: run the inbox as a process of its own."""
 
 import argparse
 import asyncio
@@ -14,14 +14,14 @@ from notifier.dev.inbox.store import Inbox
 
 
 class QuietHandler(WSGIRequestHandler):
-    """An inbox page polls; a line for every poll would bury what matters."""
+    """A request handler without a log line for each request, because inbox pages poll."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
 
 
 def http_server(inbox: Inbox, host: str, port: int) -> BaseWSGIServer:
-    """A threaded server that is bound and not yet serving."""
+    """Return a threaded server that is bound but not yet serving."""
     return make_server(
         host, port, create_inbox_app(inbox, host), threaded=True, request_handler=QuietHandler
     )  # fmt: skip
@@ -34,7 +34,7 @@ async def serve(host: str, smtp_port: int, http_port: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     inbox = Inbox()
-    # Mail is taken from this machine only, wherever the pages are shown. Pages last: who sees them may send.
+    # SMTP listens on loopback only, even if the pages don't. Pages start last: once they are visible, SMTP works.
     smtp = await serve_smtp(inbox, "127.0.0.1", smtp_port)
     pages = http_server(inbox, host, http_port)
     thread = threading.Thread(target=pages.serve_forever, name="http", daemon=True)
@@ -47,9 +47,9 @@ async def serve(host: str, smtp_port: int, http_port: int) -> None:
 
 
 def main() -> None:
-    """Read the arguments and serve."""
+    """Parse the arguments and serve."""
     parser = argparse.ArgumentParser(prog="python -m notifier.dev.inbox", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="where the pages are shown")
+    parser.add_argument("--host", default="127.0.0.1", help="the address on which the pages are served")
     parser.add_argument("--smtp-port", type=int, default=1025)
     parser.add_argument("--http-port", type=int, default=8025)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The Flask app of the inbox: API, pages and the headers that keep foreign mail harmless."""
+"""The Flask app of the inbox: API, pages, and headers that make emails of strangers harmless."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ PAGE_CSP = (
 
 
 def create_inbox_app(inbox: Inbox, host: str = "127.0.0.1") -> Flask:
-    """Pages and API of one inbox that listens on `host`."""
+    """Build the pages and API of one inbox that listens on `host`."""
     here = Path(__file__).parent
     app = Flask(__name__, template_folder=here / "templates", static_folder=here / "static")
     if host in LOOPBACK:
-        # A web page elsewhere could point a name of its own at 127.0.0.1 and read the mails.
+        # A foreign web page could point its own host name at 127.0.0.1 and read the emails.
         app.config["TRUSTED_HOSTS"] = [*LOOPBACK, "[::1]"]
     app.register_blueprint(mailhog_api(inbox))
     app.register_blueprint(inbox_pages(inbox))
@@ -32,7 +32,7 @@ def create_inbox_app(inbox: Inbox, host: str = "127.0.0.1") -> Flask:
 
 
 def _refuse_other_origins() -> None:
-    """A form on somebody else's page must not empty the inbox."""
+    """Refuse forms of other sites, which could empty the inbox."""
     origin = request.headers.get("Origin")
     if request.method not in {"GET", "HEAD"} and origin and origin != request.host_url.rstrip("/"):
         abort(403)

@@ -1,4 +1,4 @@
-"""What is inside a mail, each under its own address: HTML for the frame, bytes, attachments."""
+"""The contents of an email, each at its own address: HTML for the frame, bytes, attachments."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort
 from notifier.dev.inbox.reading import Part, Reading
 from notifier.dev.inbox.store import Inbox, Mail
 
-#: For the mail itself: nothing is fetched, nothing runs; a clicked link opens a tab of its own.
+#: Policy of an email's HTML: nothing is fetched, nothing runs; a clicked link opens a new tab.
 MAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -17,7 +17,7 @@ _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 
 
 def mail_contents(inbox: Inbox) -> Blueprint:
-    """The contents of the mails of one inbox."""
+    """Build the routes for the contents of emails of one inbox."""
     contents = Blueprint("contents", __name__)
 
     def mail_or_404(mail_id: str) -> Mail:
@@ -45,7 +45,7 @@ def mail_contents(inbox: Inbox) -> Blueprint:
 
 
 def framed_html(reading: Reading) -> str:
-    """The mail's HTML for the frame: links open a new tab, inline images come from the mail itself."""
+    """Return the email's HTML for the frame: links open a new tab, inline images come from the email itself."""
     html = reading.html
     for part in reading.parts:
         if part.content_id and part.content_type.startswith("image/"):

@@ -1,4 +1,4 @@
-"""The links of a mail, for the people who check where they lead."""
+"""The links of an email, so that developers can check their targets."""
 
 import re
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ _URL = re.compile(r"https?://[^\s<>\"']+")
 
 @dataclass(frozen=True)
 class Link:
-    """Where it leads and what it says."""
+    """The target and the text of a link."""
 
     target: str
     label: str
 
     @property
     def is_safe(self) -> bool:
-        """May our page make it clickable? `javascript:` and `data:` stay text."""
+        """Return True if the page may make the link clickable. `javascript:` and `data:` stay text."""
         return self.target.lower().startswith(("http://", "https://", "mailto:"))
 
 
 def links_in_html(html: str) -> list[Link]:
-    """All `<a href>` in order."""
+    """Return all `<a href>` in order."""
     found: list[Link] = []
     target: str | None = None
     label: list[str] = []
@@ -38,10 +38,10 @@ def links_in_html(html: str) -> list[Link]:
 
 
 def links_in_text(text: str) -> list[Link]:
-    """All http(s) addresses in plain text, without the punctuation that ends a sentence."""
+    """Return all http(s) addresses in plain text, without the punctuation that ends a sentence."""
     return [Link(match.rstrip(".,;:!?)]"), "") for match in _URL.findall(text)]
 
 
 def links_in_angles(header: str, label: str) -> list[Link]:
-    """The addresses of a header such as List-Unsubscribe (RFC 2369)."""
+    """Return the addresses of a header such as List-Unsubscribe (RFC 2369)."""
     return [Link(target, label) for target in re.findall(r"<([^<>\s]+)>", header)]

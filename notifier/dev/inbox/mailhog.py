@@ -18,7 +18,7 @@ MAX_LIMIT = 250
 
 
 def mailhog_api(inbox: Inbox) -> Blueprint:
-    """The API of one inbox."""
+    """Build the routes of the API of one inbox."""
     api = Blueprint("api", __name__)
 
     @api.get("/api/v2/messages")
@@ -51,13 +51,13 @@ def mailhog_api(inbox: Inbox) -> Blueprint:
 
 
 def number(name: str, default: int) -> int:
-    """A count from the query string; nonsense means the default."""
+    """Return a count from the query string, or the default if it is not a number in range."""
     value = request.args.get(name, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default
 
 
 def item(mail: Mail) -> dict[str, Any]:
-    """One mail in MailHog's shape."""
+    """Return an email in MailHog's JSON shape."""
     message = mail.reading.message
     content = _content(message, mail.data)
     stamp = mail.created.strftime("%a, %d %b %Y %H:%M:%S +0000")

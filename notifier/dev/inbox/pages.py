@@ -1,4 +1,4 @@
-"""The pages of the inbox: a list that follows what arrives, and one mail with all its sides."""
+"""The pages of the inbox: a list that updates itself, and one email in all its parts."""
 
 import re
 from datetime import datetime
@@ -11,14 +11,14 @@ from notifier.dev.inbox.mailhog import number
 from notifier.dev.inbox.store import Inbox, Mail
 
 PAGE_SIZE = 50
-#: Longer texts are cut on the page; the download has them whole. Characters.
+#: Characters of a text that the page shows; the download is complete.
 SHOWN = 200_000
 VIEWS = {"html": "HTML", "text": "Text", "links": "Links", "headers": "Headers", "source": "Source"}
 _REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc\s*=\s*[\"']?https?:", re.IGNORECASE)
 
 
 def inbox_pages(inbox: Inbox) -> Blueprint:
-    """The pages of one inbox."""
+    """Build the pages of one inbox."""
     pages = Blueprint("pages", __name__)
     pages.add_app_template_filter(local_time)
     pages.add_app_template_filter(moment)
@@ -94,18 +94,18 @@ def _view(mail: Mail, view: str) -> dict[str, Any]:
 
 
 def local_time(when: datetime, form: str = "%H:%M:%S") -> str:
-    """In the zone of this machine: it is the developer's own."""
+    """Return the time in the time zone of this machine, which is the developer's."""
     return when.astimezone().strftime(form)
 
 
 def moment(when: datetime) -> str:
-    """The time for today's mails, the day for older ones."""
+    """Return the time of today's emails, the day of older ones."""
     is_today = when.astimezone().date() == datetime.now().astimezone().date()
     return local_time(when) if is_today else local_time(when, "%d %b")
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
+    """Return a number of bytes with a unit."""
     if count < 1024:
         return f"{count} B"
     return f"{count / 1024:.1f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"

@@ -1,7 +1,7 @@
-"""Read a mail the way a patient mail program does: whatever was sent, something is shown and nothing raises.
+"""Parse an email as a tolerant mail program does: for any input, something is shown and nothing raises.
 
-The old `compat32` policy on purpose: the modern one raises on some of the broken headers and charsets that
-an inbox for developers must be able to show.
+This uses the old `compat32` policy on purpose: the modern one raises on some of the broken headers and charsets that an
+inbox for developers must be able to show.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from functools import cached_property
 from notifier.dev.inbox.links import Link, links_in_angles, links_in_html, links_in_text
 from notifier.dev.inbox.tags import first_words
 
-#: Characters. The time to decode a header grows with the square of its length; a longer one is shown as it was sent.
+#: Characters. The time to decode a header grows with the square of its length, so a longer one is shown undecoded.
 MAX_HEADER = 32 * 1024
 
-#: Deeper nesting is an attack on the reader, not a mail.
+#: Deeper nesting is an attack on the parser, not an email.
 MAX_DEPTH = 20
 
 
@@ -36,19 +36,19 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The content as text; unknown charsets are read as UTF-8."""
+        """Return the content as text; unknown charsets are read as UTF-8."""
         return decode(self.content, self.charset)
 
 
 class Reading:
-    """One mail, taken apart."""
+    """A parsed email."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
     @cached_property
     def message(self) -> "Message[str, str]":
-        """The parsed tree; a mail nested too deeply to parse is one text."""
+        """Return the parsed tree; an email nested too deeply to parse is one text."""
         try:
             return message_from_bytes(self._data, policy=policy.compat32)
         except RecursionError:
@@ -58,39 +58,39 @@ class Reading:
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
-        """Names and decoded values, in order."""
+        """Return names and decoded values, in order."""
         return [(clean_bytes(name), decode_words(str(value))) for name, value in self.message.raw_items()]
 
     def header(self, name: str) -> str:
-        """The first header of that name, decoded, on one line; empty when there is none."""
+        """Return the first header of that name, decoded, on one line; empty if there is none."""
         wanted = name.lower()
         found = (value for key, value in self.headers if key.lower() == wanted)
         return " ".join(next(found, "").split())
 
     @cached_property
     def parts(self) -> list[Part]:
-        """All leaves, in order."""
+        """Return all leaves, in order."""
         return [_part(number, leaf) for number, leaf in enumerate(_leaves(self.message))]
 
     @cached_property
     def text(self) -> str:
-        """The plain text, all of it."""
+        """Return all plain-text parts, joined."""
         return "\n".join(part.text for part in self._bodies("text/plain"))
 
     @cached_property
     def html(self) -> str:
-        """The HTML, all of it; empty when there is none."""
+        """Return all HTML parts, joined; empty if there is none."""
         return "\n".join(part.text for part in self._bodies("text/html"))
 
     @property
     def attachments(self) -> list[Part]:
-        """Everything that is not a body."""
+        """Return all parts that are not a body."""
         bodies = {part.number for kind in ("text/plain", "text/html") for part in self._bodies(kind)}
         return [part for part in self.parts if part.number not in bodies]
 
     @cached_property
     def links(self) -> list[Link]:
-        """Where a reader can go from here: from the HTML, what only the text has, and the mail program's own."""
+        """Return the links: of the HTML, those that only the text has, and those of List-Unsubscribe."""
         seen: dict[str, Link] = {}
         own = links_in_angles(self.header("List-Unsubscribe"), "List-Unsubscribe")
         for link in [*links_in_html(self.html), *links_in_text(self.text), *own]:
@@ -99,7 +99,7 @@ class Reading:
 
     @property
     def snippet(self) -> str:
-        """The first words of the text."""
+        """Return the first words of the text."""
         words = " ".join(self.text[:2_000].split()) or first_words(self.html, 160)
         return words[:160]
 
@@ -145,21 +145,21 @@ def _charset(leaf: "Message[str, str]") -> str:
 
 
 def decode(content: bytes, charset: str) -> str:
-    """Text from bytes, whatever the charset says."""
+    """Decode bytes; an unknown charset is read as UTF-8."""
     try:
         text = content.decode(charset, "replace")
-    except (LookupError, ValueError):  # no such charset, or a codec that is not for text
+    except (LookupError, ValueError):  # The charset does not exist, or it is a codec that is not for text.
         text = content.decode("utf-8", "replace")
     return text if isinstance(text, str) else ""
 
 
 def clean_bytes(text: str) -> str:
-    """Raw 8-bit bytes in a header arrive as surrogates: read them as UTF-8."""
+    """Read raw 8-bit bytes in a header, which arrive as surrogates, as UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def decode_words(value: str) -> str:
-    """RFC 2047 encoded words as text; what cannot be decoded stays as it was sent."""
+    """Decode encoded words (RFC 2047); undecodable ones stay as they were sent."""
     value = clean_bytes(value)
     if "=?" not in value or len(value) > MAX_HEADER:
         return value

@@ -1,4 +1,4 @@
-"""The SMTP side of the inbox: accepts everything, keeps it, never sends."""
+"""The SMTP server of the inbox: it accepts and keeps everything, and never sends."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from notifier.dev.inbox.store import Inbox, Mail, clean
 
-#: What the server announces as SIZE (RFC 1870), bytes.
+#: The SIZE that the server announces (RFC 1870), in bytes.
 MAX_MAIL = 25 * 1024 * 1024
 HOSTNAME = "inbox.localhost"
 
@@ -20,15 +20,15 @@ class Receiver:
     async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Announce PIPELINING (RFC 2920): commands are read from a stream, one by one, so it holds."""
+        """Announce PIPELINING (RFC 2920), which works because commands are read one by one from a stream."""
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Keep the mail."""
+        """Store the email."""
         data = envelope.original_content or b""
         mail = Mail(
-            sender=clean(envelope.mail_from or "").removeprefix("<>"),  # a bounce has no sender,
+            sender=clean(envelope.mail_from or "").removeprefix("<>"),  # A bounce has no sender,
             recipients=tuple(clean(recipient) for recipient in envelope.rcpt_tos),
             data=data,
             helo=clean(session.host_name or ""),
@@ -38,7 +38,7 @@ class Receiver:
 
 
 async def serve_smtp(inbox: Inbox, host: str, port: int) -> asyncio.Server:
-    """Listen. The server runs as long as the event loop does."""
+    """Start listening. The server runs as long as the event loop does."""
     receiver = Receiver(inbox)
     return await asyncio.get_running_loop().create_server(
         lambda: SMTP(

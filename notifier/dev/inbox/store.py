@@ -1,4 +1,4 @@
-"""The mails of the inbox, in memory, newest first, capped by number and by bytes."""
+"""The emails of the inbox, in memory, newest first, capped by number and by bytes."""
 
 import secrets
 import threading
@@ -14,13 +14,13 @@ MAX_BYTES = 128 * 1024 * 1024
 
 
 def clean(text: str) -> str:
-    """What aiosmtpd cannot decode it passes on as lone surrogates; neither JSON nor HTML can hold them."""
+    """Replace the lone surrogates that aiosmtpd makes of undecodable bytes: JSON and HTML cannot hold them."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One accepted mail: the envelope as given, the bytes as received."""
+    """One accepted email: the envelope as given, the bytes as received."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -31,7 +31,7 @@ class Mail:
 
     @cached_property
     def reading(self) -> Reading:
-        """What a mail program would show. Parsed when somebody looks: accepting mail must stay quick."""
+        """Return the parsed email. It is parsed when a page needs it, because accepting must stay fast."""
         return Reading(self.data)
 
     @cached_property
@@ -47,12 +47,12 @@ class Mail:
         }  # fmt: skip
 
     def matches(self, kind: str, query: str) -> bool:
-        """MailHog's search: `kind` is from, to or containing; case does not matter."""
+        """Return True if MailHog's search finds the email. `kind` is from, to or containing; case does not matter."""
         return query.casefold() in self._haystacks[kind]
 
 
 class Inbox:
-    """All mails. Safe to use from several threads."""
+    """The emails. Safe to use from several threads."""
 
     def __init__(self, max_mails: int = MAX_MAILS, max_bytes: int = MAX_BYTES) -> None:
         self._mails: dict[str, Mail] = {}
@@ -60,14 +60,14 @@ class Inbox:
         self._lock = threading.Lock()
         self._max_mails = max_mails
         self._max_bytes = max_bytes
-        #: Moves with every change, so that a page can ask "anything new?" cheaply.
+        #: Changes with every change of the inbox, so that a page can cheaply check for new emails.
         self.version = 0
 
     def __len__(self) -> int:
         return len(self._mails)
 
     def add(self, mail: Mail) -> None:
-        """Keep a mail; the oldest go when there are too many. The newest always stays."""
+        """Add an email. If there are too many, drop the oldest; the newest always stays."""
         with self._lock:
             self._mails[mail.id] = mail
             self._bytes += len(mail.data)
@@ -76,21 +76,21 @@ class Inbox:
             self.version += 1
 
     def get(self, mail_id: str) -> Mail | None:
-        """The mail of that id, None when it is gone."""
+        """Return the email with that id, or None."""
         return self._mails.get(mail_id)
 
     def newest_first(self) -> list[Mail]:
-        """All mails."""
+        """Return all emails, newest first."""
         with self._lock:
             return list(reversed(self._mails.values()))
 
     def search(self, kind: str, query: str) -> list[Mail]:
-        """Matching mails, newest first; all of them for an empty query."""
+        """Return matching emails, newest first; all of them for an empty query."""
         mails = self.newest_first()
         return [mail for mail in mails if mail.matches(kind, query)] if query else mails
 
     def neighbours(self, mail_id: str) -> tuple[Mail | None, Mail | None]:
-        """The next newer and the next older mail."""
+        """Return the next newer and the next older email."""
         mails = self.newest_first()
         index = next(_positions(mails, lambda mail: mail.id == mail_id), None)
         if index is None:
@@ -100,7 +100,7 @@ class Inbox:
         return newer, older
 
     def delete(self, mail_id: str) -> bool:
-        """Remove one. False when there is none of that id."""
+        """Remove one email. Return False if there is none with that id."""
         with self._lock:
             if mail_id not in self._mails:
                 return False
@@ -109,7 +109,7 @@ class Inbox:
             return True
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all emails."""
         with self._lock:
             self._mails.clear()
             self._bytes = 0

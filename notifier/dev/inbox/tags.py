@@ -1,6 +1,6 @@
 """Tags and text of an HTML email, in time that grows with its length alone.
 
-The standard library's parser takes seconds for 64 kB of half tags, and an inbox shows whatever was sent. A tag here
+The standard library's parser takes seconds for 64 kB of half tags, and an inbox must show every input. A tag here
 ends at the next `>`, and no tag holds a `<`: enough to find links and the first words, never to clean HTML.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]{0,30}+)([^<>]*+)>|<[!?][^<>]*+>")
 _ATTRIBUTE = re.compile(r"""(?<![A-Za-z-])([A-Za-z-]{1,40}+)\s{0,5}=\s{0,5}(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
 
-#: What stands between these is no text of the email.
+#: Elements whose content is no text of the email.
 HIDDEN = frozenset({"style", "script", "title", "head"})
 
 
@@ -45,7 +45,7 @@ def pieces(source: str) -> Iterator[Piece]:
 
 
 def first_words(source: str, length: int) -> str:
-    """Return the beginning of what a reader sees, on one line, of about `length` characters."""
+    """Return the beginning of the visible text, on one line, of about `length` characters."""
     words: list[str] = []
     hidden, room = 0, length
     for piece in pieces(source):
