@@ -1,1 +1,1 @@
-"""How an owed mail becomes a sent one."""
+"""Delivery: from a due row in the ledger to a sent email."""

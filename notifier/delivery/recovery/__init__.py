@@ -1,1 +1,1 @@
-"""What a killed process or a lost host leaves behind."""
+"""Recovery: what a killed process or a crashed host leaves behind."""

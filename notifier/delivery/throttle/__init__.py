@@ -1,1 +1,1 @@
-"""How fast, by which way, and when not."""
+"""Throttling: how fast emails are sent, through which transport, and when not at all."""
