@@ -1,9 +1,9 @@
-"""Base: what every row class descends from. It knows SQLAlchemy alone, so rows can live in any session."""
+"""Define the base of all row classes. It depends on SQLAlchemy alone, so rows work in any session."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-#: Constraint names that both databases share, so that a migration can name what it drops.
+#: Names of constraints, the same on both databases, so that a migration can drop them by name.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -14,6 +14,6 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """The tables of notifier. Every name in the database begins with `notifier_`."""
+    """The base of the tables of notifier, whose names all begin with `notifier_`."""
 
     metadata = MetaData(naming_convention=NAMING)

@@ -1,7 +1,7 @@
-"""Databases of notifier from before its tables had their prefix: they stop the start, and nothing is changed in them.
+"""Stop the start-up with a database whose tables lack the prefix `notifier_`, and leave it unchanged.
 
-Rows of that layout cannot be carried over, and what lies beside them in a data folder (journals, the broker's queues)
-names them by their keys.
+Rows of that layout cannot be migrated, and other files in the data folder (journals, the broker's queues) refer to
+their keys.
 """
 
 import sqlite3
@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifier.config.settings import ConfigError, Settings
 from notifier.database.schema import VERSION_TABLE
 
-#: What every version of that layout has. A host application may have tables of these names, and an `alembic_version`
-#: with such a number, but no `users` with a `link_nonce` beside `notifications` with a `dedupe_key`.
+#: Columns that every version of that layout has. An application that embeds us may have tables of these names, and an
+#: `alembic_version` with such a number, but not all of these columns.
 _COLUMNS = {
     "users": {"identity_key", "link_nonce", "verified_at"},
     "notifications": {"dedupe_key", "on_unknown", "ring_at", "lease_until"},
@@ -24,14 +24,14 @@ _VERSIONS = frozenset(f"{number:04}" for number in range(1, 16))
 
 _CANNOT = "was made by an earlier version of notifier and cannot be upgraded. Nothing was changed."
 
-#: Seconds that a look at an SQLite file waits for a writer.
-_PATIENCE = 1.0
+#: Seconds that the check of an SQLite file waits for a writer.
+_BUSY_TIMEOUT_SECONDS = 1.0
 
 
 def refuse(settings: Settings) -> None:
     """Raise ConfigError, with one line, if the data folder or the database is of the older layout.
 
-    Call it before anything opens them. A database that does not answer is not judged: it shows soon enough.
+    Call it before anything opens them. A database that does not answer is ignored: later steps report that.
     """
     own = settings.notifier_data_dir.resolve() / "notifier.db"
     url = make_url(settings.sqlalchemy_url)
@@ -44,7 +44,7 @@ def refuse(settings: Settings) -> None:
             advice = "Move the file away and keep it as a copy, or set DATABASE_URL to another file."
             raise ConfigError(f"DATABASE_URL: {path} {_CANNOT} {advice}")
     elif _is_older_server(url, settings.database_connect_timeout):
-        # Without the password, and without options that may hold one.
+        # Without the password, and without options that may contain one.
         name = URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
         advice = "Keep a copy of it (pg_dump), and set DATABASE_URL to an empty database."
         raise ConfigError(f"DATABASE_URL: {name} {_CANNOT} {advice}")
@@ -61,9 +61,9 @@ def _is_older_file(path: Path) -> bool:
     except OSError:
         return False
 
-    # Read-only: to look at it must neither make it nor write to it.
+    # Open it read-only, because the check must neither create the file nor write to it.
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
+        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_SECONDS)
 
     return _is_older(create_engine("sqlite://", creator=connect, poolclass=NullPool))
 
@@ -79,7 +79,7 @@ def _is_older(engine: Engine) -> bool:
 
 
 def is_older(connection: Connection) -> bool:
-    """Whether this database has our tables without their prefix. Raise SQLAlchemyError if it does not answer."""
+    """Return whether it has our tables without their prefix. Raise SQLAlchemyError if it does not answer."""
     found = inspect(connection)
     if found.has_table(VERSION_TABLE):
         return False

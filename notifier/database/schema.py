@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 #: The advisory lock of an upgrade on Postgres, so that two upgrades take turns. An arbitrary number.
 UPGRADE_LOCK = 7_046_029_254_386_353
 
-#: Where a database says which migrations it had. A host application has Alembic's own name for its own.
+#: The table with the applied migration. An application that embeds us uses Alembic's default name for its own.
 VERSION_TABLE = "notifier_version"
 
 UPGRADE = "run notifier db upgrade"

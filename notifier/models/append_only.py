@@ -1,4 +1,4 @@
-"""Tables whose rows are only ever added: the database itself refuses to change one."""
+"""Make the database itself refuse updates of tables whose rows are only added."""
 
 from typing import cast
 
@@ -7,7 +7,7 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 
 def refuse_updates(table: object, message: str) -> None:
-    """Make every UPDATE of `table` fail with `message`, on both databases, from the moment the table is created."""
+    """Make every UPDATE of `table` fail with `message`, on both databases, once the table is created."""
     made = cast("Table", table)
     name = made.name
     on_postgres = (

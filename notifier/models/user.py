@@ -38,11 +38,11 @@ _EXTERNAL_ID_CHECKS = (
 
 
 class User(Base):
-    """A person who may get emails: where, in which language and time zone."""
+    """A person who may get email: address, language and time zone."""
 
     __tablename__ = "notifier_users"
     __table_args__ = (
-        # One account for each address that signed up here. People of an application that embeds us are told apart by
+        # One account per address that signed up here. People of an application that embeds us are identified by
         # `external_id`: two of them may share a mailbox, swap their addresses, or have none.
         Index(
             "uq_notifier_users_identity_key",
@@ -61,12 +61,12 @@ class User(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    #: The person's key in the application that embeds us. None: they signed up with us.
+    #: The person's key in the application that embeds us; None if they signed up here.
     external_id: Mapped[str | None] = mapped_column(String(200), unique=True)
     #: For the envelope: the local part as typed, the domain as an A-label.
     email: Mapped[str] = mapped_column(String(320))
-    #: Local part in NFC and lower case, A-label domain: two spellings of one mailbox are one user,
-    #: among those who signed up with us.
+    #: Local part in NFC and lower case, A-label domain: among people who signed up here, two spellings of one mailbox
+    #: are one user.
     identity_key: Mapped[str] = mapped_column(String(400))
     #: The mailbox without tags (`addresses.abuse_key`), which limits count by. It is never an identity.
     abuse_key: Mapped[str | None] = mapped_column(String(400), default=_abuse_key)
@@ -75,7 +75,7 @@ class User(Base):
     locale: Mapped[str] = mapped_column(String(16), default="en")
     #: An IANA zone name.
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
-    #: Other facts about the person, from the application that embeds us. JSONB: json has no equality on Postgres.
+    #: Further facts about the person from the embedding application. JSONB, because json has no equality on Postgres.
     attributes: Mapped[dict[str, Any]] = mapped_column(
         JSON().with_variant(JSONB(), "postgresql"), default=dict, server_default=text("'{}'")
     )

@@ -21,17 +21,17 @@ _ENDS = frozenset({"block_end", "variable_end", "comment_end", "raw_end"})
 
 
 @dataclass(slots=True)
-class Piece:
+class TemplatePiece:
     """A stretch of HTML (`keyword` is None), a Jinja tag, or a block with inner pieces."""
 
     text: str
     keyword: str | None = None
     line: int = 1
     block: str | None = None
-    inner: list["Piece"] = field(default_factory=list)
+    inner: list["TemplatePiece"] = field(default_factory=list)
 
 
-def flatten(name: str, source: Callable[[str], str], lexer: Environment) -> list[Piece]:
+def flatten(name: str, source: Callable[[str], str], lexer: Environment) -> list[TemplatePiece]:
     """Return the pieces of the page `name`, without `extends` and `block`."""
     return list(_without_blocks(_resolve(name, source, lexer, depth=0)))
 
@@ -51,31 +51,31 @@ def own_block(name: str, source: Callable[[str], str], lexer: Environment, block
     return imports, "".join(piece.text for piece in found.inner)
 
 
-def _every(pieces: list[Piece]) -> Iterator[Piece]:
+def _every(pieces: list[TemplatePiece]) -> Iterator[TemplatePiece]:
     for piece in pieces:
         yield piece
         yield from _every(piece.inner)
 
 
-def pieces_of(text: str, name: str, lexer: Environment) -> list[Piece]:
+def pieces_of(text: str, name: str, lexer: Environment) -> list[TemplatePiece]:
     """Split one file into HTML and Jinja tags, in order. Joined, they are the source again."""
-    pieces: list[Piece] = []
+    pieces: list[TemplatePiece] = []
     tag: list[str] | None = None
     for line, kind, value in lexer.lex(text, name):
         if kind in _BEGINNINGS:
             tag = []
         if tag is None:
-            pieces.append(Piece(value, line=line))
+            pieces.append(TemplatePiece(value, line=line))
             continue
         tag.append(value)
         if kind in _ENDS:
             joined, tag = "".join(tag), None
             keyword = _KEYWORD.match(joined)
-            pieces.append(Piece(joined, keyword.group(1) if keyword else "", line))
+            pieces.append(TemplatePiece(joined, keyword.group(1) if keyword else "", line))
     return pieces
 
 
-def _resolve(name: str, source: Callable[[str], str], lexer: Environment, depth: int) -> list[Piece]:
+def _resolve(name: str, source: Callable[[str], str], lexer: Environment, depth: int) -> list[TemplatePiece]:
     """Return the pieces with blocks still marked, so that a child can fill them."""
     if depth > 5:
         raise TemplateSyntaxError("too many layouts extend each other", 1, name)
@@ -90,8 +90,8 @@ def _resolve(name: str, source: Callable[[str], str], lexer: Environment, depth:
     return [*_preamble(tree, name), *page]
 
 
-def _nest(pieces: Iterator[Piece], name: str, inside: Piece | None = None) -> list[Piece]:
-    nested: list[Piece] = []
+def _nest(pieces: Iterator[TemplatePiece], name: str, inside: TemplatePiece | None = None) -> list[TemplatePiece]:
+    nested: list[TemplatePiece] = []
     for piece in pieces:
         if piece.keyword == "endblock" and inside is not None:
             return nested
@@ -107,7 +107,7 @@ def _nest(pieces: Iterator[Piece], name: str, inside: Piece | None = None) -> li
     return nested
 
 
-def _preamble(tree: list[Piece], name: str) -> list[Piece]:
+def _preamble(tree: list[TemplatePiece], name: str) -> list[TemplatePiece]:
     kept = []
     for piece in tree:
         if piece.keyword in _PREAMBLE:
@@ -118,7 +118,7 @@ def _preamble(tree: list[Piece], name: str) -> list[Piece]:
     return kept
 
 
-def _filled(piece: Piece, blocks: dict[str, Piece]) -> Piece:
+def _filled(piece: TemplatePiece, blocks: dict[str, TemplatePiece]) -> TemplatePiece:
     """Return the piece of the layout with the child's blocks inserted."""
     if piece.block is None:
         return piece
@@ -126,10 +126,10 @@ def _filled(piece: Piece, blocks: dict[str, Piece]) -> Piece:
     child = blocks.get(piece.block)
     if child is not None:
         own = [part for given in child.inner for part in (own if _SUPER.match(given.text) else [given])]
-    return Piece(piece.text, piece.keyword, piece.line, piece.block, own)
+    return TemplatePiece(piece.text, piece.keyword, piece.line, piece.block, own)
 
 
-def _without_blocks(pieces: list[Piece]) -> Iterator[Piece]:
+def _without_blocks(pieces: list[TemplatePiece]) -> Iterator[TemplatePiece]:
     for piece in pieces:
         if piece.block is None:
             yield piece

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import css_inline
 from jinja2 import Environment, TemplateSyntaxError
 
-from notifier.rendering.flatten import Piece, flatten, pieces_of
+from notifier.rendering.flatten import TemplatePiece, flatten, pieces_of
 
 _MARK = re.compile(r"<!--zqj(\d+)jqz-->|zqj(\d+)jqz")
 _MARK_WORD = re.compile(r"zqj\d+jqz")
@@ -48,7 +48,7 @@ def inline_fragment(name: str, source: Callable[[str], str], lexer: Environment,
     return _restore(_fragment.inline_fragment(marked, css), marked, tags, name)
 
 
-def _protect(pieces: list[Piece], name: str) -> tuple[str, list[str]]:
+def _protect(pieces: list[TemplatePiece], name: str) -> tuple[str, list[str]]:
     """Return the HTML with marks in place of Jinja tags, and the tags."""
     scanner = _Scanner(name)
     out: list[str] = []

@@ -29,7 +29,7 @@ from notifier.rendering.wrap import wordwrap
 log = structlog.get_logger(__name__)
 
 LAYOUT = "_layout/base.html"
-#: Seconds between two looks for changed template files, in development.
+#: Seconds between two checks for changed template files, in development.
 RELOAD_SECONDS = 1.0
 #: Names whose values are the same, or nearly so, for all emails of a kind.
 SETTLED = frozenset({"product", "public_url", "locale", "postal_address", "category_reason"})

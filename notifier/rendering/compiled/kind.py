@@ -17,7 +17,7 @@ from notifier.mail.mime import EncodedBody
 from notifier.rendering.compiled.forms import HoledText, Segments, Unfit, Wrapped, text_form
 from notifier.rendering.compiled.library import read_template
 from notifier.rendering.compiled.marks import Mark, mark_wrapped
-from notifier.rendering.compiled.reading import WRAP, NotFlat, Reading
+from notifier.rendering.compiled.reading import WRAP, NamesUsed, NotFlat
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +159,7 @@ def _getter(names: list[str]) -> Callable[[Values], tuple[object, ...]]:
     return lambda context: tuple([context[name] for name in names])
 
 
-def _read(environment: Environment, kind: str) -> Reading:
+def _read(environment: Environment, kind: str) -> NamesUsed:
     def parse(name: str) -> nodes.Template:
         loader = environment.loader
         if loader is None:
@@ -171,7 +171,7 @@ def _read(environment: Environment, kind: str) -> Reading:
     if "subject" in subject.loaded or any("subject" in body.watched | body.set_here for body in bodies):
         raise NotFlat("the subject is watched")
     every = [subject, *bodies]
-    return Reading(
+    return NamesUsed(
         loaded=set().union(*[reading.loaded for reading in every]) - {"subject"},
         tested=set().union(*[reading.tested for reading in every]),
         watched=set().union(*[reading.watched for reading in every]),

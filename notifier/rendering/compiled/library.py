@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from notifier.rendering.compiled.reading import Imports, NotFlat, Reader, Reading
+from notifier.rendering.compiled.reading import Imports, NamesUsed, NotFlat, TemplateReader
 
 #: Returns the syntax tree of the template with this name.
 Parse = Callable[[str], nodes.Template]
 
 
-def read_template(name: str, parse: Parse) -> Reading:
+def read_template(name: str, parse: Parse) -> NamesUsed:
     """Read the template `name` and everything that it extends or imports. Raise NotFlat."""
     chain = list(_chain(name, parse))
-    reader = Reader(_Library(parse), _imports(chain))
+    reader = TemplateReader(_Library(parse), _imports(chain))
     for template in chain:
         reader.visit_all(template.body)
     return reader.reading
@@ -73,9 +73,9 @@ class _Library:
     def __init__(self, parse: Parse) -> None:
         self._parse = parse
         self._modules: dict[str, _Module] = {}
-        self._read: dict[tuple[str, str], Reading] = {}
+        self._read: dict[tuple[str, str], NamesUsed] = {}
 
-    def macro(self, template: str, name: str) -> tuple[list[str], Reading] | None:
+    def macro(self, template: str, name: str) -> tuple[list[str], NamesUsed] | None:
         """Return the parameters of a macro and how it uses them; None if there is no such macro."""
         module = self._module(template)
         found = module.macros.get(name)
@@ -84,12 +84,12 @@ class _Library:
         parameters = [argument.name for argument in found.args]
         if (template, name) not in self._read:
             # While it is being read, assume that it watches everything: it may call itself.
-            self._read[template, name] = Reading(watched=set(parameters))
+            self._read[template, name] = NamesUsed(watched=set(parameters))
             self._read[template, name] = self._macro(found, module)
         return parameters, self._read[template, name]
 
-    def _macro(self, macro: nodes.Macro, module: _Module) -> Reading:
-        reader = Reader(self, module.imports)
+    def _macro(self, macro: nodes.Macro, module: _Module) -> NamesUsed:
+        reader = TemplateReader(self, module.imports)
         for default in macro.defaults:
             reader.watch(default)
         reader.visit_all(macro.body)
@@ -102,5 +102,5 @@ class _Library:
             imports = _imports([tree]) | {name: (template, name) for name in macros}
             self._modules[template] = _Module(macros, imports)
             # Read the rest only for its refusals: nothing between the macros may change from email to email.
-            Reader(self, imports).visit_all(node for node in tree.body if not isinstance(node, nodes.Macro))
+            TemplateReader(self, imports).visit_all(node for node in tree.body if not isinstance(node, nodes.Macro))
         return self._modules[template]

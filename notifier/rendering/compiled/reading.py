@@ -32,7 +32,7 @@ class NotFlat(Exception):
 
 
 @dataclass(slots=True)
-class Reading:
+class NamesUsed:
     """The names that a template loads, the tested and watched ones among them, and the names that it sets."""
 
     loaded: set[str] = field(default_factory=set)
@@ -44,16 +44,16 @@ class Reading:
 class Macros(Protocol):
     """The source of imported macros."""
 
-    def macro(self, template: str, name: str) -> tuple[list[str], Reading] | None:
+    def macro(self, template: str, name: str) -> tuple[list[str], NamesUsed] | None:
         """Return the parameters of a macro and how it uses them; None if there is no such macro."""
 
 
-class Reader(NodeVisitor):
+class TemplateReader(NodeVisitor):
     """Read one template or macro. `visit` is for an expression that is printed unchanged."""
 
     def __init__(self, macros: Macros, imports: Imports) -> None:
         """Resolve `imports`, the names of other templates and their macros, by `macros`."""
-        self.reading = Reading()
+        self.reading = NamesUsed()
         self._macros = macros
         self._imports = imports
         #: Loop variables, which follow from watched values.
@@ -148,7 +148,7 @@ class Reader(NodeVisitor):
             if parameter in inside.watched:
                 self.watch(argument)
 
-    def _macro(self, node: nodes.Expr) -> tuple[list[str], Reading] | None:
+    def _macro(self, node: nodes.Expr) -> tuple[list[str], NamesUsed] | None:
         if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
             template, name = self._imports.get(node.node.name, ("", None))
             return self._macros.macro(template, node.attr) if template and name is None else None
