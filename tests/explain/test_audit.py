@@ -269,7 +269,7 @@ def test_without_anything_to_compare_what_is_in_doubt_is_left(repair: Repair) ->
     [
         ({"state": "due"}, {}, "continues by itself"),
         ({"state": "paused"}, {}, "resume it first"),
-        ({"state": "cancelled"}, {}, "not to be sent"),
+        ({"state": "cancelled"}, {}, "must not be sent"),
         ({"state": "missed"}, {}, "never sent anything"),
         ({"deadline": NOON}, {}, "already have expired"),
         ({}, {"state": "paused"}, "news is paused"),
