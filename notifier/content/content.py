@@ -30,7 +30,7 @@ def too_long(length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The sources as an operator wrote them, with line ends as \\n."""
+    r"""The sources as an operator wrote them, with line ends as \n."""
 
     subject: str
     heading: str
@@ -40,7 +40,7 @@ class Content:
 
     @classmethod
     def of(cls, subject: str, heading: str, body: str, language: str = "") -> "Content":
-        """Build from the fields of a form, in which browsers send \\r\\n."""
+        r"""Build from the fields of a form, in which browsers send \r\n."""
         texts = (subject, heading, body, language)
         return cls(*(text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in texts))
 

@@ -84,7 +84,7 @@ def _check_characters(source: str) -> None:
 
 
 def _check_constants(tree: nodes.Template) -> None:
-    """Raise ContentError for escapes such as `"\\ud800"`, which could produce characters that are not allowed."""
+    r"""Raise ContentError for escapes such as `"\ud800"`, which could produce characters that are not allowed."""
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str) and _BROKEN.search(constant.value):
             raise ContentError("This line produces a character that cannot be shown. Delete it.", constant.lineno)

@@ -33,10 +33,10 @@ def is_selector(char: str) -> bool:
 
 
 def escaped(text: str) -> str:
-    """Return `text` for a terminal, with escapes for characters that it would obey or that hide or reverse text.
+    r"""Return `text` for a terminal, with escapes for characters that it would obey or that hide or reverse text.
 
     Control characters other than line feeds and tabs, line separators, surrogates and invisible characters become
-    escapes such as `\\x1b` or `\\u202e`. Joiners and selectors stay, because emoji and some scripts need them.
+    escapes such as `\x1b` or `\u202e`. Joiners and selectors stay, because emoji and some scripts need them.
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
