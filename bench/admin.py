@@ -36,7 +36,7 @@ TARGET = 150.0
 
 LEDGER = """
     INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, reason,
-        claims, attempts, unknowns, next_attempt_at, ring_at, created_at, sent_at, settled_at, campaign_id, run_id,
+        claims, attempts, unknowns, next_attempt_at, enqueue_at, created_at, sent_at, settled_at, campaign_id, run_id,
         message_id, last_phase, last_code, last_enhanced, last_text)
     SELECT 'verification', u.id, u.email, 'bench:' || n, '{}', true, 'never', s.status, NULL, 1, 1, 0,
         m.at, m.at, m.at,

@@ -57,11 +57,11 @@ def _insert(session: Session, label: str, now: datetime, whom: ColumnElement[boo
         User.email,
         literal(f"{label}:") + cast(User.id, String),
         literal(True),
-        literal(now, Notification.ring_at.type),
-        literal(now + GRACE, Notification.ring_at.type),
+        literal(now, Notification.enqueue_at.type),
+        literal(now + GRACE, Notification.enqueue_at.type),
         literal(now + Bench.lifetime, Notification.deadline.type),
     ).where(whom)
-    columns = ["kind", "user_id", "recipient", "dedupe_key", "bulk", "next_attempt_at", "ring_at", "deadline"]
+    columns = ["kind", "user_id", "recipient", "dedupe_key", "bulk", "next_attempt_at", "enqueue_at", "deadline"]
     statement = insert(Notification).from_select(columns, rows).on_conflict_do_nothing(index_elements=["dedupe_key"])
     return list(session.scalars(statement.returning(Notification.id)))
 

@@ -129,7 +129,7 @@ def _kill_sending(scene: Scene, killer: Killer, users: int) -> list[Kill]:
             break
         done.append(kill)
         # Rows that a dead child had taken from the queue are queued again by the next sweep, not after ten minutes.
-        scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
+        scene.stage.execute("UPDATE notifier_notifications SET enqueue_at = now() WHERE status = 'pending'")
     return done
 
 

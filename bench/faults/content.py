@@ -186,7 +186,7 @@ class _Story:
     def _strike(self) -> None:
         self.kills += self._killer.strike(0.0) is not None
         # Rows that a dead child had taken from the queue are queued again by the next sweep, not after ten minutes.
-        self.scene.stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
+        self.scene.stage.execute("UPDATE notifier_notifications SET enqueue_at = now() WHERE status = 'pending'")
 
     def _move_and_die(self, run_id: int) -> None:
         """Move emails in a child that is killed in the middle of a transaction."""

@@ -124,7 +124,7 @@ def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
         scene.sink.behave()
         _host(scene, OTHER, "bulk", pause.lease)
         # Rows that it had taken from the queue and not claimed are queued again by the next sweep.
-        stage.execute("UPDATE notifier_notifications SET ring_at = now() WHERE status = 'pending'")
+        stage.execute("UPDATE notifier_notifications SET enqueue_at = now() WHERE status = 'pending'")
         time.sleep(max(0.0, cut + pause.cut - time.monotonic()))
         proxy.mend()
         result.expect(scene.settle(90), f"I8: {scene.under_way()} rows are under way 90 s after it is back")

@@ -190,7 +190,7 @@ class Scene:
         """
         query = """
             INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
-                claims, attempts, unknowns, next_attempt_at, ring_at, deadline, created_at)
+                claims, attempts, unknowns, next_attempt_at, enqueue_at, deadline, created_at)
             SELECT 'verification', id, email, 'fault:' || id, '{}', %s, %s, 'pending', 0, 0, 0, now(),
                 now() + %s * interval '1 second', now() + interval '1 day', now()
             FROM (SELECT id, email FROM notifier_users ORDER BY id LIMIT %s OFFSET %s) AS chosen
@@ -201,7 +201,7 @@ class Scene:
         """Create `count` rows of bulk email that were tried once and come due over the next minute."""
         query = """
             INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status,
-                claims, attempts, unknowns, next_attempt_at, ring_at, deadline, created_at, reason)
+                claims, attempts, unknowns, next_attempt_at, enqueue_at, deadline, created_at, reason)
             SELECT 'verification', u.id, u.email, 'deferred:' || n, '{}', true, 'resend', 'pending', 1, 1, 0,
                 now() + n %% 60 * interval '1 second', now() + n %% 60 * interval '1 second',
                 now() + interval '1 day', now(), '451 4.3.0 try again later'
@@ -232,7 +232,7 @@ class Scene:
         """Make all waiting rows due now, instead of letting time pass."""
         self.stage.execute("TRUNCATE notifier_transports, notifier_paces, notifier_provider_holds")
         self.stage.execute(
-            "UPDATE notifier_notifications SET next_attempt_at = now(), ring_at = now() WHERE status = 'pending'"
+            "UPDATE notifier_notifications SET next_attempt_at = now(), enqueue_at = now() WHERE status = 'pending'"
         )
 
     def rows(self) -> list[Row]:

@@ -296,7 +296,7 @@ def _ledger() -> None:
         sa.Column("unknowns", sa.Integer(), nullable=False),
         sa.Column("deaths", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_attempt_at", MOMENT, nullable=False),
-        sa.Column("ring_at", MOMENT, nullable=False),
+        sa.Column("enqueue_at", MOMENT, nullable=False),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("claimed_by", sa.String(64), nullable=True),
         sa.Column("deadline", MOMENT, nullable=True),
@@ -338,9 +338,9 @@ def _ledger() -> None:
         **_where("hold_key IS NOT NULL"),
     )
     op.create_index(
-        "ix_notifier_notifications_pending_ring_at",
+        "ix_notifier_notifications_pending_enqueue_at",
         "notifier_notifications",
-        ["ring_at"],
+        ["enqueue_at"],
         **_where("status = 'pending'"),
     )
     op.create_index(
@@ -627,7 +627,7 @@ def _housekeeping() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("hour", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("emails", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", "hour", "status", name=op.f("pk_notifier_daily_totals")),
     )
     op.create_table(

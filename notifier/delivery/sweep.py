@@ -28,7 +28,7 @@ ENQUEUE_AGAIN_AFTER = {False: timedelta(seconds=60), True: timedelta(minutes=10)
 #: Age of the last pump heartbeat above which emails that wait for a rate limit are enqueued.
 PUMP_LATE = timedelta(seconds=30)
 
-#: Earlier than any row was due: rows that the broker refused get this `ring_at`.
+#: Earlier than any row was due: rows that the broker refused get this `enqueue_at`.
 _DUE = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -86,7 +86,7 @@ def verdict(
         case Decision.THROTTLE:
             due = in_time(row, now + retry.jittered(retry.REST))
             code = _WAITS[outcome.decision, scope is not None]
-            return end(Status.pending, code, due=now if quick else due, ring_at=due)
+            return end(Status.pending, code, due=now if quick else due, enqueue_at=due)
     raise AssertionError(outcome.decision)
 
 

@@ -91,15 +91,15 @@ def add_many(
 
 _NAMES = [
     "kind", "user_id", "recipient", "dedupe_key", "params", "bulk", "on_unknown", "campaign_id", "run_id",
-    "content_id", "status", "reason_code", "reason", "next_attempt_at", "ring_at", "deadline", "created_at",
+    "content_id", "status", "reason_code", "reason", "next_attempt_at", "enqueue_at", "deadline", "created_at",
 ]  # fmt: skip
 
 
 def _rows(judged: FromClause, shared: SharedColumns, now: datetime) -> Select[*tuple[Any, ...]]:
     person, columns = judged.c, _TABLE.c
-    is_due = person.due <= literal(now, columns.ring_at.type)
+    is_due = person.due <= literal(now, columns.enqueue_at.type)
     code: ColumnElement[str | None] = person.reason_code
-    again: ColumnElement[datetime] = literal(now + ENQUEUE_AGAIN_AFTER, columns.ring_at.type)
+    again: ColumnElement[datetime] = literal(now + ENQUEUE_AGAIN_AFTER, columns.enqueue_at.type)
     if shared.limited:
         code = case((is_due, ReasonCode.rate_limited.value), else_=code)
         again = latest_enqueue_at(now, person.deadline)
@@ -155,7 +155,7 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
         .where(
             among(session, _N.id, pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until
         )
-        .values(next_attempt_at=until, ring_at=until, **why(ReasonCode.run_paused))
+        .values(next_attempt_at=until, enqueue_at=until, **why(ReasonCode.run_paused))
         .returning(_N.id)
     )
     return set(session.scalars(statement.execution_options(synchronize_session=False)))
@@ -167,7 +167,7 @@ def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*held).limit(limit)), *held)
-        .values(next_attempt_at=now, ring_at=now, reason=None, reason_code=None)
+        .values(next_attempt_at=now, enqueue_at=now, reason=None, reason_code=None)
     )
     return changed(session, statement)
 

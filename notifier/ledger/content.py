@@ -49,7 +49,7 @@ def move_content(session: Session, run_id: int, content_id: int | None, *, now: 
             # Attempts without an Attempt row were attempts to render it: with other content they no longer count.
             attempts=case((or_(_N.claims == 0, attempted), _N.attempts), else_=0),
             next_attempt_at=case((refused, present), else_=_N.next_attempt_at),
-            ring_at=case((refused, present), else_=_N.ring_at),
+            enqueue_at=case((refused, present), else_=_N.enqueue_at),
             reason_code=case((refused, None), else_=_N.reason_code),
             reason=case((refused, None), else_=_N.reason),
         )

@@ -28,7 +28,7 @@ def wake_held(session: Session, key: str, *, now: datetime, limit: int) -> int:
     statement = (
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
-        .values(next_attempt_at=now, ring_at=now)
+        .values(next_attempt_at=now, enqueue_at=now)
     )
     return _change(session, statement)
 

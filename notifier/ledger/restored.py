@@ -54,6 +54,6 @@ def enqueue_soon(session: Session, *, now: datetime, limit: int) -> int:
     commits.
     """
     due = case((Notification.next_attempt_at > now, Notification.next_attempt_at), else_=now)
-    put_off = Notification.status == Status.pending, Notification.ring_at > due
+    put_off = Notification.status == Status.pending, Notification.enqueue_at > due
     chosen = select(Notification.id).where(*put_off).limit(limit)
-    return changed(session, update(Notification).where(Notification.id.in_(chosen), *put_off).values(ring_at=due))
+    return changed(session, update(Notification).where(Notification.id.in_(chosen), *put_off).values(enqueue_at=due))

@@ -59,7 +59,7 @@ def add(
         params=params or {},
         created_at=now,
         next_attempt_at=due or now,
-        ring_at=due or now + grace,
+        enqueue_at=due or now + grace,
         deadline=deadline,
     )
     if waits is not None:
@@ -83,7 +83,7 @@ def add_skipped(
         status=Status.skipped.value,
         created_at=now,
         next_attempt_at=now,
-        ring_at=now,
+        enqueue_at=now,
         settled_at=now,
         **why(code, **details),
     )
@@ -111,7 +111,7 @@ def move(
     if to in AT_REST:
         values["settled_at"] = now
     else:
-        values |= {"next_attempt_at": now, "ring_at": now, "settled_at": None}
+        values |= {"next_attempt_at": now, "enqueue_at": now, "settled_at": None}
     statement = update(Notification).where(Notification.id == pk, Notification.status == source).values(**values)
     return bool(changed(session, statement))
 
@@ -122,7 +122,7 @@ def decide_unknown(
     """Move all uncertain rows that match `where`, as `operator` decided. Return how many. The caller commits."""
     check_edge(Status.unknown, to)
     if to is Status.pending:
-        values = {"next_attempt_at": now, "ring_at": now, "settled_at": None}
+        values = {"next_attempt_at": now, "enqueue_at": now, "settled_at": None}
         reason = why(ReasonCode.decided_resend, operator=operator)
     else:
         values, reason = {"settled_at": now}, why(ReasonCode.decided_sent, operator=operator)
@@ -134,8 +134,8 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
     """Mark pending rows past their deadline as expired, `limit` at most. Return how many. The caller commits."""
     late = (
         select(Notification.id)
-        .where(Notification.status == Status.pending, Notification.ring_at <= now, Notification.deadline <= now)
-        .order_by(Notification.ring_at)
+        .where(Notification.status == Status.pending, Notification.enqueue_at <= now, Notification.deadline <= now)
+        .order_by(Notification.enqueue_at)
         .limit(limit)
     )
     statement = (
@@ -168,8 +168,8 @@ def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, b
     """Return (primary key, bulk) of pending rows that no worker picked up in time, the most overdue first."""
     query = (
         select(Notification.id, Notification.bulk)
-        .where(Notification.status == Status.pending, Notification.ring_at <= now)
-        .order_by(Notification.ring_at)
+        .where(Notification.status == Status.pending, Notification.enqueue_at <= now)
+        .order_by(Notification.enqueue_at)
         .limit(limit)
     )
     return [(pk, bulk) for pk, bulk in session.execute(query)]
@@ -184,17 +184,17 @@ def mark_enqueued(session: Session, pks: Collection[int], *, seen: datetime, aga
     waiting = (
         among(session, Notification.id, pks),
         Notification.status == Status.pending,
-        Notification.ring_at <= seen,
+        Notification.enqueue_at <= seen,
     )
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
-    noted = update(Notification).where(*waiting).values(ring_at=later).returning(Notification.id)
+    noted = update(Notification).where(*waiting).values(enqueue_at=later).returning(Notification.id)
     return list(session.scalars(noted.execution_options(synchronize_session=False)))
 
 
 def enqueue_now(session: Session, pks: Collection[int], *, now: datetime) -> int:
     """Let the next sweep enqueue those of these rows that are due and wait. Return how many. The caller commits."""
-    waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.ring_at > now)
-    return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(ring_at=now))
+    waiting = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.enqueue_at > now)
+    return changed(session, update(_N).where(among(session, _N.id, pks), *waiting).values(enqueue_at=now))
 
 
 def changed(session: Session, statement: Update) -> int:
@@ -218,7 +218,7 @@ def defer(
     that were claimed meanwhile are left alone. Return how many. The caller commits.
     """
     due = case((_N.deadline < until, _N.deadline), else_=until)
-    values: dict[str, Any] = {"next_attempt_at": due, "ring_at": due, **why(code, **details)}
+    values: dict[str, Any] = {"next_attempt_at": due, "enqueue_at": due, **why(code, **details)}
     if hold_key is not None:
         values["hold_key"] = hold_key
     statement = (
@@ -234,6 +234,6 @@ def wake(session: Session, *, code: ReasonCode, now: datetime) -> int:
     statement = (
         update(_N)
         .where(_N.status == Status.pending, _N.reason_code == code, _N.next_attempt_at > now)
-        .values(next_attempt_at=now, ring_at=now)
+        .values(next_attempt_at=now, enqueue_at=now)
     )
     return changed(session, statement)

@@ -39,7 +39,7 @@ class Settlement(NamedTuple):
     #: When a row that waits again is due; None for one that comes to rest.
     due: datetime | None = None
     #: When the sweep enqueues a row that waits again; `due` if None.
-    ring_at: datetime | None = None
+    enqueue_at: datetime | None = None
     sent_at: datetime | None = None
     message_id: str | None = None
     template_version: str | None = None
@@ -127,7 +127,7 @@ def _row(end: Settlement, now: datetime) -> Ended:
         end.template_version,
         end.transport,
         due,
-        end.ring_at or due,
+        end.enqueue_at or due,
     )
 
 

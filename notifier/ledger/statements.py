@@ -56,7 +56,7 @@ class Ended(NamedTuple):
     transport: str | None
     #: Used only for a row that waits again.
     due: datetime | None
-    ring_at: datetime | None
+    enqueue_at: datetime | None
 
 
 #: The column that each field belongs to, if the names differ.
@@ -80,7 +80,7 @@ def end_tries(
 ) -> int:
     """Write these rows at `now` if their claim still holds. Return how many rows were changed.
 
-    With `waiting` they wait again, and `due` and `ring_at` are used; otherwise they come to rest. With `late` their
+    With `waiting` they wait again, and `due` and `enqueue_at` are used; otherwise they come to rest. With `late` their
     attempts had been counted as unknown, and no later claim was made.
     """
     if connection.dialect.name == "postgresql":
@@ -123,7 +123,7 @@ def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
         name: func.coalesce(value(name), _TABLE.c[name]) for name in ("message_id", "template_version", "transport")
     }
     when = (
-        {"next_attempt_at": value("due"), "ring_at": value("ring_at"), "deaths": 0}
+        {"next_attempt_at": value("due"), "enqueue_at": value("enqueue_at"), "deaths": 0}
         if waiting
         else {"settled_at": _parameter("settled_at")}
     )

@@ -51,19 +51,19 @@ def wait_for_turn(session: Session, pks: Collection[int], *, now: datetime) -> i
     Rows that were marked less than half of ENQUEUE_AT_LATEST_AFTER ago are left alone.
     """
     half_way = latest_enqueue_at(now - ENQUEUE_AT_LATEST_AFTER / 2)
-    left_alone = and_(_N.reason_code == ReasonCode.rate_limited, _N.ring_at >= half_way)
+    left_alone = and_(_N.reason_code == ReasonCode.rate_limited, _N.enqueue_at >= half_way)
     fresh = or_(_N.reason_code.is_(None), ~left_alone)
     statement = (
         update(_N)
         .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at <= now, fresh)
-        .values(ring_at=latest_enqueue_at(now), **why(ReasonCode.rate_limited))
+        .values(enqueue_at=latest_enqueue_at(now), **why(ReasonCode.rate_limited))
     )
     return changed(session, statement)
 
 
 def latest_enqueue_at(now: datetime, deadline: Any = _N.deadline) -> ColumnElement[datetime]:
     """Build the moment when the sweep enqueues a row that waits from `now` on: at its deadline, to expire it."""
-    last = literal(now + ENQUEUE_AT_LATEST_AFTER, _N.ring_at.type)
+    last = literal(now + ENQUEUE_AT_LATEST_AFTER, _N.enqueue_at.type)
     return case((deadline < last, deadline), else_=last)
 
 
@@ -87,7 +87,7 @@ def stop_waiting(session: Session, queue: TurnQueue, *, now: datetime, since: da
     The caller commits.
     """
     first = select(_N.id).where(_WAITING, *_of(queue), _N.next_attempt_at <= since).order_by(_N.id).limit(limit)
-    values = {"ring_at": now, "reason": None, "reason_code": None}
+    values = {"enqueue_at": now, "reason": None, "reason_code": None}
     return changed(session, update(_N).where(_N.id.in_(first), _WAITING).values(values))
 
 

@@ -57,8 +57,8 @@ class Notification(Base):
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status"),
         # For the sweep: pending rows in the order in which they must be enqueued.
         Index(
-            "ix_notifier_notifications_pending_ring_at",
-            "ring_at",
+            "ix_notifier_notifications_pending_enqueue_at",
+            "enqueue_at",
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
         ),
@@ -154,7 +154,7 @@ class Notification(Base):
     #: It must not be claimed before this moment.
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: When the sweep enqueues it again unless a worker has picked it up.
-    ring_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    enqueue_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The sending process of the newest claim, whose journal knows how far the email came. It stays on unknown rows
     #: and is cleared when other rows are settled.

@@ -133,7 +133,7 @@ def _restored(session: Session) -> list[HealthCheck]:
 def _ledger(session: Session, now: datetime) -> HealthCheck:
     oldest = session.scalar(
         select(func.min(Notification.next_attempt_at)).where(
-            Notification.status == Status.pending, Notification.ring_at <= now, Notification.next_attempt_at <= now
+            Notification.status == Status.pending, Notification.enqueue_at <= now, Notification.next_attempt_at <= now
         )
     )
     age = (now - oldest).total_seconds() if oldest else 0.0

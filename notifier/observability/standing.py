@@ -28,7 +28,7 @@ class Now:
 
 def now_in(session: Session, now: datetime) -> Now:
     """Return how many emails wait, are due, are being sent or are uncertain."""
-    due = (_N.status == Status.pending, _N.ring_at <= now, _N.next_attempt_at <= now)
+    due = (_N.status == Status.pending, _N.enqueue_at <= now, _N.next_attempt_at <= now)
     oldest = session.scalar(select(func.min(_N.next_attempt_at)).where(*due))
     return Now(
         waiting=_count(session, _N.status == Status.pending),

@@ -194,7 +194,7 @@ def queued(accounts: Accounts) -> list[Notification]:
     """Four emails to unknown domains and one to a known provider, owed when nothing was slowed yet."""
     addresses = [f"ada{n}@company{n}.example" for n in range(4)] + ["ada@gmail.com"]
     rows = [sign_up(accounts, address) for address in addresses]
-    now = {"next_attempt_at": NOON, "ring_at": NOON, "reason_code": None, "reason": None}
+    now = {"next_attempt_at": NOON, "enqueue_at": NOON, "reason_code": None, "reason": None}
     db.session.execute(update(Notification).where(Notification.id.in_([row.id for row in rows])).values(now))
     newest = SignupEmail.notification_id.in_([row.id for row in rows])
     db.session.execute(update(SignupEmail).where(newest).values(due=NOON, slowed=False))

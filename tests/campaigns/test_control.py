@@ -78,7 +78,7 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
     expand(run_id)
     later = NOON + timedelta(hours=1)
     keys = db.session.scalars(select(Notification.id).order_by(Notification.id)).all()
-    waiting = update(Notification).values(next_attempt_at=later, ring_at=later)
+    waiting = update(Notification).values(next_attempt_at=later, enqueue_at=later)
     db.session.execute(waiting.where(Notification.id.in_(keys[:4])).values(reason_code="run_paused"))
     db.session.execute(waiting.where(Notification.id == keys[4]).values(reason_code="rate_limited"))
     db.session.commit()

@@ -37,7 +37,7 @@ def test_a_run_owes_everybody_once_and_counts_who_is_left_out() -> None:
     assert {(row.kind, row.bulk, row.on_unknown, row.status) for row in rows} == {
         ("announcement", True, "never", "pending")
     }
-    assert {row.ring_at for row in rows} == {NOON + ENQUEUE_AGAIN_AFTER}
+    assert {row.enqueue_at for row in rows} == {NOON + ENQUEUE_AGAIN_AFTER}
     assert {row.deadline for row in rows} == {SLOT + timedelta(days=3)}
 
 
@@ -128,7 +128,7 @@ def test_a_broker_that_is_away_leaves_the_bell_to_the_sweep() -> None:
     make_people(3)
     run_id = start_run(make_campaign())
     assert Expansion(db.session, lambda keys, bulk: False, KINDS).run(run_id)
-    assert set(db.session.scalars(select(Notification.ring_at))) == {NOON}
+    assert set(db.session.scalars(select(Notification.enqueue_at))) == {NOON}
 
 
 def test_settings_that_cannot_be_read_pause_the_run_with_the_reason() -> None:
@@ -179,7 +179,7 @@ def test_quiet_hours_move_what_would_disturb() -> None:
         NOON + timedelta(hours=11),
         "quiet hours in the recipient's time zone",
     )
-    assert tokyo.ring_at == tokyo.next_attempt_at
+    assert tokyo.enqueue_at == tokyo.next_attempt_at
     assert (berlin.next_attempt_at, berlin.reason) == (NOON, None)
     assert told == [berlin.id]
 

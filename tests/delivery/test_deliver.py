@@ -132,7 +132,7 @@ def test_every_outcome_has_its_effect(
     if minutes:
         low, high = minutes
         assert timedelta(minutes=low) <= row.next_attempt_at - NOON <= timedelta(minutes=high)
-        assert row.ring_at == row.next_attempt_at
+        assert row.enqueue_at == row.next_attempt_at
     assert db.session.scalars(select(Attempt.decision)).all() == [decision]
 
 
@@ -199,7 +199,7 @@ def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(sender: Sender,
         sender.deliver([pk], quick_tries_left=1)
     row = row_of(pk)
     assert (row.status, row.attempts, row.next_attempt_at) == ("pending", 0, NOON)
-    assert row.ring_at > NOON
+    assert row.enqueue_at > NOON
 
 
 def test_greylisting_waits_at_least_as_long_as_asked(sender: Sender, mailer: Mailer, pk: int) -> None:

@@ -235,4 +235,4 @@ def test_who_could_not_renew_begins_nothing_more_and_gives_the_rest_back(context
     assert ends == [None, float("inf")]
     assert [row_of(pk).status for pk in keys] == ["sent", "pending", "pending", "pending"]
     waiting = [row_of(pk) for pk in keys[1:]]
-    assert {(row.attempts, row.reason_code, row.ring_at) for row in waiting} == {(0, ReasonCode.lease_lost, NOON)}
+    assert {(row.attempts, row.reason_code, row.enqueue_at) for row in waiting} == {(0, ReasonCode.lease_lost, NOON)}

@@ -209,7 +209,7 @@ def test_another_transport_carries_what_a_provider_refuses_through_the_first(
     sender.deliver(pks)
     assert states("outlook.com") == HELD
     frozen.shift(timedelta(seconds=30))
-    db.session.execute(update(Notification).values(next_attempt_at=NOON, ring_at=NOON))
+    db.session.execute(update(Notification).values(next_attempt_at=NOON, enqueue_at=NOON))
     db.session.commit()
     sender.deliver(pks)
     assert states("outlook.com") == SENT

@@ -29,14 +29,14 @@ def sweep(tmp_path: Path, publish: Callable[[Sequence[int]], bool]) -> Swept:
 def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: Flask, tmp_path: Path) -> None:
     """Rung first and noted afterwards, a quick worker met the note in the making, passed over the row as one that
     somebody else holds, and the mail waited for the next bell: a minute, or ten for bulk mail."""
-    pk = make_owed(ring_at=RUNG_BY_HAND)
+    pk = make_owed(enqueue_at=RUNG_BY_HAND)
     heard = []
 
     def publish(keys: Sequence[int]) -> bool:
         with Session(db.engine) as worker:
-            ring_at = worker.scalars(select(Notification.ring_at)).one()
+            enqueue_at = worker.scalars(select(Notification.enqueue_at)).one()
             claimed = ledger.claim(worker, keys, now=clock.now(), lease=timedelta(minutes=5), owner="quick")
-            heard.append((list(keys), ring_at > NOON, [row.id for row in claimed]))
+            heard.append((list(keys), enqueue_at > NOON, [row.id for row in claimed]))
             worker.commit()
         return True
 
@@ -48,7 +48,7 @@ def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: F
 
 @pytest.mark.parametrize("bulk", [False, True])
 def test_a_bell_that_nobody_heard_is_rung_by_the_next_sweep(context: Flask, tmp_path: Path, bulk: bool) -> None:
-    pk = make_owed(ring_at=RUNG_BY_HAND, bulk=bulk)
+    pk = make_owed(enqueue_at=RUNG_BY_HAND, bulk=bulk)
     assert sweep(tmp_path, lambda keys: False) == Swept(lapsed=0, expired=0, rung=0, refused=1)
     heard: list[int] = []
     assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
@@ -56,7 +56,7 @@ def test_a_bell_that_nobody_heard_is_rung_by_the_next_sweep(context: Flask, tmp_
 
 
 def test_of_two_sweeps_at_once_one_rings(context: Flask, tmp_path: Path) -> None:
-    pk = make_owed(ring_at=RUNG_BY_HAND)
+    pk = make_owed(enqueue_at=RUNG_BY_HAND)
     heard: list[int] = []
 
     def publish(keys: Sequence[int]) -> bool:
@@ -73,7 +73,7 @@ def test_a_sweep_rings_for_what_it_has_noted_alone(
     context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between its look and its note another sweep was quicker."""
-    first, second = make_owed(1, ring_at=RUNG_BY_HAND), make_owed(2, ring_at=RUNG_BY_HAND)
+    first, second = make_owed(1, enqueue_at=RUNG_BY_HAND), make_owed(2, enqueue_at=RUNG_BY_HAND)
     look = ledger.overdue
 
     def beaten(*arguments: Any, **values: Any) -> list[tuple[int, bool]]:
@@ -105,7 +105,9 @@ def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path, mon
     monkeypatch.setattr(sweeping, "CHUNK", 2)
     pks = [
         make_owed(
-            number, ring_at=NOON - timedelta(seconds=9 - number), next_attempt_at=NOON - timedelta(minutes=9 - number)
+            number,
+            enqueue_at=NOON - timedelta(seconds=9 - number),
+            next_attempt_at=NOON - timedelta(minutes=9 - number),
         )
         for number in range(1, 4)
     ]

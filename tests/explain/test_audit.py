@@ -238,7 +238,7 @@ def test_a_broker_that_is_away_leaves_the_bell_to_the_sweep(repair: Repair) -> N
     run_id = a_run(2)
     repair._publish = lambda keys, bulk: False
     assert mended(repair, run_id) == (0, 0, 0, 0)
-    assert {row.ring_at for row in rows()} == {NOON}
+    assert {row.enqueue_at for row in rows()} == {NOON}
 
 
 @pytest.mark.parametrize(("policy", "again"), [("ask", 1), ("never", 0)])

@@ -142,10 +142,10 @@ def test_twice_is_once() -> None:
 def test_what_is_left_is_rung_for_as_soon_as_it_is_due() -> None:
     """Bells that rang while it was on hold are lost."""
     later = NOON + timedelta(hours=2)
-    left = make_owed(1, ring_at=NOON + timedelta(hours=1))
-    make_owed(2, next_attempt_at=later, ring_at=later + timedelta(hours=1))
+    left = make_owed(1, enqueue_at=NOON + timedelta(hours=1))
+    make_owed(2, next_attempt_at=later, enqueue_at=later + timedelta(hours=1))
     reconcile(seen((900, "test:lost")))
-    rings = dict(db.session.execute(select(Notification.id, Notification.ring_at)).all())
+    rings = dict(db.session.execute(select(Notification.id, Notification.enqueue_at)).all())
     assert rings == {left: NOON, left + 1: later}
 
 

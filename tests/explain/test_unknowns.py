@@ -94,7 +94,7 @@ def test_all_of_a_host_are_decided_at_once_and_others_are_left(run: Run) -> None
     assert json.loads(run("resend", "--host", "web-3", "--yes", "--json").stdout) == {"decided": 3}
     assert statuses() == ["pending", "pending", "pending", "unknown"]
     again = rows()[1]
-    assert (again.ring_at, again.reason_code, again.unknowns) == (NOON, "decided_resend", 1)
+    assert (again.enqueue_at, again.reason_code, again.unknowns) == (NOON, "decided_resend", 1)
     (entry,) = db.session.scalars(select(AuditEntry))
     assert (entry.action, entry.actor) == ("notifications.decided", "command line")
     assert (entry.after["emails"], entry.after["host"], entry.after["status"]) == (3, "web-3", "pending")

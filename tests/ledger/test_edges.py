@@ -190,9 +190,9 @@ def test_expire_takes_what_is_late_and_nothing_else(context: Flask) -> None:
 
 
 def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: Flask) -> None:
-    second = make_owed(1, ring_at=NOON - timedelta(seconds=1))
-    first = make_owed(2, ring_at=NOON - timedelta(seconds=2), bulk=True)
-    make_owed(3, ring_at=NOON + timedelta(seconds=1))
+    second = make_owed(1, enqueue_at=NOON - timedelta(seconds=1))
+    first = make_owed(2, enqueue_at=NOON - timedelta(seconds=2), bulk=True)
+    make_owed(3, enqueue_at=NOON + timedelta(seconds=1))
     assert ledger.overdue(db.session(), now=NOON, limit=10) == [(first, True), (second, False)]
     ledger.mark_enqueued(db.session(), [first, second], seen=NOON, again_at=NOON + timedelta(minutes=1))
     db.session.commit()
@@ -201,13 +201,13 @@ def test_overdue_lists_the_longest_waiting_first_and_rung_quiets_them(context: F
 
 def test_a_bell_that_somebody_else_rings_is_not_the_callers(context: Flask) -> None:
     """Two sweeps see the same rows, and a try that ended meanwhile has its own moment: neither is overwritten."""
-    mine = make_owed(1, ring_at=NOON - timedelta(seconds=1))
-    theirs = make_owed(2, ring_at=NOON + timedelta(minutes=5))
-    taken = make_owed(3, ring_at=NOON - timedelta(seconds=1), status="sending")
+    mine = make_owed(1, enqueue_at=NOON - timedelta(seconds=1))
+    theirs = make_owed(2, enqueue_at=NOON + timedelta(minutes=5))
+    taken = make_owed(3, enqueue_at=NOON - timedelta(seconds=1), status="sending")
     keys = [mine, theirs, taken]
     assert ledger.mark_enqueued(db.session(), keys, seen=NOON, again_at=NOON + timedelta(minutes=1)) == [mine]
     db.session.commit()
-    moments = {row.id: row.ring_at for row in db.session.scalars(select(Notification))}
+    moments = {row.id: row.enqueue_at for row in db.session.scalars(select(Notification))}
     assert moments[mine] == NOON + timedelta(minutes=1)
     assert moments[theirs] == NOON + timedelta(minutes=5)
 
@@ -249,7 +249,7 @@ def test_a_batch_is_settled_each_by_its_own_outcome(context: Flask) -> None:
     rows = [db.session.get_one(Notification, pk) for pk in pks]
     assert [row.last_code for row in rows] == [250, 550, None, None]
     assert [row.settled_at for row in rows] == [NOON, NOON, None, None]
-    assert rows[2].next_attempt_at == rows[2].ring_at == NOON + LEASE
+    assert rows[2].next_attempt_at == rows[2].enqueue_at == NOON + LEASE
     assert rows[0].claimed_by is None
     assert db.session.scalars(select(Attempt.decision)).all() == ["FAIL"]
 
@@ -290,7 +290,7 @@ def test_deferring_moves_only_what_waits(context: Flask) -> None:
     assert ledger.defer(db.session(), [waiting, held], until=later, code=ReasonCode.rate_limited) == 1
     db.session.commit()
     row = db.session.get_one(Notification, waiting)
-    assert (row.next_attempt_at, row.ring_at, row.reason_code) == (later, later, "rate_limited")
+    assert (row.next_attempt_at, row.enqueue_at, row.reason_code) == (later, later, "rate_limited")
 
 
 def test_a_suppression_counts_for_the_address_that_the_email_goes_to(context: Flask) -> None:

@@ -52,7 +52,7 @@ def test_a_row_is_marked_once_and_stays_due(frozen: time_machine.Traveller) -> N
     assert (mark(pk), mark(pk)) == (1, 0)
     (row,) = rows()
     assert (row.status, row.reason_code, row.next_attempt_at) == ("pending", "rate_limited", NOON)
-    assert row.ring_at == row.deadline
+    assert row.enqueue_at == row.deadline
     frozen.shift(timedelta(hours=1))
     assert mark(pk) == 0
 
@@ -68,10 +68,10 @@ def test_a_row_for_which_the_sweep_has_rung_is_left_alone_again() -> None:
     """It rings ten minutes later otherwise, and then again."""
     pk = make_owed()
     mark(pk)
-    db.session.execute(update(Notification).values(ring_at=NOON + timedelta(minutes=10)))
+    db.session.execute(update(Notification).values(enqueue_at=NOON + timedelta(minutes=10)))
     db.session.commit()
     assert mark(pk) == 1
-    assert rows()[0].ring_at == NOON + timedelta(days=1)
+    assert rows()[0].enqueue_at == NOON + timedelta(days=1)
 
 
 def test_the_rows_of_a_limited_campaign_wait_from_the_beginning_and_nobody_is_told() -> None:
@@ -79,7 +79,7 @@ def test_the_rows_of_a_limited_campaign_wait_from_the_beginning_and_nobody_is_to
     run_id = limited(3, told)
     assert told == []
     waits = ("rate_limited", "a rate limit is in force", NOON + timedelta(days=1))
-    assert [(row.reason_code, row.reason, row.ring_at) for row in rows()] == [waits] * 3
+    assert [(row.reason_code, row.reason, row.enqueue_at) for row in rows()] == [waits] * 3
     assert ledger.turn_queues(db.session(), bulk=(True,)) == [TurnQueue(True, run_id, 10.0)]
 
 
@@ -100,7 +100,7 @@ def test_what_is_due_later_does_not_wait_for_a_limit_yet() -> None:
     run_id = start_run(make_campaign(rate=10, recipient_local=True))
     Expansion(db.session, lambda keys, bulk: True, KINDS, is_limited=lambda campaign: True).run(run_id)
     (row,) = rows()
-    assert (row.reason_code, row.ring_at) == (None, row.next_attempt_at)
+    assert (row.reason_code, row.enqueue_at) == (None, row.next_attempt_at)
     assert row.next_attempt_at > NOON
 
 

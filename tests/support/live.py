@@ -166,7 +166,7 @@ class Live:
                     "recipient": address,
                     "dedupe_key": f"letter:{next(self._numbers)}",
                     "next_attempt_at": now,
-                    "ring_at": now,
+                    "enqueue_at": now,
                     "deadline": now + timedelta(hours=24),
                 }
                 | values
@@ -181,7 +181,7 @@ class Live:
         """Let the time pass that the waiting rows wait for."""
         with self.app.app_context():
             waiting = update(Notification).where(Notification.status == "pending")
-            db.session.execute(waiting.values(next_attempt_at=clock.now(), ring_at=clock.now()))
+            db.session.execute(waiting.values(next_attempt_at=clock.now(), enqueue_at=clock.now()))
             for pause in (PaceState, TransportState, ProviderHold) if forget_holds else ():
                 db.session.execute(delete(pause))
             db.session.commit()

@@ -239,7 +239,7 @@ def test_a_reply_has_its_decision_and_its_effects(
         soonest, latest = (300, 301) if "greylist" in reply else (30, 60)
         wait = row.next_attempt_at - before
         assert timedelta(seconds=soonest) <= wait <= timedelta(seconds=latest + 10)
-        assert row.ring_at == row.next_attempt_at
+        assert row.enqueue_at == row.next_attempt_at
     else:
         assert row.settled_at is not None
     copies_taken = len(server.accepted)
@@ -562,7 +562,7 @@ def test_a_try_that_ends_before_the_sweep_has_noted_its_ringing_keeps_its_next_m
         sweep.run()
     (row,) = live.rows()
     assert row.attempts == 1
-    assert row.ring_at == row.next_attempt_at
+    assert row.enqueue_at == row.next_attempt_at
 
 
 @pytest.mark.parametrize(

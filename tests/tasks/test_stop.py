@@ -70,7 +70,7 @@ def test_it_finishes_what_is_on_the_wire_and_gives_the_rest_back(
     assert len(sent) == len(smtp.accepted)
     assert {(row.unknowns, row.deaths) for row in rows} == {(0, 0)}
     # The next sweep rings for all of them.
-    assert all(row.ring_at <= clock.now() for row in rows if row.status == "pending")
+    assert all(row.enqueue_at <= clock.now() for row in rows if row.status == "pending")
     assert {row.reason_code for row in rows if row.status == "pending"} <= {None, "worker_stopped"}
 
 
