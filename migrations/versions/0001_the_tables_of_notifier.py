@@ -627,7 +627,7 @@ def _housekeeping() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("hour", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("emails", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", "hour", "status", name=op.f("pk_notifier_daily_totals")),
     )
     op.create_table(

@@ -18,4 +18,4 @@ class DailyTotal(Base):
     hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     #: As in Notification; an email that bounces counts as sent in one hour and as bounced in another.
     status: Mapped[str] = mapped_column(String(16), primary_key=True)
-    mails: Mapped[int] = mapped_column(Integer)
+    emails: Mapped[int] = mapped_column(Integer)

@@ -84,7 +84,7 @@ def by_day(session: Session, *, days: int, now: datetime) -> list[Day]:
     """Return the last `days` days including today, oldest first. Days without email are included."""
     first = now.astimezone(UTC).date() - timedelta(days=days - 1)
     query = (
-        select(DailyTotal.day, DailyTotal.status, func.sum(DailyTotal.mails))
+        select(DailyTotal.day, DailyTotal.status, func.sum(DailyTotal.emails))
         .where(DailyTotal.day >= first)
         .group_by(DailyTotal.day, DailyTotal.status)
     )
@@ -125,7 +125,7 @@ def _count(session: Session, hour: datetime) -> None:
     session.execute(delete(DailyTotal).where(DailyTotal.day == hour.date(), DailyTotal.hour == hour.hour))
     # An hour without email has a row, too: it marks how far the count has come.
     rows = [
-        {"day": hour.date(), "hour": hour.hour, "status": str(name), "mails": emails}
+        {"day": hour.date(), "hour": hour.hour, "status": str(name), "emails": emails}
         for name, emails in found.items()
         if emails or name == Status.sent
     ]
