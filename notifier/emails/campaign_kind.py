@@ -86,6 +86,8 @@ class Exclusion:
     #: Whether it is checked again right before sending. False if the expansion itself changes it, such as "not yet
     #: due".
     lasting: bool = True
+    #: When it began to hold, if a row says so: what a plan compares with its moment.
+    began: SQLColumnExpression[datetime | None] | None = None
 
 
 class CampaignKind(EmailKind):

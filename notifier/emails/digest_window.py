@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from notifier.consent.preferences import digest_since, frequency_of
+from notifier.consent.preferences import DIGEST, frequency_of, wanted_since
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
 from notifier.models.instants import MomentOf
@@ -93,7 +93,7 @@ def listed_since(occasion: Occasion) -> ColumnElement[datetime]:
     It is the start of the window, unless the digest was turned on again since: then at most a period back, and never
     later than it was turned on.
     """
-    since, again, floor = mark_of(occasion), digest_since(), _by_frequency(_a_period_before(occasion))
+    since, again, floor = mark_of(occasion), wanted_since(DIGEST), _by_frequency(_a_period_before(occasion))
     listed = earlier(again, floor)
     return case((again.is_(None), since), (listed > since, listed), else_=since)
 
