@@ -8,7 +8,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from notifier.models.types import UtcDateTime
+from notifier.database.types import UtcDateTime
 
 
 class JsonObject(FunctionElement[Any]):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier.consent.preferences import frequency_of, wanting
 from notifier.content import Content
+from notifier.database.types import UtcDateTime
 from notifier.emails import activity_phrases, windows
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
@@ -20,7 +21,6 @@ from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
 from notifier.models import Activity, Frequency, Notification, Status, User
 from notifier.models.instants import NumberOf
-from notifier.models.types import UtcDateTime
 from notifier.scheduling.periods import wall, zone_of
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, func, literal, select
 from sqlalchemy.orm import Session
 
+from notifier.database.types import BigId, UtcDateTime
 from notifier.emails import activity_phrases, windows
 from notifier.models import Activity
-from notifier.models.types import BigId, UtcDateTime
 
 _A = Activity
 

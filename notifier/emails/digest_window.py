@@ -27,10 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from notifier.consent.preferences import DIGEST, frequency_of, wanted_since
+from notifier.database.types import BigId, UtcDateTime
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
 from notifier.models.instants import MomentOf
-from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
 
 _INSTANT = timedelta(microseconds=1)

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BigInteger, FromClause, Select, case, func, select
 from sqlalchemy.orm import Session
 
+from notifier.database.types import BigId, UtcDateTime
 from notifier.emails import activity_phrases, windows
 from notifier.models import Activity, User
-from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import resolve, wall, zone_of
 
 _A = Activity
