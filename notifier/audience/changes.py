@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, literal, or_
 
 from notifier.audience.rule import AudienceRule
-from notifier.audience.sql import moment
 from notifier.consent import preferences
+from notifier.database.expressions import moment
 from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import User
 

@@ -164,7 +164,7 @@ class CampaignKind(EmailKind):
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
         """Return the values that a row stores so that rendering it again gives the same bytes; no address or name.
 
-        Datetimes are stored as integers (seconds since the epoch) by `Columns`' consumers.
+        Moments are stored as numbers (see `notifier.database.expressions`).
         """
         return {}
 

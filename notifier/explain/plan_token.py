@@ -10,11 +10,11 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from notifier.campaigns.errors import CampaignError
-from notifier.emails import windows
+from notifier.database.expressions import moment_of, number_of
 from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
 #: A plan can be run for so long. Long enough for a second person to read it, and for a campaign of tomorrow morning.
@@ -99,7 +99,7 @@ class Drift:
 
 def issue(signer: Signer, planned: Planned) -> str:
     """Return the token of this plan, about 160 characters, safe in URLs and shells."""
-    payload = ["".join(astuple(planned.basis)), windows.number(planned.at), planned.count, planned.keys]
+    payload = ["".join(astuple(planned.basis)), number_of(planned.at), planned.count, planned.keys]
     return signer.issue(_PURPOSE, payload, planned.at)
 
 
@@ -114,7 +114,7 @@ def read(signer: Signer, text: str) -> Planned:
     match payload:
         case [str(hashes), int(at), int(count), int(keys)] if len(hashes) == len(fields(Basis)) * _LENGTH:
             parts = (hashes[start : start + _LENGTH] for start in range(0, len(hashes), _LENGTH))
-            return Planned(Basis(*parts), windows.moment(at).astimezone(UTC), count, keys)
+            return Planned(Basis(*parts), moment_of(at), count, keys)
     raise _no_token(text)
 
 
