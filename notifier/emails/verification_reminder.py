@@ -16,6 +16,7 @@ from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
 from notifier.models import Notification, Status, User
+from notifier.phrases import counted
 from notifier.reasons import ReasonCode
 
 
@@ -168,4 +169,4 @@ def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[b
 
 
 def _days(number: int) -> str:
-    return "a day" if number == 1 else f"{number} days"
+    return "a day" if number == 1 else counted(number, "day")

@@ -15,6 +15,7 @@ from typing import Any
 
 from notifier.campaigns.errors import CampaignError
 from notifier.database.expressions import moment_of, number_of
+from notifier.phrases import listed
 from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
 #: A plan can be run for so long. Long enough for a second person to read it, and for a campaign of tomorrow morning.
@@ -137,7 +138,7 @@ def _why_another(changed: list[str]) -> str:
         return "This plan is for another campaign."
     if changed == ["time"]:
         return "This plan is for another time."
-    parts = " and ".join(_PARTS[name] for name in changed if name in _PARTS)
+    parts = listed(_PARTS[name] for name in changed if name in _PARTS)
     return f"Since the plan was made, {parts} changed."
 
 
