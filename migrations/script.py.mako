@@ -7,7 +7,7 @@ Revises: ${down_revision | comma,n}
 import sqlalchemy as sa
 from alembic import op
 
-from notifier.models import types
+from notifier.database import types
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

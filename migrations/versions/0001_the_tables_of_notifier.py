@@ -13,7 +13,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# What the models make of these today (notifier.models.types); a migration keeps its meaning when they change.
+# What the models make of these today (notifier.database.types); a migration keeps its meaning when they change.
 #: SQLite counts up only in a plain INTEGER.
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)

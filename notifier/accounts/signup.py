@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger
 from notifier.accounts.limits import SendTime, SignupLimits
 from notifier.consent import suppressions
+from notifier.database.expressions import number_of
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
 from notifier.mail.addresses import Address
 from notifier.models import Notification, SignupEmail, Status, User
@@ -190,7 +191,7 @@ class Accounts:
                     now=now,
                     grace=self._grace,
                     deadline=turn.due + kind.lifetime,
-                    params={"send_at": int(turn.due.timestamp())} if later else None,
+                    params={"send_at": number_of(turn.due)} if later else None,
                     due=turn.due if later else None,
                     waits=turn.waits,
                 )

@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, String, case, inspect, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, String, case, cast, inspect, literal, select
 
 from notifier.audience.occasions import CampaignOccasion
-from notifier.audience.sql import facts, key, moment
 from notifier.audience.zones import zone_columns
 from notifier.consent import preferences
+from notifier.database.expressions import json_object, moment
 from notifier.emails.campaign_kind import Exclusion, Reaches
 from notifier.models import Notification, Suppression, User
 from notifier.reasons import ReasonCode, sentence
@@ -64,9 +64,9 @@ class AudienceRule:
 
     @cached_property
     def key(self) -> ColumnElement[str]:
-        """The dedupe key of each user's email."""
+        """The dedupe key of each user's email: it identifies the email, in any run."""
         period = self.occasion.kind_of.period(self.occasion, self._zones.kinds)
-        return key(self.occasion.campaign_id, period, User.id)
+        return literal(f"c{self.occasion.campaign_id}:") + period + literal(":") + cast(User.id, String)
 
     def brief(self) -> Select[int, str | None, datetime]:
         """Return only user_id, code and due, which takes half of the time to compile that `select` does."""
@@ -93,7 +93,7 @@ class AudienceRule:
             zones.deadline.label("deadline"),
             zones.reason_code.label("reason_code"),
             self.key.label("dedupe_key"),
-            facts(params).label("params"),
+            json_object(params).label("params"),
             *more,
         )
         return statement.select_from(self._users())
@@ -118,21 +118,24 @@ class AudienceRule:
         # grows.
         row = select(Notification.id).where(Notification.dedupe_key == self.key).correlate_except(Notification)
         there = row.scalar_subquery().is_not(None)
-        return Exclusion(ALREADY, "this email is already in the ledger", there, {"key": self.key}, lasting=False)
+        words, values = "this email is already in the ledger", {"key": self.key}
+        began = row.with_only_columns(Notification.created_at).scalar_subquery()
+        return Exclusion(ALREADY, words, there, values, lasting=False, began=began)
 
 
 def _suppressed() -> Exclusion:
     found = select(Suppression.reason).where(Suppression.identity_key == User.identity_key).correlate(User)
     values = {"suppressed": found.scalar_subquery()}
-    return Exclusion(SUPPRESSED, "the address is suppressed", found.exists(), values)
+    began = found.with_only_columns(Suppression.created_at).scalar_subquery()
+    return Exclusion(SUPPRESSED, "the address is suppressed", found.exists(), values, began=began)
 
 
 def _opted_out(occasion: CampaignOccasion) -> list[Exclusion]:
     category = occasion.kind_of.category
     if category in preferences.ALWAYS:
         return []
-    refused = preferences.refused(category)
-    return [Exclusion(OPTED_OUT, f"they unsubscribed from {preferences.NAMES[category]}", refused, {})]
+    refused, began = preferences.refused(category), preferences.decided_at(category)
+    return [Exclusion(OPTED_OUT, f"they unsubscribed from {preferences.NAMES[category]}", refused, {}, began=began)]
 
 
 def _unreached(occasion: CampaignOccasion) -> list[Exclusion]:
@@ -141,5 +144,7 @@ def _unreached(occasion: CampaignOccasion) -> list[Exclusion]:
         words = sentence(ReasonCode.not_confirmed)
         return [Exclusion(NOT_CONFIRMED, words, User.verified_at.is_(None), values)]
     if occasion.reaches is Reaches.unconfirmed:
-        return [Exclusion(CONFIRMED, "the address is confirmed already", User.verified_at.is_not(None), values)]
+        confirmed = User.verified_at.is_not(None)
+        words = "the address is confirmed already"
+        return [Exclusion(CONFIRMED, words, confirmed, values, began=User.verified_at)]
     return []

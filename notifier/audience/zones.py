@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import CTE, ColumnElement, String, case, column, func, literal, values
 
 from notifier.audience.occasions import CampaignOccasion
-from notifier.audience.sql import moment
+from notifier.database.expressions import moment
+from notifier.database.types import UtcDateTime
 from notifier.emails.campaign_kind import Columns
-from notifier.models.types import UtcDateTime
 from notifier.reasons import ReasonCode
 from notifier.scheduling.periods import leave_quiet, resolve, wall, zone_of
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from notifier.audience.sql import Epoch
 from notifier.campaigns.sharing import Load, parts, seconds_to_send
+from notifier.database.expressions import NumberOf, microseconds
 from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -102,7 +102,7 @@ def _typical(session: Session, now: datetime, *, seconds: int, at_least: int) ->
 
     Campaigns with a rate are left out: they show how fast they may send, not how fast they could.
     """
-    span = (Epoch(_N.sent_at) // seconds).label("span")
+    span = (NumberOf(_N.sent_at) // microseconds(timedelta(seconds=seconds))).label("span")
     spans = (
         select(span, func.count().label("emails"))
         .outerjoin(Campaign, Campaign.id == _N.campaign_id)

@@ -14,8 +14,9 @@ from notifier.campaigns.lookup import Which, campaign_named, moment_of
 from notifier.cli import campaign_content
 from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
 from notifier.cli.context import with_app
+from notifier.cli.plans import next_step, show_plan
 from notifier.cli.showing import on_one_line, progress, say, tell
-from notifier.explain.plan_token import Token, check
+from notifier.explain.plan_token import PlanChanged
 from notifier.explain.plan_values import Plan
 from notifier.extensions import db
 from notifier.models import Campaign
@@ -144,19 +145,25 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
 @campaign.command()
 @click.argument("name")
 @which_options("It")
-@click.option("--plan", "token", help="The token of `notifier plan`; the run is refused if the plan has changed since.")
+@click.option("--plan", "token", help="The token of `notifier plan`: run only what it showed. It holds for 24 hours.")
+@click.option("--exact", is_flag=True, help="With --plan: refuse if anyone joined or left since.")
 @with_app
 @plainly
-def run(app: Flask, name: str, which: Which | None, token: str | None) -> None:
+def run(app: Flask, name: str, which: Which | None, token: str | None, exact: bool) -> None:
     """Run NAME. No recipient gets the same email twice.
+
+    With --plan it refuses, and shows the new plan, if the campaign or its content has changed since, or if more than
+    1 % of the planned people (10 at least) joined or left; --exact accepts no difference.
 
     Without an option it runs for the newest scheduled time. A campaign in local time needs an option: it can go now, to
     everyone at once, or at its hour in each time zone.
     """
+    if exact and token is None:
+        raise click.UsageError("--exact needs --plan: it compares the run with a plan.")
     kinds, session = services_of(app).kinds, db.session()
     which = which or _only_choice(control.find(session, name))
     session.rollback()
-    planned = None if token is None else _checked(app, name, token, which)
+    planned = None if token is None else _checked(app, name, token, which, exact=exact)
     found = control.find(session, name)
     if planned is not None and found.version != planned.version:
         raise CampaignError(f"{name} was changed just now: plan it again.")
@@ -178,14 +185,18 @@ def _only_choice(found: Campaign) -> Which:
     return "newest"
 
 
-def _checked(app: Flask, name: str, token: str, which: Which) -> Plan:
-    """Return the present plan. Raise CampaignError if it is no longer the one of the token."""
-    known = Token.read(token)
+def _checked(app: Flask, name: str, token: str, which: Which, *, exact: bool) -> Plan:
+    """Return the plan as it is now. Raise CampaignError, after showing it, if it is not the one of the token."""
     planner = services_of(app).planner
-    with progress(f"planning {name}"):
-        fresh = planner.plan(name, which, details=False)
-    check(known, fresh.fingerprint)
-    return fresh
+    try:
+        with progress(f"planning {name}"):
+            return planner.confirm(token, name, which, exact=exact)[1]
+    except PlanChanged as changed:
+        with progress(f"planning {name} again"):
+            fresh = planner.plan(name, which)
+        show_plan(fresh)
+        say(f"\n{next_step(fresh, which, exact=exact)}")
+        raise CampaignError(f"Nothing was started. {changed} The new plan is above.") from None
 
 
 @click.command()

@@ -11,14 +11,13 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.campaigns.answers import Answer
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import named
 from notifier.campaigns.lookup import Which, campaigns_of
-from notifier.campaigns.throughput import Throughput
 from notifier.cli.campaign import as_json_option, plainly, which_options
 from notifier.cli.context import with_app
-from notifier.cli.showing import as_text, cell, plain, progress, say, show, span, tell
+from notifier.cli.plans import next_step, show_plan
+from notifier.cli.showing import as_text, cell, plain, progress, say, show, tell
 from notifier.database.transaction import reading
-from notifier.explain.plan_values import HAS, Plan, SamplePerson
+from notifier.explain.plan_values import Plan
 from notifier.explain.simulate import Fired, forecast
 from notifier.explain.why import why as answers_to
 from notifier.extensions import db
@@ -50,8 +49,8 @@ def plan_(app: Flask, name: str, which: Which | None, text: bool, as_json: bool)
     if as_json:
         tell(_as_json(plan))
         return
-    _show_plan(plan, text=text)
-    say(f"\n{_what_to_do(plan, which)}")
+    show_plan(plan, text=text)
+    say(f"\n{next_step(plan, which)}")
 
 
 def _as_json(plan: Plan) -> dict[str, object]:
@@ -62,7 +61,7 @@ def _as_json(plan: Plan) -> dict[str, object]:
     )  # fmt: skip
     facts: dict[str, object] = {name: getattr(plan, name) for name in names}
     return facts | {
-        "token": str(plan.token),
+        "token": plan.token,
         "people": [plain(each) for each in plan.people],
         "left_out": [plain(each) for each in plan.left_out],
         "content": {"version": plan.content, "edition": plan.edition},
@@ -70,51 +69,6 @@ def _as_json(plan: Plan) -> dict[str, object]:
         "throughput": plain(plan.throughput) | {"rate": plan.throughput.rate},
         "sample": sample,
     }
-
-
-def _show_plan(plan: Plan, *, text: bool) -> None:
-    show(
-        ("", ""),
-        [
-            ("campaign", f"{plan.campaign}, version {plan.version}"),
-            ("goes", plan.when or f"{cell(plan.slot)} UTC"),
-            ("timing", plan.timing),
-            ("content", f"{named(plan.content)}, edition {plan.edition}"),
-            ("will get it", plan.count),
-            ("confirmed", f"{plan.confirmed:,} will get it"),
-            ("not confirmed", f"{plan.unconfirmed:,} will get it, {plan.not_confirmed:,} excluded"),
-            *(("have it already", f"{each.count:,} {HAS[each.status]} {named(each.version)}") for each in plan.has),
-            ("for example", ", ".join(each.email for each in plan.people)),
-            ("without a time zone", plan.zone_fallbacks),
-            ("first, last email (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),
-            ("takes", f"{span(plan.seconds)} {_speed(plan.throughput)}"),
-            ("sample", plan.sample.subject if plan.sample else ""),
-            *(("note", note) for note in plan.notes),
-        ],
-    )
-    rows = [
-        (each.count, each.code, each.words, each.people[0].email if each.people else "", _first_values(each.people))
-        for each in plan.left_out
-    ]
-    show(("excluded", "code", "because", "for example", "based on"), rows)
-    if text and plan.sample:
-        say(f"\n{plan.sample.text}")
-
-
-def _speed(speed: Throughput) -> str:
-    seen = f"sent in the last hour {speed.last_hour:,}, in the last day {speed.last_day:,}"
-    return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} emails a second; {seen})"
-
-
-def _first_values(people: list[SamplePerson]) -> str:
-    return cell(people[0].values) if people else ""
-
-
-def _what_to_do(plan: Plan, which: Which | None) -> str:
-    if which is None and not plan.at_once:
-        return f"Plan {plan.token}. It runs as scheduled; to run it at once, plan it with --now."
-    option = "" if which == "newest" and not plan.when else f" --{which or 'now'}"
-    return f"To run exactly this: notifier campaign run {plan.campaign}{option} --plan {plan.token}"
 
 
 @click.command("why")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from notifier.mail.characters import escaped
+from notifier.phrases import duration
 
 #: Width of tables, in columns, if the output is no terminal.
 WIDTH = 130
@@ -81,11 +82,7 @@ def plain(value: Any) -> dict[str, Any]:
 
 def span(seconds: float | None) -> str:
     """Return a rough duration for people. `seconds` is None if it is unknown."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return str(timedelta(seconds=round(seconds / 60) * 60)).removesuffix(":00") + " h"
+    return "unknown" if seconds is None else duration(seconds)
 
 
 @contextmanager

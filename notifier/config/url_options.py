@@ -14,6 +14,8 @@ from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import ArgumentError
 
+from notifier.phrases import either
+
 
 class Value(NamedTuple):
     """The values of an option: a regular expression, and a description that follows "must be"."""
@@ -24,7 +26,7 @@ class Value(NamedTuple):
 
 def one_of(*words: str) -> Value:
     """Build the value of an option that is one of these words."""
-    return Value("|".join(map(re.escape, words)), f"{', '.join(words[:-1])} or {words[-1]}")
+    return Value("|".join(map(re.escape, words)), either(words))
 
 
 _FLAG = one_of("0", "1")

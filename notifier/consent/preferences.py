@@ -7,10 +7,10 @@ something; without one the default applies: all categories, with digests once a 
 import enum
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, case, false, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock
 from notifier.models import Consent, Frequency, Preference, User
@@ -142,6 +142,21 @@ def refused(category: str) -> ColumnElement[bool]:
     return func.coalesce(decided.correlate(User).scalar_subquery(), false())
 
 
+def decided_at(category: str) -> ColumnElement[datetime | None]:
+    """Return an expression on User: when they last decided on this category; NULL if the default holds."""
+    return _column_of(Preference.updated_at, category)
+
+
+def wanted_since(category: str) -> ColumnElement[datetime | None]:
+    """Return an expression on User: when they switched this category on again; NULL if it never was off, or is."""
+    return _column_of(Preference.wanted_since, category)
+
+
+def _column_of(column: InstrumentedAttribute[Any], category: str) -> ColumnElement[Any]:
+    found = select(column).where(Preference.user_id == User.id, Preference.category == category)
+    return found.correlate(User).scalar_subquery()
+
+
 def frequency_of() -> ColumnElement[str]:
     """Build the expression on User for how often the digest is wanted, including `never`."""
     kept = func.coalesce(Preference.frequency, literal(DEFAULT_FREQUENCY.value))
@@ -151,12 +166,6 @@ def frequency_of() -> ColumnElement[str]:
         .correlate(User)
     )
     return func.coalesce(decided.scalar_subquery(), literal(DEFAULT_FREQUENCY.value))
-
-
-def digest_since() -> ColumnElement[datetime | None]:
-    """Build the expression on User for when the digest was switched on again; NULL if it was never off."""
-    found = select(Preference.wanted_since).where(Preference.user_id == User.id, Preference.category == DIGEST)
-    return found.correlate(User).scalar_subquery()
 
 
 def wanting(frequency: Frequency) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from notifier.content.errors import ContentError
 from notifier.content.filters import ALIASES, FILTERS, MAX_NUMBER, MAX_TEXT, Filter, printed_field
 from notifier.content.sandbox import KNOWN_TESTS
 from notifier.content.schema import MAX_ENTRIES, Many, Record, Scalar, Shape
+from notifier.phrases import either
 
 #: The deepest nesting of operations, and the largest number that may be written.
 MAX_DEPTH, MAX_WRITTEN = 30, 10**9
@@ -207,7 +208,7 @@ def _scalars(*shapes: Shape) -> bool:
 def _check_constant(name: str, wanted: tuple[type, ...], node: nodes.Expr) -> None:
     value: Any = node.value if isinstance(node, nodes.Const) else None
     if type(value) not in wanted:
-        words = " or ".join(_TYPES[each] for each in wanted)
+        words = either(_TYPES[each] for each in wanted)
         raise ContentError(f"The filter `{name}` needs {words} here.", node.lineno)
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise ContentError(f"The filter `{name}` accepts at most {MAX_TEXT} characters.", node.lineno)

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from notifier.consent.preferences import frequency_of, wanting
 from notifier.content import Content
-from notifier.emails import activity_phrases, windows
+from notifier.database import expressions
+from notifier.emails import activity_phrases
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion
 from notifier.emails.content_variables import GREETING
 from notifier.emails.digest_lines import Digest, DigestLine, DigestRequest, digests_of
@@ -19,8 +20,6 @@ from notifier.emails.digest_window import boundary_of, earlier, key_part, listed
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
 from notifier.models import Activity, Frequency, Notification, Status, User
-from notifier.models.instants import NumberOf
-from notifier.models.types import UtcDateTime
 from notifier.scheduling.periods import wall, zone_of
 
 
@@ -118,7 +117,7 @@ class ActivityDigest(CampaignKind):
         if not occasion.prompt:
             return []
         sent = func.coalesce(Notification.sent_at, Notification.settled_at)
-        since = literal(occasion.slot - self._gap, UtcDateTime())
+        since = expressions.moment(occasion.slot - self._gap)
         counts = Notification.status.in_((Status.pending, Status.sending, *_MAY_HAVE_ARRIVED))
         mine = (Notification.user_id == User.id, Notification.kind == self.name, counts)
         last = select(func.max(Notification.id)).where(*mine)
@@ -137,13 +136,13 @@ class ActivityDigest(CampaignKind):
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
         """Return the stored values of a digest.
 
-        They are the window (`windows.number`), the start of its listed part, the time zones of its dates, and the
+        They are the window, the start of its listed part, the time zones of its dates, and the
         number of lines.
         """
         return {
-            "since": NumberOf(mark_of(occasion)),
-            "listed": NumberOf(listed_since(occasion)),
-            "until": NumberOf(until_of(occasion, columns)),
+            "since": mark_of(occasion),
+            "listed": listed_since(occasion),
+            "until": until_of(occasion, columns),
             "zone": User.timezone.expression,
             "home": occasion.zone.key,
             "lines": occasion.settings.max_items,
@@ -185,7 +184,7 @@ class ActivityDigest(CampaignKind):
 
 
 def _wanted(row: Claimed, user_id: int) -> DigestRequest:
-    since, listed, until = (windows.moment(row.params[name]) for name in ("since", "listed", "until"))
+    since, listed, until = (expressions.moment_of(row.params[name]) for name in ("since", "listed", "until"))
     return DigestRequest(row.id, user_id, since, listed, until, row.params["lines"])
 
 

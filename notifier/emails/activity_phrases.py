@@ -7,6 +7,7 @@ from datetime import date
 from functools import lru_cache
 
 from notifier.mail.header_text import clean_text
+from notifier.phrases import listed
 
 #: Names listed of a group of people; of a larger group, one name less and a number.
 NAMED = 3
@@ -74,11 +75,6 @@ def tally(counts: Mapping[str, int]) -> str:
     """Format counts by kind, most important first: 2 comments and 12 likes."""
     found = by_phrases(counts)
     return listed([counted(found[phrases], phrases.one, phrases.many) for phrases in PHRASES if found[phrases]])
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Join parts: one; one and two; one, two and three."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
 
 
 def people(names: Sequence[str], count: int) -> str:

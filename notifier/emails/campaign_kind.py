@@ -86,6 +86,8 @@ class Exclusion:
     #: Whether it is checked again right before sending. False if the expansion itself changes it, such as "not yet
     #: due".
     lasting: bool = True
+    #: When it began to hold, if a row says so: what a plan compares with its moment.
+    began: SQLColumnExpression[datetime | None] | None = None
 
 
 class CampaignKind(EmailKind):
@@ -162,7 +164,7 @@ class CampaignKind(EmailKind):
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
         """Return the values that a row stores so that rendering it again gives the same bytes; no address or name.
 
-        Datetimes are stored as integers (seconds since the epoch) by `Columns`' consumers.
+        Moments are stored as numbers (see `notifier.database.expressions`).
         """
         return {}
 

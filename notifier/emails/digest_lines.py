@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from notifier.emails import activity_phrases, windows
+from notifier.database.expressions import table_of
+from notifier.database.types import BigId, UtcDateTime
+from notifier.emails import activity_phrases
 from notifier.models import Activity
-from notifier.models.types import BigId, UtcDateTime
 
 _A = Activity
 
@@ -96,7 +97,7 @@ def _table(session: Session, wanted: Sequence[DigestRequest]) -> FromClause:
         for one in wanted
     ]
     moments = dict.fromkeys(("since", "listed", "until"), UtcDateTime())
-    return windows.table(session, rows, key=BigInteger(), user_id=BigId, **moments, lines=BigInteger())
+    return table_of(session, rows, key=BigInteger(), user_id=BigId, **moments, lines=BigInteger())
 
 
 def _mine(table: FromClause, since: str) -> tuple[ColumnElement[bool], ...]:

@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from notifier.consent.preferences import digest_since, frequency_of
+from notifier.consent.preferences import DIGEST, frequency_of, wanted_since
+from notifier.database.expressions import MomentOf, moment
+from notifier.database.types import BigId
 from notifier.emails.campaign_kind import Columns, Occasion
 from notifier.models import DigestMark, Frequency, Notification, User
-from notifier.models.instants import MomentOf
-from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import month_before, resolve, start_of_day, start_of_month, start_of_week, wall
 
 _INSTANT = timedelta(microseconds=1)
@@ -70,8 +70,8 @@ def _beginnings(occasion: Occasion) -> dict[str, datetime]:
 
 def _by_frequency(moments: Mapping[str, datetime]) -> ColumnElement[datetime]:
     """Build the moment for the user's frequency; the latest one if they want no digest."""
-    choices = {frequency: _literal(moment) for frequency, moment in moments.items()}
-    return case(choices, value=frequency_of(), else_=_literal(max(moments.values())))
+    choices = {frequency: moment(at) for frequency, at in moments.items()}
+    return case(choices, value=frequency_of(), else_=moment(max(moments.values())))
 
 
 def boundary_of(occasion: Occasion) -> ColumnElement[datetime]:
@@ -93,7 +93,7 @@ def listed_since(occasion: Occasion) -> ColumnElement[datetime]:
     It is the start of the window, unless the digest was turned on again since: then at most a period back, and never
     later than it was turned on.
     """
-    since, again, floor = mark_of(occasion), digest_since(), _by_frequency(_a_period_before(occasion))
+    since, again, floor = mark_of(occasion), wanted_since(DIGEST), _by_frequency(_a_period_before(occasion))
     listed = earlier(again, floor)
     return case((again.is_(None), since), (listed > since, listed), else_=since)
 
@@ -110,16 +110,12 @@ def _a_period_before(occasion: Occasion) -> dict[str, datetime]:
 
 def until_of(occasion: Occasion, columns: Columns) -> ColumnElement[datetime]:
     """Build the slot, or the time of sending if that is earlier: no activity may fall between an email and its end."""
-    return earlier(columns.send_at, _literal(occasion.slot))
+    return earlier(columns.send_at, moment(occasion.slot))
 
 
 def earlier(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
     """Build the earlier of two moments."""
     return case((one < other, one), else_=other)
-
-
-def _literal(moment: datetime) -> ColumnElement[datetime]:
-    return literal(moment, UtcDateTime())
 
 
 def moves(occasion: Occasion, people: Select[int]) -> Sequence[Executable]:

@@ -18,7 +18,6 @@ from notifier.emails.kind import Category, Owed
 from notifier.emails.report_figures import WEEKS, Figures, ReportRequest, figures_of, month_of, month_starting
 from notifier.ledger import Claimed
 from notifier.models import Activity, User
-from notifier.models.instants import NumberOf
 from notifier.scheduling.periods import month_before, wall
 
 #: The zone in which every month ends last: UTC-12, which POSIX writes with the opposite sign.
@@ -122,11 +121,11 @@ class MonthlyReport(CampaignKind):
         return f"{_month(occasion):%Y-%m}"
 
     def params(self, occasion: Occasion, columns: Columns) -> Mapping[str, ColumnElement[Any] | str | int]:
-        """Return the month, its start and end (`windows.number`), and the zones by which they may be read."""
+        """Return the month, its start and end, and the zones by which they may be read."""
         return {
             "month": _month(occasion).isoformat(),
-            "since": NumberOf(columns.since),
-            "until": NumberOf(columns.until),
+            "since": columns.since,
+            "until": columns.until,
             "home": occasion.zone.key,
             "top": occasion.settings.top,
         } | ({"zone": User.timezone.expression} if occasion.settings.month_of == "user" else {})

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BigInteger, FromClause, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from notifier.emails import activity_phrases, windows
+from notifier.database.expressions import moment_of, number_of, table_of
+from notifier.database.types import BigId, UtcDateTime
+from notifier.emails import activity_phrases
 from notifier.models import Activity, User
-from notifier.models.types import BigId, UtcDateTime
 from notifier.scheduling.periods import resolve, wall, zone_of
 
 _A = Activity
@@ -82,15 +83,15 @@ def month_starting(first: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 def month_of(first: date, since: int, until: int, zones: tuple[str | None, ...]) -> Month:
     """Return the month with this first day.
 
-    It is in the first of the zones in which it is [since, until) (`windows.number`).
+    It is in the first of the zones in which it is [since, until), given as numbers.
     """
     for name in zones:
         zone, _ = zone_of(name)
         begin, end = month_starting(first, zone)
-        if (windows.number(begin), windows.number(end)) == (since, until):
+        if (number_of(begin), number_of(end)) == (since, until):
             break
     # Time zone rules change: if no zone fits any more, the row still says where the month starts and ends.
-    begin, end = windows.moment(since), windows.moment(until)
+    begin, end = moment_of(since), moment_of(until)
     days = (_next(first) - first).days
     weeks = [_midnight(first.replace(day=day), zone) for day in WEEKS if 1 < day <= days]
     before = _midnight((first - timedelta(days=1)).replace(day=1), zone)
@@ -140,7 +141,7 @@ def _table(session: Session, wanted: Sequence[ReportRequest]) -> FromClause:
         row: dict[str, int | datetime] = {"key": one.key, "user_id": one.user_id, "things": one.things}
         rows.append(row | dict(zip(moments, ends, strict=True)))
     numbers = {"key": BigInteger(), "user_id": BigId, "things": BigInteger()}
-    return windows.table(session, rows, **numbers, **dict.fromkeys(moments, UtcDateTime()))
+    return table_of(session, rows, **numbers, **dict.fromkeys(moments, UtcDateTime()))
 
 
 def _by_week(table: FromClause) -> Select[Any]:

@@ -1,8 +1,9 @@
 """verification: ask a new user to confirm that the address is theirs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from notifier.database.expressions import moment_of
 from notifier.emails.kind import Category, EmailKind, Owed
 
 #: How long the link works, and so how long delivering it makes sense.
@@ -26,7 +27,7 @@ class Verification(EmailKind):
         """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
         row = owed.notification
         # An email that had to wait gets a later link, which is not old when it arrives.
-        planned = datetime.fromtimestamp(row.params.get("send_at", 0), UTC)
+        planned = moment_of(row.params.get("send_at", 0))
         return links_of(owed, max(row.created_at, planned))
 
 

@@ -1,7 +1,7 @@
 """verification_reminder: remind people who signed up and never confirmed their address."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, and_, case, exists, literal, or_
 from sqlalchemy.orm import aliased
 
 from notifier.content import Content
-from notifier.emails import windows
+from notifier.database.expressions import NumberOf, microseconds, moment_of
 from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occasion, Reaches
 from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
 from notifier.models import Notification, Status, User
-from notifier.models.instants import NumberOf
+from notifier.phrases import counted
 from notifier.reasons import ReasonCode
 
 
@@ -129,7 +129,7 @@ class VerificationReminder(CampaignKind):
         """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
         row = owed.notification
         # Planned ahead if it goes by the recipient's time zone: the link must not be old when it arrives.
-        planned = datetime.fromtimestamp(row.params["send_at"], UTC)
+        planned = moment_of(row.params["send_at"])
         return links_of(owed, max(row.created_at, planned))
 
 
@@ -164,9 +164,9 @@ def _is_aged(occasion: Occasion, columns: Columns, days: int) -> ColumnElement[b
     """Build a condition on User: this many times 24 hours lie between their sign-up and the time of sending."""
     if not occasion.by_their_clocks:
         return User.created_at <= occasion.slot - timedelta(days=days)
-    age = windows.number_of(timedelta(days=days))
+    age = microseconds(timedelta(days=days))
     return NumberOf(User.created_at) + age <= NumberOf(columns.send_at)
 
 
 def _days(number: int) -> str:
-    return "a day" if number == 1 else f"{number} days"
+    return "a day" if number == 1 else counted(number, "day")

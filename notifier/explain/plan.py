@@ -1,46 +1,29 @@
 """The plan: what a run would do, by the rule of the run, in a transaction that cannot write."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import CampaignOccasion, Kinds
-from notifier.audience.answers import rule_for
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.lookup import Moment, Which, campaign_named, moment_of, occasion_at, unreadable
 from notifier.campaigns.runs import USELESS, deadline_of
 from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
 from notifier.database.transaction import reading
-from notifier.explain.plan_token import BOXES, Fingerprint, box_of, config_of
-from notifier.explain.plan_values import RATE_IGNORED, Has, LeftOut, Plan, Rendered, SamplePerson
+from notifier.explain import plan_token
+from notifier.explain.plan_people import People, people_at, versions_of
+from notifier.explain.plan_token import Basis, Drift, Planned
+from notifier.explain.plan_values import RATE_IGNORED, Plan, Rendered
 from notifier.ledger import Claimed, Recipient
-from notifier.models import Campaign, CampaignState, Notification, User
+from notifier.models import Campaign, CampaignState, User
 from notifier.scheduling import Schedule, ScheduleError, local_time
-
-#: People shown for each reason.
-SHOWN = 5
+from notifier.security.tokens import Signer
 
 #: Renders a row that is not in the ledger yet. Raises ValueError with words where it cannot.
 Render = Callable[[Session, Claimed], Rendered]
-
-
-class _Group(NamedTuple):
-    """People whom the rule tells the same and who share a box of the fingerprint."""
-
-    code: str | None
-    box: int
-    people: int
-    fallbacks: int
-    unconfirmed: int
-    first: datetime
-    last: datetime
-    user_id: int
 
 
 class Planner:
@@ -53,6 +36,7 @@ class Planner:
         *,
         version_of: Callable[[str], str],
         render: Render,
+        signer: Signer,
         limit: float | None = None,
         rates: bool = True,
     ) -> None:
@@ -64,21 +48,43 @@ class Planner:
         self._kinds = kinds
         self._version_of = version_of
         self._render = render
+        self._signer = signer
         self._limit = limit
         self.rates = rates
 
-    def plan(self, name: str, which: Which = "next", *, slot: datetime | None = None, details: bool = True) -> Plan:
-        """The plan of this campaign for a slot: that of `which`, unless `slot` says one.
+    def confirm(self, token: str, name: str, which: Which, *, exact: bool = False) -> tuple[Planned, Plan]:
+        """Return what this token says and the plan as it is now, without details, if they are the same.
 
-        Without `details` it names nobody and renders nothing. Reads all users once: seconds for a million.
-        Raises CampaignError for a campaign that does not exist or cannot be read.
+        They may differ in a few people (see plan_token.check), unless `exact`. Raise PlanChanged if they differ in more
+        or the token has expired; CampaignError as `plan` does, and for anything that is no token.
+        """
+        before = plan_token.read(self._signer, token)
+        fresh = self.plan(name, which, details=False, since=before.at)
+        drift = Drift.between(before, fresh.planned, joined=fresh.joined, left=fresh.left)
+        plan_token.check(before, fresh.planned, drift, exact=exact)
+        return before, fresh
+
+    def plan(
+        self,
+        name: str,
+        which: Which = "next",
+        *,
+        slot: datetime | None = None,
+        details: bool = True,
+        since: datetime | None = None,
+    ) -> Plan:
+        """Return the plan of this campaign for a slot: that of `which`, unless `slot` says one.
+
+        Without `details` it names no person and renders nothing. With `since` it counts who joined and left since that
+        moment. Reads all users once: seconds for a million. Raise CampaignError for a campaign that does not exist or
+        cannot be read.
         """
         with reading(self._session) as session:
             now = clock.now()
             campaign = campaign_named(session, name)
             moment = moment_of(campaign, which, now, self._kinds) if slot is None else Moment(slot, at_once=False)
             occasion = occasion_at(campaign, moment.slot, self._kinds, moment.trigger)
-            return self._made(session, campaign, moment, occasion, now, details=details)
+            return self._made(session, campaign, moment, occasion, now, details=details, since=since)
 
     def _made(
         self,
@@ -89,134 +95,89 @@ class Planner:
         now: datetime,
         *,
         details: bool,
+        since: datetime | None,
     ) -> Plan:
-        schedule = self._schedule(campaign)
-        groups, words = _grouped(session, occasion, max(now, moment.begins_at or now))
-        chosen = [group for group in groups if group.code is None]
-        boxes = [sum(group.people for group in chosen if group.box == box) for box in range(BOXES)]
-        count = sum(boxes)
+        people = people_at(session, occasion, max(now, moment.begins_at or now), since)
+        planned = Planned(self._basis(campaign, moment), now, people.count, people.keys)
+        (first, last), (joined, left) = people.first_and_last, people.joined_and_left
         rate = campaign.rate if self.rates else None
         speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=rate, limit=self._limit)
-        unconfirmed = sum(group.unconfirmed for group in chosen)
-        first = min((group.first for group in chosen), default=None)
-        last = max((group.last for group in chosen), default=None)
-        notes = _notes(campaign, occasion, moment, self._kinds, now)
-        if campaign.rate and not self.rates:
-            notes.append(RATE_IGNORED)
-        if unconfirmed and (warning := audience.warning_of(occasion.kind_of, occasion.audience)):
-            notes.append(f"{unconfirmed:,} of {count:,} recipients are not confirmed. {warning}")
-        sample = self._sample(session, occasion, chosen, now, notes) if details else None
-        named = _named(session, occasion, groups, now) if details else {}
+        notes = _notes(campaign, occasion, moment, self._kinds, now) + self._warnings(campaign, occasion, people)
+        sample = self._sample(session, occasion, people, now, notes) if details else None
+        examples = people.examples(session, occasion, now) if details else {}
+        when, timing = self._times(campaign, occasion, moment, first, last)
         number = numbers(session, campaign)
-        told = details and any(group.code == audience.ALREADY for group in groups)
         return Plan(
             campaign=campaign.name,
             version=campaign.version,
             slot=moment.slot,
             at_once=moment.at_once,
-            when=_when(schedule, occasion, moment, first, last),
-            timing="" if moment.at_once else occasion.kind_of.timing(occasion, step_after(schedule, moment.slot)),
-            count=count,
-            unconfirmed=unconfirmed,
-            people=named.get(None, []),
-            left_out=_left_out(groups, words, named),
-            zone_fallbacks=sum(group.fallbacks for group in chosen),
+            when=when,
+            timing=timing,
+            count=people.count,
+            unconfirmed=people.unconfirmed,
+            people=examples.get(None, []),
+            left_out=people.left_out(examples),
+            zone_fallbacks=people.fallbacks,
             first=first,
             last=last,
             throughput=speed,
-            seconds=speed.seconds(count),
+            seconds=speed.seconds(people.count),
             sample=sample,
-            fingerprint=Fingerprint(self._config(campaign, moment), boxes),
+            planned=planned,
+            token=plan_token.issue(self._signer, planned),
             notes=notes,
             content=number.get(campaign.content_id, 0),
             edition=campaign.edition,
-            has=_has(session, occasion, number, now) if told else [],
+            has=versions_of(session, occasion, number, now) if details and people.some_have_it else [],
+            joined=joined,
+            left=left,
         )
 
-    def _schedule(self, campaign: Campaign) -> Schedule:
+    def _times(
+        self,
+        campaign: Campaign,
+        occasion: CampaignOccasion,
+        moment: Moment,
+        first: datetime | None,
+        last: datetime | None,
+    ) -> tuple[str, str]:
+        """Return when it goes, if the slot alone does not say so, and what its kind adds to that."""
         try:
-            return schedule_of(campaign, self._kinds)
+            schedule = schedule_of(campaign, self._kinds)
         except ScheduleError as error:
             raise unreadable(campaign, error) from None
+        timing = "" if moment.at_once else occasion.kind_of.timing(occasion, step_after(schedule, moment.slot))
+        return _when(schedule, occasion, moment, first, last), timing
 
-    def _config(self, campaign: Campaign, moment: Moment) -> str:
-        slot = "now" if moment.at_once else moment.slot.isoformat()
-        content = (campaign.content_id, campaign.edition)
-        rows = (campaign.id, campaign.version, campaign.kind, campaign.settings, campaign.audience)
-        return config_of(*rows, *content, self._version_of(campaign.kind), slot)
+    def _warnings(self, campaign: Campaign, occasion: CampaignOccasion, people: People) -> list[str]:
+        warnings = [RATE_IGNORED] if campaign.rate and not self.rates else []
+        if people.unconfirmed and (warning := audience.warning_of(occasion.kind_of, occasion.audience)):
+            warnings.append(f"{people.unconfirmed:,} of {people.count:,} recipients are not confirmed. {warning}")
+        return warnings
+
+    def _basis(self, campaign: Campaign, moment: Moment) -> Basis:
+        return Basis.of(
+            {
+                "campaign": campaign.id,
+                "settings": [campaign.version, campaign.kind, campaign.settings, campaign.audience],
+                "content": [campaign.content_id, campaign.edition],
+                "templates": self._version_of(campaign.kind),
+                "time": "now" if moment.at_once else moment.slot.isoformat(),
+            }
+        )
 
     def _sample(
-        self, session: Session, occasion: CampaignOccasion, chosen: list[_Group], now: datetime, notes: list[str]
+        self, session: Session, occasion: CampaignOccasion, people: People, now: datetime, notes: list[str]
     ) -> Rendered | None:
-        if not chosen:
+        if not people.chosen:
             return None
-        row = as_claimed(session, occasion, min(group.user_id for group in chosen), now)
+        row = as_claimed(session, occasion, min(group.user_id for group in people.chosen), now)
         try:
             return self._render(session, row)
         except ValueError as error:
             notes.append(f"There is no sample. {error}")
             return None
-
-
-def _grouped(session: Session, occasion: CampaignOccasion, now: datetime) -> tuple[list[_Group], dict[str, str]]:
-    """Everybody in few groups, and the words of the codes. One look at the users gives all numbers."""
-    rule = rule_for(session, occasion, now=now)
-    people = rule.select(box_of(User.id).label("box"), User.verified_at.is_(None).label("unconfirmed")).subquery()
-    person = people.c
-    query = select(
-        person.code,
-        person.box,
-        func.count(),
-        func.count().filter(person.fallback != ""),
-        func.count().filter(person.unconfirmed),
-        func.min(person.due),
-        func.max(person.due),
-        func.min(person.user_id),
-    ).group_by(person.code, person.box)
-    return [_Group(*row) for row in session.execute(query)], {each.code: each.words for each in rule.exclusions}
-
-
-def _has(session: Session, occasion: CampaignOccasion, number: Mapping[int | None, int], now: datetime) -> list[Has]:
-    """Which version those have who are left out because the email is in the ledger already."""
-    people = rule_for(session, occasion, now=now).select().subquery()
-    row = Notification
-    query = (
-        select(row.content_id, row.status, func.count())
-        .join(people, people.c.dedupe_key == row.dedupe_key)
-        .where(people.c.code == audience.ALREADY)
-        .group_by(row.content_id, row.status)
-    )
-    found = [Has(number.get(content_id, 0), status, count) for content_id, status, count in session.execute(query)]
-    return sorted(found, key=lambda each: (each.version, each.status))
-
-
-def _named(
-    session: Session, occasion: CampaignOccasion, groups: Iterable[_Group], now: datetime
-) -> dict[str | None, list[SamplePerson]]:
-    """Some people for each code, with what they were judged by."""
-    firsts: dict[str | None, list[int]] = defaultdict(list)
-    for group in groups:
-        firsts[group.code].append(group.user_id)
-    chosen = {pk: code for code, ids in firsts.items() for pk in sorted(ids)[:SHOWN]}
-    people = session.execute(select(User.id, User.email).where(User.id.in_(chosen)))
-    addresses = {row.id: row.email for row in people}
-    judged = audience.judge(session, occasion, list(chosen), now=now)
-    named: dict[str | None, list[SamplePerson]] = defaultdict(list)
-    for pk, code in chosen.items():
-        # To those who get it every value applies, which says nothing.
-        named[code].append(SamplePerson(pk, addresses[pk], judged[pk].values if code else {}))
-    return named
-
-
-def _left_out(
-    groups: Iterable[_Group], words: dict[str, str], named: dict[str | None, list[SamplePerson]]
-) -> list[LeftOut]:
-    numbers: dict[str, int] = defaultdict(int)
-    for group in groups:
-        if group.code is not None:
-            numbers[group.code] += group.people
-    found = [LeftOut(code, words[code], number, named.get(code, [])) for code, number in numbers.items()]
-    return sorted(found, key=lambda each: (-each.count, each.code))
 
 
 def as_claimed(session: Session, occasion: CampaignOccasion, user_id: int, now: datetime) -> Claimed:

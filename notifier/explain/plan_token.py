@@ -1,33 +1,31 @@
-"""The token of a plan: what was planned in a few characters, so that a run can refuse when it is another one by now.
+"""The token of a plan: signed, so that a run can tell what has changed since the plan was made.
 
-A plan stores nothing, so its token says all that a later one is compared with: the configuration as a hash, how many
-people there were, and a sketch of who. For the sketch people fall into eight boxes by their key; each of its hex
-digits is how far one box is from its even share. People who come or go move it, also where as many come as go, and
-from how far it moved follows about how many they were.
+A plan stores nothing. Its token carries what a later plan is compared with: the configuration as short hashes, the
+moment, how many people there were, and the sum of their keys. Anyone can read it and nobody can make one: it names no
+person, and a run trusts what it says.
 """
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression
-
 from notifier.campaigns.errors import CampaignError
+from notifier.database.expressions import moment_of, number_of
+from notifier.phrases import listed
+from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
-BOXES = 8
-_DIGITS = 16
-_TOKEN = re.compile(r"([0-9a-f]{8})-([0-9]{1,12})-([0-9a-f]{8})\Z")
-_PRIME = 1_000_003
+#: A plan can be run for so long. Long enough for a second person to read it, and for a campaign of tomorrow morning.
+VALID = timedelta(hours=24)
 
-#: So many people may have come or gone: the larger of both, the second as a share of the planned.
+#: So many people may have joined or left: the larger of both, the second as a share of the planned.
 SOME, SHARE = 10, 0.01
 
-#: The estimate of the sketch has to be so many times above the tolerance: it is right within a factor of two or so.
-SURE = 4
+#: A part of the token's salt: tokens of other purposes do not open a run, and this one opens nothing else.
+_PURPOSE = "campaign-plan"
 
 
 class PlanChanged(CampaignError):
@@ -35,97 +33,134 @@ class PlanChanged(CampaignError):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """What `notifier plan` shows and `campaign run --plan` takes."""
+class Basis:
+    """What a plan rests on besides people: each part as a hash of 48 bits, so that a refusal can name the part."""
 
-    config: str
-    count: int
-    sketch: str
-
-    def __str__(self) -> str:
-        return f"{self.config}-{self.count}-{self.sketch}"
+    campaign: str
+    settings: str
+    content: str
+    templates: str
+    time: str
 
     @classmethod
-    def read(cls, text: str) -> "Token":
-        """The token that somebody typed. Raises CampaignError."""
-        found = _TOKEN.match(text.strip().lower())
-        if found is None:
-            raise CampaignError(f"{text[:60]!r} is no token of a plan: it looks like 1a2b3c4d-1200-0f0f0f0f.")
-        return cls(found[1], int(found[2]), found[3])
+    def of(cls, parts: Mapping[str, Any]) -> "Basis":
+        """Build it from plain values, one for each field."""
+        return cls(**{name: _hash(value) for name, value in parts.items()})
 
-    @property
-    def tolerance(self) -> float:
-        """How many people may have come or gone."""
-        return max(SOME, SHARE * self.count)
+    def changed_to(self, fresh: "Basis") -> list[str]:
+        """Return the names of the parts that are others in `fresh`."""
+        return [each.name for each in fields(self) if getattr(self, each.name) != getattr(fresh, each.name)]
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a token is made from, and what it is compared with."""
+class Planned:
+    """What a token says."""
 
-    config: str
-    #: The number of people in each box.
-    boxes: Sequence[int]
+    basis: Basis
+    #: When it was planned, to the microsecond.
+    at: datetime
+    #: How many people it was for.
+    count: int
+    #: The sum of the keys of their accounts: with the same count it shows whether they are the same people.
+    keys: int
 
     @property
-    def token(self) -> Token:
-        """The token of this plan."""
-        count = sum(self.boxes)
-        token = Token(self.config, count, "")
-        digits = (round(distance) % _DIGITS for distance in _distances(self.boxes, token))
-        return Token(self.config, count, "".join(f"{digit:x}" for digit in digits))
+    def tolerance(self) -> int:
+        """How many people may join or leave before a run refuses."""
+        return max(SOME, int(SHARE * self.count))
 
 
-def check(token: Token, fresh: Fingerprint) -> None:
-    """Raise PlanChanged where `fresh` is not what the token stands for."""
-    if token.config != fresh.config:
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How many people joined and left since a plan: at least so many, because not every change leaves a row."""
+
+    joined: int
+    left: int
+
+    @classmethod
+    def between(cls, before: Planned, fresh: Planned, *, joined: int, left: int) -> "Drift":
+        """Build it from two plans and those whose rows tell that they `joined` or `left` in between.
+
+        The counts complete what rows tell: as many joined more than left as there are more people now.
+        """
+        more = fresh.count - before.count
+        if not more and before.keys == fresh.keys:
+            return cls(0, 0)
+        at_least = max(joined, left + more, 0)
+        if not more and not at_least:
+            # Others than before, and no row tells who.
+            at_least = 1
+        return cls(at_least, at_least - more)
+
+    @property
+    def total(self) -> int:
+        """Joined and left together: an exchange of people counts twice."""
+        return self.joined + self.left
+
+
+def issue(signer: Signer, planned: Planned) -> str:
+    """Return the token of this plan, about 160 characters, safe in URLs and shells."""
+    payload = ["".join(astuple(planned.basis)), number_of(planned.at), planned.count, planned.keys]
+    return signer.issue(_PURPOSE, payload, planned.at)
+
+
+def read(signer: Signer, text: str) -> Planned:
+    """Return what this token says. Raise PlanChanged if it has expired, CampaignError if it is no token of a plan."""
+    try:
+        payload = signer.read(_PURPOSE, text.strip(), VALID)
+    except ExpiredToken:
+        raise PlanChanged(f"The plan was made more than {VALID // timedelta(hours=1)} hours ago.") from None
+    except BadToken:
+        raise _no_token(text) from None
+    match payload:
+        case [str(hashes), int(at), int(count), int(keys)] if len(hashes) == len(fields(Basis)) * _LENGTH:
+            parts = (hashes[start : start + _LENGTH] for start in range(0, len(hashes), _LENGTH))
+            return Planned(Basis(*parts), moment_of(at), count, keys)
+    raise _no_token(text)
+
+
+def check(before: Planned, fresh: Planned, drift: Drift, *, exact: bool = False) -> None:
+    """Raise PlanChanged if `fresh` is not what was planned `before`. `exact` accepts no difference in people."""
+    changed = before.basis.changed_to(fresh.basis)
+    if changed:
+        raise PlanChanged(_why_another(changed))
+    allowed = 0 if exact else before.tolerance
+    if drift.total > allowed:
         raise PlanChanged(
-            "The campaign, its templates or its slot are not those of this plan any more: "
-            "plan it again, look at it, and use the new token."
-        )
-    now, allowed = sum(fresh.boxes), int(token.tolerance)
-    if abs(now - token.count) > allowed:
-        raise PlanChanged(
-            f"The plan was for {token.count:,} people, now it would be {now:,}: more than {allowed:,} came or went. "
-            "Plan it again."
-        )
-    others = exchanged(token, fresh.boxes)
-    if others > SURE * token.tolerance:
-        raise PlanChanged(
-            f"The plan was for {token.count:,} people, and about {others:,.0f} of them came or went since; "
-            f"{allowed:,} may. Plan it again."
+            f"The plan was for {_people(before.count)}, now it is for {_people(fresh.count)}: since "
+            f"{before.at:%Y-%m-%d %H:%M} UTC at least {drift.joined:,} joined and {drift.left:,} left, "
+            f"and this run accepts {allowed:,}."
         )
 
 
-def exchanged(token: Token, boxes: Sequence[int]) -> float:
-    """About how many people came or went. 0 where nobody did; never more than the sketch can tell."""
-    half = _DIGITS / 2
-    moved = (
-        (now - int(then, _DIGITS) + half) % _DIGITS - half
-        for now, then in zip(_distances(boxes, token), token.sketch, strict=True)
-    )
-    squares = [0.0 if abs(each) <= 0.5 else (each * _unit(token)) ** 2 for each in moved]
-    return sum(squares) * BOXES / (BOXES - 1)
+def _why_another(changed: list[str]) -> str:
+    if "campaign" in changed:
+        return "This plan is for another campaign."
+    if changed == ["time"]:
+        return "This plan is for another time."
+    parts = listed(_PARTS[name] for name in changed if name in _PARTS)
+    return f"Since the plan was made, {parts} changed."
 
 
-def _distances(boxes: Sequence[int], token: Token) -> list[float]:
-    """How far each box is from its share of all, in units of the token."""
-    share = sum(boxes) / BOXES
-    return [(number - share) / _unit(token) for number in boxes]
+_PARTS = {
+    "settings": "the campaign",
+    "content": "its content",
+    "templates": "the templates of its emails",
+    "time": "the time of the run",
+}
+
+#: Characters of a hash.
+_LENGTH = 8
 
 
-def _unit(token: Token) -> float:
-    """What one box moves by, typically, when as many people come and go as may."""
-    return max(1.0, math.sqrt(token.tolerance / BOXES))
+def _hash(value: Any) -> str:
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest()
+    return urlsafe_b64encode(digest[:6]).decode()
 
 
-def box_of(key: SQLColumnExpression[int]) -> ColumnElement[int]:
-    """The box that somebody falls into. Neighbours do not share theirs, and both databases count alike."""
-    number = (key % _PRIME * 7919 + 104_729) % _PRIME
-    return (number * number % _PRIME * number) % _PRIME % BOXES
+def _people(count: int) -> str:
+    return f"{count:,} {'person' if count == 1 else 'people'}"
 
 
-def config_of(*parts: Any) -> str:
-    """Eight hex digits of these plain values."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _no_token(text: str) -> CampaignError:
+    return CampaignError(f"{text[:60]!r} is not the token of a plan. Copy the whole token from `notifier plan`.")

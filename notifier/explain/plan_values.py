@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from notifier.audience import NOT_CONFIRMED
 from notifier.campaigns.throughput import Throughput
-from notifier.explain.plan_token import Fingerprint, Token
+from notifier.explain.plan_token import Planned
 
 
 class Rendered(Protocol):
@@ -102,7 +102,9 @@ class Plan:
     seconds: float | None
     #: The email that the first recipient would get. None: there is no recipient, or a note says why.
     sample: Rendered | None
-    fingerprint: Fingerprint
+    #: What its token says, and the token: what `campaign run --plan` takes.
+    planned: Planned
+    token: str
     #: Notes for an operator who starts the run.
     notes: list[str]
     #: The number of the version that would be sent, and the edition that it belongs to.
@@ -110,6 +112,9 @@ class Plan:
     edition: int = 1
     #: The versions that people excluded as `already` have or wait for.
     has: list[Has] = field(default_factory=list)
+    #: Of people who joined and left since the older plan that this one is compared with: those whose rows tell it.
+    joined: int = 0
+    left: int = 0
 
     @property
     def confirmed(self) -> int:
@@ -120,11 +125,6 @@ class Plan:
     def not_confirmed(self) -> int:
         """The number of people excluded because their address is not confirmed."""
         return self.excluded.get(NOT_CONFIRMED, 0)
-
-    @property
-    def token(self) -> Token:
-        """The token that `campaign run --plan` takes."""
-        return self.fingerprint.token
 
     @property
     def excluded(self) -> dict[str, int]:

@@ -11,9 +11,9 @@ from sqlalchemy import BigInteger, ColumnElement, String, Table, and_, case, fun
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
+from notifier.database.expressions import MomentOf
 from notifier.database.keys import among
 from notifier.models import DigestMark, Notification, Status
-from notifier.models.instants import MomentOf
 from notifier.reasons import ReasonCode
 
 _N = Notification

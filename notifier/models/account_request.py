@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.database.types import BigId, UtcDateTime
 
 #: Delays before each retry of a request whose handling raised an error. After the last one it is given up.
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 45, 135))

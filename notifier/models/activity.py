@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.database.types import BigId, UtcDateTime
 
 
 class Activity(Base):

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
+from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.append_only import refuse_updates
-from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class AuditEntry(Base):

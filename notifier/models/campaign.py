@@ -21,8 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
+from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.notification import OnUnknown
-from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class CampaignState(enum.StrEnum):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
 from notifier.database.base import Base
-from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
+from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.models.user import User
 
 

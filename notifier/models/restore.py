@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier.database.base import Base
-from notifier.models.types import BigId, UtcDateTime
+from notifier.database.types import BigId, UtcDateTime
 
 
 class DatabaseIdentity(Base):

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
-from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
+from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 class SuppressionReason(enum.StrEnum):

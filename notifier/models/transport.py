@@ -6,7 +6,7 @@ from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier.database.base import Base
-from notifier.models.types import UtcDateTime
+from notifier.database.types import UtcDateTime
 
 
 class TransportState(Base):

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
 from notifier.database.base import Base
+from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.mail.addresses import abuse_key
-from notifier.models.types import NEVER_AGAIN, BigId, UtcDateTime
 
 
 def new_nonce() -> str:

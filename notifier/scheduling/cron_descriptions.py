@@ -1,4 +1,8 @@
-"""Describe cron expressions in English: days and common times here, other times by cron-descriptor."""
+"""Describe cron expressions in English, by cron-descriptor except where it is wrong.
+
+It calls the hours 9-17 "between 09:00 and 17:59", */45 "every 45 minutes", and a day that few months have simply
+"day 31 of the month". So days and runs of hours are described here.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
@@ -6,13 +10,9 @@ from itertools import pairwise
 from cron_descriptor import FormatError, Options, get_description
 from cronsim import CronSim
 
+from notifier.phrases import MONTHS, WEEKDAYS, counted, listed, ordinal
 from notifier.scheduling.cron import SOME_DAY
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NTH = {CronSim.LAST: "last", 1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 #: At most this many times of day are listed one by one.
@@ -29,14 +29,14 @@ def describe_cron(expression: str) -> str:
         return f"{day} at {times}"
     if hours := _run_of_hours(cron):
         return f"{day}, {hours}"
-    rhythm = _rhythm(cron) or _described(cron)
+    rhythm = _described(cron)
     return rhythm if day == "every day" else f"{day}, {rhythm}"
 
 
 def _times(cron: CronSim) -> str:
     """Describe a few times of day. Return an empty string if the expression is of another shape."""
     times = [f"{hour:02}:{minute:02}" for hour in sorted(cron.hours) for minute in sorted(cron.minutes)]
-    return _listed(times) if len(times) <= _MAX_LISTED else ""
+    return listed(times) if len(times) <= _MAX_LISTED else ""
 
 
 def _run_of_hours(cron: CronSim) -> str:
@@ -45,22 +45,8 @@ def _run_of_hours(cron: CronSim) -> str:
     if len(cron.minutes) != 1 or len(hours) == 24 or len(steps) != 1:
         return ""
     minute, step = min(cron.minutes), min(steps)
-    every = "every hour" if step == 1 else f"every {step} hours"
+    every = "every hour" if step == 1 else f"every {counted(step, 'hour')}"
     return f"{every} from {hours[0]:02}:{minute:02} to {hours[-1]:02}:{minute:02}"
-
-
-def _rhythm(cron: CronSim) -> str:
-    """Describe some minutes of every hour; empty for another shape."""
-    minutes = sorted(cron.minutes)
-    if len(cron.hours) != 24:
-        return ""
-    if len(minutes) == 60:
-        return "every minute"
-    if minutes == [0]:
-        return "every hour"
-    if step := _divisor(minutes, 60):
-        return f"every {step} minutes"
-    return f"every hour at {_listed([f':{minute:02}' for minute in minutes])}" if len(minutes) <= _MAX_LISTED else ""
 
 
 def _described(cron: CronSim) -> str:
@@ -91,7 +77,7 @@ def _divisor(numbers: Sequence[int], size: int) -> int:
 
 
 def _day(cron: CronSim) -> str:
-    months = [] if len(cron.months) == 12 else [_MONTHS[month - 1] for month in sorted(cron.months)]
+    months = [] if len(cron.months) == 12 else [MONTHS[month] for month in sorted(cron.months)]
     plain = {day % 7 for day in cron.weekdays if isinstance(day, int)}
     if len(plain) < 7:
         nth = [day for day in cron.weekdays if isinstance(day, tuple)]
@@ -105,50 +91,44 @@ def _weekdays(days: Collection[int], months: Sequence[str]) -> str:
     if not days:
         return ""
     from_monday = sorted((day - 1) % 7 for day in days)
-    names = [_WEEKDAYS[(day + 1) % 7] for day in from_monday]
+    names = [WEEKDAYS[day] for day in from_monday]
     if len(names) > 2 and _steps(from_monday) == {1}:
         return f"every day from {names[0]} to {names[-1]}{_in(months)}"
-    return f"every {_listed(names)}{_in(months)}"
+    return f"every {listed(names)}{_in(months)}"
 
 
 def _nth_weekdays(days: Iterable[tuple[int, int]], months: Sequence[str]) -> str:
     names = [
-        f"{_NTH[which]} {_WEEKDAYS[day % 7]}"
+        f"{_NTH[which]} {WEEKDAYS[(day - 1) % 7]}"
         for day, which in sorted(days, key=lambda day: (day[1] < 0, day[1], day[0]))
     ]
     rare = any(which == 5 for _, which in days)
-    return f"on the {_listed(names)} of {_of(months, rare, len(names))}" if names else ""
+    return f"on the {listed(names)} of {_of(months, rare, len(names))}" if names else ""
 
 
 def _days_of_month(days: Sequence[int], months: Sequence[str]) -> str:
     if len(months) == 1 and len(days) == 1 and days[0] > 0:
         leap = "leap " if days[0] > _SAFE_DAY and months[0] == "February" else ""
         return f"every {leap}year on {days[0]} {months[0]}"
-    return f"on the {_listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SAFE_DAY, len(days))}"
+    return f"on the {listed([_ordinal(day) for day in days])} of {_of(months, max(days) > _SAFE_DAY, len(days))}"
 
 
 def _of(months: Sequence[str], rare: bool, count: int) -> str:
     """Name the months, with a hint if some may not have these days."""
     if months:
-        return _listed(months) + (" (where there is such a day)" if rare else "")
+        return listed(months) + (" (where there is such a day)" if rare else "")
     return "every month" + ((" that has one" if count == 1 else " that has them") if rare else "")
 
 
 def _in(months: Sequence[str]) -> str:
-    return f" in {_listed(months)}" if months else ""
+    return f" in {listed(months)}" if months else ""
 
 
 def _steps(values: Collection[int]) -> set[int]:
     return {later - earlier for earlier, later in pairwise(sorted(values))}
 
 
-def _listed(items: Sequence[str]) -> str:
-    """Join the items as in "one, two and three"."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
-
-
 def _ordinal(day: int) -> str:
     if day < 0:
         return "last day" if day == CronSim.LAST else "last weekday"
-    suffix = "th" if day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"{day}{suffix}"
+    return ordinal(day)

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from notifier.phrases import about, counted
 from notifier.scheduling import periods
 from notifier.scheduling.cron_descriptions import describe_cron
 from notifier.scheduling.schedule import Schedule
 
 EACH_ZONE = "in each recipient's time zone"
 
-_UNITS = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (timedelta(seconds=1), "second"))
+_UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1), "second": timedelta(seconds=1)}
 
 
 def describe(schedule: Schedule) -> str:
@@ -28,7 +29,7 @@ def describe(schedule: Schedule) -> str:
 def local_time(schedule: Schedule, slot: datetime, first: datetime | None = None, last: datetime | None = None) -> str:
     """Describe when the emails of a slot in each recipient's time zone are sent.
 
-    For example: "Sun 30 Nov, 10:00 in each recipient's time zone; first 29 Nov 20:00 UTC, last 26 h later". Without
+    For example: "Sun 30 Nov, 10:00 in each recipient's time zone; first 29 Nov 20:00 UTC, last 26 hours later". Without
     `first` and `last`, when the first and the last recipient are due, the span covers all zones of the earth.
     """
     wall = periods.wall(slot, schedule.zone)
@@ -43,9 +44,9 @@ def local_slot(slot: datetime, zone: ZoneInfo) -> str:
 
 
 def first_and_last(first: datetime, last: datetime) -> str:
-    """Format a span as "first 29 Nov 20:00 UTC, last 26 h later"."""
-    utc, hours = first.astimezone(UTC), (last - first) / timedelta(hours=1)
-    return f"first {utc.day} {utc:%b %H:%M} UTC, last {hours:.3g} h later"
+    """Format a span as "first 29 Nov 20:00 UTC, last 26 hours later"."""
+    utc = first.astimezone(UTC)
+    return f"first {utc.day} {utc:%b %H:%M} UTC, last {about(last - first)} later"
 
 
 def _bounded(text: str, schedule: Schedule, zone: str) -> str:
@@ -61,10 +62,10 @@ def _every(step: timedelta) -> str:
     days, rest = divmod(step, timedelta(days=1))
     # One day is "every 24 hours", because an interval does not follow clock changes.
     if days > 1 and not rest:
-        return f"every {days:,} days"
-    length, unit = next((length, unit) for length, unit in _UNITS if not step % length)
-    count = step // length
-    return f"every {unit}" if count == 1 else f"every {count:,} {unit}s"
+        return f"every {counted(days, 'day')}"
+    unit = next(unit for unit, length in _UNITS.items() if not step % length)
+    count = step // _UNITS[unit]
+    return f"every {unit}" if count == 1 else f"every {counted(count, unit)}"
 
 
 def _moment(moment: datetime, schedule: Schedule) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from notifier.models import Misfire
+from notifier.phrases import duration
 from notifier.scheduling import periods
 from notifier.scheduling.schedule import EARLIEST, Firing, Schedule
 
@@ -86,7 +87,7 @@ def misfired(
         elif coalesce and slot != chosen:
             judged.append(Judged(slot, "coalesced", f"combined with the run of {(named or _moment)(chosen)}"))
         else:
-            judged.append(Judged(slot, "due", f"run {_span(ages[slot])} late" if ages[slot] > grace else ""))
+            judged.append(Judged(slot, "due", f"run {duration(ages[slot])} late" if ages[slot] > grace else ""))
     return judged
 
 
@@ -94,12 +95,12 @@ def _why_not(age: timedelta, policy: Misfire, within: timedelta | None, grace: t
     """Return why a slot of this age does not run; empty if it runs."""
     if age <= grace or policy is Misfire.run_late:
         return ""
-    late = f"the run was missed by {_span(age)}"
+    late = f"the run was missed by {duration(age)}"
     if policy is Misfire.skip:
         return f"{late}: this campaign skips missed runs"
     if within is None or age > within:
         limit = within or timedelta(0)
-        return f"{late}: this campaign sends missed runs only within {_span(limit)}"
+        return f"{late}: this campaign sends missed runs only within {duration(limit)}"
     return ""
 
 
@@ -129,12 +130,3 @@ def _latest_slot(schedule: Schedule, now: datetime) -> datetime:
 
 def _moment(slot: datetime) -> str:
     return f"{slot.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _span(span: timedelta) -> str:
-    """Format a span roughly, in its two largest units."""
-    minutes = int(span.total_seconds()) // 60
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [(days, "day"), (hours, "hour"), (minutes, "minute")]
-    spelled = [f"{count:,} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count]
-    return " ".join(spelled[:2]) or "less than a minute"

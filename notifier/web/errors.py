@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
-from notifier import clock
+from notifier import clock, phrases
 from notifier.database.outages import is_outage
 from notifier.extensions import db, limiter
 from notifier.observability import logs
@@ -36,7 +36,7 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
     retry_after = _retry_after(code)
     explanation = getattr(error, "for_people", None)
     try:
-        page = render_template(_template(), code=code, retry_after=retry_after, explanation=explanation)
+        page = _page(code, retry_after, explanation)
     except SQLAlchemyError as failure:
         # Admin pages query who is signed in.
         return handle_outage(failure)
@@ -45,6 +45,11 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
         response.headers["Retry-After"] = str(retry_after)
     response.content_type = "text/html; charset=utf-8"
     return response
+
+
+def _page(code: int, retry_after: int | None, explanation: str | None) -> str:
+    wait = retry_after and phrases.at_most(retry_after)
+    return render_template(_template(), code=code, wait=wait, explanation=explanation)
 
 
 def _retry_after(code: int) -> int | None:
@@ -62,7 +67,7 @@ def handle_outage(error: BaseException) -> Response:
         db.session.rollback()
     cause = getattr(error, "orig", None) or error
     log.error("request.database_unavailable", endpoint=request.endpoint, error=type(cause).__name__)
-    page = render_template(_template(), code=503, retry_after=RETRY_AFTER_SECONDS, explanation=DATABASE_UNREACHABLE)
+    page = _page(503, RETRY_AFTER_SECONDS, DATABASE_UNREACHABLE)
     response = make_response(page, 503)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
@@ -76,7 +81,7 @@ def handle_crash(error: InternalServerError) -> tuple[str, int] | Response:
     db.session.rollback()
     with logs.private(_typed()):
         log.error("request.crashed", endpoint=request.endpoint, exc_info=original or error)
-    return render_template(_template(), code=500, retry_after=None, explanation=None), 500
+    return _page(500, None, None), 500
 
 
 def _typed() -> Iterator[str]:

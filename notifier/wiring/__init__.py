@@ -109,6 +109,7 @@ def _planner(base: Foundation, previews: Previews, limits: Limits | None) -> Pla
         base.kinds,
         version_of=base.renderer.version,
         render=previews.planned,
+        signer=base.signer,
         limit=base.settings.mail_rate,
         rates=limits is not None,
     )

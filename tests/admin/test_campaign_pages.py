@@ -332,7 +332,7 @@ def test_the_list_says_when_it_ran_and_when_it_runs(app: Flask, here: Desk) -> N
     page = here.get("/admin/campaigns/").text
     assert "Every day at 09:00 (Asia/Tokyo)" in page
     assert "Sat 21 Nov 2026, 09:00" in page
-    assert "in 12 h" in page
+    assert "in 12 hours" in page
     assert "Sat 21 Nov, 00:00 UTC" in page
     assert "30 sent" in page
     assert "Emails sent in the last runs: 10, 20, 30" in page

@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 #: Saturday at ten, everywhere: first in UTC+14, last in UTC-12. On a clock in UTC that looks like 22 hours from now.
 NEXT = SLOT + 25 * HOUR
-SAID = "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 h later"
+SAID = "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 hours later"
 
 #: For what databases do not differ in.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -60,7 +60,7 @@ def test_runs_are_named_by_the_time_that_they_are_for(here: Desk, news: int) -> 
     for path in ("/admin/campaigns/", "/admin/campaigns/1/", "/admin/runs/"):
         assert day in text_of(here, path)
     page = text_of(here, f"/admin/runs/{news}/")
-    assert "10:00 in each recipient's time zone; first 19 Nov 20:00 UTC, last 26 h later" in page
+    assert "10:00 in each recipient's time zone; first 19 Nov 20:00 UTC, last 26 hours later" in page
 
 
 def test_the_week_has_bars_as_long_as_the_runs_take(app: Flask, here: Desk, news: int) -> None:
@@ -87,7 +87,7 @@ def test_a_run_by_hand_asks_when_before_it_shows_a_plan(app: Flask, here: Desk, 
     assert 'name="plan"' not in here.get("/admin/campaigns/1/run").text
     at_hour = text_of(here, "/admin/campaigns/1/run?for=at-local-hour")
     # By the zones that there are: Tokyo first, New York fourteen hours later.
-    assert "Sat 21 Nov, 10:00 in each recipient's time zone; first 21 Nov 01:00 UTC, last 14 h later" in at_hour
+    assert "Sat 21 Nov, 10:00 in each recipient's time zone; first 21 Nov 01:00 UTC, last 14 hours later" in at_hour
     assert "Now, to everyone at once" in text_of(here, "/admin/campaigns/1/run?for=now")
 
 

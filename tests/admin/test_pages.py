@@ -386,7 +386,7 @@ def test_the_queue_page_shows_the_messages_that_no_worker_could_run(app: Flask, 
     replace_services(app, queues=lambda: BrokerState([], Rejected(17, newest)))
     page = here.get("/admin/queue/now").text
     assert 'Rejected messages <span class="muted">17</span>' in page
-    for said in ("5 min ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):
+    for said in ("5 minutes ago", "its task is unknown", "1,234", "&lt;b&gt;no&lt;/b&gt;", "The newest 2 are shown"):
         assert said in page
 
 

@@ -195,7 +195,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(app: Flask, here: Desk) -> None
         assert "50 %" in page
         assert "2 of 4" in page
         assert "2.0 a second" in page
-        assert "about 1 s left" in page
+        assert "about 1 second left" in page
         assert "data-final" not in page
         settle(run_id, 1, Status.failed, last_code=550, last_text="no such user", sent_at=None)
         settle(run_id, 1, Status.sent)

@@ -21,6 +21,7 @@ from notifier.emails import KINDS, Owed
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.content_variables import offered, values
 from notifier.explain.plan import as_claimed
+from notifier.explain.plan_token import PlanChanged
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import AuditEntry, Campaign, CampaignRun, ContentVersion, Notification, User
@@ -177,7 +178,10 @@ def test_the_plan_shows_the_words_that_would_go_and_changes_with_them(context: F
     save(campaign, SECOND)
     after = planner.plan(name)
     assert after.sample.subject == "Second"
-    assert after.fingerprint != before.fingerprint
+    assert "content" in before.planned.basis.changed_to(after.planned.basis)
+    db.session.rollback()
+    with pytest.raises(PlanChanged, match="its content changed"):
+        planner.confirm(before.token, name, "next")
 
 
 def test_of_two_editors_the_second_is_told_and_nothing_is_lost() -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from notifier.campaigns.prompts import prompt
 from notifier.consent import preferences
 from notifier.consent.preferences import How
-from notifier.emails import KINDS, windows
+from notifier.database.expressions import number_of
+from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Trigger
 from tests.conftest import NOON
@@ -195,5 +196,5 @@ def test_a_reader_who_changes_to_it_is_told_what_the_weekly_one_had_not_told(fro
     db.session.commit()
     live(frozen, NOON)
     first, second = rows_of()
-    assert first.params["until"] == second.params["since"] == windows.number(NOON - 3 * DAY)
+    assert first.params["until"] == second.params["since"] == number_of(NOON - 3 * DAY)
     assert contexts([second])[0]["summary"] == "1 like"

@@ -104,7 +104,7 @@ def test_the_plan_of_a_report_begins_when_its_run_does(app: Flask, frozen: time_
     for zone in EVERYWHERE:
         happened(make_people(1, timezone=zone)[0], utc("2026-10-20 12:00"))
     plan = services_of(app).planner.plan("report")
-    assert plan.when == "Sun 1 Nov, 09:00 in each recipient's time zone; first 1 Nov 01:00 UTC, last 20 h later"
+    assert plan.when == "Sun 1 Nov, 09:00 in each recipient's time zone; first 1 Nov 01:00 UTC, last 20 hours later"
     assert plan.timing.startswith("Not before 01:00 UTC on 1 November, once the month is over for every recipient")
     frozen.move_to(utc("2026-11-01 00:30"))
     early = services_of(app).planner.plan("report", "now")
@@ -207,7 +207,7 @@ def test_it_goes_when_the_operator_says_so(run: Run, app: Flask, option: str) ->
     else:
         assert {at.astimezone(ZoneInfo(zone)).strftime("%d %H:%M") for zone, at in due.items()} == {"21 10:00"}
         assert planned["when"] == (
-            "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 h later"
+            "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 hours later"
         )
     # The sender looks by the same clocks as the plan.
     rows = rows_of(found.id)
@@ -237,7 +237,7 @@ def test_the_slot_that_was_run_by_hand_is_not_run_again_by_the_schedule(run: Run
 # --- how it is told ---------------------------------------------------------------------------------
 
 #: Next due on Saturday at ten, in every zone: the first zone has that 14 hours before UTC, the last 12 after it.
-SAID = "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 h later"
+SAID = "Sat 21 Nov, 10:00 in each recipient's time zone; first 20 Nov 20:00 UTC, last 26 hours later"
 
 
 def test_commands_tell_local_times_as_what_they_are(run: Run) -> None:

@@ -1,6 +1,6 @@
 """Digests: due at the right time, without gap or overlap, even if runs are late, repeated or missing."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +9,10 @@ from sqlalchemy import delete, select, update
 from notifier import audience
 from notifier.consent import preferences
 from notifier.consent.preferences import How
-from notifier.emails import KINDS, windows
+from notifier.database.expressions import moment_of
+from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Activity, Campaign, CampaignRun, DigestMark, Preference
-from notifier.models.instants import MomentOf, NumberOf
 from tests.support.campaigns import expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import contexts, happened, mails, owed, rows_of
 from tests.support.zones import utc
@@ -47,7 +47,7 @@ def reader(frequency: str = "daily", **values: Any) -> int:
 
 def window(run_id: int) -> list[tuple[datetime, datetime]]:
     """[since, until) of the digests of this run."""
-    return [tuple(windows.moment(row.params[end]) for end in ("since", "until")) for row in rows_of(run_id)]
+    return [tuple(moment_of(row.params[end]) for end in ("since", "until")) for row in rows_of(run_id)]
 
 
 def marks() -> dict[int, datetime]:
@@ -250,17 +250,6 @@ def test_many_rows_are_loaded_together_as_they_are_one_by_one() -> None:
     assert {row.id: kind.load(db.session(), [row])[row.id] for row in rows} == together
     assert [digest.counts.total() for digest in together.values()] == [1, 2, 3, 4, 5]
     assert kind.load(db.session(), []) == {}
-
-
-def test_moments_are_numbers_to_the_microsecond_in_both_databases() -> None:
-    fractions = (0, 1, 499_999, 500_000, 999_499, 999_500, 999_999)
-    moments = [datetime(2026, 11, 16, 23, 59, 59, fraction, UTC) for fraction in fractions]
-    happened(reader(), *moments)
-    number = NumberOf(Activity.occurred_at)
-    query = select(number, MomentOf(number)).where(MomentOf(number) == Activity.occurred_at)
-    found = db.session.execute(query.order_by(number)).all()
-    assert found == [(windows.number(at), at) for at in moments]
-    assert [windows.moment(windows.number(at)) for at in moments] == moments
 
 
 def test_switched_on_again_it_tells_one_period_and_counts_what_is_older() -> None:

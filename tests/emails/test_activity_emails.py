@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from notifier.emails import KINDS, EmailKind, Owed, activity_phrases, windows
+from notifier.database.expressions import number_of
+from notifier.emails import KINDS, EmailKind, Owed, activity_phrases
 from notifier.emails.digest_lines import Digest, DigestLine
 from notifier.emails.report_figures import Figures, month_of
 from notifier.ledger import Claimed, Recipient
@@ -42,7 +43,7 @@ def rendered(kind: EmailKind, owed: Owed) -> Rendered:
 
 def report(now: dict[str, int], before: dict[str, int] | None = None, **values: Any) -> tuple[dict[str, Any], Rendered]:
     first, since, until = date(2026, 10, 1), datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
-    month = month_of(first, windows.number(since), windows.number(until), ("UTC",))
+    month = month_of(first, number_of(since), number_of(until), ("UTC",))
     figures = Figures(month, Counter(now), Counter(before or {}), **{"weeks": Counter({0: sum(now.values())})} | values)
     mail = owed("monthly_report", figures)
     kind = KINDS["monthly_report"]

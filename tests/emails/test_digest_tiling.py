@@ -15,7 +15,8 @@ from sqlalchemy import delete, insert, select, update
 
 from notifier.consent import preferences
 from notifier.consent.preferences import How
-from notifier.emails import KINDS, windows
+from notifier.database.expressions import moment_of, number_of
+from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Activity, Campaign, CampaignRun, Frequency, Notification, User
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
@@ -149,16 +150,14 @@ def check(user_id: int, zone: str, end: datetime) -> None:
     ends = [(row.params["since"], row.params["until"]) for row in rows]
     assert all(since < until for since, until in ends)
     assert [since for since, _ in ends[1:]] == [until for _, until in ends[:-1]]
-    assert end - 24 * HOUR < windows.moment(ends[-1][1]) <= end
+    assert end - 24 * HOUR < moment_of(ends[-1][1]) <= end
     loaded = KINDS["activity_digest"].load(db.session(), rows)  # type: ignore[attr-defined]
     listed = [loaded[row.id].counts.total() for row in rows]
     # An email of old things alone does not exist.
     assert all(listed)
     told = [loaded[row.id].older + number for row, number in zip(rows, listed, strict=True)]
-    happened = [
-        windows.number(at) for at in db.session.scalars(select(Activity.occurred_at).filter_by(user_id=user_id))
-    ]
+    happened = [number_of(at) for at in db.session.scalars(select(Activity.occurred_at).filter_by(user_id=user_id))]
     assert told == [sum(since <= at < until for at in happened) for since, until in ends]
     assert sum(told) == sum(at >= ends[0][0] for at in happened)
     signed_up = db.session.get_one(User, user_id).created_at
-    assert windows.moment(ends[0][0]) in ({signed_up} if signed_up > MADE else FIRST[zone])
+    assert moment_of(ends[0][0]) in ({signed_up} if signed_up > MADE else FIRST[zone])

@@ -1,6 +1,7 @@
 """A plan is what the run then does, and planning changes nothing."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from notifier.campaigns.errors import CampaignError
 from notifier.database.transaction import reading
 from notifier.explain.plan import Planner
-from notifier.explain.plan_token import BOXES, box_of
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Preference, Suppression, User
 from notifier.services import services_of
 from tests.conftest import NOON
-from tests.explain.test_plan_token import boxes_of
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.checksum import checksum
 from tests.support.commands import Run
@@ -226,17 +225,6 @@ def test_an_unknown_or_unreadable_campaign_is_told_in_words(planner: Planner) ->
         planner.plan("news")
 
 
-def test_both_databases_put_people_into_the_same_boxes() -> None:
-    make_people(300)
-    db.session.execute(update(User).where(User.identity_key == "user300@example.com").values(id=9_000_000_000_000))
-    db.session.commit()
-    boxes = [0] * BOXES
-    for box in db.session.scalars(select(box_of(User.id))):
-        boxes[box] += 1
-    assert boxes == boxes_of(db.session.scalars(select(User.id)))
-    assert min(boxes) > 20
-
-
 # --- the commands -----------------------------------------------------------------------------------
 
 
@@ -268,12 +256,29 @@ def test_a_run_refuses_another_plan(run: Run) -> None:
     assert run("campaign", "run", "news", "--plan", token).exit_code == 1  # of another slot
     make_people(20)
     refused = run("campaign", "run", "news", "--now", "--plan", token)
-    assert (refused.exit_code, "45" in refused.output) == (1, True)
+    assert refused.exit_code == 1
+    assert "Nothing was started. The plan was for 20 people, now it is for 45 people" in refused.stderr
+    assert "since 2026-11-20 12:00 UTC at least 25 joined and 0 left, and this run accepts 10." in refused.stderr
+    assert re.search(r"will get it +45\b", refused.stdout)
     token = token_of(run, "--now")
+    assert f"notifier campaign run news --now --plan {token}" in refused.stdout
     run("campaign", "edit", "news", "--set", "title=other")
     refused = run("campaign", "run", "news", "--now", "--plan", token)
-    assert (refused.exit_code, "plan it again" in refused.output) == (1, True)
+    assert (refused.exit_code, "Since the plan was made, the campaign changed." in refused.stderr) == (1, True)
     assert db.session.scalars(select(CampaignRun)).all() == []
+
+
+def test_exact_refuses_the_difference_that_a_run_accepts(run: Run) -> None:
+    make_people(20)
+    make_campaign()
+    token = token_of(run, "--now")
+    make_people(1)
+    refused = run("campaign", "run", "news", "--now", "--exact", "--plan", token)
+    assert (refused.exit_code, "1 joined and 0 left, and this run accepts 0." in refused.stderr) == (1, True)
+    assert f"--now --exact --plan {token_of(run, '--now')}" in refused.stdout
+    assert "--exact needs --plan" in run("campaign", "run", "news", "--now", "--exact").stderr
+    assert db.session.scalars(select(CampaignRun)).all() == []
+    assert run("campaign", "run", "news", "--now", "--plan", token).exit_code == 0
 
 
 def test_an_edit_between_plan_and_run_is_seen(run: Run, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +303,7 @@ def test_wrong_input_is_one_clear_line(run: Run) -> None:
     make_campaign()
     for words, line in (
         (("plan", "nws"), "There is no campaign 'nws'. Available: news."),
-        (("campaign", "run", "news", "--plan", "junk"), "'junk' is no token of a plan"),
+        (("campaign", "run", "news", "--plan", "junk"), "'junk' is not the token of a plan"),
     ):
         result = run(*words)
         assert result.exit_code == 1

@@ -81,11 +81,11 @@ def test_schedules(columns: dict[str, Any], expected: str) -> None:
         ("5 9-17 * * 1-5", "every day from Monday to Friday, every hour from 09:05 to 17:05"),
         ("* * * * *", "every minute"),
         ("0 * * * *", "every hour"),
-        ("15 * * * *", "every hour at :15"),
+        ("15 * * * *", "at 15 minutes past the hour"),
         ("*/15 * * * *", "every 15 minutes"),
         ("*/15 * 24 12 *", "every year on 24 December, every 15 minutes"),
         # Not every 45 minutes, and not every 5 hours over midnight.
-        ("*/45 * * * *", "every hour at :00 and :45"),
+        ("*/45 * * * *", "at 0 and 45 minutes past the hour"),
         ("7 */5 * * *", "every day, every 5 hours from 00:07 to 20:07"),
         # In the words of cron-descriptor.
         ("*/15 9-17 * * MON", "every Monday, every 15 minutes, between 09:00 and 17:59"),

@@ -72,12 +72,12 @@ def test_the_grace_can_be_chosen() -> None:
 def test_the_reasons_are_words() -> None:
     late = ago(3 * 1440 + 65, 61, 1)
     assert [judged.reason for judged in misfired(late, NOW, Misfire.run_late, None, False)] == [
-        "run 3 days 1 hour late",
-        "run 1 hour 1 minute late",
+        "run 3 days, 1 hour late",
+        "run 1 hour, 1 minute late",
         "",
     ]
     assert [judged.reason for judged in misfired(late, NOW, Misfire.within, 2 * HOUR, True)] == [
-        "the run was missed by 3 days 1 hour: this campaign sends missed runs only within 2 hours",
+        "the run was missed by 3 days, 1 hour: this campaign sends missed runs only within 2 hours",
         "combined with the run of 2026-11-20 11:59 UTC",
         "",
     ]

@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 
 from notifier import clock, ledger
 from notifier.app import create_app
+from notifier.database.expressions import number_of
 from notifier.extensions import db
 from notifier.models import User
 from notifier.services import services_of
@@ -133,6 +134,6 @@ def remind(app: Flask, address: str) -> None:
             dedupe_key=f"reminder:{user.id}",
             now=clock.now(),
             grace=timedelta(0),
-            params={"send_at": int(clock.now().timestamp())},
+            params={"send_at": number_of(clock.now())},
         )
         db.session.commit()

@@ -14,7 +14,7 @@ from notifier.campaigns import control
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.lookup import Which, moment_of
 from notifier.campaigns.slots import schedule_of
-from notifier.explain.plan_token import PlanChanged, Token, check
+from notifier.explain.plan_token import PlanChanged, Planned
 from notifier.explain.plan_values import HAS, Plan
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Role
@@ -55,20 +55,20 @@ class Running(Page):
         if slot is not None and (there := _run_of(pk, slot)) is not None:
             return _to(there, "This run was already started. This is its page.")
         try:
-            token = Token.read(arguments.field("plan", 60))
+            token = arguments.field("plan", 500)
             # The planner opens a transaction of its own, which cannot write.
             db.session.rollback()
-            fresh = services().planner.plan(name, which, details=False)
-            _check(token, fresh, slot)
+            planned, fresh = services().planner.confirm(token, name, which)
+            _check(fresh, slot)
         except CampaignError as error:
             db.session.rollback()
             return self._planned(pk, which, changed=str(error))
-        if token.count > TYPED_ABOVE and _typed() != token.count:
-            wrong = f"That is not the number of emails. Type {token.count:,} to send, or cancel."
+        if planned.count > TYPED_ABOVE and _typed() != planned.count:
+            wrong = f"That is not the number of emails. Type {planned.count:,} to send, or cancel."
             return self._planned(pk, which, wrong=wrong)
-        return self._start(pk, name, slot or fresh.slot, token, at_once=fresh.at_once)
+        return self._start(pk, name, slot or fresh.slot, planned, at_once=fresh.at_once)
 
-    def _start(self, pk: int, name: str, slot: datetime, token: Token, *, at_once: bool) -> ResponseReturnValue:
+    def _start(self, pk: int, name: str, slot: datetime, planned: Planned, *, at_once: bool) -> ResponseReturnValue:
         session, by = db.session(), login.actor()
         try:
             found = control.find(session, name)
@@ -81,7 +81,7 @@ class Running(Page):
             return redirect(url_for(".campaign", pk=pk), 303)
         audit_log.record(
             session, by, "run.started", object_type="run", object_id=run_id,
-            after={"campaign": name, "slot": slot.isoformat(), "planned": token.count},
+            after={"campaign": name, "slot": slot.isoformat(), "planned": planned.count},
         )  # fmt: skip
         session.commit()
         taken = services().run_effects.started([run_id])
@@ -126,13 +126,12 @@ class Running(Page):
         return page, 409 if changed else 400 if wrong else 200
 
 
-def _check(token: Token, fresh: Plan, slot: datetime | None) -> None:
-    """Raise CampaignError if the plan that was shown is not what would run."""
+def _check(fresh: Plan, slot: datetime | None) -> None:
+    """Raise PlanChanged if the plan on the page was for another time than this one, or is for no one."""
     now = clock.now()
     stale = slot is None or not now - PLAN_TTL <= slot <= now if fresh.at_once else slot != fresh.slot
     if stale:
         raise PlanChanged("The plan was out of date. Review this one.")
-    check(token, fresh.fingerprint)
     if fresh.count == 0:
         raise PlanChanged("No one would get it any more.")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from notifier import clock
+from notifier import clock, phrases
 
 NEVER = Markup('<span class="muted">never</span>')
 
@@ -29,21 +29,14 @@ def ago(value: datetime | None) -> Markup:
     if value is None:
         return NEVER
     utc = value.astimezone(UTC)
-    seconds = (clock.now() - utc).total_seconds()
-    words = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}", words
+        utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}", phrases.ago(clock.now() - utc)
     )
 
 
 def span(seconds: float | None) -> str:
-    """Format a duration, only as precise as people want it: 12 s, 5 min, 3 h, 4 days."""
-    if seconds is None:
-        return "\u2013"
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    """Format a duration in one unit: 12 seconds, 5 minutes, 3 hours, 4 days."""
+    return "\u2013" if seconds is None else phrases.about(seconds)
 
 
 def words(value: object) -> str:

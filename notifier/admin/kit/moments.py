@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from notifier import clock
+from notifier import clock, phrases
 from notifier.scheduling import periods
 
 _NONE = Markup('<span class="muted">none</span>')
@@ -41,30 +41,16 @@ def also_here(value: datetime | None, zone: str) -> Markup:
 
 
 def until(value: datetime | None) -> str:
-    """Format the time until a moment: in 5 min, in 3 h, in 4 days; due now."""
+    """Format the time until a moment: in 5 minutes, in 3 hours, in 4 days; due now."""
     if value is None:
         return ""
-    seconds = (value - clock.now()).total_seconds()
-    if seconds < 0:
-        return "due now"
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"in {seconds / size:.0f} {unit}"
-    return f"in {seconds:.0f} s"
+    now = clock.now()
+    return phrases.ago(now - value) if value >= now else "due now"
 
 
 def takes(seconds: float | None) -> str:
-    """Format roughly how long something takes: 40 s, 12 min, 3 h 20 min, 3 days."""
-    if seconds is None:
-        return ""
-    minutes = round(seconds / 60)
-    if seconds < 120:
-        return f"{max(seconds, 1):.0f} s"
-    if minutes < 120:
-        return f"{minutes} min"
-    if minutes >= 2 * 1440 and not minutes % 1440:
-        return f"{minutes // 1440} days"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    """Format roughly how long something takes: 40 seconds; 3 hours, 20 minutes. Nothing if that is not known."""
+    return "" if seconds is None else phrases.duration(seconds)
 
 
 def _offset(moment: datetime) -> str:
