@@ -296,7 +296,7 @@ def test_an_edit_between_plan_and_run_is_seen(run: Run, app: Flask, monkeypatch:
 
     monkeypatch.setattr(planner, "plan", planned)
     refused = run("campaign", "run", "news", "--now", "--plan", token)
-    assert (refused.exit_code, "at this very moment" in refused.output) == (1, True)
+    assert (refused.exit_code, "was changed just now" in refused.output) == (1, True)
 
 
 def test_wrong_input_is_one_clear_line(run: Run) -> None:
