@@ -7,7 +7,7 @@ error, and numbers in the address reach the database unchecked.
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from werkzeug.exceptions import Forbidden
@@ -69,6 +69,8 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         if role is None or not login.may(role):
             raise Forbidden
         arguments.check_query()
+        # For the audit log: who does what this view does.
+        g.actor = login.actor()
         return None
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
