@@ -7,12 +7,14 @@ from datetime import datetime
 from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound
 
 from notifier import audience, clock
 from notifier.admin.campaigns import mistakes, schedule_preview
 from notifier.admin.campaigns.form import CampaignForm
 from notifier.admin.campaigns.forms import filled, form_of
+from notifier.admin.kit import kept
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.audience import AudienceError, occasion_of
 from notifier.campaigns import content_versions, editing, merging
@@ -50,7 +52,9 @@ class Editing(Page):
     @show("/new", Role.editor)
     def choose_kind(self) -> ResponseReturnValue:
         """First the kind of mail: what may be set depends on it."""
-        kind = request.args.get("kind")
+        sent, kind = kept.typed(), request.args.get("kind")
+        if sent is not None:
+            return self._page(_typed(None, sent), sent=sent)
         if kind is None:
             page: str = self.render("admin/campaign_new.html", kinds=_campaign_kinds())
             return page
@@ -61,7 +65,7 @@ class Editing(Page):
         values = {"cron": cron, "title": kind.replace("_", " ").capitalize(), "name": name}
         return self._page(_shown(chosen, values))
 
-    @act("/new")
+    @act("/new", keeps="choose_kind")
     def create(self) -> ResponseReturnValue:
         """Store a new one, or say what is wrong."""
         form, session = _typed(None), db.session()
@@ -90,10 +94,12 @@ class Editing(Page):
     @show("/<key:pk>/edit", Role.editor)
     def edit(self, pk: int) -> ResponseReturnValue:
         """Show what is stored, as a form."""
-        campaign: Campaign = get(Campaign, pk)
+        campaign, sent = get(Campaign, pk), kept.typed()
+        if sent is not None:
+            return self._page(_typed(campaign, sent), sent=sent)
         return self._page(_shown(_kind(campaign.kind), editing.written(campaign), campaign))
 
-    @act("/<key:pk>/edit")
+    @act("/<key:pk>/edit", keeps="edit")
     def save(self, pk: int) -> ResponseReturnValue:
         """Store it, unless another operator changed it meanwhile."""
         campaign: Campaign = db.get_or_404(Campaign, pk)
@@ -102,7 +108,7 @@ class Editing(Page):
             return self._page(form, reach=True)
         if form.checked is None or form.problems:
             return self._page(form, reach=True, saving=True)
-        before, version = editing.written(campaign), _version()
+        before, version = editing.written(campaign), _version(request.form)
         try:
             editing.change(session, campaign, form.checked, _kinds(), version=version, now=clock.now())
         except Invalid as error:
@@ -132,15 +138,24 @@ class Editing(Page):
         return render_template("admin/_campaign_audience.html", reach=_reach(form), warning=_warning(form))
 
     def _page(
-        self, form: CampaignForm, *, reach: bool = False, saving: bool = False, conflict: Conflict | None = None
+        self,
+        form: CampaignForm,
+        *,
+        reach: bool = False,
+        saving: bool = False,
+        conflict: Conflict | None = None,
+        sent: Mapping[str, str] | None = None,
     ) -> ResponseReturnValue:
-        """Show the form. `reach`: count people however long it takes; `saving`: say why it was not stored."""
+        """Show the form. `reach`: count people however long it takes; `saving`: say why it was not stored.
+
+        `sent`: it was sent before, when the session had ended.
+        """
         campaign, kind = form.campaign, form.kind
         if kind is None:
             raise NotFound
         few = (db.session.scalar(select(func.max(User.id))) or 0) <= QUICK
         settings = services().settings
-        version = campaign.version if campaign is not None else 0
+        typed = None if conflict else sent or request.form
         preview = schedule_preview.of_form(form, clock.now())
         page: str = self.render(
             "admin/campaign_form.html",
@@ -149,8 +164,10 @@ class Editing(Page):
             problems=mistakes.summary(form) if saving else [],
             wrong=form.problems if saving else {},
             campaign=campaign,
-            version=version if conflict or not saving else (_version() or version),
-            seen=_seen(campaign, conflict, kept=bool(request.form)),
+            # What the form began with: whoever saves must have seen what is there.
+            version=_version(typed) if typed else campaign and campaign.version,
+            seen=typed.get("seen", "") if typed else merging.seen(campaign) if campaign else "",
+            restored=sent is not None,
             conflict=conflict,
             preview=preview,
             reach=_reach(form) if reach or few else None,
@@ -174,13 +191,6 @@ class Editing(Page):
         campaign: Campaign = get(Campaign, pk)
         conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), _kinds())
         return self._page(_shown(_kind(campaign.kind), conflict.merged, campaign), conflict=conflict)
-
-
-def _seen(campaign: Campaign | None, conflict: Conflict | None, *, kept: bool) -> str:
-    """Return what the form began with; after a conflict it begins anew."""
-    if campaign is None:
-        return ""
-    return request.form.get("seen", "") if kept and conflict is None else merging.seen(campaign)
 
 
 def _warning(form: CampaignForm) -> str:
@@ -220,12 +230,13 @@ def _shown(kind: CampaignKind, values: Mapping[str, object], campaign: Campaign 
     return make(data=filled(values, kind), kind=kind, kinds=_kinds(), now=clock.now(), campaign=campaign)
 
 
-def _typed(campaign: Campaign | None) -> CampaignForm:
-    """Return the form that was sent; without a kind it is a schedule alone."""
-    name = campaign.kind if campaign is not None else request.form.get("kind", "")
+def _typed(campaign: Campaign | None, sent: MultiDict[str, str] | None = None) -> CampaignForm:
+    """Return the form of this request, or one that was `sent` before; without a kind it is a schedule alone."""
+    sent = request.form if sent is None else sent
+    name = campaign.kind if campaign is not None else sent.get("kind", "")
     kind = _kind(name) if name else None
     make = CampaignForm if kind is None else form_of(type(kind))
-    return make(request.form, kind=kind, kinds=_kinds(), now=clock.now(), campaign=campaign)
+    return make(sent, kind=kind, kinds=_kinds(), now=clock.now(), campaign=campaign)
 
 
 def _edited() -> Campaign | None:
@@ -234,8 +245,8 @@ def _edited() -> Campaign | None:
     return get(Campaign, int(text)) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
-def _version() -> int | None:
-    text = request.form.get("version", "")
+def _version(sent: Mapping[str, str]) -> int:
+    text = sent.get("version", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
 
 
