@@ -61,14 +61,14 @@ class OperatorSession(Base):
 class KeptForm(Base):
     """What an operator had typed when their session ended, until they have signed in again."""
 
-    __tablename__ = "kept_forms"
+    __tablename__ = "notifier_kept_forms"
     __table_args__ = (
-        Index("ix_kept_forms_operator_id", "operator_id"),
-        Index("ix_kept_forms_created_at", "created_at"),
+        Index("ix_notifier_kept_forms_operator_id", "operator_id"),
+        Index("ix_notifier_kept_forms_created_at", "created_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("operators.id", ondelete="CASCADE"))
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
     #: SHA-256, in hexadecimal, of the key in the address of the page that shows it again.
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     #: See `notifier.operators.kept_forms`.

@@ -38,9 +38,8 @@ def keep(show: str, role: Role) -> str:
     operator_id, fields = operator.id, [each for each in request.form.items(multi=True) if each[0] not in _LEFT_OUT]
     target = _address(show)
     with writing(db.session) as session:
-        key = kept_forms.keep(
-            session, operator_id, target.partition("?")[0], fields, sealer=services().sealer, now=clock.now()
-        )
+        path, sealer = target.partition("?")[0], services().sealer
+        key = kept_forms.keep(session, operator_id, path, fields, sealer=sealer, now=clock.now())
     return f"{target}{'&' if '?' in target else '?'}{ARGUMENT}={key}" if key else ""
 
 
