@@ -94,6 +94,8 @@ class Number(Typed):
 
     def read(self, text: str) -> Any:
         """Return an int if it is whole, else a Decimal."""
+        if text.isascii() and text.isdecimal() and len(text) < 10:
+            return int(text)
         value = number_in(text, example="10" if self._whole else "2.5")
         if self._whole and value != int(value):
             raise ValueError("Enter a whole number, such as 10.")
