@@ -149,7 +149,7 @@ class Paragraphs(Typed):
 
 
 class Moment(Typed):
-    """A day and a time on the clocks of some zone: a naive datetime, to the minute."""
+    """A day and a time in a zone that the field does not know: a naive datetime, to the minute."""
 
     widget = TextInput("datetime-local")
 

@@ -99,7 +99,7 @@ def was_signed_in() -> bool:
 
 
 def held_token() -> str:
-    """Return the token that the cookie holds, whatever it is worth; empty without one."""
+    """Return the token that the cookie holds, valid or not; empty without one."""
     return str(session.get(_COOKIE_KEY, ""))
 
 
