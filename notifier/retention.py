@@ -14,13 +14,14 @@ from notifier.models import (
     AccountRequest,
     Attempt,
     AuditEntry,
+    KeptForm,
     OperatorSession,
     ProviderHold,
     SignupEmail,
     Suppression,
     TaskResult,
 )  # fmt: skip
-from notifier.operators import audit_log
+from notifier.operators import audit_log, kept_forms
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
         "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
         "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
+        "kept_forms": _older(session, KeptForm.id, KeptForm.created_at, kept_forms.KEEP),
         "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),
         "account_requests": _older(session, AccountRequest.id, AccountRequest.created_at, KEEP_ACCOUNT_REQUESTS),
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),

@@ -47,6 +47,7 @@ TABLES = (
     "notifier_transports",
     "notifier_operators",
     "notifier_operator_sessions",
+    "notifier_kept_forms",
     "notifier_recovery_codes",
     "notifier_audit_entries",
     "notifier_heartbeats",
@@ -549,6 +550,24 @@ def _operators() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_notifier_operator_sessions_token_hash")),
     )
     op.create_index("ix_notifier_operator_sessions_operator_id", "notifier_operator_sessions", ["operator_id"])
+    op.create_table(
+        "notifier_kept_forms",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("operator_id", ID, nullable=False),
+        sa.Column("key_hash", sa.String(64), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["notifier_operators.id"],
+            name=op.f("fk_notifier_kept_forms_operator_id_notifier_operators"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_kept_forms")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_notifier_kept_forms_key_hash")),
+    )
+    op.create_index("ix_notifier_kept_forms_created_at", "notifier_kept_forms", ["created_at"])
+    op.create_index("ix_notifier_kept_forms_operator_id", "notifier_kept_forms", ["operator_id"])
     op.create_table(
         "notifier_recovery_codes",
         sa.Column("id", ID, nullable=False),

@@ -28,6 +28,12 @@ class AudienceError(ValueError):
 class UnknownKind(AudienceError):
     """The registry has no such kind of campaign email."""
 
+    @classmethod
+    def of(cls, name: str, kinds: Kinds) -> "UnknownKind":
+        """Name the kinds that there are."""
+        known = ", ".join(sorted(key for key, value in kinds.items() if isinstance(value, CampaignKind)))
+        return cls(f"kind: there is no kind of campaign email {name!r}; available: {known}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignOccasion(Occasion):
@@ -93,8 +99,7 @@ def campaign_kind(kinds: Kinds, name: str) -> CampaignKind:
     """Return the kind of campaign email with this name. Raise UnknownKind."""
     kind = kinds.get(name)
     if not isinstance(kind, CampaignKind):
-        known = ", ".join(sorted(key for key, value in kinds.items() if isinstance(value, CampaignKind)))
-        raise UnknownKind(f"kind: there is no kind of campaign email {name!r}; available: {known}")
+        raise UnknownKind.of(name, kinds)
     return kind
 
 

@@ -1,27 +1,29 @@
 """Create and edit campaigns: everything is checked before anything is stored."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from notifier.audience import Audience, AudienceError, Kinds, lines_of
-from notifier.audience.occasions import campaign_kind
-from notifier.campaigns.broken_texts import broken_texts
+from notifier.audience import Audience, Kinds, UnknownKind, lines_of
 from notifier.campaigns.content_versions import has_content
 from notifier.campaigns.errors import Changed, Invalid
-from notifier.campaigns.runs import Planned, add_runs, changed
-from notifier.campaigns.slots import ready_at, schedule_of
-from notifier.emails.campaign_kind import Reaches
-from notifier.models import Campaign, CampaignState, Misfire, OnUnknown, RunState
+from notifier.campaigns.lookup import free_name
+from notifier.campaigns.runs import keep_overdue
+from notifier.campaigns.slots import ready_alike, schedule_of
+from notifier.emails.campaign_kind import CampaignKind, Reaches
+from notifier.mail.characters import BROKEN, broken_in, with_marks
+from notifier.models import Campaign, CampaignState, Misfire, OnUnknown
 from notifier.scheduling import periods
+from notifier.scheduling import schedule as schedules
 from notifier.scheduling.errors import ScheduleError
-from notifier.scheduling.schedule import Firing, Schedule, check
+from notifier.scheduling.schedule import Schedule
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
@@ -73,6 +75,24 @@ class Draft(BaseModel):
 FIELDS = frozenset(Draft.model_fields)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A campaign as it would be stored: all of it can be."""
+
+    kind: CampaignKind
+    #: By the names of the columns.
+    columns: Mapping[str, Any]
+    #: None: it is the one that is stored.
+    schedule: Schedule | None
+    #: What it was checked as a change of; None: it is new.
+    like: Campaign | None
+
+    def draft(self, now: datetime) -> Campaign:
+        """Return the campaign that it would be: for counting and looking, never stored."""
+        pk, created_at = (0, now) if self.like is None else (self.like.id, self.like.created_at)
+        return Campaign(**self.columns, id=pk, created_at=created_at)
+
+
 def create(
     session: Session,
     values: Mapping[str, Any],
@@ -83,14 +103,29 @@ def create(
     paused_reason: str | None = None,
 ) -> Campaign:
     """Add a campaign; its first slot is after `now`. The caller commits. Raise Invalid."""
-    columns = _checked(values, kinds, now)
+    return add(session, check(values, kinds, now=now), kinds, now=now, state=state, paused_reason=paused_reason)
+
+
+def add(
+    session: Session,
+    checked: Checked,
+    kinds: Kinds,
+    *,
+    now: datetime,
+    state: CampaignState = CampaignState.active,
+    paused_reason: str | None = None,
+) -> Campaign:
+    """Add what was checked, as `create` does."""
+    columns = checked.columns
     campaign = Campaign(**columns, state=state.value, paused_reason=paused_reason, created_at=now, updated_at=now)
-    _wait_for(campaign, _next(schedule_of(campaign, kinds), columns, now))
+    following = _next(campaign, checked, kinds, now)
+    campaign.next_slot, campaign.next_run_at = following or (None, None)
     try:
         with session.begin_nested():
             session.add(campaign)
     except IntegrityError:
-        raise Invalid([("name", f"there is a campaign {columns['name']!r} already")]) from None
+        free = free_name(session, columns["name"])
+        raise Invalid([("name", f"there is a campaign {columns['name']!r} already; {free!r} is free")]) from None
     return campaign
 
 
@@ -107,45 +142,41 @@ def edit(
     ).one_or_none()
     if campaign is None:
         raise Invalid([("name", f"there is no campaign {name!r}")])
+    checked = check(written(campaign) | dict(values), kinds, now=now, like=campaign)
+    return change(session, campaign, checked, kinds, version=version, now=now)
+
+
+def change(
+    session: Session, campaign: Campaign, checked: Checked, kinds: Kinds, *, version: int | None, now: datetime
+) -> Campaign:
+    """Store what was checked as a change of this campaign, as `edit` does."""
     seen = campaign.version if version is None else version
-    columns = _checked(written(campaign) | dict(values), kinds, now, created_at=campaign.created_at)
-    _keep_content(campaign, columns, kinds)
-    edited = Campaign(**columns, id=campaign.id, created_at=campaign.created_at)
-    if any(columns[field] != getattr(campaign, field) for field in SCHEDULE) or _is_ready_at_another_time(
-        campaign, edited, kinds
-    ):
-        _keep_overdue(session, campaign, kinds, now)
-        following = _next(schedule_of(edited, kinds), columns, now)
-        columns |= {"next_slot": following and following.slot, "next_run_at": following and following.run_at}
-    ours = (Campaign.id == campaign.id, Campaign.version == seen)
+    columns = dict(checked.columns)
+    _keep_content(campaign, checked)
+    later = _waits(checked.kind) and not ready_alike(campaign, checked.draft(now), kinds)
+    if checked.schedule is not None or later:
+        if campaign.next_run_at and campaign.next_run_at <= now:
+            keep_overdue(session, campaign, kinds, now)
+        columns["next_slot"], columns["next_run_at"] = _next(checked.draft(now), checked, kinds, now) or (None, None)
     columns |= {"version": seen + 1, "updated_at": now}
-    if changed(session, update(Campaign).where(*ours).values(**columns)) != 1:
-        session.refresh(campaign)
-        raise Changed(
-            f"{name} was changed by another operator meanwhile: you saw version {seen}, now it is {campaign.version} "
-            f"of {campaign.updated_at:%Y-%m-%d %H:%M} UTC. Look at it again, then change it."
-        )
+    ours = (Campaign.id == campaign.id, Campaign.version == seen)
+    statement = update(Campaign).where(*ours).values(**columns).execution_options(synchronize_session=False)
+    missed = cast("CursorResult[Any]", session.execute(statement)).rowcount != 1
     session.refresh(campaign)
+    if missed:
+        raise Changed(
+            f"{campaign.name} was changed by another operator meanwhile: you saw version {seen}, now it is "
+            f"{campaign.version} of {campaign.updated_at:%Y-%m-%d %H:%M} UTC. Look at it again, then change it."
+        )
     return campaign
 
 
-def _keep_content(campaign: Campaign, columns: Mapping[str, Any], kinds: Kinds) -> None:
+def _keep_content(campaign: Campaign, checked: Checked) -> None:
     """Raise Invalid for settings that would change texts without making a version of the content."""
-    kind = campaign_kind(kinds, columns["kind"])
-    before, after = campaign.settings, columns["settings"]
+    kind, before, after = checked.kind, campaign.settings, checked.columns["settings"]
     changed_ = [name for name in sorted(kind.text_settings) if before.get(name) != after.get(name)]
     if changed_ and campaign.kind == kind.name and has_content(campaign, kind):
         raise Invalid([(f"settings.{name}", "is content, which has versions: edit the content") for name in changed_])
-
-
-def draft(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campaign | None = None) -> Campaign:
-    """Return the campaign that these values describe, or that they make of `like`. It is never stored.
-
-    Pages count and show by it. Raise Invalid.
-    """
-    created_at = now if like is None else like.created_at
-    columns = _checked(values, kinds, now, created_at=created_at)
-    return Campaign(**columns, id=0 if like is None else like.id, created_at=created_at)
 
 
 def written(campaign: Campaign) -> dict[str, Any]:
@@ -153,55 +184,71 @@ def written(campaign: Campaign) -> dict[str, Any]:
     return {field: getattr(campaign, field) for field in FIELDS}
 
 
-def _checked(
-    values: Mapping[str, Any], kinds: Kinds, now: datetime, *, created_at: datetime | None = None
-) -> dict[str, Any]:
-    """Return the columns. Raise Invalid with every mistake."""
+def check(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campaign | None = None) -> Checked:
+    """Check these values for a new campaign, or as a change of `like`. Raise Invalid with everything that is wrong.
+
+    A part of `like` (its schedule, audience, settings) that stays as it is was checked when it was stored.
+    """
+    before = {} if like is None or like.kind != values.get("kind") else written(like)
+    new = {name: value for name, value in values.items() if name not in before or before[name] != value}
+    draft, problems = None, []
     try:
         draft = Draft.model_validate(dict(values))
+        problems += _policy_problems(draft)
     except ValidationError as error:
-        found = [_problem(line) for line in lines_of(error)]
-        told = {field.partition(".")[0] for field, _ in found}
-        # Report all mistakes at once: one mistake does not hide the others.
-        others = [*broken_texts(values), *_kind_problems(values, kinds)]
-        found += [each for each in others if each[0].partition(".")[0] not in told]
-        raise Invalid(found) from None
-    problems = [*broken_texts(values), *_kind_problems(draft.model_dump(), kinds), *_policy_problems(draft)]
-    columns = draft.model_dump(mode="python")
-    try:
-        schedule = check(**{field: columns[field] for field in SCHEDULE}, anchor=created_at or now)
-        columns["cron"] = schedule.cron
-    except ScheduleError as error:
-        problems.append((error.field, str(error)))
-    if problems:
-        raise Invalid(problems)
-    return columns | {
-        "title": draft.title or draft.name,
-        "misfire": draft.misfire.value,
-        "on_unknown": draft.on_unknown.value,
-        "audience": Audience.model_validate(draft.audience).model_dump(mode="json", exclude_defaults=True),
-        "settings": campaign_kind(kinds, draft.kind)
-        .Settings.model_validate(draft.settings)
-        .model_dump(mode="json", exclude_unset=True),
-    }
-
-
-def _kind_problems(values: Mapping[str, Any], kinds: Kinds) -> list[tuple[str, str]]:
-    problems = []
-    try:
-        kind = campaign_kind(kinds, str(values.get("kind")))
-    except AudienceError as error:
-        return [_problem(str(error))]
-    for field, model in (("audience", Audience), ("settings", kind.Settings)):
+        problems += [_problem(line) for line in lines_of(error)]
+    problems += _broken(new)
+    told = {field.partition(".")[0] for field, _ in problems}
+    kind, parts, found = _parts(values, new, before, kinds)
+    columns = dict(values) if draft is None else draft.model_dump(mode="python") | parts
+    schedule = None
+    if (not before or new.keys() & set(SCHEDULE)) and not told & set(SCHEDULE):
         try:
-            model.model_validate(values.get(field) or {})
+            schedule = _schedule(columns, anchor=now if like is None else like.created_at)
+        except ScheduleError as error:
+            found.append((error.field, str(error)))
+    # Report all mistakes at once: one mistake does not hide the others.
+    problems += [each for each in found if each[0].partition(".")[0] not in told]
+    if problems or draft is None or kind is None:
+        raise Invalid(problems)
+    plain: dict[str, Any] = {
+        "title": draft.title or draft.name, "misfire": draft.misfire.value, "on_unknown": draft.on_unknown.value
+    }  # fmt: skip
+    if schedule is not None:
+        plain["cron"] = schedule.cron
+    return Checked(kind, columns | plain, schedule, like)
+
+
+def _schedule(columns: Mapping[str, Any], anchor: datetime) -> Schedule:
+    return schedules.check(**{field: columns[field] for field in SCHEDULE if field in columns}, anchor=anchor)
+
+
+def _parts(
+    values: Mapping[str, Any], new: Mapping[str, Any], before: Mapping[str, Any], kinds: Kinds
+) -> tuple[CampaignKind | None, dict[str, Any], list[tuple[str, str]]]:
+    """Return the kind, the columns that its models make of audience and settings, and what is wrong with them."""
+    kind = kinds.get(str(values.get("kind")))
+    if not isinstance(kind, CampaignKind):
+        return None, {}, [_problem(str(UnknownKind.of(str(values.get("kind")), kinds)))]
+    columns: dict[str, Any] = {}
+    problems = []
+    # People leave out what is as usual: of the audience what says nothing, of the settings what they did not write.
+    parts: tuple[tuple[str, type[BaseModel], dict[str, Any]], ...] = (
+        ("audience", Audience, {"exclude_defaults": True}), ("settings", kind.Settings, {"exclude_unset": True}),
+    )  # fmt: skip
+    for field, model, how in parts:
+        if field in before and field not in new:
+            columns[field] = before[field]
+            continue
+        try:
+            columns[field] = model.model_validate(values.get(field) or {}).model_dump(mode="json", **how)
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
-    chosen = (values.get("audience") or {}).get("verified")
+    chosen = (new.get("audience") or {}).get("verified")
     if kind.reaches is Reaches.unconfirmed and chosen in (True, "any"):
         words = f"{kind.name} only goes to accounts that are not confirmed, so leave this out"
         problems.append(("audience.verified", words))
-    return problems
+    return kind, columns, problems
 
 
 def _policy_problems(draft: Draft) -> list[tuple[str, str]]:
@@ -218,28 +265,31 @@ def _problem(line: str) -> tuple[str, str]:
     return field, words
 
 
-def _next(schedule: Schedule, columns: Mapping[str, Any], now: datetime) -> Firing | None:
-    """Return the first slot on which a tick can still act in time."""
+def _broken(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (path, what is wrong) for each text or name that no database can store, or that nothing can show."""
+    for name, value in values.items():
+        place = path + (with_marks(name) if BROKEN.search(name) else name)
+        if isinstance(value, Mapping):
+            yield from _broken(value, f"{place}.")
+        texts = (name, *value) if isinstance(value, list | tuple) else (name, value)
+        found = next((text for text in texts if isinstance(text, str) and BROKEN.search(text)), "")
+        if found:
+            yield place, broken_in(found)
+
+
+def _next(campaign: Campaign, checked: Checked, kinds: Kinds, now: datetime) -> tuple[datetime, datetime] | None:
+    """Return the first slot on which a tick can still act in time, and when it acts. Raise Invalid if all are past."""
+    schedule = checked.schedule
+    if schedule is None or _waits(checked.kind):
+        schedule = schedule_of(campaign, kinds)
     following = next((firing for firing in schedule.firings(now) if firing.run_at > now), None)
-    if following is None and (columns["cron"] or columns["every"] or columns["once_at"]):
-        field = "once_at" if columns["once_at"] else "end_at"
-        raise Invalid([(field, "nothing is due any more: all of it is past")])
-    return following
+    if following is not None:
+        return following.slot, following.run_at
+    if not schedule.is_manual:
+        raise Invalid([("once_at" if schedule.once_at else "end_at", "nothing is due any more: all of it is past")])
+    return None
 
 
-def _wait_for(campaign: Campaign, following: Firing | None) -> None:
-    campaign.next_slot = following.slot if following else None
-    campaign.next_run_at = following.run_at if following else None
-
-
-def _is_ready_at_another_time(campaign: Campaign, edited: Campaign, kinds: Kinds) -> bool:
-    """Return whether the edit changes when the next slot may be expanded."""
-    slot, before, after = campaign.next_slot, ready_at(campaign, kinds), ready_at(edited, kinds)
-    return slot is not None and (before and before(slot)) != (after and after(slot))
-
-
-def _keep_overdue(session: Session, campaign: Campaign, kinds: Kinds, now: datetime) -> None:
-    """Record a slot that is due, and that no tick saw before the schedule changed, as a missed run."""
-    if campaign.next_slot and campaign.next_run_at and campaign.next_run_at <= now:
-        missed = Planned(campaign.next_slot, RunState.missed, "the schedule was changed before it ran")
-        add_runs(session, campaign, [missed], kinds, now)
+def _waits(kind: CampaignKind) -> bool:
+    """Return whether its emails are about something that must have happened: no other kind is asked about slots."""
+    return type(kind).ready_at is not CampaignKind.ready_at

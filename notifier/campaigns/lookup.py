@@ -1,7 +1,9 @@
 """Find campaigns and runs to look at, without a lock, and the slot that a question is about."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from typing import Literal
 
 from sqlalchemy import select
@@ -49,6 +51,14 @@ def campaigns_of(session: Session, name: str | None) -> list[Campaign]:
     if name is not None:
         return [campaign_named(session, name)]
     return list(session.scalars(select(Campaign).order_by(Campaign.name)))
+
+
+def free_name(session: Session, wish: str) -> str:
+    """Return `wish` if no campaign has this name, else the first of wish-2, wish-3, ... that is free."""
+    base = re.sub(r"-\d{1,5}\Z", "", wish)[:58].rstrip("-")
+    taken = set(session.scalars(select(Campaign.name).where(Campaign.name.startswith(base, autoescape=True))))
+    names = chain([wish], (f"{base}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def run_with(session: Session, run_id: int) -> CampaignRun:

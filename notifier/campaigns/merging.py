@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier.campaigns.editing import SCHEDULE, Draft, draft, written
+from notifier.campaigns.editing import SCHEDULE, Draft, check, written
 from notifier.campaigns.errors import Invalid
 from notifier.campaigns.overview import in_words
 from notifier.emails.kind import EmailKind
@@ -79,7 +79,8 @@ def conflict(
 def _normal(values: Mapping[str, Any], kinds: Mapping[str, EmailKind], campaign: Campaign) -> dict[str, Any]:
     """Return the values as they would be stored."""
     try:
-        return written(draft(values, kinds, now=campaign.created_at, like=campaign))
+        checked = check(values, kinds, now=campaign.created_at, like=campaign)
+        return written(checked.draft(campaign.created_at))
     except Invalid:
         return dict(values)
 

@@ -44,6 +44,13 @@ def add_runs(
     return sorted(pk for pk, state in made if state == RunState.due)
 
 
+def keep_overdue(session: Session, campaign: Campaign, kinds: Kinds, now: datetime) -> None:
+    """Make a run of the next slot, which is due and which no tick has seen before the schedule is changed."""
+    if campaign.next_slot is not None:
+        missed = Planned(campaign.next_slot, RunState.missed, "the schedule was changed before it ran")
+        add_runs(session, campaign, [missed], kinds, now)
+
+
 def _row(campaign: Campaign, planned: Planned, kinds: Kinds, now: datetime) -> dict[str, Any]:
     deadline = deadline_of(campaign, planned.slot, kinds, planned.trigger)
     state, code, reason = planned.state, None, planned.reason

@@ -23,6 +23,12 @@ def ready_at(campaign: Campaign, kinds: Kinds) -> ReadyAt | None:
     return lambda slot: occasion.kind_of.ready_at(replace(occasion, slot=slot.astimezone(UTC)))
 
 
+def ready_alike(before: Campaign, after: Campaign, kinds: Kinds) -> bool:
+    """Return whether the next slot of `before` may be expanded from the same moment on in both."""
+    slot, old, new = before.next_slot, ready_at(before, kinds), ready_at(after, kinds)
+    return slot is None or (old and old(slot)) == (new and new(slot))
+
+
 def goes_by_clocks(campaign: Campaign, trigger: str = Trigger.schedule) -> bool:
     """Return whether emails of such a run are sent at the slot's time of day in each recipient's time zone."""
     return campaign.recipient_local and trigger not in (Trigger.now, Trigger.prompt)

@@ -11,6 +11,7 @@ from jinja2 import Template
 
 from notifier.content.errors import ContentError
 from notifier.content.language import TAG, language_of
+from notifier.content.links import check_links
 from notifier.content.markup import check_source
 from notifier.content.parser import fixed_length, parse
 from notifier.content.sandbox import ENVIRONMENT, fill
@@ -93,6 +94,7 @@ class Checked:
             raise ContentError(f"This must be a single line of at most {MAX_LINE} characters.")
         if field == "subject" and not source:
             raise ContentError("An email needs a subject.")
+        check_links(source, allowed=False)
 
     def check_length(self) -> None:
         """Raise ContentError for a subject that is too long with any values: it would be cut in every email."""

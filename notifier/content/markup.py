@@ -5,23 +5,13 @@ a link, `{button: text | https://...}` alone on a line is a button, and `{conten
 data of the email's kind appears.
 """
 
-import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from notifier.content.errors import ContentError
+from notifier.content.links import BUTTON, LINK, check_links, is_web
 from notifier.content.sandbox import unguard
 
 CONTENT = "{content}"
-
-#: The longest address of a link, in characters.
-MAX_URL = 2000
-
-_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(\s{0,5}([^()\s]{1,4000})\s{0,5}\)")
-_BUTTON = re.compile(r"\{button:([^|{}]{1,300})\|([^|{}]{1,2100})\}")
-_BUTTON_BEGINS = re.compile(r"\{\s*button\b", re.IGNORECASE)
-#: A link in a source whose address begins neither with http:// or https:// nor with an expression.
-_LINK_SOURCE = re.compile(r"\[[^\[\]\n]{1,500}\]\(\s*(?!https?://|\{\{)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +48,7 @@ class Block:
 def check_source(source: str, *, has_data: bool) -> None:
     """Raise ContentError for markup that is surely a mistake. `content`: the kind has data of its own to show."""
     places = 0
+    check_links(source)
     for number, line in enumerate(source.split("\n"), 1):
         text = line.strip()
         places += text == CONTENT
@@ -65,10 +56,6 @@ def check_source(source: str, *, has_data: bool) -> None:
             raise ContentError(f"This email has no data for {CONTENT}. Delete the line.", number)
         if places > 1:
             raise ContentError(f"{CONTENT} can be used only once.", number)
-        if _BUTTON_BEGINS.match(text) and "|" not in text:
-            raise ContentError("Write a button like this: {button: Text | https://...}", number)
-        if _LINK_SOURCE.search(text):
-            raise ContentError("A link needs an address that starts with https:// or http://.", number)
     if has_data and not places:
         raise ContentError(f"Add a line with {CONTENT}; the email's data appears there.")
 
@@ -111,7 +98,7 @@ def _single(line: str, *, strict: bool) -> Block | None:
         return Block("title", (_spans(line[3:], strict=strict),))
     if not line.startswith("{"):
         return None
-    button = _BUTTON.fullmatch(line)
+    button = BUTTON.fullmatch(line)
     if button is None:
         return None
     label, url = unguard(button.group(1)).strip(), unguard(button.group(2)).strip()
@@ -124,7 +111,7 @@ def _single(line: str, *, strict: bool) -> Block | None:
 
 def _spans(line: str, *, strict: bool) -> Line:
     spans, end = [], 0
-    for link in _LINK.finditer(line):
+    for link in LINK.finditer(line):
         label, url = unguard(link.group(1)), unguard(link.group(2))
         if not is_web(url):
             if strict:
@@ -142,14 +129,3 @@ def _spans(line: str, *, strict: bool) -> Line:
 def _as_text(span: Span) -> str:
     # RFC 3986 appendix C: in text, angle brackets tell where an address ends.
     return f"{span.text} <{span.url}>" if span.url and span.url != span.text else span.text
-
-
-def is_web(url: str) -> bool:
-    """Return whether this is a web address that all email programs parse in the same way."""
-    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(" \\\"'<>`"):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False

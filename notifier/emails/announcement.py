@@ -47,7 +47,10 @@ class Text(BaseModel):
     subject: OneLine = Field(max_length=200, title="Subject")
     heading: OneLine = Field(max_length=200, title="Heading")
     paragraphs: tuple[Annotated[OneLine, Field(max_length=2000)], ...] = Field(
-        min_length=1, max_length=20, title="Paragraphs", description="A blank line starts a new one."
+        min_length=1,
+        max_length=20,
+        title="Paragraphs",
+        description="A blank line starts a new one. Plain text: add links in the editor of the content, after saving.",
     )
     button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, Field(max_length=1000), AfterValidator(_https)] | None = Field(

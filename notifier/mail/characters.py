@@ -11,12 +11,12 @@ _INVISIBLE_MARKS = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 
 #: Control characters other than tabs and line breaks, surrogates, and the replacement character. Postgres stores no
 #: NUL, UTF-8 cannot encode surrogates, and a terminal obeys some of the others.
-_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 def broken_in(text: str) -> str:
     """Return a message about the first invalid character; empty if there is none."""
-    found = _BROKEN.search(text)
+    found = BROKEN.search(text)
     if found is None:
         return ""
     return f"holds a character that cannot be shown (U+{ord(found[0]):04X}): delete it and type it again"
@@ -24,7 +24,7 @@ def broken_in(text: str) -> str:
 
 def with_marks(text: str) -> str:
     """Replace each invalid character in `text` by a replacement character, which can be seen and deleted."""
-    return _BROKEN.sub("\ufffd", text)
+    return BROKEN.sub("\ufffd", text)
 
 
 def is_selector(char: str) -> bool:

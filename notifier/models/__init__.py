@@ -8,7 +8,7 @@ from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
-from notifier.models.operator import Operator, OperatorSession, RecoveryCode, Role
+from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
 from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
@@ -39,6 +39,7 @@ __all__ = [
     "DomainProvider",
     "Frequency",
     "Heartbeat",
+    "KeptForm",
     "Misfire",
     "Notification",
     "OnUnknown",

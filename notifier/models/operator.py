@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -56,6 +56,24 @@ class OperatorSession(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: The last request that a person made, to the minute; background requests of a page do not count.
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+class KeptForm(Base):
+    """What an operator had typed when their session ended, until they have signed in again."""
+
+    __tablename__ = "notifier_kept_forms"
+    __table_args__ = (
+        Index("ix_notifier_kept_forms_operator_id", "operator_id"),
+        Index("ix_notifier_kept_forms_created_at", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    operator_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"))
+    #: SHA-256, in hexadecimal, of the key in the address of the page that shows it again.
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    #: See `notifier.operators.kept_forms`.
+    sealed: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
 
 class RecoveryCode(Base):

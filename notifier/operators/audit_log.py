@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.models import AuditEntry, Operator
 from notifier.security.digests import keyed_digest
-from notifier.security.redaction import without_addresses
+from notifier.security.redaction import MAY_HOLD_ADDRESS, without_addresses
 
 #: How long entries are kept.
 KEEP = timedelta(days=365)
@@ -121,11 +121,11 @@ def record(
         AuditEntry(
             at=clock.now(),
             operator_id=by.operator_id,
-            actor=without_addresses(by.name),
+            actor=_clean(by.name),
             ip=by.ip,
             action=action,
             object_type=object_type,
-            object_id=without_addresses(str(object_id)),
+            object_id=_clean(str(object_id)),
             person_digest=about.digest if about else None,
             before=_plain(old, same),
             after=_plain(new, same),
@@ -133,9 +133,14 @@ def record(
     )
 
 
+def _clean(text: str) -> str:
+    """Return the text without addresses. Most texts of an entry are short and hold none."""
+    return without_addresses(text) if MAY_HOLD_ADDRESS.search(text) else text
+
+
 def _plain(values: Mapping[str, Any], leave_out: set[str]) -> dict[str, Any]:
     return {
-        without_addresses(name): _short(value)
+        _clean(name): _short(value)
         for name, value in values.items()
         if name not in leave_out and not any(word in name for word in _SECRET)
     }
@@ -145,8 +150,8 @@ def _short(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {without_addresses(str(name)): _short(inner) for name, inner in value.items()}
+        return {_clean(str(name)): _short(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_short(inner) for inner in value[:100]]
-    text = without_addresses(str(value))
+    text = _clean(str(value))
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -56,6 +56,11 @@ def resume(session: Session, token: str, *, now: datetime) -> tuple[Operator, bo
     return operator, own.seen_at <= now - TOUCH
 
 
+def owner(session: Session, token: str) -> int | None:
+    """Return the key of the operator whose session this is or was, as long as its row is kept."""
+    return session.scalar(select(OperatorSession.operator_id).where(OperatorSession.token_hash == digest(token)))
+
+
 def touch(session: Session, token: str, *, now: datetime) -> None:
     """Count this as a request of a person. The caller commits."""
     # Not through the object: two requests at once write the same row, and neither must fail.

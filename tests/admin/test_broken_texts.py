@@ -8,9 +8,10 @@ import time_machine
 from flask import Flask
 from markupsafe import escape
 from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
 from werkzeug.routing import Rule
 
-from notifier.admin.campaigns.inputs import LONGEST, Fields
+from notifier.admin.kit.fields import LONGEST, Form, Typed
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.mail.characters import broken_in
@@ -65,8 +66,12 @@ def test_a_text_that_is_too_long_is_kept_too(here: Desk) -> None:
 
 
 def test_a_form_says_what_is_wrong_by_the_code_of_the_character() -> None:
-    fields = Fields({"title": ["a\tb\r\nc"], "name": ["\ud800"], "zone": ["a", "\x1b"]})
-    assert {name: words.partition("(")[2][:6] for name, words in fields.broken().items()} == {
+    class Three(Form):
+        title, name, zone = Typed("Title"), Typed("Name"), Typed("Zone")
+
+    form = Three(MultiDict([("title", "a\tb\r\nc"), ("name", "\ud800"), ("zone", "a"), ("zone", "\x1b")]))
+    assert not form.validate()
+    assert {name: words[0].partition("(")[2][:6] for name, words in form.errors.items()} == {
         "name": "U+D800", "zone": "U+001B",
     }  # fmt: skip
 

@@ -279,6 +279,17 @@ def test_a_test_that_is_refused_says_what_the_server_said(here: Desk, app: Flask
     assert "Body, line 1" in here.send(f"/admin/content/{pk}/test", TEXTS | {"body": "{{ x }}"}).text
 
 
+def test_a_link_that_is_not_understood_is_told_with_its_line_and_all_is_kept(app: Flask, here: Desk, pk: int) -> None:
+    body = "First.\n\nSee ![the logo](https://example.com/l.png)."
+    answer = here.send(f"/admin/content/{pk}/save", TEXTS | {"body": body})
+    assert answer.status_code == 400
+    assert 'id="body-wrong"' in answer.text
+    assert "Images cannot be shown. Write a link like this: [text](https://example.com/)." in answer.text
+    assert escape(body) in answer.text
+    with app.app_context():
+        assert db.session.get_one(Campaign, pk).content_id is None
+
+
 def test_tests_are_few_at_a_time(make_app: Callable[..., Flask], make_operator: Callable[..., int], pk: int) -> None:
     limited = make_app(publish=lambda keys, bulk: None, ratelimit_enabled=True)
     make_operator(Role.editor)
@@ -290,12 +301,15 @@ def test_tests_are_few_at_a_time(make_app: Callable[..., Flask], make_operator: 
     assert "First.\n\nSecond.</textarea>" in answers[5].text
 
 
-def test_html_in_words_is_shown_not_meant(here: Desk, pk: int) -> None:
+def test_html_in_content_is_shown_or_refused_never_meant(here: Desk, pk: int) -> None:
     for case in HTML:
         answer = here.send(f"/admin/content/{pk}/frame", TEXTS | {"body": case["input"]})
         assert answer.status_code == 200
         assert case["input"] not in answer.text
-        assert str(escape(case["input"])) in answer.text
+        if case["input"].startswith(("<a ", "<img ")):
+            assert "Body, line 1: HTML is not understood. Write a link like this" in answer.text
+        else:
+            assert str(escape(case["input"])) in answer.text
 
 
 def test_the_page_of_the_campaign_leads_to_its_words(here: Desk, pk: int) -> None:

@@ -17,7 +17,8 @@ from notifier.content import (
     parse,
     shape_of,
 )
-from notifier.content.markup import blocks_of, is_web
+from notifier.content.links import is_web
+from notifier.content.markup import blocks_of
 from notifier.content.sandbox import ENVIRONMENT, fill, guard, unguard
 from notifier.content.schema import MAX_ENTRIES, Record, fit
 from notifier.emails import KINDS

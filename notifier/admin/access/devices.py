@@ -50,6 +50,11 @@ def known_by_key(operator_id: int) -> str | None:
     return f"device {whose} {proof}" if pk == operator_id else None
 
 
+def owner() -> int | None:
+    """Return the primary key of the account that this browser has signed in to last."""
+    return _held()[1]
+
+
 def _held() -> tuple[str | None, int | None, str]:
     """Return identity key, primary key and fingerprint from this browser's cookie."""
     try:

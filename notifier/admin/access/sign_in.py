@@ -61,7 +61,7 @@ def check() -> ResponseReturnValue:
 def code_form() -> ResponseReturnValue:
     """Show the form for the second factor."""
     if _half_way() is None:
-        return redirect(url_for("sign_in.form"))
+        return redirect(url_for("sign_in.form", next=_asked_for()))
     return render_template("admin/sign_in_code.html", wrong="")
 
 
@@ -72,7 +72,7 @@ def check_code() -> ResponseReturnValue:
     half = _half_way()
     if half is None:
         flash("Signing in took too long. Sign in again.", "warning")
-        return redirect(url_for("sign_in.form"), 303)
+        return redirect(url_for("sign_in.form", next=_asked_for()), 303)
     operator, target = half
     typed, now, current = arguments.typed("code", 100)[0], clock.now(), db.session()
     if second_factor.accept_code(current, operator, typed, sealer=services().sealer, now=now):
@@ -107,6 +107,14 @@ def _half_way() -> tuple[Operator, str] | None:
             operator = db.session.get(Operator, pk)
             if operator is not None and operator.active and operator.totp_secret and _state(operator) == state:
                 return operator, target
+    return None
+
+
+def _asked_for() -> str | None:
+    """Return where half a sign-in was to lead, although it took too long; None for the dashboard."""
+    match session.get(limits.HALF_WAY):
+        case [_, _, str(target), _] if target != returning.local(None):
+            return target
     return None
 
 

@@ -1,29 +1,29 @@
 """Making and editing campaigns: one form, with a preview of what it means."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound
 
 from notifier import audience, clock
-from notifier.admin.campaigns import form as campaign_form
-from notifier.admin.campaigns import form_schedule, schedule_preview
-from notifier.admin.campaigns.form import Form
-from notifier.admin.campaigns.inputs import UNITS, Fields
-from notifier.admin.campaigns.schedule_preview import SchedulePreview
-from notifier.admin.kit import login
+from notifier.admin.campaigns import mistakes, schedule_preview
+from notifier.admin.campaigns.form import CampaignForm
+from notifier.admin.campaigns.forms import filled, form_of
+from notifier.admin.kit import kept
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.audience import AudienceError, occasion_of
 from notifier.campaigns import content_versions, editing, merging
 from notifier.campaigns.errors import Changed, Invalid
+from notifier.campaigns.lookup import free_name
 from notifier.campaigns.merging import Conflict
 from notifier.content import Content
-from notifier.emails.campaign_kind import CampaignKind
-from notifier.emails.kind import Category
+from notifier.emails.campaign_kind import CampaignKind, Reaches
+from notifier.emails.kind import Category, EmailKind
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignState, Role, User
 from notifier.operators import audit_log
@@ -52,31 +52,35 @@ class Editing(Page):
     @show("/new", Role.editor)
     def choose_kind(self) -> ResponseReturnValue:
         """First the kind of mail: what may be set depends on it."""
-        kind = request.args.get("kind")
+        sent, kind = kept.typed(), request.args.get("kind")
+        if sent is not None:
+            return self._page(_typed(None, sent), sent=sent)
         if kind is None:
             page: str = self.render("admin/campaign_new.html", kinds=_campaign_kinds())
             return page
-        # News go when somebody sends them; everything else begins as a suggestion.
-        cron = None if _kind(kind).category is Category.news else "0 9 * * 1"
-        values = {"cron": cron, "title": kind.replace("_", " ").capitalize(), "name": kind.replace("_", "-")}
-        return self._page(Form(_kind(kind), campaign_form.shown(values, _kind(kind))))
+        chosen = _kind(kind)
+        # News go when an operator sends them; everything else begins as a suggestion.
+        cron = None if chosen.category is Category.news else "0 9 * * 1"
+        name = free_name(db.session(), kind.replace("_", "-"))
+        values = {"cron": cron, "title": kind.replace("_", " ").capitalize(), "name": name}
+        return self._page(_shown(chosen, values))
 
-    @act("/new")
+    @act("/new", keeps="choose_kind")
     def create(self) -> ResponseReturnValue:
         """Store a new one, or say what is wrong."""
         form, session = _typed(None), db.session()
-        if request.form.get("do") == "show" or form.problems:
-            return self._page(form, reach=True, saving=request.form.get("do") != "show")
-        paused = None if request.form.get("start") == "active" else "it is new"
+        if request.form.get("do") == "show":
+            return self._page(form, reach=True)
+        if form.checked is None or form.problems:
+            return self._page(form, reach=True, saving=True)
+        paused = None if form.start.data == "active" else "it is new"
         state = CampaignState.active if paused is None else CampaignState.paused
         try:
-            made = editing.create(
-                session, form.values, services().kinds, now=clock.now(), state=state, paused_reason=paused
-            )
+            made = editing.add(session, form.checked, _kinds(), now=clock.now(), state=state, paused_reason=paused)
         except Invalid as error:
             return self._refused(form, error)
         audit_log.record(
-            session, login.actor(), "campaign.created", object_type="campaign", object_id=made.id,
+            session, g.actor, "campaign.created", object_type="campaign", object_id=made.id,
             after=editing.written(made),
         )  # fmt: skip
         pk = made.id
@@ -89,30 +93,31 @@ class Editing(Page):
 
     @show("/<key:pk>/edit", Role.editor)
     def edit(self, pk: int) -> ResponseReturnValue:
-        """What is stored, as a form."""
-        campaign: Campaign = get(Campaign, pk)
-        kind = _kind(campaign.kind)
-        return self._page(Form(kind, campaign_form.shown(editing.written(campaign), kind), campaign))
+        """Show what is stored, as a form."""
+        campaign, sent = get(Campaign, pk), kept.typed()
+        if sent is not None:
+            return self._page(_typed(campaign, sent), sent=sent)
+        return self._page(_shown(_kind(campaign.kind), editing.written(campaign), campaign))
 
-    @act("/<key:pk>/edit")
+    @act("/<key:pk>/edit", keeps="edit")
     def save(self, pk: int) -> ResponseReturnValue:
-        """Store it where nobody else changed it meanwhile."""
-        campaign: Campaign = get(Campaign, pk)
+        """Store it, unless another operator changed it meanwhile."""
+        campaign: Campaign = db.get_or_404(Campaign, pk)
         form, session = _typed(campaign), db.session()
-        if request.form.get("do") == "show" or form.problems:
-            return self._page(form, reach=True, saving=request.form.get("do") != "show")
-        before, version = editing.written(campaign), _version()
+        if request.form.get("do") == "show":
+            return self._page(form, reach=True)
+        if form.checked is None or form.problems:
+            return self._page(form, reach=True, saving=True)
+        before, version = editing.written(campaign), _version(request.form)
         try:
-            changed = editing.edit(
-                session, campaign.name, form.values, services().kinds, version=version, now=clock.now()
-            )
+            editing.change(session, campaign, form.checked, _kinds(), version=version, now=clock.now())
         except Invalid as error:
             return self._refused(form, error)
         except Changed:
             return self._told(pk, form)
         audit_log.record(
-            session, login.actor(), "campaign.edited", object_type="campaign", object_id=pk,
-            before=before, after=editing.written(changed),
+            session, g.actor, "campaign.edited", object_type="campaign", object_id=pk,
+            before=before, after=editing.written(campaign),
         )  # fmt: skip
         session.commit()
         flash("Saved. Changes take effect within 30 seconds.", "success")
@@ -120,103 +125,89 @@ class Editing(Page):
 
     @act("/preview/schedule")
     def preview_schedule(self) -> ResponseReturnValue:
-        """The words and the next runs of what is typed, for the page to fetch. Changes nothing."""
-        campaign = _edited()
-        if campaign is None and not request.form.get("kind"):
-            preview = schedule_preview.of_fields(_fields(), clock.now())
-        else:
-            preview = _schedule(_typed(campaign))
+        """Return the schedule as typed, in words and with its next runs, for the page to fetch. Change nothing."""
+        preview = schedule_preview.of_form(_typed(_edited()), clock.now())
         return render_template("admin/_campaign_schedule.html", preview=preview)
 
     @act("/preview/audience")
     def preview_audience(self) -> ResponseReturnValue:
-        """How many people it reaches as it is typed, for the page to fetch. Changes nothing."""
+        """Return how many people it reaches as typed, for the page to fetch. Change nothing."""
         form = _typed(_edited())
-        return render_template("admin/_campaign_audience.html", reach=_reach(form), form=form)
+        if form.kind is None:
+            raise NotFound
+        return render_template("admin/_campaign_audience.html", reach=_reach(form), warning=_warning(form))
 
     def _page(
-        self, form: Form, *, reach: bool = False, saving: bool = False, conflict: Conflict | None = None
+        self,
+        form: CampaignForm,
+        *,
+        reach: bool = False,
+        saving: bool = False,
+        conflict: Conflict | None = None,
+        sent: Mapping[str, str] | None = None,
     ) -> ResponseReturnValue:
-        """The form. `reach`: count people whatever it takes; `saving`: it was to be stored, so tell what is wrong."""
-        campaign = form.campaign
+        """Show the form. `reach`: count people however long it takes; `saving`: say why it was not stored.
+
+        `sent`: it was sent before, when the session had ended.
+        """
+        campaign, kind = form.campaign, form.kind
+        if kind is None:
+            raise NotFound
         few = (db.session.scalar(select(func.max(User.id))) or 0) <= QUICK
         settings = services().settings
-        version = campaign.version if campaign is not None else 0
+        typed = None if conflict else sent or request.form
+        preview = schedule_preview.of_form(form, clock.now())
         page: str = self.render(
             "admin/campaign_form.html",
             form=form,
-            problems=form.summary if saving else [],
-            wrong=form.wrong if saving else lambda _name: "",
+            kind=kind,
+            problems=mistakes.summary(form) if saving else [],
+            wrong=form.problems if saving else {},
             campaign=campaign,
-            version=version if conflict or not saving else (_version() or version),
-            seen=_seen(campaign, form, conflict, kept=bool(request.form)),
+            # What the form began with: whoever saves must have seen what is there.
+            version=_version(typed) if typed else campaign and campaign.version,
+            seen=typed.get("seen", "") if typed else merging.seen(campaign) if campaign else "",
+            restored=sent is not None,
             conflict=conflict,
-            preview=_schedule(form),
+            preview=preview,
             reach=_reach(form) if reach or few else None,
+            warning=_warning(form),
             zones=sorted(periods.names()),
-            repeats=form_schedule.REPEATS,
-            weekdays=form_schedule.WEEKDAYS,
-            days=form_schedule.DAYS,
-            units=UNITS,
-            accounts=campaign_form.ACCOUNTS[form.kind.reaches],
-            misfires=campaign_form.MISFIRES,
-            on_unknown=campaign_form.ON_UNKNOWN,
-            life=form.kind.lifetime,
+            life=kind.lifetime,
             cap=settings.mail_cap_per_week,
             content=_content(form),
         )
         return page, 409 if conflict else 400 if saving else 200
 
-    def _refused(self, form: Form, error: Invalid) -> ResponseReturnValue:
+    def _refused(self, form: CampaignForm, error: Invalid) -> ResponseReturnValue:
         db.session.rollback()
-        form.problems.add_all(campaign_form.place(form, path, words) for path, words in error.problems)
+        mistakes.blame(form, error.problems)
         return self._page(form, saving=True)
 
-    def _told(self, pk: int, form: Form) -> ResponseReturnValue:
-        """Somebody else was first: theirs and yours, and a form in which neither is lost."""
+    def _told(self, pk: int, form: CampaignForm) -> ResponseReturnValue:
+        """Show what the other operator stored and what was typed here, and a form in which neither is lost."""
         session = db.session()
         session.rollback()
         campaign: Campaign = get(Campaign, pk)
-        conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), services().kinds)
-        merged = Form(form.kind, campaign_form.shown(conflict.merged, form.kind), campaign, values=conflict.merged)
-        return self._page(merged, conflict=conflict)
+        conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), _kinds())
+        return self._page(_shown(_kind(campaign.kind), conflict.merged, campaign), conflict=conflict)
 
 
-def _seen(campaign: Campaign | None, form: Form, conflict: Conflict | None, *, kept: bool) -> str:
-    """What stood there when the form was opened; after a conflict it is opened anew."""
-    if campaign is None:
-        return ""
-    return request.form.get("seen", "") if kept and conflict is None else merging.seen(campaign)
+def _warning(form: CampaignForm) -> str:
+    """Return what an operator should know who chose accounts that are not confirmed."""
+    chosen = form.kind and form.kind.reaches is Reaches.confirmed and form.verified.data in ("any", "no")
+    return audience.UNCONFIRMED_WARNING if chosen else ""
 
 
-def _draft(form: Form) -> Campaign | None:
-    """Return what the form would store, whatever its name. None if it says nothing yet that could be."""
-    campaign = form.campaign
-    values = form.values or (editing.written(campaign) if campaign is not None else _values(form))
-    values = {**values, "name": campaign.name if campaign is not None else "draft"}
-    try:
-        return editing.draft(values, services().kinds, now=clock.now(), like=campaign)
-    except Invalid:
-        return None
-
-
-def _schedule(form: Form) -> SchedulePreview:
-    """What the schedule means, as far as it is right."""
-    now = clock.now()
-    typed = schedule_preview.of_fields(form.fields, now, form.campaign)
-    meant = None if typed.wrong else _draft(form)
-    return typed if meant is None else schedule_preview.of_campaign(meant, now, services().kinds)
-
-
-def _reach(form: Form) -> Reach | None:
-    """Ask the rule about the form as it is. None where it says nothing yet that could be asked about."""
-    now, meant = clock.now(), _draft(form)
+def _reach(form: CampaignForm) -> Reach | None:
+    """Ask the rule about the form as it is. None if it says nothing yet that could be asked about."""
+    now, meant = clock.now(), form.draft
     if meant is None:
         return None
-    upcoming = schedule_preview.of_campaign(meant, now, services().kinds).runs
+    upcoming = schedule_preview.of_form(form, now).runs
     slot = upcoming[0].slot if upcoming else now
     try:
-        counts = audience.counts(db.session(), occasion_of(meant, slot, services().kinds), now=now)
+        counts = audience.counts(db.session(), occasion_of(meant, slot, _kinds()), now=now)
     except AudienceError:
         return None
     left_out = sorted(
@@ -225,47 +216,51 @@ def _reach(form: Form) -> Reach | None:
     return Reach(counts.chosen, counts.unconfirmed, left_out, slot)
 
 
-def _content(form: Form) -> tuple[Content, int] | None:
-    """What its emails say, and the number of that version, where another page edits it."""
+def _content(form: CampaignForm) -> tuple[Content, int] | None:
+    """Return what its emails say, and the number of that version, if another page edits it."""
     if form.campaign is None or not form.kept:
         return None
     row = content_versions.current(db.session(), form.campaign)
-    said = content_versions.now_said(db.session(), form.campaign, services().kinds)
-    return said, row.number if row is not None else 0
+    return content_versions.now_said(db.session(), form.campaign, _kinds()), row.number if row is not None else 0
 
 
-def _values(form: Form) -> dict[str, Any]:
-    return campaign_form.read(form.fields, form.kind, services().kinds, now=clock.now()).values
+def _shown(kind: CampaignKind, values: Mapping[str, object], campaign: Campaign | None = None) -> CampaignForm:
+    """Return the form with these columns in it."""
+    make = form_of(type(kind))
+    return make(data=filled(values, kind), kind=kind, kinds=_kinds(), now=clock.now(), campaign=campaign)
 
 
-def _typed(campaign: Campaign | None) -> Form:
-    fields = _fields()
-    kind = _kind(campaign.kind if campaign is not None else fields.one("kind"))
-    return campaign_form.read(fields, kind, services().kinds, now=clock.now(), campaign=campaign)
-
-
-def _fields() -> Fields:
-    return Fields(request.form.to_dict(flat=False))
+def _typed(campaign: Campaign | None, sent: MultiDict[str, str] | None = None) -> CampaignForm:
+    """Return the form of this request, or one that was `sent` before; without a kind it is a schedule alone."""
+    sent = request.form if sent is None else sent
+    name = campaign.kind if campaign is not None else sent.get("kind", "")
+    kind = _kind(name) if name else None
+    make = CampaignForm if kind is None else form_of(type(kind))
+    return make(sent, kind=kind, kinds=_kinds(), now=clock.now(), campaign=campaign)
 
 
 def _edited() -> Campaign | None:
-    """The campaign whose form a preview is for."""
+    """Return the campaign whose form a preview is for."""
     text = request.form.get("campaign", "")
     return get(Campaign, int(text)) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
-def _version() -> int | None:
-    text = request.form.get("version", "")
+def _version(sent: Mapping[str, str]) -> int:
+    text = sent.get("version", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
 
 
+def _kinds() -> Mapping[str, EmailKind]:
+    return services().kinds
+
+
 def _campaign_kinds() -> list[CampaignKind]:
-    found = [kind for kind in services().kinds.values() if isinstance(kind, CampaignKind)]
+    found = [kind for kind in _kinds().values() if isinstance(kind, CampaignKind)]
     return sorted(found, key=lambda kind: kind.name)
 
 
 def _kind(name: str) -> CampaignKind:
-    kind = services().kinds.get(name)
+    kind = _kinds().get(name)
     if not isinstance(kind, CampaignKind):
         raise NotFound
     return kind

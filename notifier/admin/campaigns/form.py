@@ -1,243 +1,292 @@
-"""The form of a campaign: its columns as inputs, and back. Nothing that was typed is ever lost."""
+"""The form of a campaign, read once for each request: its inputs, and what they say by the names of the columns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time
+from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from notifier import audience
-from notifier.admin.campaigns import form_schedule, form_settings
-from notifier.admin.campaigns.inputs import (
-    Fields,
-    Problems,
-    decimal,
-    length,
-    listed,
-    moment,
-    number,
-    shown_length,
-    shown_moment,
-)
+import wtforms
+from werkzeug.datastructures import MultiDict
+
+from notifier.admin.campaigns import mistakes
+from notifier.admin.campaigns.choices import DAYS, MISFIRES, ON_UNKNOWN, REPEATS, START, TIMED, VERIFIED, WEEKDAYS
+from notifier.admin.kit.fields import Box, Choice, Clock, Day, Form, Length, Listed, Moment, Number, Ticks, Typed
 from notifier.campaigns import editing
 from notifier.campaigns.content_versions import has_content
+from notifier.campaigns.editing import Checked
 from notifier.campaigns.errors import Invalid
-from notifier.emails.campaign_kind import CampaignKind, Reaches
+from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.kind import EmailKind
 from notifier.models import Campaign
 from notifier.scheduling import periods
 
-#: Which accounts it goes to, by what its kind reaches. The first is what the kind says; an empty list: no choice.
-ACCOUNTS: Mapping[Reaches, Mapping[str, str]] = {
-    Reaches.confirmed: {
-        "": "Confirmed accounts only",
-        "any": "Confirmed accounts and accounts that are not confirmed",
-        "no": "Only accounts that are not confirmed",
-    },
-    Reaches.both: {
-        "": "Confirmed accounts and accounts that are not confirmed",
-        "yes": "Confirmed accounts only",
-        "no": "Only accounts that are not confirmed",
-    },
-    Reaches.unconfirmed: {},
-}
-
-MISFIRES = {
-    "run_late": ("Send late", "However late it is, everyone gets their email."),
-    "within": ("Send late, within a limit", "Runs later than the limit are skipped."),
-    "skip": ("Skip", "The missed run is not sent. The next one runs as usual."),
-}
-
-ON_UNKNOWN = {
-    "never": ("Don't resend", "No one gets an email twice; occasionally a person gets none."),
-    "resend": ("Resend", "No one is missed; occasionally a person gets the same email twice."),
-    "ask": ("Ask", "The email waits on the Uncertain page until an operator decides."),
-}
-
-#: Inputs whose name is not that of their column.
-_PLACES = {
-    "audience.verified": "verified", "audience.signed_up_from": "signed_up_from",
-    "audience.signed_up_before": "signed_up_before", "audience.locales": "locales",
-    "audience.user_from": "user_from", "audience.user_to": "user_to", "audience.share": "share",
-    "audience": "section-audience", "misfire_within": "misfire_within-number", "lifetime": "lifetime-number",
-    "every": "every-number", "once_at": "date", "": "section-basics",
-}  # fmt: skip
-
-#: In the order of the page, for the summary of what is wrong.
-LABELS = {
-    "title": "Title", "name": "Name", "kind": "Kind", "repeat": "How often", "weekday": "Days",
-    "day": "Day of the month",
-    "date": "Date", "every-number": "Every", "cron": "Cron expression", "at": "At", "zone": "Time zone",
-    "recipient_local": "In each recipient\u2019s time zone", "start_at": "Not before", "end_at": "Not after",
-    "verified": "Accounts", "locales": "Languages", "signed_up_from": "Signed up from",
-    "signed_up_before": "Signed up before", "user_from": "Accounts from number", "user_to": "Accounts up to number",
-    "share": "Share", "rate": "Emails a second", "quiet_from": "Quiet from", "quiet_to": "Quiet until",
-    "lifetime-number": "Expires after", "misfire": "If a run is missed",
-    "misfire_within-number": "Not later than", "on_unknown": "If delivery is uncertain",
-}  # fmt: skip
+_CODE = {"autocapitalize": "none", "spellcheck": "false"}
 
 
-@dataclass(slots=True)
-class Form:
-    """A form as it is shown: what stands in its inputs, and what is wrong with them."""
+class CampaignForm(Form):
+    """Everything but the kind's own settings, in the order of the page."""
 
-    kind: CampaignKind
-    fields: Fields
-    #: The stored campaign; None for a new one.
-    campaign: Campaign | None = None
-    problems: Problems = field(default_factory=Problems)
-    #: What it says, by the names of the columns; where nothing is wrong, all of it.
-    values: dict[str, Any] = field(default_factory=dict)
+    title = Typed("Title", "Internal name; recipients don\u2019t see it.", maxlength=200, required=True)
+    name = Typed(
+        "Name",
+        "Used in commands: lower-case letters, digits and hyphens. Can\u2019t be changed later.",
+        maxlength=64,
+        required=True,
+        **_CODE,
+    )
+    repeat = Choice("How often", REPEATS, wrong="Choose how often it runs.")
+    weekday = Ticks("On these days", WEEKDAYS)
+    day = Choice("Day of the month", DAYS, "Months without that day are skipped.", default="1")
+    date = Day("Date")
+    every = Length("Every", "A fixed interval: it doesn\u2019t follow daylight-saving time.")
+    cron = Typed(
+        "Cron expression",
+        "Minute, hour, day of the month, month, day of the week: 30 7 * * 1 is every Monday at 07:30.",
+        maxlength=100,
+        **_CODE,
+    )
+    at = Clock("At", "In the time zone below")
+    zone = Typed("Time zone", "Type a city to find it.", list="zones", autocomplete="off", spellcheck="false")
+    recipient_local = Box(
+        "In each recipient\u2019s time zone",
+        description="Everyone gets it at that local time; people without a time zone get it in the one above.",
+    )
+    start_at = Moment("Not before", "In the time zone above. If empty, it starts now.")
+    end_at = Moment("Not after", "No runs start after this. If empty, it never ends.")
+    #: Those of the kind: see `notifier.admin.campaigns.forms`.
+    settings = wtforms.FormField(Form)
+    verified = Choice("Accounts", {"": ""}, default="")
+    locales = Listed(
+        "Languages",
+        "Separate them with commas, such as de, fr; “de” includes “de-AT”. If empty, all languages.",
+        **_CODE,
+    )
+    share = Number(
+        "Share of all accounts (%)", "Always the same people: 10 selects a tenth. If empty, all accounts.", maxlength=20
+    )
+    signed_up_from = Moment("Signed up from")
+    signed_up_before = Moment("Signed up before")
+    user_from = Number("Accounts from number", whole=True, maxlength=20)
+    user_to = Number("Accounts up to number", whole=True, maxlength=20)
+    rate = Number("Emails a second", "Across all workers. If empty, no limit for this campaign.", maxlength=20)
+    quiet_from = Clock("Quiet from", "In each recipient\u2019s time zone")
+    quiet_to = Clock("Quiet until", "Emails due in quiet hours wait until this time")
+    capped = Box("Weekly cap applies")
+    lifetime = Length("Expires after")
+    misfire = Choice(
+        "If a run is missed", MISFIRES, "A run is missed if the scheduler was down or the campaign was paused."
+    )
+    misfire_within = Length("Not later than", "A run later than this is skipped.")
+    coalesce = Box(
+        "Combine missed runs into one", description="Only the latest one runs. If unchecked, each of them runs."
+    )
+    on_unknown = Choice(
+        "If delivery is uncertain",
+        ON_UNKNOWN,
+        "Delivery is uncertain if the connection broke after the email was handed over and before the server answered.",
+    )
+    start = Choice("After saving", START, default="paused")
+
+    def __init__(
+        self,
+        formdata: MultiDict[str, str] | None = None,
+        *,
+        kind: CampaignKind | None,
+        kinds: Mapping[str, EmailKind],
+        now: datetime,
+        campaign: Campaign | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read what was typed, else show `data`. `campaign`: what is edited. Without a kind it is a schedule alone."""
+        self.kind, self.campaign, self.kinds, self._now = kind, campaign, kinds, now
+        self.was: dict[str, Any] = {} if campaign is None else editing.written(campaign)
+        #: What is wrong, in words, by the id of the input or of the section.
+        self.problems: dict[str, str] = {}
+        super().__init__(formdata, data=data)
+        self.kept = self._kept(formdata)
+        again = self._typed_again()
+        for name in self.kept:
+            del self.settings.form[name]
+        if not (super().validate() and self._is_whole() and not again):
+            mistakes.gather(self, again)
+
+    def _kept(self, formdata: MultiDict[str, str] | None) -> frozenset[str]:
+        """Return the settings that are content: once there is one, its editor changes them, and this form shows it.
+
+        A page that showed the content has sent no inputs for it.
+        """
+        if self.campaign is None or self.kind is None or not self.kind.text_settings:
+            return frozenset()
+        if formdata and not any(f"settings-{name}" in formdata for name in self.kind.text_settings):
+            return self.kind.text_settings
+        return self.kind.text_settings if has_content(self.campaign, self.kind) else frozenset()
+
+    def _typed_again(self) -> list[str]:
+        """Return the labels of settings that are content by now, and that a page from before changes nevertheless."""
+        was, fields = self.was.get("settings") or {}, self.settings.form
+        sent = (fields[name] for name in self.kept if fields[name].raw_data)
+        return [field.label.text for field in sent if field.data != was.get(field.short_name, field.default)]
+
+    def _is_whole(self) -> bool:
+        """Return whether everything is there that the chosen way to repeat needs."""
+        repeat = self.repeat.data
+        needs = {"once": self.date.data, "interval": self.every.seconds, "cron": self.cron.data}
+        weekdays = repeat != "weekly" or self.weekday.data
+        return bool(weekdays and needs.get(repeat, True)) and (repeat not in TIMED or self.at.data is not None)
+
+    def inputs(self) -> Iterator[tuple[str, Any]]:
+        """Yield every input with its label, in the order of the page."""
+        for field in self:
+            if isinstance(field, Length):
+                yield field.label.text, field.form.number
+            elif isinstance(field, wtforms.FormField):
+                yield from ((inner.label.text, inner) for inner in field.form)
+            else:
+                yield field.label.text, field
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What it says, by the names of the columns; None for what is empty or wrong."""
+        late = self.misfire.data
+        return {
+            "name": self.was.get("name") or self.name.data or "",
+            "title": self.title.data or "",
+            "kind": "" if self.kind is None else self.kind.name,
+            **self.schedule,
+            "audience": self._audience,
+            "settings": self._settings,
+            "rate": None if self.rate.data is None else float(self.rate.data),
+            "quiet_from": self.quiet_from.data and f"{self.quiet_from.data:%H:%M}",
+            "quiet_to": self.quiet_to.data and f"{self.quiet_to.data:%H:%M}",
+            "capped": self.capped.data,
+            "misfire": late,
+            # What is typed beside a policy that was not chosen says nothing.
+            "misfire_within": self.misfire_within.seconds if late == "within" else None,
+            "coalesce": self.coalesce.data,
+            "on_unknown": self.on_unknown.data,
+            "lifetime": self.lifetime.seconds,
+        }
+
+    @cached_property
+    def schedule(self) -> dict[str, Any]:
+        """The columns of the schedule."""
+        repeat, name = self.repeat.data, self.zone.data or "UTC"
+        # The same moment only counts as such as long as it is written on the same clocks.
+        old = self.was if self.was.get("zone") == name else {}
+        return {
+            "cron": self._cron,
+            "every": self.every.seconds if repeat == "interval" else None,
+            "once_at": self._once(old.get("once_at")) if repeat == "once" else None,
+            "zone": name,
+            "recipient_local": self.recipient_local.data,
+            "start_at": self._moment(self.start_at, old.get("start_at")),
+            "end_at": self._moment(self.end_at, old.get("end_at")),
+        }
 
     @property
-    def inputs(self) -> list[form_settings.Input]:
-        """Those of the kind's own settings."""
-        return [each for each in form_settings.inputs(self.kind.Settings) if each.name not in self.kept]
+    def _cron(self) -> str | None:
+        repeat, at, was = self.repeat.data, self.at.data, self.was.get("cron")
+        if repeat == "cron":
+            return self.cron.data or ""
+        if at is None or repeat not in ("daily", "weekly", "monthly"):
+            return None
+        week = ",".join(day for day in WEEKDAYS if day in self.weekday.data) if repeat == "weekly" else "*"
+        chosen = f"{at.minute} {at.hour} {self.day.data if repeat == 'monthly' else '*'} * {week or '*'}"
+        # Other words for the same are no change.
+        return was if was and cron_choices(was) == cron_choices(chosen) else chosen
+
+    def _once(self, was: datetime | None) -> datetime | None:
+        if self.date.data is None or self.at.data is None or self._zone is None:
+            return None
+        wall = datetime.combine(self.date.data, self.at.data)
+        same = was is not None and f"{periods.wall(was, self._zone):%F%H%M}" == f"{wall:%F%H%M}"
+        return was if same else periods.resolve(wall, self._zone)
+
+    @cached_property
+    def _zone(self) -> ZoneInfo | None:
+        """The zone that was typed; None if there is no such zone."""
+        zone, instead = periods.zone_of(self.zone.data or "UTC")
+        return None if instead else zone
+
+    def _moment(self, field: Moment, was: datetime | str | None) -> datetime | None:
+        """Return the moment of a wall time; `was`, if that is what is typed: it may be finer than a minute."""
+        if field.data is None or self._zone is None:
+            return None
+        before = datetime.fromisoformat(was) if isinstance(was, str) else was
+        if before is not None and field.shown(periods.wall(before, self._zone)) == field.shown(field.data):
+            return before
+        return periods.resolve(field.data, self._zone)
 
     @property
-    def kept(self) -> frozenset[str]:
-        """The settings that are content: once the campaign has one, its editor changes them, and this form shows it."""
-        there = self.campaign is not None and has_content(self.campaign, self.kind)
-        return self.kind.text_settings if there else frozenset()
+    def _audience(self) -> dict[str, Any]:
+        was = self.was.get("audience") or {}
+        old = was if self.was.get("zone") == self.schedule["zone"] else {}
+        verified = VERIFIED.get(self.verified.data) if self.verified else None
+        if verified is None and was.get("verified") is True:
+            verified = True  # it said so in words of its own, and still does
+        values = {
+            "verified": verified,
+            "signed_up_from": self._moment(self.signed_up_from, old.get("signed_up_from")),
+            "signed_up_before": self._moment(self.signed_up_before, old.get("signed_up_before")),
+            "locales": self.locales.data or None,
+            "user_from": self.user_from.data,
+            "user_to": self.user_to.data,
+            "share": None if self.share.data is None else float(self.share.data) / 100,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
-    def warning(self) -> str:
-        """What somebody should know who chose accounts that are not confirmed."""
-        chosen = self.kind.reaches is Reaches.confirmed and self.fields.one("verified") in ("any", "no")
-        return audience.UNCONFIRMED_WARNING if chosen else ""
+    def _settings(self) -> dict[str, Any]:
+        """Those of the kind. What is empty is left out, and so is a default that was not written before."""
+        was = self.was.get("settings") or {}
+        values = {name: value for name, value in was.items() if name in self.kept}
+        found = {field.short_name: (field.data, field.default) for field in self.settings.form}
+        return values | {
+            name: value
+            for name, (value, default) in found.items()
+            if value is not None and (name in was or value != default)
+        }
 
-    @property
-    def summary(self) -> list[tuple[str, str, str]]:
-        """(input, its label, what is wrong) in the order of the page."""
-        labels = LABELS | {each.id: each.label for each in self.inputs}
-        order = {name: place for place, name in enumerate(labels)}
-        found = sorted(self.problems.by_field.items(), key=lambda item: order.get(item[0], len(order)))
-        return [(name, labels.get(name, ""), words) for name, words in found]
+    @cached_property
+    def checked(self) -> Checked | None:
+        """What it would store, checked as a whole; None if it cannot be: then `problems` say why."""
+        try:
+            return editing.check(self.values, self.kinds, now=self._now, like=self.campaign)
+        except Invalid as error:
+            mistakes.blame(self, error.problems)
+            return None
 
-    def wrong(self, name: str) -> str:
-        """What is wrong with an input."""
-        return self.problems.by_field.get(name, "")
-
-
-def shown(values: Mapping[str, Any], kind: CampaignKind) -> Fields:
-    """What stands in the inputs for these columns."""
-    people = values.get("audience") or {}
-    zone, _ = periods.zone_of(None, values.get("zone"))
-    chosen = {True: "yes", False: "no", "any": "any"}.get(people.get("verified"), "")
-    share = people.get("share")
-    texts = {
-        "name": [values.get("name") or ""],
-        "title": [values.get("title") or ""],
-        "kind": [kind.name],
-        # What says the same as the kind is no choice of its own.
-        "verified": [chosen if chosen in ACCOUNTS[kind.reaches] else ""],
-        "signed_up_from": [shown_moment(_moment(people.get("signed_up_from")), zone)],
-        "signed_up_before": [shown_moment(_moment(people.get("signed_up_before")), zone)],
-        "locales": [", ".join(people.get("locales") or ())],
-        "user_from": [str(people.get("user_from") or "")],
-        "user_to": [str(people.get("user_to") or "")],
-        "share": [f"{share * 100:.10g}" if share else ""],
-        "rate": [f"{values['rate']:.10g}" if values.get("rate") else ""],
-        "quiet_from": [values.get("quiet_from") or ""],
-        "quiet_to": [values.get("quiet_to") or ""],
-        "capped": ["yes"] if values.get("capped", True) else [],
-        "misfire": [str(values.get("misfire") or "run_late")],
-        "coalesce": ["yes"] if values.get("coalesce", True) else [],
-        "on_unknown": [str(values.get("on_unknown") or "never")],
-        **shown_length("misfire_within", values.get("misfire_within")),
-        **shown_length("lifetime", values.get("lifetime"), "days"),
-        **form_schedule.shown(values),
-        **form_settings.shown(kind.Settings, values.get("settings") or {}),
-    }
-    return Fields(texts)
+    @cached_property
+    def draft(self) -> Campaign | None:
+        """The campaign that it would be, whatever its name, for previews and counts; None if it cannot be."""
+        checked = self.checked
+        if checked is None and self.campaign is None:
+            try:
+                checked = editing.check(self.values | {"name": "draft"}, self.kinds, now=self._now)
+            except Invalid:
+                return None
+        return None if checked is None else checked.draft(self._now)
 
 
-def read(
-    fields: Fields,
-    kind: CampaignKind,
-    kinds: Mapping[str, EmailKind],
-    *,
-    now: datetime,
-    campaign: Campaign | None = None,
-) -> Form:
-    """The form with what it says, and everything that is wrong with it."""
-    form = Form(kind, fields, campaign)
-    form.problems.add_all(fields.broken().items())
-    was = {} if campaign is None else editing.written(campaign)
-    form.values = _values(fields, kind, form.problems, was, form.kept)
-    for name in form_settings.typed_again(kind.Settings, fields, form.kept, was.get("settings") or {}):
-        form.problems.add(
-            "section-settings", f"“{name}” is now part of the content. Edit the content, then save this form."
-        )
-    try:
-        editing.draft(form.values, kinds, now=now, like=campaign)
-    except Invalid as error:
-        form.problems.add_all(place(form, path, words) for path, words in error.problems)
-    return form
+_SIMPLE = re.compile(
+    r"(\d{1,2}) (\d{1,2}) (\*|\d{1,2}|L) \* (\*|[0-7](?:-[0-7])?(?:,[0-7](?:-[0-7])?){0,20})\Z", re.ASCII
+)
 
 
-def _values(
-    fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any], kept: frozenset[str]
-) -> dict[str, Any]:
-    late = fields.one("misfire")
-    return {
-        "name": was.get("name") or fields.one("name"),
-        "title": fields.one("title"),
-        "kind": kind.name,
-        **form_schedule.read(fields, problems, was),
-        "audience": _audience(fields, kind, problems, was),
-        "settings": form_settings.read(kind.Settings, fields, problems, was.get("settings"), kept),
-        "rate": decimal(fields, "rate", problems),
-        "quiet_from": fields.one("quiet_from")[:5] or None,
-        "quiet_to": fields.one("quiet_to")[:5] or None,
-        "capped": fields.on("capped"),
-        "misfire": late,
-        # What is written beside a policy that was not chosen says nothing.
-        "misfire_within": length(fields, "misfire_within", problems) if late == "within" else None,
-        "coalesce": fields.on("coalesce"),
-        "on_unknown": fields.one("on_unknown"),
-        "lifetime": length(fields, "lifetime", problems),
-    }
-
-
-def _audience(fields: Fields, kind: CampaignKind, problems: Problems, was: Mapping[str, Any]) -> dict[str, Any]:
-    zone, whose = periods.zone_of(fields.one("zone"))
-    old = (was.get("audience") or {}) if was.get("zone") == fields.one("zone") else {}
-    share = decimal(fields, "share", problems)
-    choices: dict[str, bool | str] = {"yes": True, "no": False, "any": "any"}
-    verified = choices.get(fields.one("verified")) if ACCOUNTS[kind.reaches] else None
-    if verified is None and (was.get("audience") or {}).get("verified") is True:
-        verified = True  # it said so in words of its own, and still does
-
-    def signed_up(name: str) -> datetime | None:
-        return moment(fields, name, None if whose else zone, problems, was=_moment(old.get(name)))
-
-    values: dict[str, Any] = {
-        "verified": verified,
-        "signed_up_from": signed_up("signed_up_from"),
-        "signed_up_before": signed_up("signed_up_before"),
-        "locales": listed(fields.one("locales")) or None,
-        "user_from": number(fields, "user_from", problems),
-        "user_to": number(fields, "user_to", problems),
-        "share": None if share is None else share / 100,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _moment(value: Any) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-def place(form: Form, path: str, words: str) -> tuple[str, str]:
-    """The input of a mistake, and the words for people."""
-    field_, _, rest = path.partition(".")
-    if field_ == "settings":
-        return form_settings.place(form.kind.Settings, rest, words)
-    first = words.partition(" ")[0]
-    if path == "audience" and first in LABELS:
-        # A mistake of two inputs together, told by the names that the code has for them.
-        return first, " ".join(f"\u201c{LABELS[word]}\u201d" if word in LABELS else word for word in words.split())
-    if path == "cron":
-        repeat = form.fields.one("repeat")
-        return {"daily": "at", "weekly": "at", "monthly": "day"}.get(repeat, "cron"), words
-    found = next((place for start, place in _PLACES.items() if start and f"{path}.".startswith(f"{start}.")), field_)
-    return found or _PLACES[""], words
+def cron_choices(expression: str) -> dict[str, Any]:
+    """Return the inputs that say the same as a cron expression."""
+    found = _SIMPLE.match(expression)
+    if found is None or int(found[1]) > 59 or int(found[2]) > 23:
+        return {"repeat": "cron"}
+    at = time(int(found[2]), int(found[1]))
+    if found[3] == found[4] == "*":
+        return {"repeat": "daily", "at": at}
+    if found[4] == "*":
+        return {"repeat": "monthly", "at": at, "day": found[3]}
+    days: set[int] = set()
+    for part in found[4].split(","):
+        first, _, last = part.partition("-")
+        days |= {day % 7 for day in range(int(first), int(last or first) + 1)}
+    return {"repeat": "weekly", "at": at, "weekday": [str(day) for day in sorted(days)]}

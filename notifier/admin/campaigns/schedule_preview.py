@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from notifier.admin.campaigns import form_schedule
-from notifier.admin.campaigns.inputs import Fields, Problems
+from notifier.admin.campaigns.form import CampaignForm
 from notifier.audience import AudienceError, Kinds, occasion_of
 from notifier.campaigns.editing import SCHEDULE
 from notifier.campaigns.slots import schedule_of, step_after
@@ -30,6 +29,11 @@ from notifier.scheduling.cron import means_times_of_day
 
 #: Runs that a preview shows.
 NEXT = 5
+
+#: The inputs of a schedule.
+INPUTS = frozenset(
+    {"repeat", "weekday", "day", "date", "every-number", "cron", "at", "zone", "recipient_local", "start_at", "end_at"}
+)
 
 #: Days that a timeline shows.
 DAYS = 7
@@ -63,19 +67,21 @@ class SchedulePreview:
     timing: str = ""
 
 
-def of_fields(fields: Fields, now: datetime, campaign: Campaign | None = None) -> SchedulePreview:
-    """Preview the typed values of a form. Without `campaign` intervals count from now."""
-    problems = Problems()
-    was = {} if campaign is None else {name: getattr(campaign, name) for name in SCHEDULE}
-    values = form_schedule.read(fields, problems, was)
-    if problems:
-        return SchedulePreview("", values["zone"], False, [], False, list(problems.by_field.items()))
+def of_form(form: CampaignForm, now: datetime) -> SchedulePreview:
+    """Return what the form says of the schedule, whatever is wrong with the rest.
+
+    Intervals of a new campaign count from now.
+    """
+    meant, zone = form.draft, form.schedule["zone"]
+    wrong = [(place, words) for place, words in form.problems.items() if place in INPUTS]
+    if wrong:
+        return SchedulePreview("", zone, False, [], False, wrong)
+    if meant is not None:
+        return of_campaign(meant, now, form.kinds)
     try:
-        schedule = of_values(values, now if campaign is None else campaign.created_at)
+        return of_schedule(of_values(form.schedule, now if form.campaign is None else form.campaign.created_at), now)
     except ScheduleError as error:
-        place = form_schedule.field_of(error, fields.one("repeat"))
-        return SchedulePreview("", values["zone"], False, [], False, [(place, str(error))])
-    return of_schedule(schedule, now)
+        return SchedulePreview("", zone, False, [], False, [(error.field, str(error))])
 
 
 def of_values(values: Mapping[str, Any], anchor: datetime) -> Schedule:

@@ -36,30 +36,22 @@ class Typed:
     mistake: "Mistake | None" = None
 
 
-def typed() -> Typed:
-    """Read the form. What is wrong with the content is shown later, next to it."""
-    seen = request.form.get("seen", "")
-    note, note_wrong = arguments.typed("note", 300)
-    person, person_wrong = arguments.typed("person", 320)
+def typed(sent: Mapping[str, str] | None = None) -> Typed:
+    """Read the form: this request's, or one that was `sent` before. Mistakes in the content are told later."""
+    source = request.form if sent is None else sent
+    seen = source.get("seen", "")
+    note, note_wrong = arguments.typed("note", 300, sent=source)
+    person, person_wrong = arguments.typed("person", 320, sent=source)
     wrong = {"note": note_wrong, "person": person_wrong}
     return Typed(
-        Content.of(**{name: request.form.get(name, "") for name in (*FIELDS, "language")}),
+        Content.of(**{name: source.get(name, "") for name in (*FIELDS, "language")}),
         note,
         person,
         int(seen) if seen.isdecimal() and len(seen) < 19 else 0,
-        example(request.form.get("example", "")),
-        change(),
-        request.form.get("move", "") == "yes",
+        example(source.get("example", "")),
+        ContentChange.new_message if source.get("change") == ContentChange.new_message else ContentChange.correction,
+        source.get("move", "") == "yes",
         next((Mistake(name, words) for name, words in wrong.items() if words), None),
-    )
-
-
-def change() -> ContentChange:
-    """Return the form's choice of change; a correction if it has none."""
-    return (
-        ContentChange.new_message
-        if request.form.get("change") == ContentChange.new_message
-        else ContentChange.correction
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.admin.content import form, frame, mail
 from notifier.admin.content.form import Mistake, Typed
-from notifier.admin.kit import arguments, login
+from notifier.admin.kit import arguments, kept, login
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import content_versions
 from notifier.campaigns.content_versions import ContentChange
@@ -49,11 +49,13 @@ class Templates(Page):
     def campaign(self, pk: int) -> ResponseReturnValue:
         """Show the content that counts, to read and to edit."""
         campaign: Campaign = get(Campaign, pk)
+        if login.may(Role.editor) and (sent := kept.typed()) is not None:
+            return self._page(campaign, form.typed(sent), restored=True)
         content = mail.suggested(campaign, mail.counting(campaign))
         example = form.example(request.args.get("example", ""))
         return self._page(campaign, Typed(content, "", arguments.text("person"), campaign.content_id or 0, example))
 
-    @act("/<key:pk>/save")
+    @act("/<key:pk>/save", keeps="campaign")
     def save(self, pk: int) -> ResponseReturnValue:
         """Save a new version, unless it has mistakes or another operator was first."""
         campaign: Campaign = get(Campaign, pk)
@@ -130,7 +132,7 @@ class Templates(Page):
         except (ContentError, PreviewError, CampaignError) as error:
             return frame.wrong(error)
 
-    @act("/<key:pk>/test")
+    @act("/<key:pk>/test", keeps="campaign")
     def test(self, pk: int) -> ResponseReturnValue:
         """Send one email as typed to the operator. It is not counted anywhere."""
         campaign: Campaign = get(Campaign, pk)
@@ -229,6 +231,7 @@ class Templates(Page):
         conflict: str = "",
         trouble: str = "",
         done: str = "",
+        restored: bool = False,
     ) -> ResponseReturnValue:
         """Show the form again with the text that was typed."""
         there, kind = content_versions.current(db.session(), campaign), mail.kind_of(campaign)
@@ -239,6 +242,7 @@ class Templates(Page):
             mistake=mistake,
             trouble=trouble,
             done=done,
+            restored=restored,
             conflict=conflict,
             differences=form.compare(mail.counting(campaign), typed.content) if conflict else [],
             # A second save happens after the operator has seen the conflict.

@@ -1,7 +1,7 @@
 """Read query arguments and forms of the admin in one way: invalid input gets an answer, never a crash."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from flask import request
 from werkzeug.exceptions import BadRequest, NotFound, RequestURITooLarge
@@ -81,12 +81,13 @@ def key(name: str) -> int | None:
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
-def typed(name: str, longest: int = 500) -> tuple[str, str]:
+def typed(name: str, longest: int = 500, *, sent: Mapping[str, str] | None = None) -> tuple[str, str]:
     """Return (the stripped text of a form's input, what is wrong with it or ""). Not for passwords.
 
     The text has a mark for each character that cannot be shown, and is complete, so that the form can show it again.
+    `sent`: a form that was sent before, instead of this request's.
     """
-    value = request.form.get(name, "").strip()
+    value = (request.form if sent is None else sent).get(name, "").strip()
     if len(value) > longest:
         return with_marks(value), f"This text is longer than {longest} characters. Shorten it."
     broken = broken_in(value)

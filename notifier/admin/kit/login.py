@@ -98,10 +98,20 @@ def was_signed_in() -> bool:
     return _COOKIE_KEY in session
 
 
+def held_token() -> str:
+    """Return the token that the cookie holds, valid or not; empty without one."""
+    return str(session.get(_COOKIE_KEY, ""))
+
+
+def suffices(has: str, role: Role) -> bool:
+    """Return whether an operator with the role `has` may do what needs `role`."""
+    return _RANKS.get(has, -1) >= _RANKS[role.value]
+
+
 def may(role: Role) -> bool:
     """Return whether an operator with this role or a higher one is signed in."""
     operator = current()
-    return operator is not None and _RANKS.get(operator.role, -1) >= _RANKS[role.value]
+    return operator is not None and suffices(operator.role, role)
 
 
 def actor() -> Actor:

@@ -5,20 +5,23 @@ error, and numbers in the address reach the database unchecked.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
-from werkzeug.exceptions import Forbidden
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import Forbidden, HTTPException
 
-from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit import arguments, kept, login, traces
 from notifier.extensions import db
 from notifier.models import Role
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
 _ROLE = "_notifier_role"
+_KEEPS = "_notifier_keeps"
 
 
 def show(path: str = "/", role: Role = Role.viewer) -> Callable[[View], View]:
@@ -26,14 +29,18 @@ def show(path: str = "/", role: Role = Role.viewer) -> Callable[[View], View]:
     return _exposed(path, ("GET",), role)
 
 
-def act(path: str, role: Role = Role.editor) -> Callable[[View], View]:
-    """Let a method answer POST at `path`, for operators with `role` or a higher one."""
-    return _exposed(path, ("POST",), role)
+def act(path: str, role: Role = Role.editor, *, keeps: str = "") -> Callable[[View], View]:
+    """Let a method answer POST at `path`, for operators with `role` or a higher one.
+
+    `keeps`: the method that shows its form, if what was typed into it must not be lost with the session.
+    """
+    return _exposed(path, ("POST",), role, keeps)
 
 
-def _exposed(path: str, methods: Iterable[str], role: Role) -> Callable[[View], View]:
+def _exposed(path: str, methods: Iterable[str], role: Role, keeps: str = "") -> Callable[[View], View]:
     def wrap(view: View) -> View:
         setattr(view, _ROLE, role)
+        setattr(view, _KEEPS, keeps)
         exposed: View = expose(path, methods)(view)
         return exposed
 
@@ -65,11 +72,45 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         """Check before every method that the operator may call it and that the address is valid."""
         role: Role | None = getattr(getattr(self, name), _ROLE, None)
         if login.current() is None:
-            return turn_away()
+            return turn_away(self._keep(name))
         if role is None or not login.may(role):
             raise Forbidden
         arguments.check_query()
+        # For the audit log: who does what this view does.
+        g.actor = login.actor()
         return None
+
+    def create_blueprint(self, admin: Any) -> Any:
+        """Let a form whose token is too old keep what was typed."""
+        blueprint = super().create_blueprint(admin)
+        blueprint.register_error_handler(CSRFError, self._too_old)
+        return blueprint
+
+    def _keep(self, name: str) -> str:
+        """Keep the form of this request if its view says so. Return the address that shows it again, or nothing."""
+        view = getattr(self, name, None)
+        show = getattr(view, _KEEPS, "")
+        return kept.keep(f".{show}", getattr(view, _ROLE)) if show else ""
+
+    def _too_old(self, _error: CSRFError) -> ResponseReturnValue:
+        """Answer a form whose token is of another session: of one before, as a rule. Nothing is changed."""
+        name = (request.endpoint or "").rpartition(".")[2]
+        view = getattr(self, name, None)
+        show, role = getattr(view, _KEEPS, ""), getattr(view, _ROLE, Role.admin)
+        if show and login.may(role) and kept.is_ours():
+            # What the page itself refuses has no form to go back to.
+            with suppress(HTTPException):
+                return self._with_typed(show)
+        again = self._keep(name) if login.current() is None else ""
+        if again or (login.current() is None and login.was_signed_in()):
+            return turn_away(again)
+        return render_template("admin/error.html", code=400, retry_after=None, explanation=None), 400
+
+    def _with_typed(self, show: str) -> ResponseReturnValue:
+        kept.hand_over()
+        answer = make_response(self._run_view(getattr(type(self), show), **(request.view_args or {})))
+        answer.status_code = 400
+        return answer
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the view once, and let its error reach the log unchanged.
@@ -85,14 +126,18 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return login.may(Role.viewer)
 
 
-def turn_away() -> ResponseReturnValue:
-    """Show the sign-in page to a visitor who is not signed in. An ended session gets 401."""
-    over = login.was_signed_in()
+def turn_away(again: str = "") -> ResponseReturnValue:
+    """Show the way in to those who are not signed in. A session that is over is told so (401).
+
+    `again`: the address that shows a form with what was typed.
+    """
+    over = login.was_signed_in() or bool(again)
     if request.method == "GET" and not over and not login.is_poll():
         return redirect(url_for("sign_in.form", next=here()), 302)
     if over:
         login.forget()
-    return render_template("admin/sign_in.html", over=over, next=here(), email="", wrong=""), 401
+    page = render_template("admin/sign_in.html", over=over, kept=bool(again), next=again or here(), email="", wrong="")
+    return page, 401
 
 
 def here() -> str:
