@@ -14,7 +14,8 @@ COMMANDS = {
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
     "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),
     "outbox": Lazy("notifier.cli.data:outbox", "Manage waiting emails."),
-    "campaign": Lazy("notifier.cli.campaign:campaign", "Manage campaigns: scheduled emails to many recipients."),
+    # The module that adds the last commands to the group.
+    "campaign": Lazy("notifier.cli.campaign_runs:campaign", "Manage campaigns: scheduled emails to many recipients."),
     "tick": Lazy("notifier.cli.campaign_runs:tick", "Run the scheduler once, in this process."),
     "plan": Lazy("notifier.cli.explain:plan_", "Show what a run of NAME would do."),
     "why": Lazy("notifier.cli.explain:why_", "Explain why EMAIL gets an email or not."),

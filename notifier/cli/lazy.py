@@ -1,7 +1,8 @@
-"""A group whose commands are imported when they run, after Click's LazyGroup ("Lazily Loading Subcommands").
+"""A group that imports a command when it runs, after LazyGroup in Click's documentation ("Lazily Loading Subcommands").
 
-Most commands import the whole application, which takes seconds; `--help` and every other command need not wait for it.
-This is the one place that imports by name. It hides no dependency: `notifier.cli.main` lists what there is.
+Most commands import the whole application, which takes seconds. `--help` doesn't need it, and no command needs another.
+This module and `notifier.__main__` alone import by name, because an `import` inside a function would hide what a module
+depends on; `notifier.cli.commands` lists everything that is imported here.
 """
 
 from collections.abc import Mapping
@@ -9,14 +10,17 @@ from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import click
-from click.utils import make_default_short_help
 
 
 class Lazy(NamedTuple):
-    """A command: where it is ("package.module:name"), and the first sentence of its help."""
+    """Where a command is ("package.module:name"), and the first sentence of its help."""
 
     path: str
-    help: str
+    summary: str
+
+    def shortened(self, name: str, room: int) -> str:
+        """Return the summary in at most `room` characters, as Click shortens it."""
+        return click.Command(name, help=self.summary).get_short_help_str(room)
 
 
 class LazyGroup(click.Group):
@@ -31,7 +35,7 @@ class LazyGroup(click.Group):
         return sorted(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command. Raises what its module raises."""
+        """Import and return the command; None if there is none of this name."""
         found = self.lazy.get(cmd_name)
         if found is None:
             return None
@@ -39,8 +43,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the names and what is known of the commands; Click's own would import all of them."""
+        """Write the names and summaries. Click's own method would import every command."""
         names = self.list_commands(ctx)
         room = formatter.width - 6 - max(map(len, names))
         with formatter.section("Commands"):
-            formatter.write_dl([(name, make_default_short_help(self.lazy[name].help, room)) for name in names])
+            formatter.write_dl([(name, self.lazy[name].shortened(name, room)) for name in names])
