@@ -1,37 +1,3 @@
-"""Configuration of `gunicorn wsgi:app`, read from the folder in which it starts; command line options take precedence.
+"""How gunicorn serves the pages if it is started in the checkout; `-c python:notifier.gunicorn_conf` is the same."""
 
-It uses threads, because a slow client occupies one for as long as it likes: with 64 in each process, 50 slow clients
-don't block the others. More than that is the job of the proxy in front (docs/proxy.md).
-"""
-
-import os
-import sys
-
-
-def _number(name: str, default: int, most: int) -> int:
-    text = os.environ.get(name, "").strip() or str(default)
-    if not text.isascii() or not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= most:
-        sys.exit(f"{name}: must be a whole number from 1 to {most}")
-    return int(text)
-
-
-worker_class = "gthread"
-workers = _number("WEB_CONCURRENCY", 2, 500)
-threads = _number("WEB_THREADS", 64, 1000)
-
-# Once, before the processes fork: they share its memory, all are ready together, and invalid settings stop the start.
-# New code needs a restart, not a reload (SIGHUP).
-preload_app = True
-
-# Longer than a proxy keeps its connections to us (60 s in nginx), so that it never uses one that we close.
-keepalive = 65
-
-# TRUSTED_PROXIES alone decides which proxies are trusted. gunicorn itself would trust every client at 127.0.0.1, and
-# let the headers SCRIPT_NAME and PATH_INFO change the path of a request.
-forwarded_allow_ips = ""
-
-# A worker that cannot write its sign of life is killed, so the file must not be on a disk that may be full or slow.
-if os.path.isdir("/dev/shm"):
-    worker_tmp_dir = "/dev/shm"
-
-control_socket_disable = True
+from notifier.gunicorn_conf import *  # noqa: F403 (gunicorn reads the names of this module)

@@ -1,21 +1,5 @@
-"""The applications for servers: `app` for gunicorn, `celery_app` for celery."""
+"""`gunicorn wsgi:app` and `celery -A wsgi:celery_app` in a checkout; an installed notifier has `notifier.wsgi`."""
 
-import sys
+from notifier.wsgi import app, celery_app
 
-from notifier.app import create_app
-from notifier.config.loading import load_settings
-from notifier.config.settings import ConfigError
-from notifier.database import older_layout
-from notifier.services import services_of
-
-#: If a worker exits with this code, gunicorn stops instead of restarting it forever.
-CANNOT_BOOT = 3
-
-try:
-    settings = load_settings()
-    older_layout.refuse(settings)
-    app = create_app(settings)
-except ConfigError as error:
-    sys.stderr.write(f"{error}\n")
-    sys.exit(CANNOT_BOOT)
-celery_app = services_of(app).celery
+__all__ = ["app", "celery_app"]

@@ -22,11 +22,10 @@ def migrations() -> Path:
     return _folder("migrations")
 
 
-def import_root() -> Path:
-    """Return the folder that `import notifier` needs on its path; in a checkout `wsgi.py` lies there, too."""
-    return _PACKAGE.parent
+def checkout() -> Path | None:
+    """Return the checkout that notifier runs from, which processes need on their path; None if it is installed."""
+    return None if DATA.is_dir() else _PACKAGE.parent
 
 
 def _folder(name: str) -> Path:
-    installed = DATA / name
-    return installed if installed.is_dir() else import_root() / name
+    return (checkout() or DATA) / name

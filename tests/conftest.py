@@ -1,73 +1,31 @@
-"""What tests share: real databases, an application with real commits, a frozen clock where asked for."""
+"""What all tests share. It imports next to nothing, so that a test of a plain room starts in a second.
+
+Databases, applications and the frozen clock are in `tests/support/applications.py`.
+"""
 
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import CodeType
 from typing import Any
 
-import flask_migrate
 import pytest
-import structlog
-import time_machine
-from flask import Flask
-from jinja2.bccache import Bucket, BytecodeCache
-from pydantic_settings import PydanticBaseSettingsSource
-from sqlalchemy import create_engine
 
-from notifier import clock, ledger
-from notifier.app import create_app
-from notifier.config.settings import Settings
-from notifier.database.database_clock import DatabaseClock
-from notifier.extensions import db
-from notifier.models import User
-from notifier.observability import logs
-from notifier.services import services_of
-from tests.support import quick, rabbitmq
-from tests.support.commands import Run, runner
-from tests.support.inline import handle_requests
 from tests.support.long import is_long
-from tests.support.postgres import PostgresServer
-from tests.support.rabbitmq import RabbitServer
-from tests.support.servers import ValkeyServer
 from tests.support.shares import Sharing
-
-#: Never the checkout's own `var`: it belongs to whoever develops there.
-DATA = TemporaryDirectory(prefix="notifier-tests-")
-
-#: A Friday noon without any meaning.
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-
-
-class _Memory(BytecodeCache):
-    """Compiled pages, kept for all applications of this process."""
-
-    def __init__(self) -> None:
-        self._pages: dict[tuple[str, str], CodeType] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._pages.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        assert bucket.code is not None
-        self._pages[bucket.key, bucket.checksum] = bucket.code
-
-
-PAGES = _Memory()
 
 # As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Events go through logging, where pytest captures them and shows them for failures only.
-structlog.configure(
-    processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-)
+#: Rooms whose tests need no application, no database and no frozen clock: none of those fixtures exists there.
+PLAIN = ("content", "mail", "scheduling", "security", "sender_auth")
+
+APPLICATIONS = "tests.support.applications"
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Register the fixtures of applications before the first module that may ask for them is imported."""
+    if isinstance(collector, pytest.Module) and collector.path.parent.name not in PLAIN:
+        collector.config.pluginmanager.import_plugin(APPLICATIONS)
 
 
 #: The folders with the longest tests: they begin first, so that no process of the run is left with one at the end.
@@ -90,11 +48,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | No
     return Sharing(config, log) if config.option.dist == "loadfile" else None
 
 
-def pytest_collection_finish() -> None:
-    """All modules are loaded now."""
-    quick.install()
-
-
 @pytest.fixture(autouse=True)
 def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not the settings of the tests."""
@@ -103,206 +56,3 @@ def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
             "PUBLIC_URL", "SECRET_KEYS", "DATABASE_URL", "REDIS_URL", "RATELIMIT_ENABLED", "INBOX_URL",
         }:  # fmt: skip
             monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A Postgres server for the whole run."""
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """A Redis-protocol server for the whole run. Tests that stop or pause one start their own."""
-    with ValkeyServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitServer]:
-    """A RabbitMQ node for the whole run. Tests that stop or pause one start their own."""
-    rabbitmq.need()
-    with RabbitServer() as server:
-        yield server
-
-
-class Given(Settings):
-    """Settings that are given, and nothing else: to look for all of them in the environment takes 5 ms each time."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: Any, init_settings: Any, *_: Any, **others: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """No others."""
-        return (init_settings,)
-
-
-def make_settings(**values: Any) -> Settings:
-    """Settings of a test: nothing from the environment, quick timeouts."""
-    defaults: dict[str, Any] = {
-        "notifier_env": "test",
-        "public_url": "http://notifier.test",
-        "secret_keys": ["test-key-that-is-long-enough-for-everything"],
-        "ratelimit_enabled": False,
-        "form_answer_step": 0,
-        "mail_mx_ttl": 0,
-        "notifier_data_dir": Path(DATA.name),
-    }
-    return Given(**defaults | values)
-
-
-def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest version by our own migrations."""
-    app = create_app(make_settings(database_url=url))
-    with app.app_context():
-        flask_migrate.upgrade()
-        db.engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres: PostgresServer) -> str:
-    """The address of a migrated Postgres database."""
-    url = postgres.create_database("notifier_test")
-    migrate(url)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty, migrated database: every test that uses it runs on both."""
-    if request.param == "sqlite":
-        path = request.getfixturevalue("tmp_path") / "notifier.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-        yield f"sqlite:///{path}"
-        return
-    empty = request.getfixturevalue("empty_postgres")
-    yield request.getfixturevalue("migrated_postgres")
-    empty()
-
-
-@pytest.fixture(scope="session")
-def empty_postgres(migrated_postgres: str) -> Iterator[Callable[[], None]]:
-    """Empties the database. For a few rows DELETE takes a tenth of the time of TRUNCATE."""
-    names = [table.name for table in reversed(db.metadata.sorted_tables)]
-    counted = [table.name for table in db.metadata.sorted_tables if "id" in table.columns]
-    script = "".join(f"DELETE FROM {name};" for name in names) + "".join(
-        f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), 1, false);" for name in counted
-    )
-    # Several statements in one text cannot be prepared, which psycopg does to what comes often.
-    options = {"prepare_threshold": None}
-    engine = create_engine(migrated_postgres, isolation_level="AUTOCOMMIT", connect_args=options)
-
-    def empty() -> None:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(script)
-
-    yield empty
-    engine.dispose()
-
-
-@pytest.fixture
-def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Build applications on the test's database. `publish` takes the place of the broker for email.
-
-    What a form asks for is then handled right after its request, unless `publish_requests` is given too.
-
-    None of them configures logging, which counts for the whole process: later tests would read other lines.
-    """
-    monkeypatch.setattr(logs, "configure", lambda: None)
-    apps: list[Flask] = []
-
-    def make(publish: Any = None, publish_requests: Any = None, **values: Any) -> Flask:
-        app = create_app(
-            make_settings(**{"database_url": database_url} | values),
-            publish=publish,
-            publish_requests=publish_requests or (publish and handle_requests),
-        )
-        app.jinja_env.bytecode_cache = PAGES
-        apps.append(app)
-        return app
-
-    yield make
-    for app in apps:
-        services_of(app).transports.primary.close()
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    """Run a `notifier` command; see `runner`."""
-    return runner(app)
-
-
-@pytest.fixture
-def enqueued() -> list[int]:
-    """The primary keys that the outbox handed to the broker, in order."""
-    return []
-
-
-@pytest.fixture
-def app(make_app: Callable[..., Flask], enqueued: list[int]) -> Flask:
-    """An application whose broker is a list."""
-    return make_app(publish=lambda keys, bulk: enqueued.extend(keys))
-
-
-@pytest.fixture
-def context(app: Flask) -> Iterator[Flask]:
-    """The application, with its context pushed."""
-    with app.app_context():
-        yield app
-
-
-@pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
-    """The clock stands at NOON until the test moves it; that of the database goes with it."""
-    monkeypatch.setattr(DatabaseClock, "now", lambda self: clock.now())
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-def make_user(address: str = "ada@example.com", **values: Any) -> User:
-    """A stored user. Needs an application context."""
-    user = User(email=address, identity_key=address.lower(), **values)
-    db.session.add(user)
-    db.session.commit()
-    return user
-
-
-@pytest.fixture
-def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    """An application on SQLite alone, for long tables of cases that do not touch what databases differ in."""
-    path = tmp_path / "notifier.db"
-    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-    app = create_app(
-        make_settings(database_url=f"sqlite:///{path}"),
-        publish=lambda keys, bulk: None,
-        publish_requests=handle_requests,
-    )
-    app.jinja_env.bytecode_cache = PAGES
-    yield app
-    services_of(app).transports.primary.close()
-    with app.app_context():
-        db.engine.dispose()
-
-
-def make_owed(number: int = 1, **values: object) -> int:
-    """The key of a stored notification to user<number>@example.com, due at NOON. Needs an application context."""
-    user = make_user(f"user{number}@example.com")
-    row = ledger.add(
-        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
-    )
-    for name, value in values.items():
-        setattr(row, name, value)
-    db.session.commit()
-    return row.id

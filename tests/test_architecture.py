@@ -52,7 +52,7 @@ def test_parts_of_an_application_are_asked_of_services() -> None:
 
 
 def test_only_resources_looks_beside_the_package() -> None:
-    climbs = re.compile(r"\.parent\.parent|\.parents\[|import_root\(\) /")
+    climbs = re.compile(r"\.parent\.parent|\.parents\[|checkout\(\)[^:]*\) /")
     guilty = {name_of(path) for path in SOURCES if climbs.search(path.read_text())}
     assert guilty == {"notifier/resources.py"}
 

@@ -2,28 +2,20 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from flask import Flask
 
 from notifier import __version__
-from notifier.cli.alive import alive
-from notifier.cli.audit import audit_, repair_
-from notifier.cli.campaign import campaign
-from notifier.cli.campaign_runs import tick
-from notifier.cli.data import database, health, outbox, seed
-from notifier.cli.dns import check_dns
-from notifier.cli.explain import plan_, simulate_, why_
-from notifier.cli.operators import operator
-from notifier.cli.people import person
-from notifier.cli.restore import restore
-from notifier.cli.unknown import unknown
-from notifier.cli.up import up
+from notifier.cli.commands import COMMANDS
+from notifier.cli.lazy import LazyGroup
 from notifier.mail.characters import escaped
 
+if TYPE_CHECKING:
+    from flask import Flask
 
-class Command(click.Group):
+
+class Command(LazyGroup):
     """The command. Its errors are made safe to show, because they quote typed text and replies of servers."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -36,19 +28,14 @@ class Command(click.Group):
             raise
 
 
-def build(create_app: Callable[[], Flask]) -> click.Group:
+def build(create_app: "Callable[[], Flask]") -> click.Group:
     """Build the command. It calls `create_app` only if a subcommand needs an application."""
 
-    @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+    @click.group(cls=Command, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
     @click.version_option(__version__, prog_name="notifier", message="%(prog)s %(version)s")
     @click.pass_context
     def cli(context: click.Context) -> None:
         """Email and lifecycle notifications: every email is a ledger row first."""
         context.obj = cache(create_app)
 
-    explaining = (plan_, why_, simulate_, audit_, repair_, restore, unknown)
-    for command in (
-        up, database, operator, person, seed, outbox, campaign, tick, *explaining, health, alive, check_dns
-    ):  # fmt: skip
-        cli.add_command(command)
     return cli

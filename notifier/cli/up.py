@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from notifier import resources
 from notifier.cli.context import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
 from notifier.dev.broker import BrokerMissingError
@@ -24,7 +23,7 @@ PORT = click.IntRange(0, 65535)
 def migrate(env: Mapping[str, str]) -> None:
     """Upgrade the database and create an admin user, in a process of its own: this one only supervises."""
     command = [sys.executable, "-m", "notifier", "db", "upgrade", "--first-operator"]
-    done = subprocess.run(command, env={**os.environ, **env}, cwd=resources.import_root(), check=False)
+    done = subprocess.run(command, env={**os.environ, **env}, check=False)
     if done.returncode != 0:
         raise click.ClickException("The database could not be upgraded; the reason is above.")
 

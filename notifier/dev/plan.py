@@ -12,7 +12,7 @@ from notifier.dev.child import Child
 from notifier.dev.ports import answers
 
 #: Without the banners, which say nothing beyond the addresses.
-CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "wsgi:celery_app"]
+CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "notifier.wsgi:celery_app"]
 THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
@@ -89,8 +89,8 @@ def _worker(
 
 def _web(ports: Ports, env: Mapping[str, str]) -> Child:
     argv = [
-        sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{bracketed(ports.host)}:{ports.web}",
-        "--workers", "1", "--graceful-timeout", "5",
+        sys.executable, "-m", "gunicorn", "-c", "python:notifier.gunicorn_conf", "notifier.wsgi:app",
+        "--bind", f"{bracketed(ports.host)}:{ports.web}", "--workers", "1", "--graceful-timeout", "5",
     ]  # fmt: skip
     return Child("web", argv, env, ready=lambda: is_healthy(ports.probe_host, ports.web))
 

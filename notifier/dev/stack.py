@@ -94,9 +94,16 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
 
 
 def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbox: bool) -> dict[str, str]:
-    """Return the environment of processes of this stack: the settings of the person, and the addresses found."""
-    given = {name.upper() for name in settings.model_fields_set if not name.startswith("notifier_")}
-    env = {name: os.environ[name] for name in sorted(given) if name in os.environ}
+    """Return the environment of processes of this stack: the settings of the person, and the addresses found.
+
+    Paths are absolute, because processes and other shells have working directories of their own.
+    """
+    given = {name.upper(): getattr(settings, name) for name in sorted(settings.model_fields_set)}
+    env = {
+        name: str(value.resolve()) if isinstance(value, Path) else os.environ[name]
+        for name, value in given.items()
+        if name in os.environ and not name.startswith("NOTIFIER_")
+    }
     env["DATABASE_URL"] = settings.sqlalchemy_url
     env["PUBLIC_URL"] = settings.public_url or ports.web_url
     if broker is not None:
@@ -106,18 +113,24 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
     return env
 
 
+def python_env() -> dict[str, str]:
+    """Return the environment in which `python -m` finds notifier and nothing in the working directory."""
+    path = os.pathsep.join(filter(None, [str(resources.checkout() or ""), os.environ.get("PYTHONPATH")]))
+    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
 def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable[[Mapping[str, str]], None]) -> None:
     """Start the stack and run until a signal. `prepare` gets the environment and upgrades the database."""
     with_inbox = "mail_server" not in settings.model_fields_set
     ports = choose_ports(wishes, with_inbox)
     broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
     shared = stack_env(settings, ports, broker, with_inbox)
-    path = os.pathsep.join(filter(None, [str(resources.import_root()), os.environ.get("PYTHONPATH")]))
-    env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), **python_env()}
     prepare(env)
     waves = make_plan(ports, env, broker=broker, with_inbox=with_inbox, run_dir=data_dir / "run")
     console = Console(sys.stdout, [child.name for wave in waves for child in wave])
-    supervisor = Supervisor(waves, cwd=resources.import_root(), log_dir=data_dir / "log", console=console)
+    # Celery and gunicorn import from their working directory: not from a folder that may hold a `redis.py`.
+    supervisor = Supervisor(waves, cwd=data_dir, log_dir=data_dir / "log", console=console)
     with up_env(data_dir, shared):
         supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
 

@@ -12,7 +12,7 @@ from notifier.cli.main import build
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Notification, Suppression, SuppressionReason, User
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 
 ADDRESS = "user1@example.com"
 

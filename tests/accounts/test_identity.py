@@ -12,7 +12,7 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Notification, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
-from tests.conftest import make_user
+from tests.support.applications import make_user
 
 KEYS = ["test-key-that-is-long-enough-for-everything"]
 ADDRESS = "ada@example.com"

@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Campaign, CampaignRun, Notification, SignupEmail, User
 from notifier.security.tokens import Signer
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import expand, make_campaign, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen")

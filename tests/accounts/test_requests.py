@@ -25,7 +25,7 @@ from notifier.observability import healthcheck
 from notifier.operators.audit_log import SYSTEM
 from notifier.retention import purge
 from notifier.services import services_of
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

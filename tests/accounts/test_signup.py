@@ -16,7 +16,7 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Notification, User
 from notifier.security.tokens import Signer
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

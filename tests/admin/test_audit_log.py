@@ -16,7 +16,7 @@ from notifier.models import AuditEntry, Role, Suppression, SuppressionReason, Us
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
 from tests.admin.test_authz import ARGUMENTS, rules
-from tests.conftest import make_owed, make_user
+from tests.support.applications import make_owed, make_user
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import Desk
 

@@ -15,7 +15,7 @@ from notifier.admin.kit.page import Page
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import SIGN_IN, Desk

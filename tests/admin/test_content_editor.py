@@ -21,7 +21,7 @@ from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Notification, Role
 from notifier.services import services_of
 from notifier.smtp.session import Endpoint
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 from tests.support.campaigns import SLOT, make_campaign
 from tests.support.kinds import happened
 from tests.support.operators import Desk

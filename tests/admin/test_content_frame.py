@@ -18,7 +18,7 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Role
 from notifier.services import services_of
-from tests.conftest import NOON, make_settings
+from tests.support.applications import NOON, make_settings
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign

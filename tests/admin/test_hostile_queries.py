@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from notifier.admin.kit.listing import link
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.operators import Desk
 

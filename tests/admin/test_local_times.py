@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, Role
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.operators import Desk
 

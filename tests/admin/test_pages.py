@@ -31,7 +31,7 @@ from notifier.observability import totals
 from notifier.observability.failures import failures
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, RejectedMessage, Waiting
 from notifier.operators import audit_log
-from tests.conftest import NOON, make_owed, make_user
+from tests.support.applications import NOON, make_owed, make_user
 from tests.support.operators import Desk
 from tests.support.services import replace_services
 

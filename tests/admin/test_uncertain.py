@@ -11,7 +11,7 @@ from sqlalchemy import select
 from notifier import clock, ledger
 from notifier.extensions import db
 from notifier.models import AuditEntry, Notification, Role
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 from tests.support.operators import Desk
 
 

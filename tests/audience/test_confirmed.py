@@ -20,7 +20,7 @@ from notifier.emails.campaign_kind import Reaches
 from notifier.extensions import db
 from notifier.models import Activity, Notification, User
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.commands import Run
 

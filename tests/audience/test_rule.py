@@ -12,7 +12,7 @@ from notifier.audience import Audience, CampaignOccasion, lines_of, occasion_of
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, Notification, Preference, Suppression, User
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -29,8 +29,8 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON
 from tests.support.accepting import accept_all
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import happened, rows_of
 

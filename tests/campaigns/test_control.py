@@ -14,7 +14,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.observability import healthcheck
 from notifier.reasons import ReasonCode
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run, tick
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -13,7 +13,7 @@ from notifier.campaigns.load import load
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, WORDS, make_campaign
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -24,7 +24,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import WORDS, make_campaign, make_people, start_run
 from tests.support.content import ACCEPTED, GREYLISTED, LATER, UNKNOWN, Outbox, rows, run_now, run_of, save, stop
 from tests.support.kinds import happened

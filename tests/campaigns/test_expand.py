@@ -15,7 +15,7 @@ from notifier.extensions import db
 from notifier.ledger import ENQUEUE_AGAIN_AFTER
 from notifier.models import CampaignRun, Notification, Preference, Suppression, User
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -16,7 +16,7 @@ from notifier.database.expressions import number_of
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Trigger
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, run_row, start_run, tick
 from tests.support.kinds import contexts, happened, rows_of
 

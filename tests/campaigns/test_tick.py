@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Status
 from notifier.observability import heartbeats
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run, tick
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

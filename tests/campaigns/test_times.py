@@ -16,7 +16,7 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import WORDS, expand, make_campaign, make_people, owed_to, run_row, tick
 from tests.support.commands import Run
 from tests.support.kinds import happened, rows_of

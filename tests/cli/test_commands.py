@@ -208,5 +208,5 @@ def test_servers_say_which_setting_is_wrong(
     monkeypatch.setenv("NOTIFIER_DATA_DIR", str(tmp_path))
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match="3"):
-        runpy.run_path(str(ROOT / "wsgi.py"))
+        runpy.run_path(str(ROOT / "notifier" / "wsgi.py"))
     assert [text for text in capsys.readouterr().err.splitlines() if text.startswith(line)]

@@ -13,8 +13,8 @@ from notifier.cli.main import build
 from notifier.config.settings import ConfigError
 from notifier.sender_auth.dkim_keys import load_private_key
 from notifier.services import services_of
-from tests.conftest import make_settings
 from tests.sender_auth.test_checks import GOOD
+from tests.support.applications import make_settings
 from tests.support.dns import StubResolver
 from tests.support.keys import key_file
 from tests.support.services import replace_services

@@ -14,7 +14,7 @@ from notifier.consent.preferences import ALWAYS, REFUSABLE, How, PreferenceError
 from notifier.emails import Category
 from notifier.extensions import db
 from notifier.models import Consent, Frequency, Preference, User
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.models import Notification
 from notifier.observability import healthcheck
 from notifier.services import services_of
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 
 AHEAD = timedelta(minutes=10)
 

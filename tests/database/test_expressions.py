@@ -18,7 +18,7 @@ from notifier.database.expressions import (
 from notifier.database.types import UtcDateTime
 from notifier.extensions import db
 from notifier.models import Activity, Notification, User
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.kinds import happened, rows_of
 

@@ -7,7 +7,7 @@ from notifier.accounts import erasure
 from notifier.extensions import db
 from notifier.models import Notification, User
 from notifier.operators.audit_log import SYSTEM
-from tests.conftest import make_user
+from tests.support.applications import make_user
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 
 KEYS = ["test-key-that-is-long-enough-for-everything"]

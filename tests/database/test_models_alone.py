@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from notifier.database.base import Base
 from notifier.extensions import db
 from notifier.models import User
-from tests.conftest import make_user
+from tests.support.applications import make_user
 
 ROOT = Path(__file__).parent.parent.parent
 

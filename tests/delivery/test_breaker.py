@@ -19,7 +19,7 @@ from notifier.extensions import db
 from notifier.models import TransportState
 from notifier.observability import healthcheck
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON
+from tests.support.applications import NOON
 
 ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "queued")
 HOLD = Outcome(Decision.HOLD, Phase.AUTH, Scope.TRANSPORT, 535, "5.7.8", "bad credentials")

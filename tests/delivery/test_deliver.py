@@ -20,7 +20,7 @@ from notifier.models import Attempt, Notification, OnUnknown, Suppression, Suppr
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_settings, make_user
+from tests.support.applications import NOON, make_settings, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, run_of, save
 

@@ -22,7 +22,7 @@ from notifier.models import Notification
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -22,7 +22,7 @@ from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Suppression
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 from tests.support.forked import dying
 
 pytestmark = pytest.mark.usefixtures("frozen")

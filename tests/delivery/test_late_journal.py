@@ -18,7 +18,7 @@ from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Status, Suppression
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

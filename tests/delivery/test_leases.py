@@ -24,7 +24,7 @@ from notifier.services import services_of
 from notifier.smtp.loop import NOT_TRIED
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

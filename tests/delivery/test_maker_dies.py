@@ -27,7 +27,7 @@ from notifier.models import Attempt, Notification
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_owed, make_settings
+from tests.support.applications import NOON, make_owed, make_settings
 from tests.support.forked import forked
 from tests.support.live import Letter, letter_templates
 

@@ -13,8 +13,8 @@ from notifier import clock, models
 from notifier.delivery.throttle import pace as pace_module
 from notifier.delivery.throttle.pace import Pace, domain_key, transport_key
 from notifier.extensions import db
-from tests.conftest import NOON
 from tests.delivery.test_breaker import counted
+from tests.support.applications import NOON
 
 KEY = domain_key("example.com")
 

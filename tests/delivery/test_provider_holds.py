@@ -23,8 +23,8 @@ from notifier.reasons import ReasonCode
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_user
 from tests.delivery.test_breaker import counted
+from tests.support.applications import NOON, make_user
 from tests.support.dns import StubResolver
 
 pytestmark = pytest.mark.usefixtures("frozen")

@@ -17,8 +17,8 @@ from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
 from notifier.services import services_of
 from notifier.smtp.outcome import Decision
-from tests.conftest import NOON, make_owed
 from tests.support.accepting import accept_all
+from tests.support.applications import NOON, make_owed
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -18,7 +18,7 @@ from notifier.extensions import db
 from notifier.models import Notification, Status, Suppression
 from notifier.reasons import ReasonCode
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

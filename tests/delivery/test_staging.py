@@ -11,9 +11,9 @@ from notifier.config.settings import ConfigError
 from notifier.delivery.mailer import Mail
 from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Deliver, Staging, stage
 from notifier.smtp.outcome import Decision
-from tests.conftest import make_settings
 from tests.delivery.test_mailer import FakeTransport
 from tests.mail.test_message import PLAIN
+from tests.support.applications import make_settings
 
 BOX = "staging@example.org"
 

@@ -15,7 +15,7 @@ from notifier.delivery import sweep as sweeping
 from notifier.delivery.sweep import Sweep, Swept
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Status
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -104,6 +104,14 @@ def test_environment_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert env["DATABASE_URL"].startswith("sqlite:///")
 
 
+def test_files_are_found_from_the_folders_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAIL_CA_FILE", "certificates/ca.pem")
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
+    env = stack_env(Settings(), ports, None, with_inbox=True)
+    assert env["MAIL_CA_FILE"] == str(tmp_path / "certificates" / "ca.pem")
+
+
 def test_own_mail_server_needs_no_inbox(taken: int) -> None:
     ports = choose_ports(Wishes(web_port=0, inbox_port=taken, smtp_port=taken), with_inbox=False)
     env = stack_env(Settings(public_url="http://dev.example"), ports, None, with_inbox=False)

@@ -14,7 +14,7 @@ import pytest
 from notifier.dev.plan import is_healthy
 from notifier.dev.ports import free_port, wait_until
 from notifier.dev.process import die_with_parent
-from tests.conftest import migrate
+from tests.support.applications import migrate
 
 ROOT = Path(__file__).parents[2]
 CASES = json.loads((ROOT / "tests" / "data" / "log_injection.json").read_text())

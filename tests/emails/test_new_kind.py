@@ -19,7 +19,7 @@ from notifier.models import Notification
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
 
 ROOT = Path(__file__).resolve().parents[2]

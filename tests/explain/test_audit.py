@@ -18,7 +18,7 @@ from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignRun, Notification, Status
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run, tick
 from tests.support.checksum import checksum
 from tests.support.commands import Run

@@ -17,7 +17,7 @@ from notifier.explain.plan import Planner
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Preference, Suppression, User
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.checksum import checksum
 from tests.support.commands import Run

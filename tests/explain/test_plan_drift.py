@@ -14,7 +14,7 @@ from notifier.explain.plan_token import Drift, PlanChanged
 from notifier.extensions import db
 from notifier.models import Campaign, Suppression, User
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.checksum import checksum
 

@@ -8,7 +8,7 @@ import time_machine
 from notifier.campaigns.errors import CampaignError
 from notifier.explain.plan_token import VALID, Basis, Drift, PlanChanged, Planned, check, issue, read
 from notifier.security.tokens import Signer
-from tests.conftest import NOON
+from tests.support.applications import NOON
 
 OLD, NEW = "old-key-" * 5, "new-key-" * 5
 PARTS = {"campaign": 1, "settings": [3, "news", {}, {}], "content": [7, 1], "templates": "v1", "time": "now"}

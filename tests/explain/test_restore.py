@@ -26,7 +26,7 @@ from notifier.observability import healthcheck
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.tasks import jobs
-from tests.conftest import NOON, make_owed, migrate
+from tests.support.applications import NOON, make_owed, migrate
 from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.postgres import PostgresServer, postgres_binaries

@@ -18,7 +18,7 @@ from notifier.extensions import db
 from notifier.models import AuditEntry, CampaignRun, Notification, RunState, Status
 from notifier.observability import healthcheck
 from notifier.services import services_of
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 from tests.support.commands import Run
 

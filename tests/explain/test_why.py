@@ -23,7 +23,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run, tick
 from tests.support.checksum import checksum
 from tests.support.commands import Run

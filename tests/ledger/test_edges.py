@@ -14,7 +14,7 @@ from notifier.extensions import db
 from notifier.ledger import EDGES, Claimed, ForbiddenMove, Settlement, StoredReply
 from notifier.models import Attempt, Notification, Status, SuppressionReason, User
 from notifier.reasons import ReasonCode
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 
 LEASE = timedelta(minutes=8)
 

@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.ledger import TurnQueue, WaitingRow
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.observability import healthcheck, heartbeats
-from tests.conftest import NOON, make_owed
+from tests.support.applications import NOON, make_owed
 from tests.support.campaigns import make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")

@@ -20,7 +20,7 @@ from notifier.rendering.compose import Composer
 from notifier.rendering.render import Renderer
 from notifier.security.links import Links
 from notifier.security.tokens import Signer
-from tests.conftest import NOON, make_settings
+from tests.support.applications import NOON, make_settings
 
 ROOT = Path(__file__).parents[2]
 SIGNER = Signer(["test-key-that-is-long-enough-for-everything"])

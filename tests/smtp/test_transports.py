@@ -10,7 +10,7 @@ from notifier.config.settings import ConfigError, Settings
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
 from notifier.smtp.transports import PRIMARY, Tls, TransportConfig, Transports, transport_configs
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.certificates import certificates
 from tests.support.keys import key_file
 

@@ -17,7 +17,7 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import expand
 
 ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)

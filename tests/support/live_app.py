@@ -11,7 +11,7 @@ from flask import Flask
 
 from notifier.app import create_app
 from notifier.extensions import db
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.servers import ValkeyServer
 
 

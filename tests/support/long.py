@@ -29,6 +29,7 @@ LONG = (
     "tests/tasks/test_pump.py",
     "tests/tasks/test_stop.py",
     "tests/tooling/test_patterns.py",
+    "tests/tooling/test_wheel.py",
 )
 
 #: The fixture of RabbitMQ's node, and its name in the id of a test for several brokers.

@@ -36,8 +36,8 @@ class Up:
         quick = {"MAIL_TIMEOUT_TOTAL": "4", "MAIL_LEASE": "5", "RATELIMIT_ENABLED": "0"}
         return {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFIER_DATA_DIR": str(self.data), **quick, **self.settings}
 
-    @staticmethod
-    def command(*arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of `notifier` with these arguments."""
         return [sys.executable, "-P", "-m", "notifier", *arguments]
 
     def says(self) -> str:

@@ -12,7 +12,7 @@ from notifier.extensions import db
 from notifier.models import Notification, User
 from notifier.outbox import Cooldown, Outbox
 from notifier.services import services_of
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 from tests.support.services import replace_services
 
 

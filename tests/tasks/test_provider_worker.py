@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, Notification
 from notifier.services import services_of
 from notifier.smtp.transport_config import PRIMARY
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.live import LETTERS, Live, letter_templates
 from tests.support.live_app import live_application

@@ -16,7 +16,7 @@ from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, EXPANSION, TRANSACTIONAL
-from tests.conftest import make_user
+from tests.support.applications import make_user
 from tests.support.campaigns import make_campaign, make_people, start_run
 from tests.support.servers import ValkeyServer
 from tests.support.smtp_server import SmtpServer

@@ -12,7 +12,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from notifier.tasks.celery_app import celery_app, configure
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.servers import ValkeyServer
 
 TRANSPORT = "notifier.tasks.redis_transport:Transport"

@@ -33,7 +33,7 @@ from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence
 from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.conftest import NOON
+from tests.support.applications import NOON
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates
 from tests.support.live_app import live_application

@@ -1,4 +1,4 @@
-"""gunicorn.conf.py: what the documented command serves with."""
+"""gunicorn.conf.py and notifier/gunicorn_conf.py: what the documented commands serve with."""
 
 import runpy
 import sys
@@ -10,13 +10,21 @@ from gunicorn.app.wsgiapp import WSGIApplication
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> WSGIApplication:
-    """gunicorn as `gunicorn wsgi:app` in the checkout configures it."""
+@pytest.fixture(
+    params=[
+        ["gunicorn", "wsgi:app"],
+        ["gunicorn", "-c", "python:notifier.gunicorn_conf", "notifier.wsgi:app"],
+    ],
+    ids=["checkout", "installed"],
+)
+def loaded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WSGIApplication:
+    """gunicorn as the documented commands configure it: the first one reads the file in the checkout."""
     for name in ("WEB_CONCURRENCY", "WEB_THREADS", "FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["gunicorn", "wsgi:app"])
+    monkeypatch.chdir(tmp_path if "-c" in request.param else ROOT)
+    monkeypatch.setattr(sys, "argv", request.param)
+    # Its numbers are read when it is imported.
+    monkeypatch.delitem(sys.modules, "notifier.gunicorn_conf", raising=False)
     return WSGIApplication()
 
 
@@ -40,11 +48,11 @@ def test_a_wrong_number_ends_the_start_with_one_line(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as failure:
-        runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+        runpy.run_path(str(ROOT / "notifier" / "gunicorn_conf.py"))
     assert failure.value.code == f"{name}: must be a whole number from 1 to {most}"
 
 
 @pytest.mark.parametrize(("value", "number"), [("", 64), (" ", 64), (" 8\n", 8)])
 def test_a_number_means_what_it_says(monkeypatch: pytest.MonkeyPatch, value: str, number: int) -> None:
     monkeypatch.setenv("WEB_THREADS", value)
-    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] == number
+    assert runpy.run_path(str(ROOT / "notifier" / "gunicorn_conf.py"))["threads"] == number

@@ -26,7 +26,7 @@ from notifier.models import Campaign, CampaignRun, Consent, Notification, RunSta
 from notifier.security.links import Links
 from notifier.security.tokens import Signer
 from notifier.services import services_of
-from tests.conftest import PAGES, make_settings
+from tests.support.applications import PAGES, make_settings
 from tests.support.inline import handle_requests
 from tests.support.smtp_server import SmtpServer
 from tests.support.website import Answer, Person, serving

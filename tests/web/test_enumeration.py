@@ -26,7 +26,7 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
-from tests.conftest import make_user
+from tests.support.applications import make_user
 from tests.support.browse import Visitor
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "enumeration.json").read_text())

@@ -21,7 +21,7 @@ from notifier.database.expressions import number_of
 from notifier.extensions import db
 from notifier.models import User
 from notifier.services import services_of
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.browse import Visitor
 from tests.support.smtp_server import Accepted, SmtpServer
 

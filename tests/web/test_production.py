@@ -13,7 +13,7 @@ from notifier.extensions import db
 from notifier.observability import logs
 from notifier.services import services_of
 from notifier.web import limits
-from tests.conftest import make_settings
+from tests.support.applications import make_settings
 from tests.support.browse import Visitor
 from tests.support.inline import handle_requests
 

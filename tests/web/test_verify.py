@@ -10,7 +10,7 @@ from sqlalchemy import select
 from notifier.extensions import db
 from notifier.models import User
 from notifier.security.tokens import Signer
-from tests.conftest import NOON, make_user
+from tests.support.applications import NOON, make_user
 from tests.support.browse import Visitor
 
 KEY = "test-key-that-is-long-enough-for-everything"

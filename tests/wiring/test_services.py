@@ -8,7 +8,7 @@ from flask import Flask
 
 from notifier.services import services, services_of
 from notifier.tasks.publisher import Publisher
-from tests.conftest import make_owed
+from tests.support.applications import make_owed
 from tests.support.services import replace_services
 
 pytestmark = pytest.mark.usefixtures("frozen")

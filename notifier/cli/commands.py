@@ -1,0 +1,30 @@
+"""All commands of `notifier`: the module of each, and the first sentence of its help.
+
+Known without an import; a test compares them with the commands themselves.
+"""
+
+from notifier.cli.lazy import Lazy
+
+COMMANDS = {
+    "up": Lazy(
+        "notifier.cli.up:up", "Start everything on this machine, until Ctrl-C: web, workers, scheduler, broker, inbox."
+    ),
+    "db": Lazy("notifier.cli.data:database", "Manage the schema of the database."),
+    "operator": Lazy("notifier.cli.operators:operator", "Manage the people who may sign in to the admin."),
+    "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
+    "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),
+    "outbox": Lazy("notifier.cli.data:outbox", "Manage waiting emails."),
+    # The module that adds the last commands to the group.
+    "campaign": Lazy("notifier.cli.campaign_runs:campaign", "Manage campaigns: scheduled emails to many recipients."),
+    "tick": Lazy("notifier.cli.campaign_runs:tick", "Run the scheduler once, in this process."),
+    "plan": Lazy("notifier.cli.explain:plan_", "Show what a run of NAME would do."),
+    "why": Lazy("notifier.cli.explain:why_", "Explain why EMAIL gets an email or not."),
+    "simulate": Lazy("notifier.cli.explain:simulate_", "List all upcoming runs, with daylight-saving changes marked."),
+    "audit": Lazy("notifier.cli.audit:audit_", "Check that the counts add up and match an inbox."),
+    "repair": Lazy("notifier.cli.audit:repair_", "Send only to people whom a run missed, and nothing twice."),
+    "restore": Lazy("notifier.cli.restore:restore", "Prevent sending emails twice after a backup was restored."),
+    "unknown": Lazy("notifier.cli.unknown:unknown", "Handle emails whose delivery is uncertain."),
+    "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
+    "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
+    "check-dns": Lazy("notifier.cli.dns:check_dns", "Check SPF, DKIM, DMARC, MX and PTR of the sender's domain."),
+}
