@@ -7,7 +7,8 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, event, text
 
-from notifier.database.schema import UPGRADE_LOCK, VERSION_TABLE
+from notifier.database.base import VERSION_TABLE
+from notifier.database.schema import UPGRADE_LOCK
 from notifier.extensions import db
 from notifier.models import Notification  # Imported so that the metadata knows every table.
 from notifier.services import services

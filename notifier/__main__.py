@@ -8,6 +8,8 @@ from notifier.cli.main import build
 if TYPE_CHECKING:
     from flask import Flask
 
+    from notifier.config.settings import Settings
+
 
 def _create_app() -> "Flask":
     """Import the application when a command needs one: `--help` does without (see `notifier.cli.lazy`)."""
@@ -15,7 +17,12 @@ def _create_app() -> "Flask":
     return app
 
 
-cli = build(_create_app)
+def _load_settings() -> "Settings":
+    settings: Settings = resolve_name("notifier.config.loading:load_settings")()
+    return settings
+
+
+cli = build(_create_app, _load_settings)
 
 if __name__ == "__main__":
     cli(prog_name="notifier")

@@ -13,6 +13,7 @@ from notifier import resources
 from notifier.admin import site as admin
 from notifier.config.loading import load_settings
 from notifier.config.settings import Settings
+from notifier.database import engines
 from notifier.emails import EmailKind
 from notifier.extensions import csrf, limiter
 from notifier.observability import logs
@@ -28,7 +29,7 @@ from notifier.web.pages import pages
 from notifier.web.prefix import below, path_of
 from notifier.wiring import build_services
 from notifier.wiring.broker import Publishing
-from notifier.wiring.database import bind_database, engine_options
+from notifier.wiring.database import bind_database
 
 #: A rate limit that waits for Redis would cost more than it saves, in seconds.
 LIMITER_TIMEOUT = 0.1
@@ -96,7 +97,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "TRUSTED_HOSTS": sorted({host or "", "127.0.0.1", "localhost"} - {""}),
         "INBOX_URL": settings.inbox_url,
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings),
+        "SQLALCHEMY_ENGINE_OPTIONS": engines.engine_options(settings),
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
         "RATELIMIT_STORAGE_OPTIONS": _limiter_options(settings),

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session, aliased
 from notifier import clock
 from notifier.accounts.signup import Accounts, Applicant
 from notifier.database.outages import is_outage
-from notifier.database.transaction import reading, transaction
+from notifier.database.snapshot import reading
+from notifier.database.transaction import transaction
 from notifier.mail.addresses import Address
 from notifier.mail.providers import provider_of
 from notifier.models import AccountAction, AccountRequest

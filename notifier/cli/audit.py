@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.campaign import plainly
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.showing import cell, plain, progress, say, show, tell
 from notifier.database import identity
 from notifier.explain.audit import Compared, Report

@@ -1,4 +1,4 @@
-"""`notifier campaign list | show | create | edit | load`: campaigns as rows that operators edit."""
+"""`notifier campaign show | create | edit | load`: campaigns as rows that operators edit."""
 
 import tomllib
 from collections.abc import Callable
@@ -16,10 +16,11 @@ from notifier.campaigns.content_versions import has_content, kind_of
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.load import DEFAULTS, load
-from notifier.campaigns.overview import details, overview
+from notifier.campaigns.overview import details
 from notifier.campaigns.slots import when
 from notifier.cli import campaign_content
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.showing import say, show, tell
 from notifier.database.transaction import read_only
 from notifier.explain.plan_values import RATE_IGNORED
@@ -45,9 +46,6 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(error)) from None
 
     return wrapped
-
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def which_options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -80,30 +78,7 @@ set_option = click.option(
 )
 
 
-@click.group()
-def campaign() -> None:
-    """Manage campaigns: scheduled emails to many recipients."""
-
-
-@campaign.command("list")
-@as_json_option
-@with_app
-def list_(app: Flask, as_json: bool) -> None:
-    """List all campaigns."""
-    read_only()
-    rows = overview(db.session(), services_of(app).kinds)
-    if as_json:
-        tell(rows, default=str)
-        return
-    show(("name", "kind", "state", "schedule", "next", "last run"), [_row(row) for row in rows])
-
-
-def _row(row: dict[str, Any]) -> tuple[object, ...]:
-    last = f"{row['last_run']['for']} {row['last_run']['state']}" if row["last_run"] else ""
-    return row["name"], row["kind"], row["state"], row["schedule"], row["next"], last
-
-
-@campaign.command("show")
+@click.command("show")
 @click.argument("name")
 @as_json_option
 @with_app
@@ -133,7 +108,7 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-@campaign.command("create")
+@click.command("create")
 @click.argument("name")
 @click.option("--kind", required=True)
 @set_option
@@ -148,7 +123,7 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
     _warn(app, made)
 
 
-@campaign.command("edit")
+@click.command("edit")
 @click.argument("name")
 @set_option
 @click.option("--version", type=int, help="The version that you saw; the edit is refused if it has changed since.")
@@ -239,7 +214,7 @@ def _value(text: str) -> Any:
         return text
 
 
-@campaign.command("load")
+@click.command("load")
 @click.option("--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULTS)
 @with_app
 @plainly

@@ -12,8 +12,9 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.lookup import Which, campaign_named, moment_of
 from notifier.cli import campaign_content
-from notifier.cli.campaign import as_json_option, campaign, plainly, which_options
+from notifier.cli.campaign import plainly, which_options
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.plans import next_step, show_plan
 from notifier.cli.showing import on_one_line, progress, say, tell
 from notifier.explain.plan_token import PlanChanged
@@ -26,7 +27,7 @@ from notifier.services import services_of
 run_option = click.option("--run", "run_id", type=int, help="This run only.")
 
 
-@campaign.command()
+@click.command()
 @click.argument("name")
 @run_option
 @click.option("--reason", default="", help="Note for colleagues.")
@@ -49,7 +50,7 @@ def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
     say(f"Paused {name if run_id is None else f'run {run_id}'}; runs stopped: {len(runs)}.")
 
 
-@campaign.command()
+@click.command()
 @click.argument("name")
 @run_option
 @campaign_content.move_option
@@ -93,7 +94,7 @@ def _resumable(app: Flask, name: str, run_id: int | None, move: bool | None) -> 
     return found, waiting
 
 
-@campaign.command()
+@click.command()
 @click.argument("name")
 @run_option
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
@@ -120,7 +121,7 @@ def _waiting(app: Flask, name: str, run_id: int | None) -> tuple[Campaign, Held]
     return found, holding
 
 
-@campaign.command()
+@click.command()
 @click.argument("name")
 @run_option
 @click.option("--archive", is_flag=True, help="Also end the campaign permanently.")
@@ -142,7 +143,7 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
     say(f"Runs cancelled: {len(runs)}, emails cancelled: {mails}." + (" Archived." if archive else ""))
 
 
-@campaign.command()
+@click.command()
 @click.argument("name")
 @which_options("It")
 @click.option("--plan", "token", help="The token of `notifier plan`: run only what it showed. It holds for 24 hours.")

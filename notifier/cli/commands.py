@@ -14,8 +14,7 @@ COMMANDS = {
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
     "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),
     "outbox": Lazy("notifier.cli.data:outbox", "Manage waiting emails."),
-    # The module that adds the last commands to the group.
-    "campaign": Lazy("notifier.cli.campaign_runs:campaign", "Manage campaigns: scheduled emails to many recipients."),
+    "campaign": Lazy("notifier.cli.campaign_group:campaign", "Manage campaigns: scheduled emails to many recipients."),
     "tick": Lazy("notifier.cli.campaign_runs:tick", "Run the scheduler once, in this process."),
     "plan": Lazy("notifier.cli.explain:plan_", "Show what a run of NAME would do."),
     "why": Lazy("notifier.cli.explain:why_", "Explain why EMAIL gets an email or not."),
@@ -27,4 +26,20 @@ COMMANDS = {
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
     "check-dns": Lazy("notifier.cli.dns:check_dns", "Check SPF, DKIM, DMARC, MX and PTR of the sender's domain."),
+}
+
+#: Those of `notifier campaign`.
+CAMPAIGN = {
+    "list": Lazy("notifier.cli.campaign_list:list_", "List all campaigns."),
+    "show": Lazy("notifier.cli.campaign:show_", "Show one campaign with its newest runs."),
+    "create": Lazy("notifier.cli.campaign:create_", "Create the campaign NAME."),
+    "edit": Lazy("notifier.cli.campaign:edit_", "Change the campaign NAME, effective within 30 seconds."),
+    "load": Lazy("notifier.cli.campaign:load_", "Add the default campaigns that are missing."),
+    "run": Lazy("notifier.cli.campaign_runs:run", "Run NAME."),
+    "pause": Lazy("notifier.cli.campaign_runs:pause", "Stop NAME and its open runs within one batch."),
+    "resume": Lazy("notifier.cli.campaign_runs:resume", "Resume NAME and its runs."),
+    "move": Lazy("notifier.cli.campaign_runs:move", "Give waiting emails of NAME the newest content."),
+    "cancel": Lazy(
+        "notifier.cli.campaign_runs:cancel", "Cancel the open runs of NAME: emails not sent yet are never sent."
+    ),
 }

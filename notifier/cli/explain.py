@@ -12,11 +12,12 @@ from notifier import clock
 from notifier.campaigns.answers import Answer
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.lookup import Which, campaigns_of
-from notifier.cli.campaign import as_json_option, plainly, which_options
+from notifier.cli.campaign import plainly, which_options
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.plans import next_step, show_plan
 from notifier.cli.showing import as_text, cell, plain, progress, say, show, tell
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.explain.plan_values import Plan
 from notifier.explain.simulate import Fired, forecast
 from notifier.explain.why import why as answers_to

@@ -1,8 +1,8 @@
 """A group that imports a command when it runs, after LazyGroup in Click's documentation ("Lazily Loading Subcommands").
 
 Most commands import the whole application, which takes seconds. `--help` doesn't need it, and no command needs another.
-This module and `notifier.__main__` alone import by name, because an `import` inside a function would hide what a module
-depends on; `notifier.cli.commands` lists everything that is imported here.
+Only this module, `notifier.cli.main` and `notifier.__main__` import by name: an `import` inside a function would
+hide what a module depends on; `notifier.cli.commands` lists every command that is imported here.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,9 @@
 """`notifier`: the command of operators and developers."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,16 @@ from notifier.mail.characters import escaped
 
 if TYPE_CHECKING:
     from flask import Flask
+
+    from notifier.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Root:
+    """What commands ask for: an application, or the settings alone. Neither is imported or built before."""
+
+    app: "Callable[[], Flask]"
+    settings: "Callable[[], Settings]"
 
 
 class Command(LazyGroup):
@@ -28,14 +40,23 @@ class Command(LazyGroup):
             raise
 
 
-def build(create_app: "Callable[[], Flask]") -> click.Group:
-    """Build the command. It calls `create_app` only if a subcommand needs an application."""
+def build(create_app: "Callable[[], Flask]", load_settings: "Callable[[], Settings] | None" = None) -> click.Group:
+    """Build the command. It calls `create_app` and `load_settings` only if a subcommand needs them.
+
+    Without `load_settings`, the settings are those of the application.
+    """
 
     @click.group(cls=Command, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
     @click.version_option(__version__, prog_name="notifier", message="%(prog)s %(version)s")
     @click.pass_context
     def cli(context: click.Context) -> None:
         """Email and lifecycle notifications: every email is a ledger row first."""
-        context.obj = cache(create_app)
+        app = cache(create_app)
+        context.obj = Root(app, load_settings or (lambda: _settings_of(app())))
 
     return cli
+
+
+def _settings_of(app: "Flask") -> "Settings":
+    settings: Settings = resolve_name("notifier.services:services_of")(app).settings
+    return settings

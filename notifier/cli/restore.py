@@ -6,8 +6,9 @@ import click
 from flask import Flask
 
 from notifier.cli.audit import accepted_option, evidence, inbox_option
-from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.campaign import plainly
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.showing import progress, say, show, tell
 from notifier.explain.restore import RestoreFindings
 from notifier.operators.audit_log import COMMAND_LINE

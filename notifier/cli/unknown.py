@@ -9,10 +9,11 @@ from flask import Flask
 
 from notifier import clock
 from notifier.campaigns.lookup import campaign_named
-from notifier.cli.campaign import as_json_option, plainly
+from notifier.cli.campaign import plainly
 from notifier.cli.context import with_app
+from notifier.cli.options import as_json_option
 from notifier.cli.showing import plain, say, show, tell
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.explain.unknowns import UncertainFilter, UncertainGroup, decide, groups
 from notifier.extensions import db
 from notifier.models import Status

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import refuse_older_layout
+from notifier.cli.refusals import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
 from notifier.dev.broker import BrokerMissingError
 from notifier.dev.datalock import InUseError, data_lock

@@ -12,6 +12,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+#: The table with the applied migration. An application that embeds us uses Alembic's default name for its own.
+VERSION_TABLE = "notifier_version"
+
 
 class Base(DeclarativeBase):
     """The base of the tables of notifier, whose names all begin with `notifier_`."""

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.config.settings import ConfigError, Settings
-from notifier.database.schema import VERSION_TABLE
+from notifier.database.base import VERSION_TABLE
 
 #: Columns that every version of that layout has. An application that embeds us may have tables of these names, and an
 #: `alembic_version` with such a number, but not all of these columns.

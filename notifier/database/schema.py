@@ -8,11 +8,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from notifier.database.base import VERSION_TABLE
+
 #: The advisory lock of an upgrade on Postgres, so that two upgrades take turns. An arbitrary number.
 UPGRADE_LOCK = 7_046_029_254_386_353
-
-#: The table with the applied migration. An application that embeds us uses Alembic's default name for its own.
-VERSION_TABLE = "notifier_version"
 
 UPGRADE = "run notifier db upgrade"
 

@@ -33,25 +33,6 @@ def check_answers(session: Session) -> None:
     session.rollback()
 
 
-@contextmanager
-def reading(session: Callable[[], Session]) -> Iterator[Session]:
-    """Yield the current session as a read-only snapshot of the database that holds no lock.
-
-    It is rolled back at the end, so only plain values may leave the block. Raise RuntimeError if a transaction is
-    already open.
-    """
-    current = session()
-    if current.in_transaction():
-        raise RuntimeError("a transaction is already open: its changes would be lost")
-    postgres = current.get_bind().dialect.name == "postgresql"
-    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if postgres else {READ_ONLY: True}
-    current.connection(execution_options=options)
-    try:
-        yield current
-    finally:
-        current.rollback()
-
-
 def reads_only() -> bool:
     """Return whether the present request or command promised not to write: a GET, or a call of `read_only`."""
     if not has_app_context():

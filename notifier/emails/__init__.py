@@ -3,6 +3,7 @@
 from datetime import timedelta
 from types import MappingProxyType
 
+from notifier.config.settings import Settings
 from notifier.emails.account_exists import AccountExists
 from notifier.emails.activity_digest import ActivityDigest
 from notifier.emails.announcement import Announcement
@@ -30,7 +31,26 @@ def registry(
     return MappingProxyType({kind.name: kind for kind in kinds})
 
 
+def registry_of(settings: Settings) -> MappingProxyType[str, EmailKind]:
+    """Return all kinds by name, as these settings want them."""
+    return registry(
+        digest_within=timedelta(seconds=settings.digest_within),
+        digest_gap=timedelta(seconds=settings.digest_gap),
+        report_grace=timedelta(seconds=settings.report_grace),
+    )
+
+
 #: The kinds by name, with the default settings.
 KINDS: MappingProxyType[str, EmailKind] = registry()
 
-__all__ = ["KINDS", "TOKEN_LIFE", "AccountExists", "Category", "EmailKind", "Owed", "Verification", "registry"]
+__all__ = [
+    "KINDS",
+    "TOKEN_LIFE",
+    "AccountExists",
+    "Category",
+    "EmailKind",
+    "Owed",
+    "Verification",
+    "registry",
+    "registry_of",
+]

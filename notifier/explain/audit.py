@@ -14,7 +14,7 @@ from notifier.campaigns.answers import TAKEN
 from notifier.campaigns.lookup import run_with
 from notifier.campaigns.slots import slot_name
 from notifier.database import identity
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.explain.audit_comparison import NAMED, Comparison, Discrepancies, Expected, comparing
 from notifier.explain.audit_evidence import Seen, bare
 from notifier.ledger import GIVEN_BACK

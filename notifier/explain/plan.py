@@ -12,7 +12,7 @@ from notifier.campaigns.lookup import Moment, Which, campaign_named, moment_of, 
 from notifier.campaigns.runs import USELESS, deadline_of
 from notifier.campaigns.slots import schedule_of, step_after
 from notifier.campaigns.throughput import throughput
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.explain import plan_token
 from notifier.explain.plan_people import People, people_at, versions_of
 from notifier.explain.plan_token import Basis, Drift, Planned

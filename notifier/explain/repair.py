@@ -29,7 +29,8 @@ from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.expand import candidates, owe_between
 from notifier.campaigns.lookup import occasion_in, run_with
 from notifier.campaigns.runs import USELESS, lock_campaign
-from notifier.database.transaction import reading, transaction
+from notifier.database.snapshot import reading
+from notifier.database.transaction import transaction
 from notifier.explain.audit import Audit
 from notifier.explain.audit_comparison import comparing
 from notifier.explain.audit_evidence import Seen

@@ -20,7 +20,8 @@ from notifier import clock, ledger
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.unrecorded import unrecorded_among
 from notifier.database import identity
-from notifier.database.transaction import reading, transaction
+from notifier.database.snapshot import reading
+from notifier.database.transaction import transaction
 from notifier.explain.audit_evidence import Seen
 from notifier.mail import message_ids
 from notifier.mail.message_ids import MessageKeys

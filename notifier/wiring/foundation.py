@@ -13,7 +13,7 @@ from notifier.accounts.signup import Accounts
 from notifier.config.settings import Settings
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.identity import RestoreHold
-from notifier.emails import EmailKind, registry
+from notifier.emails import EmailKind, registry_of
 from notifier.extensions import db
 from notifier.rendering.compose import Composer
 from notifier.rendering.render import Renderer
@@ -43,7 +43,7 @@ class Foundation:
 
 def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None) -> Foundation:
     """Build the parts for `app`, whose database is bound. `kinds` replaces those of `notifier.emails`."""
-    kinds = _kinds(settings) if kinds is None else kinds
+    kinds = registry_of(settings) if kinds is None else kinds
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     signups = _signup_limits(settings)
@@ -61,14 +61,6 @@ def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind
         signups=signups,
         accounts=Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
         hold=RestoreHold(db.session),
-    )
-
-
-def _kinds(settings: Settings) -> Mapping[str, EmailKind]:
-    return registry(
-        digest_within=timedelta(seconds=settings.digest_within),
-        digest_gap=timedelta(seconds=settings.digest_gap),
-        report_grace=timedelta(seconds=settings.report_grace),
     )
 
 

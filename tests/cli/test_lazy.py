@@ -1,7 +1,9 @@
 """Commands are imported when they run: the help needs none of them, and the list of all of them is true."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -9,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from notifier.cli.commands import COMMANDS
+from notifier.cli.commands import CAMPAIGN, COMMANDS
 from notifier.cli.main import build
 
 ROOT = Path(__file__).parents[2]
@@ -18,18 +20,27 @@ ROOT = Path(__file__).parents[2]
 DEAR = {"flask", "sqlalchemy", "celery", "pydantic", "rich", "notifier.app", "notifier.config", "notifier.services"}
 
 
-def imported_by(*words: str) -> set[str]:
-    """All modules of a process of its own that ran `notifier` with these words."""
-    code = (
+#: The packages that only an application needs.
+OF_APPLICATIONS = {"flask", "celery", "alembic", "redis", "notifier.app", "notifier.services"}
+
+ALL = COMMANDS | CAMPAIGN
+
+
+def imported_by(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
+    """All modules of a process of its own that ran `notifier` with these words, and ended with `code`."""
+    script = (
         "import sys, click\n"
         "from notifier.__main__ import cli\n"
         f"try: cli({words!r}, prog_name='notifier')\n"
-        "except SystemExit as end: assert not end.code\n"
-        "print(*sys.modules, file=sys.stderr)"
+        f"except SystemExit as end: assert end.code == {code}, end.code\n"
+        "print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    surroundings = {**os.environ, **(env or {})}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.split())
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("word", ["--help", "--version"])
@@ -37,28 +48,25 @@ def test_the_help_and_the_version_import_no_command(word: str) -> None:
     assert imported_by(word) & DEAR == set()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def test_campaigns_are_listed_without_an_application(tmp_path: Path) -> None:
+    found = imported_by("campaign", "list", env={"NOTIFIER_DATA_DIR": str(tmp_path)}, code=1)
+    assert "notifier.campaigns.overview" in found
+    assert found & OF_APPLICATIONS == set()
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_each_command_is_where_the_list_says(name: str) -> None:
-    command = resolve_name(COMMANDS[name].path)
+    command = resolve_name(ALL[name].path)
     assert isinstance(command, click.Command)
-    assert (command.name, command.get_short_help_str(1000)) == (name, COMMANDS[name].summary)
+    assert (command.name, command.get_short_help_str(1000)) == (name, ALL[name].summary)
 
 
-def test_each_command_of_the_package_is_reached() -> None:
-    """In this process all modules are imported, and all commands added to their groups."""
+def test_each_command_of_the_package_is_in_a_list() -> None:
     modules = [resolve_name(f"notifier.cli.{path.stem}") for path in (ROOT / "notifier" / "cli").glob("[a-z]*.py")]
     made = [value for module in modules for value in vars(module).values() if isinstance(value, click.Command)]
-    reached = [resolve_name(command.path) for command in COMMANDS.values()]
-    for group in filter(lambda command: isinstance(command, click.Group), reached):
-        reached = [*reached, *group.commands.values()]
-    assert {id(command) for command in made} <= {id(command) for command in reached}
-
-
-def test_a_group_has_all_its_commands_in_a_process_of_its_own() -> None:
-    """Several modules add to `campaign`."""
-    code = f"from pkgutil import resolve_name; print(*resolve_name({COMMANDS['campaign'].path!r}).commands)"
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert set(shown.stdout.split()) == set(resolve_name("notifier.cli.campaign_runs:campaign").commands)
+    listed = [resolve_name(command.path) for command in ALL.values()]
+    inner = [command for group in listed if isinstance(group, click.Group) for command in group.commands.values()]
+    assert {id(command) for command in made} == {id(command) for command in [*listed, *inner]}
 
 
 def test_the_help_names_every_command_and_a_wrong_name_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from notifier.database.schema import VERSION_TABLE
+from notifier.database.base import VERSION_TABLE
 from notifier.extensions import db
 from tests.support.postgres import PostgresServer
 

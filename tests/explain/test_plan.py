@@ -12,7 +12,7 @@ from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from notifier.campaigns.errors import CampaignError
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.explain.plan import Planner
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Frequency, Notification, Preference, Suppression, User

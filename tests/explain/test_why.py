@@ -16,7 +16,7 @@ from notifier.accounts.seeds import seed
 from notifier.campaigns import control
 from notifier.campaigns.answers import Answer, Receipt
 from notifier.campaigns.load import load
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.emails import KINDS
 from notifier.explain.why import why, why_all
 from notifier.extensions import db

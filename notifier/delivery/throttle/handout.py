@@ -17,7 +17,7 @@ from math import ceil
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.database.transaction import reading
+from notifier.database.snapshot import reading
 from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Turn

@@ -1,0 +1,28 @@
+"""`notifier campaign list`: the command that operators type most, so it imports little."""
+
+from typing import Any
+
+import click
+
+from notifier.campaigns.overview import overview
+from notifier.cli.options import as_json_option
+from notifier.cli.reading import Reading, with_session
+from notifier.cli.showing import show, tell
+from notifier.emails import registry_of
+
+
+@click.command("list")
+@as_json_option
+@with_session
+def list_(reading: Reading, as_json: bool) -> None:
+    """List all campaigns."""
+    rows = overview(reading.session, registry_of(reading.settings))
+    if as_json:
+        tell(rows, default=str)
+        return
+    show(("name", "kind", "state", "schedule", "next", "last run"), [_row(row) for row in rows])
+
+
+def _row(row: dict[str, Any]) -> tuple[object, ...]:
+    last = f"{row['last_run']['for']} {row['last_run']['state']}" if row["last_run"] else ""
+    return row["name"], row["kind"], row["state"], row["schedule"], row["next"], last

@@ -1,0 +1,58 @@
+"""Commands that only read rows: they get the settings and a session, and import no application."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from notifier.cli.refusals import refusal, refuse_older_layout
+from notifier.config.settings import Settings
+from notifier.database.engines import open_engine
+from notifier.database.snapshot import reading
+from notifier.observability import logs
+
+if TYPE_CHECKING:
+    from notifier.cli.main import Root
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The settings, and a session that sees a snapshot of the database and cannot write."""
+
+    settings: Settings
+    session: Session
+
+
+def with_session(command: Callable[..., R]) -> Callable[..., R]:
+    """Run the command with a `Reading` as its first argument.
+
+    Raise ClickException if the database refuses, does not answer, or has the older layout.
+    """
+
+    @wraps(command)
+    @click.pass_context
+    def wrapped(context: click.Context, /, *args: Any, **kwargs: Any) -> R:
+        root: Root = context.find_root().obj
+        settings = root.settings()
+        if settings.notifier_env != "test":
+            logs.configure()
+        # On a terminal, a command prints its answer, and no routine events.
+        logging.getLogger().setLevel(logging.WARNING)
+        refuse_older_layout(settings)
+        engine = open_engine(settings)
+        try:
+            with Session(engine) as session, reading(lambda: session):
+                return command(Reading(settings, session), *args, **kwargs)
+        except DBAPIError as error:
+            raise click.ClickException(refusal(error, engine.url)) from error
+        finally:
+            engine.dispose()
+
+    return wrapped
