@@ -1,8 +1,8 @@
 """`python -m notifier`: the notifier command."""
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from notifier.cli.lazy import load
 from notifier.cli.main import build
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def _create_app() -> "Flask":
     """Import the application when a command needs one: `--help` does without (see `notifier.cli.lazy`)."""
-    app: Flask = resolve_name("notifier.app:create_app")()
+    app: Flask = load("notifier.app:create_app")()
     return app
 
 
 def _load_settings() -> "Settings":
-    settings: Settings = resolve_name("notifier.config.loading:load_settings")()
+    settings: Settings = load("notifier.config.loading:load_settings")()
     return settings
 
 

@@ -1,15 +1,35 @@
 """A group that imports a command when it runs, after LazyGroup in Click's documentation ("Lazily Loading Subcommands").
 
 Most commands import the whole application, which takes seconds. `--help` doesn't need it, and no command needs another.
-Only this module, `notifier.cli.main` and `notifier.__main__` import by name: an `import` inside a function would
-hide what a module depends on; `notifier.cli.commands` lists every command that is imported here.
+Only `load` imports by name, because an `import` inside a function would hide what a module depends on. Commands are
+listed in `notifier.cli.commands`; `notifier.__main__` and `notifier.cli.main` name the application and the settings.
 """
 
+import gc
+import sys
 from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import click
+
+
+def load(path: str) -> Any:
+    """Import and return `path` ("package.module:name").
+
+    Modules stay until the process ends, so garbage collection pauses meanwhile and ignores their objects afterwards:
+    to search them, also at the end of the process, takes as long as a third of a short command.
+    """
+    if path.partition(":")[0] in sys.modules:
+        return resolve_name(path)
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return resolve_name(path)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 class Lazy(NamedTuple):
@@ -39,7 +59,7 @@ class LazyGroup(click.Group):
         found = self.lazy.get(cmd_name)
         if found is None:
             return None
-        command: click.Command = resolve_name(found.path)
+        command: click.Command = load(found.path)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from notifier import __version__
 from notifier.cli.commands import COMMANDS
-from notifier.cli.lazy import LazyGroup
+from notifier.cli.lazy import LazyGroup, load
 from notifier.mail.characters import escaped
 
 if TYPE_CHECKING:
@@ -58,5 +57,5 @@ def build(create_app: "Callable[[], Flask]", load_settings: "Callable[[], Settin
 
 
 def _settings_of(app: "Flask") -> "Settings":
-    settings: Settings = resolve_name("notifier.services:services_of")(app).settings
+    settings: Settings = load("notifier.services:services_of")(app).settings
     return settings

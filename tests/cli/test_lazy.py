@@ -1,9 +1,11 @@
 """Commands are imported when they run: the help needs none of them, and the list of all of them is true."""
 
+import gc
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -12,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from notifier.cli.commands import CAMPAIGN, COMMANDS
+from notifier.cli.lazy import load
 from notifier.cli.main import build
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +55,19 @@ def test_campaigns_are_listed_without_an_application(tmp_path: Path) -> None:
     found = imported_by("campaign", "list", env={"NOTIFIER_DATA_DIR": str(tmp_path)}, code=1)
     assert "notifier.campaigns.overview" in found
     assert found & OF_APPLICATIONS == set()
+
+
+@pytest.mark.parametrize("path", ["this_module:is_absent", "string:capwords"])
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_again_after_an_import(path: str, collects: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with suppress(ModuleNotFoundError):
+            load(path)
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 @pytest.mark.parametrize("name", ALL)
