@@ -3,6 +3,7 @@
 `tests/conftest.py` registers this module for all rooms but the plain ones, because it imports all of notifier.
 """
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,28 @@ structlog.configure(
     processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
     logger_factory=structlog.stdlib.LoggerFactory(),
 )
+
+
+_configure = structlog.configure
+
+
+def _configure_without_cache(**options: Any) -> None:
+    """A logger that was cached while one test configured logging would keep that for all later tests."""
+    _configure(**options | {"cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_without_cache
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo what a command or an application of the test did to the logging of the process."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 def pytest_collection_finish() -> None:
