@@ -90,7 +90,7 @@ def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
     emails = ledger.count_by_status(session, run.id) if run.totals is None else run.totals
     return {
         "planned": run.planned,
-        "mails": emails,
+        "emails": emails,
         "excluded": run.excluded,
         "zone_fallbacks": run.zone_fallbacks,
         "finished_at": run.finished_at,

@@ -86,7 +86,7 @@ def _as_json(report: Report) -> dict[str, object]:
 
 def _show(report: Report) -> None:
     rows = [
-        (str(run.id), run.campaign, run.named, run.state, run.planned, run.mails, run.waiting, run.difference or "ok")
+        (str(run.id), run.campaign, run.named, run.state, run.planned, run.emails, run.waiting, run.difference or "ok")
         for run in report.runs
     ]
     show(("run", "campaign", "slot", "state", "planned", "emails", "of them waiting", "missing rows"), rows)
@@ -165,7 +165,7 @@ def repair_(
         tell({"damage": plain(damage), "repaired": plain(done)})
         return
     say(
-        f"People who get the email now: {done.owed:,}; emails queued: {done.rung:,}; "
+        f"People who get the email now: {done.owed:,}; emails queued: {done.enqueued:,}; "
         f"recorded as sent: {done.arrived:,}; to be sent again: {done.again:,}"
     )
 

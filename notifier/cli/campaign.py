@@ -94,7 +94,7 @@ def show_(app: Flask, name: str, as_json: bool) -> None:
     show(("", ""), [(field, _shown(value)) for field, value in found["campaign"].items()])
     runs = [
         (
-            str(row["id"]), row["for"], row["state"], str(row["planned"]), _shown(row["mails"]),
+            str(row["id"]), row["for"], row["state"], str(row["planned"]), _shown(row["emails"]),
             _shown(row["excluded"]), row["reason"],
         )
         for row in found["runs"]

@@ -139,8 +139,8 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
             [run_id] if control.cancel_run(session, control.find_run(session, run_id, of=found), reason=reason) else []
         )
     session.commit()
-    mails = services_of(app).run_effects.cancelled(runs)
-    say(f"Runs cancelled: {len(runs)}, emails cancelled: {mails}." + (" Archived." if archive else ""))
+    emails = services_of(app).run_effects.cancelled(runs)
+    say(f"Runs cancelled: {len(runs)}, emails cancelled: {emails}." + (" Archived." if archive else ""))
 
 
 @click.command()

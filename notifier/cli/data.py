@@ -100,7 +100,7 @@ def sweep(app: Flask) -> None:
     requests = services_of(app).account_requests.sweep()
     refused = swept.refused + requests.refused
     say(
-        f"enqueued {swept.rung + requests.enqueued}, given back {swept.lapsed}, expired {swept.expired}, "
+        f"enqueued {swept.enqueued + requests.enqueued}, given back {swept.leases_expired}, expired {swept.expired}, "
         f"not enqueued because the broker is away {refused}"
     )
     if refused:

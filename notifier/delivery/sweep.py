@@ -36,9 +36,9 @@ _DUE = datetime(1970, 1, 1, tzinfo=UTC)
 class Swept:
     """Counts of one sweep: claims given back, emails expired, keys enqueued, keys the broker refused."""
 
-    lapsed: int
+    leases_expired: int
     expired: int
-    rung: int
+    enqueued: int
     refused: int
 
 
@@ -74,7 +74,7 @@ class Sweep:
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        lapsed = ledger.expire_leases(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
+        freed = ledger.expire_leases(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
         expired = ledger.expire(session, now=now, limit=CHUNK)
         self._help_out(session, now)
         session.commit()
@@ -88,9 +88,9 @@ class Sweep:
                 refused += unheard
             if refused or len(waiting) < CHUNK:
                 break
-        swept = Swept(lapsed, expired, enqueued, refused)
-        if lapsed or expired or enqueued or refused:
-            log.info("sweep.done", lapsed=lapsed, expired=expired, enqueued=enqueued, refused=refused)
+        swept = Swept(freed, expired, enqueued, refused)
+        if freed or expired or enqueued or refused:
+            log.info("sweep.done", leases_expired=freed, expired=expired, enqueued=enqueued, refused=refused)
         return swept
 
     def _help_out(self, session: Session, now: datetime) -> None:

@@ -32,7 +32,7 @@ MessageIdOf = Callable[[int, str], str]
 
 @dataclass(frozen=True, slots=True)
 class RunSum:
-    """One run: it adds up if `planned` is the sum of `mails`."""
+    """One run: it adds up if `planned` is the sum of `emails`."""
 
     id: int
     campaign: str
@@ -42,17 +42,17 @@ class RunSum:
     state: str
     planned: int
     #: Rows of the ledger, by status.
-    mails: dict[str, int]
+    emails: dict[str, int]
 
     @property
     def waiting(self) -> int:
         """The number of rows that have not ended yet."""
-        return sum(self.mails.get(status, 0) for status in WAITING)
+        return sum(self.emails.get(status, 0) for status in WAITING)
 
     @property
     def difference(self) -> int:
         """The number of missing rows; negative if there are too many."""
-        return self.planned - sum(self.mails.values())
+        return self.planned - sum(self.emails.values())
 
 
 @dataclass(frozen=True, slots=True)

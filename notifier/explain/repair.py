@@ -74,7 +74,7 @@ class Repaired:
     """Counts of one repair: rows added, rows enqueued, emails marked as sent, emails to be sent again."""
 
     owed: int
-    rung: int
+    enqueued: int
     arrived: int
     again: int
 

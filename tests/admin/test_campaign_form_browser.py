@@ -49,6 +49,7 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int]) -> I
 
 def look(shot: Page, name: str) -> None:
     """Hold the page against what every page keeps; FORM_PICTURES names a folder for pictures."""
+    shot.wait_for_function("!document.querySelector('[aria-busy]')")
     assert not scrolls_sideways(shot)
     assert serious(shot) == []
     if folder := os.environ.get("FORM_PICTURES"):

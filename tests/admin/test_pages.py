@@ -394,11 +394,11 @@ def test_tasks_are_found_by_state_and_name(app: Flask, here: Desk) -> None:
     with app.app_context():
         for number, state in enumerate((TaskState.SUCCESS, TaskState.FAILURE)):
             db.session.add(
-                TaskResult(task_id=f"t{number}", name="notifier.sweep", state=str(state), result={"rung": 3})
+                TaskResult(task_id=f"t{number}", name="notifier.sweep", state=str(state), result={"enqueued": 3})
             )
         db.session.commit()
     assert here.get("/admin/tasks/?state=FAILURE").text.count("<code>notifier.sweep</code>") == 1
-    assert "rung 3" in here.get("/admin/tasks/?name=notifier.sweep&state=SUCCESS").text
+    assert "enqueued 3" in here.get("/admin/tasks/?name=notifier.sweep&state=SUCCESS").text
     assert "No matching tasks" in here.get("/admin/tasks/?name=nothing").text
 
 

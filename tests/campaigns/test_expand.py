@@ -192,5 +192,5 @@ def test_one_sweep_rings_for_all_that_became_due(
     make_people(5, timezone="America/New_York")
     expand(start_run(make_campaign(recipient_local=True)))
     frozen.move_to(SLOT + timedelta(hours=5))
-    assert services_of(app).sweep.run().rung == 5
+    assert services_of(app).sweep.run().enqueued == 5
     assert len(set(enqueued)) == 5

@@ -58,7 +58,7 @@ def test_a_campaign_from_the_command_line(run: Run, app: Flask) -> None:
     assert run("campaign", "run", "news", "--now").output == "Run 1 was handed to the workers.\n"
     expand(1)
     shown = json.loads(run("campaign", "show", "news", "--json").output)
-    assert (shown["campaign"]["version"], shown["runs"][0]["mails"]) == (2, {"pending": 3})
+    assert (shown["campaign"]["version"], shown["runs"][0]["emails"]) == (2, {"pending": 3})
     listed = json.loads(run("campaign", "list", "--json").output)
     assert [(row["name"], row["last_run"]["state"]) for row in listed] == [("news", "sending")]
     for words in (("campaign", "list"), ("campaign", "show", "news")):

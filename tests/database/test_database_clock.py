@@ -43,7 +43,7 @@ def test_a_host_whose_clock_is_wrong_lapses_no_living_claim_and_gives_no_longer_
     db.session.commit()
     with wrong_clock(by):
         moments = DatabaseClock(db.engine)
-        assert Sweep(db.session, lambda keys, bulk: True, tmp_path, moments.now).run().lapsed == 0
+        assert Sweep(db.session, lambda keys, bulk: True, tmp_path, moments.now).run().leases_expired == 0
         ledger.claim(db.session(), [mine], now=clock.now(), lease=leases.length, owner="me", lease_from=moments.now())
         db.session.commit()
     until = {row.id: row.lease_until for row in db.session.scalars(select(Notification))}

@@ -40,7 +40,7 @@ def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: F
             worker.commit()
         return True
 
-    assert sweep(tmp_path, publish) == Swept(lapsed=0, expired=0, rung=1, refused=0)
+    assert sweep(tmp_path, publish) == Swept(leases_expired=0, expired=0, enqueued=1, refused=0)
     assert heard == [([pk], True, [pk])]
     db.session.expire_all()
     assert db.session.get_one(Notification, pk).status == Status.sending
@@ -49,9 +49,9 @@ def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: F
 @pytest.mark.parametrize("bulk", [False, True])
 def test_a_bell_that_nobody_heard_is_rung_by_the_next_sweep(context: Flask, tmp_path: Path, bulk: bool) -> None:
     pk = make_owed(enqueue_at=RUNG_BY_HAND, bulk=bulk)
-    assert sweep(tmp_path, lambda keys: False) == Swept(lapsed=0, expired=0, rung=0, refused=1)
+    assert sweep(tmp_path, lambda keys: False) == Swept(leases_expired=0, expired=0, enqueued=0, refused=1)
     heard: list[int] = []
-    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).enqueued == 1  # type: ignore[func-returns-value]
     assert heard == [pk]
 
 
@@ -62,7 +62,7 @@ def test_of_two_sweeps_at_once_one_rings(context: Flask, tmp_path: Path) -> None
     def publish(keys: Sequence[int]) -> bool:
         heard.extend(keys)
         if len(heard) == 1:
-            assert sweep(tmp_path, publish).rung == 0
+            assert sweep(tmp_path, publish).enqueued == 0
         return True
 
     sweep(tmp_path, publish)
@@ -84,7 +84,7 @@ def test_a_sweep_rings_for_what_it_has_noted_alone(
 
     monkeypatch.setattr(ledger, "overdue", beaten)
     heard: list[int] = []
-    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).rung == 1  # type: ignore[func-returns-value]
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).enqueued == 1  # type: ignore[func-returns-value]
     assert heard == [second]
 
 

@@ -85,7 +85,7 @@ def test_a_run_in_which_every_status_occurs_adds_up(audit: Audit) -> None:
     assert checksum() == before
     (found,) = report.runs
     assert (report.ok, report.twice, found.id, found.campaign, found.planned) == (True, 0, run_id, "news", len(Status))
-    assert found.mails == dict.fromkeys(map(str, Status), 1)
+    assert found.emails == dict.fromkeys(map(str, Status), 1)
     assert (found.waiting, found.difference) == (2, 0)
 
 
@@ -196,7 +196,7 @@ def test_a_copy_that_is_read_twice_counts_once(audit: Audit, message_id: Key) ->
 def mended(repair: Repair, run_id: int, *evidence: Any) -> tuple[int, int, int, int]:
     db.session.rollback()
     done = repair.mend(repair.look(run_id, *evidence), by=COMMAND_LINE)
-    return done.owed, done.rung, done.arrived, done.again
+    return done.owed, done.enqueued, done.arrived, done.again
 
 
 def test_a_repair_owes_whom_the_expansion_missed_and_nobody_twice(repair: Repair, enqueued: list[int]) -> None:

@@ -43,7 +43,7 @@ def test_a_task_that_ends_well_leaves_its_numbers(eager: Flask) -> None:
     (row,) = rows(eager)
     assert (row.name, row.state, row.error) == ("notifier.sweep", "SUCCESS", None)
     assert row.result == {
-        "lapsed": 0, "expired": 0, "rung": 0, "refused": 0, "requests": 0, "requests_refused": 0,
+        "leases_expired": 0, "expired": 0, "enqueued": 0, "refused": 0, "requests": 0, "requests_refused": 0,
     }  # fmt: skip
     assert row.started_at is not None
     assert row.finished_at is not None

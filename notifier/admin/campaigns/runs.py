@@ -187,7 +187,9 @@ class Runs(Page):
         except CampaignError as error:
             flash(str(error), "error")
         else:
-            flash(f"Run repaired: {done.owed:,} missing emails added, {done.rung:,} waiting emails queued.", "success")
+            flash(
+                f"Run repaired: {done.owed:,} missing emails added, {done.enqueued:,} waiting emails queued.", "success"
+            )
         return redirect(url_for(".run", pk=pk), 303)
 
     def _switch(
