@@ -49,7 +49,8 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int]) -> I
 
 def look(shot: Page, name: str) -> None:
     """Hold the page against what every page keeps; FORM_PICTURES names a folder for pictures."""
-    shot.wait_for_function("!document.querySelector('[aria-busy]')")
+    shot.wait_for_load_state()
+    expect(shot.locator("[aria-busy]")).to_have_count(0)
     assert not scrolls_sideways(shot)
     assert serious(shot) == []
     if folder := os.environ.get("FORM_PICTURES"):
@@ -72,6 +73,7 @@ def test_a_campaign_is_made_although_numbers_are_wrong_and_the_session_ends(
         person.set_default_timeout(20_000)
         person.goto(f"{site}/admin/campaigns/new?kind=announcement")
         sign_in(person)
+        expect(person.get_by_role("heading", name="New announcement")).to_be_visible()
         look(person, f"new-{width}")
         person.get_by_label("Title", exact=True).fill("Winter news")
         person.get_by_label("Subject").fill("It is cold")
