@@ -26,7 +26,7 @@ from notifier.extensions import db
 from notifier.models import Role
 from notifier.observability import totals
 from notifier.services import services_of
-from tests.support.operators import PASSWORD, Desk
+from notifier.testing.operators import PASSWORD, Desk
 
 DATABASE = "bench_admin"
 EMAIL = "admin@example.com"

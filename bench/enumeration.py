@@ -29,7 +29,7 @@ from rich.table import Table
 from bench.arithmetic import auc
 from bench.children import READY_SECONDS, Child, ChildError, clean_env
 from bench.latency import FORM_TOKEN
-from bench.servers import SECRET, DurablePostgres, OwnValkey, open_sink
+from bench.servers import DURABLE, SECRET, open_sink
 from notifier import clock
 from notifier.accounts import erasure
 from notifier.accounts.signup import Applicant
@@ -43,6 +43,8 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
+from notifier.testing.servers.postgres import PostgresServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 DOORS = ("/signup", "/resend")
 #: States that are compared with a new address.
@@ -173,8 +175,8 @@ def open_site(database: str) -> Iterator[tuple[int, People]]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         url = f"sqlite:///{folder / 'notifier.db'}"
         if database == "postgres":
-            url = stack.enter_context(DurablePostgres()).create_database("enumeration")
-        valkey = stack.enter_context(OwnValkey())
+            url = stack.enter_context(PostgresServer(own=True, settings=DURABLE)).create_database("enumeration")
+        valkey = stack.enter_context(ValkeyServer(own=True))
         sink = stack.enter_context(open_sink(folder, 5.0))
         settings = Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET])
         app = create_app(settings, publish=lambda keys, bulk: None)

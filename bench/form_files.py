@@ -27,9 +27,9 @@ from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
-from tests.support.browse import fields_of
+from notifier.testing.browse import fields_of
+from notifier.testing.operators import PASSWORD, Desk
 from tests.support.campaigns import make_campaign
-from tests.support.operators import PASSWORD, Desk
 
 HERE = Path(notifier.__file__).resolve().parent
 

@@ -2,7 +2,6 @@
 
 import http.client
 import random
-import re
 import sys
 import tempfile
 import time
@@ -17,9 +16,9 @@ from bench.contenders import Notifier, Setting
 from bench.servers import Sink, Stage, open_sink
 from notifier.dev.plan import is_healthy
 from notifier.dev.ports import free_port, wait_until
+from notifier.testing.forms import csrf_token
 
 #: The CSRF token in a form.
-FORM_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _HOST = "127.0.0.1"
 
 #: Seconds to wait for one email.
@@ -38,10 +37,10 @@ class Visitor:
         self._connection = http.client.HTTPConnection(_HOST, port, timeout=PATIENCE)
         self._connection.request("GET", "/signup")
         answer = self._connection.getresponse()
-        found = FORM_TOKEN.search(answer.read().decode())
-        if found is None:
-            raise ChildError(f"the sign-up page answers {answer.status} and has no form")
-        self._token = found[1]
+        page = answer.read().decode()
+        if answer.status != 200:
+            raise ChildError(f"the sign-up page answers {answer.status}")
+        self._token = csrf_token(page)
         cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
         self._headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
 

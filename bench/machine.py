@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from notifier.dev.broker import find_server, server_version
-from tests.support.postgres import postgres_binaries
+from notifier.testing.servers.postgres import postgres_binaries
 
 _OURS = ("celery", "flask", "flask-mail", "sqlalchemy", "psycopg")
 _OTHERS = ("django", "django-post-office", "psycopg")

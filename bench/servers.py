@@ -20,39 +20,22 @@ from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
-from tests.support.postgres import PostgresServer
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.postgres import PostgresServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 SECRET = "bench-key-that-is-long-enough-for-everything"
 
 
-class DurablePostgres(PostgresServer):
-    """A durable Postgres, as in production, started for this run; never an existing server."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.external = None
-
-    def _argv(self, port: int) -> list[str]:
-        # Of two values for one setting, Postgres takes the later one.
-        durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
-        return [*super()._argv(port), *(f"--{name}={value}" for name, value in durable.items())]
-
-
-class OwnValkey(ValkeyServer):
-    """A broker as `./run up` starts it; never an existing server."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.external = None
+#: A durable Postgres, as in production.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
 
 
 @dataclass(frozen=True)
 class Stage:
     """The shared environment of all contenders."""
 
-    postgres: DurablePostgres
-    valkey: OwnValkey
+    postgres: PostgresServer
+    valkey: ValkeyServer
     #: Removed at the end.
     folder: Path
     #: Templates of the project and the bench, and flat ones for the others.
@@ -100,8 +83,8 @@ def open_stage(users: int, other_python: str) -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="notifier-bench-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        postgres = stack.enter_context(DurablePostgres())
-        valkey = stack.enter_context(OwnValkey())
+        postgres = stack.enter_context(PostgresServer(own=True, settings=DURABLE))
+        valkey = stack.enter_context(ValkeyServer(own=True))
         templates = merge_templates(folder)
         stage = Stage(postgres, valkey, folder, templates, flatten_templates(templates, folder), other_python)
         _populate(postgres.create_database("bench"), users)
@@ -119,7 +102,7 @@ def _populate(url: str, users: int) -> None:
 
 
 class Sink:
-    """A mail server that accepts everything, with a log of its own (tests/support/sink.py)."""
+    """A mail server that accepts everything, with a log of its own (notifier/testing/sink.py)."""
 
     def __init__(self, child: Child, port: int, log: Path) -> None:
         self.pid = child.pid
@@ -149,6 +132,6 @@ def open_sink(folder: Path, delay_ms: float) -> Iterator[Sink]:
     """Start a sink whose replies take `delay_ms`, with a new log in `folder`."""
     log = folder / "accepted.log"
     log.write_bytes(b"")
-    argv = [sys.executable, "-m", "tests.support.sink", "--delay-ms", str(delay_ms), "--log", str(log)]
+    argv = [sys.executable, "-m", "notifier.testing.sink", "--delay-ms", str(delay_ms), "--log", str(log)]
     with Child("sink", argv, clean_env({}), folder) as child:
         yield Sink(child, int(child.hear("listening on", READY_SECONDS)), log)

@@ -41,7 +41,34 @@ def test_only_the_ledger_writes_a_status() -> None:
 def test_only_the_clock_asks_for_the_time() -> None:
     asks = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.time\(")
     guilty = {name_of(path) for path in SOURCES if asks.search(path.read_text())}
-    assert guilty <= {"notifier/clock.py"} | {name_of(path) for path in (ROOT / "notifier/dev").rglob("*.py")}
+    # Servers of their own have the real time, also while a test has frozen that of the application.
+    servers = {name_of(path) for room in ("dev", "testing") for path in (ROOT / "notifier" / room).rglob("*.py")}
+    assert guilty <= {"notifier/clock.py"} | servers
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The names of the modules, also of those that are started as `-m MODULE`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.]+", node.value):
+            yield node.value
+
+
+def test_the_bench_and_the_package_do_without_the_tests() -> None:
+    """What they share is in `notifier.testing`."""
+    bench = sorted((ROOT / "bench").rglob("*.py"))
+    assert {name_of(path) for path in bench for name in imported(path) if name.startswith("tests.")} == set()
+    assert {
+        name_of(path) for path in SOURCES for name in imported(path) if name.startswith(("tests.", "bench."))
+    } == set()
+
+
+def test_only_its_fixtures_need_pytest() -> None:
+    guilty = {name_of(path) for path in SOURCES if {"pytest", "_pytest"}.intersection(imported(path))}
+    assert guilty <= {"notifier/testing/fixtures.py"}
 
 
 def test_parts_of_an_application_are_asked_of_services() -> None:

@@ -10,7 +10,7 @@ from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
 
 #: Sign-ups of the flood, and their networks.
 FLOOD, NETWORKS = 300, 60

@@ -15,8 +15,8 @@ from bench.faults.scene import Scene
 from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
-from tests.support.brokers import Broker, RabbitBroker, RedisBroker
-from tests.support.poison import ENTRIES, WRONG
+from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker
+from notifier.testing.poison import ENTRIES, WRONG
 
 #: Seconds after the broker's return within which all emails are sent, and beat triggers jobs again.
 SOON = 10.0

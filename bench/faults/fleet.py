@@ -14,7 +14,7 @@ from bench.faults.killer import is_gone
 from bench.faults.result import Result
 from bench.faults.scene import Scene, children_of
 from notifier.dev.ports import answers, free_port, wait_until
-from tests.support.website import Person
+from notifier.testing.website import Person
 
 #: The longest time of `notifier health`, in seconds.
 HEALTH_SECONDS = 60

@@ -18,7 +18,7 @@ from notifier.campaigns.editing import create
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.services import services_of
-from tests.support.postgres import postgres_binaries
+from notifier.testing.servers.postgres import postgres_binaries
 
 WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
 

@@ -22,9 +22,9 @@ from notifier.campaigns import tick
 from notifier.config.settings import Settings
 from notifier.delivery import sweep
 from notifier.extensions import db
-from tests.support.postgres import PostgresServer
-from tests.support.rabbitmq import RabbitServer
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.postgres import PostgresServer
+from notifier.testing.servers.rabbitmq import RabbitServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 SECRET = "faults-key-that-is-long-enough-for-everything"
 
@@ -34,48 +34,26 @@ ENQUEUE_AGAIN_AFTER = timedelta(seconds=8)
 #: In production an expansion without progress for a minute is restarted.
 STALE = timedelta(seconds=2)
 
-_TABLES = (
-    "heartbeats, notifications, attempts, suppressions, transports, paces, preferences, campaign_runs, campaigns, "
-    "content_versions, audit_entries, signup_emails, account_requests, provider_holds"
-)
+#: Those that faults fill; the accounts stay.
+_TABLES = ", ".join(
+    f"notifier_{name}"
+    for name in (
+        "heartbeats", "notifications", "attempts", "suppressions", "transports", "paces", "preferences",
+        "campaign_runs", "campaigns", "content_versions", "audit_entries", "signup_emails", "account_requests",
+        "provider_holds",
+    )
+)  # fmt: skip
 
-
-class CommittedPostgres(PostgresServer):
-    """A Postgres whose commits survive a kill -9 of the server (not of the host: fsync stays off)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.external = None
-
-    def _argv(self, port: int) -> list[str]:
-        # Of two values for one setting, Postgres takes the later one.
-        return [*super()._argv(port), "--synchronous_commit=on", "--shared_buffers=256MB"]
-
-    def restart_in_order(self) -> None:
-        """Restart with a fast shutdown, as a package upgrade does, on the same port with the same data."""
-        self._end(self.stop_signal, 20)
-        self.start()
-
-
-class OwnValkey(ValkeyServer):
-    """A broker as `./run up` starts it; never an existing server."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.external = None
-
-    def restart_in_order(self) -> None:
-        """Restart with SIGTERM, as a package upgrade does, on the same port with the same data."""
-        self._end(self.stop_signal, 20)
-        self.start()
+#: Commits survive a kill -9 of the server (not of the host: fsync stays off).
+COMMITTED = {"synchronous_commit": "on", "shared_buffers": "256MB"}
 
 
 @dataclass(frozen=True)
 class Stage:
     """The shared environment of all faults."""
 
-    postgres: CommittedPostgres
-    valkey: OwnValkey
+    postgres: PostgresServer
+    valkey: ValkeyServer
     #: Started when the first fault needs it.
     rabbit: RabbitServer
     #: Removed at the end.
@@ -88,9 +66,9 @@ class Stage:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
-    def broker(self, kind: str) -> OwnValkey | RabbitServer:
+    def broker(self, kind: str) -> ValkeyServer | RabbitServer:
         """Return the running broker of this kind, "redis" or "rabbitmq"."""
-        server: OwnValkey | RabbitServer = self.valkey if kind == "redis" else self.rabbit
+        server: ValkeyServer | RabbitServer = self.valkey if kind == "redis" else self.rabbit
         server.start()
         return server
 
@@ -124,8 +102,8 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         log = stack.enter_context((folder / "driver.log").open("a", buffering=1))
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
-        postgres = stack.enter_context(CommittedPostgres())
-        valkey = stack.enter_context(OwnValkey())
+        postgres = stack.enter_context(PostgresServer(own=True, settings=COMMITTED))
+        valkey = stack.enter_context(ValkeyServer(own=True))
         app = create_app(
             Settings(
                 _env_file=None,

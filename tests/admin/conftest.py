@@ -8,7 +8,7 @@ from flask import Flask
 from notifier import operators
 from notifier.extensions import db
 from notifier.models import Role
-from tests.support.operators import PASSWORD, Desk
+from notifier.testing.operators import PASSWORD, Desk
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from notifier.extensions import db
 from notifier.models import AuditEntry, Role, Suppression, SuppressionReason, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
+from notifier.testing.operators import Desk
 from tests.admin.test_authz import ARGUMENTS, rules
 from tests.support.applications import make_owed, make_user
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.operators import Desk
 
 CANARY = "canary@nest.example"
 

@@ -15,10 +15,10 @@ from notifier.admin.kit.page import Page
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
+from notifier.testing.operators import SIGN_IN, Desk
 from tests.support.applications import make_owed
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.operators import SIGN_IN, Desk
 
 DATA = Path(__file__).parent.parent / "data"
 AUTHZ = {case["id"]: case for case in json.loads((DATA / "admin_authz.json").read_text())}

@@ -16,9 +16,9 @@ from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.mail.characters import broken_in
 from notifier.models import AuditEntry, Campaign, Role, Suppression, SuppressionReason, User
+from notifier.testing.operators import Desk
 from tests.support.applications import make_owed
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.operators import Desk
 
 NEW = "/admin/campaigns/new"
 

@@ -13,11 +13,11 @@ from sqlalchemy import delete
 from notifier.dev.ports import free_port
 from notifier.extensions import db
 from notifier.models import Campaign, OperatorSession, Role
+from notifier.testing.operators import PASSWORD
+from notifier.testing.website import serving
 from tests.support.axe import serious
 from tests.support.browser import chromium, scrolls_sideways
 from tests.support.browser import page as browsing
-from tests.support.operators import PASSWORD
-from tests.support.website import serving
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")

@@ -13,9 +13,9 @@ from notifier.admin.content.form import example
 from notifier.campaigns import control
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Role
+from notifier.testing.operators import Desk
 from tests.support.campaigns import WORDS, make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, save, stop
-from tests.support.operators import Desk
 
 TEXTS = {"subject": "Corrected", "heading": "What is new", "body": "Text.", "language": "", "note": ""}
 

@@ -21,11 +21,11 @@ from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Notification, Role
 from notifier.services import services_of
 from notifier.smtp.session import Endpoint
+from notifier.testing.operators import Desk
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import NOON, make_user
 from tests.support.campaigns import SLOT, make_campaign
 from tests.support.kinds import happened
-from tests.support.operators import Desk
-from tests.support.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

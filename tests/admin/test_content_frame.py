@@ -18,12 +18,12 @@ from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Role
 from notifier.services import services_of
+from notifier.testing.operators import PASSWORD
+from notifier.testing.website import serving
 from tests.support.applications import NOON, make_settings
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign
-from tests.support.operators import PASSWORD
-from tests.support.website import serving
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "template_html.json").read_text())
 RAW = [case["input"] for case in CASES] + [

@@ -16,8 +16,8 @@ from notifier.admin.kit import exports
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Role, SuppressionReason, User
+from notifier.testing.operators import Desk
 from tests.support.applications import make_user
-from tests.support.operators import Desk
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "csv_cell.json").read_text())
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")

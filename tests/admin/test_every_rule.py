@@ -7,9 +7,9 @@ from flask import Flask
 from werkzeug.exceptions import MethodNotAllowed
 
 from notifier.models import Role
+from notifier.testing.operators import Desk
 from tests.admin.test_authz import rows, world
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS, EVERYONE, MAY_OPEN, VIEWERS
-from tests.support.operators import Desk
 
 __all__ = ["world"]
 

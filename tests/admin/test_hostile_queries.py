@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 
 from notifier.admin.kit.listing import link
+from notifier.testing.operators import Desk
 from tests.support.applications import make_owed
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.operators import Desk
 
 #: Names that Flask's `url_for`, Werkzeug's adapter or a view of ours gives to its own arguments.
 TAKEN = (

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, Role
+from notifier.testing.operators import Desk
 from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
-from tests.support.operators import Desk
 
 HOUR = timedelta(hours=1)
 

@@ -11,7 +11,7 @@ from notifier import operators
 from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.models import AuditEntry, Operator
-from tests.support.operators import PASSWORD, Desk
+from notifier.testing.operators import PASSWORD, Desk
 
 WHO = "admin@example.com"
 

@@ -31,8 +31,8 @@ from notifier.observability import totals
 from notifier.observability.failures import failures
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, RejectedMessage, Waiting
 from notifier.operators import audit_log
+from notifier.testing.operators import Desk
 from tests.support.applications import NOON, make_owed, make_user
-from tests.support.operators import Desk
 from tests.support.services import replace_services
 
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.operators import PASSWORD
+from notifier.testing.operators import PASSWORD
 
 LINK = re.compile(r'(?:href|src|action|data-poll|data-live)="(/[^"]*)"')
 

@@ -19,17 +19,16 @@ from notifier.extensions import db
 from notifier.models import User
 from notifier.security.links import Links
 from notifier.services import services_of
+from notifier.testing.forms import csrf_token
+from notifier.testing.operators import PASSWORD
+from notifier.testing.smtp_server import SmtpServer
+from notifier.testing.website import Person, serving
 from tests.support.browser import chromium
 from tests.support.browser import page as browsing
-from tests.support.operators import PASSWORD
 from tests.support.path_proxy import PathProxy, proxying
-from tests.support.smtp_server import SmtpServer
-from tests.support.website import Person, serving
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
 @pytest.fixture(params=["sqlite"])
@@ -169,11 +168,10 @@ def test_production_behind_https_keeps_its_cookies_below_the_path(
         proxy.upstream = port
         base, person = f"http://127.0.0.1:{proxy.port}/mail", Person(cookies=False)
         form = person.ask("GET", f"{base}/admin/sign-in", Host="example.com")
-        token = TOKEN.search(form.text)
-        assert token
+        token = csrf_token(form.text)
         cookie = form.headers["Set-Cookie"]
         assert re.match(r"__Secure-notifier=\S+; Secure; HttpOnly; Path=/mail; SameSite=Lax", cookie), cookie
-        fields = {"csrf_token": token[1], "email": "admin@example.com", "password": PASSWORD}
+        fields = {"csrf_token": token, "email": "admin@example.com", "password": PASSWORD}
         answer = person.ask(
             "POST", f"{base}/admin/sign-in", fields, Host="example.com", Cookie=cookie.partition(";")[0]
         )

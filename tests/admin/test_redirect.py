@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from notifier.admin.access import returning
-from tests.support.operators import SIGN_IN, Desk
+from notifier.testing.operators import SIGN_IN, Desk
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "redirect.json").read_text())
 PAGE = "http://notifier.test/admin/sign-in"

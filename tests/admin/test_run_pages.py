@@ -14,9 +14,9 @@ from notifier.admin.campaigns import running
 from notifier.extensions import db
 from notifier.models import AuditEntry, CampaignRun, Notification, Role, Status, User
 from notifier.services import services_of
+from notifier.testing.operators import Desk
 from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
-from tests.support.operators import Desk
 
 RUN = "/admin/campaigns/1/run"
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from notifier import operators
 from notifier.extensions import db
 from notifier.models import AuditEntry, Operator, OperatorSession, Role
-from tests.support.operators import PASSWORD, SIGN_IN, Desk
+from notifier.testing.operators import PASSWORD, SIGN_IN, Desk
 
 HOME = "/admin/"
 

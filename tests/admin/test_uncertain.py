@@ -11,8 +11,8 @@ from sqlalchemy import select
 from notifier import clock, ledger
 from notifier.extensions import db
 from notifier.models import AuditEntry, Notification, Role
+from notifier.testing.operators import Desk
 from tests.support.applications import make_owed
-from tests.support.operators import Desk
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from notifier.__main__ import cli
 from notifier.config.settings import Settings
-from tests.support.postgres import PostgresServer
+from notifier.testing.servers.postgres import PostgresServer
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from notifier.database.base import VERSION_TABLE
 from notifier.extensions import db
-from tests.support.postgres import PostgresServer
+from notifier.testing.servers.postgres import PostgresServer
 
 PREFIX = "notifier_"
 

@@ -19,9 +19,9 @@ from notifier.config.settings import ConfigError
 from notifier.database import older_layout
 from notifier.extensions import db
 from notifier.models import User
+from notifier.testing.servers.postgres import PostgresServer
 from tests.support import older
 from tests.support.applications import make_settings
-from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = sys.executable

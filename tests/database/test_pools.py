@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from notifier.database import pools
 from notifier.extensions import db
-from tests.support.postgres import PostgresServer
+from notifier.testing.servers.postgres import PostgresServer
 
 END_THE_OTHERS = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity

@@ -16,8 +16,8 @@ from notifier.cli import upgrading
 from notifier.cli.main import build
 from notifier.database.schema import UPGRADE_LOCK
 from notifier.extensions import db
+from notifier.testing.servers.postgres import PostgresServer
 from tests.support.migrations import NEXT, look_ahead
-from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 

@@ -9,7 +9,7 @@ import redis
 
 from notifier.dev import broker
 from notifier.dev.ports import free_port, wait_until
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 
 def test_bundled_server_is_found() -> None:

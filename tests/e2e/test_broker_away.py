@@ -10,7 +10,8 @@ from bench.faults.brokers import Absence, broker_away
 from bench.faults.stage import Stage, open_stage
 from notifier.campaigns import tick
 from notifier.delivery import sweep
-from tests.support import rabbitmq
+from notifier.testing.servers import rabbitmq
+from tests.support.needs import need
 
 #: Six Pythons import the whole application; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(180)
@@ -33,7 +34,7 @@ def stage() -> Iterator[Stage]:
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_no_process_ends_and_all_email_is_out_soon_after(kind: str, stage: Stage) -> None:
     if kind == "rabbitmq":
-        rabbitmq.need()
+        need(rabbitmq.find, "RABBITMQ")
     result = broker_away(stage, kind=kind, absence=SHORT)
     sys.stdout.write("\n".join(result.lines()))
     assert result.problems == []

@@ -26,9 +26,9 @@ from notifier.extensions import db
 from notifier.models import AccountRequest, AuditEntry, Notification, Role, Suppression, User
 from notifier.observability.logs import configure
 from notifier.services import services_of
-from tests.support.operators import Desk
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import Session, SmtpServer
+from notifier.testing.operators import Desk
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import Session, SmtpServer
 
 ADDRESS, NAME, PASSWORD = "canary.7f3a@nest.example", "Zelda Canary Quux", "a canary in five words"
 LOCAL = ADDRESS.partition("@")[0]

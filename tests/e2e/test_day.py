@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from notifier.dev.ports import wait_until
+from notifier.testing.servers.postgres import PostgresServer
 from tests.support.axe import serious
 from tests.support.browser import chromium, page, picture, scrolls_sideways
-from tests.support.postgres import PostgresServer
 from tests.support.up import Up, mails_to
 
 pytestmark = pytest.mark.timeout(300)

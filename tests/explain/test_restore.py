@@ -26,10 +26,10 @@ from notifier.observability import healthcheck
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.tasks import jobs
+from notifier.testing.browse import Visitor
+from notifier.testing.servers.postgres import PostgresServer, postgres_binaries
 from tests.support.applications import NOON, make_owed, migrate
-from tests.support.browse import Visitor
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
-from tests.support.postgres import PostgresServer, postgres_binaries
 from tests.support.services import replace_services
 
 only_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

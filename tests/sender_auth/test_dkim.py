@@ -20,10 +20,10 @@ from dkim.canonicalization import Relaxed
 from notifier.mail.message import build, subscription_headers
 from notifier.sender_auth.dkim_keys import KeyProblem, PublicKey, load_private_key
 from notifier.sender_auth.dkim_signing import SIGNED, DkimSigner, SigningError, relaxed_body
+from notifier.testing.smtp_server import SmtpServer
 from tests.mail.test_message import PLAIN
 from tests.support.keys import FORMS, key_file
 from tests.support.mail import envelope, transport_to
-from tests.support.smtp_server import SmtpServer
 
 URL = "https://app.example.com/unsubscribe/" + "x" * 300
 SUBSCRIPTION = build(replace(PLAIN, headers=subscription_headers(URL, "monthly.example.com", "1:monthly:notifier:x")))

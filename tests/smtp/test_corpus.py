@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from notifier.smtp.outcome import Outcome, Phase
+from notifier.testing.smtp_server import EVERYTHING, SmtpServer
 from tests.support.certificates import certificates
 from tests.support.mail import BIG, BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 DATA = Path(__file__).parent.parent / "data"
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from notifier.smtp.outcome import Decision, Phase
+from notifier.testing.smtp_server import EVERYTHING, SmtpServer
 from tests.support.certificates import certificates
 from tests.support.mail import BIG, DRIVERS, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
 SHORT = 0.06

@@ -6,8 +6,8 @@ import pytest
 
 from notifier.smtp.dialogue import Envelope
 from notifier.smtp.outcome import Decision, Outcome, Phase
+from notifier.testing.smtp_server import Session, SmtpServer
 from tests.support.mail import Watching, deliver, envelope, transport_to
-from tests.support.smtp_server import Session, SmtpServer
 
 MAILS = 40
 

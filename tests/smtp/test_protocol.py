@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.mail import BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
 BOTH = pytest.mark.parametrize("offers", [EVERYTHING, PLAIN], ids=["pipelined", "plain"])

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from notifier.smtp.outcome import Decision, Phase
+from notifier.testing.smtp_server import EVERYTHING, SmtpServer
 from tests.support.certificates import certificates
 from tests.support.mail import BIG, DRIVERS, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import EVERYTHING, SmtpServer
 
 MODES = {"starttls": "mail_use_tls", "implicit": "mail_use_ssl"}
 LOGIN: dict[str, Any] = {"mail_username": "ada", "mail_password": "pa55-wörd"}

@@ -12,8 +12,8 @@ import pytest
 from notifier.smtp.dialogue import Envelope
 from notifier.smtp.envelope import Later
 from notifier.smtp.outcome import Decision, Phase
+from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.mail import BODY, DRIVERS, Watching, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
 each_driver = pytest.mark.parametrize("driver", DRIVERS)

@@ -8,8 +8,8 @@ from notifier.smtp.ops import YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session as Capabilities
+from notifier.testing.smtp_server import Script, Session, SmtpServer
 from tests.support.mail import DRIVERS, deliver, deliver_one, envelope, transport_to
-from tests.support.smtp_server import Script, Session, SmtpServer
 
 #: What three commands of a mail would be answered with.
 AHEAD = "\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 Go ahead"

@@ -29,12 +29,14 @@ from notifier.extensions import db
 from notifier.models import User
 from notifier.observability import logs
 from notifier.services import services_of
-from tests.support import quick, rabbitmq
+from notifier.testing.inline import handle_requests
+from notifier.testing.servers import rabbitmq
+from notifier.testing.servers.postgres import PostgresServer
+from notifier.testing.servers.rabbitmq import RabbitServer
+from notifier.testing.servers.valkey import ValkeyServer
+from tests.support import quick
 from tests.support.commands import Run, runner
-from tests.support.inline import handle_requests
-from tests.support.postgres import PostgresServer
-from tests.support.rabbitmq import RabbitServer
-from tests.support.servers import ValkeyServer
+from tests.support.needs import need
 
 #: Never the checkout's own `var`: it belongs to whoever develops there.
 DATA = TemporaryDirectory(prefix="notifier-tests-")
@@ -110,7 +112,7 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[RabbitServer]:
     """A RabbitMQ node for the whole run. Tests that stop or pause one start their own."""
-    rabbitmq.need()
+    need(rabbitmq.find, "RABBITMQ")
     with RabbitServer() as server:
         yield server
 

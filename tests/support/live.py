@@ -33,7 +33,7 @@ from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
-from tests.support.smtp_server import SmtpServer
+from notifier.testing.smtp_server import SmtpServer
 
 #: Seconds until a test gives up on a worker.
 PATIENCE = 30.0

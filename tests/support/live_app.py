@@ -11,8 +11,8 @@ from flask import Flask
 
 from notifier.app import create_app
 from notifier.extensions import db
+from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_settings
-from tests.support.servers import ValkeyServer
 
 
 @contextmanager

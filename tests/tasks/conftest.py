@@ -7,9 +7,9 @@ import redis
 from flask import Flask
 
 from notifier.services import services_of
-from tests.support.brokers import Broker, RabbitBroker, RedisBroker
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import SmtpServer
+from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import SmtpServer
 
 
 @pytest.fixture

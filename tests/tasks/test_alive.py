@@ -24,8 +24,8 @@ from notifier.services import services_of
 from notifier.tasks import alive
 from notifier.tasks.alive import BEAT_STOPPED, SignOfLife, beat_sign
 from notifier.tasks.beat import Recovery
+from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_owed
-from tests.support.servers import ValkeyServer
 from tests.support.working import working
 
 pytestmark = [

@@ -21,8 +21,8 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun
 from notifier.services import services_of
 from notifier.tasks.celery_app import CONTROL
+from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.campaigns import make_campaign
-from tests.support.servers import ValkeyServer
 from tests.support.working import eventually, working
 
 # The worker's own loop warns of what is none of ours. Which database it is makes no difference to beat.

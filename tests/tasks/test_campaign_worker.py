@@ -21,8 +21,8 @@ from notifier.models import CampaignRun, Notification, User
 from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION
+from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.campaigns import WORDS, expand, make_campaign, make_people, start_run
-from tests.support.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.

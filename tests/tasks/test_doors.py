@@ -17,11 +17,11 @@ from sqlalchemy import delete, select
 
 from notifier.extensions import db
 from notifier.models import SignupEmail, User
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import Accepted, SmtpServer
 from tests.support.live import Live
 from tests.support.live_app import live_application
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import Accepted, SmtpServer
 
 FOUND = json.loads((Path(__file__).parent.parent / "data" / "found.json").read_text())
 NO_SUCH_USER = "550 5.1.1 No such user here"

@@ -11,7 +11,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Notification
 from notifier.services import services_of
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.services import services_of
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import make_owed
-from tests.support.smtp_server import SmtpServer
 from tests.support.worker_process import WorkerProcess
 from tests.support.working import eventually
 

@@ -9,7 +9,7 @@ import redis
 from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import Limits
 from notifier.delivery.throttle.pacing import Pacing, Turn
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 ALL = "{notifier:limits}:all"
 SINCE = "{notifier:limits}:since"

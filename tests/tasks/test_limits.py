@@ -18,8 +18,8 @@ from notifier.config.settings import ConfigError
 from notifier.delivery.throttle import limits
 from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import CHUNK, REDIS_RETRY_SECONDS, Limits
+from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_settings
-from tests.support.servers import ValkeyServer
 
 ALL = "{notifier:limits}:all"
 SINCE = "{notifier:limits}:since"

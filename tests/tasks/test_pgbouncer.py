@@ -17,10 +17,12 @@ from notifier.observability.totals import roll_up
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
+from notifier.testing.servers import pgbouncer
+from notifier.testing.servers.pgbouncer import PgBouncerServer
+from notifier.testing.servers.postgres import PostgresServer
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
-from tests.support.pgbouncer import PgBouncerServer
-from tests.support.postgres import PostgresServer
+from tests.support.needs import need
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -29,14 +31,15 @@ ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", 
 
 
 @pytest.fixture(scope="module")
-def pgbouncer(postgres: PostgresServer) -> Iterator[PgBouncerServer]:
+def pooler(postgres: PostgresServer) -> Iterator[PgBouncerServer]:
+    need(pgbouncer.find, "PGBOUNCER")
     with PgBouncerServer(postgres.port) as server:
         yield server
 
 
 @pytest.fixture
-def pooled_url(database_url: str, pgbouncer: PgBouncerServer) -> str:
-    return pgbouncer.url(database_url.rpartition("/")[2])
+def pooled_url(database_url: str, pooler: PgBouncerServer) -> str:
+    return pooler.url(database_url.rpartition("/")[2])
 
 
 def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[..., Flask]) -> None:

@@ -13,10 +13,10 @@ from notifier import clock
 from notifier.observability.queues import Rejected
 from notifier.services import services_of
 from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
-from tests.support.brokers import Broker, RabbitBroker, RedisBroker, entry, task
-from tests.support.browse import Visitor
-from tests.support.poison import BATCH, EMBED, ENTRIES, PROPERTIES, WRONG
-from tests.support.smtp_server import SmtpServer
+from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker, entry, task
+from notifier.testing.browse import Visitor
+from notifier.testing.poison import BATCH, EMBED, ENTRIES, PROPERTIES, WRONG
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.

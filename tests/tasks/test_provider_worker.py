@@ -16,12 +16,12 @@ from notifier.extensions import db
 from notifier.models import Campaign, Notification
 from notifier.services import services_of
 from notifier.smtp.transport_config import PRIMARY
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import Action, Session, SmtpServer
 from tests.support.applications import NOON
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 from tests.support.live import LETTERS, Live, letter_templates
 from tests.support.live_app import live_application
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import Action, Session, SmtpServer
 
 FOUND = json.loads((Path(__file__).parent.parent / "data" / "found.json").read_text())
 

@@ -16,10 +16,10 @@ from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, EXPANSION, TRANSACTIONAL
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import make_user
 from tests.support.campaigns import make_campaign, make_people, start_run
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import SmtpServer
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.

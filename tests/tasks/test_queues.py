@@ -21,7 +21,7 @@ from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, QUEUES, TRANSACT
 from notifier.tasks.peek import peek
 from notifier.tasks.publisher import Publisher
 from notifier.tasks.readers import without_reader
-from tests.support.brokers import Broker, RedisBroker, task
+from notifier.testing.brokers import Broker, RedisBroker, task
 from tests.support.working import eventually, working
 
 pytestmark = [

@@ -12,8 +12,8 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from notifier.tasks.celery_app import celery_app, configure
+from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_settings
-from tests.support.servers import ValkeyServer
 
 TRANSPORT = "notifier.tasks.redis_transport:Transport"
 QUEUE = Queue("bulk", Exchange("bulk"), routing_key="bulk")
@@ -23,8 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture
 def own_valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
-    server.external = None
+    server = ValkeyServer(own=True)
     with server:
         yield server
 

@@ -19,7 +19,7 @@ from notifier.tasks import results
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.tasks.peek import peek
 from notifier.tasks.publisher import Publisher
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 
 @pytest.fixture

@@ -33,12 +33,12 @@ from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence
 from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.smtp_server import EVERYTHING, Accepted, Action, Session, SmtpServer
 from tests.support.applications import NOON
 from tests.support.certificates import certificates
 from tests.support.live import LETTERS, Live, letter_templates
 from tests.support.live_app import live_application
-from tests.support.servers import ValkeyServer
-from tests.support.smtp_server import EVERYTHING, Accepted, Action, Session, SmtpServer
 
 DATA = Path(__file__).parent.parent / "data"
 PLAIN = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")

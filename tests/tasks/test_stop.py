@@ -15,8 +15,8 @@ from notifier import clock
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.services import services_of
+from notifier.testing.smtp_server import Session, SmtpServer
 from tests.support.applications import make_owed
-from tests.support.smtp_server import Session, SmtpServer
 from tests.support.worker_process import WorkerProcess
 from tests.support.working import eventually
 

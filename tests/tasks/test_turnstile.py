@@ -10,7 +10,7 @@ from notifier.delivery.throttle.asking import Request
 from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS, Limits
 from notifier.delivery.throttle.pacing import Pacing, Turn
 from notifier.delivery.throttle.turnstile import Turnstile
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 
 @pytest.fixture

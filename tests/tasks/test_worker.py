@@ -13,9 +13,9 @@ from notifier.models import AccountRequest, Notification
 from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import TRANSACTIONAL
-from tests.support.brokers import Broker
-from tests.support.browse import Visitor
-from tests.support.smtp_server import SmtpServer
+from notifier.testing.brokers import Broker
+from notifier.testing.browse import Visitor
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.

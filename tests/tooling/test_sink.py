@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @contextmanager
 def sink(*arguments: str) -> Iterator[int]:
-    command = [sys.executable, "-m", "tests.support.sink", *arguments]
+    command = [sys.executable, "-m", "notifier.testing.sink", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         try:

@@ -13,10 +13,10 @@ from zipfile import ZipFile
 import pytest
 
 from notifier.dev.ports import wait_until
+from notifier.testing.website import Person
 from tests.support.family import descendants, is_alive
 from tests.support.installed import ROOT, Environment, InstalledUp, build
 from tests.support.up import mails_to
-from tests.support.website import Person
 
 #: Six Pythons import the whole application; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(300)

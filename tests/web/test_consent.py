@@ -20,8 +20,8 @@ from notifier.extensions import db
 from notifier.models import Consent, User
 from notifier.security.links import Links
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
 from tests.support.applications import NOON, make_settings, make_user
-from tests.support.browse import Visitor
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -26,10 +26,10 @@ from notifier.models import Campaign, CampaignRun, Consent, Notification, RunSta
 from notifier.security.links import Links
 from notifier.security.tokens import Signer
 from notifier.services import services_of
+from notifier.testing.inline import handle_requests
+from notifier.testing.smtp_server import SmtpServer
+from notifier.testing.website import Answer, Person, serving
 from tests.support.applications import PAGES, make_settings
-from tests.support.inline import handle_requests
-from tests.support.smtp_server import SmtpServer
-from tests.support.website import Answer, Person, serving
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"

@@ -18,8 +18,8 @@ from notifier.database.outages import is_outage
 from notifier.dev.ports import free_port
 from notifier.extensions import db
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
 from tests.support.applications import PAGES, make_settings
-from tests.support.browse import Visitor
 
 #: Static files and the probe have answers of their own.
 ASKED_BY_MACHINES = {"web.static", "admin_assets.static", "health.healthz"}

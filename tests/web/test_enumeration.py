@@ -26,8 +26,8 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
 from tests.support.applications import make_user
-from tests.support.browse import Visitor
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "enumeration.json").read_text())
 KEYS = ["test-key-that-is-long-enough-for-everything"]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from notifier.extensions import db
 from notifier.security.tokens import Signer
 from notifier.services import services_of
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
 
 _FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _LINK = re.compile(r"https?://[^\s<>\"']+")

@@ -15,9 +15,9 @@ from notifier.delivery.staging import Deliver, Staging
 from notifier.extensions import db
 from notifier.models import User
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
+from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import make_settings
-from tests.support.browse import Visitor
-from tests.support.smtp_server import SmtpServer
 
 LOCAL = ("ada@app.test", "root@localhost", "printer@office.local", "Ada@Deep.app.TEST")
 

@@ -19,7 +19,7 @@ from notifier.security.tokens import Signer
 from notifier.smtp.classify import classify
 from notifier.smtp.outcome import Phase
 from notifier.smtp.replies import parse_reply
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "log_injection.json").read_text())
 

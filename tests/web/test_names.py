@@ -21,9 +21,9 @@ from notifier.database.expressions import number_of
 from notifier.extensions import db
 from notifier.models import User
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
+from notifier.testing.smtp_server import Accepted, SmtpServer
 from tests.support.applications import make_settings
-from tests.support.browse import Visitor
-from tests.support.smtp_server import Accepted, SmtpServer
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -14,8 +14,8 @@ from notifier.models import AuditEntry, Notification, Suppression, SuppressionRe
 from notifier.retention import purge
 from notifier.security.tokens import Signer
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
 from tests.support.applications import NOON, make_user
-from tests.support.browse import Visitor
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

@@ -12,10 +12,10 @@ from notifier.app import create_app
 from notifier.extensions import db
 from notifier.observability import logs
 from notifier.services import services_of
+from notifier.testing.browse import Visitor
+from notifier.testing.inline import handle_requests
 from notifier.web import limits
 from tests.support.applications import make_settings
-from tests.support.browse import Visitor
-from tests.support.inline import handle_requests
 
 # A window of a limit that ends in the middle of a test would let more in.
 pytestmark = pytest.mark.usefixtures("frozen")

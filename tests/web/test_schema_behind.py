@@ -10,7 +10,7 @@ from notifier import clock
 from notifier.extensions import db
 from notifier.observability import healthcheck
 from notifier.services import services_of
-from tests.support.browse import Visitor
+from notifier.testing.browse import Visitor
 from tests.support.migrations import NEXT, look_ahead
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from notifier import ledger
 from notifier.extensions import db
 from notifier.models import Notification, SignupEmail, User
+from notifier.testing.browse import Visitor
 from tests.support.applications import NOON, make_user
-from tests.support.browse import Visitor
 from tests.support.services import replace_services
 
 DATA = Path(__file__).parent.parent / "data"

@@ -21,11 +21,11 @@ from notifier.database import sqlite
 from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.models import Heartbeat, OperatorSession, Role, SuppressionReason, User
+from notifier.testing.browse import Visitor
+from notifier.testing.operators import PASSWORD, Desk
 from tests.support import quick
 from tests.support.applications import NOON, make_owed, make_user
-from tests.support.browse import Visitor
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.operators import PASSWORD, Desk
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from notifier.extensions import db
+from notifier.testing.browse import Visitor
 from notifier.web.steady import rest_of_step
-from tests.support.browse import Visitor
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from notifier.extensions import db
 from notifier.models import User
 from notifier.security.tokens import Signer
+from notifier.testing.browse import Visitor
 from tests.support.applications import NOON, make_user
-from tests.support.browse import Visitor
 
 KEY = "test-key-that-is-long-enough-for-everything"
 

@@ -1,64 +1,59 @@
-"""A RabbitMQ node of our own: Debian's rabbitmq-server, on loopback, with all that it keeps in a temporary folder."""
+"""A RabbitMQ node: Debian's rabbitmq-server, on loopback, with its data in a temporary folder."""
 
 import os
 import shutil
-import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import amqp
-import pytest
 
 from notifier.dev.ports import free_port
 from notifier.dev.process import die_with_parent
-from tests.support.process import Server, drop_root
+from notifier.testing.servers.process import UNPRIVILEGED, NotInstalled, Server, as_unprivileged
 
-#: Debian's package puts the script there; the one in /usr/sbin works for the system's node only.
-SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+#: The script of Debian's package; the one in /usr/sbin works for the system's node only.
+SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
-HOW = "NOT RUN: no RabbitMQ was found. Debian: apt-get install --no-install-recommends rabbitmq-server"
+#: Those of notifier.
+QUEUES = ("transactional", "bulk", "expansion", "control")
 
 
-def need() -> None:
-    """Without RabbitMQ the test is not run, loudly, or fails under REQUIRE_RABBITMQ=1."""
-    if SERVER.exists() and shutil.which("epmd") is not None:
-        return
-    if os.environ.get("REQUIRE_RABBITMQ") == "1":
-        pytest.fail(HOW)
-    pytest.skip(HOW)
+def find() -> Path:
+    """Return the path of RabbitMQ's script. Raise NotInstalled without it or Erlang's port mapper."""
+    if not SCRIPT.exists() or shutil.which("epmd") is None:
+        raise NotInstalled("RabbitMQ is missing. Debian: apt-get install --no-install-recommends rabbitmq-server")
+    return SCRIPT
 
 
 class RabbitServer(Server):
-    """Erlang's port mapper (epmd) and one node. Started, killed and restarted as the other servers of the tests.
+    """Erlang's port mapper (epmd) and one node."""
 
-    `restart_in_order` is what a package upgrade does; `restart` is kill -9.
-    """
-
-    #: It refuses nothing as root, but its files would be root's.
-    needs_nobody = True
-    #: Erlang starts in four seconds on a quiet machine.
+    #: It would start as root, but its files would be root's.
+    drops_root = True
+    #: Erlang starts within four seconds on an idle machine.
     start_seconds = 50.0
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__()
         self._epmd: subprocess.Popen[bytes] | None = None
         self._epmd_port = 0
         self._node_port = 0
 
     @property
     def url(self) -> str:
-        """The address for Celery."""
+        """Return the address for CELERY_BROKER_URL."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def start(self) -> None:
-        """Start the port mapper, then the node."""
+        """Start the port mapper, then the node. Raise NotInstalled without RabbitMQ."""
         if self._epmd is None:
+            find()
             self._epmd_port, self._node_port = free_port(), free_port()
             self._epmd = subprocess.Popen(
                 ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=die_with_parent, **drop_root(True),
+                start_new_session=True, preexec_fn=die_with_parent, **as_unprivileged(),
             )  # fmt: skip
         super().start()
 
@@ -70,11 +65,6 @@ class RabbitServer(Server):
             self._epmd.wait(10)
             self._epmd = None
 
-    def restart_in_order(self) -> None:
-        """Stop it as a package upgrade does, and start it on the same port with the same data."""
-        self._end(signal.SIGTERM, 20)
-        self.start()
-
     def connect(self) -> amqp.Connection:
         """Open a connection; the caller closes it."""
         connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2)
@@ -82,12 +72,12 @@ class RabbitServer(Server):
         return connection
 
     def empty(self) -> None:
-        """Take all messages out of the queues; forget the rejected ones, and how many of them are kept.
+        """Purge all queues, and delete that of the rejected messages.
 
-        The queues stay: publishers remember for as long as they are connected that they made them.
+        The queues stay: connected publishers remember that they declared them.
         """
         with self.connect() as connection:
-            for name in ("transactional", "bulk", "expansion", "control"):
+            for name in QUEUES:
                 with connection.channel() as channel, suppress(amqp.NotFound):
                     channel.queue_purge(name)
             with connection.channel() as channel:
@@ -96,7 +86,7 @@ class RabbitServer(Server):
     def _argv(self, port: int) -> list[str]:
         home = self.home
         if os.geteuid() == 0:
-            shutil.chown(home, user=65534, group=65534)
+            os.chown(home, UNPRIVILEGED, UNPRIVILEGED)
         (home / "plugins").write_text("[].\n")
         values = {
             "HOME": home,
@@ -111,16 +101,16 @@ class RabbitServer(Server):
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": home / "pid",
             "RABBITMQ_ENABLED_PLUGINS_FILE": home / "plugins",
-            # None of the system's node.
+            # Not those of the system's node.
             "RABBITMQ_CONFIG_FILE": home / "none",
             "RABBITMQ_ADVANCED_CONFIG_FILE": home / "none.config",
             "RABBITMQ_CONF_ENV_FILE": home / "none.sh",
-            # The script makes way for the node, which then is the process that we end.
+            # The script replaces itself by the node, which is then the process that we end.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -noinput "
             "-kernel inet_dist_use_interface {127,0,0,1}",
         }
-        return ["env", *(f"{name}={value}" for name, value in values.items()), str(SERVER)]
+        return ["env", *(f"{name}={value}" for name, value in values.items()), str(find())]
 
     def _ready(self, port: int) -> bool:
         with suppress(OSError, amqp.AMQPError):

@@ -1,40 +1,42 @@
-"""PgBouncer in transaction mode, in front of a Postgres of the tests."""
+"""PgBouncer in transaction mode, in front of a Postgres of this machine."""
 
 import os
 import shutil
 
 import psycopg
-import pytest
 
-from tests.support.process import NOBODY, Server
-
-HOW = "NOT RUN: no PgBouncer was found. Debian: apt-get install pgbouncer"
+from notifier.testing.servers.process import UNPRIVILEGED, NotInstalled, Server
 
 
 def find() -> str:
-    """The path of a PgBouncer; without one the test is not run, loudly, or fails under REQUIRE_PGBOUNCER=1."""
+    """Return the path of PgBouncer. Raise NotInstalled without it."""
     path = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if path is None:
-        if os.environ.get("REQUIRE_PGBOUNCER") == "1":
-            pytest.fail(HOW)
-        pytest.skip(HOW)
+        raise NotInstalled("PgBouncer is missing. Debian: apt-get install pgbouncer")
     return path
 
 
 class PgBouncerServer(Server):
-    """Few server connections for many clients, so that every transaction may meet another server."""
+    """A pool with few server connections, so that each transaction of a client may get another one."""
 
-    needs_nobody = True
+    drops_root = True
 
     def __init__(self, upstream_port: int, *, servers: int = 3) -> None:
-        """`upstream_port`: of the Postgres on this machine; `servers`: connections to it for each database."""
-        super().__init__(None)
+        """Prepare it.
+
+        Args:
+            upstream_port: The port of the Postgres on this machine.
+            servers: Connections to it for each database.
+
+        Raise NotInstalled without PgBouncer.
+        """
+        super().__init__()
         self._binary = find()
         self._upstream = upstream_port
         self._servers = servers
 
     def url(self, database: str) -> str:
-        """For DATABASE_URL."""
+        """Return the address of a database for DATABASE_URL."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def _argv(self, port: int) -> list[str]:
@@ -49,7 +51,7 @@ class PgBouncerServer(Server):
         )
         if os.geteuid() == 0:
             for path in (folder, *folder.iterdir()):
-                os.chown(path, NOBODY, NOBODY)
+                os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
         return [self._binary, "-q", str(folder / "ini")]
 
     def _ready(self, port: int) -> bool:

@@ -1,7 +1,6 @@
-"""Our pages on a real socket, and a visitor who speaks nothing but HTTP."""
+"""An application on a real socket, and a visitor who speaks only HTTP."""
 
 import http.cookiejar
-import re
 import threading
 import urllib.error
 import urllib.parse
@@ -15,7 +14,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+from notifier.testing.forms import csrf_token
 
 
 class _Quiet(WSGIRequestHandler):
@@ -25,7 +24,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serving(app: Flask, port: int) -> Iterator[None]:
-    """`app` answers on this port, a thread for each request."""
+    """Let `app` answer on this port of loopback, with a thread for each request."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -39,7 +38,7 @@ def serving(app: Flask, port: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. Redirects are not followed."""
+    """One response. Redirects are not followed."""
 
     status: int
     headers: Message
@@ -52,7 +51,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 class Person:
-    """A browser with cookies; `cookies=False` is a mail provider's machine."""
+    """A browser with cookies; with `cookies=False`, the machine of a mail provider."""
 
     def __init__(self, *, cookies: bool = True) -> None:
         jar = [urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())] if cookies else []
@@ -60,7 +59,7 @@ class Person:
         self._opener.addheaders = []
 
     def ask(self, method: str, url: str, body: bytes | Mapping[str, str] | None = None, **headers: str) -> Answer:
-        """One request; fields of a form, or bytes with their Content_Type."""
+        """Send one request, with the fields of a form or with bytes and their `Content_Type`."""
         if isinstance(body, Mapping):
             body = urllib.parse.urlencode(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -73,7 +72,6 @@ class Person:
                 return Answer(error.code, error.headers, error.read().decode())
 
     def press(self, url: str, at: str = "", **fields: str) -> Answer:
-        """Look at the page, then send its form with the CSRF token to `at`, or to the page itself."""
-        token = _TOKEN.search(self.ask("GET", url).text)
-        assert token, f"no form on {url}"
-        return self.ask("POST", at or url, {"csrf_token": token.group(1)} | fields)
+        """Get the page, then send its form with the CSRF token to `at`, by default to the page itself."""
+        token = csrf_token(self.ask("GET", url).text)
+        return self.ask("POST", at or url, {"csrf_token": token} | fields)

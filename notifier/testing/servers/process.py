@@ -1,4 +1,7 @@
-"""A server process for a test: started, paused, killed, restarted on the same port, never left behind."""
+"""A server process for a test: start, pause, kill or restart it on the same port.
+
+The kernel ends each server together with the thread that started it, so a killed test run leaves no process behind.
+"""
 
 import os
 import shutil
@@ -13,23 +16,29 @@ from notifier.dev.ports import answers, free_port, wait_until
 from notifier.dev.process import die_with_parent
 
 START_SECONDS = 20.0
-#: `nobody` on Debian and most others. Postgres refuses to run as root.
-NOBODY = 65534
+#: The unprivileged user on Debian and most other systems. Postgres refuses to run as root.
+UNPRIVILEGED = 65534
 
 
 class ServerError(RuntimeError):
     """A server did not start, or is not ours to stop."""
 
 
+class NotInstalled(ServerError):
+    """The program of a server is not on this machine. The message says how to install it."""
+
+
 class Server:
-    """One child process with a log, a port and a temporary folder of its own."""
+    """One child process with its own log, port and temporary folder. A context manager."""
 
     stop_signal = signal.SIGTERM
-    #: Seconds.
+    #: Seconds until a start counts as failed.
     start_seconds = START_SECONDS
-    needs_nobody = False
+    #: Whether root must start it as `UNPRIVILEGED`.
+    drops_root = False
 
-    def __init__(self, external: str | None) -> None:
+    def __init__(self, external: str | None = None) -> None:
+        """Prepare it. `external`: the address of a running server to use instead, which is never stopped."""
         self.external = external or None
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,19 +54,19 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process id. Raises ServerError where there is no process of ours."""
+        """Return the process id. Raise ServerError if no process of ours runs."""
         return self._running().pid
 
     @property
     def home(self) -> Path:
-        """A temporary folder; its parent is open to other users, who may be `nobody`."""
+        """Return the temporary folder. Other users can enter it: the server may run as one."""
         if self._home is None:
             self._home = Path(tempfile.mkdtemp(prefix="notifier-test-"))
             self._home.chmod(0o755)
         return self._home
 
     def start(self) -> None:
-        """Start and wait until it answers; on the old port when it ran before."""
+        """Start it and wait until it answers, on its former port if it ran before. Raise ServerError if it does not."""
         if self.external or self._process is not None:
             return
         for _ in range(5):
@@ -68,7 +77,7 @@ class Server:
         raise ServerError(f"{type(self).__name__} did not start:\n{self._log_tail()}")
 
     def stop(self, timeout: float = 10) -> None:
-        """Stop it and remove its data. A stopped (SIGSTOP) server is ended too."""
+        """Stop it, even if it is paused, and remove its data."""
         if self._process is not None:
             self.cont()
             self._end(self.stop_signal, timeout)
@@ -77,20 +86,25 @@ class Server:
             self._home = None
 
     def kill(self) -> None:
-        """kill -9. The data stays; `start` brings it back on the same port."""
+        """Kill it with SIGKILL. The data stays; `start` brings it back on the same port."""
         self._end(signal.SIGKILL, 10)
 
     def restart(self) -> None:
-        """kill -9 and start again on the same port with the same data."""
+        """Kill it with SIGKILL and start it again on the same port with the same data."""
         self.kill()
         self.start()
 
+    def restart_in_order(self) -> None:
+        """Stop it as a package upgrade does, and start it again on the same port with the same data."""
+        self._end(self.stop_signal, 20)
+        self.start()
+
     def pause(self) -> None:
-        """SIGSTOP: connections are accepted by the kernel, nobody answers."""
+        """Pause it (SIGSTOP): the kernel still accepts connections, and no answer comes."""
         self._running().send_signal(signal.SIGSTOP)
 
     def cont(self) -> None:
-        """SIGCONT."""
+        """Continue it (SIGCONT)."""
         self._running().send_signal(signal.SIGCONT)
 
     def _argv(self, port: int) -> list[str]:
@@ -110,7 +124,7 @@ class Server:
         with (self.home / "log").open("ab") as log:
             process = subprocess.Popen(
                 self._argv(port), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.home,
-                start_new_session=True, preexec_fn=die_with_parent, **drop_root(self.needs_nobody),
+                start_new_session=True, preexec_fn=die_with_parent, **as_unprivileged(self.drops_root),
             )  # fmt: skip
         self._process = process
         wait_until(lambda: process.poll() is not None or self._ready(port), self.start_seconds)
@@ -134,8 +148,8 @@ class Server:
         return log.read_text(errors="replace")[-2000:] if log.exists() else "(no log)"
 
 
-def drop_root(wanted: bool) -> dict[str, Any]:
-    """Arguments for Popen that turn root into nobody, where that is wanted and needed."""
+def as_unprivileged(wanted: bool = True) -> dict[str, Any]:
+    """Return the arguments for Popen that start a process of root as `UNPRIVILEGED`; none if not wanted or needed."""
     if wanted and os.geteuid() == 0:
-        return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        return {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
     return {}

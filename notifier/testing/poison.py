@@ -1,19 +1,19 @@
-"""Messages that no worker can run, on either broker: the whole kind of "a right header with a wrong body"."""
+"""Messages that no worker can run, for both brokers."""
 
 import json
 import zlib
 
-from tests.support.brokers import Raw, entry, task
+from notifier.testing.brokers import Raw, entry, task
 
 BATCH = "notifier.deliver_batch"
 
-#: What the options of a message name.
+#: Options of a message that name other tasks.
 EMBED = ("callbacks", "errbacks", "chain", "chord")
 
-#: What Celery would publish after a task that names it.
+#: A task that Celery would publish after the one whose message names it.
 SIGNATURE = '{"task": "notifier.sweep", "args": [], "kwargs": {}, "options": {"queue": "elsewhere"}}'
 
-#: A right header with a wrong body, and a wrong header.
+#: Correct headers with wrong bodies, and wrong headers.
 WRONG: dict[str, Raw] = {
     "an object": task("{}"),
     "null": task("null"),

@@ -1,20 +1,20 @@
-"""Messages as other programs put them into a queue: right, wrong, and not messages at all; on either broker."""
+"""Both kinds of broker as a test sees them, and messages as other programs put them into a queue."""
 
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import amqp
 import redis
 
-from tests.support.rabbitmq import RabbitServer
-from tests.support.servers import ValkeyServer
+from notifier.testing.servers.rabbitmq import RabbitServer
+from notifier.testing.servers.valkey import ValkeyServer
 
 
 @dataclass(frozen=True)
 class Raw:
-    """One message: a body as bytes, and its header."""
+    """One message: its body and its header."""
 
     body: bytes = b"[[1], {}, {}]"
     headers: Any = field(default_factory=dict)
@@ -23,13 +23,16 @@ class Raw:
 
 
 def task(body: bytes | str, name: Any = "notifier.deliver_notification", **headers: Any) -> Raw:
-    """A message with a right header (unless `headers` say otherwise) and this body."""
+    """Return a message with this body and a correct header, except for `headers`."""
     text = body if isinstance(body, bytes) else body.encode()
     return Raw(text, {"lang": "py", "task": name, "id": f"id-{len(text)}", "retries": 0} | headers)
 
 
 def entry(**changes: Any) -> bytes:
-    """A right message as kombu stores it in Redis, with wrong fields: `delivery_tag` and its like are properties."""
+    """Return a correct message as kombu stores it in Redis, except for `changes`.
+
+    They are fields, or properties such as `delivery_tag`.
+    """
     properties = {
         "body_encoding": "base64",
         "delivery_tag": "tag",
@@ -49,7 +52,7 @@ def entry(**changes: Any) -> bytes:
 
 
 class Broker(Protocol):
-    """Either broker, as a test handles it."""
+    """A broker, as a test handles it."""
 
     kind: str
     url: str
@@ -64,10 +67,10 @@ class Broker(Protocol):
         """Return all that a queue holds, headers and bodies."""
 
     def everything(self) -> list[bytes]:
-        """Return all that the broker shows besides: names of keys, contents of lists."""
+        """Return all else that the broker shows: names of keys, contents of lists."""
 
     def empty(self) -> None:
-        """Leave nothing of the test before."""
+        """Delete all messages."""
 
 
 class RedisBroker:
@@ -96,7 +99,7 @@ class RedisBroker:
         self.push_entry(queue, json.dumps(envelope).encode())
 
     def push_entry(self, queue: str, entry: bytes) -> None:
-        """Put anything into a queue."""
+        """Put bytes into a queue, even if they are not a message."""
         self.client.lpush(queue, entry)
 
     def length(self, queue: str) -> int:
@@ -105,7 +108,7 @@ class RedisBroker:
 
     def messages(self, queue: str) -> list[bytes]:
         """Return all that a queue holds, headers and bodies."""
-        entries: list[bytes] = self.client.lrange(queue, 0, -1)
+        entries = cast("list[bytes]", self.client.lrange(queue, 0, -1))
         return entries + [base64.b64decode(json.loads(each)["body"]) for each in entries]
 
     def everything(self) -> list[bytes]:
@@ -115,7 +118,7 @@ class RedisBroker:
         return [*keys, *(each for key in lists for each in self.client.lrange(key, 0, -1))]
 
     def empty(self) -> None:
-        """Leave nothing of the test before."""
+        """Delete all messages."""
         self.client.flushall()
 
 
@@ -152,9 +155,9 @@ class RabbitBroker:
         return found
 
     def everything(self) -> list[bytes]:
-        """Return nothing: what a queue does not show, RabbitMQ does not show."""
+        """Return nothing: RabbitMQ shows no more than its queues."""
         return []
 
     def empty(self) -> None:
-        """Leave nothing of the test before."""
+        """Delete all messages."""
         self._server.empty()

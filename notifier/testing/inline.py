@@ -1,4 +1,4 @@
-"""What a worker does with the requests of forms, done at once: for tests of pages, which have no worker."""
+"""Do the work of a worker in the request itself: for tests of pages, which have no worker."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -9,7 +9,7 @@ from notifier.services import services_of
 
 
 def handle_requests(keys: Sequence[int], _bulk: bool) -> None:
-    """Handle them after the commit, in a session of their own. It stands in the place of the broker."""
+    """Handle account requests right after their commit, in a separate session. It replaces the broker."""
     app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]
     with app.app_context():
         requests = services_of(app).account_requests

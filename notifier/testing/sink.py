@@ -1,11 +1,11 @@
-"""A mail server that accepts everything, fast: the other end of benchmarks and of fault runs.
+"""A fast mail server that accepts everything: the other end of benchmarks.
 
-    python -m tests.support.sink --port 2525 --delay-ms 20 --log accepted.log --drop-rate 0.1 --seed 1
+    python -m notifier.testing.sink --port 2525 --delay-ms 20 --log accepted.log --drop-rate 0.1 --seed 1
 
-Each answer to what came in at once is delayed by --delay-ms, as a round trip would be. For every message
-that it takes it appends a line "<Message-ID> <recipient> <time>" to --log, before it replies. With
---drop-rate some connections are cut right after the final dot, the message being kept. SIGTERM ends it.
-Prints "listening on PORT" when it is ready, and the number of messages at its end.
+--delay-ms delays the replies to everything that came in at once, as a round trip would. For every email that it
+accepts, it appends a line "<Message-ID> <recipient> <time>" to --log before it replies. --drop-rate is the share of
+connections cut right after the final dot, whose email is kept. It prints "listening on PORT" when it is ready, and the
+number of emails when SIGTERM ends it.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Client:
 
 
 class Sink:
-    """The server; `run` returns after a SIGTERM or SIGINT."""
+    """The server. `run` returns after a call of `stop`, such as by a signal."""
 
     def __init__(self, host: str, port: int, delay: float, log: Path | None, drop_rate: float, seed: int) -> None:
         self.delay, self.drop_rate = delay, drop_rate
@@ -68,7 +68,7 @@ class Sink:
         self.port = self.listener.getsockname()[1]
 
     def stop(self, *_: object) -> None:
-        """End after the present turn."""
+        """Let `run` return after its present turn."""
         self.running = False
 
     def run(self) -> None:
@@ -87,7 +87,7 @@ class Sink:
         self.flush()
 
     def accept(self) -> None:
-        """Take new connections."""
+        """Accept new connections."""
         try:
             while True:
                 sock, _ = self.listener.accept()
@@ -100,7 +100,7 @@ class Sink:
             return
 
     def read(self, client: Client, now: float) -> None:
-        """Take in what came and answer it."""
+        """Read what arrived and answer it."""
         try:
             data = client.sock.recv(262144)
         except BlockingIOError:
@@ -121,7 +121,7 @@ class Sink:
             self.close(client)
 
     def command(self, client: Client, replies: list[bytes]) -> bool:
-        """One command; False where the buffer holds no whole one."""
+        """Answer one command. Return False if the buffer holds no complete one."""
         line, end, rest = client.buffer.partition(b"\r\n")
         if not end:
             return False
@@ -137,7 +137,7 @@ class Sink:
         return True
 
     def body(self, client: Client, replies: list[bytes], now: float) -> bool:
-        """The end of a message; False where it has not come yet."""
+        """Read more of a body. Return False if its end has not arrived."""
         data = client.tail + client.buffer
         end = data.find(b"\r\n.\r\n")
         if end < 0:
@@ -161,7 +161,7 @@ class Sink:
         return True
 
     def answer(self, client: Client, data: bytes) -> None:
-        """Reply now or, with a delay, later; what was accepted is on file before."""
+        """Reply now or, with a delay, later; the log comes first."""
         self.flush()
         if self.delay:
             self.later.append((time.monotonic() + self.delay, client, data))
@@ -178,7 +178,7 @@ class Sink:
                 self.close(client)
 
     def send(self, client: Client, data: bytes) -> None:
-        """Replies are short: they always fit into the kernel's buffer."""
+        """Send a reply. It always fits into the kernel's buffer."""
         if client.sock.fileno() < 0:
             return
         try:
@@ -187,20 +187,20 @@ class Sink:
             self.close(client)
 
     def flush(self) -> None:
-        """Append to the log."""
+        """Append to the log what is new."""
         if self.lines and self.log is not None:
             os.write(self.log, b"".join(self.lines))
         self.lines.clear()
 
     def close(self, client: Client) -> None:
-        """End a connection."""
+        """Close a connection."""
         if client.sock.fileno() >= 0:
             self.selector.unregister(client.sock)
             client.sock.close()
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="A mail server that accepts everything.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
