@@ -27,7 +27,7 @@ from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
-from notifier.testing.browse import fields_of
+from notifier.testing.forms import fields_of
 from notifier.testing.operators import PASSWORD, Desk
 from tests.support.campaigns import make_campaign
 

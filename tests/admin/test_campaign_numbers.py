@@ -14,9 +14,9 @@ from notifier.emails import KINDS
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.extensions import db
 from notifier.models import Campaign, Role
+from notifier.testing.forms import fields_of
 from notifier.testing.operators import Desk
 from tests.support.campaigns import make_campaign
-from tests.support.inputs import fields_of
 
 NEW, EDIT = "/admin/campaigns/new", "/admin/campaigns/1/edit"
 

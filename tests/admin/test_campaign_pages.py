@@ -19,10 +19,10 @@ from notifier.emails import KINDS
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignState, Role
+from notifier.testing.forms import fields_of
 from notifier.testing.operators import Desk
 from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, make_campaign, make_people, start_run
-from tests.support.inputs import fields_of
 
 NEW = "/admin/campaigns/new"
 EDIT = "/admin/campaigns/1/edit"

@@ -146,7 +146,7 @@ def test_a_run_is_resumed_with_the_version_that_was_chosen(
     with app.app_context():
         outbox = Outbox(app)
         outbox.deliver([row.id for row in rows()])
-        assert len(outbox.taken) == 4
+        assert len(outbox.sent) == 4
 
 
 @one

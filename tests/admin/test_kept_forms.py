@@ -17,10 +17,10 @@ from notifier.extensions import db
 from notifier.models import Campaign, ContentVersion, KeptForm, OperatorSession, Role
 from notifier.operators import kept_forms
 from notifier.services import services
+from notifier.testing.forms import fields_of
 from notifier.testing.operators import PASSWORD, SIGN_IN, Desk
 from tests.admin.test_signin import set_up_totp
 from tests.support.campaigns import make_campaign
-from tests.support.inputs import fields_of
 
 NEW, EDIT, CONTENT = "/admin/campaigns/new", "/admin/campaigns/1/edit", "/admin/content/1/"
 

@@ -1,7 +1,6 @@
 """Edited content: versions are only added, and emails have the version of their planning."""
 
 import re
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,9 +26,7 @@ from notifier.mail.message import Message
 from notifier.models import AuditEntry, Campaign, CampaignRun, ContentVersion, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
-from tests.support.accepting import accept_all
+from notifier.testing.mail_server import ACCEPTED, BUSY, FakeMailServer
 from tests.support.applications import NOON
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import happened, rows_of
@@ -42,13 +39,18 @@ SECOND = Content("Second", "Two", "The second words.")
 
 
 @pytest.fixture
-def sent() -> list[Message]:
-    return []
+def server(context: Flask) -> FakeMailServer:
+    return FakeMailServer().attach(context)
 
 
 @pytest.fixture
-def sender(context: Flask, sent: list[Message]) -> Sender:
-    return accept_all(services_of(context).sender, sent)
+def sent(server: FakeMailServer) -> list[Message]:
+    return server.sent
+
+
+@pytest.fixture
+def sender(context: Flask, server: FakeMailServer) -> Sender:
+    return services_of(context).sender
 
 
 def save(campaign: Campaign, words: Content, seen: int | None = None) -> ContentVersion:
@@ -96,27 +98,19 @@ def test_what_is_planned_says_what_was_meant_then(sender: Sender, sent: list[Mes
     assert all(len(version) <= 32 for version in versions)
 
 
-def test_a_second_try_says_the_same_though_the_words_changed(sender: Sender, sent: list[Message]) -> None:
+def test_a_second_try_says_the_same_though_the_words_changed(sender: Sender, server: FakeMailServer) -> None:
     make_people(1)
     campaign = make_campaign()
     save(campaign, FIRST)
     keys = plan(campaign)
-    later = Outcome(Decision.RETRY, Phase.EOD, Scope.MESSAGE, 451, "4.3.0", "later", 0)
-    accept = sender.hand_over
-
-    def refuse(messages: Iterable[tuple[int, Message]], via: str, observer: Observer) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            sent.append(message)
-            yield key, later
-
-    sender.hand_over = refuse
+    server.answer = BUSY
     sender.deliver(keys, bulk=True)
     save(campaign, SECOND)
     db.session.execute(update(Notification).values(next_attempt_at=NOON, status="pending"))
     db.session.commit()
-    sender.hand_over = accept
+    server.answer = ACCEPTED
     sender.deliver(keys, bulk=True)
-    first, again = sent
+    first, again = (handed.message for handed in server.handed)
     assert (first.subject, first.text, first.html) == (again.subject, again.text, again.html)
     assert first.message_id == again.message_id
 

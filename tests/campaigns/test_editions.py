@@ -24,9 +24,10 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
+from notifier.testing.mail_server import ACCEPTED, NO_REPLY
 from tests.support.applications import NOON
 from tests.support.campaigns import WORDS, make_campaign, make_people, start_run
-from tests.support.content import ACCEPTED, GREYLISTED, LATER, UNKNOWN, Outbox, rows, run_now, run_of, save, stop
+from tests.support.content import GREYLISTED, LATER, Outbox, rows, run_now, run_of, save, stop
 from tests.support.kinds import happened
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
@@ -54,14 +55,14 @@ def test_a_correction_reaches_those_alone_who_have_nothing_yet(context: Flask, o
     make_people(10)
     campaign = news()
     first, keys = run_now(campaign)
-    outbox.meets = lambda number: UNKNOWN if number == 2 else ACCEPTED
+    outbox.answer = lambda handed: NO_REPLY if handed.number == 2 else ACCEPTED
     outbox.deliver(keys[:4])
     assert stop(context, first) == 6
     save(campaign, "Corrected")
     found = plan(context, campaign)
     assert (found.count, found.content, found.edition) == (6, 1, 1)
     assert found.has == [Has(0, "sent", 3), Has(0, "unknown", 1)]
-    outbox.meets = lambda number: ACCEPTED
+    outbox.answer = ACCEPTED
     second, keys = run_now(campaign, 1)
     outbox.deliver(keys)
     assert outbox.subjects() == {"News": 4, "Corrected": 6}
@@ -120,16 +121,16 @@ def test_a_cancelled_email_in_doubt_keeps_its_key(context: Flask, outbox: Outbox
     make_people(2)
     campaign = make_campaign(cron=None, next_slot=None, next_run_at=None, on_unknown="resend")
     first, keys = run_now(campaign)
-    outbox.meets = lambda number: UNKNOWN
+    outbox.answer = NO_REPLY
     outbox.deliver(keys[:1])
     stop(context, first)
     assert [(row.status, row.unknowns, "~" in row.dedupe_key) for row in rows(first)] == [
         ("cancelled", 1, False), ("cancelled", 0, True),
     ]  # fmt: skip
-    outbox.meets = lambda number: ACCEPTED
+    outbox.answer = ACCEPTED
     outbox.deliver(run_now(campaign, 1)[1])
     assert outbox.most() == 1
-    assert len(outbox.taken) == 2
+    assert len(outbox.sent) == 2
 
 
 def test_two_runs_that_were_cancelled_are_in_nobodys_way(context: Flask, outbox: Outbox) -> None:
@@ -139,7 +140,7 @@ def test_two_runs_that_were_cancelled_are_in_nobodys_way(context: Flask, outbox:
         run_id, _ = run_now(campaign, hours)
         assert stop(context, run_id) == 3
     outbox.deliver(run_now(campaign, 2)[1])
-    assert (len(outbox.taken), outbox.most()) == (3, 1)
+    assert (len(outbox.sent), outbox.most()) == (3, 1)
     assert services_of(context).audit.of().ok
 
 
@@ -161,13 +162,13 @@ def paused(outbox: Outbox, people: int = 6) -> tuple[Campaign, int, list[int]]:
     make_people(people)
     campaign = news()
     run_id, keys = run_now(campaign)
-    outcomes = [ACCEPTED, UNKNOWN, LATER, GREYLISTED]
-    outbox.meets = lambda number: outcomes[number]
+    outcomes = [ACCEPTED, NO_REPLY, LATER, GREYLISTED]
+    outbox.answer = lambda handed: outcomes[handed.number]
     outbox.deliver(keys[:4])
     ledger.claim(db.session(), [keys[4]], now=NOON, lease=DAY, owner="a worker")
     control.pause(db.session(), campaign, reason="a typo")
     db.session.commit()
-    outbox.meets = lambda number: ACCEPTED
+    outbox.answer = ACCEPTED
     return campaign, run_id, keys
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,18 +14,15 @@ from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import FakeMailServer
 from tests.support.campaigns import SLOT, WORDS, make_campaign, make_people
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 MINUTE, TICK = timedelta(minutes=1), timedelta(seconds=30)
 BEATS, TICKS = 2, 21
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 
 
 class World:
@@ -33,20 +30,17 @@ class World:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        #: Subject and recipient of every mail that went out; runs that were called for.
-        self.mails: list[tuple[str, str]] = []
+        #: Runs that were called for.
         self.called: list[int] = []
         self.errors: list[BaseException] = []
         self.step = threading.Barrier(BEATS + 1, timeout=30)
         self.sender = services_of(app).sender
-        self.sender.hand_over = self.hand_over
+        self.server = FakeMailServer().attach(app)
 
-    def hand_over(
-        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            self.mails.append((message.subject, message.recipient))
-            yield key, ACCEPTED
+    @property
+    def mails(self) -> list[tuple[str, str]]:
+        """Subject and recipient of every mail that went out."""
+        return [(message.subject, message.recipient) for message in self.server.sent]
 
     def publish(self, keys: Sequence[int], *, bulk: bool) -> bool:
         self.sender.deliver(keys, bulk=bulk)

@@ -1,22 +1,20 @@
 """A campaign whose content mail servers refuse is paused by itself."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import ACCEPTED, FakeMailServer
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "ok")
 SPAM = Outcome(Decision.FAIL, Phase.EOD, Scope.CONTENT, 554, "5.7.1", "looks like spam")
 
 
@@ -25,14 +23,8 @@ def send(context: Flask) -> Callable[[int, Callable[[int], Outcome]], None]:
     """Sends a new campaign to so many people; the n-th mail meets what the function says."""
 
     def run(people: int, meets: Callable[[int], Outcome]) -> None:
-        def hand_over(
-            messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-        ) -> Iterator[tuple[int, Outcome]]:
-            for number, (key, _) in enumerate(messages):
-                yield key, meets(number)
-
         sender = services_of(context).sender
-        sender.hand_over = hand_over
+        FakeMailServer(lambda handed: meets(handed.number)).attach(sender)
         make_people(people)
         told: list[int] = []
         expand(start_run(make_campaign()), told)

@@ -1,6 +1,6 @@
 """The spine: what each outcome does to the row, and who gets nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -15,11 +15,10 @@ from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.staging import Staging
 from notifier.delivery.verdict import COMPOSE_TRIES
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Attempt, Notification, OnUnknown, Suppression, SuppressionReason, User
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import ACCEPTED, FakeMailServer, Handed
 from tests.support.applications import NOON, make_settings, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -29,38 +28,25 @@ def outcome(decision: Decision, *, code: int | None = 450, min_delay: float = 0)
     return Outcome(decision, Phase.RCPT, Scope.RECIPIENT, code, "4.2.0", "said so", min_delay)
 
 
-ACCEPTED = outcome(Decision.ACCEPTED, code=250)
+def meanwhile(act: Callable[[], object]) -> Callable[[Handed], Outcome]:
+    """The server accepts the email after something else has happened."""
 
+    def answer(_: Handed) -> Outcome:
+        act()
+        return ACCEPTED
 
-class Mailer:
-    """Stands in for SMTP: answers as told, remembers what it was handed."""
-
-    def __init__(self) -> None:
-        self.answer = ACCEPTED
-        #: What comes before `answer`.
-        self.answers: list[Outcome] = []
-        self.sent: list[Message] = []
-        self.meanwhile: Callable[[], None] = lambda: None
-
-    def __call__(
-        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            self.meanwhile()
-            self.sent.append(message)
-            yield key, self.answers.pop(0) if self.answers else self.answer
+    return answer
 
 
 @pytest.fixture
-def mailer() -> Mailer:
-    return Mailer()
+def mailer() -> FakeMailServer:
+    return FakeMailServer()
 
 
 @pytest.fixture
-def sender(context: Flask, mailer: Mailer) -> Sender:
-    wired = services_of(context).sender
-    wired.hand_over = mailer
-    return wired
+def sender(context: Flask, mailer: FakeMailServer) -> Sender:
+    mailer.attach(context)
+    return services_of(context).sender
 
 
 @pytest.fixture
@@ -88,7 +74,7 @@ def row_of(pk: int) -> Notification:
     return db.session.get_one(Notification, pk, populate_existing=True)
 
 
-def test_an_accepted_mail_is_sent_once_whatever_happens(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_an_accepted_mail_is_sent_once_whatever_happens(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     assert sender.deliver([pk]) == {Decision.ACCEPTED: 1}
     assert sender.deliver([pk]) == {}
     row = row_of(pk)
@@ -98,9 +84,9 @@ def test_an_accepted_mail_is_sent_once_whatever_happens(sender: Sender, mailer: 
     assert row.template_version
 
 
-def test_no_transaction_is_open_while_the_mail_is_on_the_wire(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_no_transaction_is_open_while_the_mail_is_on_the_wire(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     seen: list[bool] = []
-    mailer.meanwhile = lambda: seen.append(db.session().in_transaction())
+    mailer.answer = meanwhile(lambda: seen.append(db.session().in_transaction()))
     sender.deliver([pk])
     assert seen == [False]
 
@@ -118,7 +104,7 @@ def test_no_transaction_is_open_while_the_mail_is_on_the_wire(sender: Sender, ma
 )
 def test_every_outcome_has_its_effect(
     sender: Sender,
-    mailer: Mailer,
+    mailer: FakeMailServer,
     pk: int,
     decision: Decision,
     status: str,
@@ -136,7 +122,7 @@ def test_every_outcome_has_its_effect(
     assert db.session.scalars(select(Attempt.decision)).all() == [decision]
 
 
-def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_only_a_bounce_suppresses(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     mailer.answer = outcome(Decision.BOUNCE, code=550)
     sender.deliver([pk])
     suppression = db.session.scalars(select(Suppression)).one()
@@ -147,7 +133,9 @@ def test_only_a_bounce_suppresses(sender: Sender, mailer: Mailer, pk: int) -> No
     )
 
 
-def test_a_bounce_suppresses_the_address_that_was_refused(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
+def test_a_bounce_suppresses_the_address_that_was_refused(
+    sender: Sender, mailer: FakeMailServer, pk: int, user: User
+) -> None:
     """The account has another address by now."""
     user.email = user.identity_key = "new@example.com"
     db.session.commit()
@@ -156,7 +144,7 @@ def test_a_bounce_suppresses_the_address_that_was_refused(sender: Sender, mailer
     assert db.session.scalars(select(Suppression.identity_key)).all() == ["ada@example.com"]
 
 
-def test_the_bounce_of_the_staging_box_suppresses_nobody(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_the_bounce_of_the_staging_box_suppresses_nobody(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     """It is the box that does not exist, not the person whose mail was redirected to it."""
     sender.staging = Staging.from_settings(make_settings(mail_redirect_to="box@staging.example"))
     mailer.answer = outcome(Decision.BOUNCE, code=550)
@@ -165,13 +153,15 @@ def test_the_bounce_of_the_staging_box_suppresses_nobody(sender: Sender, mailer:
     assert not db.session.scalars(select(Suppression)).all()
 
 
-def test_a_refusal_of_this_mail_does_not_suppress(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_a_refusal_of_this_mail_does_not_suppress(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     mailer.answer = outcome(Decision.FAIL, code=554)
     sender.deliver([pk])
     assert db.session.scalars(select(Suppression)).all() == []
 
 
-def test_an_unknown_end_is_left_alone_where_the_policy_says_never(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_an_unknown_end_is_left_alone_where_the_policy_says_never(
+    sender: Sender, mailer: FakeMailServer, pk: int
+) -> None:
     row_of(pk).on_unknown = OnUnknown.never
     db.session.commit()
     mailer.answer = outcome(Decision.UNKNOWN, code=None)
@@ -180,7 +170,7 @@ def test_an_unknown_end_is_left_alone_where_the_policy_says_never(sender: Sender
 
 
 def test_every_try_has_the_same_message_id_and_link(
-    sender: Sender, mailer: Mailer, pk: int, frozen: time_machine.Traveller
+    sender: Sender, mailer: FakeMailServer, pk: int, frozen: time_machine.Traveller
 ) -> None:
     mailer.answer = outcome(Decision.UNKNOWN, code=None)
     sender.deliver([pk])
@@ -193,7 +183,9 @@ def test_every_try_has_the_same_message_id_and_link(
     assert row_of(pk).status == "sent"
 
 
-def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(
+    sender: Sender, mailer: FakeMailServer, pk: int
+) -> None:
     mailer.answer = outcome(Decision.THROTTLE, code=421)
     with pytest.raises(TransientDelivery):
         sender.deliver([pk], quick_tries_left=1)
@@ -202,13 +194,13 @@ def test_a_quick_try_leaves_the_row_due_with_the_sweep_behind_it(sender: Sender,
     assert row.enqueue_at > NOON
 
 
-def test_greylisting_waits_at_least_as_long_as_asked(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_greylisting_waits_at_least_as_long_as_asked(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     mailer.answer = outcome(Decision.RETRY, min_delay=300)
     sender.deliver([pk])
     assert row_of(pk).next_attempt_at == NOON + timedelta(minutes=5)
 
 
-def test_no_try_is_planned_after_the_deadline(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_no_try_is_planned_after_the_deadline(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     row_of(pk).deadline = NOON + timedelta(seconds=10)
     db.session.commit()
     mailer.answer = outcome(Decision.RETRY)
@@ -216,7 +208,7 @@ def test_no_try_is_planned_after_the_deadline(sender: Sender, mailer: Mailer, pk
     assert row_of(pk).next_attempt_at == NOON + timedelta(seconds=10)
 
 
-def test_who_verified_meanwhile_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
+def test_who_verified_meanwhile_gets_nothing(sender: Sender, mailer: FakeMailServer, pk: int, user: User) -> None:
     user.verified_at = NOON
     db.session.commit()
     assert sender.deliver([pk]) == {}
@@ -224,7 +216,7 @@ def test_who_verified_meanwhile_gets_nothing(sender: Sender, mailer: Mailer, pk:
     assert mailer.sent == []
 
 
-def test_who_is_suppressed_gets_nothing(sender: Sender, mailer: Mailer, pk: int) -> None:
+def test_who_is_suppressed_gets_nothing(sender: Sender, mailer: FakeMailServer, pk: int) -> None:
     suppressions.add(db.session(), "ada@example.com", reason=SuppressionReason.complaint, source="report", evidence="")
     db.session.commit()
     assert sender.deliver([pk]) == {}
@@ -232,7 +224,7 @@ def test_who_is_suppressed_gets_nothing(sender: Sender, mailer: Mailer, pk: int)
     assert mailer.sent == []
 
 
-def test_who_is_gone_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user: User) -> None:
+def test_who_is_gone_gets_nothing(sender: Sender, mailer: FakeMailServer, pk: int, user: User) -> None:
     db.session.delete(user)
     db.session.commit()
     assert sender.deliver([pk]) == {}
@@ -241,7 +233,7 @@ def test_who_is_gone_gets_nothing(sender: Sender, mailer: Mailer, pk: int, user:
 
 
 def test_a_mail_that_cannot_be_rendered_fails_after_some_tries_and_blocks_nobody(
-    sender: Sender, mailer: Mailer, pk: int, frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, mailer: FakeMailServer, pk: int, frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(owed: object) -> None:
         raise KeyError("a template that names what is not there")
@@ -257,17 +249,17 @@ def test_a_mail_that_cannot_be_rendered_fails_after_some_tries_and_blocks_nobody
 
 
 def test_a_worker_whose_claim_lapsed_cannot_settle_over_the_next_one(
-    sender: Sender, mailer: Mailer, pk: int, frozen: time_machine.Traveller
+    sender: Sender, mailer: FakeMailServer, pk: int, frozen: time_machine.Traveller
 ) -> None:
     def lapse_and_take_over() -> None:
-        mailer.meanwhile = lambda: None
+        mailer.answer = meanwhile(lambda: None)
         frozen.shift(timedelta(hours=1))
         ledger.expire_leases(db.session(), now=NOON + timedelta(hours=1), limit=10)
         db.session.commit()
         ledger.claim(db.session(), [pk], now=NOON + timedelta(hours=1), lease=timedelta(minutes=8), owner="another")
         db.session.commit()
 
-    mailer.meanwhile = lapse_and_take_over
+    mailer.answer = meanwhile(lapse_and_take_over)
     sender.deliver([pk])
     assert (row_of(pk).status, row_of(pk).claims) == ("sending", 2)
 

@@ -57,7 +57,7 @@ def test_a_run_pauses_itself_and_goes_on_when_it_is_corrected(
         "its content could not be rendered for 2 of 20 people: Subject: The subject is empty for this person."
     )
     assert db.session.get_one(Campaign, campaign.id).state == "active"
-    assert len(outbox.taken) == 18
+    assert len(outbox.sent) == 18
     found = rows()
     assert [found[index].reason for index in (4, 12)] == [EMPTY] * 2
     assert [found[index].status for index in (4, 12, 30)] == ["pending"] * 3
@@ -87,7 +87,7 @@ def test_a_few_that_cannot_be_made_stop_nobody(
 ) -> None:
     _, run_id, _ = failing(people, nameless)
     assert run_of(run_id).state == "sending"
-    assert len(outbox.taken) == people - len(nameless)
+    assert len(outbox.sent) == people - len(nameless)
     found = rows()
     assert {found[index].reason for index in nameless} == {EMPTY}
 

@@ -1,7 +1,7 @@
 """The gate in the spine: a held transport burns nothing, another one takes over, pauses and limits defer."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -17,49 +17,37 @@ from notifier.delivery.throttle.gate import Gate
 from notifier.delivery.throttle.pace import Pace
 from notifier.delivery.throttle.turns import MAX_WAIT_SECONDS
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Notification
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import NOON, make_user
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, None, "Ok")
 REFUSED = Outcome(Decision.HOLD, Phase.AUTH, Scope.TRANSPORT, 535, "5.7.8", "bad credentials")
 BUSY = Outcome(Decision.THROTTLE, Phase.MAIL, Scope.TRANSPORT, 421, None, "too many connections")
 DOMAIN_BUSY = Outcome(Decision.THROTTLE, Phase.RCPT, Scope.DOMAIN, 421, "4.7.28", "unusual rate")
 
 
-class Servers:
-    """Answers for each transport; remembers which mail went where."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Outcome] = {}
-        self.tried: list[tuple[str, int]] = []
-
-    def __call__(
-        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for key, _ in messages:
-            self.tried.append((via, key))
-            yield key, self.answers.get(via, ACCEPTED)
+def tried(servers: FakeMailServer) -> list[tuple[str, int]]:
+    """Which row went through which transport."""
+    return [(handed.via, handed.key) for handed in servers.handed]
 
 
 @pytest.fixture
-def servers() -> Servers:
-    return Servers()
+def servers() -> FakeMailServer:
+    return FakeMailServer()
 
 
 Make = Callable[..., Sender]
 
 
 @pytest.fixture
-def make_sender(context: Flask, servers: Servers) -> Make:
+def make_sender(context: Flask, servers: FakeMailServer) -> Make:
     def make(transports: Sequence[str] = ("smtp",), limits: object = None) -> Sender:
         sender = services_of(context).sender
-        sender.hand_over = servers
+        servers.attach(sender)
         breaker, pace = Breaker(db.session, fresh=0), Pace(db.session, fresh=0)
         sender.gate = Gate(
             db.session, breaker, pace, transports=transports, choose=lambda open_: open_[0], limits=limits
@@ -92,34 +80,36 @@ def rows() -> list[Notification]:
     )
 
 
-def test_a_refusal_of_us_stops_the_batch_and_burns_nothing(make_sender: Make, servers: Servers) -> None:
+def test_a_refusal_of_us_stops_the_batch_and_burns_nothing(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers["smtp"] = REFUSED
     make_sender().deliver(owed(5))
-    assert len(servers.tried) == 1
+    assert len(servers.handed) == 1
     assert {(row.status, row.attempts, row.reason_code) for row in rows()} == {("pending", 0, "transport_held")}
 
 
-def test_while_it_is_held_nothing_is_claimed(make_sender: Make, servers: Servers) -> None:
+def test_while_it_is_held_nothing_is_claimed(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers["smtp"] = REFUSED
     sender = make_sender()
     first, *others = owed(3)
     sender.deliver([first])
     sender.deliver(others)
-    assert servers.tried == [("smtp", first)]
+    assert tried(servers) == [("smtp", first)]
     assert [row.claims for row in rows()] == [1, 0, 0]
     assert rows()[1].next_attempt_at == NOON + timedelta(seconds=60)
 
 
-def test_one_probe_finds_out_and_all_wake(make_sender: Make, servers: Servers, frozen: time_machine.Traveller) -> None:
+def test_one_probe_finds_out_and_all_wake(
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
+) -> None:
     servers.answers["smtp"] = REFUSED
     sender = make_sender()
     pks = owed(5)
     sender.deliver(pks)
     frozen.shift(timedelta(seconds=61))
     servers.answers.clear()
-    servers.tried.clear()
+    servers.handed.clear()
     sender.deliver(pks)
-    assert len(servers.tried) == 1
+    assert len(servers.handed) == 1
     assert sorted(row.status for row in rows()) == ["pending"] * 4 + ["sent"]
     sender.deliver(pks)
     assert {row.status for row in rows()} == {"sent"}
@@ -127,7 +117,7 @@ def test_one_probe_finds_out_and_all_wake(make_sender: Make, servers: Servers, f
 
 
 def test_a_sentence_changed_by_hand_leaves_no_held_row_asleep(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp"] = REFUSED
     sender = make_sender()
@@ -143,7 +133,7 @@ def test_a_sentence_changed_by_hand_leaves_no_held_row_asleep(
 
 
 def test_a_probe_that_is_refused_waits_longer(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp"] = REFUSED
     sender = make_sender()
@@ -152,29 +142,31 @@ def test_a_probe_that_is_refused_waits_longer(
     for wait, tries in [(59, 1), (2, 2), (100, 2), (25, 3), (230, 3), (20, 4)]:
         frozen.shift(timedelta(seconds=wait))
         sender.deliver(pks)
-        assert len(servers.tried) == tries, wait
+        assert len(servers.handed) == tries, wait
     assert {(row.status, row.attempts) for row in rows()} == {("pending", 0)}
 
 
-def test_a_held_transports_mail_goes_through_another_and_the_row_says_so(make_sender: Make, servers: Servers) -> None:
+def test_a_held_transports_mail_goes_through_another_and_the_row_says_so(
+    make_sender: Make, servers: FakeMailServer
+) -> None:
     servers.answers["first"] = REFUSED
     sender = make_sender(["first", "second"])
     pks = owed(3)
     sender.deliver(pks[:1])
     sender.deliver(pks[1:])
-    assert servers.tried == [("first", pks[0]), ("second", pks[1]), ("second", pks[2])]
+    assert tried(servers) == [("first", pks[0]), ("second", pks[1]), ("second", pks[2])]
     assert [row.transport for row in rows()] == ["first", "second", "second"]
 
 
 def test_a_busy_server_is_left_alone_for_a_moment(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp"] = BUSY
     sender = make_sender()
     pks = owed(3)
     sender.deliver(pks[:1])
     sender.deliver(pks[1:])
-    assert len(servers.tried) == 1
+    assert len(servers.handed) == 1
     assert [row.reason_code for row in rows()[1:]] == ["transport_slowed"] * 2
     assert rows()[1].next_attempt_at == NOON + timedelta(seconds=1)
     servers.answers.clear()
@@ -183,7 +175,7 @@ def test_a_busy_server_is_left_alone_for_a_moment(
     assert [row.status for row in rows()] == ["pending", "sent", "sent"]
 
 
-def test_a_paused_server_is_worth_a_quick_second_try(make_sender: Make, servers: Servers) -> None:
+def test_a_paused_server_is_worth_a_quick_second_try(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers["smtp"] = BUSY
     sender = make_sender()
     first, second = owed(2)
@@ -192,7 +184,7 @@ def test_a_paused_server_is_worth_a_quick_second_try(make_sender: Make, servers:
         sender.deliver([second], quick_tries_left=1)
 
 
-def test_a_slow_domain_slows_nobody_else(make_sender: Make, servers: Servers) -> None:
+def test_a_slow_domain_slows_nobody_else(make_sender: Make, servers: FakeMailServer) -> None:
     sender = make_sender()
     slow = owed(3, "slow.example.org")
     quick = owed(2, "quick.example.org")
@@ -229,12 +221,12 @@ class OneAtATime:
         self.in_flight -= len(list(requests))
 
 
-def test_what_a_limit_has_no_room_for_waits_unclaimed(make_sender: Make, servers: Servers) -> None:
+def test_what_a_limit_has_no_room_for_waits_unclaimed(make_sender: Make, servers: FakeMailServer) -> None:
     limits = OneAtATime()
     sender = make_sender(limits=limits)
     pks = owed(3)
     sender.deliver(pks)
-    assert servers.tried == [("smtp", pks[0])]
+    assert tried(servers) == [("smtp", pks[0])]
     assert [(row.status, row.claims) for row in rows()] == [("sent", 1), ("pending", 0), ("pending", 0)]
     assert [(row.reason_code, row.next_attempt_at) for row in rows()[1:]] == [("rate_limited", NOON)] * 2
     assert limits.in_flight == 0
@@ -261,7 +253,7 @@ def test_no_moment_is_asked_for_a_row_that_cannot_be_claimed(make_sender: Make) 
 
 @pytest.mark.parametrize("bulk", [False, True])
 def test_an_email_of_a_person_begins_before_a_moment_that_is_behind_those_of_campaigns(
-    make_sender: Make, servers: Servers, bulk: bool
+    make_sender: Make, servers: FakeMailServer, bulk: bool
 ) -> None:
     limits = OneAtATime()
     limits.reserve = lambda requests, *, within: [Grant(requests[0].pk, within, None)]  # type: ignore[method-assign]
@@ -269,5 +261,5 @@ def test_an_email_of_a_person_begins_before_a_moment_that_is_behind_those_of_cam
     began = time.monotonic()
     make_sender(limits=limits).deliver([pk], bulk=bulk)
     took = time.monotonic() - began
-    assert servers.tried == [("smtp", pk)]
+    assert tried(servers) == [("smtp", pk)]
     assert took >= MAX_WAIT_SECONDS[True] if bulk else took < MAX_WAIT_SECONDS[False]

@@ -26,14 +26,14 @@ from notifier.mail.message import Message
 from notifier.models import Attempt, Notification
 from notifier.services import services_of
 from notifier.smtp.observer import Observer
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.smtp.outcome import Decision, Outcome
+from notifier.testing.mail_server import ACCEPTED, BUSY, FakeMailServer
 from tests.support.applications import NOON, make_owed, make_settings
 from tests.support.forked import forked
 from tests.support.live import Letter, letter_templates
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok")
 LEASE = timedelta(seconds=30)
 
 
@@ -63,19 +63,8 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def sender(context: Flask) -> Sender:
-    wired = services_of(context).sender
-
-    def hand_over(
-        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        """A connection that carries one email after the other."""
-        for pk, _ in messages:
-            observer.begin(pk)
-            observer.replied(pk, ACCEPTED)
-            yield pk, ACCEPTED
-
-    wired.hand_over = hand_over
-    return wired
+    FakeMailServer().attach(context)
+    return services_of(context).sender
 
 
 def owed(count: int, *deadly: int) -> list[int]:
@@ -194,9 +183,7 @@ def test_an_email_that_was_made_alone_counts_its_deaths_no_more(
         return run(self)
 
     monkeypatch.setattr(batching.Batch, "run", noted)
-    sender.hand_over = lambda messages, via, observer: (  # type: ignore[assignment]
-        (pk, ACCEPTED._replace(decision=Decision.RETRY, code=451)) for pk, _ in messages
-    )
+    FakeMailServer(BUSY).attach(sender)
     assert sender.deliver(keys, bulk=True) == {Decision.RETRY: 3}
     assert together == [keys, [keys[1]]]
     assert {row.deaths for row in rows().values()} == {0}

@@ -1,6 +1,6 @@
 """A provider that refuses us: only its recipients wait, by transport, until one email gets through."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -16,60 +16,42 @@ from notifier.delivery.throttle.pace import Pace
 from notifier.delivery.throttle.provider_holds import ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Notification, ProviderHold, TransportState
 from notifier.observability import healthcheck
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import ACCEPTED, UNKNOWN_USER, FakeMailServer
 from tests.delivery.test_breaker import counted
 from tests.support.applications import NOON, make_user
 from tests.support.dns import StubResolver
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, None, "Ok")
 REFUSED = Outcome(Decision.HOLD, Phase.EOD, Scope.PROVIDER, 550, "5.7.515", "Access denied, sending domain")
 SLOWED = Outcome(Decision.THROTTLE, Phase.RCPT, Scope.PROVIDER, 421, "4.7.28", "unusual rate")
-UNKNOWN_USER = Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user")
 SPAM = Outcome(Decision.FAIL, Phase.EOD, Scope.CONTENT, 554, "5.7.1", "spam")
 AWAY = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, None, None, "refused")
 
 
-class Servers:
-    """Answers by (transport, domain); remembers which email went where."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], Outcome] = {}
-        self.tried: list[tuple[str, str]] = []
-
-    def __call__(
-        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            self.tried.append((via, message.recipient))
-            yield key, self.answers.get((via, message.recipient.partition("@")[2]), ACCEPTED)
-
-    def forget(self) -> None:
-        """Accept everything from now on."""
-        self.answers.clear()
-        self.tried.clear()
+def tried(servers: FakeMailServer) -> list[tuple[str, str]]:
+    """Through which transport each email went, and to whom."""
+    return [(handed.via, handed.message.recipient) for handed in servers.handed]
 
 
 @pytest.fixture
-def servers() -> Servers:
-    return Servers()
+def servers() -> FakeMailServer:
+    return FakeMailServer()
 
 
 Make = Callable[..., Sender]
 
 
 @pytest.fixture
-def make_sender(context: Flask, servers: Servers) -> Make:
+def make_sender(context: Flask, servers: FakeMailServer) -> Make:
     def make(transports: Sequence[str] = ("smtp",), members: Members | None = None) -> Sender:
         sender = services_of(context).sender
-        sender.hand_over = servers
+        servers.attach(sender)
         sender.gate = Gate(
             db.session,
             Breaker(db.session, fresh=0),
@@ -124,14 +106,14 @@ HELD = {("pending", 0, "provider_held")}
 SENT = {("sent", 1, None)}
 
 
-def test_only_its_recipients_wait_and_no_attempt_is_burnt(make_sender: Make, servers: Servers) -> None:
+def test_only_its_recipients_wait_and_no_attempt_is_burnt(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers = {("smtp", domain): REFUSED for domain in ("outlook.com", "hotmail.com")}
     groups = zip(at("outlook.com", 5), at("hotmail.com", 5), at("gmail.com", 5), strict=True)
     mixed = [address for group in groups for address in group]
     make_sender().deliver(owed(*mixed, "ada@example.com"))
     assert states("outlook.com") == states("hotmail.com") == HELD
     assert states("gmail.com") == states("example.com") == SENT
-    assert [who for _, who in servers.tried if not who.endswith(("gmail.com", "example.com"))] == [
+    assert [who for _, who in tried(servers) if not who.endswith(("gmail.com", "example.com"))] == [
         "outlook0@outlook.com"
     ]
     assert holds() == ["smtp:microsoft"]
@@ -144,7 +126,7 @@ def test_only_its_recipients_wait_and_no_attempt_is_burnt(make_sender: Make, ser
 
 
 def test_while_it_is_held_its_emails_are_not_claimed_and_a_single_one_waits_too(
-    make_sender: Make, servers: Servers
+    make_sender: Make, servers: FakeMailServer
 ) -> None:
     servers.answers["smtp", "outlook.com"] = REFUSED
     sender = make_sender()
@@ -159,7 +141,7 @@ def test_while_it_is_held_its_emails_are_not_claimed_and_a_single_one_waits_too(
 
 
 def test_one_email_probes_less_and_less_often_and_all_follow_when_it_gets_through(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers = {("smtp", domain): REFUSED for domain in ("outlook.com", "hotmail.com")}
     sender = make_sender()
@@ -168,19 +150,19 @@ def test_one_email_probes_less_and_less_often_and_all_follow_when_it_gets_throug
     for wait, tries in [(59, 1), (2, 2), (100, 2), (25, 3), (230, 3), (15, 4), (290, 4), (15, 5), (290, 5), (15, 6)]:
         frozen.shift(timedelta(seconds=wait))
         sender.deliver(pks)
-        assert len(servers.tried) == tries, wait
+        assert len(servers.handed) == tries, wait
     assert states("outlook.com") == states("hotmail.com") == HELD
     servers.forget()
     frozen.shift(timedelta(seconds=301))
     sender.deliver(pks)
-    assert len(servers.tried) == 1
+    assert len(servers.handed) == 1
     assert holds() == []
     sender.deliver(pks)
     assert states("outlook.com") == states("hotmail.com") == SENT
 
 
 def test_the_end_of_one_hold_wakes_nothing_that_waits_for_another(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers = {("smtp", domain): REFUSED for domain in ("outlook.com", "gmail.com")}
     sender = make_sender()
@@ -201,7 +183,7 @@ def test_the_end_of_one_hold_wakes_nothing_that_waits_for_another(
 
 
 def test_another_transport_carries_what_a_provider_refuses_through_the_first(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["first", "outlook.com"] = REFUSED
     sender = make_sender(["first", "second"])
@@ -221,13 +203,13 @@ def test_another_transport_carries_what_a_provider_refuses_through_the_first(
     # The first one is still found out about, in passing, by one email.
     frozen.shift(timedelta(seconds=31))
     del servers.answers["first", "outlook.com"]
-    servers.tried.clear()
+    servers.handed.clear()
     sender.deliver(owed("x@outlook.com", "y@outlook.com"))
-    assert sorted(via for via, _ in servers.tried) == ["first", "second"]
+    assert sorted(via for via, _ in tried(servers)) == ["first", "second"]
     assert holds() == []
 
 
-def test_a_domain_of_no_known_provider_is_held_alone(make_sender: Make, servers: Servers) -> None:
+def test_a_domain_of_no_known_provider_is_held_alone(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers["smtp", "one.example"] = REFUSED
     make_sender().deliver(owed(*at("one.example", 3), *at("two.example", 3)))
     assert holds() == ["smtp:one.example"]
@@ -235,7 +217,7 @@ def test_a_domain_of_no_known_provider_is_held_alone(make_sender: Make, servers:
 
 
 def test_held_emails_expire_by_their_deadline(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp", "outlook.com"] = REFUSED
     sender = make_sender()
@@ -248,14 +230,14 @@ def test_held_emails_expire_by_their_deadline(
 
 
 def test_a_provider_that_asks_us_to_slow_down_slows_nobody_else(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp", "yahoo.com"] = SLOWED
     sender = make_sender()
     sender.deliver(owed(*at("yahoo.com", 3), *at("gmail.com", 3)))
     assert states("gmail.com") == SENT
     assert states("yahoo.com") == {("pending", 0, "provider_slowed")}
-    assert len([who for _, who in servers.tried if who.endswith("yahoo.com")]) == 1
+    assert len([who for _, who in tried(servers) if who.endswith("yahoo.com")]) == 1
     assert rows()["yahoo2@yahoo.com"].reason == "Yahoo asked us to slow down"
     (later,) = owed("later@ymail.com")
     with pytest.raises(TransientDelivery):
@@ -267,12 +249,14 @@ def test_a_provider_that_asks_us_to_slow_down_slows_nobody_else(
     assert states("ymail.com") == SENT
 
 
-def test_a_provider_that_slows_one_transport_gets_its_emails_by_another(make_sender: Make, servers: Servers) -> None:
+def test_a_provider_that_slows_one_transport_gets_its_emails_by_another(
+    make_sender: Make, servers: FakeMailServer
+) -> None:
     servers.answers["first", "yahoo.com"] = SLOWED
     sender = make_sender(["first", "second"])
     sender.deliver(owed("a@yahoo.com"))
     sender.deliver(owed("b@yahoo.com", "c@gmail.com"))
-    assert servers.tried == [("first", "a@yahoo.com"), ("first", "c@gmail.com"), ("second", "b@yahoo.com")]
+    assert tried(servers) == [("first", "a@yahoo.com"), ("first", "c@gmail.com"), ("second", "b@yahoo.com")]
 
 
 def test_only_what_waits_for_this_hold_wakes(context: Flask) -> None:
@@ -302,7 +286,7 @@ def test_only_what_waits_for_this_hold_wakes(context: Flask) -> None:
 )
 def test_what_a_probe_proves(
     make_sender: Make,
-    servers: Servers,
+    servers: FakeMailServer,
     frozen: time_machine.Traveller,
     meets: Outcome,
     over: bool,
@@ -323,7 +307,7 @@ def test_what_a_probe_proves(
 
 
 def test_a_probe_that_found_no_email_is_given_back(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers["smtp", "outlook.com"] = REFUSED
     sender = make_sender()
@@ -334,12 +318,12 @@ def test_a_probe_that_found_no_email_is_given_back(
     db.session.execute(update(Notification).where(Notification.id == pks[0]).values(status="cancelled"))
     db.session.commit()
     sender.deliver(pks[:1])
-    assert servers.tried == []
+    assert tried(servers) == []
     sender.deliver(pks[1:])
-    assert servers.tried == [("smtp", "outlook1@outlook.com")]
+    assert tried(servers) == [("smtp", "outlook1@outlook.com")]
 
 
-def test_while_nothing_is_held_it_costs_no_query_for_an_email(make_sender: Make, servers: Servers) -> None:
+def test_while_nothing_is_held_it_costs_no_query_for_an_email(make_sender: Make, servers: FakeMailServer) -> None:
     sender = make_sender()
     gate = sender.gate
     gate._routes._holds._fresh = gate._pace._fresh = gate._breaker._fresh = 1.0
@@ -356,7 +340,7 @@ def test_while_nothing_is_held_it_costs_no_query_for_an_email(make_sender: Make,
 
 
 def test_a_held_transports_probe_is_over_if_only_the_provider_refuses(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     refused = Outcome(Decision.HOLD, Phase.AUTH, Scope.TRANSPORT, 535, "5.7.8", "bad credentials")
     servers.answers["smtp", "outlook.com"] = refused
@@ -371,7 +355,7 @@ def test_a_held_transports_probe_is_over_if_only_the_provider_refuses(
     assert states("gmail.com") == SENT
 
 
-def test_health_names_the_provider_the_text_and_its_page(make_sender: Make, servers: Servers) -> None:
+def test_health_names_the_provider_the_text_and_its_page(make_sender: Make, servers: FakeMailServer) -> None:
     servers.answers |= {("smtp", "outlook.com"): REFUSED, ("smtp", "one.example"): REFUSED}
     sender = make_sender()
     sender.deliver(owed(*at("outlook.com", 3), "a@one.example"))
@@ -386,7 +370,7 @@ def test_health_names_the_provider_the_text_and_its_page(make_sender: Make, serv
 
 
 def test_a_hold_that_no_email_waits_for_is_forgotten(
-    make_sender: Make, servers: Servers, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, frozen: time_machine.Traveller
 ) -> None:
     servers.answers |= {("smtp", "outlook.com"): REFUSED, ("smtp", "one.example"): REFUSED}
     make_sender().deliver(owed("a@outlook.com", "a@one.example"))
@@ -428,7 +412,7 @@ def members(context: Flask, dns: Dns) -> Members:
 
 
 def test_a_customer_of_a_held_provider_waits_as_soon_as_dns_has_answered(
-    make_sender: Make, servers: Servers, members: Members, dns: Dns
+    make_sender: Make, servers: FakeMailServer, members: Members, dns: Dns
 ) -> None:
     servers.answers["smtp", "gmail.com"] = REFUSED
     sender = make_sender(members=members)
@@ -485,7 +469,7 @@ def test_while_nothing_is_held_dns_is_not_asked(make_sender: Make, members: Memb
 
 
 def test_a_few_customers_cannot_hold_their_provider_for_everyone_and_many_can(
-    make_sender: Make, servers: Servers, members: Members, frozen: time_machine.Traveller
+    make_sender: Make, servers: FakeMailServer, members: Members, frozen: time_machine.Traveller
 ) -> None:
     """Anyone may own a domain whose mail servers are a provider's today, and their own tomorrow."""
     domains = [f"customer{number}.example" for number in range(6)]

@@ -17,7 +17,7 @@ from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
 from notifier.services import services_of
 from notifier.smtp.outcome import Decision
-from tests.support.accepting import accept_all
+from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import NOON, make_owed
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run
 
@@ -27,13 +27,18 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def sent() -> list[Message]:
-    return []
+def server(context: Flask) -> FakeMailServer:
+    return FakeMailServer().attach(context)
 
 
 @pytest.fixture
-def sender(context: Flask, sent: list[Message]) -> Sender:
-    return accept_all(services_of(context).sender, sent)
+def sent(server: FakeMailServer) -> list[Message]:
+    return server.sent
+
+
+@pytest.fixture
+def sender(context: Flask, server: FakeMailServer) -> Sender:
+    return services_of(context).sender
 
 
 def planned(count: int = 1, people: dict[str, Any] | None = None, **values: Any) -> list[int]:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -14,11 +14,9 @@ from notifier.app import create_app
 from notifier.campaigns.expand import Expansion
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Notification
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import make_settings
 from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
 
@@ -85,15 +83,6 @@ def test_a_module_a_folder_and_a_line_are_a_new_kind_of_mail(
 
 
 def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
-    sent: list[Message] = []
-
-    def hand_over(
-        messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for key, message in messages:
-            sent.append(message)
-            yield key, Outcome(Decision.ACCEPTED, Phase.DATA, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
-
     make_people(1)
     [old] = make_people(1, created_at=SLOT.replace(year=2024), display_name="Bo", verified_at=SLOT)
     run_id = start_run(make_campaign(kind="birthday"))
@@ -101,13 +90,12 @@ def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
     Expansion(db.session, lambda keys, bulk: not told.extend(keys), kinds).run(run_id)
     assert (run_row(run_id).planned, run_row(run_id).excluded) == (1, {"too_young": 1})
 
-    sender = services_of(app).sender
-    sender.hand_over = hand_over
-    sender.deliver(told)
+    server = FakeMailServer().attach(app)
+    services_of(app).sender.deliver(told)
     db.session.rollback()
     row = db.session.get_one(Notification, told[0])
     assert (row.user_id, row.status, row.dedupe_key.split(":")[1]) == (old, "sent", "2026")
-    [mail] = sent
+    [mail] = server.sent
     assert mail.subject == "Thank you for 2026"
     assert "Hello <bdi>Bo</bdi>" in mail.html
     assert "/u/" in mail.html

@@ -86,7 +86,7 @@ def test_a_digest_that_was_skipped_right_before_sending_gives_its_time_back(cont
     db.session.commit()
     outbox.deliver(keys_of(first))
     assert [row.status for row in rows(first)] == ["skipped"]
-    assert (marks(), outbox.taken) == ({user_id: begin}, [])
+    assert (marks(), outbox.sent) == ({user_id: begin}, [])
 
 
 def confirmed(user_id: int, *, is_confirmed: bool) -> None:

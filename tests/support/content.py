@@ -1,7 +1,7 @@
 """Content of campaigns for tests: saving it, sending it, and what went out. All need an application context."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 from flask import Flask
 from sqlalchemy import select
@@ -11,39 +11,25 @@ from notifier.campaigns.content_versions import ContentChange
 from notifier.content import Content
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import Campaign, CampaignRun, ContentVersion, Notification
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
+from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import NOON
 from tests.support.campaigns import expand
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
-UNKNOWN = Outcome(Decision.UNKNOWN, Phase.EOD, Scope.MESSAGE, None, None, "no reply came", 0)
 LATER = Outcome(Decision.RETRY, Phase.EOD, Scope.MESSAGE, 451, "4.3.0", "later", 0)
 GREYLISTED = Outcome(Decision.RETRY, Phase.RCPT, Scope.RECIPIENT, 451, "4.7.1", "greylisted", 0)
 
 
-class Outbox:
-    """A mail server that takes note of what it was handed: (recipient, subject) of every email, in order."""
+class Outbox(FakeMailServer):
+    """A mail server that answers questions about what it took."""
 
     def __init__(self, app: Flask) -> None:
-        self.taken: list[tuple[str, str]] = []
-        #: What the n-th email meets from now on.
-        self.meets: Callable[[int], Outcome] = lambda number: ACCEPTED
+        super().__init__()
         self.sender = services_of(app).sender
-        self.sender.hand_over = self._hand_over
-
-    def _hand_over(
-        self, messages: Iterable[tuple[int, Message]], via: str, observer: Observer
-    ) -> Iterator[tuple[int, Outcome]]:
-        for number, (key, message) in enumerate(messages):
-            outcome = self.meets(number)
-            if outcome.decision in {Decision.ACCEPTED, Decision.UNKNOWN}:
-                self.taken.append((message.recipient, message.subject))
-            yield key, outcome
+        self.attach(self.sender)
 
     def deliver(self, keys: Iterable[int]) -> None:
         """Send these rows once."""
@@ -52,11 +38,11 @@ class Outbox:
 
     def subjects(self) -> Counter[str]:
         """How often each subject went out."""
-        return Counter(subject for _, subject in self.taken)
+        return Counter(message.subject for message in self.sent)
 
     def most(self) -> int:
         """How many emails the person has who has the most."""
-        return max(Counter(recipient for recipient, _ in self.taken).values())
+        return max(Counter(message.recipient for message in self.sent).values())
 
 
 def save(

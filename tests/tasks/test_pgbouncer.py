@@ -1,7 +1,7 @@
 """Through PgBouncer in transaction mode: sign-ups and a campaign at once, without an error."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,13 +11,11 @@ from sqlalchemy.exc import DBAPIError
 
 from notifier import clock
 from notifier.extensions import db
-from notifier.mail.message import Message
 from notifier.models import CampaignRun, Notification, User
 from notifier.observability.totals import roll_up
 from notifier.services import services_of
-from notifier.smtp.observer import Observer
-from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.testing.browse import Visitor
+from notifier.testing.mail_server import FakeMailServer
 from notifier.testing.servers import pgbouncer
 from notifier.testing.servers.pgbouncer import PgBouncerServer
 from notifier.testing.servers.postgres import PostgresServer
@@ -27,7 +25,6 @@ from tests.support.needs import need
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 SIGN_UPS, PEOPLE, BATCH = 100, 1000, 100
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.RECIPIENT, 250, "2.0.0", "ok", 0)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def pooled_url(database_url: str, pooler: PgBouncerServer) -> str:
 
 def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[..., Flask]) -> None:
     app = make_app(publish=lambda keys, bulk: True, database_url=pooled_url)
-    services_of(app).sender.hand_over = hand_over
+    FakeMailServer().attach(app)
     with app.app_context():
         campaign = make_campaign(cron=None, created_at=clock.now())
         make_people(PEOPLE, verified_at=clock.now())
@@ -76,11 +73,6 @@ def test_sign_ups_and_a_campaign_at_once(pooled_url: str, make_app: Callable[...
         assert db.session.scalar(select(CampaignRun.state)) == "done"
         db.session.rollback()
         assert services_of(app).audit.of().ok
-
-
-def hand_over(messages: Iterable[tuple[int, Message]], via: str, observer: Observer) -> Iterator[tuple[int, Outcome]]:
-    for key, _ in messages:
-        yield key, ACCEPTED
 
 
 @pytest.mark.parametrize(("setting", "broken"), [("auto", False), ("off", False), ("on", True)])
