@@ -27,9 +27,9 @@ from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
+from notifier.testing.factories import make_campaign
 from notifier.testing.forms import fields_of
 from notifier.testing.operators import PASSWORD, Desk
-from tests.support.campaigns import make_campaign
 
 HERE = Path(notifier.__file__).resolve().parent
 

@@ -6,43 +6,35 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import CodeType
 from typing import Any
 
-import flask_migrate
 import pytest
 import structlog
 import time_machine
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
-from pydantic_settings import PydanticBaseSettingsSource
 from sqlalchemy import create_engine
 
-from notifier import clock, ledger
 from notifier.app import create_app
-from notifier.config.settings import Settings
-from notifier.database.database_clock import DatabaseClock
 from notifier.extensions import db
-from notifier.models import User
 from notifier.observability import logs
-from notifier.services import services_of
+from notifier.testing import clocks
+from notifier.testing.applications import close, migrate
+from notifier.testing.clocks import NOON
+from notifier.testing.factories import make_notification, make_user
 from notifier.testing.inline import handle_requests
 from notifier.testing.servers import rabbitmq
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.rabbitmq import RabbitServer
 from notifier.testing.servers.valkey import ValkeyServer
+from notifier.testing.settings import make_settings
 from tests.support import quick
 from tests.support.commands import Run, runner
 from tests.support.needs import need
 
-#: Never the checkout's own `var`: it belongs to whoever develops there.
-DATA = TemporaryDirectory(prefix="notifier-tests-")
-
-#: A Friday noon without any meaning.
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+__all__ = ["NOON", "make_owed", "make_settings", "make_user", "migrate"]
 
 
 class _Memory(BytecodeCache):
@@ -117,39 +109,6 @@ def rabbit() -> Iterator[RabbitServer]:
         yield server
 
 
-class Given(Settings):
-    """Settings that are given, and nothing else: to look for all of them in the environment takes 5 ms each time."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: Any, init_settings: Any, *_: Any, **others: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """No others."""
-        return (init_settings,)
-
-
-def make_settings(**values: Any) -> Settings:
-    """Settings of a test: nothing from the environment, quick timeouts."""
-    defaults: dict[str, Any] = {
-        "notifier_env": "test",
-        "public_url": "http://notifier.test",
-        "secret_keys": ["test-key-that-is-long-enough-for-everything"],
-        "ratelimit_enabled": False,
-        "form_answer_step": 0,
-        "mail_mx_ttl": 0,
-        "notifier_data_dir": Path(DATA.name),
-    }
-    return Given(**defaults | values)
-
-
-def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest version by our own migrations."""
-    app = create_app(make_settings(database_url=url))
-    with app.app_context():
-        flask_migrate.upgrade()
-        db.engine.dispose()
-
-
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy."""
@@ -222,10 +181,7 @@ def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
     yield make
     for app in apps:
-        services_of(app).transports.primary.close()
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+        close(app)
 
 
 @pytest.fixture
@@ -254,19 +210,10 @@ def context(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+def frozen() -> Iterator[time_machine.Traveller]:
     """The clock stands at NOON until the test moves it; that of the database goes with it."""
-    monkeypatch.setattr(DatabaseClock, "now", lambda self: clock.now())
-    with time_machine.travel(NOON, tick=False) as traveller:
+    with clocks.frozen() as traveller:
         yield traveller
-
-
-def make_user(address: str = "ada@example.com", **values: Any) -> User:
-    """A stored user. Needs an application context."""
-    user = User(email=address, identity_key=address.lower(), **values)
-    db.session.add(user)
-    db.session.commit()
-    return user
 
 
 @pytest.fixture
@@ -281,18 +228,9 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     )
     app.jinja_env.bytecode_cache = PAGES
     yield app
-    services_of(app).transports.primary.close()
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
 def make_owed(number: int = 1, **values: object) -> int:
     """The key of a stored notification to user<number>@example.com, due at NOON. Needs an application context."""
-    user = make_user(f"user{number}@example.com")
-    row = ledger.add(
-        db.session(), kind="verification", user=user, dedupe_key=f"test:{number}", now=NOON, grace=timedelta(0)
-    )
-    for name, value in values.items():
-        setattr(row, name, value)
-    db.session.commit()
-    return row.id
+    return make_notification(make_user(f"user{number}@example.com"), key=f"test:{number}", now=NOON, **values)

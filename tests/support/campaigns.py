@@ -1,51 +1,18 @@
 """Campaigns, people and runs for tests. All need an application context."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick, Ticked
 from notifier.emails import KINDS
 from notifier.extensions import db
-from notifier.models import Campaign, CampaignRun, Notification, User
+from notifier.models import CampaignRun, Notification
+from notifier.testing.factories import SLOT, WORDS, make_campaign, make_people, start_run
 
-#: A Friday, nine in the morning, three hours before the tests' noon.
-SLOT = datetime.fromisoformat("2026-11-20T09:00:00+00:00")
-
-WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
-
-
-def make_campaign(name: str = "news", **values: Any) -> Campaign:
-    """A stored campaign of announcements at nine every day, next at SLOT, unless told otherwise."""
-    defaults: dict[str, Any] = {
-        "kind": "announcement",
-        "settings": WORDS if values.get("kind", "announcement") == "announcement" else {},
-        "title": name,
-        "cron": "0 9 * * *",
-        "next_slot": SLOT,
-        "next_run_at": SLOT,
-        "created_at": SLOT - timedelta(days=100),
-    }
-    campaign = Campaign(name=name, **defaults | values)
-    db.session.add(campaign)
-    db.session.commit()
-    return campaign
-
-
-def make_people(count: int, **values: Any) -> list[int]:
-    """So many stored users, alike but for their addresses, who signed up and confirmed 100 days before SLOT."""
-    start = len(db.session.scalars(select(User.id)).all())
-    signed_up = values.get("created_at", SLOT - timedelta(days=100))
-    common = {"created_at": signed_up, "verified_at": signed_up, "link_nonce": "n"} | values
-    names = [f"user{start + number + 1}@example.com" for number in range(count)]
-    db.session.execute(insert(User), [{"email": name, "identity_key": name, **common} for name in names])
-    db.session.commit()
-    found = select(User.id).where(User.identity_key.in_(names)).order_by(User.id)
-    people = list(db.session.scalars(found))
-    db.session.rollback()
-    return people
+__all__ = ["SLOT", "WORDS", "expand", "make_campaign", "make_people", "owed_to", "run_row", "start_run", "tick"]
 
 
 def tick(now: datetime, called: list[int] | None = None) -> Ticked:
@@ -69,14 +36,6 @@ def expand(run_id: int, told: list[int] | None = None, chunk: int = 10_000) -> b
         return True
 
     return Expansion(db.session, publish, KINDS, chunk=chunk).run(run_id)
-
-
-def start_run(campaign: Campaign, slot: datetime = SLOT, **values: Any) -> int:
-    """A stored run that is due."""
-    run = CampaignRun(campaign_id=campaign.id, slot=slot, **values)
-    db.session.add(run)
-    db.session.commit()
-    return run.id
 
 
 def run_row(run_id: int) -> CampaignRun:

@@ -1,0 +1,41 @@
+"""Settings for tests: those that are given, and none of the environment."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic_settings import PydanticBaseSettingsSource
+
+from notifier.config.settings import Settings
+
+
+class GivenSettings(Settings):
+    """Settings that read neither the environment nor a file. That also saves 5 ms each time."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, *_: Any, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the arguments of the constructor as the only source."""
+        return (init_settings,)
+
+
+@cache
+def _data() -> TemporaryDirectory[str]:
+    # Never the `var` of a checkout, which belongs to the installation that runs there. Removed when the process ends.
+    return TemporaryDirectory(prefix="notifier-tests-")
+
+
+def make_settings(**values: Any) -> Settings:
+    """Build settings. Without `values`: no rate limits, no waiting in forms, no DNS, data in a temporary folder."""
+    defaults: dict[str, Any] = {
+        "notifier_env": "test",
+        "public_url": "http://notifier.test",
+        "secret_keys": ["test-key-that-is-long-enough-for-everything"],
+        "ratelimit_enabled": False,
+        "form_answer_step": 0,
+        "mail_mx_ttl": 0,
+        "notifier_data_dir": Path(_data().name),
+    }
+    return GivenSettings(**defaults | values)

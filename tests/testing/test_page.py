@@ -1,0 +1,38 @@
+"""docs/testing.md is true: its files are a project, and the tests of that project pass."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.testing.conftest import ROOT, run_pytest
+
+PAGE = (ROOT / "docs" / "testing.md").read_text("utf-8")
+FILES = dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    return tmp_path
+
+
+def test_the_project_of_the_page_passes(project: Path) -> None:
+    assert len(FILES) == 6
+    assert "2 passed" in run_pytest(project)
+
+
+def test_it_would_notice_a_mistake(project: Path) -> None:
+    (project / "templates/emails/order_receipt/subject.txt").write_text("Your order\n")
+    assert "1 failed, 1 passed" in run_pytest(project)
+
+
+def test_the_page_names_every_module() -> None:
+    here = ROOT / "notifier" / "testing"
+    modules = {path.stem for path in here.iterdir() if not path.name.startswith("__")} - {"fixtures"}
+    named = set(re.findall(r"`(\w+)`", PAGE.partition("## Without fixtures")[2]))
+    assert modules - named <= {"smtp_script", "smtp_connection"}
