@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 
 from bench.faults.history import Seen
 from bench.faults.result import Result
@@ -16,7 +15,7 @@ from notifier import clock
 from notifier.campaigns import control
 from notifier.campaigns.editing import create
 from notifier.campaigns.progress import progress
-from notifier.delivery import sweep
+from notifier.delivery.sweep import ENQUEUE_AGAIN_AFTER
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.models import CampaignRun
@@ -122,9 +121,9 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
 
 def _scene(stage: Stage, stack: ExitStack) -> Scene:
     """Set the intervals of sweeps as in production, and mark all accounts as unconfirmed."""
-    usual = sweep.ENQUEUE_AGAIN_AFTER[True]
-    sweep.ENQUEUE_AGAIN_AFTER[True] = timedelta(minutes=10)
-    stack.callback(sweep.ENQUEUE_AGAIN_AFTER.__setitem__, True, usual)
+    sweep = services_of(stage.app).sweep
+    stack.callback(setattr, sweep, "enqueue_again_after", sweep.enqueue_again_after)
+    sweep.enqueue_again_after = ENQUEUE_AGAIN_AFTER
     stage.execute("UPDATE notifier_users SET verified_at = NULL")
     return Scene(stage, stack, sweep_every=SWEEP_EVERY, chores=(*SWEEP, "tick"))
 

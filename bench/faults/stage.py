@@ -18,10 +18,9 @@ from flask import Flask
 from notifier import clock
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
-from notifier.campaigns import tick
 from notifier.config.settings import Settings
-from notifier.delivery import sweep
 from notifier.extensions import db
+from notifier.services import services_of
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.rabbitmq import RabbitServer
 from notifier.testing.servers.valkey import ValkeyServer
@@ -96,7 +95,6 @@ class Stage:
 def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
     """Start the servers, migrate, seed `users` unverified users; stop all, and remove it unless `keep`."""
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
-    sweep.ENQUEUE_AGAIN_AFTER[True], tick.STALE = ENQUEUE_AGAIN_AFTER, STALE
     with ExitStack() as stack:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -116,6 +114,9 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
                 form_answer_step=0,
             )
         )
+        parts = services_of(app)
+        parts.sweep.enqueue_again_after = {False: parts.sweep.enqueue_again_after[False], True: ENQUEUE_AGAIN_AFTER}
+        parts.tick.stale = STALE
         with app.app_context():
             flask_migrate.upgrade()
             for _ in seed(db.session(), users=users, verified=0.0, activities=0, now=clock.now()):

@@ -183,8 +183,11 @@ def _not_archived(campaign: Campaign) -> None:
 class RunEffects:
     """Apply a change of runs to their rows, in short transactions, after the caller's commit."""
 
-    def __init__(self, session: Callable[[], Session], enqueue: Callable[[Sequence[int]], bool]) -> None:
-        """Apply changes; `enqueue(run_ids)` enqueues expansions."""
+    def __init__(
+        self, session: Callable[[], Session], enqueue: Callable[[Sequence[int]], bool], *, chunk: int = CHUNK
+    ) -> None:
+        """Apply changes, `chunk` rows in a transaction; `enqueue(run_ids)` enqueues expansions."""
+        self._chunk = chunk
         self._session = session
         self._enqueue = enqueue
 
@@ -201,7 +204,7 @@ class RunEffects:
         """Cancel the waiting rows of these runs, and close runs without rows under way. Return the number of rows."""
         total = 0
         for run_id in run_ids:
-            total += cancel_rows(self._session, run_id)
+            total += cancel_rows(self._session, run_id, self._chunk)
             close(self._session, run_id, clock.now())
         return total
 
@@ -212,7 +215,7 @@ class RunEffects:
                 run = run_of(session, run_id)
                 if run is None or run.state == RunState.paused:
                     return total  # the run was paused again
-                woken = ledger.wake_run(session, run_id, now=clock.now(), limit=CHUNK)
+                woken = ledger.wake_run(session, run_id, now=clock.now(), limit=self._chunk)
             total += woken
-            if woken < CHUNK:
+            if woken < self._chunk:
                 return total

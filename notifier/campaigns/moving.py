@@ -20,7 +20,9 @@ from notifier.operators.audit_log import Actor
 class Moving:
     """Move emails in short transactions. A second call changes nothing; a kill leaves each email with one version."""
 
-    def __init__(self, session: Callable[[], Session], kinds: Kinds) -> None:
+    def __init__(self, session: Callable[[], Session], kinds: Kinds, *, chunk: int = CHUNK) -> None:
+        """Move emails of these kinds, `chunk` in a transaction."""
+        self._chunk = chunk
         self._session = session
         self._kinds = kinds
 
@@ -62,7 +64,7 @@ class Moving:
                 run = run_of(session, run_id)
                 if run is None or run.state not in OPEN or run.edition is None:
                     return total
-                moved = ledger.move_content(session, run_id, run.content_id, now=clock.now(), limit=CHUNK)
+                moved = ledger.move_content(session, run_id, run.content_id, now=clock.now(), limit=self._chunk)
             total += moved
-            if moved < CHUNK:
+            if moved < self._chunk:
                 return total

@@ -50,11 +50,21 @@ class Ticked:
 class Tick:
     """Act on due slots in short transactions."""
 
-    def __init__(self, session: Callable[[], Session], enqueue: Callable[[Sequence[int]], bool], kinds: Kinds) -> None:
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        enqueue: Callable[[Sequence[int]], bool],
+        kinds: Kinds,
+        *,
+        stale: timedelta = STALE,
+    ) -> None:
         """Act for these kinds.
 
-        `enqueue(run_ids)` enqueues expansions and returns False if the broker did not take them.
+        Args:
+            enqueue: Enqueues the expansions of runs. Returns False if the broker did not take them.
+            stale: Time without progress after which an expansion is enqueued again.
         """
+        self.stale = stale
         self._session = session
         self._enqueue = enqueue
         self._kinds = kinds
@@ -140,7 +150,7 @@ class Tick:
 
     def _resume(self, now: datetime, ticked: Ticked) -> None:
         """Enqueue expansions that have stalled."""
-        open_ = (CampaignRun.state.in_((RunState.due, RunState.expanding)), CampaignRun.touched_at <= now - STALE)
+        open_ = (CampaignRun.state.in_((RunState.due, RunState.expanding)), CampaignRun.touched_at <= now - self.stale)
         with transaction(self._session) as session:
             stale = session.scalars(select(CampaignRun.id).where(*open_)).all()
         if not stale or not self._enqueue(stale):
@@ -160,8 +170,8 @@ class Tick:
                 ticked.finished.append(run_id)
 
 
-def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
-    """Cancel the waiting rows of a cancelled run, in short transactions. Return the number of rows."""
+def cancel_rows(session: Callable[[], Session], run_id: int, chunk: int = CHUNK) -> int:
+    """Cancel the waiting rows of a cancelled run, `chunk` in a transaction. Return the number of rows."""
     total = 0
     while True:
         with transaction(session) as current:
@@ -171,9 +181,9 @@ def cancel_rows(session: Callable[[], Session], run_id: int) -> int:
             # Locked as in an expansion, which starts digest windows at the marks that this moves back.
             lock = select(Campaign.id).where(Campaign.id == run.campaign_id).with_for_update(key_share=True)
             current.execute(lock)
-            cancelled = ledger.cancel_run(current, run_id, now=clock.now(), limit=CHUNK)
+            cancelled = ledger.cancel_run(current, run_id, now=clock.now(), limit=chunk)
         total += cancelled
-        if cancelled < CHUNK:
+        if cancelled < chunk:
             return total
 
 

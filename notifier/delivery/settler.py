@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import structlog
@@ -39,11 +39,28 @@ RETRY_PAUSES = (0.1, 0.5, 2.0, 5.0)
 class Settler:
     """Collect the settlements of one batch and store them in few statements."""
 
-    def __init__(self, session: Callable[[], Session], side_thread: SideThread = run_inline) -> None:
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        side_thread: SideThread = run_inline,
+        *,
+        flush_rows: int = FLUSH_ROWS,
+        flush_seconds: float = FLUSH_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
+        retry_pauses: Sequence[float] = RETRY_PAUSES,
+    ) -> None:
         """Store through `side_thread`.
 
-        `session` returns the current session; each store is a transaction of its own.
+        Args:
+            session: Returns the current session; each store is a transaction of its own.
+            side_thread: Runs a store.
+            flush_rows: Settlements that are stored together.
+            flush_seconds: Seconds after which settlements are stored in any case.
+            retry_seconds: Seconds until a tick tries again after the database was unreachable.
+            retry_pauses: Seconds between the tries of `flush`.
         """
+        self._flush_rows, self._flush_seconds = flush_rows, flush_seconds
+        self._retry_seconds, self._retry_pauses = retry_seconds, retry_pauses
         self._session = session
         self._side_thread = side_thread
         self._ends: list[Settlement] = []
@@ -57,17 +74,17 @@ class Settler:
     def add(self, end: Settlement) -> None:
         """Add a settlement; it is stored now or soon. Raise the error of an earlier store."""
         self._ends.append(end)
-        if len(self._ends) >= FLUSH_ROWS:
+        if len(self._ends) >= self._flush_rows:
             self._store_soon()
         else:
             self.tick()
 
     def tick(self) -> None:
-        """Store settlements that have waited FLUSH_SECONDS.
+        """Store settlements that have waited `flush_seconds`.
 
         Never raise: emails are being sent, and if the database is unreachable their settlements can wait.
         """
-        if self._waiting() and time.monotonic() - self._since > FLUSH_SECONDS:
+        if self._waiting() and time.monotonic() - self._since > self._flush_seconds:
             self._stores.append(self._side_thread(self._try_once, *self._taken()))
 
     def _store_soon(self) -> None:
@@ -110,11 +127,11 @@ class Settler:
             log.warning("settle.later", rows=len(ends), error=type(error).__name__)
             self._again.append((ends, bounced))
             # Without a side thread every try keeps the mail servers waiting.
-            self._since = time.monotonic() + RETRY_SECONDS
+            self._since = time.monotonic() + self._retry_seconds
             self._session().rollback()
 
     def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
-        for pause in (*RETRY_PAUSES, None):
+        for pause in (*self._retry_pauses, None):
             try:
                 self._store(ends, bounced)
             except DBAPIError as error:

@@ -1,6 +1,6 @@
 """The sweep: find emails that the broker lost, that a killed worker held or that have expired."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -52,6 +52,9 @@ class Sweep:
         journals: Path,
         lease_clock: Callable[[], datetime] = clock.now,
         alone_from: int = 2,
+        *,
+        chunk: int = CHUNK,
+        enqueue_again_after: Mapping[bool, timedelta] = ENQUEUE_AGAIN_AFTER,
     ) -> None:
         """Prepare a sweep of this host's journals and the ledger.
 
@@ -60,22 +63,28 @@ class Sweep:
             journals: Folder of this host's journals.
             lease_clock: The clock that leases are given by: the database's.
             alone_from: Process deaths after which an email is composed alone.
+            chunk: Rows handled at once.
+            enqueue_again_after: Time before a row is enqueued again, by whether it is bulk.
         """
         self._session = session
         self._publish = publish
         self._journals = journals
         self._lease_clock = lease_clock
         self._alone_from = alone_from
+        self.chunk = chunk
+        self.enqueue_again_after = enqueue_again_after
 
     def run(self) -> Swept:
-        """Sweep once, oldest rows first, at most CHUNK of each kind; enqueue up to ROUNDS times CHUNK."""
+        """Sweep once, oldest rows first, at most `chunk` of each kind; enqueue up to ROUNDS times as many."""
         replay(self._session, self._journals, alone_from=self._alone_from)
         lease_now = self._lease_clock()
         session = self._session()
         now = clock.now()
         heartbeats.beat(session, "sweep", now)
-        freed = ledger.expire_leases(session, now=now, lease_now=lease_now, limit=CHUNK, alone_from=self._alone_from)
-        expired = ledger.expire(session, now=now, limit=CHUNK)
+        freed = ledger.expire_leases(
+            session, now=now, lease_now=lease_now, limit=self.chunk, alone_from=self._alone_from
+        )
+        expired = ledger.expire(session, now=now, limit=self.chunk)
         self._help_out(session, now)
         session.commit()
 
@@ -86,7 +95,7 @@ class Sweep:
                 heard, unheard = self._enqueue([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
                 enqueued += heard
                 refused += unheard
-            if refused or len(waiting) < CHUNK:
+            if refused or len(waiting) < self.chunk:
                 break
         swept = Swept(freed, expired, enqueued, refused)
         if freed or expired or enqueued or refused:
@@ -99,14 +108,14 @@ class Sweep:
         if age is not None and age < PUMP_LATE.total_seconds():
             return
         for line in ledger.turn_queues(session, bulk=(False, True)):
-            few = CHUNK if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
-            rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, CHUNK))
+            few = self.chunk if line.rate is None else ceil(line.rate * PUMP_LATE.total_seconds())
+            rows = ledger.stop_waiting(session, line, now=now, since=now - PUMP_LATE, limit=min(few, self.chunk))
             if rows:
                 log.warning("sweep.no_pump", run=line.run_id, rows=rows)
 
     def _overdue(self, now: datetime) -> list[tuple[int, bool]]:
         session = self._session()
-        waiting = ledger.overdue(session, now=now, limit=CHUNK)
+        waiting = ledger.overdue(session, now=now, limit=self.chunk)
         session.commit()
         return waiting
 
@@ -119,7 +128,7 @@ class Sweep:
         """
         if not overdue:
             return 0, 0
-        again_at = clock.now() + ENQUEUE_AGAIN_AFTER[bulk]
+        again_at = clock.now() + self.enqueue_again_after[bulk]
         keys = self._note(overdue, seen, again_at)
         if self._publish(keys, bulk=bulk):
             return len(keys), 0

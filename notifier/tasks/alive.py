@@ -58,9 +58,9 @@ def beat_sign(settings: Settings) -> SignOfLife:
     return SignOfLife(settings.notifier_data_dir / "beat.alive")
 
 
-def is_alive(celery: Celery, settings: Settings, name: str) -> HealthCheck:
-    """Check that `beat` triggers jobs, or that the worker `name` (mail@host) answers."""
-    return _beat(beat_sign(settings)) if name == BEAT else _worker(celery, name)
+def is_alive(celery: Celery, settings: Settings, name: str, *, ping_timeout: float = PING_TIMEOUT) -> HealthCheck:
+    """Check that `beat` triggers jobs, or that the worker `name` (mail@host) answers within `ping_timeout` seconds."""
+    return _beat(beat_sign(settings)) if name == BEAT else _worker(celery, name, ping_timeout)
 
 
 def _beat(sign: SignOfLife) -> HealthCheck:
@@ -70,12 +70,12 @@ def _beat(sign: SignOfLife) -> HealthCheck:
     return HealthCheck(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered something {age:.0f} s ago")
 
 
-def _worker(celery: Celery, name: str) -> HealthCheck:
+def _worker(celery: Celery, name: str, timeout: float) -> HealthCheck:
     try:
-        answers = celery.control.inspect(destination=[name], timeout=PING_TIMEOUT).ping()
+        answers = celery.control.inspect(destination=[name], timeout=timeout).ping()
     except AWAY as error:
         detail = f"cannot be asked: the broker is away ({type(error).__name__}), and the worker waits for it"
         return HealthCheck(name, ok=True, detail=detail)
     if not answers:
-        return HealthCheck(name, ok=False, detail=f"did not answer within {PING_TIMEOUT:.0f} s")
+        return HealthCheck(name, ok=False, detail=f"did not answer within {timeout:g} s")
     return HealthCheck(name, ok=True, detail="answers")

@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def run_effects() -> RunEffects:
-    return RunEffects(db.session, lambda runs: True)
+    return RunEffects(db.session, lambda runs: True, chunk=2)
 
 
 def statuses() -> dict[str, int]:
@@ -68,10 +68,7 @@ def test_a_run_that_a_person_paused_stays_paused(run_effects: RunEffects) -> Non
     assert (run_row(run_id).state, run_row(run_id).reason) == ("paused", "looks odd")
 
 
-def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
-    run_effects: RunEffects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(control, "CHUNK", 2)
+def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(run_effects: RunEffects) -> None:
     make_people(5)
     run_id = start_run(make_campaign(), state="sending")
     db.session.execute(update(CampaignRun).values(state="due"))
@@ -90,10 +87,7 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(
     assert due == [(NOON, None)] * 4 + [(later, "rate_limited")]
 
 
-def test_cancel_ends_what_waits_and_leaves_what_is_under_way(
-    run_effects: RunEffects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("notifier.campaigns.tick.CHUNK", 2)
+def test_cancel_ends_what_waits_and_leaves_what_is_under_way(run_effects: RunEffects) -> None:
     make_people(6)
     run_id = start_run(make_campaign())
     expand(run_id)

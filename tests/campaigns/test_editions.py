@@ -12,11 +12,12 @@ from flask import Flask
 from sqlalchemy import event, select, update
 
 from notifier import ledger
-from notifier.campaigns import control, moving
+from notifier.campaigns import control
 from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.held import Holding, held
+from notifier.campaigns.moving import Moving
 from notifier.emails import KINDS
 from notifier.explain.plan_values import Has
 from notifier.explain.why import why
@@ -29,6 +30,7 @@ from tests.support.applications import NOON
 from tests.support.campaigns import WORDS, make_campaign, make_people, start_run
 from tests.support.content import GREYLISTED, LATER, Outbox, rows, run_now, run_of, save, stop
 from tests.support.kinds import happened
+from tests.support.services import replace_services
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -276,11 +278,9 @@ def test_a_kind_without_editions_takes_corrections_alone(context: Flask, outbox:
 
 
 @pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
-def test_a_move_that_is_killed_leaves_each_email_with_one_version(
-    context: Flask, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
+def test_a_move_that_is_killed_leaves_each_email_with_one_version(context: Flask, outbox: Outbox, moment: str) -> None:
     """kill -9 in the second of three portions: each email has one version or the other, and the next move goes on."""
-    monkeypatch.setattr(moving, "CHUNK", 3)
+    replace_services(context, moving=Moving(db.session, KINDS, chunk=3))
     make_people(9)
     campaign = news()
     run_id, keys = run_now(campaign)

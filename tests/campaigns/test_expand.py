@@ -185,10 +185,10 @@ def test_quiet_hours_move_what_would_disturb() -> None:
 
 
 def test_one_sweep_rings_for_all_that_became_due(
-    app: Flask, enqueued: list[int], frozen: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    app: Flask, enqueued: list[int], frozen: time_machine.Traveller
 ) -> None:
     """Where the reader's clock counts, a whole zone's mail is due at the same moment."""
-    monkeypatch.setattr("notifier.delivery.sweep.CHUNK", 2)
+    services_of(app).sweep.chunk = 2
     make_people(5, timezone="America/New_York")
     expand(start_run(make_campaign(recipient_local=True)))
     frozen.move_to(SLOT + timedelta(hours=5))

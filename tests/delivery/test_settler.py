@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from notifier import ledger
-from notifier.delivery import settler as settling
 from notifier.delivery.settler import Settler
+from notifier.delivery.side_thread import SideThread, run_inline
 from notifier.delivery.verdict import not_sent
 from notifier.extensions import db
 from notifier.models import Notification, Status, Suppression
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("frozen")
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Whether the database cannot be written. No end is too young, no try waits for the next."""
+    """Whether the database cannot be written."""
     settle, state = ledger.settle, {"away": False}
 
     def broken(*arguments: Any, **values: Any) -> int:
@@ -34,10 +34,12 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
         return settle(*arguments, **values)
 
     monkeypatch.setattr(ledger, "settle", broken)
-    monkeypatch.setattr(settling, "FLUSH_SECONDS", -1.0)
-    monkeypatch.setattr(settling, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(settling, "RETRY_PAUSES", ())
     return lambda now: state.update(away=now)
+
+
+def hasty(side_thread: SideThread = run_inline, retry_seconds: float = 0.0) -> Settler:
+    """No end is too young for it, and no try waits for the next."""
+    return Settler(db.session, side_thread, flush_seconds=-1.0, retry_seconds=retry_seconds, retry_pauses=())
 
 
 def owed_and_claimed(number: int) -> ledger.Claimed:
@@ -57,7 +59,7 @@ def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
 ) -> None:
     """It is called between the replies of mail servers: to raise would hang up on mails that wait for their 250."""
     first, second = owed_and_claimed(1), owed_and_claimed(2)
-    settler = Settler(db.session)
+    settler = hasty()
     away(True)
     settler.add(not_sent(first, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.tick()
@@ -70,12 +72,9 @@ def test_a_tick_while_the_database_is_away_raises_nothing_and_loses_nothing(
     assert settler.statuses == {"skipped": 2}
 
 
-def test_after_a_failure_a_tick_lets_the_servers_be_for_a_while(
-    context: Flask, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settling, "RETRY_SECONDS", 60.0)
+def test_after_a_failure_a_tick_lets_the_servers_be_for_a_while(context: Flask, away: Callable[[bool], None]) -> None:
     row = owed_and_claimed(1)
-    settler = Settler(db.session)
+    settler = hasty(retry_seconds=60)
     away(True)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     away(False)
@@ -110,7 +109,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
         return future
 
     tried: list[Callable[..., Any]] = []
-    settler = Settler(db.session, side_thread)
+    settler = hasty(side_thread)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     settler.flush()
     assert len(tried) == 2
@@ -119,7 +118,7 @@ def test_a_try_that_fails_while_the_batch_ends_is_repeated(context: Flask, away:
 
 def test_the_end_of_a_batch_says_that_the_database_is_away(context: Flask, away: Callable[[bool], None]) -> None:
     row = owed_and_claimed(1)
-    settler = Settler(db.session)
+    settler = hasty()
     away(True)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     with pytest.raises(OperationalError):
@@ -128,7 +127,7 @@ def test_the_end_of_a_batch_says_that_the_database_is_away(context: Flask, away:
 
 def test_the_end_of_a_batch_stores_what_no_tick_could(context: Flask, away: Callable[[bool], None]) -> None:
     row = owed_and_claimed(1)
-    settler = Settler(db.session)
+    settler = hasty()
     away(True)
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     away(False)
@@ -140,7 +139,7 @@ def test_a_bounce_that_is_told_after_its_end_was_stored_suppresses_too(
     context: Flask, away: Callable[[bool], None]
 ) -> None:
     row = owed_and_claimed(1)
-    settler = Settler(db.session)
+    settler = hasty()
     settler.add(not_sent(row, Status.skipped, ReasonCode.unwanted, "a test"))
     assert status_of(row) == "skipped"
     settler.bounced(row, Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user"))

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery import sweep as sweeping
 from notifier.delivery.sweep import Sweep, Swept
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Status
@@ -22,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("frozen")
 RUNG_BY_HAND = NOON - timedelta(seconds=1)
 
 
-def sweep(tmp_path: Path, publish: Callable[[Sequence[int]], bool]) -> Swept:
-    return Sweep(db.session, lambda keys, bulk: publish(keys), tmp_path).run()
+def sweep(tmp_path: Path, publish: Callable[[Sequence[int]], bool], chunk: int = 1000) -> Swept:
+    return Sweep(db.session, lambda keys, bulk: publish(keys), tmp_path, chunk=chunk).run()
 
 
 def test_whoever_hears_the_bell_finds_the_row_free_and_the_bell_noted(context: Flask, tmp_path: Path) -> None:
@@ -100,9 +99,8 @@ def test_a_row_that_something_new_points_at_is_not_passed_over(context: Flask) -
         assert [row.id for row in claimed] == [pk]
 
 
-def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path) -> None:
     """The longest overdue go first, also after a time without a broker."""
-    monkeypatch.setattr(sweeping, "CHUNK", 2)
     pks = [
         make_owed(
             number,
@@ -111,7 +109,7 @@ def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path, mon
         )
         for number in range(1, 4)
     ]
-    assert sweep(tmp_path, lambda keys: False).refused == 2
+    assert sweep(tmp_path, lambda keys: False, chunk=2).refused == 2
     heard: list[int] = []
-    sweep(tmp_path, lambda keys: not heard.extend(keys))  # type: ignore[func-returns-value]
+    sweep(tmp_path, lambda keys: not heard.extend(keys), chunk=2)  # type: ignore[func-returns-value]
     assert heard == pks

@@ -8,8 +8,6 @@ import structlog
 
 from bench.faults.brokers import Absence, broker_away
 from bench.faults.stage import Stage, open_stage
-from notifier.campaigns import tick
-from notifier.delivery import sweep
 from notifier.testing.servers import rabbitmq
 from tests.support.needs import need
 
@@ -22,12 +20,10 @@ SHORT = Absence(seconds=6.0, reconnect="0.04", signups=20, recipients=200)
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """It changes two settings of the driver's process, and where its log goes."""
-    ring_again, stale, logging = dict(sweep.ENQUEUE_AGAIN_AFTER), tick.STALE, structlog.get_config()
+    """It changes where the log of this process goes."""
+    logging = structlog.get_config()
     with open_stage(300) as opened:
         yield opened
-    sweep.ENQUEUE_AGAIN_AFTER.update(ring_again)
-    tick.STALE = stale
     structlog.configure(**logging)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -26,6 +27,7 @@ from notifier.tasks.alive import BEAT_STOPPED, SignOfLife, beat_sign
 from notifier.tasks.beat import Recovery
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_owed
+from tests.support.services import replace_services
 from tests.support.working import working
 
 pytestmark = [
@@ -97,14 +99,15 @@ def test_a_sign_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: pyte
 
 
 def test_a_worker_that_answers_is_alive_and_one_that_does_not_is_not(
-    make: Callable[..., Flask], valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Flask], valkey: ValkeyServer
 ) -> None:
     app = make(redis_url=valkey.url)
     with working(app) as worker:
         assert check(app, "alive", worker.hostname).output == f"{worker.hostname} answers\n"
-        monkeypatch.setattr(alive, "PING_TIMEOUT", 0.5)
+        quick = partial(alive.is_alive, services_of(app).celery, services_of(app).settings, ping_timeout=0.5)
+        replace_services(app, is_alive=quick)
         other = check(app, "alive", "bulk@elsewhere")
-        assert (other.exit_code, other.output) == (1, "bulk@elsewhere did not answer within 0 s\n")
+        assert (other.exit_code, other.output) == (1, "bulk@elsewhere did not answer within 0.5 s\n")
 
 
 def test_a_worker_whose_broker_is_away_is_not_restarted_for_it(make: Callable[..., Flask]) -> None:

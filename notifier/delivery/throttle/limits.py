@@ -88,18 +88,22 @@ class Limits:
         self._full: dict[tuple[tuple[str, ...], bool], float] = {}
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, campaigns: bool = False) -> Self | None:
+    def from_settings(
+        cls, settings: Settings, *, campaigns: bool = False, timeout: float = REDIS_TIMEOUT_SECONDS
+    ) -> Self | None:
         """Build the limits from the settings; None if none is set.
 
-        `campaigns`: campaigns may bring rates of their own.
+        Args:
+            campaigns: Campaigns may bring rates of their own.
+            timeout: Seconds to connect to Redis, and for it to answer.
         """
         wanted = settings.mail_rate or settings.mail_rate_per_domain or settings.mail_concurrency_per_domain
         if not settings.redis_url or not (wanted or campaigns):
             return None
         client = redis.Redis.from_url(
             settings.redis_url,
-            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=timeout,
+            socket_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
         )
         return cls(
