@@ -20,7 +20,7 @@ from notifier.content import Filled
 from notifier.content.language import DEFAULT
 from notifier.emails.content_variables import reading
 from notifier.mail.mime import Body
-from notifier.rendering.compiled.kind import CompiledKind
+from notifier.rendering.compiled.kind import EMAILS_PER_SHAPE, CompiledKind
 from notifier.rendering.compiled.reading import NotFlat
 from notifier.rendering.content_templates import FOLDER, is_made, made
 from notifier.rendering.inline_css import inline_fragment, inline_page
@@ -60,17 +60,24 @@ class Renderer:
     """Render emails from `template_folder`. One instance serves all threads of a process."""
 
     def __init__(
-        self, template_folder: Path | str, *, auto_reload: bool = False, reload_seconds: float = RELOAD_SECONDS
+        self,
+        template_folder: Path | str,
+        *,
+        auto_reload: bool = False,
+        reload_seconds: float = RELOAD_SECONDS,
+        emails_per_shape: int = EMAILS_PER_SHAPE,
     ) -> None:
         """Use the templates in `emails/` below Flask's `template_folder`.
 
         With `auto_reload`, for development, notice changed files. The files of a kind are checked every
-        `reload_seconds` at most, because hashing them takes longer than rendering an email.
+        `reload_seconds` at most, because hashing them takes longer than rendering an email. `emails_per_shape`: see
+        CompiledKind.
         """
         self._folder = Path(template_folder) / "emails"
         self._auto_reload = auto_reload
         self._reload_seconds = reload_seconds
         self._look_again: dict[str, float] = {}
+        self._emails_per_shape = emails_per_shape
         self._environment = _environment(self._folder)
         self._compiled: dict[str, _Compiled] = {}
 
@@ -150,7 +157,7 @@ class Renderer:
 
     def _quick(self, kind: str) -> CompiledKind | None:
         try:
-            return CompiledKind(self._environment, kind, SETTLED)
+            return CompiledKind(self._environment, kind, SETTLED, emails_per_shape=self._emails_per_shape)
         except NotFlat as error:
             log.debug("render.not_compiled", kind=kind, reason=str(error))
             return None

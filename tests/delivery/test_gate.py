@@ -201,6 +201,7 @@ class OneAtATime:
     """Limits with room for one mail."""
 
     always = True
+    retry_seconds = 5.0
 
     def __init__(self) -> None:
         self.in_flight = 0

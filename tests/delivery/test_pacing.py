@@ -13,6 +13,8 @@ from notifier.smtp.envelope import Later
 class Campaigns(Limits):
     """Limits of campaigns, some of which are full at the moment."""
 
+    retry_seconds = 5.0
+
     def __init__(self, *full: int) -> None:
         self.full = set(full)
         self.asked = 0

@@ -342,10 +342,9 @@ def test_there_are_not_too_many_shapes(folder: Path) -> None:
     assert not is_filled(renderer.render("news", CONTEXT | {"product": str(MAX_SHAPES + 1)}))
 
 
-def test_shapes_of_campaigns_gone_by_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shapes_of_campaigns_gone_by_make_room(folder: Path) -> None:
     """In a worker that lives for long; where each shape fills a mail or two, they stay."""
-    monkeypatch.setattr(compiled, "EMAILS_PER_SHAPE", 10)
-    renderer = Renderer(folder)
+    renderer = Renderer(folder, emails_per_shape=10)
 
     def campaign(number: int, mails: int) -> list[bool]:
         context = CONTEXT | {"product": f"Product {number}"}

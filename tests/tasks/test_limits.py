@@ -15,7 +15,6 @@ import redis
 
 from notifier.config.loading import load_settings
 from notifier.config.settings import ConfigError
-from notifier.delivery.throttle import limits
 from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Grant, Request
 from notifier.delivery.throttle.limits import CHUNK, REDIS_RETRY_SECONDS, Limits
 from notifier.testing.servers.valkey import ValkeyServer
@@ -273,10 +272,10 @@ def test_a_server_that_lost_its_memory_gives_no_moment_twice(make: Make, client:
     assert len(granted(again)) <= 2
 
 
-def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "REDIS_RETRY_SECONDS", 0.2)
+def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture) -> None:
     with ValkeyServer() as server:
-        ours = Limits.from_settings(make_settings(redis_url=server.url, mail_rate=1000, mail_concurrency_per_domain=9))
+        settings = make_settings(redis_url=server.url, mail_rate=1000, mail_concurrency_per_domain=9)
+        ours = Limits.from_settings(settings, retry_seconds=0.2)
         assert ours is not None
         ours.reserve(ask([1]))
         server.stop()
@@ -287,7 +286,6 @@ def test_redis_away_is_no_licence(caplog: pytest.LogCaptureFixture, monkeypatch:
         time.sleep(0.25)
         grants: Sequence[Grant] = ours.reserve(ask([1]))
         assert grants[0].delay is not None
-    assert REDIS_RETRY_SECONDS == 5.0
     assert caplog.text.count("limits.redis_is_away") == 1
 
 

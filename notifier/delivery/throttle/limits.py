@@ -65,11 +65,15 @@ class Limits:
         domain_rate: float | None = None,
         domain_concurrency: int | None = None,
         lease: float = 480.0,
+        retry_seconds: float = REDIS_RETRY_SECONDS,
     ) -> None:
         """Limit by rates in emails per second and by emails in flight. None: no such limit.
 
-        `lease`: seconds after which an email no longer counts as in flight, even if its worker crashed.
+        Args:
+            lease: Seconds after which an email no longer counts as in flight, even if its worker crashed.
+            retry_seconds: Seconds for which nothing is sent after Redis was unreachable.
         """
+        self.retry_seconds = retry_seconds
         self.client = client
         self._reserve = client.register_script(RESERVE)
         self._begin = client.register_script(BEGIN)
@@ -89,13 +93,19 @@ class Limits:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, campaigns: bool = False, timeout: float = REDIS_TIMEOUT_SECONDS
+        cls,
+        settings: Settings,
+        *,
+        campaigns: bool = False,
+        timeout: float = REDIS_TIMEOUT_SECONDS,
+        retry_seconds: float = REDIS_RETRY_SECONDS,
     ) -> Self | None:
         """Build the limits from the settings; None if none is set.
 
         Args:
             campaigns: Campaigns may bring rates of their own.
             timeout: Seconds to connect to Redis, and for it to answer.
+            retry_seconds: Seconds for which nothing is sent after Redis was unreachable.
         """
         wanted = settings.mail_rate or settings.mail_rate_per_domain or settings.mail_concurrency_per_domain
         if not settings.redis_url or not (wanted or campaigns):
@@ -112,6 +122,7 @@ class Limits:
             domain_rate=settings.mail_rate_per_domain,
             domain_concurrency=settings.mail_concurrency_per_domain,
             lease=settings.mail_timeout_total + MAX_AHEAD_SECONDS,
+            retry_seconds=retry_seconds,
         )
 
     def reserve(
@@ -164,7 +175,7 @@ class Limits:
             wait = self._begin(keys=keys, args=[int(urgent), *numbers, *names])
         except redis.RedisError as error:
             self._is_away(error)
-            return REDIS_RETRY_SECONDS
+            return self.retry_seconds
         seconds = cast("int", wait) / 1_000_000
         if seconds:
             self._full[line] = time.monotonic() + seconds
@@ -207,10 +218,10 @@ class Limits:
         if not question.limited:
             return [Grant(request.pk, 0.0, None) for request in requests]
         if time.monotonic() < self._away_until:
-            return _come_back(requests)
+            return _come_back(requests, self.retry_seconds)
         answers = self._asked(question, within, back)
         if answers is None:
-            return _come_back(requests)
+            return _come_back(requests, self.retry_seconds)
         return [_grant(request.pk, answer, back) for request, answer in zip(requests, answers, strict=True)]
 
     def _asked(self, question: Question, within: float, back: float) -> list[int] | None:
@@ -226,9 +237,9 @@ class Limits:
         return cast("list[int]", answers)
 
     def _is_away(self, error: redis.RedisError) -> None:
-        first, self._away_until = not self._away_until, time.monotonic() + REDIS_RETRY_SECONDS
+        first, self._away_until = not self._away_until, time.monotonic() + self.retry_seconds
         if first:
-            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=REDIS_RETRY_SECONDS)
+            log.error("limits.redis_is_away", error=type(error).__name__, nothing_sent_for=self.retry_seconds)
 
 
 def _room(rate: float, *, urgent: bool) -> tuple[int, int, int]:
@@ -248,5 +259,5 @@ def _grant(pk: int, answer: int, back: float) -> Grant:
     return Grant(pk, answer / 1_000_000 - back, None) if answer >= 0 else Grant(pk, None, -answer / 1_000_000)
 
 
-def _come_back(requests: Sequence[Request]) -> list[Grant]:
-    return [Grant(request.pk, None, REDIS_RETRY_SECONDS) for request in requests]
+def _come_back(requests: Sequence[Request], seconds: float) -> list[Grant]:
+    return [Grant(request.pk, None, seconds) for request in requests]

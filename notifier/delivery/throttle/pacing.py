@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS, Limits
+from notifier.delivery.throttle.limits import Limits
 from notifier.smtp.envelope import Later
 
 T = TypeVar("T")
@@ -39,11 +39,11 @@ class Turn:
         if now < soonest:
             return soonest - now
         crowded = limits.begin(self.requests, urgent=self.urgent)
-        if crowded == REDIS_RETRY_SECONDS and now < self.moment:
+        if crowded == limits.retry_seconds and now < self.moment:
             self.full_until = self.moment
             return self.moment - now
         # A moment once given stays given if Redis is unreachable.
-        self.begun = crowded in {0.0, REDIS_RETRY_SECONDS}
+        self.begun = crowded in {0.0, limits.retry_seconds}
         if self.begun:
             return 0.0
         seconds = min(crowded, ASK_AGAIN)

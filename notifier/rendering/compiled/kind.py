@@ -54,11 +54,16 @@ class _Shape:
 class CompiledKind:
     """The compiled shapes of one kind of email. One instance serves all threads of a process."""
 
-    def __init__(self, environment: Environment, kind: str, settled: frozenset[str]) -> None:
+    def __init__(
+        self, environment: Environment, kind: str, settled: frozenset[str], *, emails_per_shape: int = EMAILS_PER_SHAPE
+    ) -> None:
         """Analyse the templates of `kind`. `settled` are names whose values hardly ever change.
+
+        After `emails_per_shape` emails per shape, all shapes are dropped.
 
         Raise NotFlat for templates that cannot be compiled.
         """
+        self._emails_per_shape = emails_per_shape
         reading = _read(environment, kind)
         #: Names that the template or Jinja also sets: which value is used depends on whether the context has it.
         self._perhaps = sorted(reading.loaded & (reading.set_here | environment.globals.keys()))
@@ -88,7 +93,7 @@ class CompiledKind:
             key, values = self._seen(context)
         except Unfit:
             return
-        if len(self._shapes) >= MAX_SHAPES and self._emails >= MAX_SHAPES * EMAILS_PER_SHAPE:
+        if len(self._shapes) >= MAX_SHAPES and self._emails >= MAX_SHAPES * self._emails_per_shape:
             self._shapes, self._emails = {}, 0
         shapes = self._shapes  # another thread may replace the dictionary
         if key in shapes or len(shapes) >= MAX_SHAPES:
