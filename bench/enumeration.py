@@ -28,7 +28,6 @@ from rich.table import Table
 
 from bench.arithmetic import auc
 from bench.children import READY_SECONDS, Child, ChildError, clean_env
-from bench.latency import FORM_TOKEN
 from bench.servers import DURABLE, SECRET, open_sink
 from notifier import clock
 from notifier.accounts import erasure
@@ -43,6 +42,7 @@ from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
+from notifier.testing.forms import csrf_token
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.valkey import ValkeyServer
 
@@ -88,10 +88,10 @@ class Prober:
         self._connection = http.client.HTTPConnection(_HOST, port, timeout=READY_SECONDS)
         self._connection.request("GET", "/signup")
         answer = self._connection.getresponse()
-        found = FORM_TOKEN.search(answer.read().decode())
-        if found is None:
-            raise ChildError(f"the sign-up page answers {answer.status} and has no form")
-        self._token = found[1]
+        page = answer.read().decode()
+        if answer.status != 200:
+            raise ChildError(f"the sign-up page answers {answer.status}")
+        self._token = csrf_token(page)
         self._cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
         self._network = 0
 

@@ -4,7 +4,6 @@ Their template has the layout joined and the styles inlined beforehand, which is
 compares sending, not the preparation of templates.
 """
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from notifier.emails import KINDS, Category, EmailKind, Owed
 from notifier.rendering.render import Renderer
 
 ROOT = Path(__file__).parents[1]
+#: Those of the bench; the race merges them with the project's.
 TEMPLATES = Path(__file__).parent / "templates"
 
 _COMMON: dict[str, str | None] = {
@@ -44,14 +44,6 @@ class Bench(EmailKind):
 
 
 BENCH_KINDS: dict[str, EmailKind] = {**KINDS, Bench.name: Bench()}
-
-
-def merge_templates(folder: Path) -> Path:
-    """Copy the project's templates and the bench's into one new folder below `folder`."""
-    merged = folder / "templates"
-    shutil.copytree(ROOT / "templates", merged)
-    shutil.copytree(TEMPLATES, merged, dirs_exist_ok=True)
-    return merged
 
 
 def flatten_templates(merged: Path, folder: Path) -> Path:

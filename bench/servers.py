@@ -14,12 +14,13 @@ import redis
 
 from bench.arithmetic import Accepted, parse_log
 from bench.children import READY_SECONDS, Child, clean_env
-from bench.mails import flatten_templates, merge_templates
+from bench.mails import TEMPLATES, flatten_templates
 from notifier import clock
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
+from notifier.testing.applications import merge_templates
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.valkey import ValkeyServer
 
@@ -85,7 +86,7 @@ def open_stage(users: int, other_python: str) -> Iterator[Stage]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = stack.enter_context(PostgresServer(own=True, settings=DURABLE))
         valkey = stack.enter_context(ValkeyServer(own=True))
-        templates = merge_templates(folder)
+        templates = merge_templates(folder / "templates", TEMPLATES)
         stage = Stage(postgres, valkey, folder, templates, flatten_templates(templates, folder), other_python)
         _populate(postgres.create_database("bench"), users)
         yield stage

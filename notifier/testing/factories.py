@@ -14,7 +14,7 @@ from notifier.models import Campaign, CampaignRun, User
 SLOT = datetime.fromisoformat("2026-11-20T09:00:00+00:00")
 
 #: The content of a campaign of announcements.
-WORDS = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
+CONTENT = {"subject": "News", "heading": "What is new", "paragraphs": ["One thing.", "Another thing."]}
 
 _numbers = count(1)
 
@@ -65,7 +65,7 @@ def make_campaign(name: str = "news", **values: Any) -> Campaign:
     """Store a campaign of announcements, every day at nine, next at SLOT. `values`: columns of `Campaign`."""
     defaults: dict[str, Any] = {
         "kind": "announcement",
-        "settings": WORDS if values.get("kind", "announcement") == "announcement" else {},
+        "settings": CONTENT if values.get("kind", "announcement") == "announcement" else {},
         "title": name,
         "cron": "0 9 * * *",
         "next_slot": SLOT,

@@ -14,7 +14,7 @@ from notifier.campaigns import control
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, Role
 from notifier.testing.operators import Desk
-from tests.support.campaigns import WORDS, make_campaign, make_people
+from tests.support.campaigns import CONTENT, make_campaign, make_people
 from tests.support.content import Outbox, rows, run_now, save, stop
 
 TEXTS = {"subject": "Corrected", "heading": "What is new", "body": "Text.", "language": "", "note": ""}
@@ -211,9 +211,9 @@ def test_the_form_never_takes_content_and_says_so(app: Flask, here: Desk) -> Non
     answer = here.send("/admin/campaigns/1/edit", fields)
     assert answer.status_code == 400
     assert "“Subject” is now part of the content. Edit the content, then save this form." in answer.text
-    assert (stored(app).title, stored(app).settings) == ("news", WORDS)
+    assert (stored(app).title, stored(app).settings) == ("news", CONTENT)
     assert here.send("/admin/campaigns/1/edit", fields | {"settings-subject": "News"}).status_code == 303
-    assert (stored(app).title, stored(app).settings) == ("Other title", WORDS)
+    assert (stored(app).title, stored(app).settings) == ("Other title", CONTENT)
 
 
 @one

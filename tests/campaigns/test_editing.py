@@ -14,12 +14,12 @@ from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun
 from tests.support.applications import NOON
-from tests.support.campaigns import SLOT, WORDS, make_campaign
+from tests.support.campaigns import CONTENT, SLOT, make_campaign
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
 DAY = timedelta(days=1)
-DRAFT = {"name": "news", "kind": "announcement", "settings": WORDS, "cron": "0 9 * * *"}
+DRAFT = {"name": "news", "kind": "announcement", "settings": CONTENT, "cron": "0 9 * * *"}
 
 
 def stored(name: str = "news") -> Campaign:
@@ -34,7 +34,7 @@ def test_a_new_campaign_waits_for_its_first_slot() -> None:
     campaign = stored()
     assert (campaign.state, campaign.title, campaign.version) == ("active", "news", 1)
     assert (campaign.next_slot, campaign.next_run_at) == (SLOT + DAY, SLOT + DAY)
-    assert (campaign.audience, campaign.settings) == ({"verified": True}, WORDS)
+    assert (campaign.audience, campaign.settings) == ({"verified": True}, CONTENT)
 
 
 def test_the_first_slot_is_one_that_nobody_has_missed() -> None:

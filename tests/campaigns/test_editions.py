@@ -27,7 +27,7 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.testing.mail_server import ACCEPTED, NO_REPLY
 from tests.support.applications import NOON
-from tests.support.campaigns import WORDS, make_campaign, make_people, start_run
+from tests.support.campaigns import CONTENT, make_campaign, make_people, start_run
 from tests.support.content import GREYLISTED, LATER, Outbox, rows, run_now, run_of, save, stop
 from tests.support.kinds import happened
 from tests.support.services import replace_services
@@ -110,7 +110,7 @@ def test_a_corrected_new_message_is_of_its_edition(context: Flask, outbox: Outbo
 
 def test_the_same_again_goes_at_every_slot_whatever_was_corrected(outbox: Outbox) -> None:
     make_people(2)
-    campaign = news(settings={**WORDS, "again": True})
+    campaign = news(settings={**CONTENT, "again": True})
     for hours, change in enumerate((None, ContentChange.correction, ContentChange.new_message)):
         if change:
             save(campaign, change.value, change)
@@ -326,7 +326,7 @@ def killed(work: Callable[[], object], moment: str, commits: int) -> bool:
 
 def test_each_email_moves_with_its_run_alone(context: Flask) -> None:
     make_people(2)
-    campaign = news(settings={**WORDS, "again": True})
+    campaign = news(settings={**CONTENT, "again": True})
     first, _ = run_now(campaign)
     second, _ = run_now(campaign, 1)
     one = save(campaign, "Corrected").id

@@ -17,7 +17,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User
 from notifier.services import services_of
 from tests.support.applications import NOON
-from tests.support.campaigns import WORDS, expand, make_campaign, make_people, owed_to, run_row, tick
+from tests.support.campaigns import CONTENT, expand, make_campaign, make_people, owed_to, run_row, tick
 from tests.support.commands import Run
 from tests.support.kinds import happened, rows_of
 from tests.support.zones import utc
@@ -172,7 +172,7 @@ def test_the_plan_says_when_the_first_reminder_goes(run: Run, values: dict[str, 
 def local_news(**values: Any) -> Campaign:
     return create(
         db.session(),
-        {"name": "news", "kind": "announcement", "settings": WORDS, "cron": "0 10 * * *", "recipient_local": True}
+        {"name": "news", "kind": "announcement", "settings": CONTENT, "cron": "0 10 * * *", "recipient_local": True}
         | values,
         KINDS,
         now=NOON - DAY,
@@ -244,7 +244,7 @@ def test_commands_tell_local_times_as_what_they_are(run: Run) -> None:
     made = run(
         "campaign", "create", "news", "--kind", "announcement", "--set", "cron=0 10 * * *",
         "--set", "recipient_local=true",
-        *(f"--set=settings.{name}={json.dumps(value)}" for name, value in WORDS.items()),
+        *(f"--set=settings.{name}={json.dumps(value)}" for name, value in CONTENT.items()),
     )  # fmt: skip
     assert made.output == f"news is active. Next: {SAID}.\n"
     assert json.loads(run("campaign", "list", "--json").stdout)[0]["next"] == SAID

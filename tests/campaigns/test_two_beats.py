@@ -17,7 +17,7 @@ from notifier.extensions import db
 from notifier.models import CampaignRun, Notification
 from notifier.services import services_of
 from notifier.testing.mail_server import FakeMailServer
-from tests.support.campaigns import SLOT, WORDS, make_campaign, make_people
+from tests.support.campaigns import CONTENT, SLOT, make_campaign, make_people
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -73,7 +73,7 @@ class World:
 def test_two_beats_for_ten_minutes_do_nothing_twice(app: Flask, frozen: time_machine.Traveller) -> None:
     people = make_people(5)
     for name, every in (("each-minute", "* * * * *"), ("each-other", "*/2 * * * *")):
-        words = WORDS | {"subject": name, "again": True}
+        words = CONTENT | {"subject": name, "again": True}
         make_campaign(name, cron=every, settings=words, capped=False, coalesce=False)
     world = World(app)
     frozen.move_to(SLOT)

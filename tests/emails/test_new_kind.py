@@ -1,7 +1,6 @@
 """A new kind of mail is what docs/how-to-add-a-kind.md says: a module, a folder, a line in the registry."""
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -16,6 +15,7 @@ from notifier.emails import KINDS, EmailKind
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.services import services_of
+from notifier.testing.applications import merge_templates
 from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import make_settings
 from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
@@ -59,8 +59,7 @@ def birthday(tmp_path: Path) -> Iterator[EmailKind]:
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     """Our templates and one folder more."""
-    folder = tmp_path / "templates"
-    shutil.copytree(ROOT / "templates", folder)
+    folder = merge_templates(tmp_path / "templates")
     ours = folder / "emails" / "birthday"
     ours.mkdir()
     (ours / "subject.txt").write_text("Thank you for {{ year }}\n")

@@ -14,7 +14,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from bench.mails import merge_templates
+from bench.mails import TEMPLATES
 from notifier.mail import message
 from notifier.mail.header_check import verify_header_block
 from notifier.mail.header_fields import UnsafeHeader
@@ -26,6 +26,7 @@ from notifier.rendering.compiled.kind import MAX_SHAPES, CompiledKind
 from notifier.rendering.compiled.marks import Mark
 from notifier.rendering.compiled.reading import NotFlat
 from notifier.rendering.render import Rendered, Renderer
+from notifier.testing.applications import merge_templates
 from tests.mail.test_message import PLAIN
 
 LAYOUT = """<!doctype html><html><head><title>{{ subject }}</title></head><body>
@@ -169,7 +170,7 @@ def test_whatever_the_values_a_filled_mail_is_the_rendered_mail(folder: Path, se
 
 @pytest.mark.parametrize("kind", ["bench", "verification", "account_exists"])
 def test_our_own_kinds_are_filled(tmp_path: Path, kind: str) -> None:
-    merged = merge_templates(tmp_path)
+    merged = merge_templates(tmp_path / "templates", TEMPLATES)
     quick, slow, dice = Renderer(merged), uncompiled(merged), random.Random(kind)
     names = ["recipient_name", "month", "views", "likes", "comments", "friends", "shares", "countries", "rank"]
     names += ["best_day", "favourite", "favourite_views", "profile_url", "verify_url", "not_me_url", "signin_url"]

@@ -10,9 +10,9 @@ from notifier.campaigns.tick import Tick, Ticked
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification
-from notifier.testing.factories import SLOT, WORDS, make_campaign, make_people, start_run
+from notifier.testing.factories import CONTENT, SLOT, make_campaign, make_people, start_run
 
-__all__ = ["SLOT", "WORDS", "expand", "make_campaign", "make_people", "owed_to", "run_row", "start_run", "tick"]
+__all__ = ["CONTENT", "SLOT", "expand", "make_campaign", "make_people", "owed_to", "run_row", "start_run", "tick"]
 
 
 def tick(now: datetime, called: list[int] | None = None) -> Ticked:

@@ -22,7 +22,7 @@ from notifier.services import services_of
 from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION
 from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
-from tests.support.campaigns import WORDS, expand, make_campaign, make_people, start_run
+from tests.support.campaigns import CONTENT, expand, make_campaign, make_people, start_run
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.
@@ -48,7 +48,7 @@ def test_a_due_campaign_becomes_mail_and_the_broker_sees_keys_only(
     """Each queue has its worker in turn, so that one can look at what lies in the next one."""
     with live_app.app_context():
         slot = clock.now().replace(microsecond=0) - timedelta(seconds=1)
-        words = WORDS | {"subject": "Canary words"}
+        words = CONTENT | {"subject": "Canary words"}
         make_campaign("canary-name", once_at=slot, cron=None, next_slot=slot, next_run_at=slot, settings=words)
         people = make_people(5, display_name="Canary Person")
     jobs.tick.apply_async()

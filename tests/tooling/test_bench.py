@@ -11,12 +11,13 @@ import pytest
 from bench import main as command
 from bench.arithmetic import Accepted, affordable, parse_log, percentile, ratio, spread, tally
 from bench.contenders import CONTENDERS
-from bench.mails import Bench, flatten_templates, merge_templates
+from bench.mails import TEMPLATES, Bench, flatten_templates
 from bench.personal import personal_values
 from bench.plot import picture
 from bench.race import Plan, _order
 from bench.report import delays_of, markdown, rows_of, times
 from bench.usage import parse_stat, usage_of
+from notifier.testing.applications import merge_templates
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,7 +200,7 @@ def test_the_page_shows_a_command_without_anybodys_paths(typed: list[str], shown
 
 
 def test_the_others_get_the_same_mail_ready_to_fill_in(tmp_path: Path) -> None:
-    flat = flatten_templates(merge_templates(tmp_path), tmp_path)
+    flat = flatten_templates(merge_templates(tmp_path / "templates", TEMPLATES), tmp_path)
     text = "".join((flat / name).read_text() for name in ("subject.txt", "body.txt", "body.html"))
     assert "{%" not in text
     assert "Zq" not in text
