@@ -2,6 +2,7 @@
 
 import math
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -213,3 +214,10 @@ def test_the_lock_of_the_other_environment_names_no_address() -> None:
     text = (ROOT / "requirements-bench.txt").read_text()
     assert "://" not in text
     assert "django-post-office==" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["campaign", "enumeration", "form_files", "latency", "main", "faults.stage", "faults.rates"]
+)
+def test_every_program_of_the_bench_can_be_imported(name: str) -> None:
+    import_module(f"bench.{name}")
