@@ -20,7 +20,7 @@ from bench.servers import SECRET, Stage, open_stage
 from notifier import clock, operators
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
-from notifier.campaigns.load import load
+from notifier.campaigns.default_campaigns import load
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role

@@ -21,7 +21,7 @@ from notifier.outbox import Publish
 from notifier.sender_auth import DnsResolver, Resolver
 from notifier.services import KEY, Challenge
 from notifier.web import errors, security
-from notifier.web.bodies import read_whole
+from notifier.web.chunked_bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.not_me import not_me

@@ -16,9 +16,9 @@ from werkzeug import Response
 from notifier.accounts.not_me import NotMe
 from notifier.accounts.requests import AccountRequests
 from notifier.accounts.signup import Accounts
+from notifier.campaigns.content_moves import Moving
 from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
-from notifier.campaigns.moving import Moving
 from notifier.campaigns.tick import Tick
 from notifier.config.settings import Settings
 from notifier.database.identity import RestoreHold
@@ -26,7 +26,7 @@ from notifier.database.schema import Schema
 from notifier.delivery.deliver import Sender
 from notifier.delivery.pump import Pump
 from notifier.delivery.sweep import Sweep
-from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner

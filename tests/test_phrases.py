@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from notifier import phrases
+from notifier import english
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -28,13 +28,13 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
     ],
 )
 def test_a_time_in_one_unit_and_in_two(seconds: int, about: str, duration: str) -> None:
-    assert (phrases.about(seconds), phrases.duration(seconds)) == (about, duration)
-    assert phrases.about(timedelta(seconds=seconds)) == about
+    assert (english.about(seconds), english.duration(seconds)) == (about, duration)
+    assert english.about(timedelta(seconds=seconds)) == about
 
 
 def test_a_moment_is_before_or_after() -> None:
-    assert phrases.ago(5 * MINUTE) == "5 minutes ago"
-    assert phrases.ago(timedelta(hours=-3)) == "in 3 hours"
+    assert english.ago(5 * MINUTE) == "5 minutes ago"
+    assert english.ago(timedelta(hours=-3)) == "in 3 hours"
 
 
 @pytest.mark.parametrize(
@@ -42,19 +42,19 @@ def test_a_moment_is_before_or_after() -> None:
     [(1, "1 second"), (90.2, "91 seconds"), (121, "3 minutes"), (7199, "2 hours"), (7201, "3 hours")],
 )
 def test_after_a_wait_that_is_named_the_time_is_over(seconds: float, words: str) -> None:
-    assert phrases.at_most(seconds) == words
+    assert english.at_most(seconds) == words
 
 
 def test_lists_have_one_form() -> None:
     items = ["a", "b", "c"]
-    assert [phrases.listed(items[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
-    assert [phrases.either(items[:count]) for count in range(4)] == ["", "a", "a or b", "a, b or c"]
+    assert [english.listed(items[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert [english.either(items[:count]) for count in range(4)] == ["", "a", "a or b", "a, b or c"]
 
 
 def test_numbers_have_their_forms() -> None:
     numbers = (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 31)
-    assert [phrases.ordinal(number) for number in numbers] == [
+    assert [english.ordinal(number) for number in numbers] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "31st",
     ]  # fmt: skip
-    assert [phrases.counted(number, "day") for number in (1, 2, 1000)] == ["1 day", "2 days", "1,000 days"]
-    assert (phrases.WEEKDAYS[0], phrases.MONTHS[1]) == ("Monday", "January")
+    assert [english.counted(number, "day") for number in (1, 2, 1000)] == ["1 day", "2 days", "1,000 days"]
+    assert (english.WEEKDAYS[0], english.MONTHS[1]) == ("Monday", "January")

@@ -15,7 +15,7 @@ from bench.faults.result import Result
 from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
 from notifier import clock
-from notifier.campaigns import content_versions, control, moving
+from notifier.campaigns import content_moves, content_versions, control
 from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.editing import create
 from notifier.content import Content
@@ -197,7 +197,7 @@ class _Story:
         # The child has its own connections, and no thread of the parent.
         with self._app.app_context():
             db.engine.dispose(close=False)
-            moving.CHUNK, done = PORTION, 0
+            content_moves.CHUNK, done = PORTION, 0
 
             def commit(_: object) -> None:
                 nonlocal done

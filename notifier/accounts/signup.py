@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.accounts.limits import SendTime, SignupLimits
+from notifier.accounts.signup_limits import SendTime, SignupLimits
 from notifier.consent import suppressions
 from notifier.database.expressions import number_of
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind

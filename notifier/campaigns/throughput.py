@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from notifier.campaigns.sharing import Load, parts, seconds_to_send
+from notifier.campaigns.rate_sharing import Load, parts, seconds_to_send
 from notifier.database.expressions import NumberOf, microseconds
 from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.audience import Kinds
-from notifier.campaigns.prompts import prompt
+from notifier.campaigns.prompt_runs import prompt
 from notifier.campaigns.runs import Planned, add_runs, changed, run_of
 from notifier.campaigns.slots import schedule_of, slot_name
 from notifier.database.transaction import transaction

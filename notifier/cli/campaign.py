@@ -13,9 +13,9 @@ from notifier import audience, clock
 from notifier.audience import Kinds
 from notifier.campaigns import control
 from notifier.campaigns.content_versions import has_content, kind_of
+from notifier.campaigns.default_campaigns import DEFAULTS, load
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.load import DEFAULTS, load
 from notifier.campaigns.overview import details
 from notifier.campaigns.slots import when
 from notifier.cli import campaign_content

@@ -11,9 +11,9 @@ from flask import Flask
 from notifier import clock
 from notifier.audience import Kinds
 from notifier.campaigns import content_versions
+from notifier.campaigns.content_held import Held, held, named
 from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import Held, held, named
 from notifier.cli.showing import say
 from notifier.content import Content, ContentError
 from notifier.extensions import db

@@ -6,7 +6,7 @@ import click
 
 from notifier.campaigns.overview import overview
 from notifier.cli.options import as_json_option
-from notifier.cli.reading import Reading, with_session
+from notifier.cli.read_only import Reading, with_session
 from notifier.cli.showing import show, tell
 from notifier.emails import registry_of
 

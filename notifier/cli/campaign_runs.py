@@ -8,8 +8,8 @@ from flask import Flask
 
 from notifier import clock
 from notifier.campaigns import control
+from notifier.campaigns.content_held import Held, held, named
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import Held, held, named
 from notifier.campaigns.lookup import Which, campaign_named, moment_of
 from notifier.cli import campaign_content
 from notifier.cli.campaign import plainly, which_options

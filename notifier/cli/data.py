@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from notifier import clock
 from notifier.accounts.seeds import seed as plant
-from notifier.campaigns.load import load
+from notifier.campaigns.default_campaigns import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator

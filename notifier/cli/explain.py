@@ -9,8 +9,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock
-from notifier.campaigns.answers import Answer
 from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.explanations import Answer
 from notifier.campaigns.lookup import Which, campaigns_of
 from notifier.cli.campaign import plainly, which_options
 from notifier.cli.context import with_app

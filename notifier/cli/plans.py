@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from notifier.campaigns.held import named
+from notifier.campaigns.content_held import named
 from notifier.campaigns.lookup import Which
 from notifier.campaigns.throughput import Throughput
 from notifier.cli.showing import cell, say, show, span

@@ -18,8 +18,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from notifier.english import duration
 from notifier.mail.characters import escaped
-from notifier.phrases import duration
 
 #: Width of tables, in columns, if the output is no terminal.
 WIDTH = 130

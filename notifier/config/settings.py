@@ -1,8 +1,8 @@
 """Settings: read from the environment once, checked once, one plain line for each mistake.
 
 Names are those that people know: Flask-Mail's `MAIL_*`, Flask-Limiter's `RATELIMIT_ENABLED`,
-Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. The fields are in `service`, `mail_server`
-and `limits`; docs/settings.md lists them all.
+Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. The fields are in `service_settings`,
+`mail_server_settings` and `limit_settings`; docs/settings.md lists them all.
 """
 
 import re
@@ -13,10 +13,10 @@ from urllib.parse import quote
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from notifier.config.limits import LimitSettings, TimingSettings
-from notifier.config.mail_server import MailServerSettings, StagingSettings
-from notifier.config.rules import is_loopback, mistakes_everywhere, mistakes_in_production
-from notifier.config.service import BrokerSettings, DatabaseSettings, ServiceSettings
+from notifier.config.cross_checks import is_loopback, mistakes_everywhere, mistakes_in_production
+from notifier.config.limit_settings import LimitSettings, TimingSettings
+from notifier.config.mail_server_settings import MailServerSettings, StagingSettings
+from notifier.config.service_settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from notifier.config.text import tidied
 from notifier.mail.mailboxes import Mailbox, parse_mailbox
 

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import ArgumentError
 
-from notifier.phrases import either
+from notifier.english import either
 
 
 class Value(NamedTuple):

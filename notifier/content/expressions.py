@@ -11,7 +11,7 @@ from notifier.content.errors import ContentError
 from notifier.content.filters import ALIASES, FILTERS, MAX_NUMBER, MAX_TEXT, Filter, printed_field
 from notifier.content.sandbox import KNOWN_TESTS
 from notifier.content.schema import MAX_ENTRIES, Many, Record, Scalar, Shape
-from notifier.phrases import either
+from notifier.english import either
 
 #: The deepest nesting of operations, and the largest number that may be written.
 MAX_DEPTH, MAX_WRITTEN = 30, 10**9

@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, stopping
+from notifier.delivery.attempt_facts import Facts
 from notifier.delivery.claiming import RECHECK_TTL_SECONDS, Intake
-from notifier.delivery.facts import Facts
 from notifier.delivery.recheck import Halt, RecheckResult, halt
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Hold
@@ -19,7 +19,7 @@ from notifier.delivery.settler import Settler
 from notifier.delivery.side_thread import SideThread
 from notifier.delivery.staging import Deliver, Withhold
 from notifier.delivery.throttle.gate import Portion
-from notifier.delivery.throttle.pacing import Pacing
+from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
 from notifier.ledger import Claimed, Settlement

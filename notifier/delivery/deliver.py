@@ -13,17 +13,17 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger, stopping
 from notifier.delivery.batch import Batch
-from notifier.delivery.content_brake import Refusals
-from notifier.delivery.failing import Failing
+from notifier.delivery.composition_brake import Failing
 from notifier.delivery.recheck import Recheck
-from notifier.delivery.recovery.company import Company
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases
+from notifier.delivery.recovery.poison_emails import Company
 from notifier.delivery.recovery.replay import replay
+from notifier.delivery.rejection_brake import Refusals
 from notifier.delivery.side_thread import Context, SideThread, open_side_thread, run_inline
 from notifier.delivery.staging import EVERYBODY, Staging
 from notifier.delivery.throttle.gate import Deferred, Gate, Portion
-from notifier.delivery.throttle.pacing import Pacing
+from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.mail.message import Message
 from notifier.rendering.compose import Composer
 from notifier.security.links import Links

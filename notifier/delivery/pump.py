@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from notifier import clock, stopping
 from notifier.database.transaction import transaction
 from notifier.delivery.throttle.handout import IDLE_SECONDS, Hand, HandOut
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pacing import Pacing
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from jinja2 import TemplateError
 
 from notifier.content import ContentError
 from notifier.delivery import retry
-from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.attempt_facts import NO_FACTS, Facts
 from notifier.ledger import Claimed, Settlement, StoredReply, unknown, why
 from notifier.mail import providers
 from notifier.mail.message import MessageError

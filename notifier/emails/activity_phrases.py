@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from notifier.english import listed
 from notifier.mail.header_text import clean_text
-from notifier.phrases import listed
 
 #: Names listed of a group of people; of a larger group, one name less and a number.
 NAMED = 3

@@ -15,8 +15,8 @@ from notifier.emails.campaign_kind import CampaignKind, Columns, Exclusion, Occa
 from notifier.emails.content_variables import GREETING
 from notifier.emails.kind import Category, Owed
 from notifier.emails.verification import TOKEN_LIFE, links_of
+from notifier.english import counted
 from notifier.models import Notification, Status, User
-from notifier.phrases import counted
 from notifier.reasons import ReasonCode
 
 

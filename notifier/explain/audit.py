@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
-from notifier.campaigns.answers import TAKEN
+from notifier.campaigns.explanations import TAKEN
 from notifier.campaigns.lookup import run_with
 from notifier.campaigns.slots import slot_name
 from notifier.database import identity

@@ -10,7 +10,7 @@ from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session
 
 from notifier import audience
-from notifier.audience import CampaignOccasion, changes
+from notifier.audience import CampaignOccasion, joined_and_left
 from notifier.audience.answers import rule_for
 from notifier.explain.plan_values import Has, LeftOut, SamplePerson
 from notifier.models import Notification, User
@@ -114,8 +114,8 @@ class People:
 def people_at(session: Session, occasion: CampaignOccasion, now: datetime, since: datetime | None) -> People:
     """Return everyone. One look at the users gives all numbers; `since` asks who joined and left since that moment."""
     rule = rule_for(session, occasion, now=now)
-    joined = false() if since is None else changes.joined(rule, since)
-    left = false() if since is None else changes.left(rule, since)
+    joined = false() if since is None else joined_and_left.joined(rule, since)
+    left = false() if since is None else joined_and_left.left(rule, since)
     part, unconfirmed = (User.id % SHOWN).label("part"), User.verified_at.is_(None).label("unconfirmed")
     person = rule.select(part, unconfirmed, joined.label("joined"), left.label("left")).subquery().c
     query = select(

@@ -15,7 +15,7 @@ from typing import Any
 
 from notifier.campaigns.errors import CampaignError
 from notifier.database.expressions import moment_of, number_of
-from notifier.phrases import listed
+from notifier.english import listed
 from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
 #: A plan can be run for so long. Long enough for a second person to read it, and for a campaign of tomorrow morning.

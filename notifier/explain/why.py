@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import Judgement, Kinds
-from notifier.campaigns.answers import ROW, Answer, Explanation, Receipt, Row, explain_row, is_given_back, reply_of
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.errors import CampaignError
+from notifier.campaigns.explanations import ROW, Answer, Explanation, Receipt, Row, explain_row, is_given_back, reply_of
 from notifier.campaigns.lookup import campaigns_of, moment_of, occasion_at, occasion_in
 from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, Notification, RunState, Trigger, User
 

@@ -19,9 +19,8 @@ from notifier.ledger.bulk import (
 )
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, due_alone, held_by, load
 from notifier.ledger.content import move_content, never_began
-from notifier.ledger.edges import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.giving_back import GIVEN_BACK
-from notifier.ledger.holds import count_held, name_hold, wake_held
+from notifier.ledger.held_rows import count_held, name_hold, wake_held
 from notifier.ledger.leases import (
     LEASE_EXPIRED,
     Lost,
@@ -50,6 +49,7 @@ from notifier.ledger.rows import (
     why,
 )
 from notifier.ledger.settling import Settlement, StoredReply, correct, settle
+from notifier.ledger.transitions import AT_REST, EDGES, ForbiddenMove
 from notifier.ledger.waiting import TurnQueue, WaitingRow, first_waiting, stop_waiting, turn_queues, wait_for_turn
 
 __all__ = [

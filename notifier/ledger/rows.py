@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
 from notifier.database.keys import among
-from notifier.ledger.edges import AT_REST, ForbiddenMove, check_edge
 from notifier.ledger.settling import Settlement, StoredReply
+from notifier.ledger.transitions import AT_REST, ForbiddenMove, check_edge
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
 

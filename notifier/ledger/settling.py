@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from notifier.ledger.edges import check_edge
 from notifier.ledger.giving_back import give_back_skipped
-from notifier.ledger.holds import name_hold
+from notifier.ledger.held_rows import name_hold
 from notifier.ledger.statements import Ended, end_tries
+from notifier.ledger.transitions import check_edge
 from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
 

@@ -21,7 +21,7 @@ from notifier.content.language import DEFAULT
 from notifier.emails.content_variables import reading
 from notifier.mail.mime import Body
 from notifier.rendering.compiled.kind import EMAILS_PER_SHAPE, CompiledKind
-from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.compiled.syntax_tree import NotFlat
 from notifier.rendering.content_templates import FOLDER, is_made, made
 from notifier.rendering.inline_css import inline_fragment, inline_page
 from notifier.rendering.wrap import wordwrap

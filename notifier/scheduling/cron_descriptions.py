@@ -10,7 +10,7 @@ from itertools import pairwise
 from cron_descriptor import FormatError, Options, get_description
 from cronsim import CronSim
 
-from notifier.phrases import MONTHS, WEEKDAYS, counted, listed, ordinal
+from notifier.english import MONTHS, WEEKDAYS, counted, listed, ordinal
 from notifier.scheduling.cron import SOME_DAY
 
 _NTH = {CronSim.LAST: "last", 1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth"}

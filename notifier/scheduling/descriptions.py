@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from notifier.phrases import about, counted
+from notifier.english import about, counted
 from notifier.scheduling import periods
 from notifier.scheduling.cron_descriptions import describe_cron
 from notifier.scheduling.schedule import Schedule

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from notifier.english import duration
 from notifier.models import Misfire
-from notifier.phrases import duration
 from notifier.scheduling import periods
 from notifier.scheduling.schedule import EARLIEST, Firing, Schedule
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 
-from notifier.config.rules import is_loopback
+from notifier.config.cross_checks import is_loopback
 from notifier.sender_auth.dkim_keys import GOOD_RSA, MIN_RSA, KeyProblem, PublicKey
 from notifier.sender_auth.lookup import LookupFailed, Resolver, Unreachable
 from notifier.sender_auth.report import AuthCheck, ok, warn, wrong

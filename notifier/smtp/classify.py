@@ -1,12 +1,12 @@
-"""Classify one reply or one failure in one phase as an Outcome. The tables are in `rules.py`."""
+"""Classify one reply or one failure in one phase as an Outcome. The tables are in `reply_rules.py`."""
 
 import re
 from functools import lru_cache
 
 from notifier.mail import providers
-from notifier.smtp.echo import masked, masked_widely
+from notifier.smtp.masking import masked, masked_widely
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope, clean
-from notifier.smtp.rules import REFUSALS
+from notifier.smtp.reply_rules import REFUSALS
 
 #: First digit of the reply that lets a phase succeed (RFC 5321, section 4.2.1).
 WANTED = {

@@ -7,9 +7,9 @@ final dot of this one. In any case an email is decided by its own replies alone.
 from typing import Protocol
 
 from notifier.smtp.classify import WANTED, classify, classify_failure
-from notifier.smtp.echo import without_recipient
 from notifier.smtp.envelope import Envelope, mail_command, rcpt_command, refuse_locally, stuff
-from notifier.smtp.ops import READ, YIELD, Conversation, Pipe
+from notifier.smtp.masking import without_recipient
+from notifier.smtp.operations import READ, YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session

@@ -8,7 +8,7 @@ from typing import Self
 
 from notifier.config.settings import Settings
 from notifier.smtp.classify import classify, classify_failure
-from notifier.smtp.ops import READ, Connect, Conversation, Pipe, StartTls
+from notifier.smtp.operations import READ, Connect, Conversation, Pipe, StartTls
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply, Scope
 from notifier.smtp.replies import WireError
 from notifier.smtp.transport_config import Tls, TransportConfig, primary_config

@@ -9,7 +9,7 @@ from time import monotonic
 from notifier.config.settings import Settings
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
-from notifier.smtp.loop import send_all
+from notifier.smtp.event_loop import send_all
 from notifier.smtp.observer import NO_OBSERVER, Observer, tell
 from notifier.smtp.outcome import Outcome, Phase
 from notifier.smtp.session import Endpoint, Session, close_session, open_session
@@ -75,7 +75,7 @@ class Transport:
     ) -> Iterator[tuple[int, Outcome]]:
         """Hand over many emails on up to `connections` connections; yield (key, outcome) as they become known.
 
-        See `loop.send_all`. `budget` limits the whole batch, in seconds (default MAIL_TIMEOUT_TOTAL).
+        See `event_loop.send_all`. `budget` limits the whole batch, in seconds (default MAIL_TIMEOUT_TOTAL).
         """
         if self._sign is not None:
             envelopes = (each if isinstance(each, Later) else self._signed(each) for each in envelopes)

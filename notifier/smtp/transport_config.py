@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from notifier.config.rules import is_loopback
+from notifier.config.cross_checks import is_loopback
 from notifier.config.settings import ConfigError, Settings
 from notifier.sender_auth.dkim_keys import KeyProblem, load_private_key
 from notifier.sender_auth.dkim_signing import DkimSigner

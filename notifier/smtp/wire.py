@@ -1,6 +1,6 @@
 """Drive a conversation over one connection, with timeouts and without blocking.
 
-`Wire.run` drives one connection and blocks; `loop.py` drives many of them.
+`Wire.run` drives one connection and blocks; `event_loop.py` drives many of them.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from notifier.smtp.channel import Channel
 from notifier.smtp.dial import Dial, check
-from notifier.smtp.ops import Connect, Conversation, Op, Read, StartTls
+from notifier.smtp.operations import Connect, Conversation, Op, Read, StartTls
 from notifier.smtp.outcome import Failure, Phase, Reply
 from notifier.smtp.replies import ReplyReader, WireError
 from notifier.smtp.session import Endpoint, Session

@@ -18,7 +18,7 @@ from kombu.exceptions import ContentDisallowed, SerializationError
 
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import RECONNECT, celery_app, is_rabbitmq, rejected_queue
-from notifier.tasks.reading import why_unreadable
+from notifier.tasks.message_check import why_unreadable
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ import structlog
 from notifier import clock
 from notifier.observability.queues import Rejected, RejectedMessage
 from notifier.tasks.celery_app import REJECTED, celery_app
-from notifier.tasks.reading import size_of, task_of, why_unreadable
+from notifier.tasks.message_check import size_of, task_of, why_unreadable
 from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)

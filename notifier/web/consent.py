@@ -18,8 +18,8 @@ from notifier.extensions import csrf, db
 from notifier.models import User
 from notifier.security.tokens import BadToken, ConsentClaim
 from notifier.services import services
+from notifier.web.form_limits import limited_link
 from notifier.web.forms import FREQUENCIES, PreferencesForm
-from notifier.web.limits import limited_link
 
 consent = Blueprint("consent", __name__)
 

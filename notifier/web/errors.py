@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, TooManyRequests
 from werkzeug.wrappers import Response
 
-from notifier import clock, phrases
+from notifier import clock, english
 from notifier.database.outages import is_outage
 from notifier.extensions import db, limiter
 from notifier.observability import logs
@@ -48,7 +48,7 @@ def handle(error: HTTPException) -> tuple[str, int] | Response:
 
 
 def _page(code: int, retry_after: int | None, explanation: str | None) -> str:
-    wait = retry_after and phrases.at_most(retry_after)
+    wait = retry_after and english.at_most(retry_after)
     return render_template(_template(), code=code, wait=wait, explanation=explanation)
 
 

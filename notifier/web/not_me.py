@@ -10,7 +10,7 @@ from notifier.accounts.erasure import ErasureError
 from notifier.accounts.not_me import NotMeLink, NotMeState
 from notifier.extensions import db
 from notifier.services import services
-from notifier.web.limits import limited_link
+from notifier.web.form_limits import limited_link
 
 not_me = Blueprint("not_me", __name__)
 

@@ -15,9 +15,9 @@ from notifier.mail.addresses import Address
 from notifier.models import AccountAction
 from notifier.security import clients
 from notifier.services import services
+from notifier.web.answer_timing import steady
+from notifier.web.form_limits import form_limits
 from notifier.web.forms import AddressForm, SignupForm
-from notifier.web.limits import form_limits
-from notifier.web.steady import steady
 
 pages = Blueprint("web", __name__, static_folder="static", static_url_path="/static")
 

@@ -8,15 +8,15 @@ from flask import Flask
 from notifier import resources
 from notifier.accounts.not_me import NotMe
 from notifier.accounts.requests import AccountRequests
+from notifier.campaigns.content_moves import Moving
 from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
-from notifier.campaigns.moving import Moving
 from notifier.campaigns.tick import Tick
 from notifier.config.settings import Settings
 from notifier.database.schema import Schema
 from notifier.delivery.mailer import NO_KEY
 from notifier.delivery.sweep import Sweep
-from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
@@ -33,8 +33,8 @@ from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver
 from notifier.services import Challenge, Services
 from notifier.tasks import alive
-from notifier.tasks.peek import peek
-from notifier.tasks.probe import probes
+from notifier.tasks.broker_probe import probes
+from notifier.tasks.broker_view import peek
 from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
 from notifier.wiring.foundation import Foundation, lay_foundation
 from notifier.wiring.sending import build_sending, pump_maker

@@ -9,12 +9,12 @@ from flask import Flask
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.outbox import Outbox, Publish, never, nobody
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, readers, results, shutdown
+from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, results, shutdown, unread_queues
 from notifier.tasks.after_commit import watch
 from notifier.tasks.publisher import Publisher
 
 #: Modules that register tasks, signals and steps of the worker when they are imported.
-REGISTERED = (jobs, lifecycle, log_setup, pumping, readers, results, shutdown)
+REGISTERED = (jobs, lifecycle, log_setup, pumping, results, shutdown, unread_queues)
 
 
 @dataclass(frozen=True)

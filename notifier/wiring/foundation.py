@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from notifier.accounts.limits import SignupLimits
 from notifier.accounts.signup import Accounts
+from notifier.accounts.signup_limits import SignupLimits
 from notifier.config.settings import Settings
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.identity import RestoreHold

@@ -9,25 +9,25 @@ from notifier import ledger
 from notifier.campaigns.control import stop, stop_run
 from notifier.campaigns.tick import close_after
 from notifier.config.settings import Settings
-from notifier.delivery.content_brake import Refusals
+from notifier.delivery.composition_brake import Failing
 from notifier.delivery.deliver import Sender
-from notifier.delivery.failing import Failing
 from notifier.delivery.mailer import Mail
 from notifier.delivery.pump import Pump
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases, LeaseTimes
+from notifier.delivery.rejection_brake import Refusals
 from notifier.delivery.staging import Staging
 from notifier.delivery.throttle.breaker import Breaker
 from notifier.delivery.throttle.first_emails import FirstEmails
 from notifier.delivery.throttle.gate import Gate
 from notifier.delivery.throttle.handout import HandOut
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pace import Pace
+from notifier.delivery.throttle.handout_lock import Turnstile
 from notifier.delivery.throttle.probing import Probing
 from notifier.delivery.throttle.provider_holds import ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
-from notifier.delivery.throttle.turnstile import Turnstile
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.slowdowns import Pace
 from notifier.extensions import db
 from notifier.reasons import ReasonCode
 from notifier.sender_auth import Resolver

@@ -8,8 +8,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from notifier.accounts.limits import SignupLimits
 from notifier.accounts.signup import Accounts, Applicant
+from notifier.accounts.signup_limits import SignupLimits
 from notifier.database.expressions import number_of
 from notifier.delivery.throttle.first_emails import FirstEmails
 from notifier.extensions import db

@@ -9,8 +9,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from notifier.accounts.limits import SignupLimits
 from notifier.accounts.signup import Accounts, Applicant, LinkState
+from notifier.accounts.signup_limits import SignupLimits
 from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Notification, User

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from notifier.campaigns.default_campaigns import load
 from notifier.campaigns.editing import create, edit
 from notifier.campaigns.errors import Changed, Invalid
-from notifier.campaigns.load import load
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun

@@ -13,11 +13,11 @@ from sqlalchemy import event, select, update
 
 from notifier import ledger
 from notifier.campaigns import control
+from notifier.campaigns.content_held import Holding, held
+from notifier.campaigns.content_moves import Moving
 from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.expand import Expansion
-from notifier.campaigns.held import Holding, held
-from notifier.campaigns.moving import Moving
 from notifier.emails import KINDS
 from notifier.explain.plan_values import Has
 from notifier.explain.why import why

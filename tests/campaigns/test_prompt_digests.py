@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
-from notifier.campaigns.prompts import prompt
+from notifier.campaigns.prompt_runs import prompt
 from notifier.consent import preferences
 from notifier.consent.preferences import How
 from notifier.database.expressions import number_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.campaigns.sharing import Load, parts, seconds_to_send
+from notifier.campaigns.rate_sharing import Load, parts, seconds_to_send
 
 
 @pytest.mark.parametrize(

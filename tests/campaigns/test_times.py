@@ -10,8 +10,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
+from notifier.campaigns.default_campaigns import load
 from notifier.campaigns.editing import create, edit
-from notifier.campaigns.load import load
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, User

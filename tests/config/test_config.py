@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from notifier.config.cross_checks import DEVELOPMENT_SECRET
 from notifier.config.loading import load_settings, make_development_key
-from notifier.config.rules import DEVELOPMENT_SECRET
 from notifier.config.settings import ConfigError, Settings
 
 PRODUCTION = {

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from notifier.campaigns import control
 from notifier.content import ContentError
-from notifier.delivery.failing import Failing
+from notifier.delivery.composition_brake import Failing
 from notifier.delivery.verdict import in_words
 from notifier.emails import KINDS
 from notifier.explain.why import why

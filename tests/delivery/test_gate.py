@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 
 from notifier import clock, ledger
 from notifier.delivery.deliver import Sender, TransientDelivery
-from notifier.delivery.throttle.asking import Grant, Request
 from notifier.delivery.throttle.breaker import Breaker
 from notifier.delivery.throttle.gate import Gate
-from notifier.delivery.throttle.pace import Pace
+from notifier.delivery.throttle.limit_requests import Grant, Request
+from notifier.delivery.throttle.slowdowns import Pace
 from notifier.delivery.throttle.turns import MAX_WAIT_SECONDS
 from notifier.extensions import db
 from notifier.models import Notification

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from notifier import ledger
 from notifier.delivery import settler
-from notifier.delivery.facts import Facts
+from notifier.delivery.attempt_facts import Facts
 from notifier.delivery.recovery import journal
 from notifier.delivery.recovery.journal import Journal, Page
 from notifier.delivery.recovery.replay import Replayed, replay

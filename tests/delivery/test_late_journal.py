@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock, ledger
-from notifier.delivery.facts import Facts
+from notifier.delivery.attempt_facts import Facts
 from notifier.delivery.recovery import journal
 from notifier.delivery.recovery.journal import Journal, Page
 from notifier.delivery.recovery.replay import Replayed, replay

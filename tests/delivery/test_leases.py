@@ -21,7 +21,7 @@ from notifier.mail.message import Message
 from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
-from notifier.smtp.loop import NOT_TRIED
+from notifier.smtp.event_loop import NOT_TRIED
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from tests.support.applications import NOON, make_owed

@@ -16,9 +16,9 @@ from notifier import ledger
 from notifier.app import create_app
 from notifier.delivery import batch as batching
 from notifier.delivery.deliver import Sender
-from notifier.delivery.recovery import marks
-from notifier.delivery.recovery.company import Company
+from notifier.delivery.recovery import composing_marks
 from notifier.delivery.recovery.journal import Journal
+from notifier.delivery.recovery.poison_emails import Company
 from notifier.delivery.recovery.replay import Replayed, replay
 from notifier.emails import Owed
 from notifier.extensions import db
@@ -256,19 +256,19 @@ def test_each_batch_of_a_process_has_a_mark_of_its_own(tmp_path: Path) -> None:
         one.makes(7)
         other.makes(8)
         (path,) = tmp_path.glob("*.journal")
-        assert marks.read(path) == {7, 8}
+        assert composing_marks.read(path) == {7, 8}
         one.makes(0)
-        assert marks.read(path) == {8}
-    assert marks.read(path) == set()
+        assert composing_marks.read(path) == {8}
+    assert composing_marks.read(path) == set()
 
 
 def test_more_batches_than_marks_are_never_blamed(tmp_path: Path) -> None:
-    found = marks.Marks(tmp_path / "x.journal")
+    found = composing_marks.Marks(tmp_path / "x.journal")
     slots = [found.take() for _ in range(600)]
     assert slots.count(None) == 600 - len(set(slots) - {None}) > 0
     found.set(None, 7)
     found.give_back(None)
-    assert marks.read(tmp_path / "x.journal") == set()
+    assert composing_marks.read(tmp_path / "x.journal") == set()
 
 
 def test_a_disk_that_is_full_stops_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from notifier import clock, models
-from notifier.delivery.throttle import pace as pace_module
-from notifier.delivery.throttle.pace import Pace, domain_key, transport_key
+from notifier.delivery.throttle import slowdowns as pace_module
+from notifier.delivery.throttle.slowdowns import Pace, domain_key, transport_key
 from notifier.extensions import db
 from tests.delivery.test_breaker import counted
 from tests.support.applications import NOON

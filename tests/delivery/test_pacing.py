@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pacing import Pacing, Turn
+from notifier.delivery.throttle.limit_requests import Request
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.timed_starts import Pacing, Turn
 from notifier.smtp.envelope import Later
 
 

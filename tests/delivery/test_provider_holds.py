@@ -12,9 +12,9 @@ from notifier import clock, ledger, retention
 from notifier.delivery.deliver import Sender, TransientDelivery
 from notifier.delivery.throttle.breaker import Breaker
 from notifier.delivery.throttle.gate import Gate
-from notifier.delivery.throttle.pace import Pace
 from notifier.delivery.throttle.provider_holds import ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
+from notifier.delivery.throttle.slowdowns import Pace
 from notifier.extensions import db
 from notifier.models import Notification, ProviderHold, TransportState
 from notifier.observability import healthcheck

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.dev.inbox.app import create_inbox_app
 from notifier.dev.inbox.contents import framed_html
-from notifier.dev.inbox.reading import Reading
+from notifier.dev.inbox.email_parsing import Reading
 from notifier.dev.inbox.store import Inbox, Mail
 from tests.support.inbox import ROOT, InboxServer
 

@@ -14,8 +14,8 @@ from sqlalchemy import insert, select, update
 from notifier import ledger
 from notifier.accounts.seeds import seed
 from notifier.campaigns import control
-from notifier.campaigns.answers import Answer, Receipt
-from notifier.campaigns.load import load
+from notifier.campaigns.default_campaigns import load
+from notifier.campaigns.explanations import Answer, Receipt
 from notifier.database.snapshot import reading
 from notifier.emails import KINDS
 from notifier.explain.why import why, why_all

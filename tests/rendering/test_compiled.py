@@ -23,8 +23,8 @@ from notifier.rendering import render
 from notifier.rendering.compiled import kind as compiled
 from notifier.rendering.compiled.forms import Segments, Unfit, encode_values
 from notifier.rendering.compiled.kind import MAX_SHAPES, CompiledKind
-from notifier.rendering.compiled.marks import Mark
-from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.compiled.marked_render import Mark
+from notifier.rendering.compiled.syntax_tree import NotFlat
 from notifier.rendering.render import Rendered, Renderer
 from notifier.testing.applications import merge_templates
 from tests.mail.test_message import PLAIN

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from notifier.security.redaction import redacted, without_addresses
-from notifier.smtp.echo import without_recipient
+from notifier.smtp.masking import without_recipient
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 
 

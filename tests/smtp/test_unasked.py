@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.smtp import loop
+from notifier.smtp import event_loop
 from notifier.smtp.dialogue import Envelope, Work, converse
-from notifier.smtp.ops import YIELD, Conversation, Pipe
+from notifier.smtp.operations import YIELD, Conversation, Pipe
 from notifier.smtp.outcome import Decision, Failure, Outcome, Phase, Reply
 from notifier.smtp.replies import WireError
 from notifier.smtp.session import Session as Capabilities
@@ -122,7 +122,7 @@ def test_a_conversation_that_gives_way_at_once_goes_on(monkeypatch: pytest.Monke
         yield YIELD
         yield from converse(line, session, work)
 
-    monkeypatch.setattr(loop, "converse", gives_way)
+    monkeypatch.setattr(event_loop, "converse", gives_way)
     with SmtpServer() as server, transport_to(server, total=6.0) as transport:
         assert deliver_one(transport, "loop").decision is Decision.ACCEPTED
     assert len(server.accepted) == 1

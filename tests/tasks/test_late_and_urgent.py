@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 import redis
 
-from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pacing import Pacing, Turn
+from notifier.delivery.throttle.limit_requests import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.timed_starts import Pacing, Turn
 from notifier.testing.servers.valkey import ValkeyServer
 
 ALL = "{notifier:limits}:all"

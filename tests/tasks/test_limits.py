@@ -15,8 +15,8 @@ import redis
 
 from notifier.config.loading import load_settings
 from notifier.config.settings import ConfigError
-from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Grant, Request
-from notifier.delivery.throttle.limits import CHUNK, REDIS_RETRY_SECONDS, Limits
+from notifier.delivery.throttle.limit_requests import MAX_AHEAD_SECONDS, Grant, Request
+from notifier.delivery.throttle.rate_limits import CHUNK, REDIS_RETRY_SECONDS, Limits
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_settings
 
@@ -27,8 +27,8 @@ Make = Callable[..., Limits]
 #: Another worker, as a program: it asks all the time, and tells how many mails it might send and when it asked.
 WORKER = """
 import redis, sys, time
-from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.limit_requests import Request
+from notifier.delivery.throttle.rate_limits import Limits
 limits = Limits(redis.Redis.from_url(sys.argv[1]), rate=float(sys.argv[2]))
 batch, count, first = [Request(pk, "example.com") for pk in range(10)], 0, time.monotonic()
 while time.monotonic() < first + float(sys.argv[3]):
@@ -39,8 +39,8 @@ print(count, first, time.monotonic())
 #: A worker that takes all places of a domain and is killed with them.
 DOOMED = """
 import redis, sys, time
-from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.limit_requests import Request
+from notifier.delivery.throttle.rate_limits import Limits
 limits = Limits(redis.Redis.from_url(sys.argv[1]), domain_concurrency=2, lease=0.6)
 grants = limits.reserve([Request(pk, "example.com") for pk in (1, 2, 3)])
 print(len([grant for grant in grants if grant.delay is not None]), flush=True)

@@ -16,8 +16,8 @@ from notifier.models import TaskResult
 from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import results
+from notifier.tasks.broker_view import peek
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
-from notifier.tasks.peek import peek
 from notifier.tasks.publisher import Publisher
 from notifier.testing.servers.valkey import ValkeyServer
 

@@ -27,7 +27,7 @@ from notifier import clock, ledger
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.throttle.breaker import Breaker
 from notifier.delivery.throttle.gate import Gate, Portion
-from notifier.delivery.throttle.pace import Pace
+from notifier.delivery.throttle.slowdowns import Pace
 from notifier.extensions import db
 from notifier.models import Notification, TransportState
 from notifier.reasons import ReasonCode, sentence

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS, Limits
-from notifier.delivery.throttle.pacing import Pacing, Turn
-from notifier.delivery.throttle.turnstile import Turnstile
+from notifier.delivery.throttle.handout_lock import Turnstile
+from notifier.delivery.throttle.limit_requests import Request
+from notifier.delivery.throttle.rate_limits import REDIS_RETRY_SECONDS, Limits
+from notifier.delivery.throttle.timed_starts import Pacing, Turn
 from notifier.testing.servers.valkey import ValkeyServer
 
 

@@ -22,7 +22,7 @@ PAGES = [
 ]  # fmt: skip
 CODE = ("notifier", "bench", "migrations")
 #: Patterns for the replies of mail servers, in their words.
-QUOTED = {"smtp/phrases.py"}
+QUOTED = {"smtp/reply_phrases.py"}
 #: Rooms and files of notifier/ whose English is still to be revised. Remove one once it is: the test then covers it.
 UNREVISED = {"admin/campaigns", "explain/plan.py", "explain/plan_token.py"}
 

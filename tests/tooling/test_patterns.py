@@ -30,10 +30,10 @@ COLLECTED = Collector()
 #: Patterns that are made of what is not known before: in each function its parts are escaped, or collected here.
 DYNAMIC = {
     "notifier.config.url_options:_check",
-    "notifier.smtp.echo:_repeated",
-    "notifier.smtp.echo:_words",
-    "notifier.smtp.phrases:any_of",
-    "notifier.smtp.rules:_rule",
+    "notifier.smtp.masking:_repeated",
+    "notifier.smtp.masking:_words",
+    "notifier.smtp.reply_phrases:any_of",
+    "notifier.smtp.reply_rules:_rule",
     "notifier.security.redaction:_word",
 }
 

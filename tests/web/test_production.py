@@ -14,7 +14,7 @@ from notifier.observability import logs
 from notifier.services import services_of
 from notifier.testing.browse import Visitor
 from notifier.testing.inline import handle_requests
-from notifier.web import limits
+from notifier.web import form_limits
 from tests.support.applications import make_settings
 
 # A window of a limit that ends in the middle of a test would let more in.
@@ -175,7 +175,7 @@ def test_one_ipv6_site_is_one_network(production: Callable[..., Flask]) -> None:
 def test_invalid_forms_use_up_nothing_that_everyone_shares(
     production: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "IN_ALL", "20 per minute")
+    monkeypatch.setattr(form_limits, "IN_ALL", "20 per minute")
     app = limited_app(production)
     refused = [(f"203.0.{number}.1", f"not an address {number}") for number in range(21)]
     assert set(codes_of(app, "/resend", refused)) == {400}

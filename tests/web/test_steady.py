@@ -8,7 +8,7 @@ from flask import Flask
 
 from notifier.extensions import db
 from notifier.testing.browse import Visitor
-from notifier.web.steady import rest_of_step
+from notifier.web.answer_timing import rest_of_step
 
 
 @pytest.mark.parametrize(

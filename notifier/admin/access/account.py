@@ -8,7 +8,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import Forbidden
 
 from notifier import clock
-from notifier.admin.access import limits
+from notifier.admin.access import sign_in_limits
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, show
 from notifier.extensions import db
@@ -43,7 +43,7 @@ class Account(Page):
         )
 
     @act("/password", Role.viewer)
-    @limits.limited(limits.own_password_limits)
+    @sign_in_limits.limited(sign_in_limits.own_password_limits)
     def password(self) -> ResponseReturnValue:
         """Set a new password; other sessions end."""
         operator = _me()
@@ -73,7 +73,7 @@ class Account(Page):
         return self._setup("", 200)
 
     @act("/second-factor", Role.viewer)
-    @limits.limited(limits.own_password_limits)
+    @sign_in_limits.limited(sign_in_limits.own_password_limits)
     def enable(self) -> ResponseReturnValue:
         """Turn the second factor on with its first valid code, and show the recovery codes, once."""
         operator, secret = _me(), _new_secret(make=False)
@@ -93,7 +93,7 @@ class Account(Page):
         return self._render("admin/recovery_codes.html", codes=codes)
 
     @act("/recovery-codes", Role.viewer)
-    @limits.limited(limits.own_password_limits)
+    @sign_in_limits.limited(sign_in_limits.own_password_limits)
     def recovery_codes(self) -> ResponseReturnValue:
         """Replace the recovery codes."""
         operator = _me()
@@ -106,7 +106,7 @@ class Account(Page):
         return self._render("admin/recovery_codes.html", codes=codes)
 
     @act("/second-factor/off", Role.viewer)
-    @limits.limited(limits.own_password_limits)
+    @sign_in_limits.limited(sign_in_limits.own_password_limits)
     def disable(self) -> ResponseReturnValue:
         """Turn the second factor off."""
         operator = _me()
@@ -141,7 +141,7 @@ def _right_password(operator: Operator) -> bool:
     """Return whether the form holds the password of `operator`. A wrong one is counted and recorded."""
     if roster.check_password(operator, arguments.password("password")):
         return True
-    g.setdefault(limits.WRONG, True)
+    g.setdefault(sign_in_limits.WRONG, True)
     db.session.rollback()
     audit_log.record(
         db.session(), login.actor(), "operator.password_wrong", object_type="operator", object_id=operator.id,

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from notifier import clock
-from notifier.admin.access import devices, limits, returning
+from notifier.admin.access import devices, returning, sign_in_limits
 from notifier.admin.kit import arguments, login
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
@@ -40,7 +40,7 @@ def form() -> ResponseReturnValue:
 
 
 @sign_in.post("/sign-in")
-@limits.limited(limits.password_limits)
+@sign_in_limits.limited(sign_in_limits.password_limits)
 def check() -> ResponseReturnValue:
     """Check address and password; continue to the requested page, or to the second factor."""
     target, email = request.form.get("next", ""), request.form.get("email", "")[:1000]
@@ -53,7 +53,7 @@ def check() -> ResponseReturnValue:
         return _welcome(operator, "password", returning.local(target))
     half = [operator.id, int(clock.now().timestamp()), returning.local(target), _state(operator)]
     login.forget()
-    session[limits.HALF_WAY] = half
+    session[sign_in_limits.HALF_WAY] = half
     return redirect(url_for("sign_in.code_form"), 303)
 
 
@@ -66,7 +66,7 @@ def code_form() -> ResponseReturnValue:
 
 
 @sign_in.post("/sign-in/code")
-@limits.limited(limits.code_limits)
+@sign_in_limits.limited(sign_in_limits.code_limits)
 def check_code() -> ResponseReturnValue:
     """Check a code of the app, or a recovery code."""
     half = _half_way()
@@ -100,7 +100,7 @@ def _form(target: str, *, email: str = "", wrong: str = "") -> str:
 
 def _half_way() -> tuple[Operator, str] | None:
     """Return the operator whose password was right a moment ago, and their target."""
-    match session.get(limits.HALF_WAY):
+    match session.get(sign_in_limits.HALF_WAY):
         case [int(pk), int(at), str(target), str(state)] if (
             clock.now().timestamp() - at <= HALF_WAY_LIFE.total_seconds()
         ):
@@ -112,7 +112,7 @@ def _half_way() -> tuple[Operator, str] | None:
 
 def _asked_for() -> str | None:
     """Return where half a sign-in was to lead, although it took too long; None for the dashboard."""
-    match session.get(limits.HALF_WAY):
+    match session.get(sign_in_limits.HALF_WAY):
         case [_, _, str(target), _] if target != returning.local(None):
             return target
     return None

@@ -14,13 +14,13 @@ from notifier import audience, clock
 from notifier.admin.campaigns import mistakes, schedule_preview
 from notifier.admin.campaigns.form import CampaignForm
 from notifier.admin.campaigns.forms import filled, form_of
-from notifier.admin.kit import kept
+from notifier.admin.kit import expired_session
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.audience import AudienceError, occasion_of
-from notifier.campaigns import content_versions, editing, merging
+from notifier.campaigns import content_versions, edit_conflicts, editing
+from notifier.campaigns.edit_conflicts import Conflict
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.lookup import free_name
-from notifier.campaigns.merging import Conflict
 from notifier.content import Content
 from notifier.emails.campaign_kind import CampaignKind, Reaches
 from notifier.emails.kind import Category, EmailKind
@@ -52,7 +52,7 @@ class Editing(Page):
     @show("/new", Role.editor)
     def choose_kind(self) -> ResponseReturnValue:
         """First the kind of mail: what may be set depends on it."""
-        sent, kind = kept.typed(), request.args.get("kind")
+        sent, kind = expired_session.typed(), request.args.get("kind")
         if sent is not None:
             return self._page(_typed(None, sent), sent=sent)
         if kind is None:
@@ -94,7 +94,7 @@ class Editing(Page):
     @show("/<key:pk>/edit", Role.editor)
     def edit(self, pk: int) -> ResponseReturnValue:
         """Show what is stored, as a form."""
-        campaign, sent = get(Campaign, pk), kept.typed()
+        campaign, sent = get(Campaign, pk), expired_session.typed()
         if sent is not None:
             return self._page(_typed(campaign, sent), sent=sent)
         return self._page(_shown(_kind(campaign.kind), editing.written(campaign), campaign))
@@ -166,7 +166,7 @@ class Editing(Page):
             campaign=campaign,
             # What the form began with: whoever saves must have seen what is there.
             version=_version(typed) if typed else campaign and campaign.version,
-            seen=typed.get("seen", "") if typed else merging.seen(campaign) if campaign else "",
+            seen=typed.get("seen", "") if typed else edit_conflicts.seen(campaign) if campaign else "",
             restored=sent is not None,
             conflict=conflict,
             preview=preview,
@@ -189,7 +189,7 @@ class Editing(Page):
         session = db.session()
         session.rollback()
         campaign: Campaign = get(Campaign, pk)
-        conflict = merging.conflict(session, campaign, form.values, request.form.get("seen", ""), _kinds())
+        conflict = edit_conflicts.conflict(session, campaign, form.values, request.form.get("seen", ""), _kinds())
         return self._page(_shown(_kind(campaign.kind), conflict.merged, campaign), conflict=conflict)
 
 

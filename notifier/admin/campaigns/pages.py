@@ -18,8 +18,8 @@ from notifier.admin.kit.charts import Sparkline, sparkline
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import act, get, show
 from notifier.campaigns import control
+from notifier.campaigns.content_held import held
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import held
 from notifier.campaigns.overview import details, in_words
 from notifier.campaigns.progress import recent, sent_of
 from notifier.explain.plan_values import RATE_IGNORED

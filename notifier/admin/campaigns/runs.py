@@ -13,9 +13,9 @@ from notifier.admin.kit import arguments, login
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import control
+from notifier.campaigns.content_held import Held, held
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import Held, held
 from notifier.campaigns.progress import progress, words_of
 from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db

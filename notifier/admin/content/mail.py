@@ -9,8 +9,8 @@ from notifier import clock
 from notifier.admin.kit import arguments, traces
 from notifier.admin.kit.page import found
 from notifier.campaigns import content_versions
+from notifier.campaigns.content_held import Held, held
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.held import Held, held
 from notifier.campaigns.lookup import moment_of, occasion_at
 from notifier.content import Content, language_of
 from notifier.emails.campaign_kind import CampaignKind

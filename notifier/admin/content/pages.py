@@ -10,12 +10,12 @@ from sqlalchemy import select
 from notifier import clock
 from notifier.admin.content import form, frame, mail
 from notifier.admin.content.form import Mistake, Typed
-from notifier.admin.kit import arguments, kept, login
+from notifier.admin.kit import arguments, expired_session, login
 from notifier.admin.kit.page import Page, act, get, show
 from notifier.campaigns import content_versions
+from notifier.campaigns.content_held import Holding
 from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError, Changed
-from notifier.campaigns.held import Holding
 from notifier.content import ContentError
 from notifier.emails.content_variables import EXAMPLES, offered
 from notifier.extensions import db, limiter
@@ -49,7 +49,7 @@ class Templates(Page):
     def campaign(self, pk: int) -> ResponseReturnValue:
         """Show the content that counts, to read and to edit."""
         campaign: Campaign = get(Campaign, pk)
-        if login.may(Role.editor) and (sent := kept.typed()) is not None:
+        if login.may(Role.editor) and (sent := expired_session.typed()) is not None:
             return self._page(campaign, form.typed(sent), restored=True)
         content = mail.suggested(campaign, mail.counting(campaign))
         example = form.example(request.args.get("example", ""))

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from notifier import clock, phrases
+from notifier import clock, english
 
 NEVER = Markup('<span class="muted">never</span>')
 
@@ -30,13 +30,13 @@ def ago(value: datetime | None) -> Markup:
         return NEVER
     utc = value.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}", phrases.ago(clock.now() - utc)
+        utc.isoformat(), f"{utc:%d %b %Y %H:%M:%S}", english.ago(clock.now() - utc)
     )
 
 
 def span(seconds: float | None) -> str:
     """Format a duration in one unit: 12 seconds, 5 minutes, 3 hours, 4 days."""
-    return "\u2013" if seconds is None else phrases.about(seconds)
+    return "\u2013" if seconds is None else english.about(seconds)
 
 
 def words(value: object) -> str:

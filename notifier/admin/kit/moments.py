@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from notifier import clock, phrases
+from notifier import clock, english
 from notifier.scheduling import periods
 
 _NONE = Markup('<span class="muted">none</span>')
@@ -45,12 +45,12 @@ def until(value: datetime | None) -> str:
     if value is None:
         return ""
     now = clock.now()
-    return phrases.ago(now - value) if value >= now else "due now"
+    return english.ago(now - value) if value >= now else "due now"
 
 
 def takes(seconds: float | None) -> str:
     """Format roughly how long something takes: 40 seconds; 3 hours, 20 minutes. Nothing if that is not known."""
-    return "" if seconds is None else phrases.duration(seconds)
+    return "" if seconds is None else english.duration(seconds)
 
 
 def _offset(moment: datetime) -> str:

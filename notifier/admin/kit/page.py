@@ -14,7 +14,7 @@ from flask_admin import BaseView, expose
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import Forbidden, HTTPException
 
-from notifier.admin.kit import arguments, kept, login, traces
+from notifier.admin.kit import arguments, expired_session, login, traces
 from notifier.extensions import db
 from notifier.models import Role
 
@@ -90,14 +90,14 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         """Keep the form of this request if its view says so. Return the address that shows it again, or nothing."""
         view = getattr(self, name, None)
         show = getattr(view, _KEEPS, "")
-        return kept.keep(f".{show}", getattr(view, _ROLE)) if show else ""
+        return expired_session.keep(f".{show}", getattr(view, _ROLE)) if show else ""
 
     def _too_old(self, _error: CSRFError) -> ResponseReturnValue:
         """Answer a form whose token is of another session: of one before, as a rule. Nothing is changed."""
         name = (request.endpoint or "").rpartition(".")[2]
         view = getattr(self, name, None)
         show, role = getattr(view, _KEEPS, ""), getattr(view, _ROLE, Role.admin)
-        if show and login.may(role) and kept.is_ours():
+        if show and login.may(role) and expired_session.is_ours():
             # What the page itself refuses has no form to go back to.
             with suppress(HTTPException):
                 return self._with_typed(show)
@@ -107,7 +107,7 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return render_template("admin/error.html", code=400, retry_after=None, explanation=None), 400
 
     def _with_typed(self, show: str) -> ResponseReturnValue:
-        kept.hand_over()
+        expired_session.hand_over()
         answer = make_response(self._run_view(getattr(type(self), show), **(request.view_args or {})))
         answer.status_code = 400
         return answer

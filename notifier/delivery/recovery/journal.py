@@ -2,7 +2,8 @@
 
 Settling many emails at once is fast, but a process killed in between has sent emails that the ledger does not know
 about. So each sending process appends two short records per email to a file of its own: before the body goes out, and
-when the reply is read (`records.py` has the format). There is no fsync: the kernel keeps what a killed process wrote.
+when the reply is read (`journal_records.py` has the format). There is no fsync: the kernel keeps what a killed process
+wrote.
 If the host itself crashed, everything that the file does not tell is uncertain. With JOURNAL_DURABLE the process waits
 for the disk before each body, so the file is trusted after a crash, too. A lock on the file ends with its process; the
 process that gets the lock may replay the file.
@@ -23,10 +24,10 @@ from time import time
 import structlog
 
 from notifier import ledger
-from notifier.delivery.facts import Facts
-from notifier.delivery.recovery import marks, records
-from notifier.delivery.recovery.marks import Marks
-from notifier.delivery.recovery.records import Trace
+from notifier.delivery.attempt_facts import Facts
+from notifier.delivery.recovery import composing_marks, journal_records
+from notifier.delivery.recovery.composing_marks import Marks
+from notifier.delivery.recovery.journal_records import Trace
 from notifier.smtp.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class _File:
         self.numbers: dict[tuple[str | None, str | None], int] = {}
         self.counter = count(1)
         self.marks = Marks(path)
-        self._head = records.DURABLE if durable else b""
+        self._head = journal_records.DURABLE if durable else b""
         if durable:
             self.write(self._head, sync=True)
             _sync_folder(folder)
@@ -66,7 +67,7 @@ class _File:
     def write(self, record: bytes, *, sync: bool = False) -> None:
         """Append one record. Raise OSError if it was not written completely. `sync`: wait for the disk."""
         if self.torn:
-            record = records.TORN + record
+            record = journal_records.TORN + record
         self.torn = os.write(self.fd, record) != len(record)
         if self.torn:
             raise OSError(errno.ENOSPC, "the journal took a part of a record only")
@@ -77,7 +78,7 @@ class _File:
         """Leave the file to a replay: the batch failed, but its process lives on."""
         self.failed = True
         with suppress(OSError):  # if it fails, its rows count as if the process had died
-            self.write(records.GAVE_UP)
+            self.write(journal_records.GAVE_UP)
 
     def empty(self) -> None:
         """Remove all records: all their emails are settled."""
@@ -98,11 +99,11 @@ class Page:
 
     def begin(self, pk: int, claim: int, facts: Facts) -> None:
         """Record that the body of this email goes out next. If this raises, it must not go out."""
-        self._file.write(records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
+        self._file.write(journal_records.begun(pk, claim, self._number(facts), facts), sync=self._durable)
 
     def replied(self, pk: int, claim: int, facts: Facts, outcome: Outcome) -> None:
         """Record how the attempt ended."""
-        self._file.write(records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
+        self._file.write(journal_records.replied(pk, claim, self._number(facts), facts, int(time()), outcome))
 
     def makes(self, pk: int) -> None:
         """Record the email that is being composed, in case the process dies of it. 0: none is."""
@@ -111,7 +112,7 @@ class Page:
     def loads(self, pks: Iterable[int]) -> None:
         """Record that data of these emails is being read; without keys, that it has been read. Never raise."""
         with suppress(OSError):  # then a death is not blamed on reading them
-            self._file.write(records.loading(self._slot, pks))
+            self._file.write(journal_records.loading(self._slot, pks))
 
     def close(self) -> None:
         """Give back the mark when the batch is over."""
@@ -124,7 +125,7 @@ class Page:
         if number is None:
             # Two threads may write them down twice, under two numbers: both are right.
             number = next(file.counter)
-            file.write(records.shared(number, facts))
+            file.write(journal_records.shared(number, facts))
             file.numbers[common] = number
         return number
 
@@ -230,12 +231,12 @@ def is_of_this_boot(owner: str) -> bool:
 
 def mark_used(path: Path) -> None:
     """Record in a journal that a replay has settled rows by it. Raise OSError."""
-    _append(path, records.USED)
+    _append(path, journal_records.USED)
 
 
 def retire(path: Path, *, keep: bool) -> None:
     """Remove a journal that has nothing more to tell, or set it aside for people (`keep`). Raise OSError."""
-    marks.remove(path)
+    composing_marks.remove(path)
     if keep:
         path.rename(path.with_suffix(KEPT))
     else:
@@ -270,6 +271,6 @@ def _boot() -> str:
 
 def read(path: Path) -> Trace:
     """Read what the journal tells. Raise OSError."""
-    trace = records.parse(path.read_bytes())
-    trace.making = marks.read(path)
+    trace = journal_records.parse(path.read_bytes())
+    trace.making = composing_marks.read(path)
     return trace

@@ -13,9 +13,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.attempt_facts import NO_FACTS, Facts
 from notifier.delivery.recovery import journal
-from notifier.delivery.recovery.records import Replied, Trace, Try
+from notifier.delivery.recovery.journal_records import Replied, Trace, Try
 from notifier.delivery.settler import Settler
 from notifier.delivery.verdict import died_of, not_sent, verdict
 from notifier.ledger import Claimed, StoredReply, unknown

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.accounts.limits import SLOWED_KEY, SignupLimits
+from notifier.accounts.signup_limits import SLOWED_KEY, SignupLimits
 from notifier.database.transaction import transaction
 from notifier.reasons import ReasonCode
 

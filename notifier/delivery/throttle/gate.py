@@ -13,11 +13,11 @@ from notifier import clock, ledger
 from notifier.delivery.recheck import PAUSE
 from notifier.delivery.throttle.breaker import Breaker, Go, HoldChange, Probe, Wait
 from notifier.delivery.throttle.first_emails import SLOWED_KEY, FirstEmails
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pace import Pace, domain_key, provider_key, transport_key
 from notifier.delivery.throttle.provider_holds import HoldProbe, ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
+from notifier.delivery.throttle.rate_limits import Limits
 from notifier.delivery.throttle.routes import Closed, Detained, Route, Routes
+from notifier.delivery.throttle.slowdowns import Pace, domain_key, provider_key, transport_key
 from notifier.delivery.throttle.turns import Turns, domain_of, domains
 from notifier.mail import providers
 from notifier.reasons import ReasonCode

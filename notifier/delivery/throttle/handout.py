@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.database.snapshot import reading
-from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pacing import Turn
-from notifier.delivery.throttle.turnstile import Turnstile
+from notifier.delivery.throttle.handout_lock import Turnstile
+from notifier.delivery.throttle.limit_requests import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS, Grant, Request
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.timed_starts import Turn
 from notifier.ledger import TurnQueue
 
 #: Seconds ahead for which campaigns get moments. Transactional emails may look further: there is always room for them.

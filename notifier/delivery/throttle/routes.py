@@ -11,9 +11,9 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.throttle.pace import PROVIDER, Pace, provider_key
 from notifier.delivery.throttle.provider_holds import HoldProbe, ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
+from notifier.delivery.throttle.slowdowns import PROVIDER, Pace, provider_key
 from notifier.delivery.throttle.turns import domains
 from notifier.mail import providers
 from notifier.reasons import ReasonCode, sentence

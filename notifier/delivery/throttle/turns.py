@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import ledger
-from notifier.delivery.throttle.asking import MAX_AHEAD_SECONDS, Request
-from notifier.delivery.throttle.limits import Limits
-from notifier.delivery.throttle.pacing import Turn
+from notifier.delivery.throttle.limit_requests import MAX_AHEAD_SECONDS, Request
+from notifier.delivery.throttle.rate_limits import Limits
+from notifier.delivery.throttle.timed_starts import Turn
 from notifier.models import Campaign, Notification, Status
 
 #: Emails whose moments lie within so many seconds go together.

@@ -5,7 +5,7 @@ import re
 
 from flask import Blueprint, Response, abort
 
-from notifier.dev.inbox.reading import Part, Reading
+from notifier.dev.inbox.email_parsing import Part, Reading
 from notifier.dev.inbox.store import Inbox, Mail
 
 #: Policy of an email's HTML: nothing is fetched, nothing runs; a clicked link opens a new tab.

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
-from notifier.dev.inbox.reading import MAX_DEPTH, clean_bytes
+from notifier.dev.inbox.email_parsing import MAX_DEPTH, clean_bytes
 from notifier.dev.inbox.smtp import HOSTNAME
 from notifier.dev.inbox.store import Inbox, Mail
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from notifier.dev.inbox.reading import Reading
+from notifier.dev.inbox.email_parsing import Reading
 
 MAX_MAILS = 5_000
 MAX_BYTES = 128 * 1024 * 1024

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from notifier.mail.mime import EncodedBody, quoted_lines, quoted_printable
-from notifier.rendering.compiled.marks import split, split_wrapped
-from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.compiled.marked_render import split, split_wrapped
+from notifier.rendering.compiled.syntax_tree import NotFlat
 from notifier.rendering.wrap import wordwrap
 
 _SOFT = b"=\r\n"

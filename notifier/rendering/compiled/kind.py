@@ -16,8 +16,8 @@ from jinja2 import Environment, Template, TemplateError, nodes
 from notifier.mail.mime import EncodedBody
 from notifier.rendering.compiled.forms import HoledText, Segments, Unfit, Wrapped, text_form
 from notifier.rendering.compiled.library import read_template
-from notifier.rendering.compiled.marks import Mark, mark_wrapped
-from notifier.rendering.compiled.reading import WRAP, NamesUsed, NotFlat
+from notifier.rendering.compiled.marked_render import Mark, mark_wrapped
+from notifier.rendering.compiled.syntax_tree import WRAP, NamesUsed, NotFlat
 
 log = structlog.get_logger(__name__)
 

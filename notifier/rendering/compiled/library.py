@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from notifier.rendering.compiled.reading import Imports, NamesUsed, NotFlat, TemplateReader
+from notifier.rendering.compiled.syntax_tree import Imports, NamesUsed, NotFlat, TemplateReader
 
 #: Returns the syntax tree of the template with this name.
 Parse = Callable[[str], nodes.Template]

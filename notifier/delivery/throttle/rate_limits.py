@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from notifier.config.settings import Settings
-from notifier.delivery.throttle.asking import (
+from notifier.delivery.throttle.limit_requests import (
     MAX_AHEAD_SECONDS,
     MAX_BEHIND_SECONDS,
     PREFIX,
@@ -30,7 +30,7 @@ from notifier.delivery.throttle.asking import (
     flight_key,
     rate_key,
 )
-from notifier.delivery.throttle.reservation import BEGIN, RESERVE
+from notifier.delivery.throttle.rate_limits_lua import BEGIN, RESERVE
 
 log = structlog.get_logger(__name__)
 

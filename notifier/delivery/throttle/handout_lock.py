@@ -11,7 +11,7 @@ from collections.abc import Collection
 import redis
 import structlog
 
-from notifier.delivery.throttle.limits import REDIS_RETRY_SECONDS
+from notifier.delivery.throttle.rate_limits import REDIS_RETRY_SECONDS
 
 log = structlog.get_logger(__name__)
 

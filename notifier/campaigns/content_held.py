@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from notifier import ledger
 from notifier.audience import Kinds
-from notifier.campaigns.answers import TAKEN
 from notifier.campaigns.content_versions import kind_of, numbers
+from notifier.campaigns.explanations import TAKEN
 from notifier.models import OPEN, Campaign, CampaignRun, Notification, RunState, Status
 
 _N = Notification

@@ -1,4 +1,4 @@
-"""Patterns for the texts of mail servers' replies, with a code or without one. `rules.py` decides by them."""
+"""Patterns for the texts of mail servers' replies, with a code or without one. `reply_rules.py` decides by them."""
 
 import re
 
@@ -68,7 +68,7 @@ AUTH_NEEDED = any_of(
     r"authentication (?:is )?(?:required|needed|credentials)|must (?:be |first )?(?:authenticat|issue a starttls)",
     r"(?:client|user|session|you are|is) not authenticated|authenticate (?:first|yourself|before)|log ?in first",
 )
-#: Our sender is refused, not the recipient (whose address is `x@x`, see `echo.py`).
+#: Our sender is refused, not the recipient (whose address is `x@x`, see `masking.py`).
 SENDER_REFUSED = any_of(
     r"sender(?:'s)?(?: e-?mail)?(?: address| domain)?(?:[: ]{1,3}(?!<?x@x\b)(?:<\S*>|[^\s@]+@\S+):?)? "
     r"(?:is |was |has been )?(?:rejected|denied|refused|not verified|unverified|unknown|not found|invalid"

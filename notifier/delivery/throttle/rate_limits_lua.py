@@ -1,4 +1,4 @@
-"""The Lua scripts by which `limits` reserves moments and places; Redis runs each as one atomic step.
+"""The Lua scripts by which `rate_limits` reserves moments and places; Redis runs each as one atomic step.
 
 KEYS: a marker, then one sorted set of moments per rate, then one sorted set of emails per domain. ARGV: JSON; see
 `asking.Question`. All times are microseconds.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from notifier.config.rules import EXAMPLE_SENDER
+from notifier.config.cross_checks import EXAMPLE_SENDER
 from notifier.config.text import Must, Unset
 from notifier.config.types import Domain, FilePath, HostName, MailboxText, Seconds
 

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 
 from notifier.smtp.outcome import Decision, Phase, Scope
-from notifier.smtp.phrases import (
+from notifier.smtp.reply_phrases import (
     ACCESS_DENIED,
     ADDRESS_REJECTED,
     AUTH_NEEDED,

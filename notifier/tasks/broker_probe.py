@@ -11,8 +11,8 @@ from notifier import clock
 from notifier.config.settings import Settings
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerAway, RejectedMessage
-from notifier.tasks.peek import peek
-from notifier.tasks.readers import AWAY, advice, read_by_workers, without_reader
+from notifier.tasks.broker_view import peek
+from notifier.tasks.unread_queues import AWAY, advice, read_by_workers, without_reader
 
 NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from notifier.delivery.facts import NO_FACTS, Facts
+from notifier.delivery.attempt_facts import NO_FACTS, Facts
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 
 #: Ends a record that was written only in part, as on a full disk. Its writer got an error, and readers skip it. No

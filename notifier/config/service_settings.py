@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from notifier.config.rules import DEVELOPMENT_SECRET, EXAMPLE_POSTAL_ADDRESS
+from notifier.config.cross_checks import DEVELOPMENT_SECRET, EXAMPLE_POSTAL_ADDRESS
 from notifier.config.text import Must, Unit, Unset
 from notifier.config.types import (
     BrokerUrl,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from notifier.delivery.throttle.asking import Request
-from notifier.delivery.throttle.limits import Limits
+from notifier.delivery.throttle.limit_requests import Request
+from notifier.delivery.throttle.rate_limits import Limits
 from notifier.smtp.envelope import Later
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from notifier.rendering.compiled.reading import NotFlat
+from notifier.rendering.compiled.syntax_tree import NotFlat
 
 #: Constant texts, and the numbers of the values between them.
 Split = tuple[list[str], list[int]]

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, Waiting
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
-from notifier.tasks.reading import TASK_NAME
+from notifier.tasks.message_check import TASK_NAME
 
 #: How many messages of each queue, and how many rejected ones, are shown.
 SAMPLE = 10
