@@ -19,6 +19,24 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+#: Lines of a file, and of a function; a function that only puts parts together may be longer.
+LONGEST_FILE, LONGEST_FUNCTION = 300, 45
+WIRING = "notifier/wiring/"
+
+
+def test_a_file_holds_one_idea_and_a_function_fits_a_screen() -> None:
+    found = []
+    for path in SOURCES:
+        source = path.read_text()
+        if source.count("\n") > LONGEST_FILE:
+            found.append(name_of(path))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name_of(path).startswith(WIRING):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                found += [f"{name_of(path)}:{node.lineno} {node.name}"] if lines > LONGEST_FUNCTION else []
+    assert found == []
+
+
 def test_only_the_publisher_calls_tasks() -> None:
     guilty = {
         name_of(path)

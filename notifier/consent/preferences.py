@@ -75,8 +75,6 @@ def decide(
     the one that it had before. Decisions of one user are serialised.
 
     Args:
-        session: The session of the caller's transaction.
-        user_id: The user who decided.
         category: One of REFUSABLE.
         wanted: Whether the user wants the category.
         frequency: For the digest only; None keeps the present one.
@@ -102,16 +100,24 @@ def decide(
     if row is None:
         row = Preference(user_id=user_id, category=category)
         session.add(row)
+    _apply(row, before, after, now)
+    session.add(_evidence(user_id, after, how, notification_id, now))
+    session.flush()
+    return True
+
+
+def _apply(row: Preference, before: Wish, after: Wish, now: datetime) -> None:
     if before.wanted is not after.wanted:
         row.wanted_since = now if after.wanted else None
     row.wanted, row.updated_at = after.wanted, now
     if after.wanted:
         row.frequency = after.frequency  # an unwanted digest keeps its frequency, in case it is wanted again
-    evidence = Consent(user_id=user_id, category=category, wanted=after.wanted, frequency=after.frequency)
-    evidence.how, evidence.notification_id, evidence.at = how.value, notification_id, now
-    session.add(evidence)
-    session.flush()
-    return True
+
+
+def _evidence(user_id: int, after: Wish, how: How, notification_id: int | None, now: datetime) -> Consent:
+    found = Consent(user_id=user_id, category=after.category, wanted=after.wanted, frequency=after.frequency)
+    found.how, found.notification_id, found.at = how.value, notification_id, now
+    return found
 
 
 def decide_all(

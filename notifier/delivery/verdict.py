@@ -1,6 +1,6 @@
 """Turn the outcome of an attempt into a settlement: the row's status, and when it is due again. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,23 +51,8 @@ def verdict(
         return Settlement(
             row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, None, now, *facts, reply=reply
         )
-    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
     scope = providers.scope_of(providers.domain_of(row.recipient)) if outcome.scope is Scope.PROVIDER else None
-
-    def end(to: Status, code: ReasonCode, *, attempts: int = row.attempts, **when: Any) -> Settlement:
-        return Settlement(
-            pk=row.id,
-            claim=row.claim,
-            to=to,
-            attempts=attempts,
-            unknowns=row.unknowns,
-            **why(code, reply=said, provider=None if scope is None else providers.label_of(scope)),
-            reply=reply,
-            hold_key=providers.key(facts.transport, scope) if scope and facts.transport else None,
-            **facts._asdict(),
-            **when,
-        )
-
+    end = _ending(row, outcome, reply, scope, facts)
     match outcome.decision:
         case Decision.FAIL | Decision.BOUNCE:
             bounced = outcome.decision is Decision.BOUNCE
@@ -88,6 +73,29 @@ def verdict(
             code = _WAITS[outcome.decision, scope is not None]
             return end(Status.pending, code, due=now if quick else due, enqueue_at=due)
     raise AssertionError(outcome.decision)
+
+
+def _ending(
+    row: Claimed, outcome: Outcome, reply: StoredReply, scope: str | None, facts: Facts
+) -> Callable[..., Settlement]:
+    """Return what builds the settlement of a refused attempt: `end(to, code, attempts=…, due=…, enqueue_at=…)`."""
+    said = f"{outcome.code or ''} {outcome.text}".strip()[:200]
+
+    def end(to: Status, code: ReasonCode, *, attempts: int = row.attempts, **when: Any) -> Settlement:
+        return Settlement(
+            pk=row.id,
+            claim=row.claim,
+            to=to,
+            attempts=attempts,
+            unknowns=row.unknowns,
+            **why(code, reply=said, provider=None if scope is None else providers.label_of(scope)),
+            reply=reply,
+            hold_key=providers.key(facts.transport, scope) if scope and facts.transport else None,
+            **facts._asdict(),
+            **when,
+        )
+
+    return end
 
 
 def compose_failed(row: Claimed, error: Exception, now: datetime) -> Settlement:

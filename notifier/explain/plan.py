@@ -11,7 +11,7 @@ from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.lookup import Moment, Which, campaign_named, moment_of, occasion_at, unreadable
 from notifier.campaigns.runs import USELESS, deadline_of
 from notifier.campaigns.slots import schedule_of, step_after
-from notifier.campaigns.throughput import throughput
+from notifier.campaigns.throughput import Throughput, throughput
 from notifier.database.snapshot import reading
 from notifier.explain import plan_token
 from notifier.explain.plan_people import People, people_at, versions_of
@@ -93,15 +93,13 @@ class Planner:
         moment: Moment,
         occasion: CampaignOccasion,
         now: datetime,
-        *,
         details: bool,
         since: datetime | None,
     ) -> Plan:
         people = people_at(session, occasion, max(now, moment.begins_at or now), since)
         planned = Planned(self._basis(campaign, moment), now, people.count, people.keys)
         (first, last), (joined, left) = people.first_and_last, people.joined_and_left
-        rate = campaign.rate if self.rates else None
-        speed = throughput(session, now, campaign_id=campaign.id, campaign_limit=rate, limit=self._limit)
+        speed = self._throughput(session, campaign, now)
         notes = _notes(campaign, occasion, moment, self._kinds, now) + self._warnings(campaign, occasion, people)
         sample = self._sample(session, occasion, people, now, notes) if details else None
         examples = people.examples(session, occasion, now) if details else {}
@@ -133,6 +131,10 @@ class Planner:
             joined=joined,
             left=left,
         )
+
+    def _throughput(self, session: Session, campaign: Campaign, now: datetime) -> Throughput:
+        rate = campaign.rate if self.rates else None
+        return throughput(session, now, campaign_id=campaign.id, campaign_limit=rate, limit=self._limit)
 
     def _times(
         self,

@@ -93,19 +93,7 @@ def configure(app: Flask, settings: Settings) -> Celery:
     for made in ("amqp", "control"):
         celery_app.__dict__.pop(made, None)
     celery_app.conf.update(
-        broker_url=settings.broker_url or "memory://",
-        broker_transport=TRANSPORTS.get(scheme_of(settings.broker_url)),
-        # By itself, kombu uses TLS only for its own transports and verifies nothing. Options in the URL win.
-        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme_of(settings.broker_url) == "rediss" else None,
-        broker_transport_options=worker_transport_options(settings.broker_url),
-        broker_connection_timeout=CONNECT_RABBITMQ if is_rabbitmq(settings.broker_url) else CONNECT,
-        broker_pool_acquire_timeout=1,
-        # As long as it takes: a worker that stops while the broker is away does not start again by itself.
-        broker_connection_max_retries=None,
-        broker_connection_retry_on_startup=True,
-        # While Redis is full or read-only, it answers with channel errors: a reason to wait, not to stop.
-        broker_channel_error_retry=True,
-        broker_heartbeat=HEARTBEAT,
+        **_broker_options(settings.broker_url),
         task_publish_retry=False,
         task_acks_late=False,
         task_ignore_result=True,
@@ -134,6 +122,24 @@ def configure(app: Flask, settings: Settings) -> Celery:
         enable_utc=True,
     )
     return celery_app
+
+
+def _broker_options(url: str) -> dict[str, Any]:
+    return {
+        "broker_url": url or "memory://",
+        "broker_transport": TRANSPORTS.get(scheme_of(url)),
+        # By itself, kombu uses TLS only for its own transports and verifies nothing. Options in the URL win.
+        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme_of(url) == "rediss" else None,
+        "broker_transport_options": worker_transport_options(url),
+        "broker_connection_timeout": CONNECT_RABBITMQ if is_rabbitmq(url) else CONNECT,
+        "broker_pool_acquire_timeout": 1,
+        # As long as it takes: a worker that stops while the broker is away does not start again by itself.
+        "broker_connection_max_retries": None,
+        "broker_connection_retry_on_startup": True,
+        # While Redis is full or read-only, it answers with channel errors: a reason to wait, not to stop.
+        "broker_channel_error_retry": True,
+        "broker_heartbeat": HEARTBEAT,
+    }
 
 
 def scheme_of(broker_url: str) -> str:

@@ -38,7 +38,21 @@ __all__ = ["EVERYTHING", "Accepted", "Action", "Command", "Script", "Session", "
 
 
 class SmtpServer:
-    """The server, a context manager. It keeps a record of all commands and emails."""
+    """The server, a context manager. It keeps a record of all commands and emails.
+
+    Args:
+        script: Actions by phase; see the module.
+        ehlo: The extensions that EHLO offers.
+        rcpt: Actions by recipient.
+        connections: Scripts of the first connections.
+        tls: Offers STARTTLS, or TLS from the first byte if `implicit`.
+        implicit: See `tls`.
+        users: Passwords by name; offers AUTH.
+        delay: Seconds before each reply.
+        drip: Seconds between two bytes of the action DRIP.
+        receive_buffer: Bytes that the kernel buffers for us.
+        port: 0: any free one.
+    """
 
     def __init__(
         self,
@@ -55,21 +69,7 @@ class SmtpServer:
         receive_buffer: int | None = None,
         port: int = 0,
     ) -> None:
-        """Listen on a port of loopback.
-
-        Args:
-            script: Actions by phase; see the module.
-            ehlo: The extensions that EHLO offers.
-            rcpt: Actions by recipient.
-            connections: Scripts of the first connections.
-            tls: Offers STARTTLS, or TLS from the first byte if `implicit`.
-            implicit: See `tls`.
-            users: Passwords by name; offers AUTH.
-            delay: Seconds before each reply.
-            drip: Seconds between two bytes of the action DRIP.
-            receive_buffer: Bytes that the kernel buffers for us.
-            port: 0: any free one.
-        """
+        """Listen on a port of loopback."""
         self.script = dict(script or {})
         self.ehlo = tuple(ehlo)
         self.rcpt = dict(rcpt or {})
