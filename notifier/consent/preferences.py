@@ -76,7 +76,6 @@ def decide(
 
     Args:
         category: One of REFUSABLE.
-        wanted: Whether the user wants the category.
         frequency: For the digest only; None keeps the present one.
         how: The way in which it was decided, as evidence.
         notification_id: The email whose link was used, if any.
