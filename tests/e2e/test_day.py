@@ -1,7 +1,7 @@
 """A day's work in the admin, by a person with a browser, a phone and an authenticator app.
 
 Under the strict policy for scripts; anything on the console fails it. At the end of the day on Postgres every page is
-looked at, wide and narrow, by axe-core too, and is kept as a picture where UPDATE_PICTURES=1 asks for it.
+looked at, wide and narrow, by axe-core too, and kept as a picture if asked (`tests.support.browser.picture`).
 """
 
 import re

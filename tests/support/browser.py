@@ -13,7 +13,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOW = "NOT RUN: no Chromium was found. Debian: apt-get install chromium libatomic1"
 
 #: Where pictures for the documentation go when they are asked for.
-PICTURES = Path(__file__).parents[2] / "docs" / "images"
+#: The pictures that the documentation shows.
+SHOWN = Path(__file__).parents[2] / "docs" / "images"
 
 
 def find() -> str:
@@ -65,10 +66,15 @@ def _listen(context: BrowserContext, messages: list[str]) -> None:
 
 
 def picture(shot: Page, name: str) -> None:
-    """Keep a picture for the documentation where UPDATE_PICTURES=1 asks for it."""
-    if os.environ.get("UPDATE_PICTURES") == "1":
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        shot.screenshot(path=PICTURES / f"{name}.png")
+    """Write a picture of every page to the folder PICTURES, if that is set.
+
+    UPDATE_PICTURES=1 writes those that the documentation shows.
+    """
+    if folder := os.environ.get("PICTURES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        shot.screenshot(path=Path(folder) / f"{name}.png")
+    if os.environ.get("UPDATE_PICTURES") == "1" and (SHOWN / f"{name}.png").exists():
+        shot.screenshot(path=SHOWN / f"{name}.png")
 
 
 def scrolls_sideways(shot: Page) -> bool:
