@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,13 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "notifier").rglob("*.py"))
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def calls(path: Path) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
 
 
 def name_of(path: Path) -> str:
@@ -30,7 +36,7 @@ def test_a_file_holds_one_idea_and_a_function_fits_a_screen() -> None:
         source = path.read_text()
         if source.count("\n") > LONGEST_FILE:
             found.append(name_of(path))
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name_of(path).startswith(WIRING):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 found += [f"{name_of(path)}:{node.lineno} {node.name}"] if lines > LONGEST_FUNCTION else []
@@ -66,7 +72,7 @@ def test_only_the_clock_asks_for_the_time() -> None:
 
 def imported(path: Path) -> Iterator[str]:
     """The names of the modules, also of those that are started as `-m MODULE`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

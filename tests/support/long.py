@@ -1,7 +1,7 @@
 """Which tests take long: `./run check` and CI run them, `./run test` leaves them out.
 
-What they hold is held in short by others; they add real processes that are killed, a browser's whole day, RabbitMQ, and
-years of schedules.
+What they hold is held in short by others; they add real processes that are started and killed, browsers, RabbitMQ, the
+wheel, and years of schedules.
 """
 
 import pytest
@@ -9,17 +9,27 @@ import pytest
 #: Beginnings of ids.
 LONG = (
     "tests/admin/test_broken_texts.py",
+    "tests/admin/test_campaign_form_browser.py",
+    "tests/admin/test_content_frame.py",
     "tests/admin/test_hostile_queries.py",
     "tests/admin/test_prefix_browser.py",
-    "tests/admin/test_content_frame.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",
+    "tests/campaigns/test_two_beats.py",
+    "tests/cli/test_commands.py::test_servers_end",
+    "tests/database/test_older_layout.py::test_every_process",
+    "tests/database/test_older_layout.py::test_postgres_is_named",
+    "tests/database/test_older_layout.py::test_the_rows_are",
     "tests/delivery/test_maker_dies.py",
     "tests/e2e/test_broken_requests.py",
     "tests/e2e/test_broker_away.py",
     "tests/e2e/test_canary.py",
     "tests/e2e/test_day.py",
     "tests/e2e/test_slow_connections.py",
+    "tests/e2e/test_stack.py::test_a_broker",
+    "tests/e2e/test_stack.py::test_a_second",
+    "tests/e2e/test_stack.py::test_a_worker",
+    "tests/e2e/test_supervisor.py",
     "tests/emails/test_digest_tiling.py",
     "tests/explain/test_simulate.py",
     "tests/explain/test_why.py",
@@ -27,8 +37,11 @@ LONG = (
     "tests/tasks/test_killed_worker.py",
     "tests/tasks/test_pgbouncer.py",
     "tests/tasks/test_pump.py",
+    "tests/tasks/test_smtp_worker.py::test_a_server_that_stalls",
     "tests/tasks/test_stop.py",
+    "tests/testing/test_page.py",
     "tests/tooling/test_patterns.py",
+    "tests/tooling/test_start.py",
     "tests/tooling/test_wheel.py",
 )
 
