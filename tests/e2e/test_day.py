@@ -74,8 +74,8 @@ def test_a_day_at_the_desk(request: pytest.FixtureRequest, browser: Browser, dat
         sign_in(desk, office.address("web"), secret)
         make_a_weekly_reminder(desk)
         seen = {"campaign": desk.url, "campaign-edit": f"{desk.url}edit", "plan": f"{desk.url}run"}
-        edit_the_words(desk, office)
-        seen["words"] = seen["campaign"].replace("/campaigns/", "/content/")
+        edit_the_content(desk, office)
+        seen["content"] = seen["campaign"].replace("/campaigns/", "/content/")
         run_it(desk)
         seen["run"] = desk.url
         untold = look_up_why(desk)
@@ -151,7 +151,7 @@ def make_a_weekly_reminder(desk: Page) -> None:
     expect(desk.locator("h1")).to_have_text(TITLE)
 
 
-def edit_the_words(desk: Page, office: Up) -> None:
+def edit_the_content(desk: Page, office: Up) -> None:
     """Change the subject, look at it as a person, send a test, find it in the inbox."""
     desk.get_by_role("link", name="Edit content").click()
     desk.get_by_label("Subject").fill("{{ user.name|default('You') }}, one click is missing")
