@@ -76,7 +76,7 @@ class ActivityDigest(CampaignKind):
         """Return the content of templates/emails/activity_digest."""
         return Content(
             "{{ headline }}{% if rest %}, and {{ rest }} more{% endif %}",
-            "What happened since {{ since }}",
+            "New since {{ since }}",
             f"{GREETING}\n\nIn total: {{{{ summary }}}}.\n\n{{content}}\n\n"
             "{button: See everything | {{ home_url }}}",
         )

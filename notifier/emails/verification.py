@@ -16,7 +16,7 @@ class Verification(EmailKind):
     name: ClassVar[str] = "verification"
     category: ClassVar[Category] = Category.security
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
-    because: ClassVar[str] = "You're receiving this because this address was used to sign up."
+    because: ClassVar[str] = "You're receiving this because someone signed up with this address."
     first_email: ClassVar[bool] = True
 
     def unwanted(self, owed: Owed) -> str | None:

@@ -60,7 +60,7 @@ class VerificationReminder(CampaignKind):
     category: ClassVar[Category] = Category.account
     #: No longer than its link works.
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
-    because: ClassVar[str] = "You're receiving this because this address was used to sign up and isn't confirmed yet."
+    because: ClassVar[str] = "You're receiving this because someone signed up with this address and it isn't confirmed yet."
     reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
     offers: ClassVar[Mapping[str, Any]] = {
@@ -79,10 +79,10 @@ class VerificationReminder(CampaignKind):
             "is yours.\n\n"
             "{button: Confirm my address | {{ verify_url }}}\n\n"
             "The link is valid for {{ hours_valid }} {{ 'hour' if hours_valid == 1 else 'hours' }}. If it has "
-            "expired, open it anyway: the page can send you a new one.\n\n"
-            "Didn\u2019t sign up? [This wasn\u2019t me]({{ not_me_url }}): we\u2019ll delete the account and stop "
-            "these reminders. Or ignore this email: unless you confirm, the account won\u2019t be activated and the "
-            "reminders will stop.",
+            "expired, open it anyway to get a new one.\n\n"
+            "Didn\u2019t sign up? [Tell us it wasn\u2019t you]({{ not_me_url }}), and we\u2019ll delete the account "
+            "and stop these reminders. Or ignore this email: the account won\u2019t be activated, and the reminders "
+            "will stop on their own.",
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:

@@ -164,7 +164,7 @@ def test_sentences(one: DigestLine, sentence: str) -> None:
 def test_one_and_several(count: int, words: str, rest: str) -> None:
     _, mail = digest(*[line()] * count)
     assert mail.subject == f"Ada liked “Night train”{rest}"
-    assert f"What happened since Monday, 9 November: {words}." in mail.text
+    assert f"New since Monday, 9 November: {words}." in mail.text
     assert f">{words}</span>" in mail.html
 
 
