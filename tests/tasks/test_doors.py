@@ -155,7 +155,7 @@ def test_this_was_not_me_ends_the_account_and_the_owner_can_come_later(live: Liv
         assert len(users(live)) == 1
         answer = owner.post(path, {"csrf_token": owner.token(path)})
         assert answer.status_code == 200
-        assert b"The account is deleted" in answer.data
+        assert b"The account has been deleted" in answer.data
         assert users(live) == []
 
         # A stranger again: the ledger says why nothing came.

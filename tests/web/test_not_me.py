@@ -87,7 +87,7 @@ def test_pressing_twice_is_as_good_as_once(app: Flask, visitor: Visitor) -> None
     token = visitor.token(path)
     answers = [visitor.post(path, {"csrf_token": token}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert all("The account is deleted" in answer.text for answer in answers)
+    assert all("The account has been deleted" in answer.text for answer in answers)
 
 
 def test_a_sign_up_meanwhile_is_suppressed(app: Flask, visitor: Visitor) -> None:
