@@ -37,8 +37,9 @@ class ReportSettings(BaseModel):
     month_of: Literal["campaign", "user"] = Field(
         "campaign",
         title="Month starts at midnight in",
-        description="The campaign\u2019s time zone, or each recipient\u2019s: it needs \u201cIn each recipient\u2019s "
-        "time zone\u201d above. Reports go out an hour after the month is over for every recipient.",
+        description="Recipients\u2019 time zones need \u201cIn each recipient\u2019s time zone\u201d above. Reports go "
+        "out an hour after the month is over for every recipient.",
+        json_schema_extra={"campaign": "the campaign\u2019s time zone", "user": "each recipient\u2019s time zone"},
     )
     #: Things with the most activities.
     top: int = Field(3, ge=0, le=10, title="Posts shown", description="The most popular ones; 0 shows none.")

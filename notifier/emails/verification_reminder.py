@@ -60,7 +60,9 @@ class VerificationReminder(CampaignKind):
     category: ClassVar[Category] = Category.account
     #: No longer than its link works.
     lifetime: ClassVar[timedelta] = TOKEN_LIFE
-    because: ClassVar[str] = "You're receiving this because someone signed up with this address and it isn't confirmed yet."
+    because: ClassVar[str] = (
+        "You're receiving this because someone signed up with this address and it isn't confirmed yet."
+    )
     reaches: ClassVar[Reaches] = Reaches.unconfirmed
     Settings: ClassVar[type[BaseModel]] = Steps
     offers: ClassVar[Mapping[str, Any]] = {

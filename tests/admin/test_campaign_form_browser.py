@@ -79,13 +79,13 @@ def test_a_campaign_is_made_although_numbers_are_wrong_and_the_session_ends(
         person.get_by_label("Subject").fill("It is cold")
         person.get_by_label("Heading").fill("Winter")
         person.get_by_label("Paragraphs").fill("One.\n\nTwo.")
-        person.get_by_label("Emails a second").fill("1,500")
+        person.get_by_label("Emails per second").fill("1,500")
         person.get_by_label("Expires after", exact=True).fill("1,5")
         person.get_by_label("Once, on a date").check()
         person.get_by_role("button", name="Save campaign").click()
         expect(person.get_by_role("heading", name="There are 2 problems")).to_be_visible()
         look(person, f"wrong-{width}")
-        rate = person.get_by_label("Emails a second")
+        rate = person.get_by_label("Emails per second")
         expect(rate).to_have_accessible_description(
             "Across all workers. If empty, no limit for this campaign. "
             "“1,500” can be read in two ways. Write 1500 or 1.5."
@@ -100,7 +100,7 @@ def test_a_campaign_is_made_although_numbers_are_wrong_and_the_session_ends(
         expect(person.get_by_text("What you typed is kept")).to_be_visible()
         look(person, f"over-{width}")
         sign_in(person)
-        expect(person.get_by_text("Nothing of it is saved yet")).to_be_visible()
+        expect(person.get_by_text("It hasn\u2019t been saved yet")).to_be_visible()
         expect(person.get_by_label("Subject")).to_have_value("It is cold")
         look(person, f"back-{width}")
         person.get_by_role("button", name="Save campaign").click()

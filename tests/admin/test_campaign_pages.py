@@ -104,7 +104,7 @@ def test_mistakes_are_told_beside_the_field_and_nothing_typed_is_lost(app: Flask
     for place, words in {
         "name": "lower-case letters", "at": "HH:MM", "zone": "Did you mean Europe/London?",
         "settings-not_after": "Enter a number", "rate": "Enter a number",
-        "user_from": "\u201cAccounts from number\u201d must not be above \u201cAccounts up to number\u201d",
+        "user_from": "\u201cFrom account number\u201d must not be above \u201cUp to account number\u201d",
     }.items():  # fmt: skip
         summary = page.partition('class="notice notice-error summary"')[2].partition("</div>")[0]
         assert re.search(rf'<a href="#{place}">[^<]*{re.escape(words)}', summary), (place, words)

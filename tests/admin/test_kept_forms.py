@@ -82,7 +82,7 @@ def test_after_signing_in_again_the_form_is_there_with_what_was_typed(
     assert re.fullmatch(rf"{EDIT}\?kept=[\w-]{{20,}}", back.location)
     for _ in range(2):  # a reload shows it again
         page = here.get(back.location)
-        assert "This is what you had typed when your session ended. Nothing of it is saved yet." in page.text
+        assert "This is what you had typed when your session ended. It hasn\u2019t been saved yet." in page.text
         assert f'value="{TYPED}"' in page.text
         assert 'value="1,5"' in page.text
         assert titles(app) == ["news"]
@@ -111,7 +111,7 @@ def test_the_editor_of_content_keeps_its_texts(
     frozen.shift(timedelta(minutes=31))
     page = here.get(sign_in(here, here.post(f"{CONTENT}{action}", fields)).location)
     again = fields_of(page.text, '<form class="w-desk"')
-    assert "Nothing of it is saved yet" in page.text
+    assert "It hasn\u2019t been saved yet" in page.text
     assert (again["subject"], again["body"], again["note"]) == (TYPED, body, "why")
     with app.app_context():
         assert db.session.scalars(select(ContentVersion)).all() == []

@@ -143,7 +143,7 @@ def test_the_form_says_which_accounts_it_reaches_and_warns_who_chooses_more(app:
     assert "addresses that were never confirmed" in chosen
     reminder = here.get("/admin/campaigns/new?kind=verification_reminder").text
     assert 'name="verified"' not in reminder
-    assert "Sent only to accounts that are not confirmed" in reminder
+    assert "Sent to unconfirmed accounts only" in reminder
 
 
 def test_the_plan_and_the_page_of_a_campaign_name_both_groups(app: Flask, here: Desk) -> None:

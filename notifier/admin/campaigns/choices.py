@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from notifier.emails.campaign_kind import Reaches
+from notifier.english import ordinal
 
 #: How often, as people choose it.
 REPEATS = {
@@ -23,19 +24,19 @@ WEEKDAYS = {
 }  # fmt: skip
 
 #: Days of a month; the last one as cron writes it.
-DAYS = {str(day): f"the {day}." for day in range(1, 32)} | {"L": "the last day"}
+DAYS = {str(day): f"the {ordinal(day)}" for day in range(1, 32)} | {"L": "the last day"}
 
 #: Which accounts it goes to, by what its kind reaches. The first is what the kind says; an empty list: no choice.
 ACCOUNTS: Mapping[Reaches, Mapping[str, str]] = {
     Reaches.confirmed: {
         "": "Confirmed accounts only",
-        "any": "Confirmed accounts and accounts that are not confirmed",
-        "no": "Only accounts that are not confirmed",
+        "any": "All accounts, confirmed or not",
+        "no": "Unconfirmed accounts only",
     },
     Reaches.both: {
-        "": "Confirmed accounts and accounts that are not confirmed",
+        "": "All accounts, confirmed or not",
         "yes": "Confirmed accounts only",
-        "no": "Only accounts that are not confirmed",
+        "no": "Unconfirmed accounts only",
     },
     Reaches.unconfirmed: {},
 }
@@ -45,12 +46,12 @@ VERIFIED: Mapping[str, bool | str] = {"yes": True, "no": False, "any": "any"}
 
 MISFIRES = {
     "run_late": ("Send late", "However late it is, everyone gets their email."),
-    "within": ("Send late, within a limit", "Runs later than the limit are skipped."),
-    "skip": ("Skip", "The missed run is not sent. The next one runs as usual."),
+    "within": ("Send late, within a limit", "Runs that are later than the limit are skipped."),
+    "skip": ("Skip", "The missed run is skipped. The next one runs as usual."),
 }
 
 ON_UNKNOWN = {
-    "never": ("Don't resend", "No one gets an email twice; occasionally a person gets none."),
+    "never": ("Don\u2019t resend", "No one gets an email twice; occasionally a person gets none."),
     "resend": ("Resend", "No one is missed; occasionally a person gets the same email twice."),
     "ask": ("Ask", "The email waits on the Uncertain page until an operator decides."),
 }

@@ -51,7 +51,8 @@ class CampaignForm(Form):
     zone = Typed("Time zone", "Type a city to find it.", list="zones", autocomplete="off", spellcheck="false")
     recipient_local = Box(
         "In each recipient\u2019s time zone",
-        description="Everyone gets it at that local time; people without a time zone get it in the one above.",
+        description="Everyone gets it at that local time. People whose time zone isn\u2019t known get it in the one "
+        "above.",
     )
     start_at = Moment("Not before", "In the time zone above. If empty, it starts now.")
     end_at = Moment("Not after", "No runs start after this. If empty, it never ends.")
@@ -68,9 +69,9 @@ class CampaignForm(Form):
     )
     signed_up_from = Moment("Signed up from")
     signed_up_before = Moment("Signed up before")
-    user_from = Number("Accounts from number", whole=True, maxlength=20)
-    user_to = Number("Accounts up to number", whole=True, maxlength=20)
-    rate = Number("Emails a second", "Across all workers. If empty, no limit for this campaign.", maxlength=20)
+    user_from = Number("From account number", whole=True, maxlength=20)
+    user_to = Number("Up to account number", whole=True, maxlength=20)
+    rate = Number("Emails per second", "Across all workers. If empty, no limit for this campaign.", maxlength=20)
     quiet_from = Clock("Quiet from", "In each recipient\u2019s time zone")
     quiet_to = Clock("Quiet until", "Emails due in quiet hours wait until this time")
     capped = Box("Weekly cap applies")
@@ -78,7 +79,7 @@ class CampaignForm(Form):
     misfire = Choice(
         "If a run is missed", MISFIRES, "A run is missed if the scheduler was down or the campaign was paused."
     )
-    misfire_within = Length("Not later than", "A run later than this is skipped.")
+    misfire_within = Length("Limit", "How late a run may start.")
     coalesce = Box(
         "Combine missed runs into one", description="Only the latest one runs. If unchecked, each of them runs."
     )

@@ -55,6 +55,8 @@ def _input(name: str, field: FieldInfo) -> Any:
     common: dict[str, Any] = {"default": list(default) if isinstance(default, tuple) else default}
     make, options = _kind(field.annotation)
     if make is Choice:
+        if isinstance(field.json_schema_extra, dict):
+            options = field.json_schema_extra
         return Choice(label, options, hint, **common)
     if make is Box:
         return Box(label, description=hint, **common)
