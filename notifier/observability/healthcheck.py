@@ -111,7 +111,7 @@ def _answer(name: str, future: Future[HealthCheck], patience: float) -> HealthCh
         return HealthCheck(name, ok=False, detail=f"did not answer within {patience:.0f} s")
     error = future.exception()
     if error is not None:
-        return HealthCheck(name, ok=False, detail=f"cannot be asked: {type(error).__name__}")
+        return HealthCheck(name, ok=False, detail=f"could not be checked: {type(error).__name__}")
     return future.result()
 
 
@@ -122,7 +122,7 @@ def _why_not(session: Session, error: SQLAlchemyError) -> str:
         return f"does not answer: {type(error).__name__}"
     if Notification.__tablename__ not in tables:
         return "answers, but its tables are missing: run notifier db upgrade"
-    return f"answers, but not as it should: {type(error).__name__}"
+    return f"answers with an error: {type(error).__name__}"
 
 
 def _restored(session: Session) -> list[HealthCheck]:
@@ -160,12 +160,12 @@ def _requests(session: Session, now: datetime) -> HealthCheck:
     figures = {"waiting": waiting, "oldest_seconds": round(age), "failed": failed}
     name = "sign-up requests"
     if failed:
-        detail = f"{failed:,} failed too often (account_request.given_up in the log): then notifier outbox retry"
+        detail = f"{failed:,} failed too often: see account_request.given_up in the log, then run notifier outbox retry"
         return HealthCheck(name, ok=False, detail=detail, figures=figures)
     if age > STUCK:
-        detail = f"the oldest waits for {age:.0f} s: does a worker read the queue transactional, and is beat running?"
+        detail = f"the oldest has waited {age:.0f} s: does a worker read the queue transactional, and is beat running?"
         return HealthCheck(name, ok=False, detail=detail, figures=figures)
-    return HealthCheck(name, ok=True, detail=f"{waiting:,} waiting" if waiting else "none is waiting", figures=figures)
+    return HealthCheck(name, ok=True, detail=f"{waiting:,} waiting" if waiting else "none waiting", figures=figures)
 
 
 def _unknown(session: Session) -> HealthCheck:
@@ -177,9 +177,9 @@ def _unknown(session: Session) -> HealthCheck:
     total = hosts.total()
     figures = {"count": total, "hosts": dict(hosts)}
     if not total:
-        return HealthCheck("unknown", ok=True, detail="no email is uncertain", figures=figures)
+        return HealthCheck("unknown", ok=True, detail="no delivery is uncertain", figures=figures)
     named = ", ".join(f"{host}: {count:,}" for host, count in hosts.most_common(NAMED))
-    detail = f"{total:,} emails may have arrived or not ({named}): notifier unknown list"
+    detail = f"emails whose delivery is uncertain: {total:,} ({named}); to decide, run notifier unknown list"
     return HealthCheck("unknown", ok=False, detail=detail, figures=figures)
 
 
@@ -210,7 +210,7 @@ def _lost_claims(session: Session, now: datetime) -> HealthCheck:
         return HealthCheck("lost claims", ok=True, detail="none in the last 24 hours", figures=figures)
     named = "; ".join(f"{each.host}: {each.claims:,}, last {each.last:%Y-%m-%d %H:%M} UTC" for each in lost[:NAMED])
     recent = lost[0].last > now - LOST_LATELY
-    detail = f"in the last 24 hours {named}" + (": does the host live, and does it reach the database?" * recent)
+    detail = f"in the last 24 hours {named}" + (": is the host up, and can it reach the database?" * recent)
     return HealthCheck("lost claims", ok=not recent, detail=detail, figures=figures)
 
 
@@ -222,7 +222,7 @@ def _limited(session: Session, now: datetime) -> list[HealthCheck]:
     late = [line for line in lines if ledger.first_waiting(session, line, now=now - LATE_PUMP, after=0, limit=1)]
     if not late:
         return []
-    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk, and REDIS_URL?"
+    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk and reach REDIS_URL?"
     return [HealthCheck("limited emails", ok=False, detail=detail)]
 
 
@@ -233,7 +233,7 @@ def _rates(session: Session) -> list[HealthCheck]:
     if not names:
         return []
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    detail = f"of {', '.join(names[:NAMED])}{more} do not apply, because REDIS_URL is not set: set it, or no rate"
+    detail = f"rates of {', '.join(names[:NAMED])}{more} do not apply without REDIS_URL: set it, or remove the rates"
     return [HealthCheck("ignored rates", ok=False, detail=detail)]
 
 
@@ -251,7 +251,7 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
     expanding = CampaignRun.state.in_((RunState.due, RunState.expanding))
     still = select(CampaignRun.id).where(expanding, CampaignRun.touched_at < now - LATE_SLOT).order_by(CampaignRun.id)
     return late + [
-        HealthCheck(f"run {pk}", ok=False, detail="its expansion stands still: does a worker read the queue expansion?")
+        HealthCheck(f"run {pk}", ok=False, detail="its expansion has stalled: does a worker read the queue expansion?")
         for pk in session.scalars(still)
     ]
 

@@ -15,7 +15,7 @@ def probe_mail_server(settings: Settings) -> HealthCheck:
     try:
         with socket.create_connection((settings.mail_server, settings.mail_port), timeout=TIMEOUT) as connection:
             if not settings.mail_use_ssl and not connection.recv(3).startswith(b"220"):
-                return HealthCheck("mail server", ok=False, detail=f"{where} does not greet as a mail server does")
+                return HealthCheck("mail server", ok=False, detail=f"{where} answers, but not like a mail server")
     except OSError as error:
         return HealthCheck("mail server", ok=False, detail=f"{where} does not answer: {error}")
     return HealthCheck("mail server", ok=True, detail=f"{where} answers")

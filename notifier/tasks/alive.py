@@ -66,15 +66,15 @@ def is_alive(celery: Celery, settings: Settings, name: str, *, ping_timeout: flo
 def _beat(sign: SignOfLife) -> HealthCheck:
     age = sign.age()
     if age is None:
-        return HealthCheck(BEAT, ok=False, detail=f"has triggered nothing yet: {sign.path} is not there")
-    return HealthCheck(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered something {age:.0f} s ago")
+        return HealthCheck(BEAT, ok=False, detail=f"has not triggered a job yet: {sign.path} does not exist")
+    return HealthCheck(BEAT, ok=age <= BEAT_STOPPED, detail=f"last triggered a job {age:.0f} s ago")
 
 
 def _worker(celery: Celery, name: str, timeout: float) -> HealthCheck:
     try:
         answers = celery.control.inspect(destination=[name], timeout=timeout).ping()
     except AWAY as error:
-        detail = f"cannot be asked: the broker is away ({type(error).__name__}), and the worker waits for it"
+        detail = f"unchecked: the broker is unreachable ({type(error).__name__}), and the worker waits for it"
         return HealthCheck(name, ok=True, detail=detail)
     if not answers:
         return HealthCheck(name, ok=False, detail=f"did not answer within {timeout:g} s")

@@ -35,8 +35,8 @@ def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[s
 def probe_limits(settings: Settings) -> HealthCheck:
     """Say where limits are counted: RabbitMQ carries messages and cannot count."""
     if settings.redis_url:
-        return HealthCheck("rate limits", ok=True, detail="counted in Redis, for all processes together")
-    detail = "each web process counts for itself, and rates of campaigns do not apply: limits need REDIS_URL"
+        return HealthCheck("rate limits", ok=True, detail="counted in Redis, shared by all processes")
+    detail = "each web process counts on its own, and campaign rates do not apply: to share limits, set REDIS_URL"
     return HealthCheck("rate limits", ok=True, detail=detail)
 
 
@@ -62,11 +62,11 @@ def probe_workers(celery: Celery, *, configured: bool) -> HealthCheck:
         names = sorted(read_by_workers(celery))
     except AWAY as error:
         return HealthCheck(
-            "workers", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}"
+            "workers", ok=False, detail=f"cannot be checked while the broker is unreachable: {type(error).__name__}"
         )
     figures = {"names": names}
     if not names:
-        return HealthCheck("workers", ok=False, detail="none answers: start one, or ./run up", figures=figures)
+        return HealthCheck("workers", ok=False, detail="none answers: start one, or run ./run up", figures=figures)
     return HealthCheck("workers", ok=True, detail=", ".join(names), figures=figures)
 
 
@@ -78,7 +78,7 @@ def probe_queues(celery: Celery, *, configured: bool) -> HealthCheck:
         missing = without_reader(read_by_workers(celery))
     except AWAY as error:
         return HealthCheck(
-            "queues", ok=False, detail=f"cannot be asked while the broker is away: {type(error).__name__}"
+            "queues", ok=False, detail=f"cannot be checked while the broker is unreachable: {type(error).__name__}"
         )
     detail = advice(missing) if missing else "each has a worker that reads it"
     return HealthCheck("queues", ok=not missing, detail=detail, figures={"without_reader": missing})

@@ -231,7 +231,7 @@ def test_without_redis_a_rate_is_said_to_be_of_no_effect(run: Run, app: Flask) -
     assert (plan["throughput"]["campaign_limit"], ignored in " ".join(plan["notes"])) == (None, True)
     [finding] = [each for each in json.loads(run("health", "--json").output) if each["name"] == "ignored rates"]
     assert (finding["ok"], finding["detail"]) == (
-        False, "of news do not apply, because REDIS_URL is not set: set it, or no rate",
+        False, "rates of news do not apply without REDIS_URL: set it, or remove the rates",
     )  # fmt: skip
 
 

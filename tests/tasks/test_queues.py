@@ -132,7 +132,7 @@ def test_a_broker_that_is_away_is_said_in_words(url: str, make_app: Callable[...
 
 def test_health_says_that_rabbitmq_keeps_no_rates(make_app: Callable[..., Flask]) -> None:
     app = make_app(celery_broker_url="amqp://guest:guest@127.0.0.1:1//")
-    assert "limits need REDIS_URL" in finding(app, "rate limits").detail
+    assert "to share limits, set REDIS_URL" in finding(app, "rate limits").detail
 
 
 @pytest.mark.parametrize("either_broker", ["redis"], indirect=True)
