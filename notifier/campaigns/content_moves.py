@@ -42,7 +42,7 @@ class Moving:
         campaign = session.get_one(Campaign, run.campaign_id, populate_existing=True)
         why_not = self._why_not(run, campaign)
         if why_not is not None:
-            raise CampaignError(f"Nothing of run {run.id} can move: {why_not}.")
+            raise CampaignError(f"No email of run {run.id} can move: {why_not}.")
         if run.edition is None or run.content_id == campaign.content_id:
             return
         before, run.content_id = {"content": run.content_id}, campaign.content_id

@@ -203,7 +203,7 @@ def _edition(campaign: Campaign, kind: CampaignKind, change: ContentChange) -> i
         return campaign.edition
     if not kind.editions:
         raise CampaignError(
-            f"{campaign.name} has no editions: each period or step of it is an email of its own. Save a correction."
+            f"{campaign.name} has no editions: each period or step is an email of its own. Save it as a correction."
         )
     return campaign.edition + 1
 

@@ -65,14 +65,14 @@ def slot_at_local_hour(campaign: Campaign, now: datetime, kinds: Kinds) -> datet
     """
     if not campaign.recipient_local:
         raise CampaignError(
-            f"{campaign.name} does not go by each recipient's time zone, so it has no local hour. Run it for now."
+            f"{campaign.name} does not send in each recipient's time zone, so it has no local hour. Run it now instead."
         )
     schedule = schedule_of(campaign, kinds)
     slot = campaign.next_slot or newest_slot(campaign, now, kinds) or campaign.once_at
     if slot is None:
         raise CampaignError(
-            f"{campaign.name} has no schedule, so it has no hour. Give it one, such as every day at 10:00, "
-            "or run it for now."
+            f"{campaign.name} has no schedule, so it has no hour. Give it a schedule, such as every day at "
+            "10:00, or run it now."
         )
     # The local time in the time zone that is furthest ahead.
     there = now.astimezone(UTC).replace(tzinfo=None) + EARLIEST

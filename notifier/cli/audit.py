@@ -140,7 +140,7 @@ def _as_is(value: object) -> str:
 def repair_(
     app: Flask, run_id: int, url: str | None, path: Path | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Send only to people whom a run missed, and nothing twice.
+    """Send only to people whom a run missed. Nothing is sent twice.
 
     People whom the rule selects, whom the run passed and who have no row get the email. Emails that are due are queued.
     With --inbox or --accepted, emails whose delivery is uncertain are recorded as sent if they are there. If they are

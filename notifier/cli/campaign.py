@@ -48,25 +48,21 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def which_options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return the options that choose the scheduled time of a manual run; `what` is the subject of their help texts."""
+def which_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that choose the scheduled time of a manual run."""
     options = (
-        click.option("--now", "which", flag_value="now", help=f"{what} goes now, to everyone at once."),
+        click.option("--now", "which", flag_value="now", help="Now, to everyone at once."),
         click.option(
             "--at-local-hour",
             "which",
             flag_value="at-local-hour",
-            help=f"{what} goes at the campaign's hour in each recipient's time zone, on the first day that allows it.",
+            help="At the campaign's hour in each recipient's time zone, on the first day that allows it.",
         ),
-        click.option("--newest", "which", flag_value="newest", help=f"{what} is for the newest scheduled time."),
+        click.option("--newest", "which", flag_value="newest", help="For the newest scheduled time."),
     )
-
-    def decorate(command: Callable[P, R]) -> Callable[P, R]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 set_option = click.option(
@@ -126,7 +122,7 @@ def create_(app: Flask, name: str, kind: str, pairs: tuple[str, ...]) -> None:
 @click.command("edit")
 @click.argument("name")
 @set_option
-@click.option("--version", type=int, help="The version that you saw; the edit is refused if it has changed since.")
+@click.option("--version", type=int, help="The version that you edit; refuse if it is no longer the newest.")
 @campaign_content.content_options
 @with_app
 @plainly

@@ -28,7 +28,7 @@ _CHANGE = {
     ),
     "--new-message": (
         ContentChange.new_message,
-        "A new email: everyone gets it, also people who have the one before.",
+        "A new email: everyone gets it, including people who have the previous one.",
     ),
 }
 
@@ -46,7 +46,7 @@ def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def move_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that decides about waiting emails."""
-    words = "Give waiting emails that no attempt has begun the new version. Without this they keep theirs."
+    words = "Give the new version to waiting emails whose sending has not begun. By default, they keep theirs."
     return click.option("--move/--keep", "move", default=None, help=words)(command)
 
 

@@ -34,7 +34,7 @@ run_option = click.option("--run", "run_id", type=int, help="This run only.")
 @with_app
 @plainly
 def pause(app: Flask, name: str, run_id: int | None, reason: str) -> None:
-    """Stop NAME and its open runs within one batch. Nothing is lost."""
+    """Pause NAME and its open runs, within one batch. Nothing is lost."""
     session = db.session()
     found = control.find(session, name)
     if run_id is None:
@@ -145,19 +145,20 @@ def cancel(app: Flask, name: str, run_id: int | None, archive: bool, reason: str
 
 @click.command()
 @click.argument("name")
-@which_options("It")
-@click.option("--plan", "token", help="The token of `notifier plan`: run only what it showed. It holds for 24 hours.")
+@which_options
+@click.option("--plan", "token", help="The token of `notifier plan`: run only what it showed. Valid for 24 hours.")
 @click.option("--exact", is_flag=True, help="With --plan: refuse if anyone joined or left since.")
 @with_app
 @plainly
 def run(app: Flask, name: str, which: Which | None, token: str | None, exact: bool) -> None:
     """Run NAME. No recipient gets the same email twice.
 
-    With --plan it refuses, and shows the new plan, if the campaign or its content has changed since, or if more than
-    1 % of the planned people (10 at least) joined or left; --exact accepts no difference.
+    With --plan it runs only what that plan showed. It refuses, and shows the new plan, if the campaign or its content
+    has changed since, or if more than 1 % of the planned people (10 at least) joined or left; --exact accepts no
+    difference.
 
-    Without an option it runs for the newest scheduled time. A campaign in local time needs an option: it can go now, to
-    everyone at once, or at its hour in each time zone.
+    Without an option it runs for the newest scheduled time. A campaign in local time needs one of --now,
+    --at-local-hour and --newest.
     """
     if exact and token is None:
         raise click.UsageError("--exact needs --plan: it compares the run with a plan.")
@@ -179,9 +180,9 @@ def _only_choice(found: Campaign) -> Which:
     """Return the scheduled time of a run without an option. Raise CampaignError for a campaign in local time."""
     if found.recipient_local:
         raise CampaignError(
-            f"{found.name} goes by each recipient's time zone. Say when this run goes: --now (to everyone at once), "
-            "--at-local-hour (at its hour in each recipient's time zone) or --newest (the newest scheduled time, "
-            "at once to people whose hour has passed)."
+            f"{found.name} sends in each recipient's time zone. Choose when this run sends: --now (to everyone at "
+            "once), --at-local-hour (at the campaign's hour in each recipient's time zone) or --newest (for the newest "
+            "scheduled time, at once to people whose hour has passed)."
         )
     return "newest"
 

@@ -6,9 +6,7 @@ Known without an import; a test compares them with the commands themselves.
 from notifier.cli.lazy import Lazy
 
 COMMANDS = {
-    "up": Lazy(
-        "notifier.cli.up:up", "Start everything on this machine, until Ctrl-C: web, workers, scheduler, broker, inbox."
-    ),
+    "up": Lazy("notifier.cli.up:up", "Start everything on this machine, until Ctrl-C."),
     "db": Lazy("notifier.cli.data:database", "Manage the schema of the database."),
     "operator": Lazy("notifier.cli.operators:operator", "Manage the people who may sign in to the admin."),
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
@@ -17,10 +15,10 @@ COMMANDS = {
     "campaign": Lazy("notifier.cli.campaign_group:campaign", "Manage campaigns: scheduled emails to many recipients."),
     "tick": Lazy("notifier.cli.campaign_runs:tick", "Run the scheduler once, in this process."),
     "plan": Lazy("notifier.cli.explain:plan_", "Show what a run of NAME would do."),
-    "why": Lazy("notifier.cli.explain:why_", "Explain why EMAIL gets an email or not."),
+    "why": Lazy("notifier.cli.explain:why_", "Explain for each campaign why EMAIL gets it or not."),
     "simulate": Lazy("notifier.cli.explain:simulate_", "List all upcoming runs, with daylight-saving changes marked."),
     "audit": Lazy("notifier.cli.audit:audit_", "Check that the counts add up and match an inbox."),
-    "repair": Lazy("notifier.cli.audit:repair_", "Send only to people whom a run missed, and nothing twice."),
+    "repair": Lazy("notifier.cli.audit:repair_", "Send only to people whom a run missed."),
     "restore": Lazy("notifier.cli.restore:restore", "Prevent sending emails twice after a backup was restored."),
     "unknown": Lazy("notifier.cli.unknown:unknown", "Handle emails whose delivery is uncertain."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
@@ -36,7 +34,7 @@ CAMPAIGN = {
     "edit": Lazy("notifier.cli.campaign:edit_", "Change the campaign NAME, effective within 30 seconds."),
     "load": Lazy("notifier.cli.campaign:load_", "Add the default campaigns that are missing."),
     "run": Lazy("notifier.cli.campaign_runs:run", "Run NAME."),
-    "pause": Lazy("notifier.cli.campaign_runs:pause", "Stop NAME and its open runs within one batch."),
+    "pause": Lazy("notifier.cli.campaign_runs:pause", "Pause NAME and its open runs, within one batch."),
     "resume": Lazy("notifier.cli.campaign_runs:resume", "Resume NAME and its runs."),
     "move": Lazy("notifier.cli.campaign_runs:move", "Give waiting emails of NAME the newest content."),
     "cancel": Lazy(

@@ -79,7 +79,7 @@ def _load_into_new(app: Flask) -> None:
 def seed(app: Flask, users: int, verified: float, activities: int, number: int) -> None:
     """Add made-up users at reserved domains. Refused in production."""
     if app.config["NOTIFIER_ENV"] == "production":
-        raise click.ClickException("seeds are for development and tests; this is production")
+        raise click.ClickException("seed adds made-up users, so it does not run in production")
     with progress("users") as on_progress:
         steps = plant(db.session(), users=users, verified=verified, activities=activities, now=clock.now(), seed=number)
         for done in steps:

@@ -34,7 +34,7 @@ _MOMENTS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"
 
 @click.command("plan")
 @click.argument("name")
-@which_options("A run that")
+@which_options
 @click.option("--sample", "text", is_flag=True, help="Show the whole sample email, as text.")
 @as_json_option
 @with_app
@@ -79,9 +79,9 @@ def _as_json(plan: Plan) -> dict[str, object]:
 @with_app
 @plainly
 def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
-    """Explain why EMAIL gets an email or not. Changes nothing.
+    """Explain for each campaign why EMAIL gets it or not. Changes nothing.
 
-    For each campaign, or for NAME: sent, scheduled or excluded, and why.
+    Or for the campaign NAME alone: sent, scheduled or excluded, and why.
     """
     try:
         key = parse_address(email, allow_local=True).identity_key

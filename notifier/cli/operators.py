@@ -69,7 +69,7 @@ def change_role(app: Flask, email: str, role: str) -> None:
 @click.argument("email")
 @with_app
 def disable(app: Flask, email: str) -> None:
-    """Disable the operator EMAIL, from the next request on."""
+    """Disable the operator EMAIL, effective with their next request."""
     operators.set_active(db.session(), _find(email), False)
     db.session.commit()
     say(f"{email} can no longer sign in.")

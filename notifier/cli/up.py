@@ -41,7 +41,10 @@ def migrate(env: Mapping[str, str]) -> None:
     help="Database, broker data and logs.",
 )
 def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path) -> None:
-    """Start everything on this machine, until Ctrl-C: web, workers, scheduler, broker, inbox."""
+    """Start everything on this machine, until Ctrl-C.
+
+    That is the web server, the workers, the scheduler, the broker and the inbox.
+    """
     folder = data_dir.resolve()
     os.environ["NOTIFIER_DATA_DIR"] = str(folder)
     # All files in it hold addresses or secrets, so other users of this machine must not read them.

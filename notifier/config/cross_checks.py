@@ -56,7 +56,7 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
     if not settings.heartbeat < settings.fence < settings.mail_lease:
         yield (
             f"MAIL_HEARTBEAT ({settings.heartbeat:g} s) must be shorter than MAIL_FENCE ({settings.fence:g} s), "
-            f"and that shorter than MAIL_LEASE ({settings.mail_lease:g} s), or two hosts may send one email"
+            f"and that shorter than MAIL_LEASE ({settings.mail_lease:g} s), or two hosts may send the same email"
         )
     if settings.mail_probe_longest < settings.mail_probe_first:
         yield "MAIL_PROBE_LONGEST: must not be shorter than MAIL_PROBE_FIRST"
@@ -73,7 +73,7 @@ def _limits_without_redis(settings: "Settings") -> Iterator[str]:
         return
     for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
         if getattr(settings, name) is not None:
-            yield f"{name.upper()} needs REDIS_URL: all workers count there together"
+            yield f"{name.upper()} needs REDIS_URL, where all workers count together"
 
 
 def _options_without_broker(settings: "Settings") -> Iterator[str]:
@@ -81,32 +81,36 @@ def _options_without_broker(settings: "Settings") -> Iterator[str]:
         return
     for name, _ in options_of(urlsplit(settings.redis_url)):
         if name not in REDIS_TLS:
-            yield f"REDIS_URL: Celery knows no option {name!r}: remove it, or set CELERY_BROKER_URL without it"
+            yield f"REDIS_URL: Celery has no option {name!r}: remove it, or set CELERY_BROKER_URL without it"
 
 
 def mistakes_in_production(settings: "Settings") -> Iterator[str]:
     """Yield mistakes that are fine for a trial but wrong for real recipients."""
     tls = settings.mail_use_tls or settings.mail_use_ssl
     rules = {
-        "SECRET_KEYS: the development secret is not for production": DEVELOPMENT_SECRET in settings.secret_keys,
+        f"SECRET_KEYS: the development secret must not be used in production; {_MAKE_A_KEY}": (
+            DEVELOPMENT_SECRET in settings.secret_keys
+        ),
         "SECRET_KEYS: each key needs 32 characters or more": any(len(key) < 32 for key in settings.secret_keys),
         f"SECRET_KEYS: a key repeats a few characters; {_MAKE_A_KEY}": any(map(_is_guessable, settings.secret_keys)),
         f"SECRET_KEYS: a key is the text of an example; {_MAKE_A_KEY}": any(
             map(_PLACEHOLDER.search, settings.secret_keys)
         ),
-        "PUBLIC_URL: production needs the address that links in emails start with": not settings.public_url,
+        "PUBLIC_URL: production needs the base URL of links in emails": not settings.public_url,
         "PUBLIC_URL: production links must be https": settings.public_url.startswith("http://"),
         "DATABASE_URL: production needs a database of its own": not settings.database_url,
         "REDIS_URL or CELERY_BROKER_URL: production needs a broker of its own": not settings.broker_url,
         "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: credentials are never sent without TLS": bool(
             settings.mail_username and not tls
         ),
-        "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine works without TLS": not (
+        "MAIL_USE_TLS or MAIL_USE_SSL: set one; only a mail server on this machine may be used without TLS": not (
             tls or is_loopback(settings.mail_server)
         ),
-        "MAIL_DEFAULT_SENDER: the example sender and domains such as .test, .local and localhost are not "
-        "for production: write an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
-        "POSTAL_ADDRESS: the example address is not for production": settings.postal_address == EXAMPLE_POSTAL_ADDRESS,
+        "MAIL_DEFAULT_SENDER: the example sender and domains such as .test, .local and localhost must "
+        "not be used in production: use an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
+        "POSTAL_ADDRESS: the example address must not be used in production: write your own": (
+            settings.postal_address == EXAMPLE_POSTAL_ADDRESS
+        ),
         "RATELIMIT_ENABLED=0: limits cannot be turned off in production": not settings.ratelimit_enabled,
     }
     yield from (line for line, wrong in rules.items() if wrong)
@@ -118,7 +122,10 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
 def _unverified_brokers(settings: "Settings") -> Iterator[str]:
     for name in ("redis_url", "celery_broker_url"):
         if ("ssl_cert_reqs", "none") in options_of(urlsplit(getattr(settings, name))):
-            yield f"{name.upper()}: ssl_cert_reqs=none lets any server take the password: name its CA in ssl_ca_certs"
+            yield (
+                f"{name.upper()}: with ssl_cert_reqs=none, any server can get the password: "
+                "name the broker's CA in ssl_ca_certs"
+            )
 
 
 def _open_brokers(settings: "Settings") -> Iterator[str]:

@@ -50,7 +50,7 @@ class LimitSettings(BaseModel):
         0.05,
         gt=0,
         le=1,
-        description="a run is paused when more than this share of its emails cannot be made",
+        description="a run is paused when more than this share of its emails cannot be rendered",
     )
     mail_content_failures_least: int = Field(
         20,

@@ -119,7 +119,7 @@ def _check_sqlite_file(path: Path) -> None:
     except OSError as error:
         raise ValueError(f"the file cannot be used: {error.strerror}") from None
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"the file cannot be made, because {folder} is not a folder that can be written to")
+        raise ValueError(f"the file cannot be created, because {folder} is not a folder that can be written to")
 
 
 def _begins_as_sqlite(path: Path) -> bool:

@@ -137,7 +137,7 @@ def _check(
     allowed, seen = frozenset(known), set[str]()
     for name, value in options:
         if name not in allowed:
-            raise ValueError(f"{server} knows no option {name!r}: remove it")
+            raise ValueError(f"{server} has no option {name!r}: remove it")
         if name in seen and name not in several:
             raise ValueError(f"the option {name} is there twice: remove one")
         seen.add(name)

@@ -73,7 +73,7 @@ class Expressions:
         self._spend(1, node.lineno)
         shape = self.shape(node)
         if isinstance(shape, Record):
-            raise ContentError(f"Name one of its parts: {_listed(shape.fields)}.", node.lineno)
+            raise ContentError(f"This has several parts. Choose one: {_listed(shape.fields)}.", node.lineno)
         if isinstance(shape, Many):
             raise ContentError("A list cannot be printed directly. Use {% for %} or the filter join.", node.lineno)
 
@@ -175,7 +175,7 @@ class Expressions:
         self._spend(len(node.ops), node.lineno)
         operators = {operand.op for operand in node.ops}
         if not operators <= _ORDER | {"eq", "ne"} or not all(isinstance(shape, Scalar) for shape in shapes):
-            raise ContentError("Compare only texts and numbers, with == != < <= > >=.", node.lineno)
+            raise ContentError("Only texts and numbers can be compared, with == != < <= > >=.", node.lineno)
         if operators & _ORDER and not all(shape is Scalar.number for shape in shapes):
             raise ContentError("`<` and `>` compare numbers only.", node.lineno)
         return Scalar.number
@@ -194,7 +194,7 @@ class Expressions:
     def _choice(self, node: nodes.CondExpr) -> Shape:
         self.shape(node.test)
         if node.expr2 is None:
-            raise ContentError("Add what to show otherwise: ... if ... else ...", node.lineno)
+            raise ContentError("Add an `else` with what to show otherwise: ... if ... else ...", node.lineno)
         first, second = self.shape(node.expr1), self.shape(node.expr2)
         if not _scalars(first, second):
             raise ContentError("Only texts and numbers can be used in `if ... else ...`.", node.lineno)
@@ -216,7 +216,7 @@ def _check_constant(name: str, wanted: tuple[type, ...], node: nodes.Expr) -> No
         raise ContentError(f"The filter `{name}` accepts numbers up to {MAX_NUMBER}.", node.lineno)
 
 
-_TYPES = {int: "a number", bool: "true or false", str: "a text in quotes"}
+_TYPES = {int: "a number", bool: "true or false", str: "text in quotes"}
 
 
 def _listed(names: Mapping[str, Any]) -> str:

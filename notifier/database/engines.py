@@ -48,4 +48,4 @@ def make_folder(settings: Settings) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"DATABASE_URL: the folder {folder} cannot be made: {error.strerror}") from None
+        raise ConfigError(f"DATABASE_URL: the folder {folder} cannot be created: {error.strerror}") from None

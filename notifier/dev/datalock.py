@@ -23,7 +23,7 @@ def data_lock(data_dir: Path) -> Iterator[None]:
             owner = file.read().strip() or "unknown"
             raise InUseError(
                 f"`up` is already running with the data in {data_dir} (process {owner}). "
-                "Stop it first, or give this one a folder of its own: --data-dir"
+                "Stop it first, or choose another folder: --data-dir DIR"
             ) from None
         file.seek(0)
         file.truncate()

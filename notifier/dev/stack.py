@@ -51,7 +51,7 @@ def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
         if what not in named:
             chosen[what] = _any_port(host, set(chosen.values()))
     if len(set(chosen.values())) < len(chosen):
-        raise PortTakenError("Web, inbox and smtp need a port each: " + ", ".join(FLAGS.values()))
+        raise PortTakenError("Web, inbox and SMTP need different ports: set " + ", ".join(FLAGS.values()))
     return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
 
 

@@ -84,7 +84,7 @@ def from_inbox(url: str, on_progress: Progress | None = None) -> Iterator[Seen]:
             items, total = answer["items"], int(answer["total"])
             page = [_item(item) for item in items]
         except (KeyError, TypeError, ValueError):
-            raise EvidenceError(f"{base} answers, but not as MailHog's API does") from None
+            raise EvidenceError(f"{base} answers, but not with MailHog's API") from None
         yield from page
         read.update(seen.copy for seen in page)
         start += len(page)
@@ -94,7 +94,7 @@ def from_inbox(url: str, on_progress: Progress | None = None) -> Iterator[Seen]:
             break
     if len(read) < total:
         # New emails come first and shift the pages; deleted ones leave gaps.
-        raise EvidenceError(f"{base} changed while it was read: try again when nothing is sent to it")
+        raise EvidenceError(f"{base} changed while it was read: try again while nothing is being sent to it")
 
 
 def _checked(url: str) -> str:

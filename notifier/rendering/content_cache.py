@@ -52,7 +52,7 @@ class ContentCache:
         if found is None:
             kind, content = self._kinds[row.kind], self._content.get(row.content_id)
             if content is None or not isinstance(kind, CampaignKind):
-                raise ContentError(f"The content with the key {row.content_id} is gone.")
+                raise ContentError(f"The content version {row.content_id} no longer exists.")
             # Check again: stored content is trusted no more than typed content.
             found = self._checked[key] = Checked(content, offered(kind), has_data=kind.has_data)
         return found

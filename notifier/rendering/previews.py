@@ -54,7 +54,7 @@ class Previews:
             raise PreviewError("The account of this email was deleted, so the email cannot be rendered.")
         kind = self._composer.kinds.get(row.kind)
         if kind is None:
-            raise PreviewError(f"This version has no emails of the kind {row.kind}.")
+            raise PreviewError(f"This version of notifier has no kind of email named {row.kind}.")
         try:
             data = kind.load(session, [row]).get(row.id) if isinstance(kind, CampaignKind) else None
             self._composer.content_cache.fetch(session, [row])

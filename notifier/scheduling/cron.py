@@ -45,13 +45,13 @@ def check_cron(text: str) -> str:
     expression = " ".join(parts)
     if parts[2] != "*" and parts[4] != "*":
         raise _wrong(
-            "Day of the month and day of the week together mean different things to different crons. "
+            "Day of the month and day of the week together mean different things to different cron programs. "
             "Give one of them and write * for the other."
         )
     try:
         next(CronSim(expression, SOME_DAY))
     except (CronSimError, StopIteration):
-        raise _wrong(f"{expression!r} never fires: none of its months has such a day.") from None
+        raise _wrong(f"{expression!r} never runs: none of its months has such a day.") from None
     return expression
 
 
@@ -128,7 +128,7 @@ def _check_field(position: int, part: str) -> None:
         CronSim(" ".join(alone), SOME_DAY)
     except CronSimError:
         # The other fields are stars, so an impossible date such as 31 February cannot be the reason.
-        raise _wrong(f"{part!r} does not work as the {name}.") from None
+        raise _wrong(f"{part!r} is not a valid {name}.") from None
     for term in part.split(","):
         _, slash, step = term.partition("/")
         if slash and int(step) > highest:

@@ -212,4 +212,4 @@ def _check_has_slots(schedule: Schedule) -> None:
         and schedule.end_at is not None
         and schedule.next_after(schedule.start_at - _TICK) is None
     ):
-        raise ScheduleError("end_at", "Nothing is due between the start and the end.")
+        raise ScheduleError("end_at", "There is no run between the start and the end.")

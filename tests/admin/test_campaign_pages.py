@@ -137,7 +137,7 @@ PREVIEWS: list[tuple[dict[str, Any], str]] = [
     ({"repeat": "interval", "every-number": "6", "every-unit": "hours"}, "Every 6 hours"),
     ({"repeat": "manual"}, "Only when started manually"),
     ({"repeat": "cron", "cron": "0 9 1 * 1"}, "different things to different crons"),
-    ({"repeat": "cron", "cron": "61 * * * *"}, "does not work as the minute"),
+    ({"repeat": "cron", "cron": "61 * * * *"}, "is not a valid minute"),
     ({"repeat": "weekly", "at": "09:00"}, "Choose at least one day"),
     ({"repeat": "interval", "every-number": "6", "recipient_local": "yes"}, "no time of day"),
     ({"repeat": "daily", "at": "10:00", "recipient_local": "yes"}, "10:00 in each recipient&#39;s time zone; first "),

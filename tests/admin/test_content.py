@@ -171,7 +171,7 @@ def test_a_run_that_is_over_says_why_nothing_moves(app: Flask, here: Desk, run_i
         stop(app, run_id)
     send(here)
     here.send(f"/admin/runs/{run_id}/move", {})
-    assert "Nothing of run 1 can move: it is cancelled." in text(here.get(f"/admin/runs/{run_id}/").text)
+    assert "No email of run 1 can move: it is cancelled." in text(here.get(f"/admin/runs/{run_id}/").text)
 
 
 def test_the_plan_says_who_has_which_version(app: Flask, here: Desk, run_id: int) -> None:

@@ -255,7 +255,7 @@ def test_a_run_that_is_over_moves_nothing(context: Flask) -> None:
     run_id, _ = run_now(campaign)
     save(campaign, "Corrected")
     stop(context, run_id)
-    with pytest.raises(CampaignError, match="Nothing of run 1 can move: it is cancelled"):
+    with pytest.raises(CampaignError, match="No email of run 1 can move: it is cancelled"):
         services_of(context).moving.move([run_id], by=COMMAND_LINE)
     db.session.rollback()
     assert {row.content_id for row in rows()} == {None}

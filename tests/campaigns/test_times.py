@@ -218,7 +218,7 @@ def test_it_goes_when_the_operator_says_so(run: Run, app: Flask, option: str) ->
 def test_without_an_hour_or_without_local_time_the_choice_is_refused_in_words(run: Run) -> None:
     make_campaign("plain")
     make_campaign("manual", cron=None, next_slot=None, next_run_at=None, recipient_local=True)
-    for name, words in (("plain", "does not go by each recipient's time zone"), ("manual", "so it has no hour")):
+    for name, words in (("plain", "does not send in each recipient's time zone"), ("manual", "so it has no hour")):
         for command in (("plan", name), ("campaign", "run", name)):
             refused = run(*command, "--at-local-hour")
             assert (refused.exit_code, words in refused.output) == (1, True), refused.output

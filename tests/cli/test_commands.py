@@ -71,7 +71,7 @@ def test_seed_is_refused_in_production(app: Flask, run: Run) -> None:
     app.config["NOTIFIER_ENV"] = "production"
     result = run("seed", "--users", "10")
     assert result.exit_code == 1
-    assert "this is production" in result.output
+    assert "does not run in production" in result.output
 
 
 def test_an_operator_is_made_with_a_password_shown_once(app: Flask, run: Run) -> None:

@@ -41,7 +41,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"SECRET_KEYS": None}, "SECRET_KEYS: the development secret is not for production"),
+        ({"SECRET_KEYS": None}, "SECRET_KEYS: the development secret must not be used in production"),
         ({"SECRET_KEYS": f"{DEVELOPMENT_SECRET},{'x' * 40}"}, "SECRET_KEYS: the development secret"),
         ({"SECRET_KEYS": "short"}, "SECRET_KEYS: each key needs 32 characters or more"),
         ({"PUBLIC_URL": None}, "PUBLIC_URL: production needs"),
@@ -49,7 +49,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"PUBLIC_URL": "app.example.com"}, "PUBLIC_URL: must be an absolute http(s) address"),
         ({"DATABASE_URL": None}, "DATABASE_URL: production needs"),
         ({"REDIS_URL": None}, "REDIS_URL or CELERY_BROKER_URL: production needs"),
-        ({"MAIL_USE_TLS": None}, "MAIL_USE_TLS or MAIL_USE_SSL: only a mail server on this machine"),
+        ({"MAIL_USE_TLS": None}, "MAIL_USE_TLS or MAIL_USE_SSL: set one; only a mail server on this machine"),
         (
             {"MAIL_USE_TLS": None, "MAIL_SERVER": "127.0.0.1", "MAIL_USERNAME": "u", "MAIL_PASSWORD": "p"},
             "MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL",
@@ -85,10 +85,10 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"MAIL_DEFAULT_SENDER": "root@localhost"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
         ({"MAIL_DEFAULT_SENDER": "a@printer.local"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
         ({"MAIL_DEFAULT_SENDER": "a@acme.test"}, "MAIL_DEFAULT_SENDER: the example sender and domains"),
-        ({"REDIS_URL": "rediss://:p@broker/0?ssl_cert_reqs=none"}, "REDIS_URL: ssl_cert_reqs=none lets any server"),
+        ({"REDIS_URL": "rediss://:p@broker/0?ssl_cert_reqs=none"}, "REDIS_URL: with ssl_cert_reqs=none, any server"),
         (
             {"CELERY_BROKER_URL": "rediss://:p@broker/0?ssl_cert_reqs=none"},
-            "CELERY_BROKER_URL: ssl_cert_reqs=none lets any server",
+            "CELERY_BROKER_URL: with ssl_cert_reqs=none, any server",
         ),
         ({"POSTAL_ADDRESS": None}, "POSTAL_ADDRESS: the example address"),
         ({"REDIS_URL": "redis://broker/0"}, "REDIS_URL: a broker on another machine needs a password"),

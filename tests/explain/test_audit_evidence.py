@@ -89,5 +89,5 @@ def test_an_inbox_that_changes_meanwhile_is_told_in_words(
 
 def test_what_is_no_inbox_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_evidence, "_ask", lambda page: {"items": "none"})
-    with pytest.raises(EvidenceError, match="not as MailHog's API does"):
+    with pytest.raises(EvidenceError, match="not with MailHog's API"):
         list(from_inbox("http://127.0.0.1:1"))
