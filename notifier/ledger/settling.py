@@ -151,7 +151,7 @@ def _name_holds(session: Session, ends: Sequence[Settlement]) -> None:
 
 
 def _keep_attempts(session: Session, ends: Sequence[Settlement], now: datetime) -> None:
-    """Add an Attempt for each attempt that did not simply succeed, so that the row can be explained."""
+    """Add an Attempt for each attempt that did not succeed, so that the row can be explained."""
     rows = [
         {"notification_id": end.pk, "claim": end.claim, "at": now, "owner": end.owner} | end.reply._asdict()
         for end in ends
