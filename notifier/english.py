@@ -49,6 +49,8 @@ def at_most(seconds: float) -> str:
 
 def ago(span: timedelta | float) -> str:
     """Return how long ago something was, in one unit: "5 minutes ago", or "in 5 minutes" if `span` is negative."""
+    if abs(_delta(span)) < timedelta(seconds=1):
+        return "just now"
     return format_timedelta(-_delta(span), threshold=_AT_LEAST, add_direction=True, locale=LOCALE)
 
 

@@ -35,6 +35,7 @@ def test_a_time_in_one_unit_and_in_two(seconds: int, about: str, duration: str) 
 def test_a_moment_is_before_or_after() -> None:
     assert english.ago(5 * MINUTE) == "5 minutes ago"
     assert english.ago(timedelta(hours=-3)) == "in 3 hours"
+    assert english.ago(0) == "just now"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Intake:
 
         Args:
             session: Returns the current session of the thread that `side_thread` uses.
-            alone_from: Rows that this many processes died of are skipped, and their keys put into `solitary`.
+            alone_from: Rows on which this many processes crashed are skipped, and their keys put into `solitary`.
         """
         self._session = session
         self._recheck = recheck

@@ -31,16 +31,16 @@ from notifier.smtp.envelope import Later
 from notifier.smtp.observer import Observer
 from notifier.smtp.outcome import Decision, Outcome
 
-#: Rows from which a portion gets a side thread for its statements.
+#: A portion with at least this many rows runs its statements in a side thread.
 WORTH_A_THREAD = 20
 
 
 class TransientDelivery(Exception):
-    """The mail server was unreachable or busy. The row waits and lost no attempt; a quick second try makes sense."""
+    """The mail server was unreachable or busy. The row waits, no attempt was counted, and a quick retry makes sense."""
 
 
-#: Sends messages through the transport of this name. Every end that SMTP knows is an Outcome. The observer hears what
-#: is sent.
+#: Sends messages through the transport with this name, and tells the observer what it sends. Yields (key, Outcome):
+#: every result of SMTP, also an error, is an Outcome.
 HandOver = Callable[[Iterable[tuple[int, Message] | Later], str, Observer], Iterator[tuple[int, Outcome]]]
 
 
@@ -69,9 +69,10 @@ class Sender:
 
         Args:
             session: Returns the current session.
-            alone_from: Process deaths after which an email is composed alone.
-            context: Opens the application context that `session` needs in another thread. None: no side thread.
-            on_first_bounce: Called after the bounce of a first email was stored.
+            alone_from: Number of processes that must have crashed on an email before it is rendered alone.
+            context: Opens the application context that `session` needs in another thread. Without one, no side
+                thread is used.
+            on_first_bounce: Called when the bounce of a first email has been stored.
         """
         self.session = session
         self.composer = composer
@@ -92,19 +93,19 @@ class Sender:
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None
     ) -> Counter[Decision]:
-        """Try to send each of these notifications once. Rows that are not due or not claimable are left alone.
+        """Try to send each of these notifications once. Rows that are not due or cannot be claimed stay as they are.
 
-        Return the number of attempts by decision. Raise TransientDelivery if a quick second try of a single email makes
+        Return the number of attempts by decision. Raise TransientDelivery if a quick retry of a single email makes
         sense and one is left.
 
         Args:
-            quick_tries_left: Quick second tries that the caller can still make.
+            quick_tries_left: Quick retries that the caller can still make.
             bulk: The rows belong to campaigns, whose runs may be paused.
-            pacing: The limits have given the rows their moments already.
+            pacing: Given if the rate limits have already assigned each row its time.
         """
         if self.journal.left_behind:
-            # A batch of this process failed, most likely because the database was unreachable. Replay what it left
-            # first.
+            # A batch of this process failed, most likely because the database was unreachable. First replay
+            # what it left behind.
             replay(self.session, self.journal.folder, alone_from=self.alone_from)
             self.journal.left_behind = False
         decisions: Counter[Decision] = Counter()
@@ -127,7 +128,7 @@ class Sender:
             return self._run(portion, self.alone_from, pacing=pacing, quick=quick)
 
     def _send_alone(self, portion: Portion) -> Counter[Decision]:
-        """Send rows that processes died of, each alone, so that a crash takes no other email along."""
+        """Send rows that processes crashed on, each alone, so that another crash affects no other email."""
         decisions: Counter[Decision] = Counter()
         for pk in portion.solitary:
             if portion.stopped or stopping.is_asked():

@@ -34,7 +34,7 @@ class Recipient(NamedTuple):
 class Claimed(NamedTuple):
     """A claimed row as plain values, which need no session. `settle` must name the token `claim`.
 
-    It is a tuple because a million are made per campaign, in a fifth of the time of a frozen dataclass.
+    A campaign can make a million of them. It is a tuple because that takes a fifth of the time of a frozen dataclass.
     """
 
     id: int
@@ -49,13 +49,13 @@ class Claimed(NamedTuple):
     deadline: datetime | None
     created_at: datetime
     campaign_id: int | None
-    #: The run of the campaign that planned it; None for emails that a person's own action caused.
+    #: The campaign run that planned it; None for emails that a person's own action caused.
     run_id: int | None
     #: None if the account was deleted.
     user: Recipient | None
     #: The version of its content (ContentVersion); None for the template files of its kind.
     content_id: int | None = None
-    #: Number of processes that died while they were making it.
+    #: Number of processes that crashed while they rendered it.
     deaths: int = 0
 
     @property
@@ -68,7 +68,7 @@ class Claimed(NamedTuple):
         return f"Claimed(id={self.id}, claim={self.claim}, kind={self.kind!r})"
 
 
-#: A limit of deaths that is never reached.
+#: A limit on deaths that is never reached.
 ANY_DEATHS = 2**31 - 1
 
 _N = cast("Any", Notification.__table__).c
@@ -110,13 +110,14 @@ def claim(
     lease_from: datetime | None = None,
     alone_from: int = ANY_DEATHS,
 ) -> list[Claimed]:
-    """Claim these rows for one attempt each. Return those that were won, in the order of `pks`.
+    """Claim these rows for one attempt each. Return the rows that this call won, in the order of `pks`.
 
-    `lease_from` is this moment by the database's clock, which all hosts share; `now` if None. Rows of which at least
-    `alone_from` processes died are skipped: `due_alone` finds them.
+    `lease_from` is this moment by the database's clock, which all hosts share; `now` if None. Rows on which at
+    least `alone_from` processes crashed are skipped: `due_alone` finds them.
 
-    Rows are skipped, too, if they are not due, claimed, at rest, past their deadline, deleted, or of a paused or
-    cancelled run. Of several callers exactly one wins each row, and no caller waits for another. The caller commits.
+    Rows are also skipped if they are not yet due, already claimed, already settled, past their deadline, deleted, or
+    part of a paused or cancelled run. Of several callers, exactly one wins each row, and none waits for another. The
+    caller commits.
     """
     connection = session.connection()
     values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner, "b_alone": alone_from}
@@ -126,7 +127,7 @@ def claim(
 
 
 def due_alone(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
-    """Return the keys of those rows that are due and wait to be made alone, because processes died of them."""
+    """Return the keys of the rows that are due and must be rendered alone, because processes crashed on them."""
     waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
     return list(session.scalars(select(_N.id).where(among(session, _N.id, pks), *waits)))
 
@@ -159,7 +160,7 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
 
 
 def _is_elsewhere(row: Claimed, user: Recipient) -> bool:
-    """Return whether this email goes to another address than the account has by now."""
+    """Return whether this email goes to an address other than the account's current one."""
     return identity_of(row.recipient) != user.identity_key
 
 
@@ -178,7 +179,7 @@ def _judged_by_recipient(connection: Connection, claimed: list[Claimed], moved: 
     return [judged(row) for row in claimed]
 
 
-# The statements are built once, and on Postgres keys travel as one array: the text never changes, so it is compiled and
+# The statements are built once. On Postgres, keys are passed as one array: the SQL never changes, so it is compiled and
 # planned once. They use tables and not classes, because the ORM would cost more time than the rows themselves.
 
 

@@ -1,7 +1,7 @@
 """How pages write times of schedules: in the time of a zone, and in the viewer's."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -45,7 +45,7 @@ def until(value: datetime | None) -> str:
     if value is None:
         return ""
     now = clock.now()
-    return english.ago(now - value) if value >= now else "due now"
+    return english.ago(now - value) if value - now >= timedelta(seconds=1) else "due now"
 
 
 def takes(seconds: float | None) -> str:

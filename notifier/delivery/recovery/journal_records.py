@@ -63,7 +63,7 @@ class Trace:
 
     @property
     def suspects(self) -> set[int]:
-        """The keys of rows that the process may have died of."""
+        """The keys of rows on which the process may have crashed."""
         return set() if self.gave_up else self.making.union(*self.loading.values())
 
     @property

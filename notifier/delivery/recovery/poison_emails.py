@@ -1,4 +1,4 @@
-"""Keep emails that processes died of apart: each is composed while this process composes no other."""
+"""Keep emails on which processes crashed apart: each is composed while this process composes no other."""
 
 import threading
 import time
