@@ -136,7 +136,7 @@ PREVIEWS: list[tuple[dict[str, Any], str]] = [
     ({"repeat": "once", "date": "2027-10-31", "at": "02:30", "zone": "Europe/Berlin"}, "this time occurs twice"),
     ({"repeat": "interval", "every-number": "6", "every-unit": "hours"}, "Every 6 hours"),
     ({"repeat": "manual"}, "Only when started manually"),
-    ({"repeat": "cron", "cron": "0 9 1 * 1"}, "different things to different crons"),
+    ({"repeat": "cron", "cron": "0 9 1 * 1"}, "different things to different cron programs"),
     ({"repeat": "cron", "cron": "61 * * * *"}, "is not a valid minute"),
     ({"repeat": "weekly", "at": "09:00"}, "Choose at least one day"),
     ({"repeat": "interval", "every-number": "6", "recipient_local": "yes"}, "no time of day"),
