@@ -90,5 +90,5 @@ def test_the_help_names_every_command_and_a_wrong_name_is_refused() -> None:
     shown = CliRunner().invoke(command, ["--help"])
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.partition("Commands:\n")[2].splitlines()] == sorted(COMMANDS)
-    wrong = CliRunner().invoke(command, ["campain"])
-    assert (wrong.exit_code, "No such command 'campain'" in wrong.output) == (2, True)
+    wrong = CliRunner().invoke(command, ["no-such"])
+    assert (wrong.exit_code, "No such command 'no-such'" in wrong.output) == (2, True)
