@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from notifier.cli.refusals import refusal, refuse_older_layout
+from notifier.cli.refusals import no_tables, refusal, refuse_older_layout
 from notifier.config.settings import Settings
 from notifier.database.engines import open_engine
 from notifier.database.snapshot import reading
@@ -46,6 +48,7 @@ def with_session(command: Callable[..., R]) -> Callable[..., R]:
         # On a terminal, a command prints its answer, and no routine events.
         logging.getLogger().setLevel(logging.WARNING)
         refuse_older_layout(settings)
+        _refuse_missing_file(settings)
         engine = open_engine(settings)
         try:
             with Session(engine) as session, reading(lambda: session):
@@ -56,3 +59,10 @@ def with_session(command: Callable[..., R]) -> Callable[..., R]:
             engine.dispose()
 
     return wrapped
+
+
+def _refuse_missing_file(settings: Settings) -> None:
+    """Raise ClickException if the SQLite file does not exist: opening it would create it, and its folder."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise click.ClickException(no_tables(url.database))

@@ -18,16 +18,21 @@ def refuse_older_layout(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
 
 
+def no_tables(path: str | None) -> str:
+    """Say what to do about an SQLite file that is empty or does not exist."""
+    return (
+        f"No tables in {path}. If your data is in another folder, set NOTIFIER_DATA_DIR; "
+        "if this is a new database, run: notifier db upgrade"
+    )
+
+
 def refusal(error: DBAPIError, url: URL) -> str:
     """Say what the database at `url` refused, and what to do. Without the statement, which holds typed text."""
     name = type(error.orig).__name__
     if isinstance(error.orig, UndefinedTable) or "no such table" in str(error.orig):
         place = url.database
         if url.get_backend_name() == "sqlite":
-            return (
-                f"No tables in {place}. If your data is in another folder, set NOTIFIER_DATA_DIR; "
-                "if this is a new database, run: notifier db upgrade"
-            )
+            return no_tables(place)
         return f"A table is missing in the database {place}. Run: notifier db upgrade"
     if is_outage(error):
         return f"The database does not answer ({name}). Check that it is running, and DATABASE_URL."

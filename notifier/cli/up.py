@@ -10,6 +10,7 @@ import click
 
 from notifier.cli.refusals import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
+from notifier.database.older_layout import refuse_folder
 from notifier.dev.broker import BrokerMissingError
 from notifier.dev.datalock import InUseError, data_lock
 from notifier.dev.ports import PortTakenError
@@ -50,6 +51,8 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
     # All files in it hold addresses or secrets, so other users of this machine must not read them.
     os.umask(0o077)
     try:
+        # Before anything in the folder is touched: an older one stays exactly as it is.
+        refuse_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         make_development_key(folder)

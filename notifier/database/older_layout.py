@@ -33,11 +33,9 @@ def refuse(settings: Settings) -> None:
 
     Call it before anything opens them. A database that does not answer is ignored: later steps report that.
     """
-    own = settings.notifier_data_dir.resolve() / "notifier.db"
+    own = _own_file(settings.notifier_data_dir)
     url = make_url(settings.sqlalchemy_url)
-    if _is_older_file(own):
-        advice = f"Move the folder {own.parent} away and keep it as a copy, or set NOTIFIER_DATA_DIR to another folder."
-        raise ConfigError(f"NOTIFIER_DATA_DIR: {own} {_CANNOT} {advice}")
+    refuse_folder(settings.notifier_data_dir)
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "").resolve()
         if path != own and _is_older_file(path):
@@ -48,6 +46,18 @@ def refuse(settings: Settings) -> None:
         name = URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
         advice = "Keep a copy of it (pg_dump), and set DATABASE_URL to an empty database."
         raise ConfigError(f"DATABASE_URL: {name} {_CANNOT} {advice}")
+
+
+def refuse_folder(folder: Path) -> None:
+    """Raise ConfigError, with one line, if the data folder holds a database of the older layout."""
+    own = _own_file(folder)
+    if _is_older_file(own):
+        advice = f"Move the folder {own.parent} away and keep it as a copy, or set NOTIFIER_DATA_DIR to another folder."
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {own} {_CANNOT} {advice}")
+
+
+def _own_file(folder: Path) -> Path:
+    return folder.resolve() / "notifier.db"
 
 
 def _is_older_server(url: URL, connect_timeout: int) -> bool:

@@ -40,9 +40,9 @@ class Planner:
         limit: float | None = None,
         rates: bool = True,
     ) -> None:
-        """`version_of` gives the version of a kind's templates; `limit` is that of all mail, in mails a second.
+        """`version_of` gives the version of a kind's templates; `limit`: of all email, per second.
 
-        `rates`: those of campaigns apply, because there is a Redis in which workers count together.
+        `rates`: whether rates of campaigns apply, which need a Redis where all workers count together.
         """
         self._session = session
         self._kinds = kinds

@@ -1,8 +1,8 @@
 """The token of a plan: signed, so that a run can tell what has changed since the plan was made.
 
 A plan stores nothing. Its token carries what a later plan is compared with: the configuration as short hashes, the
-moment, how many people there were, and the sum of their keys. Anyone can read it and nobody can make one: it names no
-person, and a run trusts what it says.
+moment, how many people there were, and the sum of their keys. It names no person, so anyone may read
+it; it is signed, so a run can trust what it says.
 """
 
 import hashlib

@@ -11,15 +11,23 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import select
 
 from notifier.app import create_app
 from notifier.emails import KINDS, EmailKind
+from notifier.extensions import db
+from notifier.models import Notification
+from notifier.reasons import ReasonCode
 from notifier.testing import clocks
 from notifier.testing.applications import close, merge_templates, migrate
 from notifier.testing.inline import Inline
 from notifier.testing.mail_server import FakeMailServer
 from notifier.testing.settings import make_settings
 from notifier.testing.smtp_server import SmtpServer
+
+_NOT_RENDERED = select(Notification.kind, Notification.reason).where(
+    Notification.reason_code == ReasonCode.not_composed.value
+)
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def notifier_app(
 ) -> Iterator[Flask]:
     """Build the application, with its context pushed. It does the work of its workers right after each commit.
 
-    An error of that work fails the test when it ends.
+    An error of that work fails the test when it ends, and so does an email that could not be rendered.
     """
     inline = Inline()
     templates = merge_templates(tmp_path / "templates", *notifier_templates) if notifier_templates else None
@@ -74,8 +82,11 @@ def notifier_app(
     app = create_app(settings, kinds=notifier_kinds, templates=templates, **inline.replacements())
     with app.app_context():
         yield app
+        db.session.rollback()
+        failed = db.session.execute(_NOT_RENDERED).all()
     close(app)
     inline.raise_errors()
+    assert not failed, "\n".join(f"the email {kind} {reason}" for kind, reason in failed)
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_settings import PydanticBaseSettingsSource
 
-from notifier.config.settings import Settings
+from notifier.config.settings import ConfigError, Settings
+from notifier.config.text import lines
 
 
 class GivenSettings(Settings):
@@ -28,7 +30,10 @@ def _data() -> TemporaryDirectory[str]:
 
 
 def make_settings(**values: Any) -> Settings:
-    """Build settings. Without `values`: no rate limits, no waiting in forms, no DNS, data in a temporary folder."""
+    """Build settings. Without `values`: no rate limits, no waiting in forms, no DNS, data in a temporary folder.
+
+    Raise TypeError for a name that is no setting, and ConfigError with one line for each value that cannot be used.
+    """
     defaults: dict[str, Any] = {
         "notifier_env": "test",
         "public_url": "http://notifier.test",
@@ -38,4 +43,10 @@ def make_settings(**values: Any) -> Settings:
         "mail_mx_ttl": 0,
         "notifier_data_dir": Path(_data().name),
     }
-    return GivenSettings(**defaults | values)
+    unknown = values.keys() - Settings.model_fields.keys()
+    if unknown:
+        raise TypeError(f"there is no setting {', '.join(sorted(unknown))}; docs/settings.md lists them, in upper case")
+    try:
+        return GivenSettings(**defaults | values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(lines(error, Settings.model_fields))) from None

@@ -159,6 +159,10 @@ def test_versions_are_compared_and_taken_back(here: Desk, app: Flask, pk: int) -
     assert [action for action, _ in entries(app)] == ["content.saved"] * 3 + ["content.dropped"]
 
 
+def test_an_editor_can_type_in_every_field(here: Desk, pk: int) -> None:
+    assert "readonly" not in here.get(f"/admin/content/{pk}/").text.partition("<main")[2]
+
+
 def test_a_viewer_reads_and_an_editor_writes(desk: Callable[..., Desk], app: Flask, pk: int) -> None:
     viewer = desk(Role.viewer)
     page = viewer.get(f"/admin/content/{pk}/")

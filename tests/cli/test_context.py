@@ -31,6 +31,13 @@ def test_a_folder_without_tables_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_reading_creates_neither_a_folder_nor_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "x.db"
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{path}")
+    assert error().startswith(f"Error: No tables in {path}. ")
+    assert not path.parent.exists()
+
+
 def test_a_server_that_does_not_answer_is_not_called_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/notifier")
     assert error().startswith("Error: The database does not answer (")

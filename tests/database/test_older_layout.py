@@ -73,6 +73,7 @@ def start(command: str, **env: str) -> tuple[int, list[str]]:
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_process_ends_with_one_line_that_names_the_file_and_a_way_out(folder: Path, command: str) -> None:
     path = folder / "notifier.db"
+    folder.chmod(0o755)
     before = path.read_bytes()
     code, lines = start(command, NOTIFIER_DATA_DIR=str(folder))
     assert code != 0
@@ -80,6 +81,9 @@ def test_every_process_ends_with_one_line_that_names_the_file_and_a_way_out(fold
     assert str(path) in lines[0]
     assert f"Move the folder {folder} away and keep it as a copy, or set NOTIFIER_DATA_DIR" in lines[0]
     assert path.read_bytes() == before
+    # SQLite itself leaves these two beside a file in WAL mode, also if it is only read.
+    found = {each.name for each in folder.iterdir()} - {"notifier.db-wal", "notifier.db-shm"}
+    assert (found, folder.stat().st_mode & 0o777) == ({"notifier.db"}, 0o755)
 
 
 def test_the_rows_are_still_there(folder: Path) -> None:

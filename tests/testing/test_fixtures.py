@@ -10,6 +10,7 @@ import time_machine
 from flask import Flask
 
 from notifier import clock
+from notifier.config.settings import ConfigError
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Notification, Status, Suppression, User
@@ -18,6 +19,7 @@ from notifier.testing.browse import Visitor
 from notifier.testing.clocks import NOON
 from notifier.testing.factories import SLOT, make_campaign, make_notification, make_people, make_user
 from notifier.testing.mail_server import BUSY, UNKNOWN_USER, FakeMailServer
+from notifier.testing.settings import make_settings
 from notifier.testing.smtp_server import SmtpServer
 
 pytest_plugins = ["notifier.testing.fixtures"]
@@ -87,6 +89,38 @@ def test_an_error_of_a_worker_fails_the_test(pytester_like: Callable[[str], str]
     """)
     assert "the work of a worker failed" in output
     assert "1 passed, 1 error" in output
+
+
+def test_an_email_that_cannot_be_rendered_fails_the_test(pytester_like: Callable[[str], str]) -> None:
+    output = pytester_like("""
+        import pytest
+        from notifier.emails import KINDS
+        from notifier.emails.verification import Verification
+        from notifier.testing.factories import make_notification, make_user
+
+        class Broken(Verification):
+            def context(self, owed):
+                raise KeyError("order")
+
+        @pytest.fixture
+        def notifier_kinds():
+            return {**KINDS, "verification": Broken()}
+
+        def test_it(notifier_app, emails):
+            make_notification(make_user())
+    """)
+    assert "the email verification could not be rendered" in output
+    assert "1 passed, 1 error" in output
+
+
+def test_a_setting_that_does_not_exist_is_named() -> None:
+    with pytest.raises(TypeError, match="there is no setting mail_portt"):
+        make_settings(mail_portt=1)
+
+
+def test_a_value_that_cannot_be_used_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^PUBLIC_URL: [^\n]+$"):
+        make_settings(public_url="shop")
 
 
 class TestOverAWire:
