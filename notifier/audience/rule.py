@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, String, case, cast, inspect, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, String, and_, case, cast, inspect, literal, or_, select
 
 from notifier.audience.occasions import CampaignOccasion
 from notifier.audience.zones import zone_columns
@@ -27,6 +27,8 @@ CONFIRMED = "confirmed"
 QUIET = "quiet_hours"
 #: This very email is in the ledger already, from this run or another one.
 ALREADY = "already"
+#: A person of an application that embeds us without a usable address, or whom that application deleted.
+UNREACHABLE = "unreachable"
 
 
 class AudienceRule:
@@ -51,8 +53,8 @@ class AudienceRule:
         """Every reason for exclusion, in the order in which they count."""
         occasion = self.occasion
         own = occasion.kind_of.exclusions(occasion, self._zones.kinds)
-        before = [_suppressed(), *_opted_out(occasion), *_unreached(occasion), *occasion.audience.exclusions()]
-        everything = [*before, *self._quiet(), *own, self._already()]
+        before = [_unreachable(), _suppressed(), *_opted_out(occasion), *_unreached(occasion)]
+        everything = [*before, *occasion.audience.exclusions(), *self._quiet(), *own, self._already()]
         codes = [exclusion.code for exclusion in everything]
         assert len(set(codes)) == len(codes), codes
         return tuple(each for each in everything if each.lasting or not self._lasting_only)
@@ -121,6 +123,12 @@ class AudienceRule:
         words, values = "this email is already in the ledger", {"key": self.key}
         began = row.with_only_columns(Notification.created_at).scalar_subquery()
         return Exclusion(ALREADY, words, there, values, lasting=False, began=began)
+
+
+def _unreachable() -> Exclusion:
+    # People who signed up here always have an address.
+    where = and_(User.external_id.is_not(None), or_(User.identity_key == "", User.external_id.startswith("~")))
+    return Exclusion(UNREACHABLE, "they have no usable address, or their account was deleted", where, {})
 
 
 def _suppressed() -> Exclusion:

@@ -113,6 +113,16 @@ def test_reasons_count_in_their_order() -> None:
     assert list(reasons(campaign).values()) == expected
 
 
+@pytest.mark.parametrize("reach", ["confirmed", "any"])
+def test_people_without_an_address_and_deleted_ones_are_excluded(reach: str) -> None:
+    make_people(1, external_id="1")
+    make_people(1, external_id="2", identity_key="")
+    make_people(1, external_id="~3")
+    make_people(1)
+    campaign = make_campaign(audience={"verified": "any"} if reach == "any" else {})
+    assert list(reasons(campaign).values()) == [None, "unreachable", "unreachable", None]
+
+
 def test_counts_judgements_and_sample_agree() -> None:
     make_people(6)
     make_people(4, locale="de")

@@ -1,0 +1,81 @@
+"""The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
+
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import Any, Final, NamedTuple, cast
+
+from sqlalchemy import Connection, String, Table, case, literal, null, or_, select, update
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from notifier.embedding.fields import OURS, UserFields, columns_of
+from notifier.models import User
+
+_TABLE = cast("Table", User.__table__)
+
+#: Columns that the host decides; `verified_at` only if it confirms addresses itself.
+_MIRRORED: Final = ("email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes")
+
+#: Begins the external ids of people whom the host deleted, so that a reused id is another person.
+DETACHED: Final = "~"
+
+
+class Person(NamedTuple):
+    """What an email to a person needs."""
+
+    id: int
+    external_id: str
+    email: str
+    identity_key: str
+
+
+def connection_of(session: Session) -> Connection:
+    """Return the connection of the session on which our tables are."""
+    return session.connection(bind_arguments={"mapper": User})
+
+
+def write(connection: Connection, people: Iterable[UserFields], *, allow_local: bool) -> None:
+    """Store these people: one statement, in the order of their ids, so that two transactions cannot deadlock.
+
+    Rows that would not change are not written. Raise ValueError for an id or attributes that cannot be stored.
+    """
+    rows: dict[bool, list[dict[str, Any]]] = {}
+    for fields in people:
+        rows.setdefault(fields.verified_at is OURS, []).append(columns_of(fields, allow_local=allow_local))
+    for ours in sorted(rows):
+        statement = _upsert(connection.dialect.name, ours)
+        connection.execute(statement, sorted(rows[ours], key=lambda row: row["external_id"]))
+
+
+def detach(connection: Connection, external_ids: Collection[str]) -> None:
+    """Keep the rows of people whom the host deleted, under an id that no person of the host has.
+
+    What was sent stays explained, an email that waits is still sent, campaigns no longer reach them, and a person who
+    gets the same id later is another one.
+    """
+    gone = literal(DETACHED) + sql_cast(_TABLE.c.id, String)
+    statement = update(_TABLE).where(_TABLE.c.external_id.in_(sorted(external_ids))).values(external_id=gone)
+    connection.execute(statement)
+
+
+def find(connection: Connection, external_id: str) -> Person | None:
+    """Return the person with this id; None if there is none."""
+    columns = (_TABLE.c.id, _TABLE.c.external_id, _TABLE.c.email, _TABLE.c.identity_key)
+    row = connection.execute(select(*columns).where(_TABLE.c.external_id == external_id)).one_or_none()
+    return None if row is None else Person(*row)
+
+
+@cache
+def _upsert(dialect: str, ours: bool) -> postgresql.Insert | sqlite.Insert:
+    """Build the statement. `ours`: notifier confirms addresses, so an address that stays keeps its confirmation."""
+    statement = postgresql.insert(_TABLE) if dialect == "postgresql" else sqlite.insert(_TABLE)
+    old, new = _TABLE.c, statement.excluded
+    values: dict[str, Any] = {name: new[name] for name in _MIRRORED}
+    if ours:
+        moved = old.identity_key.is_distinct_from(new.identity_key)
+        values["verified_at"] = case((moved, null()), else_=old.verified_at)
+    else:
+        values["verified_at"] = new.verified_at
+    changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
+    return statement.on_conflict_do_update(index_elements=[old.external_id], set_=values, where=changed)

@@ -1,0 +1,145 @@
+"""Watch the host's sessions: collect during a flush, and write after it, when keys are known and relationships load."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
+
+from notifier.embedding import people
+from notifier.embedding.errors import SetupError
+from notifier.embedding.fields import UserFields, external_id_of
+
+#: The session whose flush has just ended, while a hook of the host runs.
+_in_hook: ContextVar[Session | None] = ContextVar("notifier_in_hook", default=None)
+
+
+def session_of_hook() -> Session | None:
+    """Return the session for which an `on` hook runs at present."""
+    return _in_hook.get()
+
+
+@contextmanager
+def _running_hooks(session: Session) -> Iterator[None]:
+    token = _in_hook.set(session)
+    try:
+        yield
+    finally:
+        _in_hook.reset(token)
+
+
+@dataclass(frozen=True)
+class HostUser:
+    """The host's user class, and how it is read."""
+
+    model: type[Any]
+    fields: Callable[[Any], UserFields]
+    #: The attributes whose changes count; empty: all.
+    watch: tuple[str, ...]
+    #: The attribute that becomes `UserFields.id`.
+    key: str
+
+    def check(self) -> None:
+        """Raise SetupError, by name, if the class has no such attributes."""
+        mapper = inspect(self.model)
+        for name in (*self.watch, self.key):
+            if name not in mapper.attrs:
+                raise SetupError(f"{self.model.__name__} has no mapped attribute {name!r}")
+
+    def id_of(self, user: object) -> str:
+        """Return the external id. Raise ValueError if the user has none yet."""
+        return external_id_of(getattr(user, self.key))
+
+    def read(self, user: object) -> UserFields:
+        """Return the fields of the user. Raise SetupError if the id is not the one by which the user is found."""
+        fields = self.fields(user)
+        if str(fields.id) != str(getattr(user, self.key)):
+            raise SetupError(f"UserFields.id is not {self.model.__name__}.{self.key}: name the attribute with key=")
+        return fields
+
+    def is_changed(self, session: Session, user: object) -> bool:
+        """Return whether this flush changes what is watched."""
+        if not self.watch:
+            return session.is_modified(user)
+        attributes = inspect(user).attrs
+        return any(attributes[name].history.has_changes() for name in self.watch)
+
+
+@dataclass
+class _Flush:
+    """What one flush changes."""
+
+    users: list[Any] = field(default_factory=list)
+    inserted: list[Any] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+
+
+class Watcher:
+    """The hooks of one `Notifier` in the host's sessions."""
+
+    def __init__(self, *, allow_local: bool) -> None:
+        """Create one that watches nothing yet. `allow_local`: addresses of this machine or network are usable."""
+        self._allow_local = allow_local
+        self.user: HostUser | None = None
+        self.hooks: list[tuple[type[Any], Callable[[Any], object]]] = []
+        self._classes: tuple[type[Session], ...] = ()
+
+    def listen(self, sessions: "sessionmaker[Session]") -> None:
+        """Watch every session that `sessions` creates. Calling it again changes nothing."""
+        if self.user is None or sessions.class_ in self._classes:
+            return
+        self._classes = (*self._classes, sessions.class_)
+        event.listen(sessions, "before_flush", self._begin)
+        event.listen(sessions, "after_flush", self._collect)
+        event.listen(sessions, "after_flush_postexec", self._write)
+        if not event.contains(self.user.model, "before_delete", self._deleting):
+            event.listen(self.user.model, "before_delete", self._deleting, propagate=True)
+
+    def watches(self, session: Session) -> bool:
+        """Return whether the session was made by a sessionmaker that is watched."""
+        return isinstance(session, self._classes)
+
+    def _begin(self, session: Session, _context: UOWTransaction, _instances: object) -> None:
+        # A flush that failed left what it had collected.
+        session.info[self] = _Flush()
+
+    def _deleting(self, _mapper: object, _connection: object, user: object) -> None:
+        # Here the row still exists, so the id can be loaded, and rows that a cascade deletes are seen too.
+        session = object_session(user)
+        if session is not None and self.watches(session) and self.user is not None:
+            flush: _Flush = session.info[self]
+            flush.gone.add(str(getattr(user, self.user.key)))
+
+    def _collect(self, session: Session, _context: UOWTransaction) -> None:
+        user, flush = self.user, session.info.get(self)
+        if user is None or flush is None:
+            return
+        models = tuple({model for model, _ in self.hooks})
+        for row in session.new:
+            if isinstance(row, user.model):
+                flush.users.append(row)
+            if isinstance(row, models):
+                flush.inserted.append(row)
+        flush.users += [row for row in session.dirty if isinstance(row, user.model) and user.is_changed(session, row)]
+
+    def _write(self, session: Session, _context: UOWTransaction) -> None:
+        user, flush = self.user, session.info.pop(self, None)
+        if user is None or flush is None:
+            return
+        if flush.gone:
+            people.detach(people.connection_of(session), flush.gone)
+        if flush.users:
+            fields = [user.read(row) for row in flush.users]
+            people.write(people.connection_of(session), fields, allow_local=self._allow_local)
+        if flush.inserted:
+            with _running_hooks(session):
+                self._run_hooks(flush.inserted)
+
+    def _run_hooks(self, rows: list[Any]) -> None:
+        for row in rows:
+            for model, hook in self.hooks:
+                if isinstance(row, model):
+                    hook(row)

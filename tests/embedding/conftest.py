@@ -1,0 +1,115 @@
+"""An application that embeds notifier: its own users, likes, `db` and commits, on both databases."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Engine, ForeignKey, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from notifier.database import sqlite
+from notifier.embedding import Notifier, UserFields
+from notifier.models import User as Mirrored
+
+
+class Host:
+    """A host: new classes each time, because hooks belong to classes."""
+
+    def __init__(self, url: str, reader: Any = None, **options: Any) -> None:
+        class Base(DeclarativeBase):
+            pass
+
+        self.db = SQLAlchemy(model_class=Base)
+        self.base = self.db.Model
+        self.User, self.Like = _models(self.db.Model)
+        self.notifier = Notifier(**options)
+        self.reads = 0
+        self.app = Flask("host")
+        self.app.config["SQLALCHEMY_DATABASE_URI"] = url
+        self.notifier.user(self.User, watch=("email", "name", "confirmed_at"))(reader or self.fields)
+
+    def fields(self, user: Any) -> UserFields:
+        self.reads += 1
+        return UserFields(id=user.id, email=user.email, name=user.name, verified_at=user.confirmed_at)
+
+    def start(self) -> None:
+        self.db.init_app(self.app)
+        with self.app.app_context():
+            if self.db.engine.dialect.name == "sqlite":
+                sqlite.prepare(self.db.engine)
+            self.db.create_all()
+        self.notifier.init_app(self.app, session=self.db.session)
+
+    @property
+    def engine(self) -> Engine:
+        with self.app.app_context():
+            return self.db.engine
+
+    def add(self, email: str | None = "ada@example.com", name: str = "Ada", **values: Any) -> Any:
+        """Store a user, and commit."""
+        user = self.User(email=email, name=name, **values)
+        self.db.session.add(user)
+        self.db.session.commit()
+        return user
+
+    def stored(self, query: Any) -> list[Any]:
+        """What another session sees: only what is committed."""
+        with Session(self.engine) as session:
+            return list(session.scalars(query))
+
+    def mirrored(self) -> dict[str, Mirrored]:
+        """The people whom notifier knows, by external id."""
+        return {str(row.external_id): row for row in self.stored(select(Mirrored))}
+
+    def close(self) -> None:
+        with self.app.app_context():
+            self.db.session.remove()
+            self.db.drop_all()
+            self.db.engine.dispose()
+
+
+def _models(base: Any) -> tuple[Any, Any]:
+    class User(base):  # type: ignore[misc]
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        email: Mapped[str | None]
+        name: Mapped[str] = mapped_column(default="")
+        confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+        last_seen: Mapped[int] = mapped_column(default=0)
+
+    class Like(base):  # type: ignore[misc]
+        __tablename__ = "likes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+        note: Mapped[str] = mapped_column(default="")
+        owner: Mapped[User | None] = relationship()
+
+    # Annotations of local classes are texts that the mapper cannot resolve otherwise.
+    return User, Like
+
+
+@pytest.fixture
+def make_host(database_url: str) -> Iterator[Callable[..., Host]]:
+    """Build hosts on the test's database, which has notifier's tables."""
+    hosts: list[Host] = []
+
+    def make(**options: Any) -> Host:
+        host = Host(database_url, **options)
+        hosts.append(host)
+        return host
+
+    yield make
+    for host in hosts:
+        host.close()
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Host]) -> Iterator[Host]:
+    """A started host, with its context pushed."""
+    made = make_host()
+    made.start()
+    with made.app.app_context():
+        yield made
