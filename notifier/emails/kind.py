@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
+from pydantic import BaseModel
+
 from notifier.ledger import Claimed, Recipient
 from notifier.security.links import Links
 
@@ -46,6 +48,13 @@ class EmailKind(ABC):
     because: ClassVar[str]
     #: Whether it goes to an address that may not exist, because a person typed it into a form.
     first_email: ClassVar[bool] = False
+    #: Validates the data of an email that an embedding application sends; None: the kind takes no data.
+    Data: ClassVar[type[BaseModel] | None] = None
+
+    @classmethod
+    def data_of(cls, owed: Owed) -> Any:
+        """Return the data with which this email was sent, as an instance of `Data`; None if the kind takes no data."""
+        return None if cls.Data is None else cls.Data.model_validate(owed.notification.params["data"])
 
     @abstractmethod
     def unwanted(self, owed: Owed) -> str | None:

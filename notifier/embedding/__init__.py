@@ -5,6 +5,9 @@
     @notifier.user(User, watch=("email", "name"))
     def fields(user): return UserFields(id=user.id, email=user.email, name=user.name)
 
+    @notifier.on(User, "insert")
+    def welcomed(user): notifier.send("verification", to=user)
+
     notifier.init_app(app, session=db.session)
 
 Importing it loads no Flask extension.
@@ -13,9 +16,30 @@ Importing it loads no Flask extension.
 from notifier.database.base import Base
 from notifier.embedding.application import Notifier
 from notifier.embedding.errors import (
+    DataRefused,
+    DuringFlush,
     EmbeddingError,
+    KeyConflict,
+    NoAddress,
+    NoSession,
     SetupError,
+    UnknownKind,
+    UnknownUser,
 )
 from notifier.embedding.fields import OURS, UserFields
 
-__all__ = ["OURS", "Base", "EmbeddingError", "Notifier", "SetupError", "UserFields"]
+__all__ = [
+    "OURS",
+    "Base",
+    "DataRefused",
+    "DuringFlush",
+    "EmbeddingError",
+    "KeyConflict",
+    "NoAddress",
+    "NoSession",
+    "Notifier",
+    "SetupError",
+    "UnknownKind",
+    "UnknownUser",
+    "UserFields",
+]

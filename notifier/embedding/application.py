@@ -1,20 +1,31 @@
 """Notifier: the object that another Flask application creates once, beside its own `db`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import Engine, inspect
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, Session
 
 from notifier.database.base import Base
-from notifier.embedding import binding
+from notifier.emails import EmailKind
+from notifier.embedding import binding, content
 from notifier.embedding.binding import Sessions
+from notifier.embedding.commits import Commits
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields
+from notifier.embedding.sending import Sending, check_key, check_times
+from notifier.embedding.sessions import Addressing
 from notifier.embedding.watching import HostUser, Watcher
+from notifier.models import Notification
+from notifier.outbox import Outbox, Publish
 
 Reader = TypeVar("Reader", bound=Callable[[Any], UserFields])
+Hook = TypeVar("Hook", bound=Callable[[Any], object])
+
+#: The time that the broker has before the sweep enqueues a row as well: the default of SWEEP_GRACE.
+GRACE = timedelta(seconds=5)
 
 
 class Notifier:
@@ -23,13 +34,27 @@ class Notifier:
     It takes the host's sessions, never makes one for writing, and never commits.
     """
 
-    def __init__(self, *, allow_local_addresses: bool = False) -> None:
-        """Create one. It does nothing before `init_app`.
+    def __init__(
+        self,
+        *,
+        kinds: Iterable[EmailKind] = (),
+        publish: Publish | None = None,
+        grace: timedelta = GRACE,
+        allow_local_addresses: bool = False,
+    ) -> None:
+        """Create one. It does nothing before `init_app`. Raise SetupError if two kinds have one name.
 
         Args:
+            kinds: The host's own kinds of email, besides ours.
+            publish: Hands the keys of committed rows to a broker. None: the sweep of a worker finds the rows.
+            grace: With `publish`, the age at which the sweep enqueues a row as well.
             allow_local_addresses: Accept addresses at localhost, .local and .test, for development.
         """
+        self._kinds = content.kinds_with(kinds)
         self._watcher = Watcher(allow_local=allow_local_addresses)
+        self._addressing = Addressing(self._watcher)
+        self._commits = Commits(Outbox(publish) if publish is not None else None)
+        self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0))
 
     def user(
         self, model: type[Any], *, watch: Sequence[str] = (), key: str | None = None
@@ -50,6 +75,58 @@ class Notifier:
 
         return register
 
+    def on(self, model: type[Any], happens: str) -> Callable[[Hook], Hook]:
+        """Register the decorated function: it is called with each row of `model` that is inserted.
+
+        It runs after the flush, in the same transaction, once the users are mirrored: keys are known, relationships
+        load, and `send` works. Changes to host rows are written by the commit. An error rolls the transaction back.
+
+        Raise ValueError unless `happens` is "insert".
+        """
+        if happens != "insert":
+            raise ValueError('hooks run on "insert" only')
+
+        def register(hook: Hook) -> Hook:
+            self._watcher.hooks.append((model, hook))
+            return hook
+
+        return register
+
+    def send(
+        self,
+        kind: str,
+        to: object,
+        *,
+        data: object = None,
+        key: str | None = None,
+        at: datetime | None = None,
+        until: datetime | None = None,
+        session: Session | None = None,
+    ) -> Notification:
+        """Write the row of an email in the transaction of the session. The caller commits.
+
+        Outside of a hook it flushes first, so a user that was just added is known.
+
+        Args:
+            kind: The name of the kind of email.
+            to: A user of the host, or the id of one.
+            data: What the kind's `Data` takes.
+            key: The same key with the same content gives the same row; None: each call is another email.
+            at: It is not sent before; None: now.
+            until: It is not sent after; None: when the kind's lifetime has passed.
+            session: By default that of the hook, of the user's row, or the scoped session.
+
+        Raise UnknownKind, DataRefused, UnknownUser, NoAddress, KeyConflict, NoSession, or DuringFlush. Raise ValueError
+        for a time without a zone and for a key that is none.
+        """
+        found = content.sendable(self._kinds, kind)
+        checked = content.checked(found, data)
+        check_key(key)
+        check_times(at, until)
+        current = self._addressing.session(to, session)
+        person = self._addressing.reachable(current, to)
+        return self._sending.write(current, found, person, data=checked, key=key, at=at, until=until)
+
     def init_app(self, app: Flask, *, session: Sessions) -> None:
         """Start in this application, whose database is set up: see `watch`."""
         with app.app_context():
@@ -67,6 +144,8 @@ class Notifier:
         maker = binding.maker_of(session)
         binding.check_engine(maker, user.model)
         self._watcher.listen(maker)
+        self._commits.listen(maker)
+        self._addressing.sessions = session
 
     def create_all(self, engine: Engine) -> None:
         """Create our tables that do not exist yet: for tests of hosts that call `db.create_all()`."""

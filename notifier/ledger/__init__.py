@@ -31,6 +31,7 @@ from notifier.ledger.leases import (
     renew,
     store_facts,
 )
+from notifier.ledger.once import add_once
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
 from notifier.ledger.rows import (
@@ -73,6 +74,7 @@ __all__ = [
     "Why",
     "add",
     "add_many",
+    "add_once",
     "add_skipped",
     "among",
     "boot_of",

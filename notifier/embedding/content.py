@@ -1,0 +1,65 @@
+"""What an email of the host is about: its kind, its data, and the fingerprint by which a repeated key is compared."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from notifier.database.expressions import number_of
+from notifier.emails import KINDS, EmailKind
+from notifier.emails.campaign_kind import CampaignKind
+from notifier.embedding.errors import DataRefused, SetupError, UnknownKind
+
+#: In `params`: the fingerprint of the call, the kind's data, and the planned moment.
+FINGERPRINT: Final = "fingerprint"
+DATA: Final = "data"
+SEND_AT: Final = "send_at"
+
+
+def kinds_with(more: Iterable[EmailKind]) -> Mapping[str, EmailKind]:
+    """Return our kinds and those of the host, by name. Raise SetupError if two have one name."""
+    kinds = dict(KINDS)
+    for kind in more:
+        if kind.name in kinds:
+            raise SetupError(f"there are two kinds of email with the name {kind.name!r}")
+        kinds[kind.name] = kind
+    return MappingProxyType(kinds)
+
+
+def sendable(kinds: Mapping[str, EmailKind], name: str) -> EmailKind:
+    """Return the kind. Raise UnknownKind if there is none, or if only campaigns send it."""
+    kind = kinds.get(name)
+    if kind is None:
+        raise UnknownKind(f"there is no kind of email {name!r}: register it with Notifier(kinds=[...])")
+    if isinstance(kind, CampaignKind):
+        raise UnknownKind(f"emails of the kind {name!r} are sent by campaigns only")
+    return kind
+
+
+def checked(kind: EmailKind, data: object) -> Any:
+    """Return the data as JSON, completed by the kind's schema; None if the kind takes none. Raise DataRefused."""
+    if kind.Data is None:
+        if data is not None:
+            raise DataRefused(f"emails of the kind {kind.name!r} take no data")
+        return None
+    try:
+        read = kind.Data.model_validate({} if data is None else data).model_dump(mode="json")
+        json.dumps(read, allow_nan=False)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['type']}" for each in error.errors())
+        # Without its cause, whose text has the values.
+        raise DataRefused(f"the data of {kind.name!r} is refused: {', '.join(wrong)}") from None
+    except ValueError:
+        raise DataRefused(f"the data of {kind.name!r} is refused: it contains a number that is none") from None
+    return read
+
+
+def fingerprint(kind: str, user: str, data: Any, at: datetime | None, until: datetime | None) -> str:
+    """Return the SHA-256 of these values as canonical JSON."""
+    moments = [moment and number_of(moment) for moment in (at, until)]
+    text = json.dumps([kind, user, data, *moments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
