@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from flask import g
+import structlog
+from flask import g, has_app_context
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction, sessionmaker
 
 from notifier.models import AccountRequest, Notification, Status
 from notifier.services import services
+
+log = structlog.get_logger(__name__)
 
 #: Groups of keys that are published together, in this order: (account requests, bulk).
 _SORTS: Final = ((True, False), (False, False), (False, True))
@@ -25,7 +28,8 @@ _COMMITTED: Final = "notifier.outbox.committed"
 def watch(sessions: "sessionmaker[Any]") -> None:
     """Watch every session that `sessions` creates. Calling it again changes nothing.
 
-    The keys go to the outbox of the application in whose context the session commits.
+    The keys go to the outbox of the application in whose context the session commits. Without one the sweep finds the
+    rows. No commit raises an error because of it.
     """
     if not event.contains(sessions, "after_flush", _collect):
         event.listen(sessions, "after_flush", _collect)
@@ -73,10 +77,20 @@ def _release(session: Session, transaction: SessionTransaction) -> None:
         return
     session.info.pop(_COLLECTED, None)
     committed: list[tuple[int, bool, bool]] = session.info.pop(_COMMITTED, [])
+    if not committed:
+        return
     # By now the connection is back in its pool, and an eager task may use any session.
+    try:
+        _publish(committed)
+    except Exception as error:
+        # The rows are stored and the sweep finds them. The caller must not take its commit for failed.
+        log.exception("outbox.not_enqueued", error=type(error).__name__, keys=len(committed))
+
+
+def _publish(committed: list[tuple[int, bool, bool]]) -> None:
     for is_request, is_bulk in _SORTS:
         keys = [key for key, *sort in committed if sort == [is_request, is_bulk]]
-        kept: list[int] | None = g.get(_KEPT)
+        kept: list[int] | None = g.get(_KEPT) if has_app_context() else None
         if kept is not None and not is_request and not is_bulk:
             kept.extend(keys)
         elif keys:

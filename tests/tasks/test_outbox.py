@@ -1,11 +1,14 @@
 """The outbox: exactly the stored rows are enqueued, and a failing broker fails no caller."""
 
+from collections.abc import Callable
+from contextvars import Context
 from datetime import timedelta
 
 import pytest
 import structlog.testing
 from flask import Flask
 from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
 from notifier import ledger
 from notifier.extensions import db
@@ -178,3 +181,25 @@ def test_rows_that_are_only_changed_are_not_enqueued(enqueued: list[int]) -> Non
     row.reason = "looked at"
     db.session.commit()
     assert enqueued == []
+
+
+def in_another_application(call: Callable[[], None]) -> None:
+    with Flask("another").app_context():
+        call()
+
+
+@pytest.mark.parametrize("run", [Context().run, in_another_application])
+def test_a_commit_outside_of_our_context_does_not_raise(
+    context: Flask, enqueued: list[int], run: Callable[[Callable[[], None]], None]
+) -> None:
+    engine, session = db.engine, db.session.session_factory()
+    owner = session.scalars(select(User)).one()
+    ledger.add(session, kind="verification", user=owner, dedupe_key="elsewhere", now=NOON, grace=timedelta(0))
+    session.flush()
+    with structlog.testing.capture_logs() as logs:
+        run(session.commit)
+    session.close()
+    with Session(engine) as plain:
+        assert list(plain.scalars(select(Notification.dedupe_key))) == ["elsewhere"]
+    assert enqueued == []
+    assert [entry["event"] for entry in logs] == ["outbox.not_enqueued"]
