@@ -113,6 +113,7 @@ def _people() -> None:
         "notifier_activities",
         sa.Column("id", ID, nullable=False),
         sa.Column("user_id", ID, nullable=False),
+        sa.Column("external_id", sa.String(200)),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("actor", sa.String(64), nullable=False),
         sa.Column("object_key", sa.String(64), nullable=False),
@@ -127,6 +128,13 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_activities")),
     )
     op.create_index("ix_notifier_activities_user_id_occurred_at", "notifier_activities", ["user_id", "occurred_at"])
+    op.create_index(
+        "uq_notifier_activities_external_id",
+        "notifier_activities",
+        ["external_id"],
+        unique=True,
+        **_where("external_id IS NOT NULL"),
+    )
     op.create_table(
         "notifier_account_requests",
         sa.Column("id", ID, nullable=False),

@@ -8,9 +8,10 @@ from flask import Flask
 from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import Mapper, Session
 
+from notifier.campaigns.explanations import Answer
 from notifier.database.base import Base
 from notifier.emails import EmailKind
-from notifier.embedding import binding, content
+from notifier.embedding import binding, content, people, recording
 from notifier.embedding.binding import Sessions
 from notifier.embedding.commits import Commits
 from notifier.embedding.errors import SetupError
@@ -18,7 +19,8 @@ from notifier.embedding.fields import UserFields
 from notifier.embedding.sending import Sending, check_key, check_times
 from notifier.embedding.sessions import Addressing
 from notifier.embedding.watching import HostUser, Watcher
-from notifier.models import Notification
+from notifier.explain.why import why
+from notifier.models import Activity, Notification
 from notifier.outbox import Outbox, Publish
 
 Reader = TypeVar("Reader", bound=Callable[[Any], UserFields])
@@ -126,6 +128,60 @@ class Notifier:
         current = self._addressing.session(to, session)
         person = self._addressing.reachable(current, to)
         return self._sending.write(current, found, person, data=checked, key=key, at=at, until=until)
+
+    def record(
+        self,
+        kind: str,
+        to: object,
+        *,
+        id: str | None = None,
+        at: datetime | None = None,
+        actor: str = "",
+        object_key: str = "",
+        object_title: str = "",
+        session: Session | None = None,
+    ) -> Activity:
+        """Write that something happened to a user, for digests and reports. The caller commits.
+
+        Args:
+            kind: Such as `like`, `comment`, `follow` or `friend_request`; others count as other activity.
+            to: The user whom it is about, or the id of one.
+            id: The same id with the same content gives the same row; None: each call is another activity.
+            at: When it happened; None: now.
+            actor: The name of the person who did it.
+            object_key: Groups activities on one object: ten likes of one photo are one line.
+            object_title: The name of that object.
+            session: As for `send`.
+
+        Raise UnknownUser, KeyConflict, NoSession, or DuringFlush. Raise ValueError for a kind, an id, a key or a time
+        that cannot be stored.
+        """
+        check_key(id)
+        check_times(at, None)
+        current = self._addressing.session(to, session)
+        person = self._addressing.person(current, to)
+        return recording.write(
+            current,
+            kind,
+            person,
+            external_id=id,
+            at=at,
+            actor=actor,
+            object_key=object_key,
+            object_title=object_title,
+        )
+
+    def why(self, user: object, campaign: str | None = None, *, session: Session | None = None) -> list[Answer]:
+        """Return for each campaign, or for the named one, why this person gets its email, or why not.
+
+        Outside of a hook it flushes first. Raise UnknownUser, NoSession, DuringFlush, or CampaignError if there is no
+        such campaign.
+        """
+        current = self._addressing.session(user, session)
+        person = self._addressing.person(current, user)
+        # The rule asks its session for the one engine of our tables, which a session with several binds cannot tell.
+        with Session(people.connection_of(current), join_transaction_mode="rollback_only") as reading:
+            return why(reading, person.id, self._kinds, campaign)
 
     def init_app(self, app: Flask, *, session: Sessions) -> None:
         """Start in this application, whose database is set up: see `watch`."""

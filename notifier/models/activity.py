@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -14,10 +14,21 @@ class Activity(Base):
     """One interaction of another person with the user or something of the user; digests and reports count them."""
 
     __tablename__ = "notifier_activities"
-    __table_args__ = (Index("ix_notifier_activities_user_id_occurred_at", "user_id", "occurred_at"),)
+    __table_args__ = (
+        Index("ix_notifier_activities_user_id_occurred_at", "user_id", "occurred_at"),
+        Index(
+            "uq_notifier_activities_external_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+            sqlite_where=text("external_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"))
+    #: Its key in the application that embeds us, which keeps one interaction from being recorded twice.
+    external_id: Mapped[str | None] = mapped_column(String(200))
     #: like, comment, friend_request, follow
     kind: Mapped[str] = mapped_column(String(32))
     #: The display name of the person who did it.
