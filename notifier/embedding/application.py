@@ -63,6 +63,8 @@ class Notifier:
     ) -> Callable[[Reader], Reader]:
         """Register the decorated function, which reads `UserFields` from a row of the host's user class.
 
+        It is called after each flush that adds or changes such rows. Bulk statements and raw SQL are not seen.
+
         Args:
             model: The mapped class.
             watch: The attributes whose changes count; the others cost nothing. Empty: all count.

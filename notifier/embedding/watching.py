@@ -123,6 +123,8 @@ class Watcher:
                 flush.users.append(row)
             if isinstance(row, models):
                 flush.inserted.append(row)
+        # A row deleted and replaced under its key in one flush becomes an UPDATE, without a "before_delete".
+        flush.gone.update(str(getattr(row, user.key)) for row in session.deleted if isinstance(row, user.model))
         flush.users += [row for row in session.dirty if isinstance(row, user.model) and user.is_changed(session, row)]
 
     def _write(self, session: Session, _context: UOWTransaction) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.embedding import UserFields
@@ -99,6 +100,31 @@ def test_a_user_deleted_after_its_columns_expired_is_detached(host: Host) -> Non
     host.db.session.delete(user)
     host.db.session.commit()
     assert list(host.mirrored()) != ["1"]
+
+
+@pytest.mark.parametrize("is_expired", [False, True])
+def test_a_user_replaced_under_its_key_is_another_person(host: Host, is_expired: bool) -> None:
+    user = host.add()
+    kept = host.mirrored()["1"].id
+    if not is_expired:
+        assert user.id == 1
+    host.db.session.delete(user)
+    host.db.session.add(host.User(id=1, email="grace@example.com"))
+    host.db.session.commit()
+    assert addresses(host) == {f"~{kept}": "ada@example.com", "1": "grace@example.com"}
+
+
+def test_a_flush_that_fails_leaves_nothing_for_the_next_one(host: Host) -> None:
+    user = host.add()
+    host.db.session.add(host.Like(owner_id=user.id))
+    host.db.session.commit()
+    host.db.session.delete(user)
+    with pytest.raises(IntegrityError):
+        host.db.session.commit()
+    host.db.session.rollback()
+    host.db.session.add(host.Like())
+    host.db.session.commit()
+    assert addresses(host) == {"1": "ada@example.com"}
 
 
 @pytest.fixture
