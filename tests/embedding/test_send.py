@@ -245,6 +245,13 @@ def test_a_person_without_a_usable_address_is_refused(host: Host, email: str | N
         receipt(host, host.add(email))
 
 
+def test_people_who_share_a_mailbox_each_get_theirs(host: Host) -> None:
+    for user in (host.add("both@example.com"), host.add("both@example.com")):
+        receipt(host, user)
+    host.db.session.commit()
+    assert [row.recipient for row in rows(host)] == ["both@example.com"] * 2
+
+
 def test_two_kinds_of_one_name_are_refused() -> None:
     with pytest.raises(embedding.SetupError, match="order_receipt"):
         embedding.Notifier(kinds=[OrderReceipt(), OrderReceipt()])
