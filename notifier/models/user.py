@@ -84,6 +84,11 @@ class User(Base):
     link_nonce: Mapped[str] = mapped_column(String(32), default=new_nonce)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
+    @property
+    def label(self) -> str:
+        """Return the address as pages show it and ask for it; for a person who has none, their number."""
+        return self.email or f"no address ({self.id})"
+
     @classmethod
     def signed_up_as(cls, identity_key: str) -> ColumnElement[bool]:
         """Build the condition for the one account that signed up here with this address."""

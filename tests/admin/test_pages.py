@@ -246,6 +246,19 @@ def test_erasing_leaves_nothing_of_the_person_but_the_suppression(app: Flask, he
     assert [entry.object_id for entry in entries(app, "person.erased")] == [str(user_id)]
 
 
+def test_a_person_of_an_application_without_an_address_is_shown_and_erased(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        db.session.add(User(external_id="42", email="", identity_key=""))
+        db.session.commit()
+        pk = db.session.scalars(select(User.id)).one()
+    for path in ("", f"{pk}/", f"{pk}/erase"):
+        assert f"no address ({pk})" in here.get(f"/admin/people/{path}").text
+    assert here.send(f"/admin/people/{pk}/erase", {"email": ""}).status_code == 400
+    assert here.send(f"/admin/people/{pk}/erase", {"email": f"no address ({pk})"}).status_code == 303
+    with app.app_context():
+        assert db.session.scalars(select(User)).all() == []
+
+
 def test_who_was_erased_and_suppressed_is_suppressed_when_they_come_back(app: Flask, here: Desk) -> None:
     stored(app, 1)
     with app.app_context():

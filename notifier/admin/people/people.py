@@ -93,7 +93,7 @@ class People(Page):
     def erase(self, pk: int) -> ResponseReturnValue:
         """Erase the person permanently, if the address was typed once more."""
         user = _person(pk)
-        if arguments.typed("email", 1000)[0].lower() != user.email.lower():
+        if arguments.typed("email", 1000)[0].lower() != user.label.lower():
             wrong = "The address doesn't match this person. Nothing was erased."
             _trace(user)
             return self.render("admin/erase.html", user=user, wrong=wrong), 400
