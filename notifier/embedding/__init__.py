@@ -10,7 +10,7 @@
 
     notifier.init_app(app, session=db.session)
 
-Importing it loads no Flask extension.
+Importing it loads neither Flask and its extensions nor Celery.
 """
 
 from notifier.database.base import Base

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask
 from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import Mapper, Session
 
@@ -22,6 +21,9 @@ from notifier.embedding.watching import HostUser, Watcher
 from notifier.explain.why import why
 from notifier.models import Activity, Notification
 from notifier.outbox import Outbox, Publish
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 Reader = TypeVar("Reader", bound=Callable[[Any], UserFields])
 Hook = TypeVar("Hook", bound=Callable[[Any], object])
@@ -185,7 +187,7 @@ class Notifier:
         with Session(people.connection_of(current), join_transaction_mode="rollback_only") as reading:
             return why(reading, person.id, self._kinds, campaign)
 
-    def init_app(self, app: Flask, *, session: Sessions) -> None:
+    def init_app(self, app: "Flask", *, session: Sessions) -> None:
         """Start in this application, whose database is set up: see `watch`."""
         with app.app_context():
             self.watch(session)
