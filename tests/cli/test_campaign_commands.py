@@ -291,7 +291,7 @@ def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> N
         (["settings.subject=" + "x" * 201], "settings.subject: String should have at most 200 characters"),
         (["settings.paragraphs=[]"], "settings.paragraphs: "),
         (["settings.button_text=Go"], "settings.button_text: a button needs both button_text and button_url"),
-        (["settings.button_text=Go", "settings.button_url=http://a.example"], "must be an https address"),
+        (["settings.button_text=Go", "settings.button_url=http://a.example"], "starts with https://, not with http://"),
     ],
 )
 def test_a_text_that_cannot_be_is_refused_by_the_command(run: Run, pairs: list[str], problem: str) -> None:
