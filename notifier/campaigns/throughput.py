@@ -12,8 +12,11 @@ from notifier.models import Campaign, CampaignRun, Notification, RunState, Statu
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
-#: Seconds with fewer emails show how many there were to send, not how fast they can be sent.
+#: Seconds (or minutes, see `throughput`) with fewer emails show how many there were to send, not how fast they can be.
 FEW = 5
+
+#: A rate counts from so many emails on. A count of n varies by about its square root: by a fifth for 30.
+LEAST = 30
 
 _N = Notification
 
@@ -24,7 +27,7 @@ class Throughput:
 
     last_hour: int
     last_day: int
-    #: The rate around a typical email of the last day, from campaigns without a rate.
+    #: The rate around a typical email of the last day, from campaigns without a rate; None if too few were sent.
     seen: float | None
     campaign_limit: float | None
     limit: float | None
@@ -63,10 +66,10 @@ def throughput(
 ) -> Throughput:
     """Return what campaigns sent until now and what other campaigns are sending. Limits are emails per second."""
     last_hour, last_day = _sent(session, now)
-    seen = _typical(session, now, seconds=1, at_least=FEW)
+    seen = _typical(session, now, seconds=1)
     if seen is None and campaign_limit is None and limit is None:
-        # The server accepts fewer than that, or there were only single emails: a rough rate is better than none.
-        seen = _typical(session, now, seconds=60, at_least=1)
+        # A slow server accepts fewer than FEW a second.
+        seen = _typical(session, now, seconds=60)
     others = [] if limit is None else under_way(session, besides=campaign_id)
     return Throughput(last_hour, last_day, seen, campaign_limit, limit, others)
 
@@ -97,8 +100,10 @@ def _sent(session: Session, now: datetime) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def _typical(session: Session, now: datetime, *, seconds: int, at_least: int) -> float | None:
-    """Return the rate around a typical email: each span counts as often as emails were sent in it.
+def _typical(session: Session, now: datetime, *, seconds: int) -> float | None:
+    """Return the rate around a typical email: each span of so many seconds counts as often as emails were sent in it.
+
+    None if fewer than LEAST emails were sent in spans with at least FEW.
 
     Campaigns with a rate are left out: they show how fast they may send, not how fast they could.
     """
@@ -108,9 +113,9 @@ def _typical(session: Session, now: datetime, *, seconds: int, at_least: int) ->
         .outerjoin(Campaign, Campaign.id == _N.campaign_id)
         .where(*_lately(now), Campaign.rate.is_(None))
         .group_by("span")
-        .having(func.count() >= at_least)
+        .having(func.count() >= FEW)
         .subquery()
     )
     emails = spans.c.emails
     total, squares = session.execute(select(func.sum(emails), func.sum(emails * emails))).one()
-    return float(squares) / float(total) / seconds if total else None
+    return float(squares) / float(total) / seconds if total and total >= LEAST else None

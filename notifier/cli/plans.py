@@ -26,7 +26,7 @@ def show_plan(plan: Plan, *, text: bool = False) -> None:
             ("for example", ", ".join(each.email for each in plan.people)),
             ("without a time zone", plan.zone_fallbacks),
             ("first, last email (UTC)", f"{cell(plan.first)}, {cell(plan.last)}" if plan.first else ""),
-            ("takes", f"{span(plan.seconds)} {_speed(plan.throughput)}"),
+            ("takes", f"{_duration(plan.seconds)} {_speed(plan.throughput)}"),
             ("sample", plan.sample.subject if plan.sample else ""),
             *(("note", note) for note in plan.notes),
         ],
@@ -42,7 +42,16 @@ def show_plan(plan: Plan, *, text: bool = False) -> None:
 
 def _speed(speed: Throughput) -> str:
     seen = f"sent in the last hour {speed.last_hour:,}, in the last day {speed.last_day:,}"
-    return f"({seen})" if speed.rate is None else f"(at {speed.rate:,.1f} emails a second; {seen})"
+    return f"({seen})" if speed.rate is None else f"(at {_rate(speed.rate)}; {seen})"
+
+
+def _duration(seconds: float | None) -> str:
+    return "duration not known yet" if seconds is None else span(seconds)
+
+
+def _rate(rate: float) -> str:
+    """Return a rate, in emails a second, for people: a slow one by the hour, because rounding would make it 0.0."""
+    return f"{rate:,.1f} emails a second" if rate >= 0.1 else f"{rate * 3600:.3g} emails an hour"
 
 
 def _first_values(people: list[SamplePerson]) -> str:

@@ -10,6 +10,7 @@ from notifier.content.language import TAG, direction_of, language_of
 from notifier.content.layout import Filled, lay_out
 from notifier.content.parser import parse
 from notifier.content.schema import Sample, shape_of
+from notifier.content.web_address import web_address
 
 __all__ = [
     "FIELDS",
@@ -25,4 +26,5 @@ __all__ = [
     "lay_out",
     "parse",
     "shape_of",
+    "web_address",
 ]

@@ -5,13 +5,10 @@ What stands between Jinja's braces counts as one character: only the operator's 
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from notifier.content.errors import ContentError
 from notifier.content.sandbox import ENVIRONMENT, KEPT_LAST
-
-#: The longest address of a link.
-MAX_URL = 2000
+from notifier.content.web_address import MAX_URL, WrongAddressError, web_address
 
 #: In an address, round brackets come in pairs, as in .../Foo_(bar).
 LINK = re.compile(
@@ -25,8 +22,10 @@ _BUTTON_BEGINS = re.compile(r"\{\s{0,5}button\b", re.IGNORECASE)
 _VALUE = KEPT_LAST
 
 _EXAMPLE = "Write a link like this: [text](https://example.com/)."
-_WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
+#: A placeholder decides where the link leads, unless it is the whole address or stands behind the host.
+_VALUE_IN_HOST = re.compile(rf"https?://[^/?#{_VALUE}]*{_VALUE}|{_VALUE}[.:@]", re.IGNORECASE)
 _IMAGE = f"Images cannot be shown. {_EXAMPLE}"
+_TOO_LONG = f"This address is too long; at most {MAX_URL:,} characters are allowed."
 _BUTTON = "Write a button like this, alone on its line: {button: Text | https://...}"
 
 #: What people write as links elsewhere, and what to say about it. `](` comes apart, see `_half_a_link`.
@@ -54,17 +53,6 @@ def check_links(source: str, *, allowed: bool = True) -> None:
         raise ContentError(message, number + text.count("\n", start, place))
 
 
-def is_web(url: str) -> bool:
-    """Return whether this is an address of the web that every program takes for the same one."""
-    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(" \\\"'<>`"):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
-
-
 def _masked(source: str) -> tuple[str, list[tuple[int, int]]]:
     """Return the text with a sign in place of each expression, and (where it begins, line) for each of its parts."""
     parts, lines, size = [""], [(0, 1)], 0
@@ -89,8 +77,8 @@ def _wrong(text: str) -> Iterator[tuple[int, str]]:
     for link in LINK.finditer(text):
         if text[link.start() - 1 : link.start()] == "!":
             yield link.start(), _IMAGE
-        elif not _may_lead_somewhere(link[2]):
-            yield link.start(), f"{_no_address(link[2])} {_EXAMPLE}"
+        elif wrong := _wrong_address(link[2]):
+            yield link.start(), f"{wrong} {_EXAMPLE}"
     rest = LINK.sub(lambda link: " " * len(link[0]), text)
     for half in _HALF.finditer(rest):
         yield half.start(), _half_a_link(rest, half)
@@ -104,25 +92,28 @@ def _wrong_buttons(text: str) -> Iterator[tuple[int, str]]:
     for line in text.split("\n"):
         if _BUTTON_BEGINS.search(line):
             button = BUTTON.fullmatch(line.strip())
-            if button is None or not button[1].strip():
+            if button is None and len(line.partition("|")[2].strip(" }")) > MAX_URL:
+                yield place, f"{_TOO_LONG} {_BUTTON}"
+            elif button is None or not button[1].strip():
                 yield place, _BUTTON
-            elif not _may_lead_somewhere(button[2].strip()):
-                yield place, f"The address of a button starts with https:// or http://. {_BUTTON}"
+            elif wrong := _wrong_address(button[2].strip()):
+                yield place, f"{wrong} {_BUTTON}"
         place += len(line) + 1
 
 
-def _no_address(url: str) -> str:
-    """Say what is wrong with an address."""
+def _wrong_address(url: str) -> str | None:
+    """Say what is wrong with an address, or with one that it becomes when its values are filled in."""
     if url.startswith("<"):
         return "Write the address without < and >."
-    if _WEB.match(url):
-        return "This address has characters that no address has, or a user name: copy it from your browser."
-    return "A link needs an address that starts with https:// or http://."
-
-
-def _may_lead_somewhere(url: str) -> bool:
-    """Return whether this is an address, or may become one when its values are filled in."""
-    return url.startswith(_VALUE) or is_web(url.replace(_VALUE, "x"))
+    if _VALUE_IN_HOST.match(url):
+        return "A placeholder cannot be part of the host: it can be the whole address, or behind the host."
+    if url.startswith(_VALUE):
+        return None
+    try:
+        web_address(url.replace(_VALUE, "x"))
+    except WrongAddressError as error:
+        return str(error)
+    return None
 
 
 def _half_a_link(text: str, half: re.Match[str]) -> str:
@@ -136,11 +127,11 @@ def _half_a_link(text: str, half: re.Match[str]) -> str:
         (not label[1], "This link has no opening bracket [."),
         (not label[2].strip(), "This link has no text."),
         (rest.startswith("<"), "Write the address without < and >."),
+        (len(rest.partition(" ")[0]) > MAX_URL, _TOO_LONG),
         (not closed, "This link has no closing bracket )."),
         (not inside.strip(), "This link has no address."),
         (bool(set(inside) & set("\"'")), "Delete the title behind the address."),
         (len(inside.split()) > 1, "An address has no spaces: write %20."),
-        (len(inside) > MAX_URL, f"An address has at most {MAX_URL} characters."),
     ):
         if wrong:
             return f"{message} {_EXAMPLE}"

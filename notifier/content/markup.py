@@ -8,8 +8,9 @@ data of the email's kind appears.
 from dataclasses import dataclass
 
 from notifier.content.errors import ContentError
-from notifier.content.links import BUTTON, LINK, check_links, is_web
+from notifier.content.links import BUTTON, LINK, check_links
 from notifier.content.sandbox import unguard
+from notifier.content.web_address import WrongAddressError, web_address
 
 CONTENT = "{content}"
 
@@ -102,24 +103,34 @@ def _single(line: str, *, strict: bool) -> Block | None:
     if button is None:
         return None
     label, url = unguard(button.group(1)).strip(), unguard(button.group(2)).strip()
-    if label and is_web(url):
-        return Block("button", ((Span(label, url),),))
-    if strict:
-        raise ContentError(f"The button “{label}” needs a label, and an address that starts with https://.")
-    return None
+    if not label:
+        if strict:
+            raise ContentError("A button needs a label.")
+        return None
+    address = _address(f"button “{label}”", url, strict=strict)
+    return Block("button", ((Span(label, address),),)) if address else None
+
+
+def _address(of: str, url: str, *, strict: bool) -> str:
+    """Return the address in ASCII; empty if it cannot be opened. With `strict`, raise ContentError then."""
+    try:
+        return web_address(url)
+    except WrongAddressError as error:
+        if strict:
+            raise ContentError(f"The {of} needs an address that can be opened. {error}") from None
+        return ""
 
 
 def _spans(line: str, *, strict: bool) -> Line:
     spans, end = [], 0
     for link in LINK.finditer(line):
         label, url = unguard(link.group(1)), unguard(link.group(2))
-        if not is_web(url):
-            if strict:
-                raise ContentError(f"The link “{label}” needs an address that starts with https:// or http://.")
+        address = _address(f"link “{label}”", url, strict=strict)
+        if not address:
             continue
         if link.start() > end:
             spans.append(Span(unguard(line[end : link.start()])))
-        spans.append(Span(label, url))
+        spans.append(Span(label, address))
         end = link.end()
     if end < len(line):
         spans.append(Span(unguard(line[end:])))

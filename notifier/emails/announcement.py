@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from notifier.content import Content, language_of
+from notifier.content import Content, language_of, web_address
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.content_variables import GREETING, literally, reading
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
 from notifier.models import Campaign
+
+#: Characters.
+_LONGEST_BUTTON_URL = 1000
 
 
 def _one_line(text: str) -> str:
@@ -28,12 +30,10 @@ def _one_line(text: str) -> str:
 
 
 def _https(url: str) -> str:
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise ValueError("must be an https address")
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
-        raise ValueError("must be an https address without a user name")
-    return url
+    address = web_address(url, longest=_LONGEST_BUTTON_URL)
+    if not address.lower().startswith("https:"):
+        raise ValueError("The address of this button starts with https://, not with http://.")
+    return address
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
@@ -53,7 +53,7 @@ class Text(BaseModel):
         description="A blank line starts a new one. Plain text: add links in the editor of the content, after saving.",
     )
     button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
-    button_url: Annotated[str, Field(max_length=1000), AfterValidator(_https)] | None = Field(
+    button_url: Annotated[str, AfterValidator(_https)] | None = Field(
         None, title="Button link", description="An address that starts with https://"
     )
     again: bool = Field(
@@ -188,7 +188,8 @@ def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -
     _, found = _button_line(before)
     label, url = (found[1].strip(), found[2].strip()) if found else ("", "")
     label = literally(given.get("button_text", "")) if "button_text" in changes else label
-    url = literally(given.get("button_url", "")) if "button_url" in changes else url
+    # No sign in an address means anything here: braces and bars are in percent.
+    url = given.get("button_url", "") if "button_url" in changes else url
     if bool(label) is not bool(url):
         raise ValueError("button_text: a button needs both button_text and button_url")
     return f"{{button: {label} | {url}}}" if url else ""

@@ -19,6 +19,7 @@ from notifier.emails import KINDS
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, CampaignState, Role
+from notifier.services import services_of
 from notifier.testing.forms import fields_of
 from notifier.testing.operators import Desk
 from tests.support.applications import NOON
@@ -407,3 +408,15 @@ def test_the_page_says_that_a_rate_does_not_apply_without_redis(here: Desk, app:
         "0.5 emails a second. Its rate does not apply, because REDIS_URL is not set"
         in here.get("/admin/campaigns/1/").text
     )
+
+
+def test_a_plan_says_that_its_duration_is_not_known_yet(here: Desk, app: Flask) -> None:
+    with app.app_context():
+        make_campaign()
+        make_people(2)
+        db.session.commit()
+    assert "duration not known yet" in here.get("/admin/campaigns/1/run").text
+    services_of(app).planner._limit = 0.1
+    page = here.get("/admin/campaigns/1/run").text
+    assert "takes about 20 seconds" in page
+    assert "not known yet" not in page

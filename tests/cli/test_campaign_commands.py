@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from notifier.campaigns.editing import edit
 from notifier.campaigns.errors import Invalid
 from notifier.cli.main import build
+from notifier.cli.plans import show_plan
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, ContentVersion, Notification
@@ -244,6 +245,21 @@ def test_with_redis_a_rate_is_reckoned_with(make_app: Callable[..., Flask]) -> N
         assert (plan.throughput.campaign_limit, plan.notes) == (0.5, [])
 
 
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [(1500.0, "1,500.0 emails a second"), (0.1, "0.1 emails a second"), (0.001, "3.6 emails an hour")],
+)
+def test_a_slow_rate_is_shown_by_the_hour(
+    capsys: pytest.CaptureFixture[str], app: Flask, rate: float, shown: str
+) -> None:
+    make_people(2)
+    make_campaign()
+    planner = services_of(app).planner
+    planner._limit = rate
+    show_plan(planner.plan("news"))
+    assert f"at {shown}; sent in the last hour 0" in " ".join(capsys.readouterr().out.split())
+
+
 def test_show_tells_the_content_that_is_sent(run: Run) -> None:
     make_campaign()
     assert json.loads(run("campaign", "show", "news", "--json").output)["campaign"]["settings"]["subject"] == "News"
@@ -275,7 +291,7 @@ def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> N
         (["settings.subject=" + "x" * 201], "settings.subject: String should have at most 200 characters"),
         (["settings.paragraphs=[]"], "settings.paragraphs: "),
         (["settings.button_text=Go"], "settings.button_text: a button needs both button_text and button_url"),
-        (["settings.button_text=Go", "settings.button_url=http://a.example"], "must be an https address"),
+        (["settings.button_text=Go", "settings.button_url=http://a.example"], "starts with https://, not with http://"),
     ],
 )
 def test_a_text_that_cannot_be_is_refused_by_the_command(run: Run, pairs: list[str], problem: str) -> None:

@@ -17,10 +17,10 @@ from notifier.content import (
     parse,
     shape_of,
 )
-from notifier.content.links import is_web
 from notifier.content.markup import blocks_of
 from notifier.content.sandbox import ENVIRONMENT, fill, guard, unguard
 from notifier.content.schema import MAX_ENTRIES, Record, fit
+from notifier.content.web_address import WrongAddressError, web_address
 from notifier.emails import KINDS
 from notifier.emails.announcement import Text
 from notifier.emails.campaign_kind import CampaignKind
@@ -208,12 +208,13 @@ def test_the_markup() -> None:
     [
         "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//evil.example", "https:evil.example",
         "https://", "https://a@evil.example/", "https://a.example\\@evil.example/", "mailto:a@example.com", "/local",
-        "https://a.example/\"onclick=x", "https://a.example/<b>", "https://[::1", "https://ä.example/", "ftp://a.example/",
+        "https://a.example/\"onclick=x", "https://a.example/<b>", "https://[::1", "ftp://a.example/",
         "file:///etc/passwd", "https://a.example/\u200b",
     ],
 )  # fmt: skip
 def test_links_lead_to_the_web_or_nowhere(url: str) -> None:
-    assert not is_web(url)
+    with pytest.raises(WrongAddressError):
+        web_address(url)
     (block,) = blocks_of(f"see [x]({guard(url)})")
     assert all(span.url == "" for span in block.lines[0])
     words = Content("s", "h", "see [x]({{ url }})")
@@ -222,14 +223,15 @@ def test_links_lead_to_the_web_or_nowhere(url: str) -> None:
 
 
 def test_an_address_without_end_is_no_address() -> None:
-    assert is_web("https://a.example/" + "x" * 1900)
-    assert not is_web("https://a.example/" + "x" * 2000)
+    assert web_address("https://a.example/" + "x" * 1900)
+    with pytest.raises(WrongAddressError, match="at most 2,000"):
+        web_address("https://a.example/" + "x" * 2000)
 
 
 @pytest.mark.parametrize(
     ("body", "content", "words"),
     [
-        ("a\n[x](javascript:alert(1))", False, "Body, line 2: A link needs"),
+        ("a\n[x](javascript:alert(1))", False, "Body, line 2: An address starts with https://"),
         ("a\n{button: x}", False, "Body, line 2: Write a button like this"),
         ("a\n{content}", False, "Body, line 2: This email has no data"),
         ("a", True, "Body: Add a line with {content}"),
@@ -267,7 +269,7 @@ def test_what_each_kind_begins_with_is_allowed(name: str) -> None:
     if name == "announcement":
         assert filled.subject == "All {{ new"
         assert filled.text_before == (
-            "Hello Ada,\n\n- a [b](javascript:c)\n\n{content} | {% x %}\n\nGo | on }:\n\nhttps://a.example/{x}"
+            "Hello Ada,\n\n- a [b](javascript:c)\n\n{content} | {% x %}\n\nGo | on }:\n\nhttps://a.example/%7Bx%7D"
         )
 
 

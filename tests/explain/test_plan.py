@@ -184,13 +184,35 @@ def test_a_slow_campaign_of_yesterday_does_not_slow_the_plan_of_a_fast_one(plann
     assert planner.plan("news").seconds == 2
 
 
-def test_single_emails_do_not_slow_the_plan_of_a_campaign_with_a_rate(planner: Planner) -> None:
+@pytest.mark.parametrize(
+    "minutes_ago",
+    [
+        pytest.param([30], id="one email"),
+        pytest.param(range(5, 65), id="one email a minute"),
+        pytest.param([30] * 5 + [40] * 24, id="29 in two seconds"),
+    ],
+)
+def test_a_few_emails_measure_no_rate(planner: Planner, run: Run, minutes_ago: Sequence[float]) -> None:
     make_people(100)
     campaign = make_campaign()
-    went(range(5, 65))
-    assert planner.plan("news").seconds == 6000
+    went(minutes_ago)
+    assert (planner.plan("news").throughput.seen, planner.plan("news").seconds) == (None, None)
+    shown = run("plan", "news").output
+    assert "not known yet" in shown
+    assert "emails a second" not in shown
     set_rate(campaign, 50)
     assert planner.plan("news").seconds == 2
+    set_rate(campaign, None)
+    planner._limit = 10.0
+    assert planner.plan("news").seconds == 10
+
+
+def test_thirty_emails_measure_the_rate_of_a_slow_server(planner: Planner) -> None:
+    make_people(100)
+    make_campaign()
+    went([30 + (number + 0.5) / 15 for number in range(30)])
+    assert planner.plan("news").throughput.seen == pytest.approx(0.25)
+    assert planner.plan("news").seconds == pytest.approx(400)
 
 
 def test_campaigns_share_the_limit_of_all_emails_in_the_plan(app: Flask, planner: Planner) -> None:
