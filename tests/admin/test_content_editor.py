@@ -109,7 +109,7 @@ def test_a_mistake_shows_its_line_and_keeps_what_was_typed(here: Desk, app: Flas
         ("subject", " ", "Subject: An email needs a subject."),
         ("heading", "{{ 1/0 }}", "Heading, line 1: Calculations are not supported"),
         ("body", "a\x00b", "Body, line 1: This line contains a character"),
-        ("body", "[x]( javascript:alert(1))", "Body, line 1: A link needs"),
+        ("body", "[x]( javascript:alert(1))", "Body, line 1: An address starts with https://"),
         ("body", "[x]({{ user.name }})", "Body: The link “x” needs an address"),
     ):
         answer = save(here, pk, **{field: value})
