@@ -15,6 +15,7 @@ from notifier.audience import Audience, Kinds, UnknownKind, lines_of
 from notifier.campaigns.content_versions import has_content
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.lookup import free_name
+from notifier.campaigns.placeholders import placeholders
 from notifier.campaigns.runs import keep_overdue
 from notifier.campaigns.slots import ready_alike, schedule_of
 from notifier.emails.campaign_kind import CampaignKind, Reaches
@@ -244,6 +245,8 @@ def _parts(
             columns[field] = model.model_validate(values.get(field) or {}).model_dump(mode="json", **how)
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
+    if isinstance(texts := new.get("settings"), Mapping):
+        problems += placeholders(texts, kind.text_settings, before.get("settings") or {})
     chosen = (new.get("audience") or {}).get("verified")
     if kind.reaches is Reaches.unconfirmed and chosen in (True, "any"):
         words = f"{kind.name} only goes to accounts that are not confirmed, so leave this out"

@@ -50,7 +50,8 @@ class Text(BaseModel):
         min_length=1,
         max_length=20,
         title="Paragraphs",
-        description="A blank line starts a new one. Plain text: add links in the editor of the content, after saving.",
+        description="A blank line starts a new one. Plain text: add links and placeholders in the editor of the "
+        "content, after saving.",
     )
     button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, AfterValidator(_https)] | None = Field(

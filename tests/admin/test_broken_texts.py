@@ -164,3 +164,15 @@ def test_no_form_is_a_fault_whatever_it_holds(app: Flask, here: Desk) -> None:
         assert db.session.scalars(select(Campaign.title)).all() == ["news"]
         said = db.session.scalars(select(AuditEntry.action)).all()
     assert "campaign.created" not in said
+
+
+@pytest.mark.parametrize("name", ["subject", "heading", "paragraphs", "button_text"])
+def test_placeholders_are_refused_beside_the_input_and_kept(app: Flask, here: Desk, name: str) -> None:
+    typed = TYPED | {"settings-button_text": "Go", "settings-button_url": "https://a.example/"}
+    page = here.send(NEW, typed | {f"settings-{name}": "Hello {{ user.name }}"})
+    assert page.status_code == 400
+    assert f'id="settings-{name}-wrong"' in page.text
+    assert "Placeholders such as {{ user.name }} work in the content editor only. Save the campaign" in page.text
+    assert page.text.count("Hello {{ user.name }}") == 1
+    with app.app_context():
+        assert db.session.scalars(select(Campaign)).all() == []
