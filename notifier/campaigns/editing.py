@@ -1,7 +1,7 @@
 """Create and edit campaigns: everything is checked before anything is stored."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
@@ -18,8 +18,8 @@ from notifier.campaigns.lookup import free_name
 from notifier.campaigns.placeholders import placeholders
 from notifier.campaigns.runs import keep_overdue
 from notifier.campaigns.slots import ready_alike, schedule_of
+from notifier.campaigns.unshowable import unshowable
 from notifier.emails.campaign_kind import CampaignKind, Reaches
-from notifier.mail.characters import BROKEN, broken_in, with_marks
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown
 from notifier.scheduling import periods
 from notifier.scheduling import schedule as schedules
@@ -198,7 +198,7 @@ def check(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campa
         problems += _policy_problems(draft)
     except ValidationError as error:
         problems += [_problem(line) for line in lines_of(error)]
-    problems += _broken(new)
+    problems += unshowable(new)
     told = {field.partition(".")[0] for field, _ in problems}
     kind, parts, found = _parts(values, new, before, kinds)
     columns = dict(values) if draft is None else draft.model_dump(mode="python") | parts
@@ -266,18 +266,6 @@ def _policy_problems(draft: Draft) -> list[tuple[str, str]]:
 def _problem(line: str) -> tuple[str, str]:
     field, _, words = line.partition(": ")
     return field, words
-
-
-def _broken(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path, what is wrong) for each text or name that no database can store, or that nothing can show."""
-    for name, value in values.items():
-        place = path + (with_marks(name) if BROKEN.search(name) else name)
-        if isinstance(value, Mapping):
-            yield from _broken(value, f"{place}.")
-        texts = (name, *value) if isinstance(value, list | tuple) else (name, value)
-        found = next((text for text in texts if isinstance(text, str) and BROKEN.search(text)), "")
-        if found:
-            yield place, broken_in(found)
 
 
 def _next(campaign: Campaign, checked: Checked, kinds: Kinds, now: datetime) -> tuple[datetime, datetime] | None:

@@ -10,23 +10,38 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from notifier.content import Content, language_of, web_address
+from notifier.content import UNSHOWABLE, Content, language_of, web_address
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.content_variables import GREETING, literally, reading
 from notifier.emails.kind import Category, Owed
 from notifier.ledger import Claimed
+from notifier.mail.characters import broken_in, is_invisible
 from notifier.models import Campaign
 
 #: Characters.
 _LONGEST_BUTTON_URL = 1000
+_LINE_BREAK = re.compile("[\n\r\u2028\u2029]")
+
+
+def _shown(text: str) -> str:
+    """Return the text without spaces around it. Raise ValueError if content could not hold it, or it shows nothing."""
+    if found := broken_in(text, UNSHOWABLE):
+        raise ValueError(found)
+    if all(char.isspace() or is_invisible(char) for char in text):
+        raise ValueError("must not be empty")
+    return text.strip()
 
 
 def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line of plain text")
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
+    if _LINE_BREAK.search(text):
+        raise ValueError("must be one line")
+    return text
+
+
+def _one_paragraph(text: str) -> str:
+    if _LINE_BREAK.search(text):
+        raise ValueError("must not have line breaks within a paragraph")
+    return text
 
 
 def _https(url: str) -> str:
@@ -36,7 +51,8 @@ def _https(url: str) -> str:
     return address
 
 
-OneLine = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line), AfterValidator(_shown)]
+Paragraph = Annotated[str, AfterValidator(_one_paragraph), AfterValidator(_shown)]
 
 
 class Text(BaseModel):
@@ -46,7 +62,7 @@ class Text(BaseModel):
 
     subject: OneLine = Field(max_length=200, title="Subject")
     heading: OneLine = Field(max_length=200, title="Heading")
-    paragraphs: tuple[Annotated[OneLine, Field(max_length=2000)], ...] = Field(
+    paragraphs: tuple[Annotated[Paragraph, Field(max_length=2000)], ...] = Field(
         min_length=1,
         max_length=20,
         title="Paragraphs",

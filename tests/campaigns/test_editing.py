@@ -69,6 +69,20 @@ def test_a_campaign_that_cannot_be_is_refused_with_words(values: dict[str, Any],
     assert any(found.startswith(line) for found in str(caught.value).splitlines()), str(caught.value)
 
 
+@pytest.mark.parametrize("sign", ["\u202a", "\u202e", "\u2066", "\u2069"])
+def test_a_title_has_no_character_that_reverses_the_page(sign: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        create(db.session(), DRAFT | {"title": f"News {sign}swen"}, KINDS, now=NOON)
+    assert str(caught.value) == (
+        f"title: holds an invisible character that reorders the text around it (U+{ord(sign):04X}): delete it and type "
+        "the title again"
+    )
+    make_campaign(title=f"News {sign}swen")
+    edit(db.session(), "news", {"rate": 2.0}, KINDS, version=None, now=NOON)
+    made = create(db.session(), DRAFT | {"name": "other", "title": "\u05e9\u05dc\u05d5\u05dd\u200f"}, KINDS, now=NOON)
+    assert made.title == "\u05e9\u05dc\u05d5\u05dd\u200f"
+
+
 def test_a_name_is_taken_once() -> None:
     create(db.session(), DRAFT, KINDS, now=NOON)
     with pytest.raises(Invalid, match="there is a campaign 'news' already"):
