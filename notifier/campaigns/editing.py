@@ -259,7 +259,7 @@ def _policy_problems(draft: Draft) -> list[tuple[str, str]]:
     if (draft.misfire is Misfire.within) is not (draft.misfire_within is not None):
         problems.append(("misfire_within", "is needed with the policy 'within', and with that one only"))
     if (draft.quiet_from is None) is not (draft.quiet_to is None):
-        problems.append(("quiet_to", "quiet hours need both, quiet_from and quiet_to"))
+        problems.append(("quiet_to", "Quiet from and quiet until belong together: fill in both or neither."))
     return problems
 
 

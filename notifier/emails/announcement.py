@@ -14,12 +14,14 @@ from notifier.content import UNSHOWABLE, Content, language_of, web_address
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.content_variables import GREETING, literally, reading
 from notifier.emails.kind import Category, Owed
+from notifier.emails.mistakes import plain
 from notifier.ledger import Claimed
 from notifier.mail.characters import broken_in, is_invisible
 from notifier.models import Campaign
 
 #: Characters.
 _LONGEST_BUTTON_URL = 1000
+_HALF_A_BUTTON = "Button label and button link belong together: fill in both or neither."
 _LINE_BREAK = re.compile("[\n\r\u2028\u2029]")
 
 
@@ -82,7 +84,7 @@ class Text(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.button_text is None) is not (self.button_url is None):
-            raise ValueError("a button needs both button_text and button_url")
+            raise ValueError(_HALF_A_BUTTON)
         return self
 
 
@@ -180,7 +182,7 @@ def _checked(name: str, value: Any) -> Any:
     try:
         return _FIELDS[name].validate_python(value)
     except ValidationError as error:
-        raise ValueError(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise ValueError(f"{name}: {plain(error.errors()[0])}") from None
 
 
 #: A button, alone on its line. The bar between its two parts is not one that `literally` quoted.
@@ -208,5 +210,5 @@ def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -
     # No sign in an address means anything here: braces and bars are in percent.
     url = given.get("button_url", "") if "button_url" in changes else url
     if bool(label) is not bool(url):
-        raise ValueError("button_text: a button needs both button_text and button_url")
+        raise ValueError(f"button_text: {_HALF_A_BUTTON}")
     return f"{{button: {label} | {url}}}" if url else ""

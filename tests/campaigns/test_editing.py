@@ -56,7 +56,7 @@ def test_the_first_slot_is_one_that_nobody_has_missed() -> None:
         ({"zone": "Europe/Londno"}, "zone: There is no time zone"),
         ({"cron": None, "once_at": NOON - DAY}, "once_at: nothing is due any more"),
         ({"misfire": "within"}, "misfire_within: is needed"),
-        ({"quiet_from": "22:00"}, "quiet_to: quiet hours need both"),
+        ({"quiet_from": "22:00"}, "quiet_to: Quiet from and quiet until belong together"),
         ({"quiet_from": "25:00", "quiet_to": "07:00"}, "quiet_from: "),
         ({"audience": {"share": 2}}, "audience.share: "),
         ({"settings": {}}, "settings.subject: "),
