@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from sqlalchemy import ColumnElement, SQLColumnExpression, or_
 
 from notifier.emails.campaign_kind import Exclusion
+from notifier.emails.mistakes import plain
 from notifier.models import User
 
 #: Shares are rounded to a thousandth.
@@ -90,10 +91,14 @@ def _any(
 def lines_of(error: ValidationError, prefix: str = "") -> list[str]:
     """Return one line per mistake, which begins with the name of the setting."""
     lines = []
-    for item in error.errors(include_url=False, include_input=False):
+    items = error.errors(include_url=False, include_input=False)
+    # Pydantic does not count refused items, so that a list of them is also too short.
+    lists = {item["loc"][:-1] for item in items}
+    for item in items:
+        if item["type"] == "too_short" and item["loc"] in lists:
+            continue
         parts = (str(part) for part in item["loc"] if isinstance(part, int) or part.isidentifier())
         place = ".".join(filter(None, [prefix, *parts]))
-        text = "there is no such setting" if item["type"] == "extra_forbidden" else item["msg"]
-        text = text.removeprefix("Value error, ")
+        text = plain(item)
         lines.append(f"{place}: {text}" if place else f": {text}")
     return lines

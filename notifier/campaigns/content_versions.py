@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from notifier.audience import AudienceError, Kinds
 from notifier.audience.occasions import campaign_kind, settings_of
 from notifier.campaigns.errors import CampaignError, Changed, Invalid
+from notifier.campaigns.placeholders import placeholders
 from notifier.campaigns.runs import changed
 from notifier.content import Checked, Content
 from notifier.emails.campaign_kind import CampaignKind
@@ -134,8 +135,11 @@ def has_content(campaign: Campaign, kind: CampaignKind) -> bool:
 
 def rewritten(session: Session, campaign: Campaign, changes: Mapping[str, Any], kinds: Kinds) -> Content:
     """Return the content that counts with these plain texts put into it. Raise Invalid or CampaignError."""
+    kind = kind_of(campaign, kinds)
+    if problems := placeholders(changes, kind.text_settings, {}):
+        raise Invalid(problems)
     try:
-        return kind_of(campaign, kinds).rewritten(now_said(session, campaign, kinds), changes)
+        return kind.rewritten(now_said(session, campaign, kinds), changes)
     except CampaignError:
         raise
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Create and edit campaigns: everything is checked before anything is stored."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
@@ -15,10 +15,11 @@ from notifier.audience import Audience, Kinds, UnknownKind, lines_of
 from notifier.campaigns.content_versions import has_content
 from notifier.campaigns.errors import Changed, Invalid
 from notifier.campaigns.lookup import free_name
+from notifier.campaigns.placeholders import placeholders
 from notifier.campaigns.runs import keep_overdue
 from notifier.campaigns.slots import ready_alike, schedule_of
+from notifier.campaigns.unshowable import unshowable
 from notifier.emails.campaign_kind import CampaignKind, Reaches
-from notifier.mail.characters import BROKEN, broken_in, with_marks
 from notifier.models import Campaign, CampaignState, Misfire, OnUnknown
 from notifier.scheduling import periods
 from notifier.scheduling import schedule as schedules
@@ -197,7 +198,7 @@ def check(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campa
         problems += _policy_problems(draft)
     except ValidationError as error:
         problems += [_problem(line) for line in lines_of(error)]
-    problems += _broken(new)
+    problems += unshowable(new)
     told = {field.partition(".")[0] for field, _ in problems}
     kind, parts, found = _parts(values, new, before, kinds)
     columns = dict(values) if draft is None else draft.model_dump(mode="python") | parts
@@ -244,6 +245,8 @@ def _parts(
             columns[field] = model.model_validate(values.get(field) or {}).model_dump(mode="json", **how)
         except ValidationError as error:
             problems += [_problem(line) for line in lines_of(error, field)]
+    if isinstance(texts := new.get("settings"), Mapping):
+        problems += placeholders(texts, kind.text_settings, before.get("settings") or {})
     chosen = (new.get("audience") or {}).get("verified")
     if kind.reaches is Reaches.unconfirmed and chosen in (True, "any"):
         words = f"{kind.name} only goes to accounts that are not confirmed, so leave this out"
@@ -256,25 +259,13 @@ def _policy_problems(draft: Draft) -> list[tuple[str, str]]:
     if (draft.misfire is Misfire.within) is not (draft.misfire_within is not None):
         problems.append(("misfire_within", "is needed with the policy 'within', and with that one only"))
     if (draft.quiet_from is None) is not (draft.quiet_to is None):
-        problems.append(("quiet_to", "quiet hours need both, quiet_from and quiet_to"))
+        problems.append(("quiet_to", "Quiet from and quiet until belong together: fill in both or neither."))
     return problems
 
 
 def _problem(line: str) -> tuple[str, str]:
     field, _, words = line.partition(": ")
     return field, words
-
-
-def _broken(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path, what is wrong) for each text or name that no database can store, or that nothing can show."""
-    for name, value in values.items():
-        place = path + (with_marks(name) if BROKEN.search(name) else name)
-        if isinstance(value, Mapping):
-            yield from _broken(value, f"{place}.")
-        texts = (name, *value) if isinstance(value, list | tuple) else (name, value)
-        found = next((text for text in texts if isinstance(text, str) and BROKEN.search(text)), "")
-        if found:
-            yield place, broken_in(found)
 
 
 def _next(campaign: Campaign, checked: Checked, kinds: Kinds, now: datetime) -> tuple[datetime, datetime] | None:

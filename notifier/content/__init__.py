@@ -4,6 +4,7 @@ A source is parsed and checked against an allow-list before it is ever compiled.
 choose, and repeat over one list. They cannot call functions, compute, or reach anything but the plain values passed in.
 """
 
+from notifier.content.characters import UNSHOWABLE
 from notifier.content.content import FIELDS, Checked, Content, Drawn
 from notifier.content.errors import ContentError
 from notifier.content.language import TAG, direction_of, language_of
@@ -15,6 +16,7 @@ from notifier.content.web_address import web_address
 __all__ = [
     "FIELDS",
     "TAG",
+    "UNSHOWABLE",
     "Checked",
     "Content",
     "ContentError",

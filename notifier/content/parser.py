@@ -1,13 +1,13 @@
 """Parse a source with Jinja, without compiling it, and check it against the list of what is allowed."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from jinja2 import TemplateSyntaxError, nodes
 
+from notifier.content.characters import UNSHOWABLE
 from notifier.content.errors import ContentError
 from notifier.content.expressions import Expressions
-from notifier.content.sandbox import ENVIRONMENT, KEPT_FIRST, KEPT_LAST
+from notifier.content.sandbox import ENVIRONMENT
 from notifier.content.schema import LOOP, Many, Shape
 
 #: Limits of a source: characters (and bytes), lines, and tokens between braces.
@@ -17,12 +17,6 @@ MAX_SOURCE, MAX_LINES, MAX_TOKENS = 256 * 1024, 4000, 6000
 MAX_NESTING = 10
 
 _DATA = frozenset({"data", "comment", "raw_begin", "raw_end"})
-
-#: Control characters, surrogates, noncharacters, and the placeholders for signs (see `sandbox.guard`).
-_BROKEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff"
-    f"{KEPT_FIRST}-{KEPT_LAST}{''.join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))}]"
-)
 
 #: The keyword of a statement, if Jinja's node has another name.
 _WRITTEN = {
@@ -77,7 +71,7 @@ def _check_characters(source: str) -> None:
         raise ContentError(f"This is longer than {MAX_SOURCE // 1024} kB. Shorten it.")
     if source.count("\n") >= MAX_LINES:
         raise ContentError(f"This has more than {MAX_LINES} lines. Shorten it.")
-    broken = _BROKEN.search(source.replace("\r\n", "\n"))
+    broken = UNSHOWABLE.search(source.replace("\r\n", "\n"))
     if broken:
         line = source.count("\n", 0, broken.start()) + 1
         raise ContentError("This line contains a character that cannot be shown. Delete it and type it again.", line)
@@ -86,7 +80,7 @@ def _check_characters(source: str) -> None:
 def _check_constants(tree: nodes.Template) -> None:
     r"""Raise ContentError for escapes such as `"\ud800"`, which could produce characters that are not allowed."""
     for constant in tree.find_all(nodes.Const):
-        if isinstance(constant.value, str) and _BROKEN.search(constant.value):
+        if isinstance(constant.value, str) and UNSHOWABLE.search(constant.value):
             raise ContentError("This line produces a character that cannot be shown. Delete it.", constant.lineno)
 
 

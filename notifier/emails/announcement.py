@@ -10,23 +10,40 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from notifier.content import Content, language_of, web_address
+from notifier.content import UNSHOWABLE, Content, language_of, web_address
 from notifier.emails.campaign_kind import CampaignKind, Columns, Occasion
 from notifier.emails.content_variables import GREETING, literally, reading
 from notifier.emails.kind import Category, Owed
+from notifier.emails.mistakes import plain
 from notifier.ledger import Claimed
+from notifier.mail.characters import broken_in, is_invisible
 from notifier.models import Campaign
 
 #: Characters.
 _LONGEST_BUTTON_URL = 1000
+_HALF_A_BUTTON = "Button label and button link belong together: fill in both or neither."
+_LINE_BREAK = re.compile("[\n\r\u2028\u2029]")
+
+
+def _shown(text: str) -> str:
+    """Return the text without spaces around it. Raise ValueError if content could not hold it, or it shows nothing."""
+    if found := broken_in(text, UNSHOWABLE):
+        raise ValueError(found)
+    if all(char.isspace() or is_invisible(char) for char in text):
+        raise ValueError("must not be empty")
+    return text.strip()
 
 
 def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line of plain text")
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
+    if _LINE_BREAK.search(text):
+        raise ValueError("must be one line")
+    return text
+
+
+def _one_paragraph(text: str) -> str:
+    if _LINE_BREAK.search(text):
+        raise ValueError("must not have line breaks within a paragraph")
+    return text
 
 
 def _https(url: str) -> str:
@@ -36,7 +53,8 @@ def _https(url: str) -> str:
     return address
 
 
-OneLine = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line), AfterValidator(_shown)]
+Paragraph = Annotated[str, AfterValidator(_one_paragraph), AfterValidator(_shown)]
 
 
 class Text(BaseModel):
@@ -46,11 +64,12 @@ class Text(BaseModel):
 
     subject: OneLine = Field(max_length=200, title="Subject")
     heading: OneLine = Field(max_length=200, title="Heading")
-    paragraphs: tuple[Annotated[OneLine, Field(max_length=2000)], ...] = Field(
+    paragraphs: tuple[Annotated[Paragraph, Field(max_length=2000)], ...] = Field(
         min_length=1,
         max_length=20,
         title="Paragraphs",
-        description="A blank line starts a new one. Plain text: add links in the editor of the content, after saving.",
+        description="A blank line starts a new one. Plain text: add links and placeholders in the editor of the "
+        "content, after saving.",
     )
     button_text: Annotated[OneLine, Field(max_length=60)] | None = Field(None, title="Button label")
     button_url: Annotated[str, AfterValidator(_https)] | None = Field(
@@ -65,7 +84,7 @@ class Text(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.button_text is None) is not (self.button_url is None):
-            raise ValueError("a button needs both button_text and button_url")
+            raise ValueError(_HALF_A_BUTTON)
         return self
 
 
@@ -163,7 +182,7 @@ def _checked(name: str, value: Any) -> Any:
     try:
         return _FIELDS[name].validate_python(value)
     except ValidationError as error:
-        raise ValueError(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise ValueError(f"{name}: {plain(error.errors()[0])}") from None
 
 
 #: A button, alone on its line. The bar between its two parts is not one that `literally` quoted.
@@ -191,5 +210,5 @@ def _button(before: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -
     # No sign in an address means anything here: braces and bars are in percent.
     url = given.get("button_url", "") if "button_url" in changes else url
     if bool(label) is not bool(url):
-        raise ValueError("button_text: a button needs both button_text and button_url")
+        raise ValueError(f"button_text: {_HALF_A_BUTTON}")
     return f"{{button: {label} | {url}}}" if url else ""

@@ -14,12 +14,26 @@ _INVISIBLE_MARKS = frozenset("\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
-def broken_in(text: str) -> str:
+#: Embeddings, overrides and isolates of the bidirectional algorithm (UAX #9): they also reorder the text that follows.
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def broken_in(text: str, invalid: re.Pattern[str] = BROKEN) -> str:
     """Return a message about the first invalid character; empty if there is none."""
-    found = BROKEN.search(text)
+    found = invalid.search(text)
     if found is None:
         return ""
     return f"holds a character that cannot be shown (U+{ord(found[0]):04X}): delete it and type it again"
+
+
+def reordering_in(text: str) -> str:
+    """Return a message about the first character that reorders the text around it; empty if there is none."""
+    found = _REORDERING.search(text)
+    return (
+        ""
+        if found is None
+        else f"holds an invisible character that reorders the text around it (U+{ord(found[0]):04X})"
+    )
 
 
 def with_marks(text: str) -> str:

@@ -164,3 +164,49 @@ def test_no_form_is_a_fault_whatever_it_holds(app: Flask, here: Desk) -> None:
         assert db.session.scalars(select(Campaign.title)).all() == ["news"]
         said = db.session.scalars(select(AuditEntry.action)).all()
     assert "campaign.created" not in said
+
+
+@pytest.mark.parametrize("name", ["subject", "heading", "paragraphs", "button_text"])
+def test_placeholders_are_refused_beside_the_input_and_kept(app: Flask, here: Desk, name: str) -> None:
+    typed = TYPED | {"settings-button_text": "Go", "settings-button_url": "https://a.example/"}
+    page = here.send(NEW, typed | {f"settings-{name}": "Hello {{ user.name }}"})
+    assert page.status_code == 400
+    assert f'id="settings-{name}-wrong"' in page.text
+    assert "Placeholders such as {{ user.name }} work in the content editor only. Save the campaign" in page.text
+    assert page.text.count("Hello {{ user.name }}") == 1
+    with app.app_context():
+        assert db.session.scalars(select(Campaign)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("place", "typed", "words"),
+    [
+        ("share", {"share": "101"}, "Enter at most 100 %."),
+        ("share", {"share": "0"}, "Enter more than 0 %."),
+        ("rate", {"rate": "0"}, "Enter more than 0."),
+        ("name", {"name": "x" * 65}, "Enter at most 64 characters."),
+        ("title", {"title": "x" * 201}, "Enter at most 200 characters."),
+        ("title", {"title": "a\u202eb"}, "Holds an invisible character that reorders the text around it (U+202E)"),
+        ("quiet_to", {"quiet_to": ""}, "Quiet from and quiet until belong together: fill in both or neither."),
+        (
+            "settings-button_text",
+            {"settings-button_text": "Go"},
+            "Button label and button link belong together: fill in both or neither.",
+        ),
+        (
+            "settings-button_url",
+            {"settings-button_text": "Go", "settings-button_url": "https://[::1"},
+            "The host “[:” is not an IP address.",
+        ),
+        ("lifetime-number", {"lifetime-number": "5", "lifetime-unit": "seconds"}, "Enter at least 60 seconds."),
+        ("settings-paragraphs", {"settings-paragraphs": "x" * 2001}, "Enter at most 2,000 characters."),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_mistake_is_a_plain_sentence_beside_its_input(
+    here: Desk, place: str, typed: dict[str, str], words: str
+) -> None:
+    page = here.send(NEW, TYPED | typed).text
+    assert f'<a href="#{place}"' in page
+    beside = page.partition(f'id="{place}-wrong"')[2].partition("</p>")[0]
+    assert words in beside

@@ -56,7 +56,7 @@ def test_the_first_slot_is_one_that_nobody_has_missed() -> None:
         ({"zone": "Europe/Londno"}, "zone: There is no time zone"),
         ({"cron": None, "once_at": NOON - DAY}, "once_at: nothing is due any more"),
         ({"misfire": "within"}, "misfire_within: is needed"),
-        ({"quiet_from": "22:00"}, "quiet_to: quiet hours need both"),
+        ({"quiet_from": "22:00"}, "quiet_to: Quiet from and quiet until belong together"),
         ({"quiet_from": "25:00", "quiet_to": "07:00"}, "quiet_from: "),
         ({"audience": {"share": 2}}, "audience.share: "),
         ({"settings": {}}, "settings.subject: "),
@@ -67,6 +67,20 @@ def test_a_campaign_that_cannot_be_is_refused_with_words(values: dict[str, Any],
     with pytest.raises(Invalid) as caught:
         create(db.session(), DRAFT | values, KINDS, now=NOON)
     assert any(found.startswith(line) for found in str(caught.value).splitlines()), str(caught.value)
+
+
+@pytest.mark.parametrize("sign", ["\u202a", "\u202e", "\u2066", "\u2069"])
+def test_a_title_has_no_character_that_reverses_the_page(sign: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        create(db.session(), DRAFT | {"title": f"News {sign}swen"}, KINDS, now=NOON)
+    assert str(caught.value) == (
+        f"title: holds an invisible character that reorders the text around it (U+{ord(sign):04X}): delete it and type "
+        "the title again"
+    )
+    make_campaign(title=f"News {sign}swen")
+    edit(db.session(), "news", {"rate": 2.0}, KINDS, version=None, now=NOON)
+    made = create(db.session(), DRAFT | {"name": "other", "title": "\u05e9\u05dc\u05d5\u05dd\u200f"}, KINDS, now=NOON)
+    assert made.title == "\u05e9\u05dc\u05d5\u05dd\u200f"
 
 
 def test_a_name_is_taken_once() -> None:

@@ -288,9 +288,12 @@ def test_paragraphs_and_buttons_are_edited_one_by_one(run: Run, app: Flask) -> N
 @pytest.mark.parametrize(
     ("pairs", "problem"),
     [
-        (["settings.subject=" + "x" * 201], "settings.subject: String should have at most 200 characters"),
+        (["settings.subject=" + "x" * 201], "settings.subject: Enter at most 200 characters."),
         (["settings.paragraphs=[]"], "settings.paragraphs: "),
-        (["settings.button_text=Go"], "settings.button_text: a button needs both button_text and button_url"),
+        (
+            ["settings.button_text=Go"],
+            "settings.button_text: Button label and button link belong together: fill in both",
+        ),
         (["settings.button_text=Go", "settings.button_url=http://a.example"], "starts with https://, not with http://"),
     ],
 )

@@ -164,7 +164,7 @@ class Editing(Page):
             problems=mistakes.summary(form) if saving else [],
             wrong=form.problems if saving else {},
             campaign=campaign,
-            # What the form began with: whoever saves must have seen what is there.
+            # The version that the form began with: people who save must have seen what is stored.
             version=_version(typed) if typed else campaign and campaign.version,
             seen=typed.get("seen", "") if typed else edit_conflicts.seen(campaign) if campaign else "",
             restored=sent is not None,

@@ -1,8 +1,7 @@
 """The form of a campaign, read once for each request: its inputs, and what they say by the names of the columns."""
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, time
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +11,21 @@ from werkzeug.datastructures import MultiDict
 
 from notifier.admin.campaigns import mistakes
 from notifier.admin.campaigns.choices import DAYS, MISFIRES, ON_UNKNOWN, REPEATS, START, TIMED, VERIFIED, WEEKDAYS
-from notifier.admin.kit.fields import Box, Choice, Clock, Day, Form, Length, Listed, Moment, Number, Ticks, Typed
+from notifier.admin.campaigns.cron_inputs import cron_choices
+from notifier.admin.kit.fields import (
+    Box,
+    Choice,
+    Clock,
+    Day,
+    Form,
+    Length,
+    Listed,
+    Moment,
+    Number,
+    Ticks,
+    Typed,
+    Within,
+)
 from notifier.campaigns import editing
 from notifier.campaigns.content_versions import has_content
 from notifier.campaigns.editing import Checked
@@ -65,7 +78,10 @@ class CampaignForm(Form):
         **_CODE,
     )
     share = Number(
-        "Share of all accounts (%)", "Always the same people: 10 selects a tenth. If empty, all accounts.", maxlength=20
+        "Share of all accounts (%)",
+        "Always the same people: 10 selects a tenth. If empty, all accounts.",
+        maxlength=20,
+        validators=[Within(0, 100, "%")],
     )
     signed_up_from = Moment("Signed up from")
     signed_up_before = Moment("Signed up before")
@@ -261,7 +277,7 @@ class CampaignForm(Form):
 
     @cached_property
     def draft(self) -> Campaign | None:
-        """The campaign that it would be, whatever its name, for previews and counts; None if it cannot be."""
+        """The campaign that it would be, under any name, for previews and counts; None if it cannot be."""
         checked = self.checked
         if checked is None and self.campaign is None:
             try:
@@ -269,25 +285,3 @@ class CampaignForm(Form):
             except Invalid:
                 return None
         return None if checked is None else checked.draft(self._now)
-
-
-_SIMPLE = re.compile(
-    r"(\d{1,2}) (\d{1,2}) (\*|\d{1,2}|L) \* (\*|[0-7](?:-[0-7])?(?:,[0-7](?:-[0-7])?){0,20})\Z", re.ASCII
-)
-
-
-def cron_choices(expression: str) -> dict[str, Any]:
-    """Return the inputs that say the same as a cron expression."""
-    found = _SIMPLE.match(expression)
-    if found is None or int(found[1]) > 59 or int(found[2]) > 23:
-        return {"repeat": "cron"}
-    at = time(int(found[2]), int(found[1]))
-    if found[3] == found[4] == "*":
-        return {"repeat": "daily", "at": at}
-    if found[4] == "*":
-        return {"repeat": "monthly", "at": at, "day": found[3]}
-    days: set[int] = set()
-    for part in found[4].split(","):
-        first, _, last = part.partition("-")
-        days |= {day % 7 for day in range(int(first), int(last or first) + 1)}
-    return {"repeat": "weekly", "at": at, "weekday": [str(day) for day in sorted(days)]}

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from notifier.admin.campaigns.choices import ACCOUNTS
-from notifier.admin.campaigns.form import CampaignForm, cron_choices
+from notifier.admin.campaigns.cron_inputs import cron_choices
+from notifier.admin.campaigns.form import CampaignForm
 from notifier.admin.kit.fields import (
     Box,
     Choice,

@@ -75,6 +75,9 @@ def _placed(form: CampaignForm, path: str, words: str, labels: dict[str, str]) -
     if part in ("settings", "audience"):
         if prefix + inner in labels:
             return prefix + inner, words
+        first = _named_first(words, prefix, labels)
+        if first:
+            return first, words
         first = words.partition(" ")[0]
         if prefix + first in labels:
             # A mistake of two inputs together.
@@ -85,6 +88,13 @@ def _placed(form: CampaignForm, path: str, words: str, labels: dict[str, str]) -
         return _OF_CRON.get(form.repeat.data, "cron"), words
     place = _PLACES.get(part, part)
     return place if place in labels else "section-basics", words
+
+
+def _named_first(words: str, prefix: str, labels: dict[str, str]) -> str:
+    """Return the id of the input whose label begins these words; empty if none does."""
+    said = words.lower()
+    inner = ((place, label.removesuffix(" (optional)").lower()) for place, label in labels.items())
+    return next((place for place, label in inner if place.startswith(prefix) and said.startswith(f"{label} ")), "")
 
 
 def summary(form: CampaignForm) -> list[tuple[str, str, str]]:

@@ -68,7 +68,7 @@ class SchedulePreview:
 
 
 def of_form(form: CampaignForm, now: datetime) -> SchedulePreview:
-    """Return what the form says of the schedule, whatever is wrong with the rest.
+    """Return what the form says of the schedule, even if something else in it is wrong.
 
     Intervals of a new campaign count from now.
     """

@@ -11,6 +11,7 @@ from wtforms.validators import ValidationError
 from wtforms.widgets import TextArea, TextInput
 
 from notifier.admin.kit.numbers import number_in
+from notifier.emails.mistakes import sentence
 from notifier.mail.characters import BROKEN, broken_in, with_marks
 
 #: Units that people choose for a length of time, in seconds.
@@ -82,6 +83,23 @@ class Needed:
         """Raise ValidationError if nothing was typed."""
         if not field.typed:
             raise ValidationError("This field is required.")
+
+
+class Within:
+    """A validator: a number above `above`, of at most `most`, both in `unit`."""
+
+    def __init__(self, above: int, most: int, unit: str) -> None:
+        """Use the sentences of the campaigns' own checks, in the unit that people type."""
+        self._above, self._most, self._unit = above, most, unit
+
+    def __call__(self, form: object, field: Typed) -> None:
+        """Raise ValidationError for a number that is too small or too large."""
+        if field.data is None:
+            return
+        if field.data <= self._above:
+            raise ValidationError(sentence("greater_than", {"gt": self._above}, self._unit))
+        if field.data > self._most:
+            raise ValidationError(sentence("less_than_equal", {"le": self._most}, self._unit))
 
 
 class Number(Typed):
