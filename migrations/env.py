@@ -1,40 +1,17 @@
 """Run the migrations inside the application that Flask-Migrate provides."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, event, text
 
 from notifier.database.base import VERSION_TABLE
 from notifier.database.schema import UPGRADE_LOCK
+from notifier.database.sqlite import foreign_keys_off
 from notifier.extensions import db
 from notifier.models import Notification  # Imported so that the metadata knows every table.
 from notifier.services import services
 
 assert Notification.metadata is db.metadata
-
-
-@contextmanager
-def foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """Switch foreign keys off on SQLite: altering a table replaces it, and dropping the old one deletes references.
-
-    SQLite heeds this only outside of a transaction, so the driver executes it. Rows without their reference afterwards
-    are a fault of the migration.
-    """
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    driver = connection.connection.driver_connection
-    driver.execute("PRAGMA foreign_keys = OFF")
-    try:
-        yield
-        broken = driver.execute("PRAGMA foreign_key_check").fetchall()
-        if broken:
-            raise SystemExit(f"{len(broken)} rows point at nothing after the migration, the first is {broken[0]}")
-    finally:
-        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def run() -> None:

@@ -1,6 +1,7 @@
 """Configure SQLite so that several processes can write to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -61,3 +62,32 @@ def _begin_impatiently(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+@contextmanager
+def foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """Switch foreign keys off on SQLite: altering a table replaces it, and dropping the old one deletes references.
+
+    A transaction that is still open at the end is rolled back. Raise RuntimeError if one is open at the beginning,
+    because SQLite ignores the switch inside of it, and SystemExit if rows point at nothing afterwards: a fault of the
+    migration. Other databases, and connections without foreign keys, are left as they are.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Of the driver: SQLAlchemy would begin a transaction.
+    driver: Any = connection.connection.driver_connection
+    if not driver.execute("PRAGMA foreign_keys").fetchone()[0]:
+        yield
+        return
+    if driver.in_transaction:
+        raise RuntimeError("the connection has a transaction already: call foreign_keys_off before it begins")
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+        broken = driver.execute("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise SystemExit(f"{len(broken)} rows point at nothing after the migration, the first is {broken[0]}")
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys = ON")

@@ -45,7 +45,7 @@ def answer(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["notifier.models", "notifier.database.base"])
+@pytest.mark.parametrize("module", ["notifier.models", "notifier.database.base", "notifier.migrations"])
 def test_they_load_nothing_of_flask(module: str) -> None:
     loaded = json.loads(answer(LOADED.format(module=module)))
     assert "sqlalchemy" in loaded

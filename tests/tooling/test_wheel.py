@@ -21,6 +21,20 @@ from tests.support.up import mails_to
 #: Six Pythons import the whole application; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(300)
 
+#: The migrations of another application call ours.
+HOST = """
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import create_engine, inspect
+from notifier import migrations
+
+engine = create_engine("sqlite:///host.db")
+with engine.connect() as connection, Operations.context(MigrationContext.configure(connection)) as op:
+    migrations.upgrade(op, to="head")
+    connection.commit()
+print("notifier_users" in inspect(engine).get_table_names())
+"""
+
 PASSWORD = "correct horse battery staple 27"
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -105,6 +119,10 @@ def test_the_sdist_holds_no_tests_and_nothing_of_this_machine(wheel: Path) -> No
 def test_the_environment_has_no_other_notifier(environment: Environment, tmp_path: Path) -> None:
     found = environment.ask("import notifier; print(notifier.__file__)", cwd=tmp_path)
     assert Path(found).is_relative_to(environment.folder)
+
+
+def test_another_application_migrates_with_it(environment: Environment, tmp_path: Path) -> None:
+    assert environment.ask(HOST, cwd=tmp_path) == "True"
 
 
 def test_a_signup_reaches_the_inbox(up: InstalledUp) -> None:
