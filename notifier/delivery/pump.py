@@ -7,7 +7,7 @@ no process has a pump, the sweep enqueues these rows.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -32,6 +32,9 @@ AT_ONCE = 5
 #: Seconds until the next round after a failed one.
 RETRY_SECONDS = 2.0
 
+#: Seconds for which the end of a run is looked at again after each hand. Later the tick closes it.
+END_SECONDS = 30.0
+
 #: Seconds between two heartbeats while emails wait.
 HEARTBEAT_SECONDS = 5.0
 
@@ -47,14 +50,14 @@ class Pump:
         send: Callable[[Pacing, bool], Any],
         *,
         context: Callable[[], AbstractContextManager[Any]],
-        ended: Callable[[int], Any],
+        ended: Callable[[int], bool],
         is_held: Callable[[], bool],
     ) -> None:
         """Prepare a pump that sends with `send(pacing, bulk)`.
 
         Args:
             context: Opens the application context that `session` needs in a thread.
-            ended: Called with the key of a run after its last email.
+            ended: Called with the key of the last email of a run. Returns False if the run has other emails yet.
             is_held: Returns True while nothing may be sent from this database.
         """
         self._session = session
@@ -68,6 +71,8 @@ class Pump:
         self._thread: threading.Thread | None = None
         self._signed = float("-inf")
         self._free = threading.Semaphore(AT_ONCE)
+        self._ends: dict[int, float] = {}
+        self._ends_lock = threading.Lock()
 
     def start(self) -> None:
         """Start the thread that hands out and sends emails."""
@@ -111,14 +116,29 @@ class Pump:
         try:
             with self._context():
                 self._send(pacing, hand.bulk)
-                for pk in hand.ends:
-                    self._ended(pk)
+                self._end(hand.ends)
         except Exception as error:
             # The journal holds the outcomes of this hand so far; its other rows keep waiting.
             log.error("pump.hand_failed", rows=len(pacing.requests), exc_info=error)
         finally:
             self._limits.release(pacing.requests)
             self._free.release()
+
+    def _end(self, pks: Iterable[int]) -> None:
+        """Try to close the runs of these last emails, and those that could not be closed before.
+
+        A hand with the last email can be through before another one of the same run. An end is noted before it is
+        tried, so whichever hand settles last finds it.
+        """
+        now = time.monotonic()
+        with self._ends_lock:
+            self._ends = {pk: until for pk, until in self._ends.items() if until > now}
+            self._ends |= dict.fromkeys(pks, now + END_SECONDS)
+            noted = list(self._ends)
+        for pk in noted:
+            if self._ended(pk):
+                with self._ends_lock:
+                    self._ends.pop(pk, None)
 
     def _sign(self) -> None:
         """Store a heartbeat: emails that wait are being sent."""
