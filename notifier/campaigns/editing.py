@@ -198,7 +198,8 @@ def check(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campa
         problems += _policy_problems(draft)
     except ValidationError as error:
         problems += [_problem(line) for line in lines_of(error)]
-    problems += unshowable(new)
+    if not all(_is_plain(name) and _is_plain(value) for name, value in new.items()):
+        problems += unshowable(new)
     told = {field.partition(".")[0] for field, _ in problems}
     kind, parts, found = _parts(values, new, before, kinds)
     columns = dict(values) if draft is None else draft.model_dump(mode="python") | parts
@@ -218,6 +219,13 @@ def check(values: Mapping[str, Any], kinds: Kinds, *, now: datetime, like: Campa
     if schedule is not None:
         plain["cron"] = schedule.cron
     return Checked(kind, columns | plain, schedule, like)
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether it is a number, a moment or printable ASCII: nothing in these is unshowable."""
+    if isinstance(value, str):
+        return value.isascii() and value.isprintable()
+    return not isinstance(value, Mapping | list | tuple)
 
 
 def _schedule(columns: Mapping[str, Any], anchor: datetime) -> Schedule:

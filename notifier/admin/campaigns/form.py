@@ -212,7 +212,8 @@ class CampaignForm(Form):
         week = ",".join(day for day in WEEKDAYS if day in self.weekday.data) if repeat == "weekly" else "*"
         chosen = f"{at.minute} {at.hour} {self.day.data if repeat == 'monthly' else '*'} * {week or '*'}"
         # Other words for the same are no change.
-        return was if was and cron_choices(was) == cron_choices(chosen) else chosen
+        same = was == chosen or (was and cron_choices(was) == cron_choices(chosen))
+        return was if same else chosen
 
     def _once(self, was: datetime | None) -> datetime | None:
         if self.date.data is None or self.at.data is None or self._zone is None:
