@@ -41,11 +41,14 @@ def used(client: redis.Redis, *ago: float) -> None:
 
 def test_a_late_look_gets_the_moments_that_stayed_free(client: redis.Redis) -> None:
     """Looks half a second late lost a fifth of the rate, and nothing gave it back."""
+    limits, start = Limits(client, rate=10), time.monotonic()
     used(client, 0.75, 0.65)
-    found = delays(Limits(client, rate=10).reserve(ask(20), within=0.5, back=MAX_BEHIND_SECONDS))
+    found = delays(limits.reserve(ask(20), within=0.5, back=MAX_BEHIND_SECONDS))
+    late = time.monotonic() - start
     made_up = [delay for delay in found if delay < 0]
-    assert 5 <= len(made_up) <= 7
-    assert min(made_up) > -0.66
+    # What these lines took is made up for, too.
+    assert 5 <= len(made_up) <= 7 + int(late * 10)
+    assert min(made_up) > -0.66 - late
     assert 5 <= len(found) - len(made_up) <= 6
 
 
