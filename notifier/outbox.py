@@ -83,5 +83,5 @@ def never(_keys: Sequence[int], _bulk: bool) -> None:
     raise ConnectionError("no broker is configured")
 
 
-def nobody(_keys: Sequence[int], _bulk: bool) -> None:
+def discard(_keys: Sequence[int], _bulk: bool) -> None:
     """Publish nothing and succeed: for tests that replace the broker."""

@@ -8,7 +8,7 @@ from flask import Flask
 
 from notifier.config.settings import Settings
 from notifier.extensions import db
-from notifier.outbox import Outbox, Publish, never, nobody
+from notifier.outbox import Outbox, Publish, discard, never
 from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, results, shutdown, unread_queues
 from notifier.tasks.after_commit import watch
 from notifier.tasks.publisher import Publisher
@@ -55,7 +55,7 @@ def build_broker(app: Flask, settings: Settings, given: Publishing) -> Broker:
     def outbox(replacement: Publish | None, usual: Publish) -> Outbox:
         return Outbox(replacement or (usual if has_broker(settings) else never))
 
-    others = given.emails and nobody
+    others = given.emails and discard
     return Broker(
         celery,
         publisher,
