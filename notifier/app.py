@@ -15,6 +15,7 @@ from notifier.config.loading import load_settings
 from notifier.config.settings import Settings
 from notifier.database import engines
 from notifier.emails import EmailKind
+from notifier.embedding.host import Host
 from notifier.extensions import csrf, limiter
 from notifier.observability import logs
 from notifier.outbox import Publish
@@ -38,6 +39,7 @@ LIMITER_TIMEOUT = 0.1
 def create_app(
     settings: Settings | None = None,
     *,
+    host: Host | None = None,
     publish: Publish | None = None,
     publish_runs: Publish | None = None,
     publish_requests: Publish | None = None,
@@ -48,56 +50,57 @@ def create_app(
 ) -> Flask:
     """Build a wired application.
 
-    `publish`, `publish_runs` and `publish_requests` replace the broker: for emails, for campaign runs, for account
-    requests. `kinds` and `templates` replace the emails; `resolver` builds the DNS resolver. `challenge` is called
-    while first emails are slowed.
+    `host`: the application that embeds this one, whose database it uses. `publish`, `publish_runs` and
+    `publish_requests` replace the broker: for emails, for campaign runs, for account requests. `kinds` and `templates`
+    replace the emails; `resolver` builds the DNS resolver. `challenge` is called while first emails are slowed.
 
     Raise ConfigError (a SystemExit) with one line for each mistake in the settings.
     """
     settings = settings or load_settings()
     # The blueprints have their own static files; Flask's /static would hide them.
     app = Flask("notifier", template_folder=str(templates or resources.templates()), static_folder=None)
-    app.config.from_mapping(_flask_config(settings))
-    if settings.notifier_env != "test":
-        logs.configure()
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    app.config.from_mapping(_flask_config(settings, host))
+    if host is None:
+        _own_the_process(app, settings)
     # First, so that it sees a form before any other code reads it.
-    security.init_app(app, settings.public_url)
+    security.init_app(app, settings.public_url, owns_host=host is None)
     app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
-    bind_database(app, settings)
+    bind_database(app, settings, host.engine if host else None)
     csrf.init_app(app)
     limiter.init_app(app)
     publishing = Publishing(publish, publish_runs, publish_requests)
-    app.extensions[KEY] = build_services(app, settings, publishing, kinds=kinds, resolver=resolver, challenge=challenge)
+    app.extensions[KEY] = build_services(
+        app, settings, publishing, host=host, kinds=kinds, resolver=resolver, challenge=challenge
+    )
     _register_doors(app)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
 
 
-def _flask_config(settings: Settings) -> dict[str, object]:
-    production = settings.notifier_env == "production"
-    host = urlsplit(settings.link_base).hostname
-    prefix = path_of(settings.public_url)
+def _own_the_process(app: Flask, settings: Settings) -> None:
+    """Decide about logs and proxies. Inside another application, that one does."""
+    if settings.notifier_env != "test":
+        logs.configure()
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+
+
+def _flask_config(settings: Settings, host: Host | None) -> dict[str, object]:
+    own_host = urlsplit(settings.link_base).hostname or ""
     return {
+        **_database_config(settings, host),
+        **_session_config(settings, host),
         "NOTIFIER_ENV": settings.notifier_env,
         "TESTING": settings.notifier_env == "test",
         "SECRET_KEY": settings.secret_keys[-1],
         "SECRET_KEY_FALLBACKS": settings.secret_keys[:-1],
-        "SESSION_COOKIE_NAME": ("__Secure-notifier" if prefix else "__Host-notifier") if production else "notifier",
-        "SESSION_COOKIE_PATH": prefix or "/",
-        "SESSION_COOKIE_SECURE": production,
-        "SESSION_COOKIE_HTTPONLY": True,
-        "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_SSL_STRICT": False,  # Pages send no Referer, by policy, so only the token counts.
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_PARTS": 100,
-        "TRUSTED_HOSTS": sorted({host or "", "127.0.0.1", "localhost"} - {""}),
+        "TRUSTED_HOSTS": sorted({own_host, *settings.trusted_hosts, "127.0.0.1", "localhost"} - {""}),
         "INBOX_URL": settings.inbox_url,
-        "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": engines.engine_options(settings),
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
         "RATELIMIT_STORAGE_OPTIONS": _limiter_options(settings),
@@ -116,6 +119,35 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         if settings.mail_suppress_send is None
         else settings.mail_suppress_send,
     }
+
+
+def _database_config(settings: Settings, host: Host | None) -> dict[str, object]:
+    if host is not None:
+        # Flask-SQLAlchemy wants an address. It is never connected to: sessions use the host's engine.
+        return {"SQLALCHEMY_DATABASE_URI": "sqlite://"}
+    return {
+        "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engines.engine_options(settings),
+    }
+
+
+def _session_config(settings: Settings, host: Host | None) -> dict[str, object]:
+    production, prefix = settings.notifier_env == "production", path_of(settings.public_url)
+    return {
+        "SESSION_COOKIE_NAME": _cookie_name(prefix, production, host),
+        "SESSION_COOKIE_PATH": prefix or "/",
+        "SESSION_COOKIE_SECURE": production,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+    }
+
+
+def _cookie_name(prefix: str, production: bool, host: Host | None) -> str:
+    """Return the name of the session's cookie; mounted, it carries the path, because the host may mount two of us."""
+    name = "notifier" + (prefix.replace("/", "_").replace("~", "_") if host else "")
+    if not production:
+        return name
+    return f"__Secure-{name}" if prefix else f"__Host-{name}"
 
 
 def _limiter_options(settings: Settings) -> dict[str, object]:

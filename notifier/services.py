@@ -7,7 +7,7 @@ Each Flask application has its own, in `app.extensions["notifier"]`.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from celery import Celery
 from flask import Flask, current_app
@@ -37,10 +37,14 @@ from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
+from notifier.security.identity import OperatorIdentity
 from notifier.security.links import Links
 from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver
 from notifier.smtp.transports import Transports
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: Our only key in `app.extensions`.
 KEY: Final = "notifier"
@@ -65,6 +69,8 @@ class Services:
     not_me: NotMe
     #: Called while first emails are slowed; None: no challenge.
     challenge: Challenge | None
+    #: Asks the embedding application who makes the request of this environ; None: it decides about no operators.
+    ask_operator: Callable[["WSGIEnvironment"], OperatorIdentity | None] | None
 
     # --- sending
     sender: Sender

@@ -5,7 +5,7 @@ the email.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,7 +57,13 @@ class Accounts:
     """The use cases of an account. They flush; the caller commits."""
 
     def __init__(
-        self, signer: Signer, *, grace: timedelta, limits: SignupLimits | None, erased_keys: Sequence[str] = ()
+        self,
+        signer: Signer,
+        *,
+        grace: timedelta,
+        limits: SignupLimits | None,
+        erased_keys: Sequence[str] = (),
+        confirm_for_host: Callable[[str], bool] | None = None,
     ) -> None:
         """Sign and limit.
 
@@ -65,11 +71,14 @@ class Accounts:
             grace: Time that the outbox has before the sweep enqueues a row.
             limits: None if sign-ups have no limits.
             erased_keys: SECRET_KEYS, by which the suppression of an erased address is found.
+            confirm_for_host: Confirms a person of the embedding application, by external id, in a transaction of that
+                application. Returns False if there is no such person any more. None: nothing embeds this one.
         """
         self._signer = signer
         self._erased_keys = erased_keys
         self._grace = grace
         self._limits = limits
+        self._confirm_for_host = confirm_for_host
 
     def register(self, session: Session, applicant: Applicant) -> None:
         """Create the account if there is none, and queue the email that fits its state."""
@@ -101,9 +110,16 @@ class Accounts:
         return self._read(session, token)[0]
 
     def verify(self, session: Session, token: str) -> LinkState:
-        """Confirm the address. A second call changes nothing."""
+        """Confirm the address. A second call changes nothing.
+
+        For a person of an embedding application it ends this transaction: the other one confirms, in its own.
+        """
         state, user = self._read(session, token)
         if state is LinkState.valid and user is not None:
+            if user.external_id is not None and self._confirm_for_host is not None:
+                external_id = user.external_id
+                session.rollback()
+                return LinkState.done if self._confirm_for_host(external_id) else LinkState.invalid
             user.verified_at = clock.now()
             session.flush()
             return LinkState.done

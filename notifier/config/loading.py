@@ -30,7 +30,7 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError("\n".join(lines(error, Settings.model_fields))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(data_dir / "up.env", error) from None
-    key = _development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
+    key = development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
     return settings.model_copy(update={"secret_keys": [key]}) if key else settings
 
 
@@ -60,7 +60,8 @@ def _data_dir() -> Path:
     return folder
 
 
-def _development_key(data_dir: Path) -> str | None:
+def development_key(data_dir: Path) -> str | None:
+    """Return the key of this data folder; None if there is none. Raise ConfigError if it cannot be read."""
     try:
         return (data_dir / KEY_FILE).read_text().strip() or None
     except FileNotFoundError:

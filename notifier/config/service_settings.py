@@ -14,6 +14,7 @@ from notifier.config.types import (
     BrokerUrl,
     DatabaseUrl,
     FilePath,
+    HostNames,
     RedisUrl,
     Seconds,
     SecretKeys,
@@ -35,7 +36,7 @@ class ServiceSettings(BaseModel):
     )
     public_url: Annotated[WebAddress, Unset("http://127.0.0.1:8000")] = Field(
         "",
-        description="base URL of all links in emails, and the only host that the web process answers; https in "
+        description="base URL of all links in emails; the web process answers its host and `TRUSTED_HOSTS`; https in "
         "production. With a path, all pages are published [below it](proxy.md#below-a-path)",
     )
     secret_keys: Annotated[SecretKeys, Unset("a random key in the data folder")] = Field(
@@ -49,6 +50,11 @@ class ServiceSettings(BaseModel):
         le=5,
         description="number of reverse proxies in front whose X-Forwarded-For and -Proto headers are trusted: "
         "[proxy](proxy.md)",
+    )
+    trusted_hosts: HostNames = Field(
+        [],
+        description="further host names that the web process answers, besides that of `PUBLIC_URL`; links in emails "
+        "always lead to `PUBLIC_URL`",
     )
     inbox_url: WebAddress = Field(
         "",

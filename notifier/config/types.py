@@ -155,6 +155,13 @@ def _host(value: str) -> str:
     return value
 
 
+def _hosts(value: list[str]) -> list[str]:
+    for each in value:
+        if not is_host(each.removeprefix(".")):
+            raise ValueError
+    return [each.lower() for each in value]
+
+
 def _domain(value: str) -> str:
     try:
         return parse_address(f"x@{value}", allow_local=True).domain
@@ -162,11 +169,11 @@ def _domain(value: str) -> str:
         raise ValueError from None
 
 
-def _keys(value: Any) -> Any:
+def _list(value: Any) -> Any:
     """Split `old,new` into a list."""
     if isinstance(value, str):
         if value.startswith("[") and value.endswith("]"):
-            raise ValueError("a JSON list is not read: write the keys with commas between them, without [ ] and quotes")
+            raise ValueError("a JSON list is not read: write commas between the parts, without [ ] and quotes")
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
@@ -203,9 +210,16 @@ BrokerUrl = Annotated[
     AfterValidator(_broker_url),
 ]
 HostName = Annotated[str, Must("a host name or an IP address alone; the port is MAIL_PORT"), AfterValidator(_host)]
+HostNames = Annotated[
+    list[str],
+    NoDecode,
+    Must("host names separated by commas, without scheme and port; .example.com stands for its subdomains, too"),
+    BeforeValidator(_list),
+    AfterValidator(_hosts),
+]
 Domain = Annotated[str, AfterValidator(_domain)]
 MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
 FilePath = Annotated[Path, AfterValidator(expanded)]
 SecretKeys = Annotated[
-    list[str], NoDecode, Must("one key or more, separated by commas, oldest to newest"), BeforeValidator(_keys)
+    list[str], NoDecode, Must("one key or more, separated by commas, oldest to newest"), BeforeValidator(_list)
 ]

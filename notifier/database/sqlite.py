@@ -28,11 +28,12 @@ def prepare(engine: Engine, reads_only: Callable[[], bool] = lambda: False) -> N
     reads first and writes later would fail with "database is locked" at once, in spite of the timeout. A transaction
     that only reads, by READ_ONLY or `reads_only()`, takes no lock, waits for none, and cannot write.
     """
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", configure)
     event.listen(engine, "begin", partial(_begin, reads_only))
 
 
-def _configure(connection: Any, _record: Any) -> None:
+def configure(connection: Any, _record: Any) -> None:
+    """Set WAL, a busy timeout and foreign keys on a new connection of the driver."""
     connection.isolation_level = None  # the driver must not begin by itself
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -43,17 +44,27 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin(reads_only: Callable[[], bool], connection: Connection) -> None:
+    begin(connection, reads=reads_only())
+
+
+def begin(connection: Connection, *, reads: bool) -> None:
+    """Begin a transaction; with `reads`, or the option READ_ONLY, one that takes no lock and cannot write."""
     options = connection.get_execution_options()
-    reads = bool(options.get(READ_ONLY)) or reads_only()
-    if reads is not connection.info.get(_REFUSES, False):
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
-        connection.info[_REFUSES] = reads
+    reads = reads or bool(options.get(READ_ONLY))
+    refuse_writes(connection, reads)
     if reads:
         connection.exec_driver_sql("BEGIN")
     elif options.get(IMPATIENT):
         _begin_impatiently(connection)
     else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def refuse_writes(connection: Connection, refuse: bool) -> None:
+    """Let SQLite refuse every write on this connection, or not, before a transaction begins."""
+    if refuse is not connection.info.get(_REFUSES, False):
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
+        connection.info[_REFUSES] = refuse
 
 
 def _begin_impatiently(connection: Connection) -> None:

@@ -27,6 +27,7 @@ from notifier.embedding.errors import (
     UnknownUser,
 )
 from notifier.embedding.fields import OURS, UserFields
+from notifier.security.identity import OperatorIdentity
 
 __all__ = [
     "OURS",
@@ -38,6 +39,7 @@ __all__ = [
     "NoAddress",
     "NoSession",
     "Notifier",
+    "OperatorIdentity",
     "SetupError",
     "UnknownKind",
     "UnknownUser",

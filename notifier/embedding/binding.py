@@ -40,6 +40,12 @@ def check_engine(maker: "sessionmaker[Session]", model: type[Any]) -> None:
         raise SetupError(f"notifier works on Postgres and SQLite, not on {ours.dialect.name}")
 
 
+def engine_of(sessions: Sessions) -> Engine:
+    """Return the engine of our tables, which is that of the host's users: see `check_engine`."""
+    with maker_of(sessions)() as session:
+        return _engine(session, User)
+
+
 def _engine(session: Session, model: type[Any]) -> Engine:
     try:
         return session.get_bind(mapper=model).engine

@@ -3,15 +3,17 @@
 Rows of a savepoint that is rolled back are dropped; those of one that is released belong to its parent.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
-from notifier.outbox import Outbox
-
 log = structlog.get_logger(__name__)
+
+#: Hands the keys of committed rows to the broker, such as `Outbox.publish`.
+Enqueue = Callable[[Sequence[int]], object]
 
 _COMMITTED: Final = "committed"
 
@@ -19,9 +21,9 @@ _COMMITTED: Final = "committed"
 class Commits:
     """The way from a stored row to the broker. The host's `commit()` raises nothing of ours."""
 
-    def __init__(self, outbox: Outbox | None) -> None:
-        """Create one. `outbox` None: nothing is enqueued, and the sweep of a worker finds the rows."""
-        self._outbox = outbox
+    def __init__(self, enqueue: Enqueue | None) -> None:
+        """Create one. `enqueue` None: nothing is enqueued, and the sweep of a worker finds the rows."""
+        self.enqueue = enqueue
 
     def listen(self, sessions: "sessionmaker[Session]") -> None:
         """Watch every session that `sessions` creates. Calling it again changes nothing."""
@@ -32,7 +34,7 @@ class Commits:
     def collect(self, session: Session, pk: int) -> None:
         """Keep the key of a row that the session's present transaction or savepoint stored and that is due."""
         transaction = session.get_nested_transaction() or session.get_transaction()
-        if self._outbox is not None and transaction is not None:
+        if self.enqueue is not None and transaction is not None:
             self._kept(session).setdefault(transaction, []).append(pk)
 
     def _kept(self, session: Session) -> dict[SessionTransaction | str, list[int]]:
@@ -60,8 +62,8 @@ class Commits:
         # By now the connection is back in its pool, and an eager task may use any session.
         keys = session.info.pop(self).get(_COMMITTED, [])
         try:
-            if keys and self._outbox is not None:
-                self._outbox.publish(keys)
+            if keys and self.enqueue is not None:
+                self.enqueue(keys)
         except Exception as error:
             # The rows are stored and the sweep finds them. The host must not take its commit for failed.
             log.exception("embedding.not_enqueued", error=type(error).__name__, keys=len(keys))

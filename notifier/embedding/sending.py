@@ -30,7 +30,7 @@ class Sending:
     def __init__(self, commits: Commits, *, grace: timedelta) -> None:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
-        self._grace = grace
+        self.grace = grace
 
     def write(
         self,
@@ -61,7 +61,7 @@ class Sending:
             params=params,
             now=now,
             due=due,
-            enqueue_at=due if due > now else now + self._grace,
+            enqueue_at=due if due > now else now + self.grace,
             deadline=until if until is not None else due + kind.lifetime,
         )
         if not added and row.params.get(content.FINGERPRINT) != print_:

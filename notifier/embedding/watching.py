@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import event, inspect
+from sqlalchemy import event, inspect, select
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
 from notifier.embedding import people
@@ -53,6 +53,16 @@ class HostUser:
         """Return the external id. Raise ValueError if the user has none yet."""
         return external_id_of(getattr(user, self.key))
 
+    def find(self, session: Session, external_id: str) -> Any:
+        """Return the user with this external id; None if there is none."""
+        column = getattr(self.model, self.key)
+        try:
+            value = column.type.python_type(external_id)
+        except (NotImplementedError, ValueError):
+            # A type without one of Python's, or text that is none of its values: those of people who are gone.
+            return None
+        return session.scalars(select(self.model).where(column == value)).one_or_none()
+
     def read(self, user: object) -> UserFields:
         """Return the fields of the user. Raise SetupError if the id is not the one by which the user is found."""
         fields = self.fields(user)
@@ -82,7 +92,7 @@ class Watcher:
 
     def __init__(self, *, allow_local: bool) -> None:
         """Create one that watches nothing yet. `allow_local`: addresses of this machine or network are usable."""
-        self._allow_local = allow_local
+        self.allow_local = allow_local
         self.user: HostUser | None = None
         self.hooks: list[tuple[type[Any], Callable[[Any], object]]] = []
         self._classes: tuple[type[Session], ...] = ()
@@ -135,7 +145,7 @@ class Watcher:
             people.detach(people.connection_of(session), flush.gone)
         if flush.users:
             fields = [user.read(row) for row in flush.users]
-            people.write(people.connection_of(session), fields, allow_local=self._allow_local)
+            people.write(people.connection_of(session), fields, allow_local=self.allow_local)
         if flush.inserted:
             with _running_hooks(session):
                 self._run_hooks(flush.inserted)

@@ -7,7 +7,7 @@ enough, so does rendering: see `compiled`.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -57,28 +57,29 @@ class _Compiled:
 
 
 class Renderer:
-    """Render emails from `template_folder`. One instance serves all threads of a process."""
+    """Render emails from folders of templates. One instance serves all threads of a process."""
 
     def __init__(
         self,
-        template_folder: Path | str,
+        template_folders: Path | str | Sequence[Path | str],
         *,
         auto_reload: bool = False,
         reload_seconds: float = RELOAD_SECONDS,
         emails_per_shape: int = EMAILS_PER_SHAPE,
     ) -> None:
-        """Use the templates in `emails/` below Flask's `template_folder`.
+        """Use the templates in `emails/` below these folders; a file in an earlier one hides those of later ones.
 
         With `auto_reload`, for development, notice changed files. The files of a kind are checked every
         `reload_seconds` at most, because hashing them takes longer than rendering an email. `emails_per_shape`: see
         CompiledKind.
         """
-        self._folder = Path(template_folder) / "emails"
+        given = [template_folders] if isinstance(template_folders, Path | str) else template_folders
+        self._folders = tuple(Path(each) / "emails" for each in given)
         self._auto_reload = auto_reload
         self._reload_seconds = reload_seconds
         self._look_again: dict[str, float] = {}
         self._emails_per_shape = emails_per_shape
-        self._environment = _environment(self._folder)
+        self._environment = _environment(self._folders)
         self._compiled: dict[str, _Compiled] = {}
 
     def render(self, kind: str, context: Mapping[str, object]) -> Rendered:
@@ -126,7 +127,7 @@ class Renderer:
 
     def kinds(self) -> list[str]:
         """Return the names of the kinds that have templates."""
-        return sorted(path.parent.name for path in self._folder.glob("[a-z]*/subject.txt"))
+        return sorted({path.parent.name for folder in self._folders for path in folder.glob("[a-z]*/subject.txt")})
 
     def _templates(self, kind: str) -> _Compiled:
         compiled = self._compiled.get(kind)
@@ -141,17 +142,17 @@ class Renderer:
         if now < self._look_again.get(kind, 0.0):
             return False
         self._look_again[kind] = now + self._reload_seconds
-        return version != _version(self._folder, kind)
+        return version != _version(self._folders, kind)
 
     def _compile(self, kind: str) -> _Compiled:
         if self._auto_reload:
-            self._environment = _environment(self._folder)
+            self._environment = _environment(self._folders)
         get = self._environment.get_template
         return _Compiled(
             subject=get(f"{kind}/subject.txt"),
             text=get(f"{kind}/body.txt"),
             html=get(f"{kind}/body.html"),
-            version=_version(self._folder, kind),
+            version=_version(self._folders, kind),
             quick=self._quick(kind),
         )
 
@@ -171,8 +172,8 @@ def _text(template: Template, known: dict[str, Any]) -> str:
 class _MailLoader(BaseLoader):
     """Load templates and inline their styles."""
 
-    def __init__(self, folder: Path) -> None:
-        self._files = FileSystemLoader(folder)
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._files = FileSystemLoader(folders)
         # This environment only splits sources into tags, exactly as they are written; it never renders.
         self._lexer = Environment(autoescape=True, keep_trailing_newline=True)
         self._known: dict[str, tuple[str, str | None, None]] = {}
@@ -200,9 +201,9 @@ class _MailLoader(BaseLoader):
         return source, filename, None
 
 
-def _environment(folder: Path) -> Environment:
+def _environment(folders: Sequence[Path]) -> Environment:
     environment = Environment(
-        loader=_MailLoader(folder),
+        loader=_MailLoader(folders),
         autoescape=lambda name: bool(name and name.endswith(".html")),
         undefined=StrictUndefined,
         auto_reload=False,
@@ -214,10 +215,17 @@ def _environment(folder: Path) -> Environment:
     return environment
 
 
-def _version(folder: Path, kind: str) -> str:
+def _version(folders: Sequence[Path], kind: str) -> str:
     digest = sha256()
-    for path in sorted(path for name in ("_layout", FOLDER, kind) for path in (folder / name).glob("*")):
+    # A file in an earlier folder hides those of the same name in later ones.
+    found = {
+        str(path.relative_to(folder)): path
+        for folder in reversed(folders)
+        for name in ("_layout", FOLDER, kind)
+        for path in (folder / name).glob("*")
+    }
+    for name, path in sorted(found.items()):
         if path.is_file():
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder)}:{len(content)}:".encode() + content)
+            digest.update(f"{name}:{len(content)}:".encode() + content)
     return digest.hexdigest()[:12]

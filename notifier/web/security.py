@@ -41,10 +41,13 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask, public_url: str) -> None:
-    """Protect every response of `app`; an https `public_url` adds HSTS."""
+def init_app(app: Flask, public_url: str, *, owns_host: bool = True) -> None:
+    """Protect every response of `app`; an https `public_url` adds HSTS.
+
+    Without `owns_host` it does not: HSTS would bind the whole host, which belongs to another application.
+    """
     parts = urlsplit(public_url)
-    https = parts.scheme == "https"
+    https = parts.scheme == "https" and owns_host
     extra = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
     app.wsgi_app = answer_probes(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if parts.hostname and ":" in parts.hostname:

@@ -18,6 +18,7 @@ from notifier.delivery.mailer import NO_KEY
 from notifier.delivery.sweep import Sweep
 from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
+from notifier.embedding.host import Host
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
@@ -45,12 +46,13 @@ def build_services(
     settings: Settings,
     publishing: Publishing,
     *,
+    host: Host | None,
     kinds: Mapping[str, EmailKind] | None,
     resolver: Callable[[], Resolver],
     challenge: Challenge | None,
 ) -> Services:
     """Build the parts of `app`, whose database is bound; `create_app` documents the parameters. Raise ConfigError."""
-    base = lay_foundation(app, settings, kinds)
+    base = lay_foundation(app, settings, kinds, host)
     sending = build_sending(base, resolver)
     broker = build_broker(app, settings, publishing)
     outbox, limits, sender = broker.emails, sending.limits, sending.sender
@@ -65,6 +67,7 @@ def build_services(
         account_requests=AccountRequests(db.session, base.accounts, broker.requests.publish, grace=base.grace),
         not_me=NotMe(base.signer, settings.secret_keys, days=settings.not_me_days),
         challenge=challenge,
+        ask_operator=host.operator if host else None,
         sender=sender,
         transports=sending.transports,
         sweep=Sweep(db.session, outbox.publish, sender.journal.folder, base.clock.now, settings.mail_deaths),

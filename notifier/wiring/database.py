@@ -1,23 +1,41 @@
 """The database: its engine, sessions and migrations, bound to an application."""
 
-from flask import Flask
+from functools import partial
+
+from flask import Flask, current_app, has_app_context
+from sqlalchemy import Engine
 
 from notifier import resources
 from notifier.config.settings import Settings
-from notifier.database import engines
+from notifier.database import engines, pools, sqlite_shared
 from notifier.database.transaction import reads_only
-from notifier.extensions import db, migrate
+from notifier.extensions import HOSTS_ENGINE, db, migrate
 
 
-def bind_database(app: Flask, settings: Settings) -> None:
-    """Bind `db` and `migrate` to `app`, and prepare its engine. Raise ConfigError for an unusable SQLite folder."""
-    engines.make_folder(settings)
+def bind_database(app: Flask, settings: Settings, hosts: Engine | None = None) -> None:
+    """Bind `db` and `migrate` to `app`, and prepare its engine. Raise ConfigError for an unusable SQLite folder.
+
+    `hosts`: the engine of the application that embeds ours. It stays as the host made it, except that a forked child
+    never uses a connection of its parent.
+    """
+    if hosts is not None:
+        app.config[HOSTS_ENGINE] = hosts
+    else:
+        engines.make_folder(settings)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(resources.migrations()), render_as_batch=True)
+    if hosts is not None:
+        pools.prepare(hosts, ping=None)
+        sqlite_shared.tell_ours(hosts, partial(_reads_only_of, app))
+        return
     with app.app_context():
         engines.prepare(db.engine, settings, reads_only)
         if db.engine.dialect.name == "sqlite":
             app.teardown_request(_end_reading)
+
+
+def _reads_only_of(app: Flask) -> bool | None:
+    return reads_only() if has_app_context() and current_app == app else None
 
 
 def _end_reading(_error: BaseException | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from flask import Flask
 
@@ -14,6 +15,7 @@ from notifier.config.settings import Settings
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.identity import RestoreHold
 from notifier.emails import EmailKind, registry_of
+from notifier.embedding.host import Host
 from notifier.extensions import db
 from notifier.rendering.compose import Composer
 from notifier.rendering.render import Renderer
@@ -41,13 +43,19 @@ class Foundation:
     hold: RestoreHold
 
 
-def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None) -> Foundation:
-    """Build the parts for `app`, whose database is bound. `kinds` replaces those of `notifier.emails`."""
-    kinds = registry_of(settings) if kinds is None else kinds
+def lay_foundation(
+    app: Flask, settings: Settings, kinds: Mapping[str, EmailKind] | None, host: Host | None
+) -> Foundation:
+    """Build the parts for `app`, whose database is bound.
+
+    `kinds` replaces those of `notifier.emails`; those of `host` are added.
+    """
+    kinds = MappingProxyType({**(registry_of(settings) if kinds is None else kinds), **(host.kinds if host else {})})
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     signups = _signup_limits(settings)
-    renderer = _renderer(Path(str(app.template_folder)), settings.notifier_env == "development")
+    folders = (*(host.templates if host else ()), Path(str(app.template_folder)))
+    renderer = _renderer(folders, settings.notifier_env == "development")
     return Foundation(
         app=app,
         settings=settings,
@@ -59,7 +67,13 @@ def lay_foundation(app: Flask, settings: Settings, kinds: Mapping[str, EmailKind
         renderer=renderer,
         composer=Composer(settings, renderer, kinds),
         signups=signups,
-        accounts=Accounts(signer, grace=grace, limits=signups, erased_keys=settings.secret_keys),
+        accounts=Accounts(
+            signer,
+            grace=grace,
+            limits=signups,
+            erased_keys=settings.secret_keys,
+            confirm_for_host=host.confirm if host else None,
+        ),
         hold=RestoreHold(db.session),
     )
 
@@ -72,7 +86,7 @@ def _clock(app: Flask, settings: Settings) -> DatabaseClock:
 
 
 @cache
-def _renderer(templates: Path, auto_reload: bool) -> Renderer:
+def _renderer(templates: tuple[Path, ...], auto_reload: bool) -> Renderer:
     """Return the renderer. Compiled templates belong to the process and are shared by all of its applications."""
     return Renderer(templates, auto_reload=auto_reload)
 

@@ -142,6 +142,11 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "notifier_data_dir": [*PATHS, (__file__, "is a file: name a folder"), (f"{__file__}/x", "cannot be used")],
     "public_url": WEB_ADDRESSES,
     "inbox_url": WEB_ADDRESSES,
+    "trusted_hosts": [
+        ("https://example.com", MUST), ("example.com:443", MUST), ("example.com/x", MUST), ("*.example.com", MUST),
+        ("..example.com", MUST), ('["example.com"]', "a JSON list is not read"),
+        (" Shop.example.com, .example.org ,", Means(["shop.example.com", ".example.org"])),
+    ],
     "secret_keys": [
         (",", "SECRET_KEYS: at least one key is needed"), (" , ,", "at least one key is needed"),
         (" old , new ,", Means(["old", "new"])), ('["old", "new"]', "a JSON list is not read"),

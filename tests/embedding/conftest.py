@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Engine, ForeignKey, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from notifier.database import sqlite
+from notifier import sqlite
 from notifier.embedding import Notifier, UserFields
 from notifier.models import User as Mirrored
 
@@ -18,7 +19,7 @@ from notifier.models import User as Mirrored
 class Host:
     """A host: new classes each time, because hooks belong to classes."""
 
-    def __init__(self, url: str, reader: Any = None, **options: Any) -> None:
+    def __init__(self, url: str, folder: Path, reader: Any = None, **options: Any) -> None:
         class Base(DeclarativeBase):
             pass
 
@@ -27,7 +28,7 @@ class Host:
         self.User, self.Like = _models(self.db.Model)
         self.notifier = Notifier(**options)
         self.reads = 0
-        self.app = Flask("host")
+        self.app = Flask("host", instance_path=str(folder))
         self.app.config["SQLALCHEMY_DATABASE_URI"] = url
         self.notifier.user(self.User, watch=("email", "name", "confirmed_at"))(reader or self.fields)
 
@@ -35,13 +36,12 @@ class Host:
         self.reads += 1
         return UserFields(id=user.id, email=user.email, name=user.name, verified_at=user.confirmed_at)
 
-    def start(self) -> None:
+    def start(self, **options: Any) -> None:
         self.db.init_app(self.app)
         with self.app.app_context():
-            if self.db.engine.dialect.name == "sqlite":
-                sqlite.prepare(self.db.engine)
+            sqlite.prepare(self.db.engine)
             self.db.create_all()
-        self.notifier.init_app(self.app, session=self.db.session)
+        self.notifier.init_app(self.app, session=self.db.session, **options)
 
     @property
     def engine(self) -> Engine:
@@ -92,12 +92,12 @@ def _models(base: Any) -> tuple[Any, Any]:
 
 
 @pytest.fixture
-def make_host(database_url: str) -> Iterator[Callable[..., Host]]:
+def make_host(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """Build hosts on the test's database, which has notifier's tables."""
     hosts: list[Host] = []
 
     def make(**options: Any) -> Host:
-        host = Host(database_url, **options)
+        host = Host(database_url, tmp_path, **options)
         hosts.append(host)
         return host
 

@@ -49,7 +49,7 @@ def _share_statements(engine: Engine) -> None:
 
 
 #: What the application does for each connection to SQLite.
-configure = sqlite._configure
+configure = sqlite.configure
 
 
 def _configure_hastily(connection: Any, record: Any) -> None:
@@ -64,7 +64,7 @@ def install() -> None:
     setattr(DefaultDialect, "engine_created", staticmethod(_share_statements))  # noqa: B010
     setattr(DefaultDialect, "__hash__", lambda dialect: hash(type(dialect)))  # noqa: B010
     setattr(DefaultDialect, "__eq__", lambda dialect, other: type(dialect) is type(other))  # noqa: B010
-    setattr(sqlite, "_configure", _configure_hastily)  # noqa: B010
+    setattr(sqlite, "configure", _configure_hastily)  # noqa: B010
     gc.collect()
     # What is loaded by now stays: the collector need not look through it after every few tests.
     gc.freeze()

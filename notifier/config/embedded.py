@@ -1,0 +1,101 @@
+"""Settings of a notifier inside another application: from the environment, and from that application's configuration.
+
+`NOTIFIER_MAIL_SERVER` comes before the host's own `MAIL_SERVER`. What signs our links, and the database, are never
+taken from settings of the host: its database reaches us as an engine.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from email.utils import formataddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from notifier.config.loading import development_key, make_development_key
+from notifier.config.settings import ConfigError, Settings
+from notifier.config.text import lines
+
+#: Begins the names of our settings in the host's environment and configuration.
+PREFIX = "NOTIFIER_"
+
+#: Settings that are never read from the host's setting of the same name.
+_OURS_ALONE = frozenset({"secret_keys", "database_url"})
+
+#: Where `flask run` listens.
+_DEVELOPMENT_ORIGIN = "http://127.0.0.1:5000"
+
+
+class EmbeddedSettings(Settings):
+    """Settings whose database is that of the host, in any spelling that SQLAlchemy knows."""
+
+    database_url: str = ""
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """Return the URL of the host's engine. Never connect by it: see `Host.engine`."""
+        return self.database_url
+
+
+def load_embedded_settings(
+    config: Mapping[str, Any], *, database_url: str, mount: str, data_dir: Path, testing: bool
+) -> Settings:
+    """Return the settings. Raise ConfigError with one line for each mistake.
+
+    Args:
+        config: The host's configuration, such as `app.config`.
+        database_url: Of the host's engine, with its password.
+        mount: The path below which our pages are mounted; empty if they are not.
+        data_dir: The data folder, unless NOTIFIER_DATA_DIR names another one.
+        testing: Whether the host is being tested, so that no email leaves the process.
+    """
+    given = dict(_given(config))
+    if testing:
+        given.setdefault("notifier_env", "test")
+    given.setdefault("notifier_data_dir", data_dir)
+    given["database_url"] = database_url
+    given.setdefault("secret_keys", Settings.model_fields["secret_keys"].default)
+    if given.get("notifier_env") != "production" and not os.environ.get("PUBLIC_URL"):
+        given.setdefault("public_url", _DEVELOPMENT_ORIGIN + mount)
+    try:
+        settings = EmbeddedSettings(_env_file=None, **given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_named(line) for line in lines(error, Settings.model_fields))) from None
+    if mount and not urlsplit(settings.public_url).path.endswith(mount):
+        raise ConfigError(_named(f"PUBLIC_URL: must end in {mount}, where the pages are mounted"))
+    return _with_development_key(settings)
+
+
+def _given(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the settings that are set, other than by the environment variable of the same name."""
+    for name in Settings.model_fields:
+        plain = name.upper()
+        prefixed = plain if plain.startswith(PREFIX) else PREFIX + plain
+        candidates = [os.environ.get(prefixed) or None, config.get(prefixed)]
+        if name not in _OURS_ALONE:
+            candidates.append(config.get(plain))
+        for value in candidates:
+            if value is not None:
+                # Flask-Mail takes the sender as (name, address), too.
+                yield name, formataddr(value) if name == "mail_default_sender" and isinstance(value, tuple) else value
+                break
+
+
+def _with_development_key(settings: Settings) -> Settings:
+    """Return the settings with a random key of this data folder, which all processes share, if none is set."""
+    if settings.notifier_env != "development" or settings.secret_keys != Settings.model_fields["secret_keys"].default:
+        return settings
+    folder = settings.notifier_data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        make_development_key(folder)
+    except OSError as error:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {folder} cannot be written to: {error.strerror}") from None
+    key = development_key(folder)
+    return settings.model_copy(update={"secret_keys": [key]}) if key else settings
+
+
+def _named(line: str) -> str:
+    """Return the line with the name that a host's developer sets."""
+    return line if line.startswith(PREFIX) else PREFIX + line
