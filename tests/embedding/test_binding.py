@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +189,8 @@ def test_an_id_that_is_not_the_key_is_refused(engine: Engine) -> None:
             session.commit()
 
 
-def test_tables_in_memory_for_tests_of_a_host(make_host: Callable[..., Host]) -> None:
-    host = Host("sqlite://")
+def test_tables_in_memory_for_tests_of_a_host(tmp_path: Path) -> None:
+    host = Host("sqlite://", tmp_path)
     host.start()
     host.notifier.create_all(host.engine)
     host.notifier.create_all(host.engine)
