@@ -109,7 +109,7 @@ def _send(setting: Setting, sink: Sink) -> dict[str, Any]:
     """Measure from the due run to the last settled row."""
     pool = ["--concurrency", str(PROCESSES), "--pool", "prefork", "--without-gossip", "--without-mingle"]
     with ExitStack() as stack:
-        worker, ready = Campaigner().start_worker(stack, setting, "worker", "bulk,expansion", pool)
+        worker, ready = Campaigner().start_worker(stack, setting, "worker", "notifier.bulk,notifier.expansion", pool)
         worker.wait_for(ready)
         facts = _step(setting, "send")
         _wait_for(setting, sink, facts["run"])

@@ -158,7 +158,7 @@ class Notifier(Contender):
     """The whole of notifier."""
 
     name = "notifier"
-    how = "rows by INSERT … SELECT, the outbox, a Celery worker for the queue bulk; the whole ledger kept"
+    how = "rows by INSERT … SELECT, the outbox, a Celery worker for the queue notifier.bulk; the whole ledger kept"
     round_trips = 2
 
     def connections(self, delay_ms: float) -> int:
@@ -200,8 +200,8 @@ class Notifier(Contender):
         return setting.start(stack, "send", argv, self.env(setting))
 
     def start_bulk_worker(self, stack: ExitStack, setting: Setting) -> tuple[Child, Path]:
-        """Start a worker of the queue bulk, as the README says."""
-        return self.start_worker(stack, setting, "bulk", "bulk", _WORKER)
+        """Start a worker of the queue notifier.bulk, as the README says."""
+        return self.start_worker(stack, setting, "bulk", "notifier.bulk", _WORKER)
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
         worker, ready = self.start_bulk_worker(stack, setting)

@@ -205,7 +205,7 @@ def _start(stack: ExitStack, env: dict[str, str], folder: Path) -> int:
     ready = folder / "worker.ready"
     worker = [
         sys.executable, "-m", "celery", "-A", "bench.faults.worker:celery_app", "worker", "-n", "people@%h",
-        "-Q", "transactional,control", "--pool", "threads", "--concurrency", "4", "--without-gossip",
+        "-Q", "notifier.transactional,notifier.control", "--pool", "threads", "--concurrency", "4", "--without-gossip",
         "--without-mingle", "--loglevel", "WARNING",
     ]  # fmt: skip
     child = stack.enter_context(Child("worker", worker, env | {"NOTIFIER_READY_FILE": str(ready)}, folder))

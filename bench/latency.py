@@ -80,7 +80,7 @@ def _start(stack: ExitStack, contender: Notifier, setting: Setting) -> int:
     """Start workers and web. Return the port of the web server."""
     pool = ["--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle"]
     workers = [
-        contender.start_worker(stack, setting, "mail", "transactional,control", pool),
+        contender.start_worker(stack, setting, "mail", "notifier.transactional,notifier.control", pool),
         contender.start_bulk_worker(stack, setting),
     ]
     port = free_port()

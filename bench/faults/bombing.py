@@ -36,7 +36,7 @@ def email_bombing(stage: Stage) -> Result:
         scene = Scene(stage, stack)
         victims = [f"nobody{number}@flood.example" for number in range(FLOOD)]
         scene.sink.behave(json.dumps({"refuse": dict.fromkeys(victims, NO_SUCH_USER)}))
-        scene.worker("transactional")
+        scene.worker("notifier.transactional")
         started = time.monotonic()
         people, answers = _flood(stage, victims)
         seconds = time.monotonic() - started

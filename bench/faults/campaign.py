@@ -41,7 +41,9 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
         scene = Scene(stage, stack, delay_ms=delay_ms, chores=(*SWEEP, "tick"))
         nobody_else(stage, users, rng.random())
         people = stage.execute("SELECT count(*) FROM notifier_users")[0][0]
-        worker = scene.worker("expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion")
+        worker = scene.worker(
+            "notifier.expansion", concurrency=1, FAULTS_CHUNK=str(people // CHUNKS), PGAPPNAME="expansion"
+        )
         announce(stage, policy)
         start = time.monotonic()
         expanding = Expanding(scene, worker, rng, WHOLE)
@@ -54,7 +56,7 @@ def campaign_kill9(stage: Stage, *, users: int, policy: str, seed: int, delay_ms
         result.problems += _owed(stage, users, people)
 
         start = time.monotonic()
-        kills = _kill_sending(scene, Killer(scene, scene.worker("bulk"), rng), users)
+        kills = _kill_sending(scene, Killer(scene, scene.worker("notifier.bulk"), rng), users)
         result.expect(len(kills) == KILLS, f"only {len(kills)} of {KILLS} kills hit the sending")
         result.expect(scene.settle(DRAIN), f"I8: {scene.under_way()} rows are under way {DRAIN:.0f} s after the kills")
         seconds = time.monotonic() - start

@@ -74,8 +74,8 @@ class _Story:
         self._app, self._services = scene.stage.app, services_of(scene.stage.app)
         self._kinds = self._services.kinds
         self._slot = clock.now().replace(microsecond=0) - timedelta(hours=1)
-        scene.worker("expansion", concurrency=1)
-        self._killer = Killer(scene, scene.worker("bulk"), rng)
+        scene.worker("notifier.expansion", concurrency=1)
+        self._killer = Killer(scene, scene.worker("notifier.bulk"), rng)
         scene.stage.execute(
             "INSERT INTO notifier_preferences (user_id, category, wanted, updated_at) "
             "SELECT id, 'news', false, now() FROM notifier_users ORDER BY id OFFSET %s",

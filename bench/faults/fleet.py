@@ -28,8 +28,8 @@ class Fleet:
         self._scene = scene
         own = {"REDIS_URL": "", "RATELIMIT_ENABLED": "0"} | broker | env
         self._env = scene.env() | own
-        self.people = scene.launch("transactional,control", pool="threads", concurrency=4, **own)
-        self.bulk = scene.launch("bulk,expansion", pool="prefork", concurrency=2, **own)
+        self.people = scene.launch("notifier.transactional,notifier.control", pool="threads", concurrency=4, **own)
+        self.bulk = scene.launch("notifier.bulk,notifier.expansion", pool="prefork", concurrency=2, **own)
         celery = [sys.executable, "-m", "celery", "-A", "bench.faults.worker:celery_app"]
         beat = [*celery, "beat", "--pidfile=", "-S", "celery.beat:Scheduler", "--loglevel", "WARNING"]
         self.beat = stack.enter_context(Child("beat", beat, self._env, scene.folder))

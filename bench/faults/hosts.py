@@ -56,7 +56,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
     with ExitStack() as stack:
         scene = Scene(stage, stack)
         scene.sink.behave('{"eod_delay": 1.0}')
-        lost = _host(scene, LOST, "bulk,transactional", pause.lease)
+        lost = _host(scene, LOST, "notifier.bulk,notifier.transactional", pause.lease)
         scene.ring(scene.owe(HELD, policy="never", grace=600))
         result.expect(wait_until(lambda: scene.sink.look().accepted > 20, 30), "the batch does not go out")
         (person,) = scene.owe(1, bulk=False, grace=600, skip=HELD)
@@ -67,7 +67,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
         killed = time.monotonic()
         in_doubt = _in_doubt(scene.folder / LOST)
         scene.sink.behave()
-        _host(scene, OTHER, "transactional", pause.lease)
+        _host(scene, OTHER, "notifier.transactional", pause.lease)
         sent = wait_until(lambda: _status(stage, person) == "sent", AGAIN)
         result.figures["seconds until the person's email"] = round(time.monotonic() - killed, 1)
         result.expect(sent, f"I8: the person's email did not go out within {AGAIN:.0f} s")
@@ -76,7 +76,7 @@ def host_lost(stage: Stage, *, pause: Pause) -> Result:
         result.figures["unknown before its folder is back"] = _count(stage, "unknown")
         result.expect(_names(stage, LOST), "health does not name the lost host")
 
-        _host(scene, LOST, "bulk", pause.lease)
+        _host(scene, LOST, "notifier.bulk", pause.lease)
         # Its first process may be ready while its child still replays the journal.
         back = wait_until(lambda: _count(stage, "unknown") <= len(in_doubt - {person}), 30)
         result.expect(back, "I8: its journal corrects nothing")
@@ -106,7 +106,7 @@ def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
         scene.sink.behave('{"eod_delay": 1.0}')
         # Slow enough that it has claimed more than it can begin before the fence.
         slow = {"DATABASE_URL": behind, "MAIL_CONNECTIONS": "5"}
-        _host(scene, LOST, "bulk", pause.lease, **slow)
+        _host(scene, LOST, "notifier.bulk", pause.lease, **slow)
         keys = scene.owe(CUT_OFF, grace=600)
         scene.ring(keys)
         result.expect(wait_until(lambda: scene.sink.look().accepted > 20, 30), "the batch does not go out")
@@ -122,7 +122,7 @@ def host_cut_off(stage: Stage, *, pause: Pause) -> Result:
         result.expect(0 < begun < held - 10, f"it held {held} at the cut and began {begun}: no proof")
         result.expect(not late, f"I2: it began {late} emails more than {pause.fence:.0f} s after it was cut off")
         scene.sink.behave()
-        _host(scene, OTHER, "bulk", pause.lease)
+        _host(scene, OTHER, "notifier.bulk", pause.lease)
         # Rows that it had taken from the queue and not claimed are queued again by the next sweep.
         stage.execute("UPDATE notifier_notifications SET enqueue_at = now() WHERE status = 'pending'")
         time.sleep(max(0.0, cut + pause.cut - time.monotonic()))

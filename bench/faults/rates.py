@@ -55,7 +55,7 @@ def rates(stage: Stage, *, rate: float, seconds: float, pool: str = "prefork") -
     emails = round(rate * (START + seconds + 2))
     with ExitStack() as stack:
         scene = _scene(stage, stack)
-        worker = scene.worker("bulk,expansion", pool=pool, concurrency=2)
+        worker = scene.worker("notifier.bulk,notifier.expansion", pool=pool, concurrency=2)
         before, busy = _updates(stage), _cpu(worker)
         run = _start(stage, f"rate-{rate:g}".replace(".", "-"), rate, first=0, emails=emails)
         half = wait_until(lambda: scene.sink.look().accepted >= emails / 2, 10 + 4 * emails / rate, pause=0.02)
@@ -94,8 +94,8 @@ def rates_together(stage: Stage, *, rates: Sequence[float], mail_rate: float | N
     with ExitStack() as stack:
         scene = _scene(stage, stack)
         env = {"MAIL_RATE": str(mail_rate)} if mail_rate else {}
-        scene.worker("bulk,expansion", **env)
-        scene.worker("transactional", pool="threads", concurrency=4, **env)
+        scene.worker("notifier.bulk,notifier.expansion", **env)
+        scene.worker("notifier.transactional", pool="threads", concurrency=4, **env)
         runs, first = [_start(stage, "large", None, first=sum(emails), emails=large)], 0
         for number, (rate, count) in enumerate(zip(rates, emails, strict=True)):
             runs.append(_start(stage, f"limited-{number}", rate, first=first, emails=count))

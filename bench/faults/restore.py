@@ -44,7 +44,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
         dump = scene.folder / "dump"
         _postgres(stage, "pg_dump", "-Fc", "-f", str(dump), stage.postgres.dsn("faults"))
 
-        workers = [scene.worker("expansion", concurrency=1), scene.worker("bulk")]
+        workers = [scene.worker("notifier.expansion", concurrency=1), scene.worker("notifier.bulk")]
         scene.ring(keys[:old])
         everything = wait_until(lambda: scene.sink.look().accepted >= sent, DRAIN, pause=0.1)
         result.expect(everything, f"only {scene.sink.look().accepted} of {sent} emails went out after the dump")
@@ -54,7 +54,7 @@ def restore(stage: Stage, *, sent: int) -> Result:
         _lose_and_restore(scene, dump)
         before = scene.sink.look().accepted
         result.figures |= {"sent since the dump": before, "pending again in the dump": scene.under_way()}
-        workers = [scene.worker("expansion", concurrency=1), scene.worker("bulk")]
+        workers = [scene.worker("notifier.expansion", concurrency=1), scene.worker("notifier.bulk")]
         scene.ring(keys)
         time.sleep(TOO_EARLY)
         early = scene.sink.look().accepted - before

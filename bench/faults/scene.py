@@ -149,7 +149,9 @@ class Scene:
         self.sweeper = Sweeper(stage.app, sweep_every, chores)
         stack.callback(self.sweeper.stop)
 
-    def worker(self, queues: str = "bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:
+    def worker(
+        self, queues: str = "notifier.bulk", *, pool: str = "prefork", concurrency: int = 2, **env: str
+    ) -> Worker:
         """Start a worker that stops with the scene, and wait until it consumes. `env`: settings that differ."""
         worker = self.launch(queues, pool=pool, concurrency=concurrency, **env)
         worker.wait()

@@ -25,7 +25,7 @@ def _envelope(body: str, task: str, content_type: str = "application/json") -> b
     properties = {
         "body_encoding": "base64",
         "delivery_tag": task,
-        "delivery_info": {"routing_key": "bulk", "exchange": ""},
+        "delivery_info": {"routing_key": "notifier.bulk", "exchange": ""},
     }
     headers = {"lang": "py", "task": task, "id": task, "argsrepr": "", "kwargsrepr": ""}
     encoded = base64.b64encode(body.encode()).decode()
@@ -50,7 +50,7 @@ def flush_broker(stage: Stage) -> Result:
         scene = Scene(stage, stack)
         scene.ring(scene.owe(1000, grace=3))
         with stage.redis() as client:
-            result.figures["messages lost"] = client.llen("bulk")
+            result.figures["messages lost"] = client.llen("notifier.bulk")
             client.flushall()
         result.expect(bool(result.figures["messages lost"]), "nothing was queued")
         scene.worker()
@@ -104,7 +104,7 @@ def poison(stage: Stage) -> Result:
             stage.execute("UPDATE notifier_notifications SET kind = %s WHERE id = %s", kind, pk)
         with stage.redis() as client:
             for payload in POISON:
-                client.lpush("bulk", payload)
+                client.lpush("notifier.bulk", payload)
         pids = [worker.process.pid, *worker.children()]
         scene.ring(good)
         others = len(good) - len(poisoned)
@@ -119,7 +119,7 @@ def poison(stage: Stage) -> Result:
         result.expect(found.statuses["failed"] == len(poisoned), "I11: the poisoned rows did not end as failed")
         result.expect([worker.process.pid, *worker.children()] == pids, "I11: it crashed a process of the worker")
         with stage.redis() as client:
-            result.expect(not client.llen("bulk"), "I11: the queue is not empty")
+            result.expect(not client.llen("notifier.bulk"), "I11: the queue is not empty")
     return result
 
 
@@ -132,7 +132,7 @@ def garbage(stage: Stage) -> Result:
         keys = scene.owe(200, grace=3)
         with stage.redis() as client:
             for payload in GARBAGE:
-                client.lpush("bulk", payload)
+                client.lpush("notifier.bulk", payload)
         scene.ring(keys)
         exits = 0
         while not scene.settle(4) and exits < len(GARBAGE) + 1:

@@ -89,7 +89,7 @@ def people_first(stage: Stage, *, backlog: int, deferred: int, people: int = 100
         scene.defer(deferred)
         scene.ring(keys)
         scene.worker()
-        scene.worker("transactional", pool="threads", concurrency=4)
+        scene.worker("notifier.transactional", pool="threads", concurrency=4)
         result.expect(wait_until(lambda: scene.sink.look().accepted > 100, 30), "the bulk run did not start")
         owed: dict[str, float] = {}
         for number in range(people):

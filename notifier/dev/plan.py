@@ -17,6 +17,9 @@ THREADS = ["--pool", "threads"]
 PROCESSES = ["--pool", "prefork"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
+#: The queues of the two workers: people's own emails and the jobs of beat; campaigns.
+OWN_EMAIL, CAMPAIGNS = "notifier.transactional,notifier.control", "notifier.bulk,notifier.expansion"
+
 #: Seconds. A developer should not wait as long as production may.
 STOP_GRACE = "12"
 
@@ -58,8 +61,8 @@ def make_plan(
         [_broker(broker)] if broker else [],
         [_inbox(ports, env)] if with_inbox else [],
         [
-            _worker("worker", "mail", "transactional,control", [*THREADS, "--concurrency", "4"], env, run_dir),
-            _worker("bulk", "bulk", "bulk,expansion", [*PROCESSES, "--concurrency", "2"], env, run_dir),
+            _worker("worker", "mail", OWN_EMAIL, [*THREADS, "--concurrency", "4"], env, run_dir),
+            _worker("bulk", "bulk", CAMPAIGNS, [*PROCESSES, "--concurrency", "2"], env, run_dir),
             Child("beat", [*CELERY, "beat", "--pidfile=", "-S", "celery.beat:Scheduler"], env),
         ],
         [_web(ports, env)],

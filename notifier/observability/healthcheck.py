@@ -163,7 +163,7 @@ def _requests(session: Session, now: datetime) -> HealthCheck:
         detail = f"{failed:,} failed too often: see account_request.given_up in the log, then run notifier outbox retry"
         return HealthCheck(name, ok=False, detail=detail, figures=figures)
     if age > STUCK:
-        detail = f"the oldest has waited {age:.0f} s: does a worker read the queue transactional, and is beat running?"
+        detail = f"the oldest has waited {age:.0f} s: does a worker read notifier.transactional, and is beat running?"
         return HealthCheck(name, ok=False, detail=detail, figures=figures)
     return HealthCheck(name, ok=True, detail=f"{waiting:,} waiting" if waiting else "none waiting", figures=figures)
 
@@ -222,7 +222,7 @@ def _limited(session: Session, now: datetime) -> list[HealthCheck]:
     late = [line for line in lines if ledger.first_waiting(session, line, now=now - LATE_PUMP, after=0, limit=1)]
     if not late:
         return []
-    detail = "emails wait for a rate limit, and no worker sends them: does one read the queue bulk and reach REDIS_URL?"
+    detail = "emails wait for a rate limit, and no worker sends them: does one read notifier.bulk and reach REDIS_URL?"
     return [HealthCheck("limited emails", ok=False, detail=detail)]
 
 
@@ -251,7 +251,7 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
     expanding = CampaignRun.state.in_((RunState.due, RunState.expanding))
     still = select(CampaignRun.id).where(expanding, CampaignRun.touched_at < now - LATE_SLOT).order_by(CampaignRun.id)
     return late + [
-        HealthCheck(f"run {pk}", ok=False, detail="its expansion has stalled: does a worker read the queue expansion?")
+        HealthCheck(f"run {pk}", ok=False, detail="its expansion has stalled: does a worker read notifier.expansion?")
         for pk in session.scalars(still)
     ]
 

@@ -8,7 +8,7 @@ from celery.beat import SchedulingError
 
 from notifier.config.settings import Settings
 from notifier.tasks.alive import SignOfLife, beat_sign
-from notifier.tasks.celery_app import CONTROL, RECONNECT, celery_app
+from notifier.tasks.celery_app import CONTROL, RECONNECT, BoundCelery
 
 log = structlog.get_logger(__name__)
 
@@ -90,5 +90,6 @@ def _cause(error: SchedulingError) -> str:
 
 @signals.beat_init.connect(weak=False)
 def run_all_once(sender: Any, **_: Any) -> None:
-    """Trigger all jobs at start-up: beat itself first waits a whole interval, an hour for the purge."""
-    Recovery(sender.scheduler, beat_sign(celery_app.settings)).run_all()
+    """Trigger all jobs when our beat starts: beat itself first waits a whole interval, an hour for the purge."""
+    if isinstance(sender.app, BoundCelery):
+        Recovery(sender.scheduler, beat_sign(sender.app.settings)).run_all()

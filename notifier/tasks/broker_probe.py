@@ -12,6 +12,7 @@ from notifier.config.settings import Settings
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerAway, RejectedMessage
 from notifier.tasks.broker_view import peek
+from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.unread_queues import AWAY, advice, read_by_workers, without_reader
 
 NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
@@ -20,7 +21,7 @@ NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./
 TROUBLE = 3600.0
 
 
-def probes(celery: Celery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], HealthCheck]]:
+def probes(celery: BoundCelery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], HealthCheck]]:
     """Return all checks by the names of their results. `configured`: a broker is set."""
     found = bool(settings.broker_url)
     return {
@@ -84,7 +85,7 @@ def probe_queues(celery: Celery, *, configured: bool) -> HealthCheck:
     return HealthCheck("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
 
 
-def probe_rejected(celery: Celery, *, configured: bool) -> HealthCheck:
+def probe_rejected(celery: BoundCelery, *, configured: bool) -> HealthCheck:
     """Count the messages that no worker could run."""
     name = "rejected messages"
     if not configured:

@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import Any
 
 from amqp.exceptions import AMQPError, NotFound
-from celery import Celery
 from kombu.exceptions import KombuError
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -16,7 +15,7 @@ from redis.retry import Retry
 
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, Waiting
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import QUEUES, is_rabbitmq, is_redis
+from notifier.tasks.celery_app import QUEUES, BoundCelery, is_rabbitmq, is_redis
 from notifier.tasks.message_check import TASK_NAME
 
 #: How many messages of each queue, and how many rejected ones, are shown.
@@ -29,13 +28,13 @@ KEYS = 5
 TIMEOUT = 0.5
 
 
-def peek(celery: Celery) -> BrokerState:
+def peek(celery: BoundCelery) -> BrokerState:
     """Return every queue with its length and its next messages. Raise BrokerAway with a message for people."""
     url = str(celery.conf.broker_url)
     if not (is_redis(url) or is_rabbitmq(url)):
         raise BrokerAway("No broker is configured. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up.")
     try:
-        return _peek_redis(url) if is_redis(url) else _peek_rabbitmq(celery)
+        return _peek_redis(celery) if is_redis(url) else _peek_rabbitmq(celery)
     except (RedisError, AMQPError, KombuError, OSError) as error:
         raise BrokerAway(
             f"The broker does not answer ({type(error).__name__}). Emails wait in the database and are queued "
@@ -43,10 +42,11 @@ def peek(celery: Celery) -> BrokerState:
         ) from error
 
 
-def _peek_redis(url: str) -> BrokerState:
+def _peek_redis(celery: BoundCelery) -> BrokerState:
+    url, kept = str(celery.conf.broker_url), celery.settings.rejected_messages_kept
     client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
     with client:
-        return BrokerState([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE))
+        return BrokerState([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE, kept=kept))
 
 
 def _look(client: Any, name: str) -> Queue:
@@ -77,12 +77,12 @@ def _about(arguments: Any) -> str:
     return ""
 
 
-def _peek_rabbitmq(celery: Celery) -> BrokerState:
+def _peek_rabbitmq(celery: BoundCelery) -> BrokerState:
     patience = {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
     with celery.connection_for_read(connect_timeout=TIMEOUT, transport_options=patience) as connection:
         connection.ensure_connection(max_retries=0)
         queues = [Queue(name, _length(connection, name), None) for name in QUEUES]
-        return BrokerState(queues, _rejected_by_rabbitmq(connection))
+        return BrokerState(queues, _rejected_by_rabbitmq(celery, connection))
 
 
 def _length(connection: Any, name: str) -> int:
@@ -94,10 +94,10 @@ def _length(connection: Any, name: str) -> int:
             return 0
 
 
-def _rejected_by_rabbitmq(connection: Any) -> Rejected:
+def _rejected_by_rabbitmq(celery: BoundCelery, connection: Any) -> Rejected:
     nothing: Sequence[Any] = ()
     with closing(connection.channel()) as channel:
         try:
-            return rejected.read_rabbitmq(channel, SAMPLE)
+            return rejected.read_rabbitmq(celery, channel, SAMPLE)
         except NotFound:
             return Rejected(0, nothing)

@@ -1,11 +1,15 @@
-"""The one Celery application, with a configuration of its own.
+"""The Celery object of an application, with a configuration of its own.
 
 Flask's configuration is never passed on, because `celery report` would print it. The row is the truth and messages are
 only hints, so they are acknowledged early, carry primary keys only, and are never delayed for long
- (docs/adr/0003-celery-carries-hints.md).
+(docs/adr/0003-celery-carries-hints.md).
+
+A process may hold several: of two applications of ours, and of an application that embeds us. They share neither tasks
+nor queues, and ours is never current unless a worker of ours makes it so.
 """
 
 import ssl
+from contextvars import ContextVar
 from typing import Any
 
 from celery import Celery, Task
@@ -14,17 +18,22 @@ from kombu.entity import Exchange, Queue
 
 from notifier.config.settings import Settings
 from notifier.services import Services, services_of
+from notifier.tasks.own_tasks import OwnTasks
 
-TRANSACTIONAL = "transactional"
-BULK = "bulk"
-CONTROL = "control"
+TRANSACTIONAL = "notifier.transactional"
+BULK = "notifier.bulk"
+CONTROL = "notifier.control"
 #: Expansions of runs: read by the workers of bulk email, so that no verification email waits for one.
-EXPANSION = "expansion"
+EXPANSION = "notifier.expansion"
 
 #: All queues that need a worker.
 QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
 #: RabbitMQ moves rejected messages here, for operators. No worker reads it.
-REJECTED = "rejected"
+REJECTED = "notifier.rejected"
+
+#: The exchanges of remote control and of events: `celery inspect` and `celery control shutdown` of another application
+#: on the same broker do not reach our workers, and ours do not reach its workers.
+REMOTE_CONTROL, EVENTS = "notifier", "notifier.events"
 
 #: The scheme of a broker's address -> kombu's transport with our changes. Other schemes use kombu's own.
 TRANSPORTS = {
@@ -67,33 +76,51 @@ class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
 
 
 class BoundCelery(Celery):  # type: ignore[misc]  # Celery ships no types
-    """Celery, bound by `configure` to the Flask application whose work it does.
-
-    There is one for each process: tasks register with it when they are imported, and so do handlers of Celery's
-    signals, most of which are not told for which application they are called.
-    """
+    """The Celery object of one Flask application; `make_celery` builds it."""
 
     flask_app: Flask
     settings: Settings
+    #: The Celery object of the application that embeds us, which stays current in our workers, too.
+    hosts: Celery | None = None
 
     @property
     def services(self) -> Services:
         """The parts of that application."""
         return services_of(self.flask_app)
 
+    def send_task(self, *args: Any, **options: Any) -> Any:
+        """Publish a message as Celery does; meanwhile `publishing` returns this object."""
+        token = _publishing.set(self)
+        try:
+            return super().send_task(*args, **options)
+        finally:
+            _publishing.reset(token)
 
-celery_app = BoundCelery("notifier", task_cls=AppTask)
+
+#: The object that is publishing: the signal `before_task_publish` names the task only, which another object may have.
+_publishing: ContextVar[BoundCelery | None] = ContextVar("notifier_publishing", default=None)
 
 
-def configure(app: Flask, settings: Settings) -> Celery:
-    """Bind the Celery application to this Flask application and these settings."""
-    celery_app.flask_app = app
-    celery_app.settings = settings
-    # Celery caches these from an earlier configuration: queues, and connections for remote control.
-    for made in ("amqp", "control"):
-        celery_app.__dict__.pop(made, None)
-    celery_app.conf.update(
-        **_broker_options(settings.broker_url),
+def publishing() -> BoundCelery | None:
+    """Return our object that publishes a message right now, or None if another one does."""
+    return _publishing.get()
+
+
+def make_celery(app: Flask, settings: Settings, *, hosts: Celery | None = None) -> BoundCelery:
+    """Build the Celery object of `app`. `hosts`: that of the application that embeds us, if it has one.
+
+    It has no tasks yet. It is not made current, so nothing of the process publishes with it unasked.
+    """
+    celery = BoundCelery(
+        "notifier",
+        task_cls=AppTask,
+        tasks=OwnTasks(),
+        log="notifier.tasks.log_setup:Logs",
+        set_as_current=False,
+    )
+    celery.flask_app, celery.settings, celery.hosts = app, settings, hosts
+    celery.conf.update(
+        **_broker_options(settings),
         task_publish_retry=False,
         task_acks_late=False,
         task_ignore_result=True,
@@ -111,6 +138,8 @@ def configure(app: Flask, settings: Settings) -> Celery:
         worker_soft_shutdown_timeout=0,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        control_exchange=REMOTE_CONTROL,
+        event_exchange=EVENTS,
         task_default_queue=TRANSACTIONAL,
         task_queues=[work_queue(name, settings.broker_url) for name in QUEUES],
         task_routes={
@@ -121,16 +150,17 @@ def configure(app: Flask, settings: Settings) -> Celery:
         timezone="UTC",
         enable_utc=True,
     )
-    return celery_app
+    return celery
 
 
-def _broker_options(url: str) -> dict[str, Any]:
+def _broker_options(settings: Settings) -> dict[str, Any]:
+    url = settings.broker_url
     return {
         "broker_url": url or "memory://",
         "broker_transport": TRANSPORTS.get(scheme_of(url)),
         # By itself, kombu uses TLS only for its own transports and verifies nothing. Options in the URL win.
         "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme_of(url) == "rediss" else None,
-        "broker_transport_options": worker_transport_options(url),
+        "broker_transport_options": worker_transport_options(settings),
         "broker_connection_timeout": CONNECT_RABBITMQ if is_rabbitmq(url) else CONNECT,
         "broker_pool_acquire_timeout": 1,
         # As long as it takes: a worker that stops while the broker is away does not start again by itself.
@@ -169,8 +199,9 @@ def rejected_queue(kept: int) -> Queue:
     return Queue(REJECTED, Exchange(""), routing_key=REJECTED, queue_arguments=limits)
 
 
-def worker_transport_options(broker_url: str) -> dict[str, Any]:
+def worker_transport_options(settings: Settings) -> dict[str, Any]:
     """Return options for failing fast. A worker's read blocks for a second at a time, so 2 s is the least."""
+    broker_url = settings.broker_url
     fail_fast = {"max_retries": 0, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
     if not is_redis(broker_url):
         # RabbitMQ stops reading while it is short of memory or disk space: nothing may wait for it forever.
@@ -181,4 +212,5 @@ def worker_transport_options(broker_url: str) -> dict[str, Any]:
         "socket_timeout": 2,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
+        "rejected_kept": settings.rejected_messages_kept,
     }

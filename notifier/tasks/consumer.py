@@ -17,7 +17,7 @@ from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, SerializationError
 
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import RECONNECT, celery_app, is_rabbitmq, rejected_queue
+from notifier.tasks.celery_app import RECONNECT, is_rabbitmq, rejected_queue
 from notifier.tasks.message_check import why_unreadable
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return the function that is called with each message."""
         handle = super().create_task_handler(*args, **kwargs)
-        settings = celery_app.settings
+        settings = self.app.settings
         if is_rabbitmq(str(self.app.conf.broker_url)):
             self._declare_rejected(settings.rejected_messages_kept)
         channel = self.task_consumer.channel

@@ -1,8 +1,9 @@
 """The tasks: they call use cases. They take primary keys; those of the control queue return numbers."""
 
 from dataclasses import asdict
+from functools import partial
 
-from celery import Task
+from celery import Celery, Task
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock, retention
@@ -12,25 +13,16 @@ from notifier.extensions import db
 from notifier.observability import heartbeats, totals
 from notifier.services import services
 from notifier.tasks import after_commit
-from notifier.tasks.celery_app import celery_app
 
 #: Seconds. With full jitter, three quick tries take well below a minute, the longest delay of a message.
 QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True, "max_retries": 3}
 
 
-@celery_app.task(
-    name="notifier.deliver_notification",
-    bind=True,
-    # Before the claim, a database that is away is as transient as a mail server that is away.
-    autoretry_for=(TransientDelivery, DBAPIError),
-    **QUICK_TRIES,
-)
 def deliver_notification(self: Task, pk: int) -> None:
     """Send one notification. Running it twice equals running it once."""
     services().sender.deliver([pk], quick_tries_left=self.max_retries - self.request.retries)
 
 
-@celery_app.task(name="notifier.handle_account_request", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def handle_account_request(pk: int) -> None:
     """Handle a sign-up or a request for another link. Running it twice equals running it once.
 
@@ -46,7 +38,6 @@ def handle_account_request(pk: int) -> None:
             services().outbox.publish([key])
 
 
-@celery_app.task(name="notifier.deliver_batch", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
     services().sender.deliver(pks, bulk=True)
@@ -54,7 +45,6 @@ def deliver_batch(pks: list[int]) -> None:
         close_after(db.session, pks[-1])
 
 
-@celery_app.task(name="notifier.sweep")
 def sweep() -> dict[str, int]:
     """Enqueue emails that no worker picked up; free those of a lost worker."""
     swept = asdict(services().sweep.run())
@@ -62,7 +52,6 @@ def sweep() -> dict[str, int]:
     return swept | {"requests": requests.enqueued, "requests_refused": requests.refused}
 
 
-@celery_app.task(name="notifier.tick")
 def tick() -> dict[str, int]:
     """Turn due scheduled times into runs, and restart stuck expansions."""
     ticked = services().tick.run()
@@ -70,16 +59,26 @@ def tick() -> dict[str, int]:
     return {name: len(getattr(ticked, name)) for name in ("started", "prompted", "resumed", "finished", "failed")}
 
 
-@celery_app.task(name="notifier.expand_run", autoretry_for=(DBAPIError,), **QUICK_TRIES)
 def expand_run(pk: int) -> dict[str, int]:
     """Create the notifications of a run. Running it twice, or twice at once, equals running it once."""
     over = services().expansion.run(pk)
     return {"run": pk, "expanded": int(over)}
 
 
-@celery_app.task(name="notifier.purge")
 def purge() -> dict[str, int]:
     """Delete data past its retention."""
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
     return retention.purge(db.session)
+
+
+def register(celery: Celery) -> None:
+    """Register the tasks with this Celery object, and with no other one of the process."""
+    task = partial(celery.task, shared=False, lazy=False)
+    # Before the claim, a database that is away is as transient as a mail server that is away.
+    transient = (TransientDelivery, DBAPIError)
+    task(name="notifier.deliver_notification", bind=True, autoretry_for=transient, **QUICK_TRIES)(deliver_notification)
+    for job in (handle_account_request, deliver_batch, expand_run):
+        task(name=f"notifier.{job.__name__}", autoretry_for=(DBAPIError,), **QUICK_TRIES)(job)
+    for chore in (sweep, tick, purge):
+        task(name=f"notifier.{chore.__name__}")(chore)

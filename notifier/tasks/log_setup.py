@@ -4,19 +4,31 @@ import logging
 from typing import Any
 
 from celery import signals
+from celery.app.log import Logging
 
 from notifier.observability import logs
-from notifier.tasks.celery_app import celery_app
 
 
-@signals.setup_logging.connect(weak=False)
-def configure_logging(loglevel: int | None = None, logfile: str | None = None, **_: Any) -> None:
-    """Log to `logfile` (standard error without one) from `loglevel` on. Celery itself then configures nothing.
+class Logs(Logging):  # type: ignore[misc]  # Celery ships no types
+    """The logging of our workers and of our beat.
 
-    Tests keep their own handlers.
+    A handler of Celery's signal `setup_logging` would do the same for every worker of the process, also for one of
+    another application. If that application has connected one, it configures our workers, too.
     """
-    level = loglevel or logging.INFO
-    if celery_app.settings.notifier_env == "test":
-        logging.getLogger().setLevel(level)
-    else:
-        logs.configure(level, logfile)
+
+    def setup_logging_subsystem(self, loglevel: int | None = None, logfile: str | None = None, **others: Any) -> Any:
+        """Log to `logfile` (standard error without one) from `loglevel` on, once in each process.
+
+        Return True: Celery itself then configures nothing. Tests keep their own handlers.
+        """
+        if signals.setup_logging.has_listeners():
+            return super().setup_logging_subsystem(loglevel, logfile, **others)
+        if self.already_setup:
+            return None
+        Logging._setup = True
+        level = loglevel or logging.INFO
+        if self.app.settings.notifier_env == "test":
+            logging.getLogger().setLevel(level)
+        else:
+            logs.configure(level, logfile)
+        return True

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from inspect import signature
+from inspect import signature, unwrap
 from typing import Any, get_type_hints
 
 from celery.utils.time import maybe_iso8601
@@ -84,7 +84,9 @@ def _why_not_arguments(task: Any, args: list[Any], kwargs: dict[str, Any]) -> st
         task.__header__(*args, **kwargs)
     except TypeError:
         return "the number or the names of its arguments are wrong"
-    names, shapes = _signature(task)
+    # The plain function: a cache of tasks would keep their applications alive.
+    function = unwrap(task.run)
+    names, shapes = _signature(getattr(function, "__func__", function))
     given = dict(zip(names, args, strict=False)) | kwargs
     wrong = next((name for name, fits in shapes.items() if name in given and not fits(given[name])), None)
     return None if wrong is None else f"its argument {wrong} has a wrong type or is out of range"
@@ -103,11 +105,11 @@ _SHAPES: Mapping[Any, Callable[[Any], bool]] = {int: _is_key, list[int]: _is_lis
 
 
 @cache
-def _signature(task: Any) -> tuple[list[str], dict[str, Callable[[Any], bool]]]:
-    """Return the names of the task's arguments in order, and the checks of those that have one."""
-    hints = get_type_hints(task.run)
+def _signature(function: Any) -> tuple[list[str], dict[str, Callable[[Any], bool]]]:
+    """Return the names of the arguments of a task's function in order, and the checks of those that have one."""
+    hints = get_type_hints(function)
     # A bound task has itself as its first argument, which no message carries.
-    names = [name for name in signature(task.run).parameters if name != "self"]
+    names = [name for name in signature(function).parameters if name != "self"]
     return names, {name: _SHAPES[hints[name]] for name in names if hints.get(name) in _SHAPES}
 
 

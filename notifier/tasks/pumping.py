@@ -6,7 +6,8 @@ from celery import bootsteps, signals
 
 from notifier import stopping
 from notifier.delivery.pump import Pump
-from notifier.tasks.celery_app import BULK, TRANSACTIONAL, celery_app
+from notifier.tasks.celery_app import BULK, TRANSACTIONAL, BoundCelery
+from notifier.tasks.this_worker import in_our_worker
 
 #: Seconds that a stopping process waits for emails being sent.
 PATIENCE = 20.0
@@ -23,10 +24,10 @@ class _Running:
     in_children = False
 
 
-def start() -> None:
+def start(celery: BoundCelery) -> None:
     """Start the pump of this process, if a limit may be set and a queue with email is read."""
-    sorts = [sort for queue, sort in _SORTS.items() if queue in celery_app.amqp.queues.consume_from]
-    pump = celery_app.services.make_pump(sorts) if sorts else None
+    sorts = [sort for queue, sort in _SORTS.items() if queue in celery.amqp.queues.consume_from]
+    pump = celery.services.make_pump(sorts) if sorts else None
     if pump is not None:
         pump.start()
     _Running.pump = pump
@@ -55,7 +56,7 @@ class PumpStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
 
     def start(self, parent: Any) -> None:
         """Start the pump with the worker."""
-        start()
+        start(parent.app)
 
     def stop(self, parent: Any) -> None:
         """Stop the pump with the worker."""
@@ -67,16 +68,15 @@ class PumpStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
 
 
 @signals.worker_process_init.connect(weak=False)
-def start_in_child(**_: Any) -> None:
+@in_our_worker
+def start_in_child(celery: BoundCelery, **_: Any) -> None:
     """Start the pump in a new process of the pool; Celery's solo pool sends this signal, too."""
     if _Running.in_children:
-        start()
+        start(celery)
 
 
 @signals.worker_process_shutdown.connect(weak=False)
-def stop_in_child(**_: Any) -> None:
+@in_our_worker
+def stop_in_child(_celery: BoundCelery, **_: Any) -> None:
     """Stop the pump of a process of the pool."""
     stop()
-
-
-celery_app.steps["worker"].add(PumpStep)

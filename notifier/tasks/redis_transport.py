@@ -12,6 +12,7 @@ import structlog
 from kombu.transport import redis, virtual
 from kombu.utils.json import loads
 
+from notifier.config.settings import Settings
 from notifier.tasks import rejected
 from notifier.tasks.utf8 import is_utf8
 
@@ -56,6 +57,10 @@ class Channel(redis.Channel):
     """A channel that survives unreadable entries."""
 
     Message = Message
+
+    from_transport_options = (*redis.Channel.from_transport_options, "rejected_kept")  # type: ignore[assignment]  # kombu infers a length
+    #: How many records of rejected messages are kept: a transport option.
+    rejected_kept: int = Settings.model_fields["rejected_messages_kept"].default
 
     def _brpop_read(self, **options: Any) -> Any:
         """Do as kombu 5.7 does: read the reply, decode the entry, deliver the message."""
@@ -103,7 +108,7 @@ class Channel(redis.Channel):
     def keep_rejected(self, record: rejected.Record) -> None:
         """Add a record to the capped list for operators. Raise the errors of the Redis client."""
         with self.conn_or_acquire() as client:
-            rejected.add_to_redis(client, record)
+            rejected.add_to_redis(client, record, kept=self.rejected_kept)
 
     def close(self) -> None:
         """Close as kombu does; if the server is gone, send nothing.

@@ -14,7 +14,7 @@ import structlog
 
 from notifier import clock
 from notifier.observability.queues import Rejected, RejectedMessage
-from notifier.tasks.celery_app import REJECTED, celery_app
+from notifier.tasks.celery_app import REJECTED, BoundCelery
 from notifier.tasks.message_check import size_of, task_of, why_unreadable
 from notifier.tasks.utf8 import is_utf8
 
@@ -55,19 +55,18 @@ def log_it(record: Record) -> None:
     log.error("broker.message_rejected", **asdict(record))
 
 
-def add_to_redis(client: Any, record: Record) -> None:
-    """Log and keep a record. Raise the errors of the client."""
+def add_to_redis(client: Any, record: Record, *, kept: int) -> None:
+    """Log a record and keep it among the newest `kept`. Raise the errors of the client."""
     log_it(record)
     with client.pipeline() as pipe:
         pipe.lpush(LIST, json.dumps(asdict(record)))
-        pipe.ltrim(LIST, 0, celery_app.settings.rejected_messages_kept - 1)
+        pipe.ltrim(LIST, 0, kept - 1)
         pipe.incr(TOTAL)
         pipe.execute()
 
 
-def read_redis(client: Any, newest: int) -> Rejected:
-    """Return the count and the newest records. Raise the errors of the client."""
-    kept = celery_app.settings.rejected_messages_kept
+def read_redis(client: Any, newest: int, *, kept: int) -> Rejected:
+    """Return the count and the `newest` records of the `kept` ones. Raise the errors of the client."""
     total, entries = client.pipeline().get(TOTAL).lrange(LIST, 0, kept - 1).execute()
     records = [record for record in map(_from_entry, entries) if record is not None]
     try:
@@ -93,7 +92,7 @@ def _from_entry(entry: bytes) -> RejectedMessage | None:
     return None
 
 
-def read_rabbitmq(channel: Any, newest: int) -> Rejected:
+def read_rabbitmq(celery: BoundCelery, channel: Any, newest: int) -> Rejected:
     """Return the number of messages in the dead-letter queue, and the newest. Raise the errors of py-amqp.
 
     RabbitMQ cannot show messages without delivering them: all are fetched, and return to their places when the caller
@@ -101,14 +100,14 @@ def read_rabbitmq(channel: Any, newest: int) -> Rejected:
     """
     found = []
     while (message := channel.basic_get(REJECTED)) is not None:
-        found.append(_from_dead_letter(channel.message_to_python(message)))
+        found.append(_from_dead_letter(celery, channel.message_to_python(message)))
     return Rejected(len(found), list(reversed(found))[:newest])
 
 
-def _from_dead_letter(message: Any) -> RejectedMessage:
+def _from_dead_letter(celery: BoundCelery, message: Any) -> RejectedMessage:
     death = _last_death(message)
-    limit = celery_app.settings.message_max_bytes
-    reason = why_unreadable(message, celery_app.tasks, max_bytes=limit) or UNHANDLED
+    limit = celery.settings.message_max_bytes
+    reason = why_unreadable(message, celery.tasks, max_bytes=limit) or UNHANDLED
     at, queue = death.get("time"), death.get("queue")
     moment = at.replace(tzinfo=at.tzinfo or UTC) if isinstance(at, datetime) else None
     return RejectedMessage(moment, str(queue or ""), task_of(message), reason, size_of(message))

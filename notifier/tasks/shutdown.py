@@ -16,7 +16,8 @@ from billiard import pool
 from celery import signals
 
 from notifier import stopping
-from notifier.tasks.celery_app import celery_app
+from notifier.tasks.celery_app import BoundCelery
+from notifier.tasks.this_worker import in_our_worker
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +29,10 @@ FORCE_AFTER, CUT_SECONDS = 0.9, 1.0
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def stop(how: str = "Warm", **_: Any) -> None:
+@in_our_worker
+def stop(celery: BoundCelery, how: str = "Warm", **_: Any) -> None:
     """Note that the first process must stop. Called inside its signal handler."""
-    grace = celery_app.settings.stop_grace
+    grace = celery.settings.stop_grace
     if how == "Warm":
         stopping.ask(grace)
         _end_by_force_in(grace * FORCE_AFTER)
@@ -55,7 +57,8 @@ def _end_by_force() -> None:
 
 
 @signals.worker_process_init.connect(weak=False)
-def ignore_signals_of_the_group(**_: Any) -> None:
+@in_our_worker
+def ignore_signals_of_the_group(_celery: BoundCelery, **_: Any) -> None:
     """Extend the signal handlers of a child. Billiard sets them right after this hook, so its setter is wrapped."""
     set_signals: Callable[..., None] = pool.reset_signals
 

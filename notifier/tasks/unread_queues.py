@@ -11,7 +11,8 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from notifier import stopping
-from notifier.tasks.celery_app import QUEUES
+from notifier.tasks.celery_app import QUEUES, BoundCelery
+from notifier.tasks.this_worker import in_our_worker
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,8 @@ def advice(missing: Collection[str]) -> str:
 
 
 @signals.worker_ready.connect(weak=False)
-def say_what_nobody_reads(sender: Any, **_: Any) -> None:
+@in_our_worker
+def say_what_nobody_reads(celery: BoundCelery, sender: Any, **_: Any) -> None:
     """Log queues in the -Q of a starting worker that notifier does not use, and queues that no worker reads."""
     own = {queue.name for queue in sender.task_consumer.queues}
     unknown = sorted(own.difference(QUEUES))
@@ -51,7 +53,7 @@ def say_what_nobody_reads(sender: Any, **_: Any) -> None:
         detail = f"notifier puts nothing into {', '.join(unknown)}. Its queues: {', '.join(QUEUES)}."
         log.warning("worker.queues_unknown", queues=unknown, detail=detail)
     if not own.issuperset(QUEUES):
-        later = threading.Timer(GRACE, _ask, [sender.app])
+        later = threading.Timer(GRACE, _ask, [celery])
         later.daemon = True
         later.start()
 

@@ -37,7 +37,7 @@ def entry(**changes: Any) -> bytes:
         "body_encoding": "base64",
         "delivery_tag": "tag",
         "correlation_id": "id",
-        "delivery_info": {"exchange": "bulk", "routing_key": "bulk"},
+        "delivery_info": {"exchange": "notifier.bulk", "routing_key": "notifier.bulk"},
     }
     message = {
         "body": base64.b64encode(b"[[1], {}, {}]").decode(),

@@ -102,10 +102,10 @@ ENTRIES: dict[str, bytes] = {
     "an unknown encoding of the body": entry(body_encoding="rot13"),
     "a tag that is a list": entry(delivery_tag=[]),
     "a tag with half a pair": entry(delivery_tag="x\ud800"),
-    "an exchange with half a pair": entry(delivery_info={"exchange": "x\ud800", "routing_key": "bulk"}),
+    "an exchange with half a pair": entry(delivery_info={"exchange": "x\ud800", "routing_key": "notifier.bulk"}),
     "a routing key with half a pair": entry(delivery_info={"exchange": "", "routing_key": "x\ud800"}),
     "a correlation id with half a pair": entry(correlation_id="x\ud800"),
-    "no exchange": entry(delivery_info={"routing_key": "bulk"}),
+    "no exchange": entry(delivery_info={"routing_key": "notifier.bulk"}),
     "a routing key that is a number": entry(delivery_info={"exchange": "", "routing_key": 5}),
 }
 

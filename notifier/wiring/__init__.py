@@ -54,7 +54,7 @@ def build_services(
     """Build the parts of `app`, whose database is bound; `create_app` documents the parameters. Raise ConfigError."""
     base = lay_foundation(app, settings, kinds, host)
     sending = build_sending(base, resolver)
-    broker = build_broker(app, settings, publishing)
+    broker = build_broker(app, settings, publishing, hosts_celery=host.celery if host else None)
     outbox, limits, sender = broker.emails, sending.limits, sending.sender
     previews = Previews(base.composer, settings.link_base)
     audit = Audit(db.session, base.composer.message_id_of)

@@ -9,12 +9,14 @@ from flask import Flask
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.outbox import Outbox, Publish, discard, never
-from notifier.tasks import beat, celery_app, jobs, lifecycle, log_setup, pumping, results, shutdown, unread_queues
+from notifier.tasks import beat, jobs, lifecycle, pumping, results, shutdown, unread_queues
 from notifier.tasks.after_commit import watch
+from notifier.tasks.celery_app import BoundCelery, make_celery
 from notifier.tasks.publisher import Publisher
+from notifier.tasks.pumping import PumpStep
 
-#: Modules that register tasks, signals and steps of the worker when they are imported.
-REGISTERED = (jobs, lifecycle, log_setup, pumping, results, shutdown, unread_queues)
+#: Modules that connect handlers of Celery's signals when they are imported. They act for our own objects only.
+CONNECTED = (beat, lifecycle, pumping, results, shutdown, unread_queues)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Publishing:
 class Broker:
     """The way to the workers."""
 
-    celery: Celery
+    celery: BoundCelery
     publisher: Publisher
     emails: Outbox
     runs: Outbox
@@ -45,9 +47,14 @@ class Broker:
         return {name: entry["schedule"] for name, entry in self.celery.conf.beat_schedule.items()}
 
 
-def build_broker(app: Flask, settings: Settings, given: Publishing) -> Broker:
-    """Configure Celery for `app`, and watch the sessions for rows to publish."""
-    celery = celery_app.configure(app, settings)
+def build_broker(app: Flask, settings: Settings, given: Publishing, *, hosts_celery: Celery | None = None) -> Broker:
+    """Build the Celery object of `app`, and watch the sessions for rows to publish.
+
+    `hosts_celery`: that of the application that embeds us.
+    """
+    celery = make_celery(app, settings, hosts=hosts_celery)
+    jobs.register(celery)
+    celery.steps["worker"].add(PumpStep)
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
     watch(db.session.session_factory)

@@ -132,8 +132,6 @@ def walk(
             redis_url=valkey.url, notifier_data_dir=tmp_path, mail_server=server.host, mail_port=server.port,
             mail_suppress_send=False, ratelimit_enabled=True,
         )  # fmt: skip
-        # One process, many applications: forget the connections to the broker of the one before.
-        services_of(app).celery._after_fork()
         app.config["PROPAGATE_EXCEPTIONS"] = False
         app.add_url_rule("/crash/<token>", view_func=_crash)
         with app.app_context():

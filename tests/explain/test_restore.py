@@ -25,12 +25,11 @@ from notifier.models import AuditEntry, CampaignRun, Notification, UnrecordedEma
 from notifier.observability import healthcheck
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
-from notifier.tasks import jobs
 from notifier.testing.browse import Visitor
 from notifier.testing.servers.postgres import PostgresServer, postgres_binaries
 from tests.support.applications import NOON, make_owed, migrate
 from tests.support.campaigns import expand, make_campaign, make_people, start_run
-from tests.support.services import replace_services
+from tests.support.services import job, replace_services
 
 only_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -254,8 +253,8 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     db.session.rollback()
     assert not services_of(in_use).audit.of().ok
     assert "restored from a backup" in command(in_use, "db", "upgrade").output
-    jobs.deliver_notification.apply(args=(pk,))
-    jobs.sweep.apply()
+    job(in_use, "deliver_notification").apply(args=(pk,))
+    job(in_use, "sweep").apply()
     assert statuses() == {"test:1": "pending", "test:2": "pending"}
     assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 0
     db.session.rollback()
@@ -264,7 +263,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     replace_services(in_use, hold=identity.RestoreHold(db.session))
     assert statuses() == {"test:1": "sent", "test:2": "pending"}
     assert Visitor(in_use).get("/healthz").status_code == 200
-    jobs.sweep.apply()
+    job(in_use, "sweep").apply()
     assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 1
 
 

@@ -31,9 +31,9 @@ from notifier.services import services_of
 from notifier.smtp.outcome import Phase
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
-from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.testing.smtp_server import SmtpServer
+from tests.support.services import job
 
 #: Seconds until a test gives up on a worker.
 PATIENCE = 30.0
@@ -91,8 +91,6 @@ class Live:
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        # One process, many applications: forget the connections to the broker of the one before.
-        services_of(self.app).celery._after_fork()
         signals.before_task_publish.connect(self._published)
         signals.task_postrun.connect(self._ran)
         self._exit.callback(signals.before_task_publish.disconnect, self._published)
@@ -219,7 +217,7 @@ class Live:
     def deliver(self, pks: Sequence[int], *, batch: int = 1000) -> list[Notification]:
         """Let the worker try these rows once each, as bulk mail goes. All rows, as they are then."""
         for start in range(0, len(pks), batch):
-            jobs.deliver_batch.apply_async((list(pks[start : start + batch]),), queue=BULK)
+            job(self.app, "deliver_batch").apply_async((list(pks[start : start + batch]),), queue=BULK)
         self.wait()
         return self.rows()
 
@@ -229,14 +227,15 @@ class Live:
         The quick tries of a task (three, seconds apart) are used up: the try is the last one, for which the row
         itself says when to go on.
         """
+        alone = job(self.app, "deliver_notification")
         for pk in pks:
-            jobs.deliver_notification.apply_async((pk,), retries=jobs.deliver_notification.max_retries)
+            alone.apply_async((pk,), retries=alone.max_retries)
         self.wait()
         return self.rows()
 
     def sweep(self) -> None:
         """One sweep, and all that it rings for."""
-        jobs.sweep.apply_async()
+        job(self.app, "sweep").apply_async()
         self.wait()
 
     def wait(self) -> None:

@@ -1,4 +1,4 @@
-"""Other parts for an application that is already wired."""
+"""The parts of an application that is already wired: its tasks, and others in their place."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,3 +14,8 @@ def replace_services(app: Flask, **parts: Any) -> None:
     Parts that were built from the former ones keep those.
     """
     app.extensions[KEY] = replace(services_of(app), **parts)
+
+
+def job(app: Flask, name: str) -> Any:
+    """The task `notifier.<name>` of this application."""
+    return services_of(app).celery.tasks[f"notifier.{name}"]

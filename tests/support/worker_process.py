@@ -21,10 +21,10 @@ class WorkerProcess:
     """A worker of the queues of `app` in a process group of its own; entering it waits until it consumes."""
 
     def __init__(
-        self, app: Flask, folder: Path, *, pool: str = "prefork", concurrency: int = 1, queues: str = "bulk",
-        **settings: str,
+        self, app: Flask, folder: Path, *, pool: str = "prefork", concurrency: int = 1, queues: str = "notifier.bulk",
+        target: str = "wsgi:celery_app", **settings: str,
     ) -> None:  # fmt: skip
-        """`folder`: for its log. `settings`: more for its environment."""
+        """`folder`: for its log. `target`: where the Celery object is. `settings`: more for its environment."""
         own = services_of(app).settings
         self._log = folder / "worker.log"
         ready = folder / "worker.ready"
@@ -41,7 +41,7 @@ class WorkerProcess:
             "MAIL_PORT": str(own.mail_port),
             "MAIL_SUPPRESS_SEND": "0",
         }
-        argv = [sys.executable, "-m", "celery", "-A", "wsgi:celery_app", "worker", "-P", pool, "-c", str(concurrency),
+        argv = [sys.executable, "-m", "celery", "-A", target, "worker", "-P", pool, "-c", str(concurrency),
                 "-Q", queues, "--without-gossip", "--without-mingle"]  # fmt: skip
         self._ready = ready
         with self._log.open("wb") as log:

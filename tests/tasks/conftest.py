@@ -6,7 +6,6 @@ import pytest
 import redis
 from flask import Flask
 
-from notifier.services import services_of
 from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
@@ -27,16 +26,13 @@ def broker(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def live_app(make_app: Callable[..., Flask], valkey: ValkeyServer, broker: redis.Redis, smtp: SmtpServer) -> Flask:
-    app = make_app(
+    return make_app(
         redis_url=valkey.url,
         mail_server=smtp.host,
         mail_port=smtp.port,
         mail_suppress_send=False,
         sweep_grace=0.1,
     )
-    # One process, many applications: forget the connections to the broker of the one before.
-    services_of(app).celery._after_fork()
-    return app
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -60,7 +56,7 @@ def keep() -> int:
 @pytest.fixture
 def app_on_either(make_app: Callable[..., Flask], either_broker: Broker, smtp: SmtpServer, keep: int) -> Flask:
     """An application on either broker."""
-    app = make_app(
+    return make_app(
         celery_broker_url=either_broker.url,
         mail_server=smtp.host,
         mail_port=smtp.port,
@@ -68,5 +64,3 @@ def app_on_either(make_app: Callable[..., Flask], either_broker: Broker, smtp: S
         sweep_grace=0.1,
         rejected_messages_kept=keep,
     )
-    services_of(app).celery._after_fork()
-    return app

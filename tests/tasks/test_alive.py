@@ -42,9 +42,7 @@ COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read
 @pytest.fixture
 def make(make_app: Callable[..., Flask], tmp_path: Path) -> Callable[..., Flask]:
     def made(**values: Any) -> Flask:
-        app = make_app(notifier_data_dir=tmp_path / "var", **values)
-        services_of(app).celery._after_fork()
-        return app
+        return make_app(notifier_data_dir=tmp_path / "var", **values)
 
     return made
 

@@ -19,10 +19,10 @@ from notifier.delivery.claiming import RECHECK_TTL_SECONDS
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, User
 from notifier.services import services_of
-from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION
 from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.campaigns import CONTENT, expand, make_campaign, make_people, start_run
+from tests.support.services import job
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.
@@ -51,7 +51,7 @@ def test_a_due_campaign_becomes_mail_and_the_broker_sees_keys_only(
         words = CONTENT | {"subject": "Canary words"}
         make_campaign("canary-name", once_at=slot, cron=None, next_slot=slot, next_run_at=slot, settings=words)
         people = make_people(5, display_name="Canary Person")
-    jobs.tick.apply_async()
+    job(live_app, "tick").apply_async()
     seen = waiting(broker, CONTROL)
     with working(live_app, [CONTROL]):
         eventually(lambda: broker.llen(EXPANSION) == 1, "the tick calls for the expansion")
@@ -72,7 +72,7 @@ def test_a_due_campaign_becomes_mail_and_the_broker_sees_keys_only(
 
     with working(live_app, [BULK, CONTROL]):
         eventually(lambda: set(statuses(live_app)) == {"sent"}, "all are sent")
-        jobs.tick.apply_async()
+        job(live_app, "tick").apply_async()
         eventually(lambda: ask(live_app, select(CampaignRun.state)) == ["done"], "the run is over")
     assert sorted(mail.rcpt_to for mail in smtp.accepted) == sorted((f"user{n + 1}@example.com",) for n in range(5))
     assert all(b"Subject: Canary words" in mail.data for mail in smtp.accepted)
@@ -119,7 +119,7 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
     services_of(live_app).transports.primary.connections = 1
     keys = reminders(live_app, 4)
     with held(smtp), working(live_app, [BULK]):
-        jobs.deliver_batch.apply_async((keys,), queue=BULK)
+        job(live_app, "deliver_batch").apply_async((keys,), queue=BULK)
         slow: Slow = smtp.script["eod"]  # type: ignore[assignment]
         assert slow.holds.wait(10)
         assert statuses(live_app) == ["sending"] * 4

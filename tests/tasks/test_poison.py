@@ -8,6 +8,7 @@ import pytest
 from celery import signals
 from celery.app.task import Context
 from flask import Flask
+from kombu import Connection
 
 from notifier import clock
 from notifier.observability.queues import Rejected
@@ -120,13 +121,29 @@ def test_properties_that_cannot_be_decoded_do_not_end_a_worker(
         an_email_arrives(app_on_either, smtp)
 
 
+@pytest.mark.parametrize("either_broker", ["rabbitmq"], indirect=True)
+def test_connections_of_other_applications_in_the_process_read_properties_as_they_did(
+    app_on_either: Flask, either_broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working(app_on_either):
+        pass  # declares the queues
+    message = amqp.Message(b"[[1], {}, {}]")
+    monkeypatch.setattr(message, "_serialize_properties", lambda: PROPERTIES["a message id that is not UTF-8"])
+    either_broker.publish(BULK, message)
+    other = Connection(either_broker.url)
+    with pytest.raises(UnicodeDecodeError):
+        other.channel().basic_get(BULK)
+    other.collect()
+    assert look(app_on_either).count == 0
+
+
 @pytest.mark.parametrize("either_broker", ["redis"], indirect=True)
 def test_remote_control_that_is_not_a_message_does_not_end_a_worker(
     app_on_either: Flask, either_broker: RedisBroker, smtp: SmtpServer
 ) -> None:
     with working(app_on_either):
         for each in ENTRIES.values():
-            either_broker.client.publish("/0.celery.pidbox", each)
+            either_broker.client.publish("/0.notifier.pidbox", each)
         an_email_arrives(app_on_either, smtp)
         assert services_of(app_on_either).celery.control.ping(timeout=1)
 

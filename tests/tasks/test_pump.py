@@ -14,12 +14,12 @@ from notifier import clock, ledger
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
-from notifier.tasks import jobs
 from notifier.tasks.celery_app import BULK, EXPANSION, TRANSACTIONAL
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import make_user
 from tests.support.campaigns import make_campaign, make_people, start_run
+from tests.support.services import job
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.
@@ -128,7 +128,7 @@ def test_while_campaigns_wait_the_slots_of_a_worker_are_free(live_app: Flask, sm
     with working(live_app, [TRANSACTIONAL, BULK, EXPANSION]):
         eventually(lambda: len(smtp.accepted) >= 5, "each campaign has begun")
         began = time.monotonic()
-        jobs.deliver_notification.apply_async((pk,))
+        job(live_app, "deliver_notification").apply_async((pk,))
         eventually(lambda: ("ada@example.com",) in {mail.rcpt_to for mail in smtp.accepted}, "it is sent")
     assert time.monotonic() - began < 2
 

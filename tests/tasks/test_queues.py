@@ -51,7 +51,9 @@ def test_health_names_the_queues_without_a_reader(app_on_either: Flask) -> None:
         eventually(lambda: finding(app_on_either, "workers").ok, "the worker is named", 20)
         queues = finding(app_on_either, "queues")
     assert not queues.ok
-    assert queues.detail.startswith("No worker reads bulk, expansion, control. Start one with -Q bulk,expansion")
+    assert queues.detail.startswith(
+        "No worker reads notifier.bulk, notifier.expansion, notifier.control. Start one with -Q"
+    )
 
 
 def test_a_worker_without_names_of_queues_reads_all(app_on_either: Flask) -> None:
@@ -85,10 +87,10 @@ JUNK = [
     b"5",
     b"\xff",
     b"[" * 100_000,
-    b'{"at": "x", "queue": "bulk", "task": "", "reason": "", "size": 1}',
-    b'{"at": "2026-01-01T00:00:00", "queue": "bulk", "task": "", "reason": "no time zone", "size": 1}',
+    b'{"at": "x", "queue": "notifier.bulk", "task": "", "reason": "", "size": 1}',
+    b'{"at": "2026-01-01T00:00:00", "queue": "notifier.bulk", "task": "", "reason": "no time zone", "size": 1}',
     b'{"at": "2026-01-01T00:00:00+00:00", "queue": "x\\ud800", "task": "", "reason": "", "size": 1}',
-    b'{"at": "0001-01-01T00:00:00+14:00", "queue": "bulk", "task": "", "reason": "no calendar", "size": 1}',
+    b'{"at": "0001-01-01T00:00:00+14:00", "queue": "notifier.bulk", "task": "", "reason": "no calendar", "size": 1}',
     b'{"at": "2026-01-01T00:00:00+00:00", "queue": 5, "task": "", "reason": "", "size": 1}',
 ] * 2
 
@@ -97,7 +99,7 @@ JUNK = [
 @pytest.mark.parametrize("total", [b"1", b"junk"])
 def test_junk_among_the_records_hides_no_record(app_on_either: Flask, either_broker: RedisBroker, total: bytes) -> None:
     with app_on_either.app_context():
-        rejected.add_to_redis(either_broker.client, rejected.Record.of_entry(BULK, 7))
+        rejected.add_to_redis(either_broker.client, rejected.Record.of_entry(BULK, 7), kept=100)
     either_broker.client.lpush(rejected.LIST, *JUNK)
     either_broker.client.set(rejected.TOTAL, total)
     found = finding(app_on_either, "rejected messages")
@@ -105,7 +107,7 @@ def test_junk_among_the_records_hides_no_record(app_on_either: Flask, either_bro
     assert (found.figures["count"], found.figures["unreadable"]) == (1, len(JUNK))
     assert isinstance(newest, list)
     assert [each["size"] for each in newest] == [7]
-    assert found.detail.endswith(f"in bulk: it is not a message; {len(JUNK)} records are unreadable")
+    assert found.detail.endswith(f"in notifier.bulk: it is not a message; {len(JUNK)} records are unreadable")
 
 
 def test_a_look_takes_nothing_out(app_on_either: Flask, either_broker: Broker) -> None:
@@ -146,10 +148,19 @@ def test_a_worker_that_starts_names_what_it_and_nobody_reads(
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": either_broker.url,
     }
-    argv = [sys.executable, "-m", "celery", "-A", "wsgi:celery_app", "worker", "-Q", "trasnactional,bulk,expansion"]
+    argv = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "wsgi:celery_app",
+        "worker",
+        "-Q",
+        "trasnactional,notifier.bulk,notifier.expansion",
+    ]
     log = tmp_path / "worker.log"
     with Child("worker", [*argv, "--pool", "threads", "--loglevel", "WARNING"], clean_env(surroundings), tmp_path):
         eventually(lambda: "worker.queues_unknown" in log.read_text(), "it names the queue that is none", 40)
         eventually(lambda: "worker.queues_without_reader" in log.read_text(), "it names queues without a reader", 20)
     assert "notifier puts nothing into trasnactional" in log.read_text()
-    assert "No worker reads transactional, control" in log.read_text()
+    assert "No worker reads notifier.transactional, notifier.control" in log.read_text()

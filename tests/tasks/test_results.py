@@ -20,6 +20,7 @@ from notifier.tasks.broker_view import peek
 from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.tasks.publisher import Publisher
 from notifier.testing.servers.valkey import ValkeyServer
+from tests.support.services import job
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_sending_is_not_written_down(eager: Flask) -> None:
 def test_a_table_that_is_away_neither_stops_nor_fails_a_task(eager: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line in the log, without the statement: it may hold anything."""
 
-    def away() -> None:
+    def away(_celery: object) -> None:
         raise OperationalError("INSERT", {}, ConnectionRefusedError())
 
     monkeypatch.setattr(results, "_transaction", away)
@@ -80,9 +81,9 @@ def test_a_table_that_is_away_neither_stops_nor_fails_a_task(eager: Flask, monke
 def test_the_states_of_a_task_on_its_way(app: Flask) -> None:
     with app.app_context():
         task = services_of(app).celery.tasks["notifier.purge"]
-        results.queued("notifier.purge", headers={"id": "abc"})
-        results.queued("notifier.purge", headers={"id": "abc", "retries": 1})
-        results.queued("notifier.deliver_batch", headers={"id": "other"})
+        task.apply_async(task_id="abc")
+        task.apply_async(task_id="abc", retries=1)
+        job(app, "deliver_batch").apply_async(([],))
         assert [row.state for row in rows(app)] == ["PENDING"]
         results.started("abc", task)
         results.tries_again(task, request=_request("abc"), reason=Retry(exc=OSError()))

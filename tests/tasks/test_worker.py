@@ -11,11 +11,11 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import AccountRequest, Notification
 from notifier.services import services_of
-from notifier.tasks import jobs
 from notifier.tasks.celery_app import TRANSACTIONAL
 from notifier.testing.brokers import Broker
 from notifier.testing.browse import Visitor
 from notifier.testing.smtp_server import SmtpServer
+from tests.support.services import job
 from tests.support.working import eventually, statuses, working
 
 # The worker's own loop warns of what is none of ours.
@@ -90,7 +90,7 @@ def test_a_task_that_runs_many_times_sends_once(app_on_either: Flask, smtp: Smtp
         pk = db.session.scalars(select(Notification.id)).one()
     with working(app_on_either):
         for _ in range(10):
-            jobs.deliver_notification.apply_async((pk,))
+            job(app_on_either, "deliver_notification").apply_async((pk,))
         eventually(lambda: statuses(app_on_either) == ["sent"], "the row is sent")
     assert len(smtp.accepted) == 1
 
@@ -99,7 +99,7 @@ def test_mail_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask,
     sign_up_quietly(app_on_either)
     time.sleep(0.15)
     with working(app_on_either):
-        jobs.sweep.apply_async()
+        job(app_on_either, "sweep").apply_async()
         eventually(lambda: statuses(app_on_either) == ["sent"], "the row is sent")
     assert len(smtp.accepted) == 1
 
@@ -111,7 +111,7 @@ def test_a_sign_up_whose_message_was_lost_is_found_by_the_sweep(app_on_either: F
     outbox._publish = publish
     time.sleep(0.15)
     with working(app_on_either):
-        jobs.sweep.apply_async()
+        job(app_on_either, "sweep").apply_async()
         eventually(lambda: statuses(app_on_either) == ["sent"], "the row is sent")
     assert len(smtp.accepted) == 1
 
@@ -133,6 +133,6 @@ def test_what_a_killed_worker_held_comes_back_after_its_lease(app_on_either: Fla
         db.session.execute(update(Notification).values(status="sending", claims=1, lease_until=Notification.created_at))
         db.session.commit()
     with working(app_on_either):
-        jobs.sweep.apply_async()
+        job(app_on_either, "sweep").apply_async()
         eventually(lambda: statuses(app_on_either) == ["sent"], "the row is sent")
     assert len(smtp.accepted) == 1

@@ -114,8 +114,8 @@ def test_flower_needs_a_password() -> None:
 
 def test_every_queue_has_a_worker() -> None:
     commands = " ".join(str(SERVICES[name].get("command", "")) for name in ("worker", "bulk"))
-    assert "-Q transactional,control " in commands
-    assert "-Q bulk,expansion " in commands
+    assert "-Q notifier.transactional,notifier.control " in commands
+    assert "-Q notifier.bulk,notifier.expansion " in commands
 
 
 def test_final_stage_is_lean_and_not_root() -> None:

@@ -16,7 +16,7 @@ from notifier.testing.servers.process import UNPRIVILEGED, NotInstalled, Server,
 SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 #: Those of notifier.
-QUEUES = ("transactional", "bulk", "expansion", "control")
+QUEUES = ("notifier.transactional", "notifier.bulk", "notifier.expansion", "notifier.control")
 
 
 def find() -> Path:
@@ -81,7 +81,7 @@ class RabbitServer(Server):
                 with connection.channel() as channel, suppress(amqp.NotFound):
                     channel.queue_purge(name)
             with connection.channel() as channel:
-                channel.queue_delete("rejected")
+                channel.queue_delete("notifier.rejected")
 
     def _argv(self, port: int) -> list[str]:
         home = self.home
