@@ -30,7 +30,7 @@ TIMEOUT = 0.5
 
 def peek(celery: BoundCelery) -> BrokerState:
     """Return every queue with its length and its next messages. Raise BrokerAway with a message for people."""
-    url = str(celery.conf.broker_url)
+    url = celery.broker_url
     if not (is_redis(url) or is_rabbitmq(url)):
         raise BrokerAway("No broker is configured. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up.")
     try:
@@ -43,7 +43,7 @@ def peek(celery: BoundCelery) -> BrokerState:
 
 
 def _peek_redis(celery: BoundCelery) -> BrokerState:
-    url, kept = str(celery.conf.broker_url), celery.settings.rejected_messages_kept
+    url, kept = celery.broker_url, celery.settings.rejected_messages_kept
     client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
     with client:
         return BrokerState([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE, kept=kept))

@@ -83,6 +83,27 @@ class BoundCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     #: The Celery object of the application that embeds us, which stays current in our workers, too.
     hosts: Celery | None = None
 
+    # The variables of the environment that follow would otherwise win over the configuration of every Celery object of
+    # the process: CELERY_RESULT_BACKEND, CELERY_BROKER_URL, CELERY_BROKER_READ_URL and CELERY_BROKER_WRITE_URL.
+    backend_cls = "disabled"
+
+    @property
+    def broker_url(self) -> str:
+        """The broker of the settings; without one, the memory of this process."""
+        return self.settings.broker_url or "memory://"
+
+    def connection(self, hostname: str | None = None, *args: Any, **options: Any) -> Any:
+        """Return a connection that is not opened yet."""
+        return super().connection(hostname or self.broker_url, *args, **options)
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection for a worker that is not opened yet."""
+        return super().connection_for_read(url or self.broker_url, **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """Return a connection for publishing that is not opened yet."""
+        return super().connection_for_write(url or self.broker_url, **options)
+
     @property
     def services(self) -> Services:
         """The parts of that application."""

@@ -42,7 +42,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
         """Return the function that is called with each message."""
         handle = super().create_task_handler(*args, **kwargs)
         settings = self.app.settings
-        if is_rabbitmq(str(self.app.conf.broker_url)):
+        if is_rabbitmq(self.app.broker_url):
             self._declare_rejected(settings.rejected_messages_kept)
         channel = self.task_consumer.channel
         if hasattr(channel, "give_back"):

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from celery import Celery
 from kombu import pools
 
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL, is_rabbitmq, is_redis
+from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL, BoundCelery, is_rabbitmq, is_redis
 
 #: Keys in one message: enough that Celery costs little and connections stay busy. Workers claim them in smaller
 #: chunks.
@@ -27,9 +26,9 @@ AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_ma
 class Publisher:
     """A publisher with connections of its own, whose timeouts suit a web request."""
 
-    def __init__(self, celery_app: Celery) -> None:
+    def __init__(self, celery: BoundCelery) -> None:
         """Open no connection yet: it is opened with the first message, in the process that sends it."""
-        self._celery = celery_app
+        self._celery = celery
 
     def __call__(self, keys: Sequence[int], bulk: bool) -> None:
         """Send the keys. Raise the errors of the broker's client, within about twice PUBLISH_TIMEOUT."""
@@ -86,12 +85,12 @@ class Publisher:
             task.apply_async((list(keys[start : start + BATCH]),), **options)
 
     def _options(self, producer: Any) -> dict[str, Any]:
-        if is_rabbitmq(self._celery.conf.broker_url):
+        if is_rabbitmq(self._celery.broker_url):
             return {"producer": producer, "retry": True, "retry_policy": AGAIN}
         return {"producer": producer, "retry": False}
 
     def _pool(self) -> Any:
-        url = self._celery.conf.broker_url
+        url = self._celery.broker_url
         patience: dict[str, Any] = {}
         if is_redis(url):
             options = {"socket_connect_timeout": PUBLISH_TIMEOUT, "socket_timeout": PUBLISH_TIMEOUT}

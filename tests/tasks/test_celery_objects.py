@@ -187,8 +187,12 @@ def test_two_applications_of_one_process_publish_and_work_by_their_own_settings(
     shops_broker: redis.Redis,
     smtp: SmtpServer,
     valkey: ValkeyServer,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    """Also if the environment names a broker for the Celery of another application."""
+    for name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, "redis://127.0.0.1:1/0")
     database = f"sqlite:///{tmp_path / 'second.db'}"
     migrate(database)
     with SmtpServer() as second_smtp:
