@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from notifier.app import create_app
+from notifier import sqlite
 from notifier.emails import Category, EmailKind, Owed
+from notifier.embedding import Notifier, UserFields
 from notifier.services import services_of
 from tests.support.celery_shop import pack, shop
 
@@ -38,11 +41,38 @@ class Letter(EmailKind):
         return {"text": str(owed.notification.id)}
 
 
-ours = create_app(kinds={Letter.name: Letter()}, templates=Path(os.environ["SHOP_TEMPLATES"]))
-notifier_celery = services_of(ours).celery
-notifier_celery.hosts = shop
+class Base(DeclarativeBase):
+    """The tables of the shop."""
 
-host = Flask("shop")
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Customer(Base):
+    """A user of the shop; no table is needed, because no test has one."""
+
+    __tablename__ = "shop_customers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+
+
+notifier = Notifier(kinds=[Letter()], templates=os.environ["SHOP_TEMPLATES"])
+
+
+@notifier.user(Customer)
+def fields(customer: Customer) -> UserFields:
+    """What notifier knows of a customer."""
+    return UserFields(id=customer.id, email=customer.email)
+
+
+host = Flask("shop", instance_path=str(Path(os.environ["SHOP_TEMPLATES"]).parent))
+host.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+db.init_app(host)
+with host.app_context():
+    sqlite.prepare(db.engine)
+notifier.init_app(host, session=db.session, celery=shop)
+notifier_celery = notifier.celery
 
 
 @host.get("/buy/<int:number>")
@@ -54,4 +84,4 @@ def buy(number: int) -> str:
 
 if __name__ == "__main__":
     assert host.test_client().get("/buy/7").text == "bought"
-    services_of(ours).run_now("sweep")
+    services_of(notifier.app).run_now("sweep")

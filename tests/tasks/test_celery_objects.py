@@ -103,9 +103,8 @@ def test_a_shared_task_called_by_a_kind_of_email_in_our_worker_goes_to_the_hosts
     tmp_path: Path,
 ) -> None:
     with live_app.app_context():
-        key = make_notification(make_user(), "letter")
+        make_notification(make_user(), "letter")
     with WorkerProcess(live_app, tmp_path, pool=pool, target=OURS, queues=TRANSACTIONAL, **shop_env):
-        services_of(live_app).outbox.publish([key])
         eventually(lambda: statuses(live_app) == ["sent"], "the email is sent")
     assert packed(shops_broker) == ["shop.pack"]
     assert queues(shops_broker) == {"shop"}
