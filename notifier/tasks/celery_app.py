@@ -233,5 +233,10 @@ def worker_transport_options(settings: Settings) -> dict[str, Any]:
         "socket_timeout": 2,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
+        # By default all Celery applications on a Redis database share these keys, and each gives back what any of them
+        # holds for longer than its own visibility timeout: a long task of another application would run twice.
+        "unacked_key": "notifier.unacked",
+        "unacked_index_key": "notifier.unacked_index",
+        "unacked_mutex_key": "notifier.unacked_mutex",
         "rejected_kept": settings.rejected_messages_kept,
     }

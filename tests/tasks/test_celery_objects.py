@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from bench.children import Child, clean_env
+from notifier import clock
 from notifier.extensions import db
 from notifier.models import TaskResult
 from notifier.services import services_of
@@ -25,6 +26,7 @@ from notifier.testing.factories import make_notification, make_user
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
 from tests.support.live import letter_templates
+from tests.support.services import job
 from tests.support.worker_process import WorkerProcess
 from tests.support.working import eventually, statuses, working
 
@@ -216,6 +218,22 @@ def test_two_applications_of_one_process_publish_and_work_by_their_own_settings(
             eventually(lambda: statuses(live_app) == ["sent"], "the first sends its email")
         assert [mail.rcpt_to for mail in smtp.accepted] == [("ada@example.com",)]
         assert [mail.rcpt_to for mail in second_smtp.accepted] == [("bob@example.com",)]
+
+
+def test_a_message_that_another_application_holds_for_long_is_not_given_back_by_our_worker(
+    live_app: Flask, broker: redis.Redis
+) -> None:
+    """Celery gives back what a lost worker held; the other application may allow its tasks more time than an hour."""
+    job(live_app, "deliver_batch").apply_async(([],), queue=BULK)
+    message = json.loads(broker.rpop(BULK))
+    long_ago = clock.now().timestamp() - 2 * 3600
+    for prefix, queue in (("", "shop"), ("notifier.", BULK)):
+        broker.hset(f"{prefix}unacked", "tag", json.dumps([message, "", queue]))
+        broker.zadd(f"{prefix}unacked_index", {"tag": long_ago})
+    with working(live_app):
+        eventually(lambda: not broker.exists("notifier.unacked_index"), "ours is given back and done", 30)
+    assert broker.zrange("unacked_index", 0, -1) == [b"tag"]
+    assert not broker.exists("shop")
 
 
 def recorded(app: Flask) -> list[str]:

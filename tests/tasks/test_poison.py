@@ -104,7 +104,9 @@ def test_an_entry_that_raises_while_it_is_handed_over_is_rejected(
     with working(app_on_either):
         either_broker.push_entry(BULK, entry(delivery_tag=tag))
         counted(app_on_either, 1)
-        eventually(lambda: not either_broker.client.exists("unacked", "unacked_index"), "no copy is kept")
+        eventually(
+            lambda: not either_broker.client.exists("notifier.unacked", "notifier.unacked_index"), "no copy is kept"
+        )
     assert look(app_on_either).newest[0].reason == reason
 
 
