@@ -71,6 +71,8 @@ class Services:
     challenge: Challenge | None
     #: Asks the embedding application who makes the request of this environ; None: it decides about no operators.
     ask_operator: Callable[["WSGIEnvironment"], OperatorIdentity | None] | None
+    #: The path of the embedding application, with a final slash, for links out of the admin; "/" without one.
+    host_path: str
 
     # --- sending
     sender: Sender

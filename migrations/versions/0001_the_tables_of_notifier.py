@@ -267,6 +267,7 @@ def _campaigns() -> None:
         sa.Column("language", sa.String(35), server_default="", nullable=False),
         sa.Column("edition", sa.Integer(), server_default="1", nullable=False),
         sa.Column("author_id", sa.BigInteger(), nullable=True),
+        sa.Column("author", sa.String(64), server_default="", nullable=False),
         sa.Column("note", sa.String(300), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(

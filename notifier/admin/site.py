@@ -27,6 +27,7 @@ from notifier.admin.system.jobs import Jobs
 from notifier.admin.system.queue import QueuePage
 from notifier.admin.system.tasks import Tasks
 from notifier.models import Role
+from notifier.services import services, services_of
 
 #: Every page, in the order of the menu. A new page is a class and a line here.
 PAGES: Sequence[type[Page]] = (
@@ -64,10 +65,15 @@ class Entry:
 
 
 def init_app(app: Flask) -> None:
-    """Mount the admin at /admin."""
+    """Mount the admin at /admin.
+
+    If the application that embeds ours decides who the operators are, there is no sign-in of ours: it would be a second
+    way in, which that application neither knows nor can close.
+    """
     app.url_map.converters["key"] = arguments.KeyConverter
     login.init_app(app)
-    pages = [page() for page in PAGES]
+    signs_in = services_of(app).ask_operator is None
+    pages = [page() for page in PAGES if signs_in or page is not Account]
     admin = Admin(
         app,
         name="Notifier",
@@ -78,10 +84,12 @@ def init_app(app: Flask) -> None:
     )
     admin.add_views(*pages[1:])
     app.register_blueprint(assets)
-    app.register_blueprint(sign_in)
+    if signs_in:
+        app.register_blueprint(sign_in)
     app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | slot_times.FILTERS
     app.jinja_env.globals |= {
         "admin_operator": login.current,
+        "admin_host_path": lambda: services().host_path,
         "admin_menu": lambda: _menu(pages),
         "admin_may": lambda role: login.may(Role(role)),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -42,7 +42,7 @@ class Version:
     id: int
     number: int
     edition: int
-    #: Empty if the operator was deleted, or if it was written without signing in.
+    #: The address of an operator, empty if they were deleted; else the name in the audit log.
     author: str
     note: str
     created_at: datetime
@@ -110,7 +110,7 @@ def counting(session: Session) -> dict[int, Version]:
 
 def _versions() -> Select[int, int, int, str, str, datetime]:
     w = ContentVersion
-    author = func.coalesce(Operator.email, "")
+    author = case((w.author_id.is_(None), w.author), else_=func.coalesce(Operator.email, ""))
     columns = (w.id, w.number, w.edition, author, w.note, w.created_at)
     return select(*columns).outerjoin(Operator, Operator.id == w.author_id)
 
@@ -174,7 +174,8 @@ def save(
     )
     row = ContentVersion(
         campaign_id=campaign.id, number=number, subject=content.subject, heading=content.heading, body=content.body,
-        language=content.language, edition=edition, author_id=by.operator_id, note=note, created_at=now,
+        language=content.language, edition=edition, author_id=by.operator_id, author=by.name, note=note,
+        created_at=now,
     )  # fmt: skip
     try:
         with session.begin_nested():
@@ -228,7 +229,8 @@ def _somebody(session: Session, campaign: Campaign) -> Changed:
     row = current(session, campaign)
     if row is None:
         return Changed("Another operator restored the default text meanwhile.")
-    author = session.scalar(select(Operator.email).where(Operator.id == row.author_id)) or "Another operator"
+    saved = Version(*session.execute(_versions().where(ContentVersion.id == row.id)).one())
+    author = saved.author or "Another operator"
     return Changed(f"{author} saved version {row.number} meanwhile, at {row.created_at:%H:%M} UTC.")
 
 

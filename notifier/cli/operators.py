@@ -1,6 +1,9 @@
 """`notifier operator`: the people who may sign in to the admin."""
 
 import secrets
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import click
 from flask import Flask
@@ -12,11 +15,30 @@ from notifier.cli.showing import say, show
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError
 from notifier.models import Operator, Role
+from notifier.services import services_of
 
 #: For a developer's machine. No mail server can exist for an example domain (RFC 2606).
 FIRST = "operator@notifier.example"
 
 ROLES = click.Choice([role.value for role in Role])
+
+
+R = TypeVar("R")
+
+
+def with_our_app(command: Callable[..., R]) -> Callable[..., R]:
+    """Do as `with_app`. Raise ClickException if the application that embeds ours decides who the operators are."""
+
+    @wraps(command)
+    def asking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
+        if services_of(app).ask_operator is not None:
+            raise click.ClickException(
+                "the operators are those of the application that embeds notifier: its function operator=, which it"
+                " gave to init_app, decides who they are"
+            )
+        return command(app, *args, **kwargs)
+
+    return with_app(asking)
 
 
 @click.group()
@@ -30,7 +52,7 @@ def operator() -> None:
 @click.option(
     "--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="If not given, a random one is generated and shown once."
 )
-@with_app
+@with_our_app
 def create_operator(app: Flask, email: str, role: str, password: str | None) -> None:
     """Add an operator with the address EMAIL."""
     made_up = password is None
@@ -44,7 +66,7 @@ def create_operator(app: Flask, email: str, role: str, password: str | None) -> 
 
 
 @operator.command("list")
-@with_app
+@with_our_app
 def list_operators(app: Flask) -> None:
     """List the operators."""
     there = db.session.scalars(select(Operator).order_by(Operator.email)).all()
@@ -57,7 +79,7 @@ def list_operators(app: Flask) -> None:
 @operator.command("role")
 @click.argument("email")
 @click.argument("role", type=ROLES)
-@with_app
+@with_our_app
 def change_role(app: Flask, email: str, role: str) -> None:
     """Give the operator EMAIL another ROLE; open sessions end."""
     operators.set_role(db.session(), _find(email), Role(role))
@@ -67,7 +89,7 @@ def change_role(app: Flask, email: str, role: str) -> None:
 
 @operator.command("disable")
 @click.argument("email")
-@with_app
+@with_our_app
 def disable(app: Flask, email: str) -> None:
     """Disable the operator EMAIL, effective with their next request."""
     operators.set_active(db.session(), _find(email), False)
@@ -77,7 +99,7 @@ def disable(app: Flask, email: str) -> None:
 
 @operator.command("enable")
 @click.argument("email")
-@with_app
+@with_our_app
 def enable(app: Flask, email: str) -> None:
     """Enable the operator EMAIL again."""
     operators.set_active(db.session(), _find(email), True)
@@ -90,7 +112,7 @@ def enable(app: Flask, email: str) -> None:
 @click.option(
     "--password", envvar="NOTIFIER_OPERATOR_PASSWORD", help="If not given, a random one is generated and shown once."
 )
-@with_app
+@with_our_app
 def new_password(app: Flask, email: str, password: str | None) -> None:
     """Give the operator EMAIL a new password; open sessions end."""
     made_up = password is None
@@ -105,7 +127,7 @@ def new_password(app: Flask, email: str, password: str | None) -> None:
 
 @operator.command("reset-totp")
 @click.argument("email")
-@with_app
+@with_our_app
 def reset_totp(app: Flask, email: str) -> None:
     """Remove the second factor of the operator EMAIL. Use it if phone and recovery codes are lost."""
     operators.reset_second_factor(db.session(), _find(email))
@@ -115,7 +137,9 @@ def reset_totp(app: Flask, email: str) -> None:
 
 def make_first_operator(app: Flask) -> None:
     """Create an admin user if no one can sign in yet, and print the password once. Never in production."""
-    if app.config["NOTIFIER_ENV"] == "production" or operators.any_exists(db.session()):
+    if services_of(app).ask_operator is not None or app.config["NOTIFIER_ENV"] == "production":
+        return
+    if operators.any_exists(db.session()):
         return
     password = secrets.token_urlsafe(18)
     operators.create(db.session(), email=FIRST, password=password, role=Role.admin)

@@ -28,7 +28,8 @@ def asking(app: Flask, operator: Callable[[], object]) -> AskOperator:
             # Any fault of the host's code must keep people out, not let them in.
             log.exception("embedding.operator_failed")
             return None
-        if identity is None or identity is False:
+        if not identity:
+            # None, or what an `and` of the host ended at, such as a column with 0.
             return None
         if not isinstance(identity, OperatorIdentity):
             log.error("embedding.operator_is_none", returned=type(identity).__name__)

@@ -39,7 +39,8 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: Not a foreign key, because the entry outlives the operator.
     operator_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: "operator 3", "command line", "the recipient", ... Pages join the address that the operator has now.
+    #: "operator 3", "command line", "the recipient", the id of an embedding application's operator, ... Pages join the
+    #: address that an operator of ours has now.
     actor: Mapped[str] = mapped_column(String(320))
     ip: Mapped[str] = mapped_column(String(45), default="")
     #: operator.signed_in, suppression.lifted, ...

@@ -33,6 +33,8 @@ class ContentVersion(Base):
     edition: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     #: The operator. Not a foreign key, because the version outlives them.
     author_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The author's name in the audit log: "operator 3", "command line", or the id that an embedding application gave.
+    author: Mapped[str] = mapped_column(String(64), default="", server_default="")
     #: What changed and why, for colleagues.
     note: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

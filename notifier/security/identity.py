@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from notifier.security.redaction import without_addresses
+
 #: The permissions of an operator, from the lowest.
 RoleName = Literal["viewer", "editor", "admin"]
 _ROLES: Final = get_args(RoleName)
@@ -19,16 +21,19 @@ class OperatorIdentity:
     It is never matched to an operator of ours, even if the label is the address of one.
     """
 
-    #: Stored in the audit log, so no address: 1 to 50 letters, digits and `._:@|-`, such as `host:17`.
+    #: Stored in the audit log, so it is no email address and holds none: 1 to 50 letters, digits and `._:@|-`, such as
+    #: `host:17`.
     id: str
     role: RoleName = "viewer"
-    #: Shown on pages, such as the person's address.
+    #: Shown on pages and never stored, such as the person's address.
     label: str = ""
 
     def __post_init__(self) -> None:
         """Raise ValueError for an id or a role that is none."""
         if not _ID.fullmatch(self.id):
             raise ValueError("the id of an operator has 1 to 50 letters, digits and ._:@|- only")
+        if without_addresses(self.id) != self.id:
+            raise ValueError("the id of an operator must not hold an email address: it is stored in the audit log")
         if self.role not in _ROLES:
             raise ValueError(f"the role of an operator is {', '.join(_ROLES)}, not {self.role!r}")
         if len(self.label) > _LABEL_LIMIT:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from urllib.parse import urlsplit
 
 from flask import Flask
 
@@ -68,6 +69,7 @@ def build_services(
         not_me=NotMe(base.signer, settings.secret_keys, days=settings.not_me_days),
         challenge=challenge,
         ask_operator=host.operator if host else None,
+        host_path=_host_path(settings, host),
         sender=sender,
         transports=sending.transports,
         sweep=Sweep(db.session, outbox.publish, sender.journal.folder, base.clock.now, settings.mail_deaths),
@@ -95,6 +97,12 @@ def build_services(
         is_alive=partial(alive.is_alive, broker.celery, settings),
         resolver=resolver,
     )
+
+
+def _host_path(settings: Settings, host: Host | None) -> str:
+    if host is None:
+        return "/"
+    return urlsplit(settings.public_url).path.rstrip("/").removesuffix(host.mount) + "/"
 
 
 def _expansion(base: Foundation, outbox: Outbox, limits: Limits | None) -> Expansion:

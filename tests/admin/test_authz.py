@@ -39,6 +39,11 @@ def rules(app: Flask, method: str) -> Iterator[tuple[Rule, str]]:
 @pytest.fixture
 def world(app: Flask) -> Flask:
     """One of everything, with the key 1."""
+    return one_of_everything(app)
+
+
+def one_of_everything(app: Flask) -> Flask:
+    """Fill an empty database."""
     with app.app_context():
         pk = make_owed(1)
         suppressions.add(

@@ -39,6 +39,9 @@ EDITORS = {
 
 ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}
 
+#: Not there if the application that embeds ours decides who the operators are: they sign in to that one.
+OF_OUR_OPERATORS = {name for name in EVERYONE | VIEWERS if name.startswith(("sign_in.", "admin_account."))}
+
 #: What each role, and a visitor (None), may open.
 MAY_OPEN: dict[Role | None, set[str]] = {
     None: EVERYONE,

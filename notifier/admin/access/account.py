@@ -152,7 +152,7 @@ def _right_password(operator: Operator) -> bool:
 
 
 def _me() -> Operator:
-    operator = login.current()
+    operator = login.own()
     assert operator is not None  # the page's base class lets only operators in
     return operator
 

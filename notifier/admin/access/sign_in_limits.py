@@ -49,7 +49,7 @@ def _digest(key: str) -> str:
 
 def _own() -> str:
     """Return the key of the operator whose password an account page asks for again."""
-    operator = login.current()
+    operator = login.own()
     return f"operator {operator.id if operator else 0}"
 
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from notifier import clock
 from notifier.admin.access import devices
-from notifier.admin.kit import login
+from notifier.admin.kit import hosts_operators, login
 from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.models import Operator, Role
@@ -53,12 +53,22 @@ def hand_over() -> None:
     setattr(g, _HANDED_OVER, MultiDict(request.form))
 
 
+def resendable() -> list[tuple[str, str]]:
+    """Return the fields of this form, for a page from which the operator sends them again. Empty if it is not theirs.
+
+    For operators of an embedding application. Our cookie, whose CSRF token has been checked, belongs to one of them.
+    """
+    if not is_ours() or not hosts_operators.has_cookie():
+        return []
+    return [each for each in request.form.items(multi=True) if each[0] != "csrf_token"]
+
+
 def typed() -> MultiDict[str, str] | None:
     """Return what was kept for this operator and this page, if the address has the key to it."""
     handed: MultiDict[str, str] | None = g.get(_HANDED_OVER)
     if handed is not None:
         return handed
-    key, operator = request.args.get(ARGUMENT, ""), login.current()
+    key, operator = request.args.get(ARGUMENT, ""), login.own()
     if not key or operator is None:
         return None
     path = request.script_root + request.path
@@ -67,8 +77,13 @@ def typed() -> MultiDict[str, str] | None:
 
 
 def _whose() -> Operator | None:
-    """Return the operator whose browser this is: by its session, also one that is over, or by its device."""
-    operator = login.current()
+    """Return the operator whose browser this is: by its session, also one that is over, or by its device.
+
+    None if another application decides about operators: once they are signed out there, it is not known who they were.
+    """
+    if hosts_operators.decide():
+        return None
+    operator = login.own()
     if operator is not None:
         return operator
     pk = sessions.owner(db.session(), login.held_token()) or devices.owner()

@@ -1,18 +1,27 @@
-"""Sign-in state. The cookie holds a token; the row of its session says whether it is valid."""
+"""Who is signed in: one of our operators, or a person whom the application that embeds us names.
+
+For our own, the cookie holds a token, and the row of its session says whether it is valid.
+"""
+
+from dataclasses import dataclass
 
 import structlog
-from flask import Flask, g, has_request_context, request, session
+from flask import Flask, current_app, g, has_request_context, request, session
 from flask_login import LoginManager, current_user, login_user
 from sqlalchemy.exc import DBAPIError
 
 from notifier import clock
+from notifier.admin.kit import hosts_operators
 from notifier.database.outages import is_outage
 from notifier.database.transaction import writing
 from notifier.extensions import db
+from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import Operator, Role
 from notifier.operators import audit_log, sessions
 from notifier.operators.audit_log import Actor
 from notifier.security import clients
+from notifier.security.identity import OperatorIdentity
+from notifier.services import services_of
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +53,25 @@ class SignedIn:
         return self.token
 
 
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The operator who makes this request."""
+
+    role: str
+    #: The text for pages: the address, or what the embedding application calls this person.
+    shown: str
+    #: The address for test emails; empty if it is not known.
+    address: str
+    #: Who stands in the audit log.
+    actor: Actor
+    #: The row, of one of our operators.
+    own: Operator | None = None
+
+
 def init_app(app: Flask) -> None:
-    """Let Flask-Login find the signed-in operator here."""
+    """Let Flask-Login find the signed-in operator here. Operators of an embedding application do without."""
+    if services_of(app).ask_operator is not None:
+        return
     manager = LoginManager()
     # Sessions are rows here; Flask-Login's own protection would only bind them to addresses that change.
     manager.session_protection = None
@@ -79,12 +105,36 @@ def is_poll() -> bool:
     return POLL_HEADER in request.headers
 
 
-def current() -> Operator | None:
-    """Return the operator who is signed in; None if there is none."""
-    if not has_request_context() or not current_user.is_authenticated:
+def current() -> Current | None:
+    """Return the operator who makes this request; None if there is none."""
+    if not has_request_context():
+        return None
+    if hosts_operators.decide():
+        identity = hosts_operators.identity()
+        return None if identity is None else _named(identity)
+    operator = own()
+    if operator is None:
+        return None
+    actor = audit_log.operator(operator, clients.address())
+    return Current(operator.role, operator.email, operator.email, actor, operator)
+
+
+def own() -> Operator | None:
+    """Return the operator of ours who is signed in; None if there is none."""
+    if not has_request_context() or hosts_operators.decide() or not current_user.is_authenticated:
         return None
     operator: Operator = current_user.operator
     return operator
+
+
+def _named(identity: OperatorIdentity) -> Current:
+    """Return the operator whom the embedding application names. Their label is shown, and never stored."""
+    try:
+        address = parse_address(identity.label, **current_app.config["ADDRESSES"]).envelope
+    except AddressError:
+        address = ""
+    actor = Actor(identity.id, ip=clients.address())
+    return Current(identity.role, identity.label or identity.id, address, actor)
 
 
 def token() -> str:
@@ -95,7 +145,7 @@ def token() -> str:
 
 def was_signed_in() -> bool:
     """Return whether the cookie claims a session, valid or not."""
-    return _COOKIE_KEY in session
+    return _COOKIE_KEY in session or hosts_operators.has_cookie()
 
 
 def held_token() -> str:
@@ -117,9 +167,21 @@ def may(role: Role) -> bool:
 def actor() -> Actor:
     """Return the operator who makes this request, for the audit log."""
     operator = current()
-    if operator is None:
-        return Actor(NOT_SIGNED_IN, ip=clients.address())
-    return audit_log.operator(operator, clients.address())
+    return Actor(NOT_SIGNED_IN, ip=clients.address()) if operator is None else operator.actor
+
+
+def claim_cookie() -> bool:
+    """Let our cookie belong to the operator whom the embedding application names.
+
+    Return False if it did not: then it was emptied, and its CSRF token is void. An operator of ours got a new cookie
+    with the sign-in.
+    """
+    identity = hosts_operators.identity()
+    if identity is None or hosts_operators.owns_cookie(identity):
+        return True
+    forget()
+    hosts_operators.give_cookie(identity)
+    return False
 
 
 def sign_in(operator: Operator, how: str) -> None:
@@ -133,7 +195,7 @@ def sign_in(operator: Operator, how: str) -> None:
 
 def sign_out() -> None:
     """End this session, here and on the server."""
-    if current() is not None:
+    if own() is not None:
         sessions.end(db.session(), token(), by=actor())
         db.session.commit()
     forget()

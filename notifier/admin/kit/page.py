@@ -4,7 +4,7 @@ It corrects Flask-Admin's defaults: views are accessible unless protected, a Typ
 error, and numbers in the address reach the database unchecked.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from flask_admin import BaseView, expose
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import Forbidden, HTTPException
 
-from notifier.admin.kit import arguments, expired_session, login, traces
+from notifier.admin.kit import arguments, expired_session, hosts_operators, login, traces
 from notifier.extensions import db
 from notifier.models import Role
 
@@ -72,7 +72,9 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         """Check before every method that the operator may call it and that the address is valid."""
         role: Role | None = getattr(getattr(self, name), _ROLE, None)
         if login.current() is None:
-            return turn_away(self._keep(name))
+            return turn_away(self._keep(name), self._resendable(name))
+        if not login.claim_cookie() and request.method == "POST":
+            raise CSRFError("The token belongs to another operator.")
         if role is None or not login.may(role):
             raise Forbidden
         arguments.check_query()
@@ -91,6 +93,11 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         view = getattr(self, name, None)
         show = getattr(view, _KEEPS, "")
         return expired_session.keep(f".{show}", getattr(view, _ROLE)) if show else ""
+
+    def _resendable(self, name: str) -> list[tuple[str, str]]:
+        """Return the fields of this form if its view keeps what was typed, and an embedding application decides."""
+        keeps = getattr(getattr(self, name, None), _KEEPS, "")
+        return expired_session.resendable() if keeps and request.method == "POST" else []
 
     def _too_old(self, _error: CSRFError) -> ResponseReturnValue:
         """Answer a form whose token is of another session: of one before, as a rule. Nothing is changed."""
@@ -126,11 +133,14 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return login.may(Role.viewer)
 
 
-def turn_away(again: str = "") -> ResponseReturnValue:
+def turn_away(again: str = "", fields: Sequence[tuple[str, str]] = ()) -> ResponseReturnValue:
     """Show the way in to those who are not signed in. A session that is over is told so (401).
 
-    `again`: the address that shows a form with what was typed.
+    `again`: the address that shows a form with what was typed. `fields`: what was typed, to be sent again by an
+    operator of an embedding application.
     """
+    if hosts_operators.decide():
+        return render_template("admin/not_let_in.html", over=login.was_signed_in(), fields=fields), 401
     over = login.was_signed_in() or bool(again)
     if request.method == "GET" and not over and not login.is_poll():
         return redirect(url_for("sign_in.form", next=here()), 302)

@@ -25,7 +25,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import AuditEntry
 from notifier.operators import audit_log
-from notifier.operators.audit_log import About
+from notifier.operators.audit_log import About, Actor
 from notifier.services import services
 
 log = structlog.get_logger(__name__)
@@ -105,7 +105,7 @@ def store() -> None:
     by, now = login.actor(), clock.now()
     for trace in traces:
         try:
-            if not _is_known(db.session(), trace, by.operator_id):
+            if not _is_known(db.session(), trace, by):
                 with writing(db.session) as session:
                     audit_log.record(
                         session, by, ACTION, object_type=trace.what, object_id=trace.key, about=trace.about,
@@ -115,18 +115,19 @@ def store() -> None:
             if not is_outage(error):
                 raise
             log.warning(
-                "audit.trace_not_stored", operator=by.operator_id, page=trace.what, key=trace.key, at=now.isoformat(),
+                "audit.trace_not_stored", operator=by.name, page=trace.what, key=trace.key, at=now.isoformat(),
                 addresses=trace.count, person=trace.about and trace.about.digest, filter=trace.filter,
             )  # fmt: skip
 
 
-def _is_known(session: Session, trace: _Trace, operator_id: int | None) -> bool:
+def _is_known(session: Session, trace: _Trace, by: Actor) -> bool:
     """Return whether a recent entry says this already."""
     query = select(AuditEntry.id).where(
         AuditEntry.object_type == trace.what,
         AuditEntry.object_id == trace.key,
         AuditEntry.action == ACTION,
-        AuditEntry.operator_id == operator_id,
+        AuditEntry.operator_id == by.operator_id,
+        AuditEntry.actor == by.name,
         AuditEntry.at > clock.now() - AGAIN_AFTER,
     )
     return session.scalar(query.order_by(AuditEntry.id.desc()).limit(1)) is not None

@@ -4,10 +4,13 @@ The log names operators by key and addresses by digest. This page joins the pres
 all entries about an address by its digest.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from notifier.admin.kit import arguments, traces
+from notifier.admin.kit import arguments, hosts_operators, traces
 from notifier.admin.kit.exports import stream
 from notifier.admin.kit.listing import by_key, link
 from notifier.admin.kit.page import Page, show
@@ -41,13 +44,15 @@ class AuditLog(Page):
     def index(self) -> ResponseReturnValue:
         """Show the newest entries that match the filters."""
         action, kind, pk = arguments.text("action", 64), arguments.text("object", 32), arguments.text("object_id", 64)
-        who, address, wrong = arguments.key("operator"), arguments.text("address"), ""
+        who, name, address = arguments.key("operator"), arguments.text("who", 64), arguments.text("address")
+        wrong = ""
         query = select(AuditEntry)
         for column, value in (
             (AuditEntry.action, action),
             (AuditEntry.object_type, kind),
             (AuditEntry.object_id, pk),
             (AuditEntry.operator_id, who),
+            (AuditEntry.actor, name),
         ):
             if value:
                 query = query.where(column == value)
@@ -67,12 +72,14 @@ class AuditLog(Page):
             kind=kind,
             pk=pk,
             who=who,
+            name=name,
             address=address,
             wrong=wrong,
             addresses=audit_log.addresses_of(db.session(), listing.rows),
             # Distinct by the index: there are few, for any number of entries.
             actions=db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)).all(),
-            operators=db.session.execute(select(Operator.id, Operator.email).order_by(Operator.email)).all(),
+            # None: the names of an embedding application's operators are typed.
+            operators=None if hosts_operators.decide() else _operators(),
             export=link(before=None, after=None).replace("/audit/", "/audit/export.csv", 1),
         )
         return page
@@ -82,3 +89,8 @@ class AuditLog(Page):
         """Export all entries."""
         query = select(AuditEntry).outerjoin(Operator, Operator.id == AuditEntry.operator_id)
         return stream("audit", query, AuditEntry.id, _COLUMNS, newest_first=True)
+
+
+def _operators() -> Sequence[Any]:
+    """Return key and address of each operator, as options of a field."""
+    return db.session.execute(select(Operator.id, Operator.email).order_by(Operator.email)).all()
