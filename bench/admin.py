@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.servers import SECRET, Stage, open_stage
-from notifier import clock, operators
+from notifier import clock
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.campaigns.default_campaigns import load
@@ -25,6 +25,7 @@ from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
 from notifier.observability import totals
+from notifier.operators import roster
 from notifier.services import services_of
 from notifier.testing.operators import PASSWORD, Desk
 
@@ -105,7 +106,7 @@ def _populate(kinds: Any, stage: Stage, rows: int, users: int) -> str:
     for _ in seed(db.session(), users=users, verified=0.9, activities=0, now=clock.now()):
         pass
     load(db.session(), kinds, now=clock.now(), paused_reason=None)
-    operators.create(db.session(), email=EMAIL, password=PASSWORD, role=Role.admin)
+    roster.create(db.session(), email=EMAIL, password=PASSWORD, role=Role.admin)
     db.session.commit()
     connection = db.session.connection()
     connection.exec_driver_sql(RUNS, {"rows": rows})

@@ -22,11 +22,12 @@ from rich.console import Console
 
 import notifier
 from bench.servers import SECRET
-from notifier import clock, operators
+from notifier import clock
 from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.models import Role
+from notifier.operators import roster
 from notifier.testing.factories import make_campaign
 from notifier.testing.forms import fields_of
 from notifier.testing.operators import PASSWORD, Desk
@@ -94,7 +95,7 @@ def saves(app: Flask) -> dict[str, Entered]:
     """
     with app.app_context():
         db.create_all()
-        operators.create(db.session(), email=EMAIL, password=PASSWORD, role=Role.editor)
+        roster.create(db.session(), email=EMAIL, password=PASSWORD, role=Role.editor)
         db.session.commit()
         soon = clock.now() + timedelta(days=2)
         # The first one is for what runs only once in a process, which is no part of a save.

@@ -9,12 +9,12 @@ import click
 from flask import Flask
 from sqlalchemy import select
 
-from notifier import operators
 from notifier.cli.context import with_app
 from notifier.cli.showing import say, show
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError
 from notifier.models import Operator, Role
+from notifier.operators import roster, second_factor
 from notifier.services import services_of
 
 #: For a developer's machine. No mail server can exist for an example domain (RFC 2606).
@@ -58,8 +58,8 @@ def create_operator(app: Flask, email: str, role: str, password: str | None) -> 
     made_up = password is None
     password = password or secrets.token_urlsafe(18)
     try:
-        operators.create(db.session(), email=email, password=password, role=Role(role))
-    except (operators.OperatorError, AddressError) as error:
+        roster.create(db.session(), email=email, password=password, role=Role(role))
+    except (roster.OperatorError, AddressError) as error:
         raise click.ClickException(str(error)) from error
     db.session.commit()
     say(f"{email} may now sign in as {role}." + (f"\nPassword (shown once): {password}" if made_up else ""))
@@ -82,7 +82,7 @@ def list_operators(app: Flask) -> None:
 @with_our_app
 def change_role(app: Flask, email: str, role: str) -> None:
     """Give the operator EMAIL another ROLE; open sessions end."""
-    operators.set_role(db.session(), _find(email), Role(role))
+    roster.set_role(db.session(), _find(email), Role(role))
     db.session.commit()
     say(f"{email} has the role {role} now, and must sign in again.")
 
@@ -92,7 +92,7 @@ def change_role(app: Flask, email: str, role: str) -> None:
 @with_our_app
 def disable(app: Flask, email: str) -> None:
     """Disable the operator EMAIL, effective with their next request."""
-    operators.set_active(db.session(), _find(email), False)
+    roster.set_active(db.session(), _find(email), False)
     db.session.commit()
     say(f"{email} can no longer sign in.")
 
@@ -102,7 +102,7 @@ def disable(app: Flask, email: str) -> None:
 @with_our_app
 def enable(app: Flask, email: str) -> None:
     """Enable the operator EMAIL again."""
-    operators.set_active(db.session(), _find(email), True)
+    roster.set_active(db.session(), _find(email), True)
     db.session.commit()
     say(f"{email} may sign in again.")
 
@@ -118,8 +118,8 @@ def new_password(app: Flask, email: str, password: str | None) -> None:
     made_up = password is None
     password = password or secrets.token_urlsafe(18)
     try:
-        operators.change_password(db.session(), _find(email), password)
-    except operators.OperatorError as error:
+        roster.change_password(db.session(), _find(email), password)
+    except roster.OperatorError as error:
         raise click.ClickException(str(error)) from error
     db.session.commit()
     say(f"{email} has a new password." + (f"\nPassword (shown once): {password}" if made_up else ""))
@@ -130,7 +130,7 @@ def new_password(app: Flask, email: str, password: str | None) -> None:
 @with_our_app
 def reset_totp(app: Flask, email: str) -> None:
     """Remove the second factor of the operator EMAIL. Use it if phone and recovery codes are lost."""
-    operators.reset_second_factor(db.session(), _find(email))
+    second_factor.reset_second_factor(db.session(), _find(email))
     db.session.commit()
     say(f"{email} can sign in with the password alone now.")
 
@@ -139,16 +139,16 @@ def make_first_operator(app: Flask) -> None:
     """Create an admin user if no one can sign in yet, and print the password once. Never in production."""
     if services_of(app).ask_operator is not None or app.config["NOTIFIER_ENV"] == "production":
         return
-    if operators.any_exists(db.session()):
+    if roster.any_exists(db.session()):
         return
     password = secrets.token_urlsafe(18)
-    operators.create(db.session(), email=FIRST, password=password, role=Role.admin)
+    roster.create(db.session(), email=FIRST, password=password, role=Role.admin)
     db.session.commit()
     say(f"\nFor the admin, on this machine only (shown once): {FIRST}  {password}\n")
 
 
 def _find(email: str) -> Operator:
     try:
-        return operators.find(db.session(), email)
-    except (operators.OperatorError, AddressError) as error:
+        return roster.find(db.session(), email)
+    except (roster.OperatorError, AddressError) as error:
         raise click.ClickException(str(error)) from error

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from notifier.config.settings import Settings
 from notifier.emails.account_exists import AccountExists
 from notifier.emails.activity_digest import ActivityDigest
 from notifier.emails.announcement import Announcement
@@ -11,6 +11,10 @@ from notifier.emails.kind import Category, EmailKind, Owed
 from notifier.emails.monthly_report import MonthlyReport
 from notifier.emails.verification import TOKEN_LIFE, Verification
 from notifier.emails.verification_reminder import VerificationReminder
+
+if TYPE_CHECKING:
+    # The writer in another application's process has kinds, but none of our settings.
+    from notifier.config.settings import Settings
 
 
 def registry(
@@ -31,7 +35,7 @@ def registry(
     return MappingProxyType({kind.name: kind for kind in kinds})
 
 
-def registry_of(settings: Settings) -> MappingProxyType[str, EmailKind]:
+def registry_of(settings: "Settings") -> MappingProxyType[str, EmailKind]:
     """Return all kinds by name, as these settings want them."""
     return registry(
         digest_within=timedelta(seconds=settings.digest_within),

@@ -5,17 +5,17 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from notifier import operators
 from notifier.extensions import db
 from notifier.models import Role
+from notifier.operators import roster
 from notifier.testing.operators import PASSWORD, Desk
 
 
 @pytest.fixture(autouse=True)
 def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2 as it is takes 50 ms each time."""
-    monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._no_password.cache_clear()
+    monkeypatch.setattr(roster, "_hasher", roster.PasswordHasher(1, 8, 1))
+    roster._no_password.cache_clear()
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def make_operator(app: Flask) -> Callable[..., int]:
 
     def make(role: Role = Role.admin, email: str = "") -> int:
         with app.app_context():
-            made = operators.create(db.session(), email=email or f"{role}@example.com", password=PASSWORD, role=role)
+            made = roster.create(db.session(), email=email or f"{role}@example.com", password=PASSWORD, role=role)
             db.session.commit()
             return made.id
 

@@ -10,11 +10,11 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
-from notifier import operators
 from notifier.admin.kit.page import Page
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
+from notifier.operators import roster
 from notifier.testing.operators import SIGN_IN, Desk
 from tests.support.applications import make_owed
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
@@ -193,7 +193,7 @@ def test_fields_that_nobody_asked_for_are_ignored(world: Flask, desk: Callable[.
         found = suppressions.find(db.session(), "new@example.com")
         assert found is not None
         assert (found.reason, found.source) == ("manual", "operator")
-        assert operators.find(db.session(), "editor@example.com").role == "editor"
+        assert roster.find(db.session(), "editor@example.com").role == "editor"
         assert db.session.scalars(select(User.verified_at)).all() == [None]
 
 

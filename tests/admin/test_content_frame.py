@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from notifier import operators
 from notifier.admin.content import mail
 from notifier.app import create_app
 from notifier.content import Checked, Content, ContentError, lay_out
@@ -18,6 +17,7 @@ from notifier.dev.ports import free_port
 from notifier.extensions import db
 from notifier.mail.message import Message
 from notifier.models import Role
+from notifier.operators import roster
 from notifier.services import services_of
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
@@ -65,7 +65,7 @@ def site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     port = free_port()
     app = create_app(make_settings(database_url=f"sqlite:///{path}", public_url=f"http://127.0.0.1:{port}"))
     with app.app_context():
-        operators.create(db.session(), email="editor@example.com", password=PASSWORD, role=Role.editor)
+        roster.create(db.session(), email="editor@example.com", password=PASSWORD, role=Role.editor)
         make_campaign(title="The news")
     with serving(app, port):
         yield app, f"http://127.0.0.1:{port}"

@@ -7,10 +7,10 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import select
 
-from notifier import operators
 from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.models import AuditEntry, Operator
+from notifier.operators import roster
 from notifier.testing.operators import PASSWORD, Desk
 
 WHO = "admin@example.com"
@@ -76,4 +76,4 @@ def test_up_lets_somebody_in_once_and_never_in_production(app: Flask, call: Call
     assert Desk(app).sign_in("operator@notifier.example", password).status_code == 303
     assert "shown once" not in call("db", "upgrade", "--first-operator").output
     with app.app_context():
-        assert operators.any_exists(db.session())
+        assert roster.any_exists(db.session())

@@ -9,9 +9,9 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from notifier import operators
 from notifier.extensions import db
 from notifier.models import AuditEntry, Operator, OperatorSession, Role
+from notifier.operators import roster, second_factor, sessions
 from notifier.testing.operators import PASSWORD, SIGN_IN, Desk
 
 HOME = "/admin/"
@@ -30,7 +30,7 @@ def set_up_totp(desk: Desk) -> tuple[pyotp.TOTP, list[str]]:
         "/admin/account/second-factor", {"code": totp.now(), "password": PASSWORD}, "/admin/account/second-factor"
     )
     codes = [part.partition("</code>")[0] for part in done.text.split("<li><code>")[1:]]
-    assert len(codes) == operators.RECOVERY_CODES
+    assert len(codes) == second_factor.RECOVERY_CODES
     return totp, codes
 
 
@@ -104,13 +104,13 @@ def test_signing_out_kills_copies_of_the_cookie(desk: Callable[..., Desk], app: 
 def test_what_is_taken_away_is_gone_at_the_next_request(desk: Callable[..., Desk], app: Flask, change: str) -> None:
     here = desk()
     with app.app_context():
-        operator = operators.find(db.session(), "admin@example.com")
+        operator = roster.find(db.session(), "admin@example.com")
         if change == "disabled":
-            operators.set_active(db.session(), operator, False)
+            roster.set_active(db.session(), operator, False)
         elif change == "role":
-            operators.set_role(db.session(), operator, Role.viewer)
+            roster.set_role(db.session(), operator, Role.viewer)
         else:
-            operators.change_password(db.session(), operator, "another password, long enough")
+            roster.change_password(db.session(), operator, "another password, long enough")
         db.session.commit()
     assert here.get(HOME).status_code == 401
     assert here.sign_in().status_code == (303 if change == "role" else 401)
@@ -121,9 +121,9 @@ def test_an_idle_session_ends_and_a_page_that_polls_does_not_keep_it(
 ) -> None:
     here = desk()
     for _ in range(3):
-        frozen.shift(operators.IDLE - timedelta(minutes=2))
+        frozen.shift(sessions.IDLE - timedelta(minutes=2))
         assert here.get(HOME).status_code == 200
-    frozen.shift(operators.IDLE - timedelta(minutes=2))
+    frozen.shift(sessions.IDLE - timedelta(minutes=2))
     assert here.get("/admin/now", headers={"X-Poll": "1"}).status_code == 200
     frozen.shift(timedelta(minutes=3))
     assert here.get("/admin/now", headers={"X-Poll": "1"}).status_code == 401
@@ -180,7 +180,7 @@ def test_a_recovery_code_works_once_however_it_is_typed(
         assert other.send("/admin/sign-in/code", {"code": typed}, "/admin/sign-in/code").status_code == expected
     with app.app_context():
         operator = db.session.scalars(select(Operator)).one()
-        assert operators.second_factor.recovery_codes_left(db.session(), operator) == 9
+        assert second_factor.recovery_codes_left(db.session(), operator) == 9
         assert codes[0] not in str(operator.totp_secret)
 
 
@@ -204,7 +204,7 @@ def test_the_secret_is_sealed_and_resetting_opens_the_way(
     with app.app_context():
         operator = db.session.scalars(select(Operator)).one()
         assert totp.secret not in str(operator.totp_secret)
-        operators.reset_second_factor(db.session(), operator)
+        second_factor.reset_second_factor(db.session(), operator)
         db.session.commit()
     assert Desk(app).sign_in().location == HOME
 

@@ -20,11 +20,12 @@ from flask import Flask, request
 from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier import clock, ledger, operators
+from notifier import clock, ledger
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import AccountRequest, AuditEntry, Notification, Role, Suppression, User
 from notifier.observability.logs import configure
+from notifier.operators import roster
 from notifier.services import services_of
 from notifier.testing.operators import Desk
 from notifier.testing.servers.valkey import ValkeyServer
@@ -123,8 +124,8 @@ def walk(
     logged: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Walk]:
-    monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._no_password.cache_clear()
+    monkeypatch.setattr(roster, "_hasher", roster.PasswordHasher(1, 8, 1))
+    roster._no_password.cache_clear()
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     with SmtpServer({"eod": _queued}) as server:
@@ -135,7 +136,7 @@ def walk(
         app.config["PROPAGATE_EXCEPTIONS"] = False
         app.add_url_rule("/crash/<token>", view_func=_crash)
         with app.app_context():
-            operators.create(db.session(), email="op@example.com", password=PASSWORD, role=Role.admin)
+            roster.create(db.session(), email="op@example.com", password=PASSWORD, role=Role.admin)
             db.session.commit()
         yield Walk(app, server, tmp_path, valkey.url)
 

@@ -10,10 +10,11 @@ from flask import Flask, request
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from notifier import OperatorIdentity, operators
+from notifier import OperatorIdentity
 from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.models import AuditEntry, Campaign, ContentVersion, OperatorSession, Role, Suppression
+from notifier.operators import roster
 from notifier.services import services_of
 from notifier.testing import mail_server
 from notifier.testing.forms import csrf_token, fields_of
@@ -113,7 +114,7 @@ def test_a_person_who_is_no_operator_is_sent_to_the_host(office: Office, path: s
 @one
 def test_there_is_no_second_door(office: Office) -> None:
     with office.ours.app_context():
-        operators.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
+        roster.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
         db.session.commit()
     stranger = Person(office.host)
     token = csrf_token(stranger.get(SIGN_UP).text)
@@ -127,7 +128,7 @@ def test_there_is_no_second_door(office: Office) -> None:
 @one
 def test_the_address_of_an_operator_of_ours_gives_nothing_more(office: Office) -> None:
     with office.ours.app_context():
-        operators.create(db.session(), email="same@example.com", password=PASSWORD, role=Role.admin)
+        roster.create(db.session(), email="same@example.com", password=PASSWORD, role=Role.admin)
         db.session.commit()
     viewer = office.person("viewer", "same@example.com")
     viewer.get(ADMIN)
@@ -323,7 +324,7 @@ def test_without_operator_our_own_sign_in_works_in_the_mount(make_host: Make) ->
     host.app.testing = True
     host.start(mount="/mail")
     with host.notifier.app.app_context():
-        operators.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
+        roster.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
         db.session.commit()
     person = Person(host)
     assert person.get("/mail/admin/people/").location == "/mail/admin/sign-in?next=/mail/admin/people/"

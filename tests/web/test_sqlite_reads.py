@@ -14,13 +14,14 @@ from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
-from notifier import clock, operators
+from notifier import clock
 from notifier.admin.kit import exports
 from notifier.consent import suppressions
 from notifier.database import sqlite
 from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.models import Heartbeat, OperatorSession, Role, SuppressionReason, User
+from notifier.operators import roster
 from notifier.testing.browse import Visitor
 from notifier.testing.operators import PASSWORD, Desk
 from tests.support import quick
@@ -37,11 +38,11 @@ NOT_HERE = {"web.static", "admin_assets.static"}
 def app(sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """Nobody waits for the lock for long: whoever needs it fails."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 100)
-    monkeypatch.setattr(operators.roster, "_hasher", operators.roster.PasswordHasher(1, 8, 1))
-    operators.roster._no_password.cache_clear()
+    monkeypatch.setattr(roster, "_hasher", roster.PasswordHasher(1, 8, 1))
+    roster._no_password.cache_clear()
     with sqlite_app.app_context():
         db.engine.dispose()
-        operators.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
+        roster.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
         for number in range(1, 6):
             suppressions.add(
                 db.session(), f"s{number}@example.com", reason=SuppressionReason.manual, source="test", evidence=""

@@ -13,7 +13,8 @@ from notifier.admin.kit import arguments, login
 from notifier.admin.kit.page import Page, act, show
 from notifier.extensions import db
 from notifier.models import Operator, OperatorSession, Role
-from notifier.operators import OperatorError, audit_log, roster, second_factor, sessions
+from notifier.operators import audit_log, roster, second_factor, sessions
+from notifier.operators.roster import OperatorError
 from notifier.security.sealing import SealError
 from notifier.services import services
 
