@@ -72,7 +72,8 @@ class AppTask(Task):  # type: ignore[misc]  # Celery ships no types
         with bound.flask_app.app_context():
             if bound.services.hold.is_held():
                 return None
-            return super().__call__(*args, **kwargs)
+            # Not `super().__call__`, which may push a request of its own: a retry would then raise its error.
+            return self.run(*args, **kwargs)
 
 
 class BoundCelery(Celery):  # type: ignore[misc]  # Celery ships no types

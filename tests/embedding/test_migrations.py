@@ -1,10 +1,13 @@
 """Our migrations in another application's own: both take effect together, and neither changes the other's names."""
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 
 import alembic.op
 import pytest
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -234,3 +237,16 @@ def test_sqlite_must_not_delete_what_references_an_altered_table(host: Host, pre
     assert version(host) == [SECOND]
     with host.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM notifier_activities")).scalar() == 1
+
+
+def test_alembic_has_the_private_names_that_we_use() -> None:
+    """They have no public counterpart. If a version drops one, `dependencies` in pyproject.toml must exclude it."""
+    for owner, names in {
+        Operations: {"_install_proxy": ["self"], "_remove_proxy": ["self"]},
+        ScriptDirectory: {
+            "_upgrade_revs": ["self", "destination", "current_rev"],
+            "_downgrade_revs": ["self", "destination", "current_rev"],
+        },
+    }.items():
+        for name, parameters in names.items():
+            assert list(signature(getattr(owner, name)).parameters) == parameters, f"{owner.__name__}.{name}"
