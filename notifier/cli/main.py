@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier import __version__
+from notifier import __version__, extras
 from notifier.cli.commands import COMMANDS
 from notifier.cli.lazy import LazyGroup, load
 from notifier.mail.characters import escaped
@@ -37,6 +37,13 @@ class Command(LazyGroup):
             # The class of the error decides how it is shown, so only its text changes.
             error.message = escaped(error.message)  # type: ignore[misc]
             raise
+        except extras.MissingExtra as error:
+            raise click.ClickException(str(error)) from None
+        except ModuleNotFoundError as error:
+            missing = extras.missing(error, "This command")
+            if missing is None:
+                raise
+            raise click.ClickException(str(missing)) from None
 
 
 def build(create_app: "Callable[[], Flask]", load_settings: "Callable[[], Settings] | None" = None) -> click.Group:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from notifier import extras
 from notifier.cli.refusals import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
 from notifier.database.older_layout import refuse_folder
@@ -46,6 +47,7 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
 
     That is the web server, the workers, the scheduler, the broker and the inbox.
     """
+    extras.require("dev", "notifier up")
     folder = data_dir.resolve()
     os.environ["NOTIFIER_DATA_DIR"] = str(folder)
     # All files in it hold addresses or secrets, so other users of this machine must not read them.

@@ -16,6 +16,7 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, SerializationError
 
+from notifier import extras
 from notifier.tasks import rejected
 from notifier.tasks.celery_app import RECONNECT, is_rabbitmq, rejected_queue
 from notifier.tasks.message_check import why_unreadable
@@ -32,6 +33,14 @@ OF_THE_MESSAGE = (
 
 class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
     """Celery's consumer: it rejects messages that it cannot run, and tries to reach the broker at short intervals."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Create one. Raise MissingExtra if kombu is older than 5.7.
+
+        Its loop reads on once a second only when a task of a thread ends (4 emails a second), and may miss retries.
+        """
+        extras.require("worker", "A worker")
+        super().__init__(*args, **kwargs)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, retrying as long as the settings say."""
