@@ -8,10 +8,10 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. Th
 import re
 import socket
 from typing import Any, Self
-from urllib.parse import quote
 
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 from notifier.config.cross_checks import is_loopback, mistakes_everywhere, mistakes_in_production
 from notifier.config.limit_settings import LimitSettings, TimingSettings
@@ -79,9 +79,9 @@ class Settings(
     @property
     def sqlalchemy_url(self) -> str:
         """Return `DATABASE_URL` with the driver that we ship, or the URL of SQLite in the data folder."""
-        # A percent sign or a question mark in a folder's name would be read as part of the URL.
-        path = quote(str((self.notifier_data_dir / "notifier.db").resolve()), safe="/ ")
-        url = self.database_url or f"sqlite:///{path}"
+        # SQLAlchemy 2.1 decodes the name of a file, 2.0 does not: each writes it as it reads it.
+        path = str((self.notifier_data_dir / "notifier.db").resolve())
+        url = self.database_url or URL.create("sqlite", database=path).render_as_string()
         for scheme in ("postgres://", "postgresql://"):
             if url.startswith(scheme):
                 return "postgresql+psycopg://" + url.removeprefix(scheme)
