@@ -1,8 +1,8 @@
 """The answer "This wasn't me": the owner of a mailbox ends an account that another person made with their address.
 
 It is for accounts that never confirmed. The account is deleted with its reminders, and the address gets no email for
-some weeks, even after another sign-up. The person with the link owns the mailbox, so the same link undoes this at any
-time.
+some weeks, even after another sign-up. A person of an application that embeds us is kept. The person with the link owns
+the mailbox, so the same link undoes this at any time.
 """
 
 import enum
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.accounts import erasure
 from notifier.consent import suppressions
-from notifier.models import Suppression, SuppressionReason, User
+from notifier.models import Suppression, SuppressionReason, User, new_nonce
 from notifier.operators.audit_log import Actor
 from notifier.security.tokens import BadToken, Signer, VerificationClaim
 
@@ -76,7 +76,12 @@ class NotMe:
             until=until,
             link=claim.fingerprint,
         )
-        erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
+        if user.external_id is None:
+            erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
+        else:
+            # The account is not ours to end, and its person may correct the address. Their links end.
+            user.link_nonce = new_nonce()
+            session.flush()
         return NotMeLink(NotMeState.stopped, until)
 
     def take_back(self, session: Session, token: str) -> bool:

@@ -65,8 +65,11 @@ def external_id_of(value: object) -> str:
     return text
 
 
-def columns_of(fields: UserFields, *, allow_local: bool) -> dict[str, Any]:
-    """Return the columns of the person's row. Raise ValueError for an id or attributes that cannot be stored."""
+def columns_of(fields: UserFields, *, allow_local: bool, has_hook: bool = False) -> dict[str, Any]:
+    """Return the columns of the person's row. Raise ValueError for an id or attributes that cannot be stored.
+
+    `has_hook`: the host learns of confirmations by our links, and so can keep them itself.
+    """
     try:
         address = parse_address(str(fields.email or ""), allow_local=allow_local)
         reach: dict[str, str | None] = {
@@ -88,6 +91,7 @@ def columns_of(fields: UserFields, *, allow_local: bool) -> dict[str, Any]:
         "timezone": zone if zone in _ZONES else "UTC",
         "attributes": _json(fields.attributes),
         "verified_at": _confirmed(fields.verified_at),
+        "confirms_here": has_hook or fields.verified_at is OURS,
     }
 
 
@@ -99,6 +103,8 @@ def _confirmed(moment: datetime | Confirming | None) -> datetime | None:
 
 def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes in one order, because SQLite compares them as text."""
+    if not attributes:
+        return {}
     try:
         text = json.dumps(dict(attributes), sort_keys=True, allow_nan=False)
     except TypeError as error:

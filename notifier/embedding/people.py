@@ -1,24 +1,24 @@
 """The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Connection, String, Table, case, literal, null, or_, select, update
+from sqlalchemy import Connection, String, Table, and_, case, delete, literal, null, or_, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier.embedding.fields import OURS, UserFields, columns_of
-from notifier.models import User
+from notifier.models import DETACHED, User
 
 _TABLE = cast("Table", User.__table__)
 
 #: Columns that the host decides; `verified_at` only if it confirms addresses itself.
-_MIRRORED: Final = ("email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes")
-
-#: Begins the external ids of people whom the host deleted, so that a reused id is another person.
-DETACHED: Final = "~"
+_MIRRORED: Final = (
+    "email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes", "confirms_here",
+)  # fmt: skip
 
 
 class Person(NamedTuple):
@@ -28,6 +28,8 @@ class Person(NamedTuple):
     external_id: str
     email: str
     identity_key: str
+    #: When this person was erased; None: they were not.
+    erased_at: datetime | None
 
 
 def connection_of(session: Session) -> Connection:
@@ -35,14 +37,24 @@ def connection_of(session: Session) -> Connection:
     return session.connection(bind_arguments={"mapper": User})
 
 
-def write(connection: Connection, people: Iterable[UserFields], *, allow_local: bool) -> None:
+def session_beside(session: Session) -> Session:
+    """Return a session for our tables alone, in the transaction of this one, which commits it or rolls it back.
+
+    Our use cases ask their session for the engine of our tables, which a session with several binds cannot tell.
+    """
+    return Session(connection_of(session), join_transaction_mode="rollback_only")
+
+
+def write(connection: Connection, people: Iterable[UserFields], *, allow_local: bool, has_hook: bool = False) -> None:
     """Store these people: one statement, in the order of their ids, so that two transactions cannot deadlock.
 
-    Rows that would not change are not written. Raise ValueError for an id or attributes that cannot be stored.
+    Rows that would not change are not written, nor those of erased people. Raise ValueError for an id or attributes
+    that cannot be stored.
     """
     rows: dict[bool, list[dict[str, Any]]] = {}
     for fields in people:
-        rows.setdefault(fields.verified_at is OURS, []).append(columns_of(fields, allow_local=allow_local))
+        columns = columns_of(fields, allow_local=allow_local, has_hook=has_hook)
+        rows.setdefault(fields.verified_at is OURS, []).append(columns)
     for ours in sorted(rows):
         statement = _upsert(connection.dialect.name, ours)
         connection.execute(statement, sorted(rows[ours], key=lambda row: row["external_id"]))
@@ -52,16 +64,18 @@ def detach(connection: Connection, external_ids: Collection[str]) -> None:
     """Keep the rows of people whom the host deleted, under an id that no person of the host has.
 
     What was sent stays explained, an email that waits is still sent, campaigns no longer reach them, and a person who
-    gets the same id later is another one.
+    gets the same id later is another one. So nothing is kept of an erased person.
     """
+    theirs = _TABLE.c.external_id.in_(sorted(external_ids))
+    connection.execute(delete(_TABLE).where(theirs, _TABLE.c.erased_at.is_not(None)))
     gone = literal(DETACHED) + sql_cast(_TABLE.c.id, String)
-    statement = update(_TABLE).where(_TABLE.c.external_id.in_(sorted(external_ids))).values(external_id=gone)
+    statement = update(_TABLE).where(theirs).values(external_id=gone)
     connection.execute(statement)
 
 
 def find(connection: Connection, external_id: str) -> Person | None:
-    """Return the person with this id; None if there is none."""
-    columns = (_TABLE.c.id, _TABLE.c.external_id, _TABLE.c.email, _TABLE.c.identity_key)
+    """Return the person with this id, or what is left of an erased one; None if there is none."""
+    columns = (_TABLE.c[name] for name in Person._fields)
     row = connection.execute(select(*columns).where(_TABLE.c.external_id == external_id)).one_or_none()
     return None if row is None else Person(*row)
 
@@ -78,4 +92,5 @@ def _upsert(dialect: str, ours: bool) -> postgresql.Insert | sqlite.Insert:
     else:
         values["verified_at"] = new.verified_at
     changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
-    return statement.on_conflict_do_update(index_elements=[old.external_id], set_=values, where=changed)
+    there = and_(old.erased_at.is_(None), changed)
+    return statement.on_conflict_do_update(index_elements=[old.external_id], set_=values, where=there)
