@@ -10,6 +10,7 @@ COMMANDS = {
     "db": Lazy("notifier.cli.data:database", "Manage the schema of the database."),
     "operator": Lazy("notifier.cli.operators:operator", "Manage the people who may sign in to the admin."),
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
+    "users": Lazy("notifier.cli.users:users", "Compare people with the users of the application that embeds notifier."),
     "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),
     "outbox": Lazy("notifier.cli.data:outbox", "Manage waiting emails."),
     "campaign": Lazy("notifier.cli.campaign_group:campaign", "Manage campaigns: scheduled emails to many recipients."),

@@ -4,18 +4,15 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from notifier.accounts.erasure import erase
 from notifier.campaigns.explanations import Answer
 from notifier.embedding import content, people, recording
-from notifier.embedding.errors import SetupError
 from notifier.embedding.sending import check_key, check_times
-from notifier.embedding.starting import Starting
+from notifier.embedding.upkeep import Upkeep
 from notifier.explain.why import why
-from notifier.models import Activity, Notification, User
-from notifier.operators.audit_log import HOST
+from notifier.models import Activity, Notification
 
 
-class Notifier(Starting):
+class Notifier(Upkeep):
     """The writer: rows of notifier in the host's own sessions and transactions.
 
     It takes the host's sessions, never makes one for writing, and never commits.
@@ -97,35 +94,6 @@ class Notifier(Starting):
             object_key=object_key,
             object_title=object_title,
         )
-
-    def touch(self, user: object, *, session: Session | None = None) -> None:
-        """Mirror this user, or the one with this id, as the database has them: for after a bulk statement or raw SQL.
-
-        The caller commits. A user who is gone is detached, as by a DELETE. Raise UnknownUser if the user has no id yet,
-        NoSession, or DuringFlush.
-        """
-        current = self._addressing.session(user, session)
-        self._addressing.external_id(user)
-        self._watcher.touch(current, user)
-
-    def erase(self, user: object, *, session: Session | None = None) -> None:
-        """Erase this user, or the one with this id: everything about them but their id, and an entry in the audit log.
-
-        From then on no change of theirs is mirrored, and `send` and `record` raise Erased. It ends when the host
-        deletes the user. Another call changes nothing. The caller commits.
-
-        Raise UnknownUser, NoSession, DuringFlush, or SetupError without `secret_keys`. Raise ErasureError while an
-        email to them is being sent: roll back and try again.
-        """
-        if not self.secret_keys:
-            raise SetupError("erasing needs the SECRET_KEYS of notifier: set notifier.secret_keys")
-        current = self._addressing.session(user, session)
-        person = self._addressing.known(current, user)
-        with people.session_beside(current) as ours:
-            row = ours.get(User, person.id)
-            if row is not None and row.erased_at is None:
-                erase(ours, row, keys=list(self.secret_keys), by=HOST)
-                ours.flush()
 
     def why(self, user: object, campaign: str | None = None, *, session: Session | None = None) -> list[Answer]:
         """Return for each campaign, or for the named one, why this person gets its email, or why not.

@@ -1,11 +1,29 @@
 """The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
 
+import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Connection, String, Table, and_, case, delete, literal, null, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -16,7 +34,7 @@ from notifier.models import DETACHED, User
 _TABLE = cast("Table", User.__table__)
 
 #: Columns that the host decides; `verified_at` only if it confirms addresses itself.
-_MIRRORED: Final = (
+MIRRORED: Final = (
     "email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes", "confirms_here",
 )  # fmt: skip
 
@@ -66,7 +84,7 @@ def detach(connection: Connection, external_ids: Collection[str]) -> None:
     What was sent stays explained, an email that waits is still sent, campaigns no longer reach them, and a person who
     gets the same id later is another one. So nothing is kept of an erased person.
     """
-    theirs = _TABLE.c.external_id.in_(sorted(external_ids))
+    theirs = _is_one_of(connection, _TABLE.c.external_id, external_ids)
     connection.execute(delete(_TABLE).where(theirs, _TABLE.c.erased_at.is_not(None)))
     gone = literal(DETACHED) + sql_cast(_TABLE.c.id, String)
     statement = update(_TABLE).where(theirs).values(external_id=gone)
@@ -80,12 +98,51 @@ def find(connection: Connection, external_id: str) -> Person | None:
     return None if row is None else Person(*row)
 
 
+def rows_of(connection: Connection, external_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the key, the mirrored columns and `erased_at` of each of these people who is here, by external id."""
+    names = ("external_id", "id", "erased_at", "verified_at", *MIRRORED)
+    query = select(*(_TABLE.c[name] for name in names)).where(
+        _is_one_of(connection, _TABLE.c.external_id, external_ids)
+    )
+    return {row[0]: dict(zip(names, row, strict=True)) for row in connection.execute(query)}
+
+
+def mirrored_after(connection: Connection, pk: int, limit: int) -> list[tuple[int, str]]:
+    """Return the key and external id of people of the host, erased ones too, by key, from after this key on."""
+    theirs = and_(_TABLE.c.external_id.is_not(None), ~_TABLE.c.external_id.startswith(DETACHED))
+    query = select(_TABLE.c.id, _TABLE.c.external_id).where(_TABLE.c.id > pk, theirs).order_by(_TABLE.c.id).limit(limit)
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def lock(connection: Connection, pks: Collection[int]) -> None:
+    """Lock these rows against changes until the transaction ends."""
+    mine = _is_one_of(connection, _TABLE.c.id, pks)
+    connection.execute(select(_TABLE.c.id).where(mine).order_by(_TABLE.c.id).with_for_update())
+
+
+def addresses_of(connection: Connection, pks: Collection[int]) -> list[tuple[str, str]]:
+    """Return the external id and address of each of these people."""
+    query = select(_TABLE.c.external_id, _TABLE.c.email).where(_is_one_of(connection, _TABLE.c.id, pks))
+    return [(row[0], row[1]) for row in connection.execute(query.order_by(_TABLE.c.id))]
+
+
+def _is_one_of(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Build the condition with one parameter, however many values there are.
+
+    IN takes one for each: no database takes more than some ten thousand, and the time grows with their square.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, sorted(values), type_=postgresql.ARRAY(column.type)))
+    each = func.json_each(json.dumps(sorted(values))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
 @cache
 def _upsert(dialect: str, ours: bool) -> postgresql.Insert | sqlite.Insert:
     """Build the statement. `ours`: notifier confirms addresses, so an address that stays keeps its confirmation."""
     statement = postgresql.insert(_TABLE) if dialect == "postgresql" else sqlite.insert(_TABLE)
     old, new = _TABLE.c, statement.excluded
-    values: dict[str, Any] = {name: new[name] for name in _MIRRORED}
+    values: dict[str, Any] = {name: new[name] for name in MIRRORED}
     if ours:
         moved = old.identity_key.is_distinct_from(new.identity_key)
         values["verified_at"] = case((moved, null()), else_=old.verified_at)

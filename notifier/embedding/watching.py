@@ -1,6 +1,6 @@
 """Watch the host's sessions: collect during a flush, and write after it, when keys are known and relationships load."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from sqlalchemy import event, inspect, select
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
 from notifier.embedding import people
+from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields, external_id_of
 
@@ -129,6 +130,13 @@ class Watcher:
         """Store these people, in the session's transaction."""
         connection = people.connection_of(session)
         people.write(connection, fields, allow_local=self.allow_local, has_hook=self.has_hook)
+
+    def differing(self, fields: UserFields, row: Mapping[str, Any] | None) -> list[str]:
+        """Return the columns in which the row differs from the fields; all of them if there is no row.
+
+        Raise ValueError for an id or attributes that cannot be stored.
+        """
+        return differing(fields, row, allow_local=self.allow_local, has_hook=self.has_hook)
 
     def touch(self, session: Session, to: object) -> None:
         """Read this user, given as a row or by its id, from the database, and mirror it.
