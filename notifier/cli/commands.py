@@ -16,7 +16,7 @@ COMMANDS = {
     "campaign": Lazy("notifier.cli.campaign_group:campaign", "Manage campaigns: scheduled emails to many recipients."),
     "tick": Lazy("notifier.cli.campaign_runs:tick", "Run the scheduler once, in this process."),
     "plan": Lazy("notifier.cli.explain:plan_", "Show what a run of NAME would do."),
-    "why": Lazy("notifier.cli.explain:why_", "Explain for each campaign why EMAIL gets it or not."),
+    "why": Lazy("notifier.cli.explain:why_", "Explain why EMAIL gets each campaign and single email or not."),
     "simulate": Lazy("notifier.cli.explain:simulate_", "List all upcoming runs, with daylight-saving changes marked."),
     "audit": Lazy("notifier.cli.audit:audit_", "Check that the counts add up and match an inbox."),
     "repair": Lazy("notifier.cli.audit:repair_", "Send only to people whom a run missed."),
