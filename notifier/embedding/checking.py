@@ -111,6 +111,7 @@ class Checker:
         """Mirror these users as they are now: a change since they were read waits, or is seen."""
         mine = self._is_one_of(keys)
         with self._sessions() as session:
+            people.begin_writing(people.connection_of(session))
             session.execute(select(*self._primary).where(mine).order_by(*self._primary).with_for_update(read=True))
             users = session.scalars(select(self._user.model).where(mine)).unique()
             fields = [each for each in map(self._user.read, users) if self._can_store(each)]
@@ -149,6 +150,7 @@ class Checker:
             connection, pks = people.connection_of(current), list(batch.values())
             if mends:
                 # From here on, a user who gets one of these ids is another person, or was seen by the search.
+                people.begin_writing(connection)
                 people.lock(connection, pks)
             gone = set(batch)
             for key in self._host_keys(current):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     literal,
     null,
@@ -61,6 +62,12 @@ def session_beside(session: Session) -> Session:
     Our use cases ask their session for the engine of our tables, which a session with several binds cannot tell.
     """
     return Session(connection_of(session), join_transaction_mode="rollback_only")
+
+
+def begin_writing(connection: Connection) -> None:
+    """Take the lock of SQLite before anything is read that a write depends on; Postgres locks rows instead."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(update(_TABLE).where(false()).values(locale=_TABLE.c.locale))
 
 
 def write(connection: Connection, people: Iterable[UserFields], *, allow_local: bool, has_hook: bool = False) -> None:

@@ -146,6 +146,7 @@ class Watcher:
         user = self.user
         if user is None:
             return
+        people.begin_writing(people.connection_of(session))
         key = user.key_of(to) if isinstance(to, user.model) else to
         query = select(user.model).where(getattr(user.model, user.key) == key)
         options = {"populate_existing": session is not session_of_hook()}
