@@ -42,6 +42,8 @@ class NotMeLink:
 
     state: NotMeState
     until: datetime | None = None
+    #: Whether the account is another application's, which keeps it.
+    keeps_account: bool = False
 
 
 class NotMe:
@@ -82,7 +84,7 @@ class NotMe:
             # The account is not ours to end, and its person may correct the address. Their links end.
             user.link_nonce = new_nonce()
             session.flush()
-        return NotMeLink(NotMeState.stopped, until)
+        return NotMeLink(NotMeState.stopped, until, found.keeps_account)
 
     def take_back(self, session: Session, token: str) -> bool:
         """Let the address get email again. Return False if it was not stopped."""
@@ -98,11 +100,13 @@ class NotMe:
             return NotMeLink(NotMeState.unknown), None, None
         user = session.get(User, claim.user_id)
         if user is not None and claim.matches(user.link_nonce, user.identity_key):
-            return NotMeLink(NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed), user, claim
+            state = NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed
+            return NotMeLink(state, keeps_account=user.external_id is not None), user, claim
         suppression = self._stopped_by(session, claim)
         if suppression is None:
             return NotMeLink(NotMeState.unknown), None, claim
-        return NotMeLink(NotMeState.stopped, suppression.until), None, claim
+        keeps = user is not None and user.external_id is not None
+        return NotMeLink(NotMeState.stopped, suppression.until, keeps), None, claim
 
     def _claim(self, token: str) -> VerificationClaim | None:
         try:

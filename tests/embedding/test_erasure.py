@@ -1,6 +1,7 @@
 """An erased user of a host does not come back, and nothing but the id is kept."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -181,3 +182,14 @@ def test_a_row_that_keeps_more_of_an_erased_person_is_refused(host: Host) -> Non
     erased(host)
     with pytest.raises(Exception, match="ck_notifier_users_erased"), Session(host.engine) as session:
         session.execute(update(Mirrored).values(email="ada@example.com"))
+
+
+def test_an_application_of_ours_brings_its_keys(make_host: Callable[..., Host]) -> None:
+    host = make_host()
+    host.app.testing = True
+    host.start(mount="/mail")
+    with host.app.app_context():
+        user = host.add()
+        host.notifier.erase(user)
+        host.db.session.commit()
+        assert host.mirrored()["1"].erased_at is not None

@@ -55,8 +55,10 @@ def test_the_person_of_another_application_is_kept_and_may_correct_the_address(a
     with app.app_context():
         user = make_user(EMAIL, external_id="7", verified_at=None)
         path = path_of(app, user)
-    assert press(visitor, path)[0] == 200
-    assert visitor.get(path).text.count("until 20 December 2026")
+    assert "delete" not in visitor.get(path).text
+    for text in (press(visitor, path)[1], visitor.get(path).text):
+        assert ("Emails to you have been stopped" in text, "until 20 December 2026" in text) == (True, True)
+        assert "deleted" not in text
     with app.app_context():
         kept = db.session.scalars(select(User)).one()
         assert (kept.external_id, kept.email, kept.erased_at) == ("7", EMAIL, None)
