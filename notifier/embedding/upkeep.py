@@ -28,7 +28,10 @@ class Upkeep(Starting):
     def check_users(
         self, *, examples: int = 20, addresses: bool = False, on_progress: Progress | None = None
     ) -> UserCheck:
-        """Compare all users of the host with their mirror, and change nothing. It reads pages in sessions of its own.
+        """Compare all users of the host with their mirror, and change nothing.
+
+        It reads pages in sessions of its own, so commit first: it sees only what is committed, and ends an open
+        transaction that these sessions share, as with SQLite in memory.
 
         Args:
             examples: How many people of each difference the answer names.
