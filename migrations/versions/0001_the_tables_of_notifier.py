@@ -92,9 +92,16 @@ def _people() -> None:
         sa.Column("timezone", sa.String(64), nullable=False),
         sa.Column("attributes", DOCUMENT, server_default=sa.text("'{}'"), nullable=False),
         sa.Column("verified_at", MOMENT, nullable=True),
+        sa.Column("confirms_here", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("erased_at", MOMENT, nullable=True),
         sa.Column("link_nonce", sa.String(32), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.CheckConstraint(_external_id(), name=op.f("ck_notifier_users_external_id")),
+        sa.CheckConstraint(
+            "erased_at IS NULL OR (external_id IS NOT NULL AND email = '' AND identity_key = '' AND abuse_key IS NULL"
+            " AND display_name = '' AND verified_at IS NULL)",
+            name=op.f("ck_notifier_users_erased"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_users")),
         sa.UniqueConstraint("external_id", name=op.f("uq_notifier_users_external_id")),
         sqlite_autoincrement=True,

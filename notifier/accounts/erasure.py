@@ -2,16 +2,22 @@
 
 Each erasure leaves an entry in the audit log, which names the address by its digest and so can tell later whether and
 when the address was erased.
+
+Of a person of an application that embeds us a row with their id there is left (`User.erased_at`), because that
+application still knows them: otherwise their next change there would bring them back. It is a row of the same table,
+not a digest in another one, for two reasons. The statement that mirrors people leaves them out by itself, even if the
+erasure commits at the same moment; and a digest would end with its key in SECRET_KEYS, or, without a key, hide no
+number. When the application deletes the person, the row is deleted too.
 """
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.models import AccountRequest, Attempt, Notification, Status, User
+from notifier.models import DETACHED, AccountRequest, Attempt, Notification, Status, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About, Actor
 from notifier.reasons import ReasonCode
@@ -27,15 +33,24 @@ class ErasureError(ValueError):
 def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
     """Delete a person: account, activities, preferences, requests, and their address in every row.
 
-    A suppression stays, without the address (`keys` as in SECRET_KEYS). The caller commits. Raise ErasureError while an
-    email to them is being sent.
+    A suppression stays, without the address (`keys` as in SECRET_KEYS). A person of an application that embeds us does
+    not come back by a change there. The caller commits. Raise ErasureError while an email to them is being sent.
     """
-    _forget_requests(session, user.identity_key)
-    mine = Notification.user_id == user.id
-    _forget_rows(session, mine)
-    _close(session, user.identity_key, user.id, keys, by)
+    pk, identity_key, external_id = user.id, user.identity_key, user.external_id
+    _forget_requests(session, identity_key)
+    # A transaction that adds an email to them right now ends before their rows are looked at.
+    session.execute(select(User.id).where(User.id == pk).with_for_update())
+    _forget_rows(session, Notification.user_id == pk)
+    # People of an application that embeds us may share a mailbox: its suppression then still needs the address.
+    others = select(User.id).where(User.identity_key == identity_key, User.id != pk).limit(1)
+    if session.scalar(others) is None:
+        suppressions.conceal(session, identity_key, keys)
+    _record(session, identity_key, pk, keys, by)
     # The database deletes or detaches the rows that refer to the account.
-    session.execute(delete(User).where(User.id == user.id), execution_options=_PLAIN)
+    session.execute(delete(User).where(User.id == pk), execution_options=_PLAIN)
+    if external_id is not None and not external_id.startswith(DETACHED):
+        left = {"external_id": external_id, "email": "", "identity_key": "", "abuse_key": None}
+        session.execute(insert(User).values(**left, erased_at=clock.now()), execution_options=_PLAIN)
 
 
 def erase_address(session: Session, identity_key: str, *, keys: list[str], by: Actor) -> datetime | None:
@@ -53,7 +68,8 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
         return before
     # Rows of an account that was deleted by other means. It has no index, and is done rarely.
     _forget_rows(session, func.lower(Notification.recipient) == identity_key)
-    _close(session, identity_key, "", keys, by)
+    suppressions.conceal(session, identity_key, keys)
+    _record(session, identity_key, "", keys, by)
     return before
 
 
@@ -84,9 +100,8 @@ def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
     session.execute(update(Notification).where(mine).values(values), execution_options=_PLAIN)
 
 
-def _close(session: Session, identity_key: str, user_id: int | str, keys: list[str], by: Actor) -> None:
-    suppressions.conceal(session, identity_key, keys)
-    about = About.address(identity_key, keys)
+def _record(session: Session, identity_key: str, user_id: int | str, keys: list[str], by: Actor) -> None:
+    about = About.address(identity_key, keys) if identity_key else None
     audit_log.record(session, by, audit_log.ERASED, object_type="person", object_id=user_id, about=about)
 
 

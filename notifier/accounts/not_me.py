@@ -1,8 +1,8 @@
 """The answer "This wasn't me": the owner of a mailbox ends an account that another person made with their address.
 
 It is for accounts that never confirmed. The account is deleted with its reminders, and the address gets no email for
-some weeks, even after another sign-up. The person with the link owns the mailbox, so the same link undoes this at any
-time.
+some weeks, even after another sign-up. A person of an application that embeds us is kept. The person with the link owns
+the mailbox, so the same link undoes this at any time.
 """
 
 import enum
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.accounts import erasure
 from notifier.consent import suppressions
-from notifier.models import Suppression, SuppressionReason, User
+from notifier.models import Suppression, SuppressionReason, User, new_nonce
 from notifier.operators.audit_log import Actor
 from notifier.security.tokens import BadToken, Signer, VerificationClaim
 
@@ -42,6 +42,8 @@ class NotMeLink:
 
     state: NotMeState
     until: datetime | None = None
+    #: Whether the account is another application's, which keeps it.
+    keeps_account: bool = False
 
 
 class NotMe:
@@ -76,8 +78,13 @@ class NotMe:
             until=until,
             link=claim.fingerprint,
         )
-        erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
-        return NotMeLink(NotMeState.stopped, until)
+        if user.external_id is None:
+            erasure.erase(session, user, keys=self._keys, by=RECIPIENT)
+        else:
+            # The account is not ours to end, and its person may correct the address. Their links end.
+            user.link_nonce = new_nonce()
+            session.flush()
+        return NotMeLink(NotMeState.stopped, until, found.keeps_account)
 
     def take_back(self, session: Session, token: str) -> bool:
         """Let the address get email again. Return False if it was not stopped."""
@@ -93,11 +100,13 @@ class NotMe:
             return NotMeLink(NotMeState.unknown), None, None
         user = session.get(User, claim.user_id)
         if user is not None and claim.matches(user.link_nonce, user.identity_key):
-            return NotMeLink(NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed), user, claim
+            state = NotMeState.confirmed if user.verified_at else NotMeState.unconfirmed
+            return NotMeLink(state, keeps_account=user.external_id is not None), user, claim
         suppression = self._stopped_by(session, claim)
         if suppression is None:
             return NotMeLink(NotMeState.unknown), None, claim
-        return NotMeLink(NotMeState.stopped, suppression.until), None, claim
+        keeps = user is not None and user.external_id is not None
+        return NotMeLink(NotMeState.stopped, suppression.until, keeps), None, claim
 
     def _claim(self, token: str) -> VerificationClaim | None:
         try:

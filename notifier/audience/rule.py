@@ -12,7 +12,7 @@ from notifier.audience.zones import zone_columns
 from notifier.consent import preferences
 from notifier.database.expressions import json_object, moment
 from notifier.emails.campaign_kind import Exclusion, Reaches
-from notifier.models import Notification, Suppression, User
+from notifier.models import DETACHED, Notification, Suppression, User
 from notifier.reasons import ReasonCode, sentence
 
 #: The rule as a statement: see AudienceRule.select.
@@ -27,7 +27,7 @@ CONFIRMED = "confirmed"
 QUIET = "quiet_hours"
 #: This very email is in the ledger already, from this run or another one.
 ALREADY = "already"
-#: A person of an application that embeds us without a usable address, or whom that application deleted.
+#: A person of an application that embeds us without a usable address, or who was deleted or erased there.
 UNREACHABLE = "unreachable"
 
 
@@ -127,8 +127,8 @@ class AudienceRule:
 
 def _unreachable() -> Exclusion:
     # People who signed up here always have an address.
-    where = and_(User.external_id.is_not(None), or_(User.identity_key == "", User.external_id.startswith("~")))
-    return Exclusion(UNREACHABLE, "they have no usable address, or their account was deleted", where, {})
+    where = and_(User.external_id.is_not(None), or_(User.identity_key == "", User.external_id.startswith(DETACHED)))
+    return Exclusion(UNREACHABLE, "they have no usable address, or their account was deleted or erased", where, {})
 
 
 def _suppressed() -> Exclusion:

@@ -1,4 +1,4 @@
-"""The answer to "did this person get this campaign's email", and how a ledger row gives it."""
+"""The answer to "did this person get this email", of a campaign or a single one, and how a ledger row gives it."""
 
 import enum
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ class Receipt(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The one answer for a person and a campaign."""
+    """The one answer for a person and a campaign, or for a single email to a person."""
 
+    #: Empty for a single email.
     campaign: str
     user_id: int
     outcome: Receipt
@@ -40,6 +41,9 @@ class Answer:
     #: The slot that was judged, the same for all people, and the rule's answer there: None if it chooses them.
     slot: datetime | None = None
     judged: str | None = None
+    #: The kind of the email, and its row in the ledger; None: there is none.
+    kind: str = ""
+    notification_id: int | None = None
 
 
 class Row(NamedTuple):

@@ -20,6 +20,7 @@ from notifier.cli.showing import as_text, cell, plain, progress, say, show, tell
 from notifier.database.snapshot import reading
 from notifier.explain.plan_values import Plan
 from notifier.explain.simulate import Fired, forecast
+from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why as answers_to
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
@@ -79,25 +80,33 @@ def _as_json(plan: Plan) -> dict[str, object]:
 @with_app
 @plainly
 def why_(app: Flask, email: str, name: str | None, as_json: bool) -> None:
-    """Explain for each campaign why EMAIL gets it or not. Changes nothing.
+    """Explain why EMAIL gets each campaign and single email or not. Changes nothing.
 
-    Or for the campaign NAME alone: sent, scheduled or excluded, and why.
+    Or for the campaign NAME alone: sent, scheduled or excluded, and why. Of single emails, such as the verification
+    email, it explains the newest 100. If several people of another application have the address, it explains all.
     """
     try:
         key = parse_address(email, allow_local=True).identity_key
     except AddressError as error:
         raise click.ClickException(f"{email}: {error}") from None
     with reading(db.session) as session:
-        user_id = session.scalar(select(User.id).where(User.identity_key == key))
-        if user_id is None:
+        people = session.scalars(select(User.id).where(User.identity_key == key).order_by(User.id)).all()
+        if not people:
             raise CampaignError(f"There is no account with the address {email}.")
-        answers = answers_to(session, user_id, services_of(app).kinds, name)
+        answers = [answer for pk in people for answer in answers_to(session, pk, services_of(app).kinds, name)]
+        if name is None:
+            answers += [answer for pk in people for answer in single_emails(session, pk)]
     if as_json:
         tell([plain(answer) for answer in answers])
         return
-    show(("campaign", "answer (UTC)", "because", "based on"), [_row(answer) for answer in answers])
+    headings = ("campaign or kind", "answer (UTC)", "because", "based on")
+    many = len(people) > 1
+    show(
+        ("person", *headings) if many else headings,
+        [(str(answer.user_id), *_row(answer)) if many else _row(answer) for answer in answers],
+    )
     if not answers:
-        say("There is no campaign.")
+        say("There is no campaign, and no email was ever queued for them.")
 
 
 def _row(answer: Answer) -> tuple[object, ...]:
@@ -105,7 +114,7 @@ def _row(answer: Answer) -> tuple[object, ...]:
     because = ". ".join(
         filter(None, (f"{answer.code}: {answer.words}", answer.reply and f"The mail server replied: {answer.reply}"))
     )
-    return answer.campaign, f"{answer.outcome}{when}", because, answer.values
+    return answer.campaign or f"single: {answer.kind}", f"{answer.outcome}{when}", because, answer.values
 
 
 @click.command("simulate")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from notifier.config.settings import Settings
+    from notifier.embedding import Notifier
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Root:
 
     app: "Callable[[], Flask]"
     settings: "Callable[[], Settings]"
+    #: The `Notifier` of the application that embeds us; None if there is none.
+    host: "Callable[[], Notifier] | None" = None
 
 
 class Command(LazyGroup):
@@ -46,10 +49,15 @@ class Command(LazyGroup):
             raise click.ClickException(str(missing)) from None
 
 
-def build(create_app: "Callable[[], Flask]", load_settings: "Callable[[], Settings] | None" = None) -> click.Group:
-    """Build the command. It calls `create_app` and `load_settings` only if a subcommand needs them.
+def build(
+    create_app: "Callable[[], Flask]",
+    load_settings: "Callable[[], Settings] | None" = None,
+    host: "Callable[[], Notifier] | None" = None,
+) -> click.Group:
+    """Build the command. It calls `create_app`, `load_settings` and `host` only if a subcommand needs them.
 
-    Without `load_settings`, the settings are those of the application.
+    Without `load_settings`, the settings are those of the application. `host` gives the `Notifier` of an application
+    that embeds us, in whose context the command then runs.
     """
 
     @click.group(cls=Command, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +66,7 @@ def build(create_app: "Callable[[], Flask]", load_settings: "Callable[[], Settin
     def cli(context: click.Context) -> None:
         """Email and lifecycle notifications: every email is a ledger row first."""
         app = cache(create_app)
-        context.obj = Root(app, load_settings or (lambda: _settings_of(app())))
+        context.obj = Root(app, load_settings or (lambda: _settings_of(app())), host)
 
     return cli
 

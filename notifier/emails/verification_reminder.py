@@ -88,16 +88,21 @@ class VerificationReminder(CampaignKind):
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
-        """Exclude accounts that are too young or too old, and addresses that must not be reminded."""
+        """Exclude accounts that are too young or too old, and addresses that must not be reminded.
+
+        Of the people of an application that embeds us, it reaches those who confirm by our links, and got one.
+        """
         steps: Steps = occasion.settings
         first, last = steps.steps[0], steps.not_after
         young, old = ~_is_aged(occasion, columns, first), _is_aged(occasion, columns, last)
         seen = {"signed up at": User.created_at}
         return [
+            _confirmed_elsewhere(),
             Exclusion("too_young", f"the account is younger than {_days(first)}", young, seen),
             Exclusion("too_old", f"the account is older than {_days(last)}", old, seen),
             _same_mailbox(occasion.slot - timedelta(days=last)),
             _held_back(),
+            _not_asked(),
         ]
 
     def timing(self, occasion: Occasion, step: timedelta | None) -> str:
@@ -147,13 +152,35 @@ def _same_mailbox(since: datetime) -> Exclusion:
     )
 
 
+def _confirmed_elsewhere() -> Exclusion:
+    """Exclude people whose application confirms addresses itself, and would not learn that they followed our link."""
+    words = "their application confirms addresses itself"
+    return Exclusion("confirmed_elsewhere", words, User.confirms_here.is_(False), {})
+
+
+def _not_asked() -> Exclusion:
+    """Exclude people of an application that embeds us to whom no verification email was sent.
+
+    Their account may be years old: it counts from the day on which it was first mirrored.
+    """
+    never = and_(User.external_id.is_not(None), ~_was_sent())
+    return Exclusion(
+        "not_asked", "the verification email was never sent to them", never, {"here since": User.created_at}
+    )
+
+
+def _was_sent() -> ColumnElement[bool]:
+    mine = (Notification.user_id == User.id, Notification.kind == "verification")
+    return exists().where(*mine, Notification.status.in_((Status.sent, Status.unknown))).correlate(User)
+
+
 def _held_back() -> Exclusion:
     """Exclude addresses that never got the verification email, because a limit or a suppression held it back."""
     mine = (Notification.user_id == User.id, Notification.kind == "verification")
     kept_back = or_(Notification.status == Status.suppressed, Notification.reason_code.in_(_LIMITS))
     never = and_(
         exists().where(*mine, kept_back).correlate(User),
-        ~exists().where(*mine, Notification.status.in_((Status.sent, Status.unknown))).correlate(User),
+        ~_was_sent(),
     )
     return Exclusion("held_back", "the verification email was held back", never, {"signed up at": User.created_at})
 

@@ -13,12 +13,14 @@
 Importing it loads neither Flask and its extensions nor Celery.
 """
 
+from notifier.accounts.erasure import ErasureError
 from notifier.database.base import Base
 from notifier.embedding.application import Notifier
 from notifier.embedding.errors import (
     DataRefused,
     DuringFlush,
     EmbeddingError,
+    Erased,
     KeyConflict,
     NoAddress,
     NoSession,
@@ -35,6 +37,8 @@ __all__ = [
     "DataRefused",
     "DuringFlush",
     "EmbeddingError",
+    "Erased",
+    "ErasureError",
     "KeyConflict",
     "NoAddress",
     "NoSession",

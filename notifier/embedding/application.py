@@ -7,12 +7,13 @@ from sqlalchemy.orm import Session
 from notifier.campaigns.explanations import Answer
 from notifier.embedding import content, people, recording
 from notifier.embedding.sending import check_key, check_times
-from notifier.embedding.starting import Starting
+from notifier.embedding.upkeep import Upkeep
+from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why
 from notifier.models import Activity, Notification
 
 
-class Notifier(Starting):
+class Notifier(Upkeep):
     """The writer: rows of notifier in the host's own sessions and transactions.
 
     It takes the host's sessions, never makes one for writing, and never commits.
@@ -98,11 +99,12 @@ class Notifier(Starting):
     def why(self, user: object, campaign: str | None = None, *, session: Session | None = None) -> list[Answer]:
         """Return for each campaign, or for the named one, why this person gets its email, or why not.
 
-        Outside of a hook it flushes first. Raise UnknownUser, NoSession, DuringFlush, or CampaignError if there is no
-        such campaign.
+        Without a name, answers about their single emails follow (`campaign` is empty): what became of each of the
+        newest 100, or will, and why. Outside of a hook it flushes first. Raise UnknownUser, Erased, NoSession,
+        DuringFlush, or CampaignError if there is no such campaign.
         """
         current = self._addressing.session(user, session)
         person = self._addressing.person(current, user)
-        # The rule asks its session for the one engine of our tables, which a session with several binds cannot tell.
-        with Session(people.connection_of(current), join_transaction_mode="rollback_only") as reading:
-            return why(reading, person.id, self._kinds, campaign)
+        with people.session_beside(current) as reading:
+            answers = why(reading, person.id, self._kinds, campaign)
+            return answers if campaign is not None else [*answers, *single_emails(reading, person.id)]

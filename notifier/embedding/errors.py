@@ -17,6 +17,10 @@ class UnknownUser(EmbeddingError):
     """Notifier has no row for this person."""
 
 
+class Erased(UnknownUser):
+    """This person was erased: notifier keeps nothing of them but their id, and mirrors no change of theirs."""
+
+
 class NoAddress(EmbeddingError):
     """This person has no address, or one that no email can be sent to."""
 

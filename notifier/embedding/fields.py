@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from notifier.mail.addresses import AddressError, abuse_key, parse_address
+from notifier.mail.addresses import AddressError, abuse_key, identity_of, parse_address
 from notifier.mail.header_text import NAME_LIMIT, clean_text
 
 #: As the table has it, except that an id begins with no tilde: those are the ids of deleted people.
@@ -65,19 +65,20 @@ def external_id_of(value: object) -> str:
     return text
 
 
-def columns_of(fields: UserFields, *, allow_local: bool) -> dict[str, Any]:
-    """Return the columns of the person's row. Raise ValueError for an id or attributes that cannot be stored."""
-    try:
-        address = parse_address(str(fields.email or ""), allow_local=allow_local)
-        reach: dict[str, str | None] = {
-            "email": address.envelope,
-            "identity_key": address.identity_key,
-            "abuse_key": abuse_key(address),
-        }
-    except AddressError:
-        # Kept, so that operators see why nothing is sent.
-        text = clean_text(str(fields.email or ""), _EMAIL_LIMIT)
-        reach = {"email": text, "identity_key": NO_IDENTITY, "abuse_key": None}
+def columns_of(
+    fields: UserFields, *, allow_local: bool, has_hook: bool = False, stored: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the columns of the person's row. Raise ValueError for an id or attributes that cannot be stored.
+
+    Args:
+        fields: What the host says.
+        allow_local: Whether addresses of this machine or network are usable.
+        has_hook: Whether the host learns of confirmations by our links, and so can keep them itself.
+        stored: The present row: an address that is spelled as it has it is not checked again.
+    """
+    text = str(fields.email or "")
+    known = stored is not None and stored["email"] == text and stored["identity_key"] == identity_of(text)
+    reach = _keys_of(text) if known else _reach(text, allow_local=allow_local)
     locale = str(fields.locale or "").replace("_", "-")
     zone = str(fields.timezone or "")
     return {
@@ -88,7 +89,21 @@ def columns_of(fields: UserFields, *, allow_local: bool) -> dict[str, Any]:
         "timezone": zone if zone in _ZONES else "UTC",
         "attributes": _json(fields.attributes),
         "verified_at": _confirmed(fields.verified_at),
+        "confirms_here": has_hook or fields.verified_at is OURS,
     }
+
+
+def _reach(text: str, *, allow_local: bool) -> dict[str, str | None]:
+    try:
+        address = parse_address(text, allow_local=allow_local)
+    except AddressError:
+        # Kept, so that operators see why nothing is sent.
+        return {"email": clean_text(text, _EMAIL_LIMIT), "identity_key": NO_IDENTITY, "abuse_key": None}
+    return _keys_of(address.envelope)
+
+
+def _keys_of(envelope: str) -> dict[str, str | None]:
+    return {"email": envelope, "identity_key": identity_of(envelope), "abuse_key": abuse_key(envelope)}
 
 
 def _confirmed(moment: datetime | Confirming | None) -> datetime | None:
@@ -99,6 +114,8 @@ def _confirmed(moment: datetime | Confirming | None) -> datetime | None:
 
 def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes in one order, because SQLite compares them as text."""
+    if not attributes:
+        return {}
     try:
         text = json.dumps(dict(attributes), sort_keys=True, allow_nan=False)
     except TypeError as error:

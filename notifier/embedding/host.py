@@ -53,6 +53,8 @@ class Built:
     celery: "Celery"
     #: All kinds, by name, with the settings of the application.
     kinds: Mapping[str, EmailKind]
+    #: SECRET_KEYS, from oldest to newest.
+    secret_keys: Sequence[str]
     enqueue: Enqueue
     #: The age at which the sweep enqueues a row as well.
     grace: timedelta

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session, object_session, scoped_session
 
 from notifier.embedding import people
 from notifier.embedding.binding import Sessions
-from notifier.embedding.errors import DuringFlush, NoAddress, NoSession, SetupError, UnknownUser
+from notifier.embedding.errors import DuringFlush, Erased, NoAddress, NoSession, SetupError, UnknownUser
 from notifier.embedding.fields import NO_IDENTITY, external_id_of
 from notifier.embedding.people import Person
 from notifier.embedding.watching import HostUser, Watcher, session_of_hook
@@ -38,31 +38,39 @@ class Addressing:
         return session
 
     def person(self, session: Session, to: object) -> Person:
-        """Return the person. Raise UnknownUser."""
-        external_id = self._external_id(to)
+        """Return the person. Raise UnknownUser, or Erased."""
+        person = self.known(session, to)
+        if person.erased_at is not None:
+            raise Erased(f"the person {person.external_id!r} was erased, so they get no email")
+        return person
+
+    def known(self, session: Session, to: object) -> Person:
+        """Return the person, or what is left of an erased one. Raise UnknownUser."""
+        external_id = self.external_id(to)
         found = people.find(people.connection_of(session), external_id)
         if found is None:
             raise UnknownUser(f"there is no person with the id {external_id!r}: notifier mirrors users that are stored")
         return found
 
     def reachable(self, session: Session, to: object) -> Person:
-        """Return the person. Raise UnknownUser, or NoAddress if no email can be sent to them."""
+        """Return the person. Raise UnknownUser, Erased, or NoAddress if no email can be sent to them."""
         person = self.person(session, to)
         if person.identity_key == NO_IDENTITY:
             raise NoAddress(f"the person {person.external_id!r} has no address that an email can be sent to")
         return person
+
+    def external_id(self, to: object) -> str:
+        """Return the id. Raise UnknownUser if this is neither a user who has one nor an id."""
+        try:
+            return self._user.id_of(to) if isinstance(to, self._user.model) else external_id_of(to)
+        except ValueError as error:
+            raise UnknownUser(f"this is no user that is stored, and no id: {error}") from error
 
     def _of_row(self, to: object) -> Session | None:
         return object_session(to) if isinstance(to, self._user.model) else None
 
     def _scoped(self) -> Session | None:
         return self.sessions() if isinstance(self.sessions, scoped_session) else None
-
-    def _external_id(self, to: object) -> str:
-        try:
-            return self._user.id_of(to) if isinstance(to, self._user.model) else external_id_of(to)
-        except ValueError as error:
-            raise UnknownUser(f"this is no user that is stored, and no id: {error}") from error
 
     @property
     def _user(self) -> HostUser:

@@ -67,6 +67,9 @@ class Starting:
         self._commits = Commits(Outbox(publish).publish if publish is not None else None)
         self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0))
         self._built: Built | None = None
+        #: As in SECRET_KEYS: digests name an erased address without saying which. `init_app` sets them if it builds our
+        #: application.
+        self.secret_keys: Sequence[str] = ()
 
     def user(
         self, model: type[Any], *, watch: Sequence[str] = (), key: str | None = None
@@ -113,6 +116,7 @@ class Starting:
         error rolls the transaction back, and the address stays unconfirmed.
         """
         self._confirming.hooks.append(hook)
+        self._watcher.has_hook = True
         return hook
 
     @staticmethod
@@ -180,7 +184,7 @@ class Starting:
         # By its name: without pages and workers, Flask's extensions need not be installed.
         build: Callable[[Flask, Host, Callable[[], object] | None], Built] = resolve_name("notifier.hosting:build")
         self._built = built = build(app, host, operator)
-        self._kinds = built.kinds
+        self._kinds, self.secret_keys = built.kinds, built.secret_keys
         self._watcher.allow_local = self._watcher.allow_local or built.allow_local
         if self._commits.enqueue is None:
             self._commits.enqueue, self._sending.grace = built.enqueue, built.grace

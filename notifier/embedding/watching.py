@@ -1,15 +1,17 @@
 """Watch the host's sessions: collect during a flush, and write after it, when keys are known and relationships load."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import event, inspect, select
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
 from notifier.embedding import people
+from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields, external_id_of
 
@@ -49,9 +51,19 @@ class HostUser:
             if name not in mapper.attrs:
                 raise SetupError(f"{self.model.__name__} has no mapped attribute {name!r}")
 
+    def key_of(self, user: object) -> Any:
+        """Return the value of the key. It is not loaded for that if it is the primary key: the row may be gone."""
+        identity = inspect(user).identity
+        return identity[0] if identity is not None and self._by_primary_key else getattr(user, self.key)
+
+    @cached_property
+    def _by_primary_key(self) -> bool:
+        mapper = inspect(self.model)
+        return [mapper.get_property_by_column(each).key for each in mapper.primary_key] == [self.key]
+
     def id_of(self, user: object) -> str:
         """Return the external id. Raise ValueError if the user has none yet."""
-        return external_id_of(getattr(user, self.key))
+        return external_id_of(self.key_of(user))
 
     def find(self, session: Session, external_id: str) -> Any:
         """Return the user with this external id; None if there is none."""
@@ -95,6 +107,8 @@ class Watcher:
         self.allow_local = allow_local
         self.user: HostUser | None = None
         self.hooks: list[tuple[type[Any], Callable[[Any], object]]] = []
+        #: Whether the host learns of confirmations by our links, and so can keep them itself.
+        self.has_hook = False
         self._classes: tuple[type[Session], ...] = ()
 
     def listen(self, sessions: "sessionmaker[Session]") -> None:
@@ -111,6 +125,36 @@ class Watcher:
     def watches(self, session: Session) -> bool:
         """Return whether the session was made by a sessionmaker that is watched."""
         return isinstance(session, self._classes)
+
+    def mirror(self, session: Session, fields: Iterable[UserFields]) -> None:
+        """Store these people, in the session's transaction."""
+        connection = people.connection_of(session)
+        people.write(connection, fields, allow_local=self.allow_local, has_hook=self.has_hook)
+
+    def differing(self, fields: UserFields, row: Mapping[str, Any] | None) -> list[str]:
+        """Return the columns in which the row differs from the fields; all of them if there is no row.
+
+        Raise ValueError for an id or attributes that cannot be stored.
+        """
+        return differing(fields, row, allow_local=self.allow_local, has_hook=self.has_hook)
+
+    def touch(self, session: Session, to: object) -> None:
+        """Read this user, given as a row or by its id, from the database, and mirror it.
+
+        A user who is gone is detached. In a hook a row is taken as it is, because the hook may have changed it.
+        """
+        user = self.user
+        if user is None:
+            return
+        people.begin_writing(people.connection_of(session))
+        key = user.key_of(to) if isinstance(to, user.model) else to
+        query = select(user.model).where(getattr(user.model, user.key) == key)
+        options = {"populate_existing": session is not session_of_hook()}
+        row = session.scalars(query, execution_options=options).one_or_none()
+        if row is None:
+            people.detach(people.connection_of(session), {external_id_of(key)})
+        else:
+            self.mirror(session, [user.read(row)])
 
     def _begin(self, session: Session, _context: UOWTransaction, _instances: object) -> None:
         # A flush that failed left what it had collected.
@@ -145,7 +189,7 @@ class Watcher:
             people.detach(people.connection_of(session), flush.gone)
         if flush.users:
             fields = [user.read(row) for row in flush.users]
-            people.write(people.connection_of(session), fields, allow_local=self.allow_local)
+            self.mirror(session, fields)
         if flush.inserted:
             with _running_hooks(session):
                 self._run_hooks(flush.inserted)

@@ -146,6 +146,8 @@ class Question:
             run_id=row.run_id if row is not None else None,
             slot=self.slot,
             judged=judgement.code,
+            kind=self._campaign.kind,
+            notification_id=row.id if row is not None else None,
         )
 
     def _version(self, row: Row) -> dict[str, int]:
@@ -175,7 +177,8 @@ class Question:
         return Explanation(Receipt.will, "chosen", "they are in the audience of the next run", judgement.due)
 
     def _unreadable(self, user_id: int) -> Answer:
-        return Answer(self._campaign.name, user_id, Receipt.wont, "unreadable", str(self._broken), None)
+        campaign = self._campaign
+        return Answer(campaign.name, user_id, Receipt.wont, "unreadable", str(self._broken), None, kind=campaign.kind)
 
 
 def _newest_run(session: Session, campaign: Campaign) -> CampaignRun | None:

@@ -37,6 +37,7 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
         app=ours,
         celery=parts.celery,
         kinds=parts.kinds,
+        secret_keys=settings.secret_keys,
         enqueue=enqueue,
         grace=timedelta(seconds=settings.sweep_grace),
         allow_local=settings.allows_local_addresses,

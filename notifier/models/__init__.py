@@ -16,9 +16,10 @@ from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
-from notifier.models.user import User
+from notifier.models.user import DETACHED, User, new_nonce
 
 __all__ = [
+    "DETACHED",
     "FAILED",
     "OPEN",
     "RECORDED",
@@ -61,4 +62,5 @@ __all__ = [
     "Trigger",
     "UnrecordedEmail",
     "User",
+    "new_nonce",
 ]

@@ -2,9 +2,9 @@
 
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, CheckConstraint, ColumnElement, Index, String, and_, text
+from sqlalchemy import JSON, Boolean, CheckConstraint, ColumnElement, Index, String, and_, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,6 +12,9 @@ from notifier import clock
 from notifier.database.base import Base
 from notifier.database.types import NEVER_AGAIN, BigId, UtcDateTime
 from notifier.mail.addresses import abuse_key
+
+#: Begins the external ids of people whom the embedding application deleted, so that a reused id is another person.
+DETACHED: Final = "~"
 
 
 def new_nonce() -> str:
@@ -27,6 +30,12 @@ def _abuse_key(context: Any) -> str | None:
 
 #: The condition of a partial index: a query that is to use the index must repeat it exactly.
 _SIGNED_UP_HERE = "external_id IS NULL"
+
+#: What is kept of an erased person of an application that embeds us: their id there, and when it was.
+_NOTHING_IS_KEPT = (
+    "erased_at IS NULL OR (external_id IS NOT NULL AND email = '' AND identity_key = '' AND abuse_key IS NULL"
+    " AND display_name = '' AND verified_at IS NULL)"
+)
 
 #: 1 to 200 letters, digits and `._:@|~-`. Each database has its own syntax for that.
 _EXTERNAL_ID_CHECKS = (
@@ -54,6 +63,7 @@ class User(Base):
         # For everyone with an address, people of an application that embeds us included.
         Index("ix_notifier_users_identity_key", "identity_key"),
         *_EXTERNAL_ID_CHECKS,
+        CheckConstraint(_NOTHING_IS_KEPT, name="erased"),
         Index("ix_notifier_users_unverified", "created_at", "id"),
         # Accounts of one mailbox, the oldest first, because only that one gets reminders.
         Index("ix_notifier_users_abuse_key", "abuse_key", "id"),
@@ -80,6 +90,12 @@ class User(Base):
         JSON().with_variant(JSONB(), "postgresql"), default=dict, server_default=text("'{}'")
     )
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether links in our emails confirm the address; False if the application that embeds us does that, and would not
+    #: learn of it.
+    confirms_here: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    #: When this person of an application that embeds us was erased. The row keeps only their id there, so that no later
+    #: change there brings them back.
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Account links in emails are bound to it; a new nonce voids every older link.
     link_nonce: Mapped[str] = mapped_column(String(32), default=new_nonce)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
@@ -88,6 +104,11 @@ class User(Base):
     def label(self) -> str:
         """Return the address as pages show it and ask for it; for a person who has none, their number."""
         return self.email or f"no address ({self.id})"
+
+    @classmethod
+    def is_person(cls) -> ColumnElement[bool]:
+        """Build the condition for rows that are about a person: not for what is left of an erased one."""
+        return cls.erased_at.is_(None)
 
     @classmethod
     def signed_up_as(cls, identity_key: str) -> ColumnElement[bool]:

@@ -49,6 +49,8 @@ class Actor:
 
 COMMAND_LINE = Actor("command line")
 SYSTEM = Actor("notifier")
+#: The application that embeds us.
+HOST = Actor("application")
 
 
 def operator(known: Operator, ip: str = "") -> Actor:

@@ -39,7 +39,8 @@ def end_account(token: str) -> Response:
         found = services().not_me.end_account(db.session(), token)
     except ErasureError:
         db.session.rollback()
-        return _no_store(render_template("web/not_me.html", token=token, days=_days(), busy=True), 409)
+        found = services().not_me.examine(db.session(), token)
+        return _page(found, token, busy=True)
     db.session.commit()
     return _page(found, token)
 
@@ -55,9 +56,10 @@ def take_back(token: str) -> Response:
     return _page(services().not_me.examine(db.session(), token), token)
 
 
-def _page(found: NotMeLink, token: str) -> Response:
+def _page(found: NotMeLink, token: str, *, busy: bool = False) -> Response:
     template, status = _PAGES[found.state]
-    return _no_store(render_template(template, token=token, until=found.until, days=_days()), status)
+    page = render_template(template, token=token, found=found, until=found.until, days=_days(), busy=busy)
+    return _no_store(page, 409 if busy else status)
 
 
 def _days() -> int:

@@ -91,7 +91,9 @@ def test_to_erase_an_address_erases_everyone_who_has_it(context: Flask) -> None:
     make_user("other@example.com", external_id="3")
     erasure.erase_address(db.session(), ADDRESS, keys=KEYS, by=SYSTEM)
     db.session.commit()
-    assert db.session.scalars(select(User.email)).all() == ["other@example.com"]
+    left = db.session.execute(select(User.external_id, User.email).order_by(User.external_id)).all()
+    assert [tuple(row) for row in left] == [("1", ""), ("2", ""), ("3", "other@example.com")]
+    assert db.session.scalars(select(User.external_id).where(User.is_person())).all() == ["3"]
 
 
 def test_attributes_are_empty_unless_told(context: Flask) -> None:

@@ -256,7 +256,13 @@ def test_a_person_of_an_application_without_an_address_is_shown_and_erased(app: 
     assert here.send(f"/admin/people/{pk}/erase", {"email": ""}).status_code == 400
     assert here.send(f"/admin/people/{pk}/erase", {"email": f"no address ({pk})"}).status_code == 303
     with app.app_context():
-        assert db.session.scalars(select(User)).all() == []
+        (left,) = db.session.scalars(select(User)).all()
+        assert (left.external_id, left.id != pk) == ("42", True)
+    for path in (pk, left.id):
+        answer = here.get(f"/admin/people/{path}/")
+        assert (answer.status_code, "This person was erased on" in answer.text) == (404, True)
+    assert f"({left.id})" not in here.get("/admin/people/").text
+    assert here.get("/admin/people/export.csv").text.count("\n") == 1
 
 
 def test_who_was_erased_and_suppressed_is_suppressed_when_they_come_back(app: Flask, here: Desk) -> None:

@@ -33,7 +33,8 @@ from tests.support.host_migrations import (
 from tests.support.tables import schema
 
 ADA = (
-    "INSERT INTO notifier_users VALUES (1, '7', 'a@b.c', 'a@b.c', NULL, '', 'en', 'UTC', '{}', NULL, 'n', '2026-01-01')"
+    "INSERT INTO notifier_users (external_id, email, identity_key, display_name, locale, timezone, link_nonce, "
+    "created_at) VALUES ('7', 'a@b.c', 'a@b.c', '', 'en', 'UTC', 'n', '2026-01-01')"
 )
 LIKE = (
     "INSERT INTO notifier_activities (id, user_id, kind, actor, object_key, object_title, occurred_at) "
@@ -146,7 +147,7 @@ def test_two_steps_and_back(host: Host) -> None:
     host.upgrade()
     assert version(host) == [SECOND]
     checks = {each["name"] for each in inspect(host.engine).get_check_constraints("notifier_users")}
-    assert checks == {"ck_notifier_users_external_id", "ck_notifier_users_another"}
+    assert checks == {"ck_notifier_users_external_id", "ck_notifier_users_erased", "ck_notifier_users_another"}
     host.downgrade("host1")
     assert version(host) == ["0001"]
     if (

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.explanations import Receipt
 from notifier.database import sqlite
 from notifier.embedding import Base, DuringFlush, KeyConflict, Notifier, UnknownUser, UserFields
-from notifier.models import Activity, Campaign
+from notifier.models import Activity, Campaign, Notification
 from notifier.testing.factories import CONTENT
 from tests.embedding.conftest import Host
 
@@ -155,6 +155,25 @@ def test_why_sees_what_this_transaction_wrote_and_leaves_it_open(host: Host) -> 
     assert host.stored(select(host.User.email)) == [None]
 
 
+def test_why_tells_about_single_emails_after_campaigns(host: Host) -> None:
+    campaign(host.engine)
+    user = host.add(confirmed_at=NOON)
+    first = host.notifier.send("verification", user).id
+    second = host.notifier.send("verification", user, at=NOON + HOUR).id
+    host.db.session.execute(
+        update(Notification)
+        .where(Notification.id == first)
+        .values(status="suppressed", reason="suppressed: hard_bounce", settled_at=NOON)
+    )
+    news, newest, oldest = host.notifier.why(user)
+    assert (news.campaign, news.kind, news.notification_id) == ("news", "announcement", None)
+    assert (newest.campaign, newest.kind, newest.notification_id) == ("", "verification", second)
+    assert (newest.outcome, newest.code, newest.at) == (Receipt.will, "pending", NOON + HOUR)
+    assert (oldest.outcome, oldest.code, oldest.notification_id) == (Receipt.wont, "suppressed", first)
+    assert oldest.words == "the address is suppressed: suppressed: hard_bounce"
+    assert [answer.campaign for answer in host.notifier.why(user, "news")] == ["news"]
+
+
 def test_why_of_an_unknown_user_or_campaign_raises(host: Host) -> None:
     with pytest.raises(UnknownUser):
         host.notifier.why(99)
@@ -191,7 +210,7 @@ def test_all_calls_in_a_session_with_binds(database_url: str) -> None:
         for _ in range(2):
             notifier.send("verification", person, key="v:1")
             notifier.record("like", person, id="like:1")
-        assert [answer.code for answer in notifier.why(person)] == ["not_confirmed"]
+        assert [answer.code for answer in notifier.why(person)] == ["not_confirmed", "pending"]
         session.commit()
         session.delete(person)
         session.commit()

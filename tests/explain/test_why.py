@@ -23,7 +23,7 @@ from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, Preference, Suppression, User
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
-from tests.support.applications import NOON
+from tests.support.applications import NOON, make_user
 from tests.support.campaigns import SLOT, expand, make_campaign, make_people, start_run, tick
 from tests.support.checksum import checksum
 from tests.support.commands import Run
@@ -254,6 +254,22 @@ def test_the_command_explains_one_person_campaign_by_campaign(run: Run) -> None:
     assert "queued as 77" in shown.output
     found = json.loads(run("user1@example.com", "news", "--json").stdout)
     assert [(each["campaign"], each["outcome"], each["user_id"]) for each in found] == [("news", "got it", person)]
+
+
+def test_the_command_explains_single_emails_of_everyone_with_the_address(run: Run) -> None:
+    users = [make_user("both@example.com", external_id=key) for key in ("1", "2")]
+    for user in users:
+        ledger.add(db.session(), kind="verification", user=user, dedupe_key=f"v{user.id}", now=NOON, grace=DAY)
+    people = [user.id for user in users]
+    db.session.execute(update(Notification).values(status="failed", reason="550 no such user", last_code=550))
+    db.session.commit()
+    shown = run("both@example.com").output
+    assert shown.count("single: verification") == 2
+    assert shown.count("failed: it could not be sent: 550 no such user") == 2
+    found = json.loads(run("both@example.com", "--json").stdout)
+    assert [(each["user_id"], each["kind"], each["code"]) for each in found] == [
+        (pk, "verification", "failed") for pk in people
+    ]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,20 @@ def press(visitor: Visitor, path: str, at: str = "") -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
+def test_the_person_of_another_application_is_kept_and_may_correct_the_address(app: Flask, visitor: Visitor) -> None:
+    with app.app_context():
+        user = make_user(EMAIL, external_id="7", verified_at=None)
+        path = path_of(app, user)
+    assert "delete" not in visitor.get(path).text
+    for text in (press(visitor, path)[1], visitor.get(path).text):
+        assert ("Emails to you have been stopped" in text, "until 20 December 2026" in text) == (True, True)
+        assert "deleted" not in text
+    with app.app_context():
+        kept = db.session.scalars(select(User)).one()
+        assert (kept.external_id, kept.email, kept.erased_at) == ("7", EMAIL, None)
+        assert db.session.scalars(select(Suppression)).one().identity_key == EMAIL
+
+
 def test_looking_changes_nothing(app: Flask, visitor: Visitor) -> None:
     path = signed_up(app, visitor)
     for method in ("get", "head", "options"):

@@ -52,7 +52,7 @@ class People(Page):
                 if found is not None:
                     return redirect(url_for(".person", pk=found))
                 wrong = _unknown(key)
-        listing = by_key(select(User), User.id)
+        listing = by_key(select(User).where(User.is_person()), User.id)
         traces.shown("people", len(listing.rows))
         page: str = self.render("admin/people.html", email=email, wrong=wrong, listing=listing)
         return page
@@ -60,7 +60,7 @@ class People(Page):
     @show("/export.csv", Role.editor)
     def export(self) -> ResponseReturnValue:
         """Export all accounts."""
-        return stream("people", select(User), User.id, _COLUMNS)
+        return stream("people", select(User).where(User.is_person()), User.id, _COLUMNS)
 
     @show("/<key:pk>/")
     def person(self, pk: int) -> ResponseReturnValue:
@@ -111,8 +111,8 @@ class People(Page):
 def _person(pk: int) -> User:
     """Return the person with this key; answer 404 if there is none, with the time of the erasure if there was one."""
     user = db.session.get(User, pk)
-    if user is None:
-        raise NotHere(audit_log.erased_at_by_id(db.session(), pk))
+    if user is None or user.erased_at is not None:
+        raise NotHere(user.erased_at if user else audit_log.erased_at_by_id(db.session(), pk))
     return user
 
 
