@@ -127,7 +127,7 @@ class AudienceRule:
 
 def _unreachable() -> Exclusion:
     # People who signed up here always have an address.
-    where = and_(User.external_id.is_not(None), or_(User.identity_key == "", User.external_id.startswith(DETACHED)))
+    where = and_(User.external_id.is_not(None), or_(~User.has_address(), User.external_id.startswith(DETACHED)))
     return Exclusion(UNREACHABLE, "they have no usable address, or their account was deleted or erased", where, {})
 
 

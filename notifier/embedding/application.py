@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from notifier.campaigns.explanations import Answer
 from notifier.embedding import content, people, recording
-from notifier.embedding.sending import check_key, check_times
+from notifier.embedding.sending import Wanted, check_key, check_times
 from notifier.embedding.upkeep import Upkeep
 from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why
@@ -51,8 +51,8 @@ class Notifier(Upkeep):
         check_key(key)
         check_times(at, until)
         current = self._addressing.session(to, session)
-        person = self._addressing.reachable(current, to)
-        return self._sending.write(current, found, person, data=checked, key=key, at=at, until=until)
+        wanted = Wanted(found, self._addressing.external_id(to), checked, key, at, until)
+        return self._sending.write(current, wanted, lambda: self._addressing.reachable(current, to))
 
     def record(
         self,

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from notifier.mail.addresses import AddressError, abuse_key, identity_of, parse_address
 from notifier.mail.header_text import NAME_LIMIT, clean_text
+from notifier.models import NO_IDENTITY
 
 #: As the table has it, except that an id begins with no tilde: those are the ids of deleted people.
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@|-][A-Za-z0-9._:@|~-]{0,199}")
@@ -22,9 +23,6 @@ _LOCALE = re.compile(r"(?!.{17})[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _ZONES = available_timezones()
 #: The width of the column.
 _EMAIL_LIMIT = 320
-
-#: The identity key of people without a usable address.
-NO_IDENTITY: Final = ""
 
 
 class Confirming(enum.Enum):

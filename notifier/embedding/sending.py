@@ -2,8 +2,9 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -13,15 +14,45 @@ from notifier.emails import EmailKind
 from notifier.embedding import content
 from notifier.embedding.commits import Commits
 from notifier.embedding.errors import KeyConflict
-from notifier.embedding.people import Person
 from notifier.models import Notification
 
 #: Namespaces of dedupe keys, which no campaign (`c7:`) and no sign-up (`signup:`) uses.
 _GIVEN: Final = "key:"
 _DRAWN: Final = "once:"
 
+#: A row whose key is taken may give it back between our two statements, and a person may get an address.
+_TRIES = 3
+
 #: Printable ASCII, as an Idempotency-Key of HTTP has it, and short enough for the column.
 _KEY = re.compile(r"[ -~]{1,200}")
+
+
+class Wanted(NamedTuple):
+    """What a call of `send` asks for, checked."""
+
+    kind: EmailKind
+    #: Of the person.
+    external_id: str
+    #: JSON, completed by the kind's schema.
+    data: Any
+    key: str | None
+    at: datetime | None
+    until: datetime | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the digest by which the content of a repeated key is compared."""
+        return content.fingerprint(self.kind.name, self.external_id, self.data, self.at, self.until)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Return the facts that the row keeps."""
+        params: dict[str, Any] = {content.FINGERPRINT: self.fingerprint}
+        if self.data is not None:
+            params[content.DATA] = self.data
+        if self.at is not None:
+            params[content.SEND_AT] = number_of(self.at)
+        return params
 
 
 class Sending:
@@ -32,41 +63,41 @@ class Sending:
         self._commits = commits
         self.grace = grace
 
-    def write(
-        self,
-        session: Session,
-        kind: EmailKind,
-        person: Person,
-        *,
-        data: Any,
-        key: str | None,
-        at: datetime | None,
-        until: datetime | None,
-    ) -> Notification:
-        """Write the row, or return the one with this key. Raise KeyConflict if that one has other content."""
+    def write(self, session: Session, wanted: Wanted, check: Callable[[], object]) -> Notification:
+        """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
+
+        `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
+        counts in a request of the host. Raise RuntimeError if the key is taken by a row that this transaction cannot
+        see.
+        """
+        key = f"{_DRAWN}{secrets.token_urlsafe(16)}" if wanted.key is None else f"{_GIVEN}{wanted.key}"
+        for _ in range(_TRIES):
+            row = self._add(session, wanted, key)
+            if row is not None:
+                return row
+            check()
+            known = ledger.with_key(session, key)
+            if known is not None:
+                if known.params.get(content.FINGERPRINT) != wanted.fingerprint:
+                    raise KeyConflict(f"the key {wanted.key!r} belongs to another email, row {known.id}")
+                return known
+        raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
+
+    def _add(self, session: Session, wanted: Wanted, key: str) -> Notification | None:
         now = clock.now()
-        due = at if at is not None and at > now else now
-        print_ = content.fingerprint(kind.name, person.external_id, data, at, until)
-        params: dict[str, Any] = {content.FINGERPRINT: print_}
-        if data is not None:
-            params[content.DATA] = data
-        if at is not None:
-            params[content.SEND_AT] = number_of(at)
-        row, added = ledger.add_once(
+        due = wanted.at if wanted.at is not None and wanted.at > now else now
+        row = ledger.add_once(
             session,
-            kind=kind.name,
-            user_id=person.id,
-            recipient=person.email,
-            dedupe_key=f"{_DRAWN}{secrets.token_urlsafe(16)}" if key is None else f"{_GIVEN}{key}",
-            params=params,
+            wanted.external_id,
+            kind=wanted.kind.name,
+            dedupe_key=key,
+            params=wanted.params,
             now=now,
             due=due,
             enqueue_at=due if due > now else now + self.grace,
-            deadline=until if until is not None else due + kind.lifetime,
+            deadline=wanted.until if wanted.until is not None else due + wanted.kind.lifetime,
         )
-        if not added and row.params.get(content.FINGERPRINT) != print_:
-            raise KeyConflict(f"the key {key!r} belongs to another email, row {row.id}")
-        if added and due == now:
+        if row is not None and due == now:
             self._commits.collect(session, row.id)
         return row
 

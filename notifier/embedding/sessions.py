@@ -5,9 +5,10 @@ from sqlalchemy.orm import Session, object_session, scoped_session
 from notifier.embedding import people
 from notifier.embedding.binding import Sessions
 from notifier.embedding.errors import DuringFlush, Erased, NoAddress, NoSession, SetupError, UnknownUser
-from notifier.embedding.fields import NO_IDENTITY, external_id_of
+from notifier.embedding.fields import external_id_of
 from notifier.embedding.people import Person
 from notifier.embedding.watching import HostUser, Watcher, session_of_hook
+from notifier.models import NO_IDENTITY
 
 
 class Addressing:

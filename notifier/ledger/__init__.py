@@ -31,7 +31,7 @@ from notifier.ledger.leases import (
     renew,
     store_facts,
 )
-from notifier.ledger.once import add_once
+from notifier.ledger.once import add_once, with_key
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
 from notifier.ledger.rows import (
@@ -119,4 +119,5 @@ __all__ = [
     "wake_held",
     "wake_run",
     "why",
+    "with_key",
 ]

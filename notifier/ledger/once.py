@@ -4,63 +4,84 @@ A conflict raises nothing there, so what that transaction wrote before survives.
 waits until the first one has ended.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Executable, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from notifier.models import Notification, Status
-
-#: A row whose key is taken may give it back between our two statements.
-_TRIES = 3
+from notifier.models import Notification, OnUnknown, Status, User
 
 #: The session may bind several bases to engines; it must not flush, because it may be flushing.
 _BIND: dict[str, Any] = {"mapper": Notification}
 _FRESH = {"populate_existing": True}
 
+#: What every row begins with, besides what the caller gives and what comes from the person.
+_BEGINNING: Mapping[str, Any] = {
+    "status": Status.pending.value,
+    "bulk": False,
+    "on_unknown": OnUnknown.resend.value,
+    "claims": 0,
+    "attempts": 0,
+    "unknowns": 0,
+}
+_GIVEN = ("kind", "dedupe_key", "params", "created_at", "next_attempt_at", "enqueue_at", "deadline")
+
 
 def add_once(
     session: Session,
+    external_id: str,
     *,
     kind: str,
-    user_id: int,
-    recipient: str,
     dedupe_key: str,
     params: dict[str, Any],
     now: datetime,
     due: datetime,
     enqueue_at: datetime,
     deadline: datetime,
-) -> tuple[Notification, bool]:
-    """Return the row with this key, and whether this call added it. It neither flushes nor commits.
+) -> Notification | None:
+    """Add the row of an email to the person with this external id. It neither flushes nor commits.
 
-    `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent. Raise RuntimeError if the key is taken
-    by a row that this transaction cannot see.
+    Return None if the key is taken, or if no email can be sent to this person. `enqueue_at` is when the sweep enqueues
+    the row, `due` when it may be sent.
     """
     values = {
+        "external_id": external_id,
         "kind": kind,
-        "user_id": user_id,
-        "recipient": recipient,
         "dedupe_key": dedupe_key,
         "params": params,
-        "status": Status.pending.value,
         "created_at": now,
         "next_attempt_at": due,
         "enqueue_at": enqueue_at,
         "deadline": deadline,
-    }
-    postgres = session.get_bind(mapper=Notification).dialect.name == "postgresql"
-    insert = (postgresql.insert if postgres else sqlite.insert)(Notification).values(values)
-    once = insert.on_conflict_do_nothing(index_elements=[Notification.dedupe_key]).returning(Notification)
+    } | dict(_BEGINNING)
+    statement = _statement(session.get_bind(mapper=Notification).dialect.name)
+    with session.no_autoflush:
+        added: Notification | None = session.scalars(
+            statement, values, bind_arguments=_BIND, execution_options=_FRESH
+        ).one_or_none()
+        return added
+
+
+def with_key(session: Session, dedupe_key: str) -> Notification | None:
+    """Return the row with this key, as it is stored; None if this transaction sees none."""
     known = select(Notification).where(Notification.dedupe_key == dedupe_key)
     with session.no_autoflush:
-        for _ in range(_TRIES):
-            added = session.scalars(once, bind_arguments=_BIND, execution_options=_FRESH).one_or_none()
-            if added is not None:
-                return added, True
-            found = session.scalars(known, bind_arguments=_BIND, execution_options=_FRESH).one_or_none()
-            if found is not None:
-                return found, False
-    raise RuntimeError(f"the key {dedupe_key} is taken by a row that this transaction cannot see")
+        return session.scalars(known, bind_arguments=_BIND, execution_options=_FRESH).one_or_none()
+
+
+@cache
+def _statement(dialect: str) -> Executable:
+    """Build the statement, which finds the person, too: one round trip, and nothing to build for each email."""
+    given = [getattr(Notification, name) for name in (*_GIVEN, *_BEGINNING)]
+    person = select(User.id, User.email, *(bindparam(each.key, type_=each.type) for each in given))
+    person = person.where(User.external_id == bindparam("external_id"), User.has_address())
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Notification)
+    columns = [Notification.user_id, Notification.recipient, *given]
+    filled = insert.from_select(columns, person, include_defaults=False)
+    once = filled.on_conflict_do_nothing(index_elements=[Notification.dedupe_key]).returning(Notification)
+    # Given to the session by itself, it would take the parameters for attributes of rows.
+    return select(Notification).from_statement(once)

@@ -16,11 +16,12 @@ from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
-from notifier.models.user import DETACHED, User, new_nonce
+from notifier.models.user import DETACHED, NO_IDENTITY, User, new_nonce
 
 __all__ = [
     "DETACHED",
     "FAILED",
+    "NO_IDENTITY",
     "OPEN",
     "RECORDED",
     "WAITING",

@@ -46,6 +46,10 @@ _EXTERNAL_ID_CHECKS = (
 )
 
 
+#: The identity key of people of an embedding application without a usable address.
+NO_IDENTITY: Final = ""
+
+
 class User(Base):
     """A person who may get email: address, language and time zone."""
 
@@ -109,6 +113,11 @@ class User(Base):
     def is_person(cls) -> ColumnElement[bool]:
         """Build the condition for rows that are about a person: not for what is left of an erased one."""
         return cls.erased_at.is_(None)
+
+    @classmethod
+    def has_address(cls) -> ColumnElement[bool]:
+        """Build the condition for people with an address that an email can be sent to: an erased one has none."""
+        return cls.identity_key != NO_IDENTITY
 
     @classmethod
     def signed_up_as(cls, identity_key: str) -> ColumnElement[bool]:
