@@ -39,6 +39,11 @@ class ServiceSettings(BaseModel):
         description="base URL of all links in emails; the web process answers its host and `TRUSTED_HOSTS`; https in "
         "production. With a path, all pages are published [below it](proxy.md#below-a-path)",
     )
+    home_url: Annotated[WebAddress, Unset("`PUBLIC_URL`")] = Field(
+        "",
+        description="your application's front page: emails and pages lead there. Inside another application, "
+        "`PUBLIC_URL` without the mount is the default",
+    )
     secret_keys: Annotated[SecretKeys, Unset("a random key in the data folder")] = Field(
         [DEVELOPMENT_SECRET],
         description="keys that sign links and sessions: the last one signs, all of them verify. To replace a key, add "

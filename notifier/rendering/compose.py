@@ -110,7 +110,7 @@ class Composer:
         unsubscribe_url, preferences_url = _consent_links(owed, kind.category)
         return {
             "product": PRODUCT,
-            "public_url": owed.links.base,
+            "public_url": owed.links.front_page,
             "recipient_name": owed.user.display_name,
             "locale": owed.user.locale,
             **reading(kind.language),
