@@ -13,14 +13,14 @@ pages = Blueprint("web", __name__, static_folder="static", static_url_path="/sta
 
 
 def init_app(app: Flask) -> None:
-    """Serve these pages; tell all templates where the front page is, and whether people sign up on our pages."""
-    links = services_of(app).links
+    """Serve these pages; tell all templates the product, its front page, and whether people sign up here."""
+    links, settings = services_of(app).links, services_of(app).settings
     app.register_blueprint(pages)
 
     def front_page() -> str:
         return links.home() if links.home_url else url_for("web.index")
 
-    app.jinja_env.globals.update(front_page=front_page, own_signup=links.own_signup)
+    app.jinja_env.globals.update(front_page=front_page, own_signup=links.own_signup, product=settings.product)
 
 
 @pages.get("/")

@@ -108,6 +108,25 @@ def test_a_front_page_elsewhere_is_a_setting(make_host: Make) -> None:
     assert 'class="brand" href="https://www.shop.example/"' in client.get("/mail/verify/x").text
 
 
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({}, "Notifier"),
+        ({"MAIL_DEFAULT_SENDER": ("Acme & Sons", "shop@acme-news.com")}, "Acme &amp; Sons"),
+        ({"NOTIFIER_PRODUCT_NAME": "Shop", "MAIL_DEFAULT_SENDER": ("Acme", "shop@acme-news.com")}, "Shop"),
+        ({"MAIL_DEFAULT_SENDER": "shop@acme-news.com"}, "Notifier"),
+    ],
+)
+def test_pages_and_emails_name_the_hosts_product(make_host: Make, config: dict[str, Any], name: str) -> None:
+    host = mounted(make_host, **config)
+    assert f'<span class="wordmark">{name}</span>' in host.app.test_client().get("/mail/verify/x").text
+    with host.app.app_context():
+        key = host.notifier.send("verification", to=host.add()).id
+        host.db.session.commit()
+    [message] = deliver(host, key).to("ada@example.com")
+    assert f"Thank you for signing up for {name}." in message.html
+
+
 def test_every_link_of_our_pages_leads_below_the_mount_or_to_the_front_page(make_host: Make) -> None:
     host = mounted(make_host)
     client = host.app.test_client()
