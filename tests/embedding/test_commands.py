@@ -74,6 +74,13 @@ def test_commands_see_the_rows_of_the_host(hosted: Host) -> None:
     assert shown(hosted, "plan", names[0]).startswith("campaign ")
 
 
+def test_the_users_of_the_host_are_compared(mounted: Host) -> None:
+    with mounted.app.app_context():
+        mounted.add()
+    run(mounted, "users", "sync")
+    assert run(mounted, "users", "check").exit_code == 0
+
+
 def test_waiting_emails_are_queued(mounted: Host) -> None:
     with mounted.app.app_context():
         mounted.notifier.send("verification", to=mounted.add())

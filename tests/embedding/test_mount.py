@@ -18,7 +18,7 @@ from notifier import clock, ledger
 from notifier.database.expressions import number_of
 from notifier.embedding import Notifier
 from notifier.extensions import db
-from notifier.models import Role, Suppression
+from notifier.models import Notification, Role, Suppression
 from notifier.models import User as Mirrored
 from notifier.operators import roster
 from notifier.security import clients
@@ -181,8 +181,15 @@ def test_this_was_not_me_stops_emails_and_is_taken_back(make_host: Make) -> None
     page = client.get(path)
     stopped = client.post(path, data={"csrf_token": csrf_token(page.text)})
     assert stopped.status_code == 200
+    assert "deleted" not in stopped.text
     assert [row.reason for row in host.stored(select(Suppression))] == ["not_me"]
-    assert host.stored(select(host.User.email)) == ["ada@example.com"]
+    with host.app.app_context():
+        user = host.db.session.scalars(select(host.User)).one()
+        user.name = "Another name"
+        key = host.notifier.send("verification", to=user).id
+        host.db.session.commit()
+    assert deliver(host, key).sent == []
+    assert [row.status for row in host.stored(select(Notification))] == ["suppressed"]
     undone = client.post(f"{path}/undo", data={"csrf_token": csrf_token(stopped.text)})
     assert undone.status_code == 200
     assert f'class="button" href="{HOME}"' in undone.text
