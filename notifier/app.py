@@ -21,13 +21,13 @@ from notifier.observability import logs
 from notifier.outbox import Publish
 from notifier.sender_auth import DnsResolver, Resolver
 from notifier.services import KEY, Challenge
-from notifier.web import errors, security
+from notifier.web import errors, pages, security
 from notifier.web.chunked_bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.not_me import not_me
-from notifier.web.pages import pages
 from notifier.web.prefix import below, path_of
+from notifier.web.signup import sign_up
 from notifier.wiring import build_services
 from notifier.wiring.broker import Publishing
 from notifier.wiring.database import bind_database
@@ -72,7 +72,7 @@ def create_app(
     app.extensions[KEY] = build_services(
         app, settings, publishing, host=host, kinds=kinds, resolver=resolver, challenge=challenge
     )
-    _register_doors(app)
+    _register_doors(app, own_signup=host is None)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
 
@@ -160,9 +160,11 @@ def _limiter_options(settings: Settings) -> dict[str, object]:
     }
 
 
-def _register_doors(app: Flask) -> None:
+def _register_doors(app: Flask, *, own_signup: bool) -> None:
     errors.init_app(app)
-    app.register_blueprint(pages)
+    pages.init_app(app)
+    if own_signup:
+        app.register_blueprint(sign_up)
     app.register_blueprint(not_me)
     app.register_blueprint(consent)
     app.register_blueprint(health)

@@ -27,6 +27,15 @@ COMMANDS = {
     "check-dns": Lazy("notifier.cli.dns:check_dns", "Check SPF, DKIM, DMARC, MX and PTR of the sender's domain."),
 }
 
+#: Commands that make no sense in an application that embeds us, and what to do there instead.
+REFUSED_INSIDE = {
+    "up": "`up` starts notifier on its own. Here your application serves its pages: start that, and a worker and beat "
+    "with the Celery of notifier.",
+    "db": "The tables of notifier belong to your application's database: upgrade them in a revision of your own with "
+    "notifier.migrations.upgrade. For the default campaigns, run: flask notifier campaign load",
+    "seed": "`seed` adds people who signed up with notifier. Here, add users to your application: they become people.",
+}
+
 #: Those of `notifier campaign`.
 CAMPAIGN = {
     "list": Lazy("notifier.cli.campaign_list:list_", "List all campaigns."),

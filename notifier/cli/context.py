@@ -9,6 +9,7 @@ import click
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
+from notifier.cli.main import root_of
 from notifier.cli.refusals import refusal, refuse_older_layout
 from notifier.extensions import db
 from notifier.services import services_of
@@ -25,7 +26,9 @@ def with_app(command: Callable[..., R]) -> Callable[..., R]:
 
     @wraps(command)
     def looking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
-        refuse_older_layout(services_of(app).settings)
+        # A host's tables have never had that layout, and its engine is the only one to look with.
+        if root_of(click.get_current_context()).host is None:
+            refuse_older_layout(services_of(app).settings)
         return command(app, *args, **kwargs)
 
     return without_database(looking)
@@ -37,13 +40,14 @@ def without_database(command: Callable[..., R]) -> Callable[..., R]:
     @wraps(command)
     @click.pass_context
     def wrapped(context: click.Context, /, *args: Any, **kwargs: Any) -> R:
-        app: Flask = context.find_root().obj.app()
+        root = root_of(context)
+        app = root.app()
         # On a terminal, a command prints its answer, and no routine events.
         logging.getLogger().setLevel(logging.WARNING)
         with app.app_context():
             try:
                 return command(app, *args, **kwargs)
             except DBAPIError as error:
-                raise click.ClickException(refusal(error, db.engine.url)) from error
+                raise click.ClickException(refusal(error, db.engine.url, inside=root.host is not None)) from error
 
     return wrapped

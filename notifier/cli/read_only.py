@@ -1,25 +1,24 @@
 """Commands that only read rows: they get the settings and a session, and import no application."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from notifier.cli.main import Root, root_of
 from notifier.cli.refusals import no_tables, refusal, refuse_older_layout
 from notifier.config.settings import Settings
 from notifier.database.engines import open_engine
 from notifier.database.snapshot import reading
 from notifier.observability import logs
-
-if TYPE_CHECKING:
-    from notifier.cli.main import Root
 
 R = TypeVar("R")
 
@@ -41,24 +40,35 @@ def with_session(command: Callable[..., R]) -> Callable[..., R]:
     @wraps(command)
     @click.pass_context
     def wrapped(context: click.Context, /, *args: Any, **kwargs: Any) -> R:
-        root: Root = context.find_root().obj
+        root = root_of(context)
         settings = root.settings()
-        if settings.notifier_env != "test":
-            logs.configure()
         # On a terminal, a command prints its answer, and no routine events.
         logging.getLogger().setLevel(logging.WARNING)
-        refuse_older_layout(settings)
-        _refuse_missing_file(settings)
-        engine = open_engine(settings)
-        try:
-            with Session(engine) as session, reading(lambda: session):
-                return command(Reading(settings, session), *args, **kwargs)
-        except DBAPIError as error:
-            raise click.ClickException(refusal(error, engine.url)) from error
-        finally:
-            engine.dispose()
+        with _engine_of(root, settings) as engine:
+            try:
+                with Session(engine) as session, reading(lambda: session):
+                    return command(Reading(settings, session), *args, **kwargs)
+            except DBAPIError as error:
+                raise click.ClickException(refusal(error, engine.url, inside=root.host is not None)) from error
 
     return wrapped
+
+
+@contextmanager
+def _engine_of(root: Root, settings: Settings) -> Iterator[Engine]:
+    """Yield the engine of the application that embeds us, or one of our own, which is closed at the end."""
+    if root.engine is not None:
+        yield root.engine
+        return
+    if settings.notifier_env != "test":
+        logs.configure()
+    refuse_older_layout(settings)
+    _refuse_missing_file(settings)
+    engine = open_engine(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _refuse_missing_file(settings: Settings) -> None:

@@ -18,6 +18,10 @@ def refuse_older_layout(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
 
 
+#: What to do about tables that are missing or old, in an application that embeds us.
+INSIDE = "Upgrade them in a revision of your application, with notifier.migrations.upgrade"
+
+
 def no_tables(path: str | None) -> str:
     """Say what to do about an SQLite file that is empty or does not exist."""
     return (
@@ -26,14 +30,23 @@ def no_tables(path: str | None) -> str:
     )
 
 
-def refusal(error: DBAPIError, url: URL) -> str:
-    """Say what the database at `url` refused, and what to do. Without the statement, which holds typed text."""
+def refusal(error: DBAPIError, url: URL, *, inside: bool = False) -> str:
+    """Say what the database at `url` refused, and what to do. Without the statement, which holds typed text.
+
+    `inside`: it is the database of an application that embeds us.
+    """
     name = type(error.orig).__name__
     if isinstance(error.orig, UndefinedTable) or "no such table" in str(error.orig):
         place = url.database
+        if inside:
+            return f"Tables of notifier are missing in the database {place}. {INSIDE}"
         if url.get_backend_name() == "sqlite":
             return no_tables(place)
         return f"A table is missing in the database {place}. Run: notifier db upgrade"
     if is_outage(error):
-        return f"The database does not answer ({name}). Check that it is running, and DATABASE_URL."
+        return f"The database does not answer ({name}). Check that it is running, and " + (
+            "the settings of your application." if inside else "DATABASE_URL."
+        )
+    if inside:
+        return f"The database refused the statement ({name}). The tables of notifier may be too old. {INSIDE}"
     return f"The database refused the statement ({name}). Its schema may be too old; run: notifier db upgrade"

@@ -64,6 +64,9 @@ def load_embedded_settings(
         raise ConfigError("\n".join(_named(line) for line in lines(error, Settings.model_fields))) from None
     if mount and not urlsplit(settings.public_url).path.endswith(mount):
         raise ConfigError(_named(f"PUBLIC_URL: must end in {mount}, where the pages are mounted"))
+    if not settings.home_url:
+        # The host's own pages begin where the mount does.
+        settings = settings.model_copy(update={"home_url": settings.public_url.removesuffix(mount)})
     return _with_development_key(settings)
 
 

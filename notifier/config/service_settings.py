@@ -13,6 +13,7 @@ from notifier.config.text import Must, Unit, Unset
 from notifier.config.types import (
     BrokerUrl,
     DatabaseUrl,
+    DisplayName,
     FilePath,
     HostNames,
     RedisUrl,
@@ -38,6 +39,15 @@ class ServiceSettings(BaseModel):
         "",
         description="base URL of all links in emails; the web process answers its host and `TRUSTED_HOSTS`; https in "
         "production. With a path, all pages are published [below it](proxy.md#below-a-path)",
+    )
+    product_name: Annotated[DisplayName, Unset("the name in `MAIL_DEFAULT_SENDER`")] = Field(
+        "",
+        description="name of your application in the text of emails and on public pages",
+    )
+    home_url: Annotated[WebAddress, Unset("`PUBLIC_URL`")] = Field(
+        "",
+        description="your application's front page: emails and pages lead there. Inside another application, "
+        "`PUBLIC_URL` without the mount is the default",
     )
     secret_keys: Annotated[SecretKeys, Unset("a random key in the data folder")] = Field(
         [DEVELOPMENT_SECRET],

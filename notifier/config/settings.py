@@ -108,6 +108,11 @@ class Settings(
         return parse_mailbox(self.mail_default_sender, allow_local=True)
 
     @property
+    def product(self) -> str:
+        """Return the name of the application, as people know it."""
+        return self.product_name or self.sender.name or "Notifier"
+
+    @property
     def reply_to(self) -> Mailbox | None:
         """Return the Reply-To of every email, if there is one."""
         return parse_mailbox(self.mail_reply_to, allow_local=True) if self.mail_reply_to else None

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from notifier.config.text import Must, Unit
 from notifier.config.url_options import check_broker, check_postgres, check_redis
 from notifier.mail.addresses import AddressError, parse_address
+from notifier.mail.header_text import HeaderTextError, display_name
 from notifier.mail.mailboxes import parse_mailbox
 
 Seconds = Annotated[float, Unit("seconds")]
@@ -162,6 +163,13 @@ def _hosts(value: list[str]) -> list[str]:
     return [each.lower() for each in value]
 
 
+def _name(value: str) -> str:
+    try:
+        return display_name(value)
+    except HeaderTextError:
+        raise ValueError from None
+
+
 def _domain(value: str) -> str:
     try:
         return parse_address(f"x@{value}", allow_local=True).domain
@@ -209,6 +217,7 @@ BrokerUrl = Annotated[
     Must("redis://:password@host:6379/0 or amqp://user:password@host:5672//, or with TLS rediss:// or amqps://"),
     AfterValidator(_broker_url),
 ]
+DisplayName = Annotated[str, Must("a name in one line, 64 characters at most"), AfterValidator(_name)]
 HostName = Annotated[str, Must("a host name or an IP address alone; the port is MAIL_PORT"), AfterValidator(_host)]
 HostNames = Annotated[
     list[str],

@@ -19,5 +19,5 @@ class AccountExists(EmailKind):
         return None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """Return `signin_url`, the address of the sign-in page."""
-        return {"signin_url": owed.links.home()}
+        """Return `signin_url`, the address of the sign-in page, and `own_signup`."""
+        return {"signin_url": owed.links.home(), "own_signup": owed.links.own_signup}

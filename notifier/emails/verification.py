@@ -24,7 +24,7 @@ class Verification(EmailKind):
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
+        """Return `verify_url` and `not_me_url`, the same in every attempt, `hours_valid`, and `own_signup`."""
         row = owed.notification
         # An email that had to wait gets a later link, which is not old when it arrives.
         planned = moment_of(row.params.get("send_at", 0))
@@ -32,7 +32,10 @@ class Verification(EmailKind):
 
 
 def links_of(owed: Owed, issued_at: datetime) -> dict[str, Any]:
-    """Return both links, issued at this moment, and how long they are valid."""
+    """Return both links, issued at this moment, how long they are valid, and whether people sign up on our pages.
+
+    If they do not, the account is not ours to delete, and our pages have no form for a new link.
+    """
     user, links = owed.user, owed.links
     verify, not_me = (
         link(user_id=user.id, identity_key=user.identity_key, nonce=user.link_nonce, issued_at=issued_at)
@@ -42,4 +45,5 @@ def links_of(owed: Owed, issued_at: datetime) -> dict[str, Any]:
         "verify_url": verify,
         "not_me_url": not_me,
         "hours_valid": int(TOKEN_LIFE.total_seconds() // 3600),
+        "own_signup": links.own_signup,
     }

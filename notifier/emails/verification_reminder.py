@@ -69,6 +69,7 @@ class VerificationReminder(CampaignKind):
         "verify_url": "https://example.com/verify/abc",
         "not_me_url": "https://example.com/not-me/abc",
         "hours_valid": 24,
+        "own_signup": True,
     }
 
     def content(self, settings: Steps) -> Content:
@@ -81,10 +82,12 @@ class VerificationReminder(CampaignKind):
             "is yours.\n\n"
             "{button: Confirm my address | {{ verify_url }}}\n\n"
             "The link is valid for {{ hours_valid }} {{ 'hour' if hours_valid == 1 else 'hours' }}. If it has "
-            "expired, open it anyway to get a new one.\n\n"
-            "Didn\u2019t sign up? [Tell us it wasn\u2019t you]({{ not_me_url }}), and we\u2019ll delete the account "
-            "and stop these reminders. Or ignore this email: the account won\u2019t be activated, and the reminders "
-            "will stop on their own.",
+            "expired, {% if own_signup %}open it anyway to get a new one{% else %}ask for a new one where you signed "
+            "up{% endif %}.\n\n"
+            "Didn\u2019t sign up? [Tell us it wasn\u2019t you]({{ not_me_url }}), and we\u2019ll "
+            "{% if own_signup %}delete the account and stop these reminders. Or ignore this email: the account "
+            "won\u2019t be activated, and the reminders will stop on their own.{% else %}stop emails to this address. "
+            "Or ignore this email: the address stays unconfirmed, and the reminders will stop on their own.{% endif %}",
         )
 
     def exclusions(self, occasion: Occasion, columns: Columns) -> Sequence[Exclusion]:
@@ -133,7 +136,7 @@ class VerificationReminder(CampaignKind):
         return "verified meanwhile" if owed.user.verified_at else None
 
     def context(self, owed: Owed) -> dict[str, Any]:
-        """Return `verify_url` and `not_me_url`, the same in every attempt, and `hours_valid` as the email says it."""
+        """Return `verify_url` and `not_me_url`, the same in every attempt, `hours_valid`, and `own_signup`."""
         row = owed.notification
         # Planned ahead if it goes by the recipient's time zone: the link must not be old when it arrives.
         planned = moment_of(row.params["send_at"])

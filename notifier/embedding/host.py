@@ -16,6 +16,7 @@ from notifier.security.identity import OperatorIdentity
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from celery import Celery
+    from click import Group
     from flask import Flask
 
 #: Who makes the request of this environ, as the host says; None: the host lets this person not in.
@@ -60,3 +61,5 @@ class Built:
     grace: timedelta
     #: Whether addresses of this machine or network are usable.
     allow_local: bool
+    #: Builds the commands of this application, which may ask for the given Notifier.
+    commands: "Callable[[Any], Group]"

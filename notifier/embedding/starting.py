@@ -185,6 +185,7 @@ class Starting:
         build: Callable[[Flask, Host, Callable[[], object] | None], Built] = resolve_name("notifier.hosting:build")
         self._built = built = build(app, host, operator)
         self._kinds, self.secret_keys = built.kinds, built.secret_keys
+        app.cli.add_command(built.commands(self), "notifier")
         self._watcher.allow_local = self._watcher.allow_local or built.allow_local
         if self._commits.enqueue is None:
             self._commits.enqueue, self._sending.grace = built.enqueue, built.grace

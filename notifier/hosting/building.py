@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import Flask
 
 from notifier.app import create_app
+from notifier.cli import main as cli
 from notifier.config.embedded import load_embedded_settings
 from notifier.config.settings import Settings
 from notifier.embedding.host import Built, Host
@@ -41,6 +42,7 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
         enqueue=enqueue,
         grace=timedelta(seconds=settings.sweep_grace),
         allow_local=settings.allows_local_addresses,
+        commands=lambda notifier: cli.build(lambda: ours, host=lambda: notifier, engine=host.engine),
     )
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from notifier.embedding.errors import SetupError
+from notifier.web.prefix import IS_STRIPPED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +44,7 @@ def mount(app: Flask, ours: Flask, path: str) -> None:
     def keep(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         script = environ.get("SCRIPT_NAME", "").removesuffix(path)
         environ[HOSTS_ENVIRON] = {**environ, "SCRIPT_NAME": script, "PATH_INFO": path + environ.get("PATH_INFO", "")}
+        environ[IS_STRIPPED] = True
         return ours.wsgi_app(environ, start_response)
 
     before: WSGIApplication = app.wsgi_app

@@ -17,8 +17,6 @@ from notifier.mail.mime import as_given
 from notifier.rendering.content_cache import ContentCache
 from notifier.rendering.render import Rendered, Renderer
 
-PRODUCT = "Notifier"
-
 #: Shown in examples in place of data that only a real person's email has.
 PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
 
@@ -46,6 +44,7 @@ class Composer:
         self.kinds = kinds
         self.content_cache = content_cache or ContentCache(kinds)
         self._sender_name, self._sender_address = settings.sender
+        self._product = settings.product
         self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
         self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
@@ -109,8 +108,8 @@ class Composer:
         kind = self.kinds[owed.notification.kind]
         unsubscribe_url, preferences_url = _consent_links(owed, kind.category)
         return {
-            "product": PRODUCT,
-            "public_url": owed.links.base,
+            "product": self._product,
+            "public_url": owed.links.front_page,
             "recipient_name": owed.user.display_name,
             "locale": owed.user.locale,
             **reading(kind.language),

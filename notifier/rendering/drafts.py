@@ -34,11 +34,11 @@ TEST = "[Test]"
 class Drafts:
     """Render drafts, and send them as tests."""
 
-    def __init__(self, composer: Composer, base: str, hand_over: Callable[[Message], Outcome]) -> None:
-        """Sign links below `base` with a random key, so that they do not work; send with `hand_over`."""
+    def __init__(self, composer: Composer, links: Links, hand_over: Callable[[Message], Outcome]) -> None:
+        """Sign links like `links` with a random key, so that they do not work; send with `hand_over`."""
         self._composer = composer
         self._hand_over = hand_over
-        self._links = Links(base, Signer([secrets.token_hex(32)]))
+        self._links = replace(links, signer=Signer([secrets.token_hex(32)]))
 
     def example(self, kind: CampaignKind, content: Content, person: Example = EXAMPLES[0]) -> Message:
         """Build the email to an example person. Raise ContentError."""

@@ -1,7 +1,7 @@
 """Render an email as it would be sent now, without claiming or sending it. Its links do not work."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy.orm import Session
@@ -35,10 +35,10 @@ class Preview:
 class Previews:
     """Render rows of the ledger for operators."""
 
-    def __init__(self, composer: Composer, base: str) -> None:
-        """Sign links below `base` with a random key, so that they do not work."""
+    def __init__(self, composer: Composer, links: Links) -> None:
+        """Sign links like `links` with a random key, so that they do not work."""
         self._composer = composer
-        self._links = Links(base, Signer([secrets.token_hex(32)]))
+        self._links = replace(links, signer=Signer([secrets.token_hex(32)]))
 
     def of(self, session: Session, pk: int) -> Preview:
         """Render the email of this row. Raise PreviewError."""

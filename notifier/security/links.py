@@ -8,13 +8,17 @@ from notifier.security.tokens import Signer
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Build absolute links below `base` (without a trailing slash).
+    """Build absolute links below `base`, and to `home_url`, both without a trailing slash.
 
     The same arguments always give the same link, so a retried email does not change.
     """
 
     base: str
     signer: Signer
+    #: The application's own pages; empty: it has none beside ours, at `base`.
+    home_url: str = ""
+    #: Whether people sign up on our pages. Inside another application they do not.
+    own_signup: bool = True
 
     def verify(self, *, user_id: int, identity_key: str, nonce: str, issued_at: datetime) -> str:
         """Return the link that confirms an address."""
@@ -40,4 +44,9 @@ class Links:
 
     def home(self) -> str:
         """Return the address of the front page."""
-        return f"{self.base}/"
+        return f"{self.front_page}/"
+
+    @property
+    def front_page(self) -> str:
+        """Return the address of the front page, without a trailing slash."""
+        return self.home_url or self.base

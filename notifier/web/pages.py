@@ -1,121 +1,42 @@
-"""Sign-up and verification.
+"""The front page, and the page behind the link that confirms an address."""
 
-Each answer is the same, and takes the same time, whether an address was known or not.
-"""
-
-from collections.abc import Callable
-
-from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from notifier.accounts.signup import Applicant, LinkState
+from notifier.accounts.signup import LinkState
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
-from notifier.mail.addresses import Address
-from notifier.models import AccountAction
-from notifier.security import clients
-from notifier.services import services
-from notifier.web.answer_timing import steady
-from notifier.web.form_limits import form_limits
-from notifier.web.forms import AddressForm, SignupForm
+from notifier.services import services, services_of
+from notifier.web.forms import AddressForm
 
 pages = Blueprint("web", __name__, static_folder="static", static_url_path="/static")
 
-Answer = str | WerkzeugResponse | tuple[str, int]
-View = Callable[..., Answer]
 
-_TYPED = "typed_address"
+def init_app(app: Flask) -> None:
+    """Serve these pages; tell all templates the product, its front page, and whether people sign up here."""
+    links, settings = services_of(app).links, services_of(app).settings
+    app.register_blueprint(pages)
 
-#: Pages that lead to a form and query nothing from the database themselves.
-_WITHOUT_ROWS = frozenset({"web.index", "web.signup", "web.check_inbox"})
+    def front_page() -> str:
+        return links.home() if links.home_url else url_for("web.index")
 
-
-def limited(view: View) -> View:
-    """Apply every limit of the public forms to a view."""
-    for limit in form_limits:
-        view = limit(view)
-    return view
-
-
-@pages.before_request
-def need_database() -> None:
-    """Report an unreachable database before a person fills in a form that could not be stored."""
-    if request.endpoint in _WITHOUT_ROWS and request.method != "POST":
-        check_answers(db.session())
+    app.jinja_env.globals.update(front_page=front_page, own_signup=links.own_signup, product=settings.product)
 
 
 @pages.get("/")
-def index() -> Answer:
-    """Show the start page."""
+def index() -> str | WerkzeugResponse:
+    """Show the start page. Inside another application, lead to the front page of that one."""
+    links = services().links
+    if not links.own_signup:
+        if links.front_page == links.base:
+            abort(404)  # these pages run apart, and no setting names the front page
+        return redirect(links.home())
+    check_answers(db.session())  # before a person fills in a form that could not be stored
     return render_template("web/index.html", inbox_url=current_app.config["INBOX_URL"] or None)
 
 
-@pages.route("/signup", methods=["GET", "POST"])
-@limited
-@steady
-def signup() -> Answer:
-    """Show the sign-up form, or store what it requests."""
-    form = SignupForm()
-    if not form.is_submitted():
-        return render_template("web/signup.html", form=form)
-    if not form.validate():
-        return render_template("web/signup.html", form=form), 400
-    applicant = form.applicant(clients.network())
-    asked = _challenge(applicant.address)
-    if asked is not None:
-        return asked
-    _store(AccountAction.signup, applicant)
-    return _to_inbox(form)
-
-
-@pages.get("/check-inbox")
-def check_inbox() -> Answer:
-    """Show the next step, with the address as typed, which does not tell whether it is known."""
-    return render_template(
-        "web/check_inbox.html",
-        form=AddressForm(formdata=None),
-        email=session.get(_TYPED, ""),
-        inbox_url=current_app.config["INBOX_URL"] or None,
-    )
-
-
-@pages.post("/resend")
-@limited
-@steady
-def resend() -> Answer:
-    """Request the email again; it is sent within its limits."""
-    form = AddressForm()
-    if not form.validate():
-        return render_template("web/verify_failed.html", form=form, expired=False), 400
-    asked = _challenge(form.address)
-    if asked is not None:
-        return asked
-    _store(AccountAction.resend, Applicant(form.address, network=clients.network()))
-    return _to_inbox(form)
-
-
-def _store(action: AccountAction, applicant: Applicant) -> None:
-    """Store the request. A worker looks at the account: nothing in this web request depends on it."""
-    services().account_requests.add(db.session(), action, applicant)
-    db.session.commit()
-
-
-def _challenge(address: Address) -> Answer | None:
-    """Ask the application's own challenge, if any, while first emails to this domain or network are slowed.
-
-    The challenge tells nothing about the address: only its domain and the visitor's network count.
-    """
-    challenge = services().challenge
-    if challenge is None or not services().accounts.is_slowed(db.session(), address, clients.network()):
-        return None
-    answer = challenge()
-    if answer is not None:
-        db.session.rollback()
-    return answer
-
-
 @pages.get("/verify/<token>")
-def verify(token: str) -> Answer:
+def verify(token: str) -> Response:
     """Show a page with a button. Looking changes nothing: scanners follow links, too."""
     state = services().accounts.examine(db.session(), token)
     db.session.rollback()
@@ -123,7 +44,7 @@ def verify(token: str) -> Answer:
 
 
 @pages.post("/verify/<token>")
-def confirm(token: str) -> Answer:
+def confirm(token: str) -> Response:
     """Confirm the address: the page's button."""
     state = services().accounts.verify(db.session(), token)
     db.session.commit()
@@ -142,11 +63,6 @@ def _verify_page(state: LinkState) -> tuple[str, int]:
         case LinkState.invalid:
             form = AddressForm(formdata=None)
             return render_template("web/verify_failed.html", form=form, expired=False), 404
-
-
-def _to_inbox(form: AddressForm) -> WerkzeugResponse:
-    session[_TYPED] = (form.email.data or "").strip()
-    return redirect(url_for("web.check_inbox"), 303)
 
 
 def _no_store(page: tuple[str, int]) -> Response:

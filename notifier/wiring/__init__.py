@@ -57,7 +57,7 @@ def build_services(
     sending = build_sending(base, resolver)
     broker = build_broker(app, settings, publishing, hosts_celery=host.celery if host else None)
     outbox, limits, sender = broker.emails, sending.limits, sending.sender
-    previews = Previews(base.composer, settings.link_base)
+    previews = Previews(base.composer, base.links)
     audit = Audit(db.session, base.composer.message_id_of)
     return Services(
         settings=settings,
@@ -77,7 +77,7 @@ def build_services(
         make_pump=pump_maker(base, sending),
         hold=base.hold,
         previews=previews,
-        drafts=Drafts(base.composer, settings.link_base, partial(sending.mail.deliver, key=NO_KEY)),
+        drafts=Drafts(base.composer, base.links, partial(sending.mail.deliver, key=NO_KEY)),
         tick=Tick(db.session, broker.runs.publish, base.kinds),
         expansion=_expansion(base, outbox, limits),
         run_effects=RunEffects(db.session, broker.runs.publish),

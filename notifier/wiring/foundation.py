@@ -62,7 +62,7 @@ def lay_foundation(
         kinds=kinds,
         grace=grace,
         signer=signer,
-        links=Links(settings.link_base, signer),
+        links=Links(settings.link_base, signer, settings.home_url, own_signup=host is None),
         clock=_clock(app, settings),
         renderer=renderer,
         composer=Composer(settings, renderer, kinds),

@@ -92,3 +92,10 @@ def test_production_needs_an_address_keys_and_a_sender(tmp_path: Path) -> None:
 
 def test_without_an_address_links_lead_to_the_development_server(tmp_path: Path) -> None:
     assert load(tmp_path).link_base == "http://127.0.0.1:5000/mail"
+
+
+def test_the_front_page_is_where_the_host_begins(tmp_path: Path) -> None:
+    assert load(tmp_path).home_url == "http://127.0.0.1:5000"
+    config = {"NOTIFIER_PUBLIC_URL": "https://shop.example/app/mail"}
+    assert load(tmp_path, config).home_url == "https://shop.example/app"
+    assert load(tmp_path, {**config, "HOME_URL": "https://www.shop.example/"}).home_url == "https://www.shop.example"

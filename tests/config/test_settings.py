@@ -141,6 +141,8 @@ POSTGRES_OPTIONS: list[tuple[str, Any]] = [
 TEXTS: dict[str, list[tuple[str, Any]]] = {
     "notifier_data_dir": [*PATHS, (__file__, "is a file: name a folder"), (f"{__file__}/x", "cannot be used")],
     "public_url": WEB_ADDRESSES,
+    "home_url": WEB_ADDRESSES,
+    "product_name": [("x" * 65, MUST), (" Acm\u00e9 & Sons ", Means("Acm\u00e9 & Sons")), ("\u200b", Means(""))],
     "inbox_url": WEB_ADDRESSES,
     "trusted_hosts": [
         ("https://example.com", MUST), ("example.com:443", MUST), ("example.com/x", MUST), ("*.example.com", MUST),

@@ -171,7 +171,12 @@ def test_what_a_kind_shows_of_its_own_keeps_its_language() -> None:
 
 
 def test_a_kind_in_another_language_is_read_in_its_direction() -> None:
-    known = CONTEXT | {"verify_url": "https://v.example", "not_me_url": "https://n.example", "hours_valid": 24}
+    known = CONTEXT | {
+        "verify_url": "https://v.example",
+        "not_me_url": "https://n.example",
+        "hours_valid": 24,
+        "own_signup": True,
+    }
     for extra, expected in (({}, ("en", "ltr")), (reading("ar"), ("ar", "rtl"))):
         page = Page(str(Renderer(TEMPLATES).render("verification", known | dict(extra)).html))
         assert page.all("html", "lang", "dir") == [expected]

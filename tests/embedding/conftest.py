@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -11,9 +12,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Engine, ForeignKey, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from notifier import sqlite
+from notifier import clock, sqlite
 from notifier.embedding import Notifier, UserFields
 from notifier.models import User as Mirrored
+from notifier.services import services_of
+from notifier.testing.mail_server import FakeMailServer
 
 
 class Host:
@@ -69,6 +72,42 @@ class Host:
             self.db.session.remove()
             self.db.drop_all()
             self.db.engine.dispose()
+
+
+def deliver(host: Host, key: int) -> FakeMailServer:
+    """Send this email of the ledger, and return what took it."""
+    server = FakeMailServer().attach(host.notifier.app)
+    with host.notifier.app.app_context():
+        services_of(host.notifier.app).sender.deliver([key])
+    return server
+
+
+def links_of(host: Host, email: str = "ada@example.com") -> dict[str, str]:
+    """Store a user of the host; return the paths of the links in emails to them, and the address of the front page."""
+    with host.app.app_context():
+        key = str(host.add(email).id)
+    mirrored = host.mirrored()[key]
+    links = services_of(host.notifier.app).links
+    about: Any = {"user_id": mirrored.id, "identity_key": mirrored.identity_key, "issued_at": clock.now()}
+    made = {
+        "verify": links.verify(nonce=mirrored.link_nonce, **about),
+        "not_me": links.not_me(nonce=mirrored.link_nonce, **about),
+        "unsubscribe": links.unsubscribe(category="report", notification_id=None, **about),
+        "preferences": links.preferences(notification_id=None, **about),
+    }
+    assert {link.removesuffix(urlsplit(link).path) + "/" for link in made.values()} == {origin_of(links.base)}
+    return {name: urlsplit(link).path for name, link in made.items()} | {"home": links.home()}
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of an address, with a slash."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def form_of(host: Host) -> str:
+    """The path of a page with a form, and so a token, for everyone: the preferences of a new user of the host."""
+    return links_of(host, "reader@example.com")["preferences"]
 
 
 def _models(base: Any) -> tuple[Any, Any]:

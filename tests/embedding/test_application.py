@@ -14,8 +14,7 @@ from notifier.embedding import SetupError
 from notifier.models import User as Mirrored
 from notifier.services import services_of
 from notifier.testing.forms import csrf_token
-from notifier.testing.mail_server import FakeMailServer
-from tests.embedding.conftest import Host
+from tests.embedding.conftest import Host, deliver
 
 Make = Callable[..., Host]
 
@@ -31,13 +30,6 @@ def link(text: str) -> str:
     found = re.search(r"http://127\.0\.0\.1:5000(/mail/verify/\S+)", text)
     assert found is not None, text
     return found[1]
-
-
-def deliver(host: Host, key: int) -> FakeMailServer:
-    server = FakeMailServer().attach(host.notifier.app)
-    with host.notifier.app.app_context():
-        services_of(host.notifier.app).sender.deliver([key])
-    return server
 
 
 def press(host: Host, path: str, before: Callable[[], None] = lambda: None) -> TestResponse:

@@ -17,16 +17,17 @@ from sqlalchemy import select
 
 from notifier import migrations
 from notifier.extensions import csrf, limiter
-from notifier.models import AccountRequest
+from notifier.models import Consent
 from notifier.testing.forms import csrf_token
 from notifier.web.security import HEADERS
-from tests.embedding.conftest import Host
+from tests.embedding.conftest import Host, form_of
 from tests.embedding.office import SUPPRESSIONS, Office, Person
 
 #: What differs between databases is not here.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-SIGN_UP = "/mail/signup"
+#: A form of ours, filled in.
+FIELDS = {"digest": "weekly"}
 
 
 class Full:
@@ -114,7 +115,7 @@ def test_pages_of_the_host_have_no_header_of_ours(client: FlaskClient) -> None:
         found = client.get(path).headers
         assert set(HEADERS) & set(found.keys()) == set(), path
         assert "Cache-Control" not in found or "no-store" not in found["Cache-Control"]
-    ours = client.get(SIGN_UP).headers
+    ours = client.get("/mail/admin/").headers
     assert set(HEADERS) <= set(ours.keys())
     assert "Strict-Transport-Security" not in ours
 
@@ -133,22 +134,23 @@ def test_each_shows_its_own_error_pages(full: Full, client: FlaskClient) -> None
 
 def test_each_refuses_the_token_of_the_other(full: Full, client: FlaskClient) -> None:
     theirs = client.get("/").text.split()[1]
-    ours = csrf_token(client.get(SIGN_UP).text)
+    form = form_of(full.host)
+    ours = csrf_token(client.get(form).text)
     assert client.post("/buy", data={"what": "tea", "csrf_token": theirs}).text == "bought tea"
     assert client.post("/buy", data={"what": "tea"}, headers={"X-Shop-Token": theirs}).text == "bought tea"
     assert client.post("/buy", data={"what": "tea", "csrf_token": ours}).text == "the shop says: forged"
-    fields = {"email": "ada@example.com", "display_name": ""}
-    assert client.post(SIGN_UP, data=fields | {"csrf_token": theirs}).status_code == 400
-    assert client.post(SIGN_UP, data=fields, headers={"X-Shop-Token": theirs}).status_code == 400
-    assert full.host.stored(select(AccountRequest)) == []
-    assert client.post(SIGN_UP, data=fields | {"csrf_token": ours}).location == "/mail/check-inbox"
+    assert client.post(form, data=FIELDS | {"csrf_token": theirs}).status_code == 400
+    assert client.post(form, data=FIELDS, headers={"X-Shop-Token": theirs}).status_code == 400
+    assert full.host.stored(select(Consent)) == []
+    assert client.post(form, data=FIELDS | {"csrf_token": ours}).location == form
+    assert full.host.stored(select(Consent)) != []
 
 
 def test_our_pages_leave_the_session_of_the_host_alone(full: Full, client: FlaskClient) -> None:
     assert client.get("/").text.startswith("1 ")
     before = client.get_cookie("shop")
-    token = csrf_token(client.get(SIGN_UP).text)
-    client.post(SIGN_UP, data={"email": "ada@example.com", "display_name": "", "csrf_token": token})
+    form = form_of(full.host)
+    assert client.post(form, data=FIELDS | {"csrf_token": csrf_token(client.get(form).text)}).status_code == 303
     assert client.get_cookie("shop") == before
     assert client.get("/").text.startswith("2 ")
     # Our cookie never reaches the host.
@@ -158,9 +160,9 @@ def test_our_pages_leave_the_session_of_the_host_alone(full: Full, client: Flask
 
 def test_each_counts_its_own_limits(full: Full, client: FlaskClient) -> None:
     assert [client.get("/limited").status_code for _ in range(2)] == [200, 429]
-    assert client.get(SIGN_UP).status_code == 200
+    assert client.get(form_of(full.host)).status_code == 200
     assert full.app.extensions["limiter"] == {full.limiter}
-    assert full.ours.extensions["limiter"] == {limiter}
+    assert full.ours.extensions["limiter"] == {limiter.of(full.ours)}
 
 
 def test_each_has_its_own_sign_in(full: Full) -> None:
@@ -200,7 +202,7 @@ def test_a_request_to_our_pages_runs_no_function_of_the_host(full: Full, client:
     ran: list[Any] = []
     full.app.before_request_funcs.setdefault(None, []).append(lambda: ran.append(request.path))
     full.app.after_request_funcs.setdefault(None, []).append(lambda response: ran.append(response) or response)
-    client.get(SIGN_UP)
+    client.get(form_of(full.host))
     Person(full.host).get(SUPPRESSIONS)
     assert ran == []
     client.get("/")

@@ -21,15 +21,13 @@ from notifier.testing.forms import csrf_token, fields_of
 from notifier.testing.operators import PASSWORD
 from tests.admin.test_authz import one_of_everything, rows
 from tests.admin.test_every_rule import ANSWERED, METHODS, OPENED, TRACES, addresses
-from tests.embedding.conftest import Host
+from tests.embedding.conftest import Host, form_of
 from tests.embedding.office import ADMIN, SUPPRESSIONS, Office, Person
-from tests.support.authz import EDITORS, MAY_OPEN, OF_OUR_OPERATORS
+from tests.support.authz import EDITORS, MAY_OPEN, OF_OUR_OPERATORS, OF_OUR_SIGN_UP
 from tests.support.campaigns import make_campaign
 
 Make = Callable[..., Host]
 EDIT = "/mail/admin/campaigns/1/edit"
-#: A page with a form, and so a token, for everyone.
-SIGN_UP = "/mail/signup"
 
 #: For what databases do not differ in.
 one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -117,12 +115,12 @@ def test_there_is_no_second_door(office: Office) -> None:
         roster.create(db.session(), email="admin@example.com", password=PASSWORD, role=Role.admin)
         db.session.commit()
     stranger = Person(office.host)
-    token = csrf_token(stranger.get(SIGN_UP).text)
+    token = csrf_token(stranger.get(form_of(office.host)).text)
     fields = {"csrf_token": token, "email": "admin@example.com", "password": PASSWORD}
     assert stranger.client.post("/mail/admin/sign-in", data=fields).status_code == 404
     assert stranger.get(ADMIN).status_code == 401
     endpoints = {rule.endpoint for rule in office.ours.url_map.iter_rules()}
-    assert endpoints == MAY_OPEN[Role.admin] - OF_OUR_OPERATORS
+    assert endpoints == MAY_OPEN[Role.admin] - OF_OUR_OPERATORS - OF_OUR_SIGN_UP
 
 
 @one
@@ -132,7 +130,7 @@ def test_the_address_of_an_operator_of_ours_gives_nothing_more(office: Office) -
         db.session.commit()
     viewer = office.person("viewer", "same@example.com")
     viewer.get(ADMIN)
-    answer = viewer.send(f"{SUPPRESSIONS}add", {"email": "stop@example.com", "note": "x"}, SIGN_UP)
+    answer = viewer.send(f"{SUPPRESSIONS}add", {"email": "stop@example.com", "note": "x"}, form_of(office.host))
     assert answer.status_code == 403
     viewer.get("/mail/admin/people/")
     entries = office.stored(select(AuditEntry).where(AuditEntry.action == "addresses.shown"))
@@ -191,7 +189,7 @@ def test_a_cookie_that_a_stranger_planted_is_of_no_use(office: Office) -> None:
     """A neighbour on the same domain can set a cookie of ours, with a token that they know."""
     stranger, editor = office.person("viewer"), office.person("editor")
     stranger.get(ADMIN)
-    token = csrf_token(stranger.get(SIGN_UP).text)
+    token = csrf_token(stranger.get(form_of(office.host)).text)
     name = office.ours.config["SESSION_COOKIE_NAME"]
     planted = stranger.client.get_cookie(name, path="/mail")
     assert planted is not None
@@ -237,7 +235,7 @@ def test_only_a_form_of_the_operators_own_browser_is_shown_again(office: Office)
     editor.sign_out()
     elsewhere = editor.client.post(EDIT, data=fields, headers={"Sec-Fetch-Site": "cross-site"})
     assert (elsewhere.status_code, "Send it again" in elsewhere.text) == (401, False)
-    token = csrf_token(stranger.get(SIGN_UP).text)
+    token = csrf_token(stranger.get(form_of(office.host)).text)
     answer = stranger.client.post(EDIT, data=fields | {"csrf_token": token})
     assert (answer.status_code, "Send it again" in answer.text) == (401, False)
 
@@ -343,13 +341,14 @@ class Anyone:
         host.start(mount="/mail", operator=lambda: who)
         self.app: Flask = one_of_everything(host.notifier.app)
         self.client = self.app.test_client()
+        self.form = form_of(host)
         self.open("/admin/", "GET")
 
     def open(self, path: str, method: str, **options: Any) -> TestResponse:
         return self.client.open(f"/mail{path}", method=method, **options)
 
     def post(self, path: str) -> TestResponse:
-        token = csrf_token(self.open("/signup", "GET").text)
+        token = csrf_token(self.client.get(self.form).text)
         return self.open(path, "POST", data={"csrf_token": token, "note": "x", "email": "user1@example.com"})
 
 

@@ -4,7 +4,7 @@ from notifier.models import Role
 
 #: The forms and links of the public pages, and the way into the admin.
 EVERYONE = {
-    "web.index", "web.signup", "web.check_inbox", "web.resend", "web.verify", "web.confirm", "web.static",
+    "web.index", "signup.signup", "signup.check_inbox", "signup.resend", "web.verify", "web.confirm", "web.static",
     "not_me.look", "not_me.end_account", "not_me.take_back",
     "consent.look", "consent.unsubscribe", "consent.undo", "consent.choose", "consent.save",
     "health.healthz", "admin_assets.static",
@@ -41,6 +41,9 @@ ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "adm
 
 #: Not there if the application that embeds ours decides who the operators are: they sign in to that one.
 OF_OUR_OPERATORS = {name for name in EVERYONE | VIEWERS if name.startswith(("sign_in.", "admin_account."))}
+
+#: Not there inside another application: people sign up with that one.
+OF_OUR_SIGN_UP = {name for name in EVERYONE if name.startswith("signup.")}
 
 #: What each role, and a visitor (None), may open.
 MAY_OPEN: dict[Role | None, set[str]] = {

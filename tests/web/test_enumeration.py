@@ -111,20 +111,21 @@ def watched(app: Flask, statements: list[str]) -> Iterator[None]:
         event.remove(engine, name, listener)
 
 
-def counts() -> dict[str, int]:
+def counts(app: Flask) -> dict[str, int]:
     """What the limits have counted, by limit; digests of addresses are masked."""
-    return {re.sub(r"/[0-9a-f]{24}/", "/digest/", key): count for key, count in limiter.storage.storage.items()}
+    stored = limiter.of(app).storage.storage
+    return {re.sub(r"/[0-9a-f]{24}/", "/digest/", key): count for key, count in stored.items()}
 
 
 def observe(app: Flask, door: str, address: str, keys: list[int]) -> Observed:
     visitor, seen = Visitor(app), Observed()
     token = visitor.token("/signup")
-    limiter.reset()
+    limiter.of(app).reset()
     keys.clear()
     with watched(app, seen.statements):
         answer = visitor.post(door, {"csrf_token": token, "email": address})
     seen.answers = [masked(answer, address), masked(visitor.get("/check-inbox"), address)]
-    seen.limits, seen.enqueued = counts(), len(keys)
+    seen.limits, seen.enqueued = counts(app), len(keys)
     return seen
 
 
