@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ class Sending:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
         self.grace = grace
+        #: Seals the data of secret kinds; None: there are no settings in this process.
+        self.seal: Callable[[str], str] | None = None
 
     def write(
         self,
@@ -42,14 +45,19 @@ class Sending:
         key: str | None,
         at: datetime | None,
         until: datetime | None,
+        elsewhere: str | None = None,
     ) -> Notification:
-        """Write the row, or return the one with this key. Raise KeyConflict if that one has other content."""
+        """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
+
+        Secret data don't count as content: a code of a few digits could be found by its fingerprint. Neither does the
+        person's own address, which may change; one that the caller gave (`elsewhere`) does.
+        """
         now = clock.now()
         due = at if at is not None and at > now else now
-        print_ = content.fingerprint(kind.name, person.external_id, data, at, until)
-        params: dict[str, Any] = {content.FINGERPRINT: print_}
-        if data is not None:
-            params[content.DATA] = data
+        print_ = content.fingerprint(
+            kind.name, " ".join(filter(None, [person.external_id, elsewhere])), None if kind.secret else data, at, until
+        )
+        params: dict[str, Any] = {content.FINGERPRINT: print_, **content.stored(kind, data, self.seal)}
         if at is not None:
             params[content.SEND_AT] = number_of(at)
         row, added = ledger.add_once(

@@ -8,6 +8,7 @@ from notifier.embedding.errors import DuringFlush, Erased, NoAddress, NoSession,
 from notifier.embedding.fields import NO_IDENTITY, external_id_of
 from notifier.embedding.people import Person
 from notifier.embedding.watching import HostUser, Watcher, session_of_hook
+from notifier.mail.addresses import AddressError, parse_address
 
 
 class Addressing:
@@ -52,9 +53,14 @@ class Addressing:
             raise UnknownUser(f"there is no person with the id {external_id!r}: notifier mirrors users that are stored")
         return found
 
-    def reachable(self, session: Session, to: object) -> Person:
-        """Return the person. Raise UnknownUser, Erased, or NoAddress if no email can be sent to them."""
+    def reachable(self, session: Session, to: object, address: str | None = None) -> Person:
+        """Return the person, at `address` if it is given.
+
+        Raise UnknownUser, Erased, or NoAddress if no email can go there.
+        """
         person = self.person(session, to)
+        if address is not None:
+            return self._elsewhere(person, address)
         if person.identity_key == NO_IDENTITY:
             raise NoAddress(f"the person {person.external_id!r} has no address that an email can be sent to")
         return person
@@ -65,6 +71,13 @@ class Addressing:
             return self._user.id_of(to) if isinstance(to, self._user.model) else external_id_of(to)
         except ValueError as error:
             raise UnknownUser(f"this is no user that is stored, and no id: {error}") from error
+
+    def _elsewhere(self, person: Person, address: str) -> Person:
+        try:
+            parsed = parse_address(address, allow_local=self._watcher.allow_local)
+        except AddressError as error:
+            raise NoAddress(f"no email can be sent to the address that was given: {error}") from None
+        return person._replace(email=parsed.envelope, identity_key=parsed.identity_key)
 
     def _of_row(self, to: object) -> Session | None:
         return object_session(to) if isinstance(to, self._user.model) else None

@@ -190,6 +190,7 @@ class Starting:
         # Of the newest application: tests build one after the other around the same Notifier.
         if not self._has_publisher:
             self._commits.enqueue, self._sending.grace = built.enqueue, built.grace
+        self._sending.seal = built.seal
 
     @property
     def app(self) -> "Flask":
