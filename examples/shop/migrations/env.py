@@ -5,6 +5,8 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
+from notifier.migrations import foreign_keys_off
+
 migrate = current_app.extensions["migrate"]
 
 
@@ -14,7 +16,7 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
         directives[:] = []
 
 
-with migrate.db.engine.connect() as connection:
+with migrate.db.engine.connect() as connection, foreign_keys_off(connection):
     context.configure(
         connection=connection,
         target_metadata=migrate.db.metadata,

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Flask
 
-from shop import account, admin, catalog, demo, orders, pages
+from shop import account, admin, catalog, demo, emails, orders, pages
 from shop.config import from_environment
 from shop.extensions import csrf, db, login, make_celery, migrate
 
@@ -18,6 +18,7 @@ def create_app(**config: Any) -> Flask:
     csrf.init_app(app)
     login.init_app(app)
     make_celery(app)
+    emails.init_app(app)
     for part in (account, admin, catalog, orders):
         app.register_blueprint(part.blueprint)
     app.cli.add_command(demo.demo)

@@ -31,7 +31,7 @@ def sign_up() -> str | Response:
             form.email.errors = ["There is an account with this address. Sign in instead."]
         else:
             login_user(user)
-            flash(f"Welcome, {user.first_name}.")
+            flash(f"Welcome, {user.first_name}. We sent you an email: please confirm your address.")
             return redirect(url_for("catalog.products"))
     return render_template("form.html", form=form, title="Create an account", button="Create my account")
 

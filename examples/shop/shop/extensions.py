@@ -12,6 +12,8 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
+from notifier import migrations as notifier_migrations
+
 
 class Base(DeclarativeBase):
     """The base of all tables, whose constraints have names, so that migrations can change them."""
@@ -28,7 +30,9 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-migrate = Migrate(directory=str(Path(__file__).parents[1] / "migrations"))
+migrate = Migrate(
+    directory=str(Path(__file__).parents[1] / "migrations"), include_name=notifier_migrations.include_name
+)
 csrf = CSRFProtect()
 login = LoginManager()
 login.login_view = "account.sign_in"

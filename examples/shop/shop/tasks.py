@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from shop.emails import shipped
 from shop.extensions import db
 from shop.models import Order, Status, now
 
@@ -13,4 +14,5 @@ def ship_order(key: int) -> None:
     if order is None or order.status is Status.shipped:
         return
     order.status, order.shipped_at = Status.shipped, now()
+    shipped(order)
     db.session.commit()

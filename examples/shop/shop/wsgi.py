@@ -4,3 +4,4 @@ from shop import create_app
 
 app = create_app()
 celery = app.extensions["celery"]
+notifier_celery = app.extensions["notifier"].celery

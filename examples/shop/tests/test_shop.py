@@ -111,6 +111,7 @@ def test_every_page_of_a_new_shop(app: Flask) -> None:
         assert visitor.get(path).status_code == 200, path
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 def test_migrations_and_models_agree(empty_app: Flask) -> None:
     command = empty_app.test_cli_runner()
     assert command.invoke(args=["db", "upgrade"]).exit_code == 0
