@@ -51,7 +51,8 @@ class Outbox:
 
     def __init__(self, publish: Publish, *, cooldown: Cooldown | None = None) -> None:
         """Create one. `publish` hands keys to the broker; see `notifier.tasks.publisher`."""
-        self._publish = publish
+        #: What takes the keys. A test may replace it.
+        self.hand_over = publish
         self._cooldown = cooldown or Cooldown()
         #: Keys that the broker took, since this process started.
         self.published = 0
@@ -66,7 +67,7 @@ class Outbox:
             self.left_to_sweep += len(keys)
             return False
         try:
-            self._publish(keys, bulk)
+            self.hand_over(keys, bulk)
         except Exception as error:
             # Any error of a broker's client: the rows are stored, and the sweep finds them.
             self._cooldown.failed()

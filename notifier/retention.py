@@ -5,19 +5,22 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock, ledger
 from notifier.database.transaction import transaction
+from notifier.emails.kind import SEALED
 from notifier.models import (
     AccountRequest,
     Attempt,
     AuditEntry,
     KeptForm,
+    Notification,
     OperatorSession,
     ProviderHold,
     SignupEmail,
+    Status,
     Suppression,
     TaskResult,
 )  # fmt: skip
@@ -40,6 +43,12 @@ KEEP_SIGNUP_EMAILS = timedelta(days=2)
 #: Retention of form requests that no worker could handle; they hold an address.
 KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
 
+#: Secret data are deleted at the first purge after their email came to rest; this long, a purge that failed is made up.
+SECRETS_WINDOW = timedelta(days=2)
+
+#: Statuses of emails that may still be sent.
+_MAY_GO = (Status.pending, Status.sending, Status.unknown)
+
 #: Rows deleted in one transaction.
 CHUNK = 5000
 
@@ -56,6 +65,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "account_requests": _older(session, AccountRequest.id, AccountRequest.created_at, KEEP_ACCOUNT_REQUESTS),
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
         "provider_holds": purge_holds(session),
+        "secrets": purge_secrets(session),
     }
     if any(done.values()):
         log.info("purge.done", **done)
@@ -65,6 +75,32 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
 def purge_attempts(session: Callable[[], Session]) -> int:
     """Delete attempts older than KEEP_ATTEMPTS, in short transactions. Return how many."""
     return _older(session, Attempt.id, Attempt.at, KEEP_ATTEMPTS)
+
+
+def purge_secrets(session: Callable[[], Session]) -> int:
+    """Delete the sealed data of emails that came to rest, in short transactions. Return of how many.
+
+    An email whose delivery is uncertain keeps them until its deadline, because it may be sent again.
+    """
+    now = clock.now()
+    over = and_(Notification.status == Status.unknown, Notification.deadline < now)
+    settled = and_(Notification.settled_at > now - SECRETS_WINDOW, Notification.status.not_in(_MAY_GO))
+    sealed = Notification.params[SEALED].as_string().is_not(None)
+    return sum(_without_secrets(session, and_(done, sealed)) for done in (over, settled))
+
+
+def _without_secrets(session: Callable[[], Session], where: ColumnElement[bool]) -> int:
+    total = 0
+    while True:
+        found = session().execute(select(Notification.id, Notification.params).where(where).limit(CHUNK)).all()
+        for pk, params in found:
+            rest = {name: value for name, value in params.items() if name != SEALED}
+            statement = update(Notification).where(Notification.id == pk, where).values(params=rest)
+            session().execute(statement.execution_options(synchronize_session=False))
+        session().commit()
+        total += len(found)
+        if len(found) < CHUNK:
+            return total
 
 
 def purge_holds(session: Callable[[], Session]) -> int:

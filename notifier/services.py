@@ -102,6 +102,7 @@ class Services:
     celery: Celery
     outbox: Outbox
     request_outbox: Outbox
+    run_outbox: Outbox
     #: Triggers a job ("sweep") besides its schedule. Raises the errors of the broker's client.
     run_now: Callable[[str], None]
     #: Raises BrokerAway.

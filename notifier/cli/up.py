@@ -12,11 +12,8 @@ from notifier import extras
 from notifier.cli.refusals import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
 from notifier.database.older_layout import refuse_folder
-from notifier.dev.broker import BrokerMissingError
-from notifier.dev.datalock import InUseError, data_lock
-from notifier.dev.ports import PortTakenError
-from notifier.dev.stack import UnreachableError, Wishes, run_up
-from notifier.dev.supervisor import GivenUpError
+from notifier.dev.datalock import data_lock
+from notifier.dev.stack import PROBLEMS, Wishes, run_up
 from notifier.dev.upenv import up_env_path
 
 PORT = click.IntRange(0, 65535)
@@ -64,7 +61,7 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
             settings = load_settings()
             refuse_older_layout(settings)
             run_up(settings, Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
-    except (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError) as error:
+    except PROBLEMS as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"--data-dir: {error.filename or folder}: {error.strerror}") from None

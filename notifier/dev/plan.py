@@ -1,4 +1,4 @@
-"""The processes of `up`: their commands, and how to tell that they work."""
+"""The processes of `up`, and of applications that embed notifier: their commands, and how to tell that they work."""
 
 import http.client
 import sys
@@ -11,10 +11,10 @@ from notifier.dev.broker import Broker, is_ready
 from notifier.dev.child import Child
 from notifier.dev.ports import answers
 
-#: Without the banners, which say nothing beyond the addresses.
-CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "notifier.wsgi:celery_app"]
-THREADS = ["--pool", "threads"]
-PROCESSES = ["--pool", "prefork"]
+#: Where Celery finds notifier's own application.
+OURS = "notifier.wsgi:celery_app"
+FOUR_THREADS = ["--pool", "threads", "--concurrency", "4"]
+TWO_PROCESSES = ["--pool", "prefork", "--concurrency", "2"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
 #: The queues of the two workers: people's own emails and the jobs of beat; campaigns.
@@ -58,22 +58,29 @@ def make_plan(
     """Return waves of children in the order of starting; each needs those before it."""
     run_dir.mkdir(parents=True, exist_ok=True)
     return [
-        [_broker(broker)] if broker else [],
-        [_inbox(ports, env)] if with_inbox else [],
+        [broker_child(broker)] if broker else [],
+        [inbox_child(ports, env)] if with_inbox else [],
         [
-            _worker("worker", "mail", OWN_EMAIL, [*THREADS, "--concurrency", "4"], env, run_dir),
-            _worker("bulk", "bulk", CAMPAIGNS, [*PROCESSES, "--concurrency", "2"], env, run_dir),
-            Child("beat", [*CELERY, "beat", "--pidfile=", "-S", "celery.beat:Scheduler"], env),
+            worker_child(OURS, "worker", "mail", OWN_EMAIL, FOUR_THREADS, env, run_dir),
+            worker_child(OURS, "bulk", "bulk", CAMPAIGNS, TWO_PROCESSES, env, run_dir),
+            beat_child(OURS, env),
         ],
         [_web(ports, env)],
     ]  # fmt: skip
 
 
-def _broker(broker: Broker) -> Child:
+def celery_command(application: str) -> list[str]:
+    """Return the beginning of Celery's command lines, without its banners, which say nothing beyond the addresses."""
+    return [sys.executable, "-m", "celery", "--quiet", "-A", application]
+
+
+def broker_child(broker: Broker) -> Child:
+    """Return the broker, which the others need."""
     return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port, broker.password), gate=True)
 
 
-def _inbox(ports: Ports, env: Mapping[str, str]) -> Child:
+def inbox_child(ports: Ports, env: Mapping[str, str]) -> Child:
+    """Return the inbox: a mail server, and the pages that show its emails."""
     argv = [
         sys.executable, "-m", "notifier.dev.inbox",
         "--host", ports.host, "--http-port", str(ports.inbox), "--smtp-port", str(ports.smtp),
@@ -81,13 +88,19 @@ def _inbox(ports: Ports, env: Mapping[str, str]) -> Child:
     return Child("inbox", argv, env, ready=lambda: answers(ports.probe_host, ports.inbox), stop_seconds=3)
 
 
-def _worker(
-    name: str, node: str, queues: str, pool: list[str], env: Mapping[str, str], run_dir: Path
+def worker_child(
+    application: str, name: str, node: str, queues: str, pool: list[str], env: Mapping[str, str], run_dir: Path
 ) -> Child:  # fmt: skip
+    """Return a worker of notifier, standing alone or embedded. `application`: such as "shop.wsgi:notifier_celery"."""
     ready_file = run_dir / f"{name}.ready"
-    argv = [*CELERY, "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
+    argv = [*celery_command(application), "worker", "-n", f"{node}@%h", "-Q", queues, *pool, *QUIET_WORKER]
     own = {"STOP_GRACE": STOP_GRACE, **env, "NOTIFIER_READY_FILE": str(ready_file), "PYTHONWARNINGS": ROOT_IS_FINE_HERE}
     return Child(name, argv, own, ready_file=ready_file, stop_seconds=float(own["STOP_GRACE"]) + 3)
+
+
+def beat_child(application: str, env: Mapping[str, str]) -> Child:
+    """Return the scheduler of notifier, standing alone or embedded."""
+    return Child("beat", [*celery_command(application), "beat", "--pidfile=", "-S", "celery.beat:Scheduler"], env)
 
 
 def _web(ports: Ports, env: Mapping[str, str]) -> Child:

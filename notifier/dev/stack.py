@@ -3,18 +3,19 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier import resources
 from notifier.config.settings import Settings
-from notifier.dev.broker import Broker, find_server
+from notifier.dev.broker import Broker, BrokerMissingError, find_server
 from notifier.dev.console import Console
+from notifier.dev.datalock import InUseError
 from notifier.dev.plan import Ports, make_plan
 from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, is_free
-from notifier.dev.supervisor import Supervisor
+from notifier.dev.supervisor import GivenUpError, Supervisor
 from notifier.dev.upenv import up_env
 
 #: Default ports of brokers, for addresses without a port.
@@ -24,6 +25,10 @@ FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
 
 class UnreachableError(Exception):
     """A server that the settings name does not answer. The text says what to do."""
+
+
+#: Reasons why a stack does not start, or ends; their texts are for people.
+PROBLEMS = (BrokerMissingError, GivenUpError, InUseError, PortTakenError, UnreachableError)
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,7 @@ def _next_free(host: str, port: int) -> int:
 def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ()) -> Broker | None:
     """Return the broker to start, or None if the settings name one, which must answer. `others`: ports not to take."""
     if not settings.broker_url:
-        folder = data_dir / "broker"
-        folder.mkdir(parents=True, exist_ok=True)
-        return Broker(find_server(), folder, _any_port("127.0.0.1", others), password=secrets.token_urlsafe(24))
+        return new_broker(data_dir, others)
     name = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
     parts = urlsplit(settings.broker_url)
     port = parts.port or BROKER_PORTS.get(parts.scheme, BROKER_PORTS["redis"])
@@ -91,6 +94,13 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
             f"Start that server, or unset {name} to use the built-in one."
         )
     return None
+
+
+def new_broker(data_dir: Path, others: Collection[int] = ()) -> Broker:
+    """Return a broker that keeps its data below `data_dir`. Raise BrokerMissingError if no server is installed."""
+    folder = data_dir / "broker"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Broker(find_server(), folder, _any_port("127.0.0.1", others), password=secrets.token_urlsafe(24))
 
 
 def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbox: bool) -> dict[str, str]:
@@ -113,9 +123,10 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
     return env
 
 
-def python_env() -> dict[str, str]:
-    """Return the environment in which `python -m` finds notifier and nothing in the working directory."""
-    path = os.pathsep.join(filter(None, [str(resources.checkout() or ""), os.environ.get("PYTHONPATH")]))
+def python_env(*folders: Path) -> dict[str, str]:
+    """Return the environment in which `python -m` finds `folders` and notifier, but no working directory."""
+    first = [str(folder) for folder in (*folders, resources.checkout()) if folder is not None]
+    path = os.pathsep.join(filter(None, [*first, os.environ.get("PYTHONPATH")]))
     return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -144,5 +155,10 @@ def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, wi
         ("data", str(data_dir)),
         ("logs", str(data_dir / "log")),
     ]
+    return addresses("notifier is up", rows)
+
+
+def addresses(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Return what is printed once everything runs: names with addresses, folders and the like."""
     lines = [f"  {name:<8} {value}" for name, value in rows]
-    return "\n".join(["", "notifier is up", "", *lines, "", "Press Ctrl-C to stop.", ""])
+    return "\n".join(["", title, "", *lines, "", "Press Ctrl-C to stop.", ""])

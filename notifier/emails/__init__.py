@@ -9,6 +9,7 @@ from notifier.emails.activity_digest import ActivityDigest
 from notifier.emails.announcement import Announcement
 from notifier.emails.kind import Category, EmailKind, Owed
 from notifier.emails.monthly_report import MonthlyReport
+from notifier.emails.security_message import SecurityMessage
 from notifier.emails.verification import TOKEN_LIFE, Verification
 from notifier.emails.verification_reminder import VerificationReminder
 
@@ -27,6 +28,7 @@ def registry(
     kinds: tuple[EmailKind, ...] = (
         Verification(),
         AccountExists(),
+        SecurityMessage(),
         VerificationReminder(),
         MonthlyReport(grace=report_grace),
         ActivityDigest(within=digest_within, gap=digest_gap),
@@ -54,6 +56,7 @@ __all__ = [
     "Category",
     "EmailKind",
     "Owed",
+    "SecurityMessage",
     "Verification",
     "registry",
     "registry_of",

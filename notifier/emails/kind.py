@@ -3,12 +3,16 @@
 import enum
 from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from pydantic import BaseModel
 
 from notifier.ledger import Claimed, Recipient
 from notifier.security.links import Links
+
+#: Names in the `params` of a row: the data with which it was sent, and the same sealed, for kinds that are `secret`.
+DATA: Final = "data"
+SEALED: Final = "sealed"
 
 
 class Category(enum.StrEnum):
@@ -50,11 +54,14 @@ class EmailKind(ABC):
     first_email: ClassVar[bool] = False
     #: Validates the data of an email that an embedding application sends; None: the kind takes no data.
     Data: ClassVar[type[BaseModel] | None] = None
+    #: Whether its data are secrets, such as a link that sets a new password: they are stored sealed with SECRET_KEYS,
+    #: shown to no operator, and deleted within about an hour after the email came to rest.
+    secret: ClassVar[bool] = False
 
     @classmethod
     def data_of(cls, owed: Owed) -> Any:
         """Return the data with which this email was sent, as an instance of `Data`; None if the kind takes no data."""
-        return None if cls.Data is None else cls.Data.model_validate(owed.notification.params["data"])
+        return None if cls.Data is None else cls.Data.model_validate(owed.notification.params[DATA])
 
     @abstractmethod
     def unwanted(self, owed: Owed) -> str | None:

@@ -28,6 +28,7 @@ class Notifier(Upkeep):
         key: str | None = None,
         at: datetime | None = None,
         until: datetime | None = None,
+        address: str | None = None,
         session: Session | None = None,
     ) -> Notification:
         """Write the row of an email in the transaction of the session. The caller commits.
@@ -41,6 +42,7 @@ class Notifier(Upkeep):
             key: The same key with the same content gives the same row; None: each call is another email.
             at: It is not sent before; None: now.
             until: It is not sent after; None: when the kind's lifetime has passed.
+            address: Another address, such as a new one that the person has not confirmed yet; None: theirs.
             session: By default that of the hook, of the user's row, or the scoped session.
 
         Raise UnknownKind, DataRefused, UnknownUser, NoAddress, KeyConflict, NoSession, or DuringFlush. Raise ValueError
@@ -51,8 +53,9 @@ class Notifier(Upkeep):
         check_key(key)
         check_times(at, until)
         current = self._addressing.session(to, session)
-        wanted = Wanted(found, self._addressing.external_id(to), checked, key, at, until)
-        return self._sending.write(current, wanted, lambda: self._addressing.reachable(current, to))
+        recipient = None if address is None else self._addressing.envelope(address)
+        wanted = Wanted(found, self._addressing.external_id(to), recipient, checked, key, at, until)
+        return self._sending.write(current, wanted, lambda: self._addressing.reachable(current, to, address))
 
     def record(
         self,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from notifier.database.expressions import number_of
 from notifier.emails import KINDS, EmailKind
 from notifier.emails.campaign_kind import CampaignKind
+from notifier.emails.kind import DATA, SEALED
 from notifier.embedding.errors import DataRefused, SetupError, UnknownKind
 
-#: In `params`: the fingerprint of the call, the kind's data, and the planned moment.
+#: In `params`, besides the kind's data: the fingerprint of the call, and the planned moment.
 FINGERPRINT: Final = "fingerprint"
-DATA: Final = "data"
 SEND_AT: Final = "send_at"
 
 
@@ -56,6 +56,19 @@ def checked(kind: EmailKind, data: object) -> Any:
     except ValueError:
         raise DataRefused(f"the data of {kind.name!r} is refused: it contains a number that is none") from None
     return read
+
+
+def stored(kind: EmailKind, data: Any, seal: Callable[[str], str] | None) -> dict[str, Any]:
+    """Return the part of `params` that holds checked data. Raise SetupError if a secret kind cannot be sealed."""
+    if data is None:
+        return {}
+    if not kind.secret:
+        return {DATA: data}
+    if seal is None:
+        raise SetupError(
+            f"the data of {kind.name!r} are secrets, which are sealed with SECRET_KEYS: give init_app mount= or celery="
+        )
+    return {SEALED: seal(json.dumps(data))}
 
 
 def fingerprint(kind: str, user: str, data: Any, at: datetime | None, until: datetime | None) -> str:

@@ -57,6 +57,8 @@ class Built:
     #: SECRET_KEYS, from oldest to newest.
     secret_keys: Sequence[str]
     enqueue: Enqueue
+    #: Encrypts the data of secret kinds with SECRET_KEYS.
+    seal: Callable[[str], str]
     #: The age at which the sweep enqueues a row as well.
     grace: timedelta
     #: Whether addresses of this machine or network are usable.

@@ -33,6 +33,8 @@ class Wanted(NamedTuple):
     kind: EmailKind
     #: Of the person.
     external_id: str
+    #: Another address than that of the person, as the envelope has it; None: theirs.
+    recipient: str | None
     #: JSON, completed by the kind's schema.
     data: Any
     key: str | None
@@ -41,18 +43,13 @@ class Wanted(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Return the digest by which the content of a repeated key is compared."""
-        return content.fingerprint(self.kind.name, self.external_id, self.data, self.at, self.until)
+        """Return the digest by which the content of a repeated key is compared.
 
-    @property
-    def params(self) -> dict[str, Any]:
-        """Return the facts that the row keeps."""
-        params: dict[str, Any] = {content.FINGERPRINT: self.fingerprint}
-        if self.data is not None:
-            params[content.DATA] = self.data
-        if self.at is not None:
-            params[content.SEND_AT] = number_of(self.at)
-        return params
+        Secret data don't count as content: a code of a few digits could be found by its fingerprint. Neither does the
+        person's own address, which may change; another one that the caller gave does.
+        """
+        user = " ".join(filter(None, [self.external_id, self.recipient]))
+        return content.fingerprint(self.kind.name, user, None if self.kind.secret else self.data, self.at, self.until)
 
 
 class Sending:
@@ -62,6 +59,8 @@ class Sending:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
         self.grace = grace
+        #: Seals the data of secret kinds; None: there are no settings in this process.
+        self.seal: Callable[[str], str] | None = None
 
     def write(self, session: Session, wanted: Wanted, check: Callable[[], object]) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
@@ -91,7 +90,8 @@ class Sending:
             wanted.external_id,
             kind=wanted.kind.name,
             dedupe_key=key,
-            params=wanted.params,
+            recipient=wanted.recipient,
+            params=self._params(wanted),
             now=now,
             due=due,
             enqueue_at=due if due > now else now + self.grace,
@@ -100,6 +100,12 @@ class Sending:
         if row is not None and due == now:
             self._commits.collect(session, row.id)
         return row
+
+    def _params(self, wanted: Wanted) -> dict[str, Any]:
+        """Return the facts that the row keeps."""
+        stored = content.stored(wanted.kind, wanted.data, self.seal)
+        planned = {} if wanted.at is None else {content.SEND_AT: number_of(wanted.at)}
+        return {content.FINGERPRINT: wanted.fingerprint, **stored, **planned}
 
 
 def check_times(at: datetime | None, until: datetime | None) -> None:

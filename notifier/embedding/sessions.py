@@ -8,6 +8,7 @@ from notifier.embedding.errors import DuringFlush, Erased, NoAddress, NoSession,
 from notifier.embedding.fields import external_id_of
 from notifier.embedding.people import Person
 from notifier.embedding.watching import HostUser, Watcher, session_of_hook
+from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import NO_IDENTITY
 
 
@@ -53,10 +54,13 @@ class Addressing:
             raise UnknownUser(f"there is no person with the id {external_id!r}: notifier mirrors users that are stored")
         return found
 
-    def reachable(self, session: Session, to: object) -> Person:
-        """Return the person. Raise UnknownUser, Erased, or NoAddress if no email can be sent to them."""
+    def reachable(self, session: Session, to: object, address: str | None = None) -> Person:
+        """Return the person. `address`: another address, to which an email may go if they have none.
+
+        Raise UnknownUser, Erased, or NoAddress if no email can be sent to them.
+        """
         person = self.person(session, to)
-        if person.identity_key == NO_IDENTITY:
+        if address is None and person.identity_key == NO_IDENTITY:
             raise NoAddress(f"the person {person.external_id!r} has no address that an email can be sent to")
         return person
 
@@ -66,6 +70,13 @@ class Addressing:
             return self._user.id_of(to) if isinstance(to, self._user.model) else external_id_of(to)
         except ValueError as error:
             raise UnknownUser(f"this is no user that is stored, and no id: {error}") from error
+
+    def envelope(self, address: str) -> str:
+        """Return another address of a person as the envelope has it. Raise NoAddress if no email can go there."""
+        try:
+            return parse_address(address, allow_local=self._watcher.allow_local).envelope
+        except AddressError as error:
+            raise NoAddress(f"no email can be sent to the address that was given: {error}") from None
 
     def _of_row(self, to: object) -> Session | None:
         return object_session(to) if isinstance(to, self._user.model) else None

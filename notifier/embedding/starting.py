@@ -64,6 +64,7 @@ class Starting:
         self._watcher = Watcher(allow_local=allow_local_addresses)
         self._addressing = Addressing(self._watcher)
         self._confirming = Confirming(self._watcher)
+        self._has_publisher = publish is not None
         self._commits = Commits(Outbox(publish).publish if publish is not None else None)
         self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0))
         self._built: Built | None = None
@@ -187,8 +188,10 @@ class Starting:
         self._kinds, self.secret_keys = built.kinds, built.secret_keys
         app.cli.add_command(built.commands(self), "notifier")
         self._watcher.allow_local = self._watcher.allow_local or built.allow_local
-        if self._commits.enqueue is None:
+        # Of the newest application: tests build one after the other around the same Notifier.
+        if not self._has_publisher:
             self._commits.enqueue, self._sending.grace = built.enqueue, built.grace
+        self._sending.seal = built.seal
 
     @property
     def app(self) -> "Flask":

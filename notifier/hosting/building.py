@@ -40,6 +40,7 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
         kinds=parts.kinds,
         secret_keys=settings.secret_keys,
         enqueue=enqueue,
+        seal=parts.sealer.seal,
         grace=timedelta(seconds=settings.sweep_grace),
         allow_local=settings.allows_local_addresses,
         commands=lambda notifier: cli.build(lambda: ours, host=lambda: notifier, engine=host.engine),

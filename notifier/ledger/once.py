@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, select
+from sqlalchemy import Executable, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,7 @@ def add_once(
     session: Session,
     external_id: str,
     *,
+    recipient: str | None,
     kind: str,
     dedupe_key: str,
     params: dict[str, Any],
@@ -45,11 +46,12 @@ def add_once(
 ) -> Notification | None:
     """Add the row of an email to the person with this external id. It neither flushes nor commits.
 
-    Return None if the key is taken, or if no email can be sent to this person. `enqueue_at` is when the sweep enqueues
-    the row, `due` when it may be sent.
+    Return None if the key is taken, or if no email can be sent to this person. `recipient`: another address than theirs.
+    `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent.
     """
     values = {
         "external_id": external_id,
+        "elsewhere": recipient,
         "kind": kind,
         "dedupe_key": dedupe_key,
         "params": params,
@@ -77,8 +79,11 @@ def with_key(session: Session, dedupe_key: str) -> Notification | None:
 def _statement(dialect: str) -> Executable:
     """Build the statement, which finds the person, too: one round trip, and nothing to build for each email."""
     given = [getattr(Notification, name) for name in (*_GIVEN, *_BEGINNING)]
-    person = select(User.id, User.email, *(bindparam(each.key, type_=each.type) for each in given))
-    person = person.where(User.external_id == bindparam("external_id"), User.has_address())
+    elsewhere = bindparam("elsewhere", type_=Notification.recipient.type)
+    filling = (bindparam(each.key, type_=each.type) for each in given)
+    person = select(User.id, func.coalesce(elsewhere, User.email), *filling).where(
+        User.external_id == bindparam("external_id"), User.is_person(), or_(User.has_address(), elsewhere.is_not(None))
+    )
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Notification)
     columns = [Notification.user_id, Notification.recipient, *given]
     filled = insert.from_select(columns, person, include_defaults=False)

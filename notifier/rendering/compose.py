@@ -1,6 +1,7 @@
 """Compose the Message of a notification from the kind's context, the templates and the headers."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,15 +11,21 @@ from notifier.consent import preferences
 from notifier.content import Filled, lay_out
 from notifier.emails import EmailKind, Owed
 from notifier.emails.content_variables import reading, values
+from notifier.emails.kind import DATA, SEALED
 from notifier.ledger import Claimed
 from notifier.mail import message_ids
 from notifier.mail.message import Message, subscription_headers, verp_sender
 from notifier.mail.mime import as_given
 from notifier.rendering.content_cache import ContentCache
 from notifier.rendering.render import Rendered, Renderer
+from notifier.security.sealing import Sealer
 
 #: Shown in examples in place of data that only a real person's email has.
 PLACEHOLDER = "Here stands what differs from person to person. Choose a person to see theirs."
+
+
+class DataDeleted(ValueError):
+    """The email came to rest, and its secret data were deleted."""
 
 
 class Composed(NamedTuple):
@@ -41,6 +48,7 @@ class Composer:
         """Use `settings` for the sender and the bounce domain."""
         self._settings = settings
         self._renderer = renderer
+        self._sealer = Sealer(settings.secret_keys)
         self.kinds = kinds
         self.content_cache = content_cache or ContentCache(kinds)
         self._sender_name, self._sender_address = settings.sender
@@ -60,9 +68,11 @@ class Composer:
         return message_ids.make(pk, dedupe_key, self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
-        """Render the email. Raise ContentError, or the error of a broken template."""
+        """Render the email. Raise ContentError, DataDeleted, SealError, or the error of a broken template."""
         row = owed.notification
         kind = self.kinds[row.kind]
+        if kind.secret:
+            owed = self._opened(owed)
         common = self._common(owed)
         known = common | kind.context(owed)
         content = self.content_cache.of(row)
@@ -73,6 +83,13 @@ class Composer:
         rendered = self._renderer.render_content(kind.name, filled, known)
         digest = hashlib.sha256(f"{rendered.template_version}{content.content.digest}".encode()).hexdigest()
         return self._finished(owed, rendered, f"w{row.content_id}-{digest[:8]}", common["unsubscribe_url"])
+
+    def _opened(self, owed: Owed) -> Owed:
+        row = owed.notification
+        if SEALED not in row.params:
+            raise DataDeleted("the secret data of this email were deleted")
+        data = json.loads(self._sealer.open(row.params[SEALED]))
+        return owed._replace(notification=row._replace(params={**row.params, DATA: data}))
 
     def known(self, owed: Owed, example: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the context for the templates of this email. `example` replaces the data of the kind."""

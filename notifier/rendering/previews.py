@@ -55,6 +55,8 @@ class Previews:
         kind = self._composer.kinds.get(row.kind)
         if kind is None:
             raise PreviewError(f"This version of notifier has no kind of email named {row.kind}.")
+        if kind.secret:
+            raise PreviewError("This email holds secrets of its recipient, such as a link, so it is not shown.")
         try:
             data = kind.load(session, [row]).get(row.id) if isinstance(kind, CampaignKind) else None
             self._composer.content_cache.fetch(session, [row])

@@ -1,6 +1,7 @@
 """Fixtures for pytest. Register them in the topmost conftest.py: `pytest_plugins = ["notifier.testing.fixtures"]`.
 
-Override `notifier_settings`, `notifier_kinds` and `notifier_templates` to test what is yours. See docs/testing.md.
+Override `notifier_settings`, `notifier_kinds` and `notifier_templates` to test what is yours, or `notifier_host` for an
+application that embeds notifier. See docs/testing.md.
 """
 
 import shutil
@@ -14,10 +15,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier.app import create_app
+from notifier.database.sqlite import READ_ONLY
 from notifier.emails import KINDS, EmailKind
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
+from notifier.services import KEY, services_of
 from notifier.testing import clocks
 from notifier.testing.applications import close, merge_templates, migrate
 from notifier.testing.inline import Inline
@@ -65,28 +68,43 @@ def notifier_database(notifier_migrated_database: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def notifier_app(
+def notifier_host() -> Flask | None:
+    """Return the application that embeds notifier, with `mount=` or `celery=`. Override it; None: there is none."""
+    return None
+
+
+@pytest.fixture
+def notifier_app(notifier_host: Flask | None, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """Return notifier's application. It does the work of its workers right after each commit.
+
+    It is the one that `notifier_host` embeds; without a host it is built here, and its context is pushed. An error of
+    that work fails the test when it ends, and so does an email that could not be rendered.
+    """
+    app = notifier_host.extensions[KEY].app if notifier_host is not None else request.getfixturevalue("_standalone")
+    inline = Inline().attach(app)
+    yield app
+    # Without a lock: the test may have left a transaction open.
+    with app.app_context(), db.engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        failed = connection.execute(_NOT_RENDERED).all()
+    services_of(app).transports.primary.close()
+    inline.raise_errors()
+    assert not failed, "\n".join(f"the email {kind} {reason}" for kind, reason in failed)
+
+
+@pytest.fixture
+def _standalone(
     notifier_database: str,
     notifier_settings: Mapping[str, Any],
     notifier_kinds: Mapping[str, EmailKind],
     notifier_templates: list[Path],
     tmp_path: Path,
 ) -> Iterator[Flask]:
-    """Build the application, with its context pushed. It does the work of its workers right after each commit.
-
-    An error of that work fails the test when it ends, and so does an email that could not be rendered.
-    """
-    inline = Inline()
     templates = merge_templates(tmp_path / "templates", *notifier_templates) if notifier_templates else None
     settings = make_settings(**{"database_url": notifier_database, "notifier_data_dir": tmp_path, **notifier_settings})
-    app = create_app(settings, kinds=notifier_kinds, templates=templates, **inline.replacements())
+    app = create_app(settings, kinds=notifier_kinds, templates=templates)
     with app.app_context():
         yield app
-        db.session.rollback()
-        failed = db.session.execute(_NOT_RENDERED).all()
     close(app)
-    inline.raise_errors()
-    assert not failed, "\n".join(f"the email {kind} {reason}" for kind, reason in failed)
 
 
 @pytest.fixture

@@ -1,44 +1,32 @@
 """The work of the workers, done right after the commit that asks for it: no broker, no worker."""
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict, cast
+from typing import Self, TypedDict, cast
 
 from flask import Flask, current_app
 
 from notifier.outbox import Publish
 from notifier.services import Services, services_of
 
-
-def _do(work: Callable[[Services], object]) -> None:
-    """Work in a separate session, as a worker does."""
-    app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]
-    with app.app_context():
-        work(services_of(app))
+#: Does the work for these keys.
+_Work = Callable[[Services, Sequence[int], bool], object]
 
 
-def handle_requests(keys: Sequence[int], _bulk: bool) -> None:
+def handle_requests(parts: Services, keys: Sequence[int], _bulk: bool) -> None:
     """Handle account requests, such as a sign-up."""
-
-    def handle(parts: Services) -> None:
-        for key in keys:
-            parts.account_requests.handle(key)
-
-    _do(handle)
+    for key in keys:
+        parts.account_requests.handle(key)
 
 
-def expand_runs(keys: Sequence[int], _bulk: bool) -> None:
+def expand_runs(parts: Services, keys: Sequence[int], _bulk: bool) -> None:
     """Turn campaign runs into emails."""
-
-    def expand(parts: Services) -> None:
-        for key in keys:
-            parts.expansion.run(key)
-
-    _do(expand)
+    for key in keys:
+        parts.expansion.run(key)
 
 
-def deliver(keys: Sequence[int], bulk: bool) -> None:
+def deliver(parts: Services, keys: Sequence[int], bulk: bool) -> None:
     """Send emails."""
-    _do(lambda parts: parts.sender.deliver(list(keys), bulk=bulk))
+    parts.sender.deliver(list(keys), bulk=bulk)
 
 
 class Replacements(TypedDict):
@@ -52,11 +40,13 @@ class Replacements(TypedDict):
 class Inline:
     """Replace the broker of one application, and keep the errors that its outbox would swallow.
 
-    `app = create_app(settings, **inline.replacements())`, and `inline.raise_errors()` at the end.
+    `app = create_app(settings, **inline.replacements())`, or `inline.attach(app)` if the application exists already,
+    and `inline.raise_errors()` at the end.
     """
 
     def __init__(self) -> None:
         self.errors: list[Exception] = []
+        self._app: Flask | None = None
 
     def replacements(self) -> Replacements:
         """Return the arguments for `create_app`."""
@@ -66,17 +56,31 @@ class Inline:
             "publish_runs": self._kept(expand_runs),
         }
 
+    def attach(self, app: Flask) -> Self:
+        """Work for `app` from now on, in any context: that of an application that embeds it, or none."""
+        self._app, parts = app, services_of(app)
+        parts.outbox.hand_over = self._kept(deliver)
+        parts.request_outbox.hand_over = self._kept(handle_requests)
+        parts.run_outbox.hand_over = self._kept(expand_runs)
+        return self
+
     def raise_errors(self) -> None:
         """Raise an ExceptionGroup if any work raised an error."""
         if self.errors:
             raise ExceptionGroup("the work of a worker failed", self.errors)
 
-    def _kept(self, work: Publish) -> Publish:
+    def _kept(self, work: _Work) -> Publish:
         def publish(keys: Sequence[int], bulk: bool) -> None:
             try:
-                work(keys, bulk)
+                self._do(work, keys, bulk)
             except Exception as error:
                 self.errors.append(error)
                 raise
 
         return publish
+
+    def _do(self, work: _Work, keys: Sequence[int], bulk: bool) -> None:
+        """Work in a separate session, as a worker does."""
+        app = self._app or cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]
+        with app.app_context():
+            work(services_of(app), keys, bulk)

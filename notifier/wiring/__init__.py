@@ -89,6 +89,7 @@ def build_services(
         celery=broker.celery,
         outbox=outbox,
         request_outbox=broker.requests,
+        run_outbox=broker.runs,
         run_now=broker.publisher.run_now,
         queues=partial(peek, broker.celery),
         schedule=broker.schedule,

@@ -35,8 +35,8 @@ pytestmark = [
 def sign_up_quietly(app: Flask, number: int = 1) -> None:
     """A signup whose bell is lost: committed with the broker out of reach."""
     with app.app_context():
-        working_outbox = services_of(app).outbox._publish
-        services_of(app).outbox._publish = _lost
+        working_outbox = services_of(app).outbox.hand_over
+        services_of(app).outbox.hand_over = _lost
         applicant = Applicant(parse_address(f"quiet{number}@example.com"))
         services_of(app).accounts.register(db.session(), applicant)
         db.session.commit()

@@ -15,12 +15,16 @@ BANNED = re.compile(rf"\b({PLAIN})\b", re.IGNORECASE)
 #: In templates, "mail" is for fixed terms only.
 BANNED_IN_TEMPLATES = re.compile(rf"\b({PLAIN}|mail(?! (server|scanner|program)s?\b))\b", re.IGNORECASE)
 
-TEMPLATES = ("templates/admin", "templates/emails", "templates/web", "notifier/dev/inbox/templates")
+TEMPLATES = (
+    "templates/admin", "templates/emails", "templates/web", "notifier/dev/inbox/templates",
+    "examples/shop/shop/templates",
+)  # fmt: skip
+FOLDERS = (".", "docs/**", "examples/*")
 PAGES = [
-    *sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))),
+    *sorted(str(page.relative_to(ROOT)) for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md")),
     ".env.example", "Dockerfile", "docker-compose.yml", "gunicorn.conf.py", "pyproject.toml", "run", "wsgi.py",
 ]  # fmt: skip
-CODE = ("notifier", "bench", "migrations")
+CODE = ("notifier", "bench", "examples", "migrations")
 #: Patterns for the replies of mail servers, in their words.
 QUOTED = {"smtp/reply_phrases.py"}
 

@@ -121,6 +121,18 @@ def test_python_without_pip_is_one_line(checkout: Path, path: Path) -> None:
     assert "apt-get install python3-venv" in done.stderr
 
 
+def test_an_example_is_started_by_its_own_script(checkout: Path, path: Path) -> None:
+    fake_uv(path)
+    script = checkout / "examples" / "shop" / "up.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import sys; print(sys.argv[1:])")
+    assert run(checkout, path, "example", "shop", "--web-port", "0").stdout == "['--web-port', '0']\n"
+    for name in ([], ["shops"]):
+        done = run(checkout, path, "example", *name)
+        assert done.returncode == 2
+        assert "there is no such example; these exist: shop" in done.stderr
+
+
 def test_installs_once_and_again_when_the_lock_changed(checkout: Path, path: Path) -> None:
     log = fake_uv(path)
     first = run(checkout, path, "seed", "a b", "--c")
