@@ -54,7 +54,7 @@ _BY_WORDS = (
     (Reason.SENDER_REFUSED, any_of(said.SENDER_REFUSED.pattern, said.NOT_VERIFIED.pattern)),
     (Reason.EXPIRED, phrases.EXPIRED),
     (Reason.UNREACHABLE, phrases.UNREACHABLE),
-    (Reason.RESTRICTED, phrases.RESTRICTED),
+    (Reason.RESTRICTED, any_of(phrases.RESTRICTED.pattern, phrases.NOT_WANTED.pattern)),
     (Reason.SUSPENDED, phrases.SUSPENDED),
     (Reason.POLICY, any_of(_POLICY.pattern, said.AUTH_NEEDED.pattern)),
     (Reason.SERVER_FAULT, phrases.SERVER_FAULT),
@@ -91,7 +91,7 @@ _DOUBT = (
     phrases.RESTRICTED,
 )  # fmt: skip
 #: The same, where the code says that the address is dead: the words are more exact.
-_OVERRULED = (said.TOO_BIG, phrases.FULL, phrases.LOOP, phrases.COMES_BACK)
+_OVERRULED = (said.TOO_BIG, phrases.FULL, phrases.LOOP, phrases.COMES_BACK, phrases.NOT_WANTED)
 
 
 @lru_cache(maxsize=512)
@@ -116,7 +116,7 @@ def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Rea
     """Return why the address is dead; None if this does not say so."""
     if phrases.NOT_IN_DIRECTORY.search(lower):
         return Reason.USER_UNKNOWN
-    if _any(_OVERRULED, lower):
+    if _any(_OVERRULED, lower) or (not statement.code and _says_little(lower)):
         return None
     outcome = classify(statement.phase, reply, recipient)
     if outcome.decision is Decision.BOUNCE:
@@ -124,6 +124,14 @@ def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Rea
     if (statement.code and outcome.decision in {Decision.RETRY, Decision.THROTTLE}) or _any(_DOUBT, lower):
         return None
     return next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+
+
+def _says_little(lower: str) -> bool:
+    """Return whether words without a code may be about something else.
+
+    They may explain what can be wrong, or be the text of the failed email: "your account has been closed".
+    """
+    return bool(phrases.SUPPOSED.search(lower) or (phrases.DISABLED.search(lower) and "@" not in lower))
 
 
 def _any(patterns: tuple[re.Pattern[str], ...], text: str) -> bool:

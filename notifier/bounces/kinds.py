@@ -10,7 +10,8 @@ from notifier.smtp.reply_phrases import any_of
 _DAEMON = any_of(
     r"(?:mailer|mail|mda?|smtp|delivery|bounce\w*)[-_. ]?(?:daemon|er-daemon|delivery)|mdaemon|mailerdaemon"
     r"|mailer_daemon",
-    r"post(?:master|amt)|double-bounce|mail(?:er)?[-_. ]?(?:delivery|d(?:ae|ea)mon|system|error|agent|router|gateway)",
+    r"post_?(?:master|amt)|sysadmin@|double-bounce",
+    r"mail(?:er)?[-_. ]?(?:delivery|d(?:ae|ea)mon|system|error|agent|router|gateway)",
     r"delivery[ _-]?(?:sub)?system|(?:system|mail|e-?mail|server) administrat|mail[ _]delivery|mail_service"
     r"|antivirus",
     r"(?:virus|content|mail)[ _-]?(?:wall|sweeper|scan|shield|marshal|guard|filter)|\bndr@|imss@|mailscan|interscan"
@@ -51,6 +52,7 @@ _AUTO_HEADERS = (
 )  # fmt: skip
 _AUTO_PRECEDENCE = frozenset({"auto_reply", "auto-reply", "autoreply"})
 _CODE = re.compile(r"(?<![\w.])(?:[45]\d\d[- ]|[45]\.\d{1,2}\.\d{1,3}\b)")
+_COMPLAINT = re.compile(r"\s{0,4}complaint about message from \d", re.IGNORECASE)
 _AGGREGATE = re.compile(r"\breport domain:.{0,300}\bsubmitter:|\bdmarc (?:aggregate|forensic|report)", re.IGNORECASE)
 _BULK = ("list-id", "list-unsubscribe", "list-post")
 
@@ -60,6 +62,11 @@ def is_daemon(headers: Headers) -> bool:
     sender = headers.first("from").lower()
     path = headers.first("return-path").strip()
     return bool(_DAEMON.search(sender)) or path == "<>" or ("from" in headers and not sender.strip())
+
+
+def is_complaint_without_fields(email: Email) -> bool:
+    """Return whether a provider passes on a complaint in its older form: a subject, and the email that it is about."""
+    return bool(_COMPLAINT.match(email.headers.first("subject"))) and any(part.returned for part in email.parts)
 
 
 def is_aggregate(email: Email) -> bool:

@@ -20,14 +20,14 @@ USER_UNKNOWN_IN_REPORT = any_of(
     r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown"
     r"|does ?n[o'\u2019]t exist|does not exist|not (?:be )?found|not known)"
     r"|no match(?:es)? (?:found )?(?:in .{0,30}(?:directory|address book)|to nameserver query)|unknown recipient"
-    r"|(?:user|mailbox|recipient|account|addressee|address|local part"
+    r"|(?:user|mailbox|recipient|account|addressee|address|local[- ]part"
     r"|userid)[^.;]{0,60}? (?:is |was |are )?(?:not (?:be )?(?:found"
     r"|known|exist)\w*|unknown|does ?n[o'\u2019]t exist|not local)"
     r"|no such (?:e-?mail )?(?:user|mail ?box|address|account|recipient|person|local user)"
-    r"|no mail ?box (?:here|found|by|available for this)"
+    r"|no mail ?box (?:here|found|by|available for this)|no valid recipients? for this"
     r"|not a (?:known|valid|local) (?:user|address|mailbox|recipient)"
     r"|invalid (?:final delivery userid|recipient|mailbox|user|address)"
-    r"|unknown (?:or illegal )?(?:user|address|recipient|mailbox|alias|account)|addressee unknown"
+    r"|unknown (?:or illegal )?(?:local[- ]part|user|address|recipient|mailbox|alias|account)|addressee unknown"
     r"|(?:this|the) (?:user|person) (?:does ?n[o'\u2019]t|does not) have an? .{0,60}account"
     r"|not a valid user of the system|are not a valid user"
     r"|e-?mail (?:account|address)[^.;]{0,60}? (?:does not exist|is (?:wrong"
@@ -160,6 +160,12 @@ DELAYED = any_of(
     r"|delivery attempts will",
     languages.DELAYED,
 )
+#: The person or the server refuses this email, and says so with a code that means a dead address.
+NOT_WANTED = any_of(
+    r"(?:recipient|user)(?:'s)? preferences|blocked by (?:the |this )?(?:recipient|user|addressee)"
+    r"|only accept\w* (?:mail|e-?mail|messages) from|will not accept delivery of|because they are not accepting"
+    r"|refus\w* to receive|rejected by (?:the |this )?(?:recipient|user|addressee)",
+)
 #: It is no longer tried, so it is not late.
 FOR_GOOD = any_of(
     r"permanent|giv(?:en|ing) up|gave up|will be deleted from queue|could not be delivered for|no further attempts"
@@ -190,4 +196,14 @@ FAILED_SUBJECT = any_of(
     r"|warning: .{0,200}(?:unknown|delayed|not yet)|delayed mail|message status|postmaster notify"
     r"|permanent delivery|cannot send|returning message|message not sent|mail returned|auto-?matically rejected",
     FAILED.pattern,
+)
+#: A sentence that explains what may be wrong, and says nothing about this email.
+SUPPOSED = any_of(
+    r"\b(?:may|might|if|whether|possibl[ey]|perhaps|either|e\.g\.|for example|such as|usually|often|sometimes)\b"
+    r"|(?:common|likely|following) (?:reason|cause)s",
+)
+#: The subject of a report that holds the cause. In other subjects there is that of the failed email.
+CAUSE_IN_SUBJECT = any_of(
+    r"^(?:returned mail|delivery failure|undeliverable(?: mail)?|warning)\b.{0,120}"
+    r"(?:(?:user|host|recipient|addressee) unknown\W*$|not listed in \w)",
 )

@@ -1,7 +1,6 @@
 """Read one email that came back. The order: what it is, what it says, whose it is."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from notifier.bounces import kinds, names, phrases
@@ -108,6 +107,8 @@ def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered
     """Return kind, verdict and reason."""
     if (fields := feedback(email)) is not None:
         return _feedback(fields.first("feedback-type"), fields.every("original-rcpt-to"))
+    if kinds.is_complaint_without_fields(email):
+        return Report(Kind.COMPLAINT, reason=Reason.ABUSE)
     if kinds.is_aggregate(email):
         return Report(Kind.OTHER)
     if kinds.is_challenge(email, words):
@@ -176,12 +177,15 @@ def _by_words(email: Email, words: str) -> Report:
     named = names.recipients(email, None, words)
     if _is_late(email, words):
         return Report(Kind.BOUNCE, Verdict.NONE, Reason.DELAYED, recipients=named)
-    subject = plain_statement(email.headers.first("subject")[:300])
-    said = [*_statements(words), subject]
+    said = _statements(words)
+    subject = email.headers.first("subject")[:300]
+    if phrases.CAUSE_IN_SUBJECT.search(subject.lower()):
+        said.append(plain_statement(subject))
     found = _first(said, named[0] if len(named) == 1 else "")
     if found.reason in DEAD and len(named) > 1:
         # Some of these people may be alive: all that was said must say the same.
-        others = [judge(each) for each in said if each.code] or [judge(each) for each in said]
+        entries = _by_entry(list(pieces(words)))
+        others = [judge(each) for each in entries if each.code] or [judge(each) for each in entries]
         found = next((Finding(each) for each in others if each not in DEAD | _VAGUE | {Reason.DELIVERED}), found)
     return Report(Kind.BOUNCE, found.verdict, found.reason, found.code, found.enhanced, found.text, named)
 
@@ -192,20 +196,16 @@ def _is_late(email: Email, words: str) -> bool:
     return bool(phrases.DELAYED.search(text)) and not phrases.FOR_GOOD.search(text)
 
 
-def _statements(words: str) -> Iterator[Statement]:
-    """Yield what a text says: first the replies of servers, then its sentences."""
+def _statements(words: str) -> list[Statement]:
+    """Return what a text says: the replies of servers, then its paragraphs, then its sentences."""
     cut = list(pieces(words))
-    count = 0
-    for piece in cut:
-        for reply in replies(piece):
-            count += 1
-            if count > MAX_STATEMENTS // 2:
-                break
-            yield reply
-    for piece in cut[:MAX_STATEMENTS]:
-        yield plain_statement(piece)
-    for sentence in _sentences(cut)[:MAX_STATEMENTS]:
-        yield plain_statement(sentence)
+    return _by_entry(cut) + [plain_statement(each) for each in _sentences(cut)[:MAX_STATEMENTS]]
+
+
+def _by_entry(cut: list[str]) -> list[Statement]:
+    """Return the replies in pieces of text, then the pieces."""
+    found = [reply for piece in cut for reply in replies(piece)]
+    return found[: MAX_STATEMENTS // 2] + [plain_statement(each) for each in cut[:MAX_STATEMENTS]]
 
 
 def _sentences(cut: list[str]) -> list[str]:
