@@ -15,7 +15,7 @@ MAX_ADDRESSES, MAX_CLAIMS = 20, 20
 
 #: Our return path: b+ID.MAC@, also with its case changed, and with `+` and `.` turned into `-` or `=` on the way.
 _RETURN_PATH = re.compile(r"(?<![\w.+-])b[+=_-]?(\d{1,19})[.=_-]([0-9a-z_-]{8,64})@", re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"<n(\d{1,19})\.([0-9a-z_-]{8,64})@[a-z0-9.-]{1,255}>", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"(?<![\w.+-])n(\d{1,19})\.([0-9a-z_-]{8,64})@[a-z0-9.-]{1,255}", re.IGNORECASE)
 _ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})(?![\w-])", re.IGNORECASE)
 _ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})>?\s{0,8}", re.IGNORECASE)
 #: Headers of the report that name the address that it came to.

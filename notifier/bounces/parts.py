@@ -26,7 +26,14 @@ _FIELD = re.compile(r"([!-9;-~]{1,70})[ \t]{0,8}:(.*)", re.DOTALL)
 _PARAMETER = re.compile(r";\s{0,8}([a-z-]{1,40})\s{0,4}=\s{0,4}(?:\"([^\"]{0,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
 #: Media types of what is given back: the returned email, or its headers (RFC 6522, RFC 6533).
 _RETURNED = frozenset(
-    {"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers", "message/partial"}
+    {
+        "message/rfc822",
+        "text/rfc822",
+        "text/rfc822-headers",
+        "message/global",
+        "message/global-headers",
+        "message/partial",
+    }
 )
 
 

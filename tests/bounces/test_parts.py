@@ -28,6 +28,9 @@ def test_a_boundary_may_begin_with_another() -> None:
 
 def test_numbers_are_limited() -> None:
     assert len(split(MULTI + b"--B\n\nx\n" * 5000).parts) <= parts.MAX_PARTS + 1
+    inner = b"--B\nContent-Type: multipart/mixed; boundary=%d\n\n"
+    tree = b"".join(inner % number + b"--%d\n\nx\n" % number * 30 for number in range(30))
+    assert len(split(MULTI + tree).parts) <= parts.MAX_PARTS + 1
     headers = split(b"".join(b"X-%d: 1\n" % number for number in range(5000)) + b"\nx").headers
     assert len(headers.values) <= parts.MAX_HEADER_LINES
     assert len(split(b"X-A: 1\n" * 5000 + b"\n").headers.every("x-a")) <= parts.MAX_VALUES

@@ -144,6 +144,11 @@ def test_words_of_the_returned_email_decide_nothing() -> None:
     assert report("<user@example.net>:\nSorry, it did not work out." + below).reason is Reason.UNSPECIFIED
 
 
+def test_parts_after_the_returned_email_decide_nothing() -> None:
+    after = b"--==report\nContent-Type: text/plain\n\n550 5.1.1 user unknown\n--==report--\n"
+    assert read(email("status-alone").replace(b"--==report--\n", after)).reason is Reason.UNSPECIFIED
+
+
 def test_recipients_are_named_by_fields_a_header_or_words() -> None:
     assert read(email("two-recipients-mixed")).recipients == ("user@example.net", "other@example.net")
     assert read(email("international")).recipients == ("jörg@example.net",)
@@ -169,6 +174,7 @@ def test_each_recipient_of_a_report_has_a_finding() -> None:
         {"To": "Bounces <b=17.0123456789abcdef@bounces.shop.example>"},
         {"X_Original_To": f"b+{VERP}@bounces.shop.example", "To": "bounces@shop.example"},
         {"In_Reply_To": MESSAGE_ID},
+        {"References": f"<1@other.example> {MESSAGE_ID}"},
     ],
 )
 def test_our_email_is_named_by_the_headers(headers: dict[str, str]) -> None:
@@ -198,7 +204,8 @@ def test_a_report_that_names_two_of_our_emails_names_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["xb+17.0123456789abcdef@shop.example", "b+17.short@shop.example", "<n17@shop.example>"]
+    "text",
+    ["xb+17.0123456789abcdef@shop.example", "b+17.short@shop.example", "<n17@shop.example>", "xn17.0123456789abcdef@y"],
 )
 def test_what_only_looks_like_ours_is_no_claim(text: str) -> None:
     assert report(f"Not delivered: {text}").claims == ()
