@@ -14,6 +14,7 @@ MAX_BLOCKS = 30
 
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_LENDS_NOTHING = re.compile(r"\d\.0\.0$|5\.[12]\.")
 _TYPED = re.compile(r"\s{0,4}([\w.-]{1,30})\s{0,4};")
 #: What RFC 3463 says about a code: a system that adds it says no more than the code.
 _MEANINGS = frozenset(
@@ -123,19 +124,26 @@ def statements_of(recipient: Recipient) -> list[Statement]:
     text = untyped(recipient.diagnostic) if recipient.diagnostic else ""
     said = replies(text)
     if text and not said:
-        said = [Statement(text[:MAX_TEXT], 0, recipient.status, phase_of(text))]
+        said = [Statement(text[:MAX_TEXT], 0, _lent(recipient.status), phase_of(text))]
     said = [each if each.enhanced else _with_status(each, recipient.status) for each in said]
     if recipient.comment:
         said += [_with_status(each, recipient.status) for each in replies(recipient.comment)] or [
-            Statement(recipient.comment, 0, recipient.status)
+            Statement(recipient.comment, 0, _lent(recipient.status))
         ]
     return said
 
 
 def _with_status(said: Statement, status: str) -> Statement:
-    """Give a reply the status of its field if both are of one class; codes with x.0.0 say nothing."""
-    fits = status.startswith(str(said.code)[:1]) and not status.endswith(".0.0")
-    return said._replace(enhanced=status) if fits and said.code and not said.enhanced else said
+    """Give a reply the status of its field, if both are of one class and the status says something.
+
+    The status of a dead address is not lent: many systems write 5.1.1 for any refusal of a recipient.
+    """
+    fits = said.code and not said.enhanced and status.startswith(str(said.code)[:1])
+    return said._replace(enhanced=_lent(status)) if fits else said
+
+
+def _lent(status: str) -> str:
+    return "" if _LENDS_NOTHING.match(status) else status
 
 
 def feedback(email: Email) -> Headers | None:

@@ -183,6 +183,7 @@ FAILED = any_of(
     r"|(?:was|were) (?:automatically )?(?:rejected|returned|refused|bounced)|has been returned|rejected by"
     r"|will not be delivered|not been delivered|invalid final delivery|error (?:was detected )?while processing"
     r"|error-(?:for|code)|not a valid user|mailbox is full",
+    r"^\W{0,20}error\b|\berror message below|trouble delivering|error sending your",
     languages.FAILED,
 )
 #: The subject of a report.
