@@ -109,7 +109,8 @@ def judge(statement: Statement, recipient: str = "") -> Reason:
         dead = _dead(Reply(code, text, enhanced), statement, recipient, lower)
         if dead:
             return dead
-    return _alive(lower, statement.enhanced)
+    reason = _alive(lower, statement.enhanced)
+    return Reason.SENDER_REFUSED if reason is Reason.REFUSED and statement.phase is Phase.MAIL else reason
 
 
 def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Reason | None:

@@ -126,6 +126,7 @@ def test_a_big_email_that_is_returned_hides_no_fields() -> None:
         ("552 5.3.4 Message too big", Reason.TOO_BIG),
         ("554 5.7.1 Client host [192.0.2.7] blocked using bl.example", Reason.BLOCKED),
         ("550 5.4.1 Recipient address rejected: Access denied", Reason.USER_UNKNOWN),
+        ("550 5.1.1 no (in reply to MAIL FROM command)", Reason.SENDER_REFUSED),
         ("550 no", Reason.REFUSED),
     ],
 )
