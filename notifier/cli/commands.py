@@ -22,6 +22,7 @@ COMMANDS = {
     "repair": Lazy("notifier.cli.audit:repair_", "Send only to people whom a run missed."),
     "restore": Lazy("notifier.cli.restore:restore", "Prevent sending emails twice after a backup was restored."),
     "unknown": Lazy("notifier.cli.unknown:unknown", "Handle emails whose delivery is uncertain."),
+    "bounces": Lazy("notifier.cli.bounces:bounces", "Understand emails that came back."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
     "check-dns": Lazy("notifier.cli.dns:check_dns", "Check SPF, DKIM, DMARC, MX and PTR of the sender's domain."),
@@ -49,5 +50,12 @@ CAMPAIGN = {
     "move": Lazy("notifier.cli.campaign_runs:move", "Give waiting emails of NAME the newest content."),
     "cancel": Lazy(
         "notifier.cli.campaign_runs:cancel", "Cancel the open runs of NAME: emails not sent yet are never sent."
+    ),
+}
+
+#: Those of `notifier bounces`.
+BOUNCES = {
+    "classify": Lazy(
+        "notifier.cli.bounces:classify", "Tell bounces, complaints and automatic replies apart, and what they say."
     ),
 }

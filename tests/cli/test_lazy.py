@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from notifier.cli.commands import CAMPAIGN, COMMANDS
+from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS
 from notifier.cli.lazy import load
 from notifier.cli.main import build
 
@@ -26,7 +26,7 @@ DEAR = {"flask", "sqlalchemy", "celery", "pydantic", "rich", "notifier.app", "no
 #: The packages that only an application needs.
 OF_APPLICATIONS = {"flask", "celery", "alembic", "redis", "notifier.app", "notifier.services"}
 
-ALL = COMMANDS | CAMPAIGN
+ALL = COMMANDS | CAMPAIGN | BOUNCES
 
 
 def imported_by(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
@@ -55,6 +55,13 @@ def test_campaigns_are_listed_without_an_application(tmp_path: Path) -> None:
     found = imported_by("campaign", "list", env={"NOTIFIER_DATA_DIR": str(tmp_path)}, code=1)
     assert "notifier.campaigns.overview" in found
     assert found & OF_APPLICATIONS == set()
+
+
+def test_bounces_are_classified_without_an_application_and_without_a_database(tmp_path: Path) -> None:
+    (tmp_path / "x.eml").write_bytes(b"Subject: x\n\nx")
+    found = imported_by("bounces", "classify", str(tmp_path / "x.eml"), "--json")
+    assert "notifier.bounces.reading" in found
+    assert found & (OF_APPLICATIONS | {"sqlalchemy", "pydantic", "notifier.config", "email.parser"}) == set()
 
 
 @pytest.mark.parametrize("path", ["this_module:is_absent", "string:capwords"])

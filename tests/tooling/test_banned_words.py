@@ -26,7 +26,7 @@ PAGES = [
 ]  # fmt: skip
 CODE = ("notifier", "bench", "examples", "migrations")
 #: Patterns for the replies of mail servers, in their words.
-QUOTED = {"smtp/reply_phrases.py"}
+QUOTED = {"smtp/reply_phrases.py", "bounces/phrases.py", "bounces/languages.py"}
 
 #: Attributes whose value people see or hear.
 SPOKEN = re.compile(r'\b(?:title|alt|placeholder|aria-label|data-confirm|content)="([^"]*)"')

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from notifier.admin.access import returning
+from notifier.bounces.reading import read
+from notifier.bounces.texts import MAX_PIECE
 from notifier.content.language import READ_CHARACTERS, language_of
 from notifier.mail.header_text import NAME_LIMIT, HeaderTextError, display_name
 from notifier.smtp.classify import classify
@@ -56,11 +58,20 @@ def _name(text: str) -> object:
         return None
 
 
+def _report(text: str) -> object:
+    head = "From: MAILER-DAEMON@mx.example.net\nSubject: Undelivered Mail\n"
+    return read(f"{head}X-Failed-Recipients: {text[:2000]}\n\n{text}".encode("utf-8", "replace"))
+
+
 REPLY = Bound(MAX_TEXT, _reply)
 #: No variable of the environment is longer: MAX_ARG_STRLEN of Linux. Settings come from there, and from operators.
 SETTING = Bound(128 * 1024, lambda text: None)
 
+#: Patterns for reports get pieces of their text, single lines, or values of headers.
+REPORT = Bound(MAX_PIECE, _report)
+
 BOUNDS: dict[str, Bound] = {
+    "notifier.bounces.": REPORT,
     "notifier.admin.access.returning:": Bound(returning.MAX_LENGTH, returning.local),
     "notifier.config.settings:host": SETTING,
     "notifier.config.types:": SETTING,

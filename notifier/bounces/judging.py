@@ -1,0 +1,162 @@
+"""Decide by one statement why an email failed. Replies go through the classifier of our own SMTP dialogue.
+
+Only what names the address itself is a reason to call it dead. Words about time, a limit, a policy, or about us
+overrule it, as they do for a reply that we got ourselves.
+"""
+
+import re
+from functools import lru_cache
+
+from notifier.bounces import phrases
+from notifier.bounces.reasons import Reason
+from notifier.bounces.texts import Statement
+from notifier.smtp import reply_phrases as said
+from notifier.smtp.classify import classify
+from notifier.smtp.masking import masked
+from notifier.smtp.outcome import MAX_TEXT, Decision, Phase, Reply
+from notifier.smtp.reply_phrases import any_of
+
+#: The code that a statement without one stands for: it was said about an email that failed.
+_FAILED = 550
+_VIRUS_OR_SPAM = any_of(
+    said.CONTENT_REFUSED.pattern, r"\bjunk\b|content[- ]?(?:reject|filter|policy)|attachment|banned|executable|\bviren"
+)
+_POLICY = any_of(r"polic(?:y|ies)\b|administrative prohib|access denied|not permitted|security")
+
+#: A heading of reports. To a server that replies it would be the cause, in a report it says what every report says.
+_HEADING = re.compile(r"\bundeliver(?:able|ed)\b", re.IGNORECASE)
+
+#: Reasons by the enhanced code, with any class (RFC 3463, RFC 7372 and the codes of providers).
+_BY_STATUS = (
+    (Reason.MAILBOX_FULL, any_of(r"[45]\.2\.2")),
+    (Reason.TOO_BIG, any_of(r"[45]\.(?:2\.3|3\.4)")),
+    (Reason.LOOP, any_of(r"[45]\.4\.6")),
+    (Reason.EXPIRED, any_of(r"[45]\.4\.7")),
+    (Reason.AUTHENTICATION, any_of(r"[45]\.7\.(?:2[0-9]|3[0-9]|40|509|515)")),
+    (Reason.BLOCKED, any_of(r"[45]\.7\.(?:50[0-8]|51[0-4]|6\d\d|7\d\d|8\d\d)")),
+    (Reason.RESTRICTED, any_of(r"[45]\.7\.1(?:2[49]|3[0-9])")),
+    (Reason.SENDER_REFUSED, any_of(r"[45]\.1\.[78]")),
+)
+#: Reasons by words, the most exact first.
+_BY_WORDS = (
+    (Reason.MAILBOX_FULL, any_of(said.MAILBOX_FULL.pattern, phrases.FULL.pattern)),
+    (Reason.GREYLISTED, said.GREYLISTED),
+    (Reason.TOO_BIG, said.TOO_BIG),
+    (Reason.AUTHENTICATION, any_of(said.NOT_AUTHENTICATED.pattern, said.UNAUTHENTICATED.pattern)),
+    (
+        Reason.BLOCKED,
+        any_of(said.YAHOO_LABEL.pattern, said.JUDGED.pattern, said.OUR_IP.pattern, said.BLOCK_LIST.pattern),
+    ),
+    (Reason.RELAY_DENIED, said.RELAY_DENIED),
+    (Reason.CONTENT, _VIRUS_OR_SPAM),
+    (Reason.LOOP, phrases.LOOP),
+    (Reason.RATE_LIMITED, said.RATE),
+    (Reason.SENDER_REFUSED, any_of(said.SENDER_REFUSED.pattern, said.NOT_VERIFIED.pattern)),
+    (Reason.EXPIRED, phrases.EXPIRED),
+    (Reason.UNREACHABLE, phrases.UNREACHABLE),
+    (Reason.RESTRICTED, any_of(phrases.RESTRICTED.pattern, phrases.NOT_WANTED.pattern)),
+    (Reason.SUSPENDED, phrases.SUSPENDED),
+    (Reason.POLICY, any_of(_POLICY.pattern, said.AUTH_NEEDED.pattern)),
+    (Reason.SERVER_FAULT, phrases.SERVER_FAULT),
+)
+_VAGUE_STATUS = (
+    (Reason.UNREACHABLE, any_of(r"[45]\.4\.\d{1,3}")),
+    (Reason.POLICY, any_of(r"[45]\.7\.\d{1,3}")),
+    (Reason.CONTENT, any_of(r"[45]\.6\.\d{1,3}")),
+    (Reason.SERVER_FAULT, any_of(r"[45]\.[35]\.\d{1,3}")),
+)
+#: Reasons for a dead address, by words.
+_DEAD_BY_WORDS = (
+    (Reason.NULL_MX, phrases.NULL_MX),
+    (Reason.HOST_UNKNOWN, phrases.HOST_UNKNOWN),
+    (Reason.MOVED, phrases.MOVED),
+)
+#: The same for what no rule of the classifier fits: words of reports.
+_DEAD_IN_REPORTS = (
+    *_DEAD_BY_WORDS,
+    (Reason.USER_UNKNOWN, phrases.USER_UNKNOWN_IN_REPORT),
+    (Reason.USER_UNKNOWN, phrases.USER_UNKNOWN_ABROAD),
+    (Reason.DISABLED, phrases.DISABLED),
+)
+_DEAD_BY_STATUS = {
+    "5.1.2": Reason.HOST_UNKNOWN,
+    "5.1.10": Reason.NULL_MX,
+    "5.1.6": Reason.MOVED,
+    "5.2.1": Reason.DISABLED,
+}
+#: Reasons after which a statement about the address is not believed.
+_DOUBT = (
+    said.GREYLISTED, said.TEMPORARY, said.NOT_YET, said.NOT_FINAL, said.CONTENT_REFUSED, said.RELAY_DENIED,
+    said.SENDER_REFUSED, said.OUR_IP, said.BLOCK_LIST, said.UNAUTHENTICATED, phrases.FULL, phrases.SUSPENDED,
+    phrases.RESTRICTED,
+)  # fmt: skip
+#: The same, where the code says that the address is dead: the words are more exact.
+_OVERRULED = (said.TOO_BIG, phrases.FULL, phrases.LOOP, phrases.COMES_BACK, phrases.NOT_WANTED)
+
+
+@lru_cache(maxsize=512)
+def judge(statement: Statement, recipient: str = "") -> Reason:
+    """Return why this was said. REFUSED: a refusal that says nothing more. `recipient` may be empty."""
+    text = statement.text[:MAX_TEXT]
+    if not statement.code:
+        text = _HEADING.sub("", text)
+    code = statement.code or (450 if statement.enhanced.startswith("4") else _FAILED)
+    if code < 400:
+        return Reason.DELIVERED
+    lower = masked(text.lower(), recipient).replace("_", " ")
+    enhanced = statement.enhanced or None
+    if code >= 500 and statement.phase is not Phase.MAIL:
+        dead = _dead(Reply(code, text, enhanced), statement, recipient, lower)
+        if dead:
+            return dead
+    reason = _alive(lower, statement.enhanced)
+    return Reason.SENDER_REFUSED if reason is Reason.REFUSED and statement.phase is Phase.MAIL else reason
+
+
+def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Reason | None:
+    """Return why the address is dead; None if this does not say so."""
+    if phrases.NOT_IN_DIRECTORY.search(lower):
+        return Reason.USER_UNKNOWN
+    if _any(_OVERRULED, lower) or (not statement.code and _says_little(lower)):
+        return None
+    outcome = classify(statement.phase, reply, recipient)
+    if outcome.decision is Decision.BOUNCE:
+        return _why_dead(reply, lower)
+    if (statement.code and outcome.decision in {Decision.RETRY, Decision.THROTTLE}) or _any(_DOUBT, lower):
+        return None
+    return next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+
+
+def _says_little(lower: str) -> bool:
+    """Return whether words without a code may be about something else.
+
+    They may explain what can be wrong, or be the text of the failed email: "your account has been closed".
+    """
+    return bool(phrases.SUPPOSED.search(lower) or (phrases.DISABLED.search(lower) and "@" not in lower))
+
+
+def _any(patterns: tuple[re.Pattern[str], ...], text: str) -> bool:
+    return any(each.search(text) for each in patterns)
+
+
+def _why_dead(reply: Reply, lower: str) -> Reason:
+    by_words = next((reason for reason, words in _DEAD_BY_WORDS if words.search(lower)), None)
+    if by_words:
+        return by_words
+    if _any((said.USER_UNKNOWN, phrases.USER_UNKNOWN_IN_REPORT, phrases.USER_UNKNOWN_ABROAD), lower):
+        return Reason.DISABLED if phrases.DISABLED.search(lower) else Reason.USER_UNKNOWN
+    by_status = _DEAD_BY_STATUS.get(reply.enhanced or "")
+    return by_status or (Reason.NULL_MX if reply.code == 556 else Reason.USER_UNKNOWN)
+
+
+def _alive(lower: str, enhanced: str) -> Reason:
+    """Return the reason of a failure that does not make the address dead."""
+    for table, text in ((_BY_STATUS, enhanced), (_BY_WORDS, lower), (_VAGUE_STATUS, enhanced)):
+        found = next((reason for reason, words in table if text and _fits(words, text, table)), None)
+        if found:
+            return found
+    return Reason.REFUSED
+
+
+def _fits(words: re.Pattern[str], text: str, table: object) -> bool:
+    return bool(words.search(text) if table is _BY_WORDS else words.fullmatch(text))

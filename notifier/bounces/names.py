@@ -1,0 +1,118 @@
+"""Whose email it was: recipients, our ids, and ids of other systems. Everything here is a claim of the sender.
+
+Anyone who knows an address can write a report about it, so an id counts only with its MAC, which is checked elsewhere.
+"""
+
+import re
+from dataclasses import dataclass
+
+from notifier.bounces.fields import DeliveryStatus
+from notifier.bounces.parts import Email, Headers, headers_of
+from notifier.bounces.texts import pieces
+
+#: Recipients, ids of ours and ids of other systems that are returned.
+MAX_ADDRESSES, MAX_CLAIMS = 20, 20
+
+#: Our return path: b+ID.MAC@, also with its case changed, and with `+` and `.` turned into `-` or `=` on the way.
+_RETURN_PATH = re.compile(r"(?<![\w.+-])b[+=_-]?(\d{1,19})[.=_-]([0-9a-z_-]{8,64})@", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"(?<![\w.+-])n(\d{1,19})\.([0-9a-z_-]{8,64})@[a-z0-9.-]{1,255}", re.IGNORECASE)
+_ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})(?![\w-])", re.IGNORECASE)
+_ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})>?\s{0,8}", re.IGNORECASE)
+#: Headers of the report that name the address that it came to.
+_TO_US = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "to", "resent-to")
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[^\W_](?:[\w-]{0,62}\.){0,8}[\w-]{1,63}")
+_NO_RECIPIENT = re.compile(r"(?:mailer-?daemon|postmaster|mail-daemon|abuse|support|helpdesk)@", re.IGNORECASE)
+#: A line that is nothing but an address, or begins with one and goes on about it.
+_ALONE = re.compile(
+    r"(?:to:?|recipients?(?: address)?:|failed recipient:|error-for:|original address:|\*|-)?\s{0,8}[\[<(\"']{0,2}"
+    r"(?:smtp:|mailto:|rfc822;)?([^\s<>\[\]()\"',;:]{1,64}@[^\s<>\[\]()\"',;:]{1,255})",
+    re.IGNORECASE,
+)
+_QUEUE_ID = re.compile(r"(?:queued as|queue[- ]?id[:= ]|message identifier is:)\s{0,4}([0-9a-z-]{6,40})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An id of one of our emails, with its MAC as text, and where the report names it."""
+
+    source: str
+    id: int
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.id}.{self.mac}"
+
+
+def recipients(email: Email, status: DeliveryStatus | None, words: str) -> tuple[str, ...]:
+    """Return the addresses that a report is about: by its fields, by a header, or by its words."""
+    found = [each.address or each.original for each in status.recipients] if status else []
+    found = [each for each in found if each]
+    if not found:
+        named = ", ".join(email.headers.every("x-failed-recipients"))[:4000]
+        found = [address for address in re.split(r"[,\s]+", named) if "@" in address]
+    if not found:
+        to_us = " ".join(_values(email.headers, _TO_US)[:10])
+        ours = {each[0].lower() for each in _ADDRESS.finditer(to_us)}
+        found = _in_words(words, ours)
+    return tuple(dict.fromkeys(each.strip("<>").rstrip(".")[:320] for each in found))[:MAX_ADDRESSES]
+
+
+def _in_words(words: str, ours: set[str]) -> list[str]:
+    alone = [_ALONE.match(line.strip()[:400]) for line in words.split("\n")[:200]]
+    named = [each[1] for each in alone if each] or [
+        each[0] for piece in pieces(words) for each in _ADDRESS.finditer(piece)
+    ]
+    return [each for each in named if each.lower() not in ours and not _NO_RECIPIENT.match(each)]
+
+
+def _values(headers: Headers, names: tuple[str, ...]) -> list[str]:
+    return [value[:1000] for name in names for value in headers.every(name)]
+
+
+def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
+    """Return ids of ours that an email names: in the address that it came to, in what it returns, in its text."""
+    found = [
+        Claim("return_path", int(each[1]), each[2])
+        for value in (envelope_to[:1000], *_values(email.headers, _TO_US))
+        for each in _RETURN_PATH.finditer(value)
+    ]
+    for part in email.parts:
+        if part.returned:
+            found += _in_headers(headers_of(part.body.lstrip(b"\n").partition(b"\n\n")[0]))
+        elif part.media_type.startswith(("text/", "message/")):
+            found += _in_text(part.text)
+    found += _in_text(text)
+    named = _values(email.headers, ("in-reply-to", "references"))
+    found += [Claim("message_id", int(each[1]), each[2]) for value in named for each in _MESSAGE_ID.finditer(value)]
+    return tuple(dict.fromkeys(found))[:MAX_CLAIMS]
+
+
+def _in_headers(headers: Headers) -> list[Claim]:
+    found = [Claim("x_notifier_id", int(each[1]), each[2])
+             for value in headers.every("x-notifier-id") if (each := _ID_VALUE.fullmatch(value))]  # fmt: skip
+    found += [Claim("message_id", int(each[1]), each[2])
+              for value in headers.every("message-id") for each in _MESSAGE_ID.finditer(value)]  # fmt: skip
+    paths = _values(headers, ("return-path", "sender", "x-return-path"))
+    return found + [
+        Claim("return_path", int(each[1]), each[2]) for value in paths for each in _RETURN_PATH.finditer(value)
+    ]
+
+
+def _in_text(text: str) -> list[Claim]:
+    found = [Claim("x_notifier_id", int(each[1]), each[2]) for each in _ID_HEADER.finditer(text)]
+    found += [Claim("message_id", int(each[1]), each[2]) for each in _MESSAGE_ID.finditer(text)]
+    return found + [Claim("return_path", int(each[1]), each[2]) for each in _RETURN_PATH.finditer(text)]
+
+
+def notification(found: tuple[Claim, ...]) -> str | None:
+    """Return the one email that all claims agree on, as `ID.MAC`; None if there is none, or if they disagree."""
+    return str(found[0]) if found and len({each.id for each in found}) == 1 else None
+
+
+def queue_ids(status: DeliveryStatus | None, words: str) -> tuple[str, ...]:
+    """Return ids under which another system held our email: a smarthost names them when it accepts one."""
+    named = list(status.queue_ids) if status else []
+    if status and status.envelope_id:
+        named.append(status.envelope_id)
+    named += [each[1] for each in _QUEUE_ID.finditer(words[:4000])]
+    return tuple(dict.fromkeys(named))[:MAX_CLAIMS]

@@ -1,0 +1,210 @@
+"""What mail systems say in their reports: without a code, or in words that no SMTP reply has. Texts are in lower case.
+
+The words of replies are in `notifier/smtp/reply_phrases.py`, those of other languages in `languages.py`. A phrase for a
+dead address names the address, the mailbox or the domain: "does not exist" alone may be about anything.
+"""
+
+from notifier.bounces import languages
+from notifier.smtp.reply_phrases import any_of
+
+#: The address does not exist, in any language but English.
+USER_UNKNOWN_ABROAD = any_of(
+    *(
+        rf"(?:{who})[^.;!?]{{0,70}}?(?:{gone})|(?:{gone})[^.;!?]{{0,25}}?(?:{who})"
+        for who, gone in languages.WHO_IS_GONE.values()
+    ),
+    languages.NO_SUCH_USER,
+)
+#: English, as reports and their gateways say it.
+USER_UNKNOWN_IN_REPORT = any_of(
+    r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown"
+    r"|does ?n[o'\u2019]t exist|does not exist|not (?:be )?found|not known)"
+    r"|no match(?:es)? (?:found )?(?:in .{0,30}(?:directory|address book)|to nameserver query)|unknown recipient"
+    r"|(?:user|mailbox|recipient|account|addressee|address|local[- ]part"
+    r"|userid)[^.;]{0,60}? (?:is |was |are )?(?:not (?:be )?(?:found"
+    r"|known|exist)\w*|unknown|does ?n[o'\u2019]t exist|not local)"
+    r"|no such (?:e-?mail )?(?:user|mail ?box|address|account|recipient|person|local user)"
+    r"|no mail ?box (?:here|found|by|available for this)|no valid recipients? for this"
+    r"|not a (?:known|valid|local) (?:user|address|mailbox|recipient)"
+    r"|invalid (?:final delivery userid|recipient|mailbox|user|address)"
+    r"|unknown (?:or illegal )?(?:local[- ]part|user|address|recipient|mailbox|alias|account)|addressee unknown"
+    r"|(?:this|the) (?:user|person) (?:does ?n[o'\u2019]t|does not) have an? .{0,60}account"
+    r"|not a valid user of the system|are not a valid user"
+    r"|e-?mail (?:account|address)[^.;]{0,60}? (?:does not exist|is (?:wrong"
+    r"|invalid|not valid|no longer valid)|could ?n[o'\u2019]t be found"
+    r"|was ?n[o'\u2019]t found)|wrong or no longer valid|does not have a final email delivery point|badrcptto"
+    r"|badrecipientto|not in my validrcptto|recipient does not exist|user missing home directory"
+    r"|undeliverable: no such|envelope recipient (?:is )?(?:in my bad|has been denied)|not (?:an )?e-?mail users"
+    r"|address(?:es)? (?:you entered |that you (?:sent|entered) )?(?:could ?n[o'\u2019]t be found"
+    r"|was ?n[o'\u2019]t found)|no account by that name|is not an active address|bad (?:recipient|mailbox)\b"
+    r"|mailbox (?:\S+ )?(?:does ?n[o'\u2019]t|does not) exist|username (?:is )?unknown|not a deliverable address",
+)
+#: Words of directories that mean this and nothing else, although "listed in" sounds like a block list.
+NOT_IN_DIRECTORY = any_of(
+    r"not listed in (?:the )?(?:public )?(?:name|domino|address|directory)"
+    r"|\.adr\.(?:ex)?recip(?:ient)?\s?not ?found|recipient name is not recognized",
+    languages.NOT_IN_DIRECTORY,
+)
+#: The domain does not exist.
+HOST_UNKNOWN = any_of(
+    r"host or domain name not found(?!.{0,120}try again)|(?<!dns lookup: )\bnxdomain"
+    r"|(?:name service|dns|hostname?|domain|smtpsend\.dns)[^;]{0,80}?(?:host not found"
+    r"|nonexistentdomain|non-existent (?:domain|host)|no such (?:domain"
+    r"|host))(?!, try)"
+    r"|(?:unknown|no such|non-?existent|invalid) (?:host|domain|mail domain|destination domain|recipient domain)\b"
+    r"|(?:host|domain|destination domain|mail domain|domain name)(?: name)?(?: \S+){0,2} (?:is "
+    r"|was )?(?:unknown|does ?n[o'\u2019]t exist|not exist\b|non-?existent)"
+    r"|could ?n[o'\u2019]t find any host (?:named|by that name)|all host address lookups failed permanently"
+    r"|mx records point to non-existent|name or service not known|no such (?:internet )?domain"
+    r"|domain mentioned in email address is unknown|recipient domain must exist|domain must exist"
+    r"|domain(?:name)? (?:\S+ )?(?:could ?n[o'\u2019]t|could not|was not|cannot) be found"
+    r"|(?:domain|host) (?:\S+ )?not found(?!, try)|illegal host/domain name found|account or domain may not exist",
+    languages.HOST_UNKNOWN,
+)
+#: The domain accepts no email at all.
+NULL_MX = any_of(
+    r"null ?mx|mx or srv record indicated no smtp"
+    r"|(?:domain|host)(?: \S+)? (?:does not|doesn't|never) accepts? (?:any )?(?:e-?)?mail(?! from)"
+    r"|(?:domain|host)(?: \S+)? (?:sends and )?receives no mail",
+)
+#: The person left.
+MOVED = any_of(
+    r"(?:user|recipient|account|mailbox|person|addressee|he|she|they) (?:\S+ )?(?:has "
+    r"|have )(?:moved|left the (?:company|organi[sz]ation)|changed (?:his"
+    r"|her|their|the) (?:e-?mail )?address)|address (?:has )?(?:been )?changed (?:to|and)|has been replaced by"
+    r"|new (?:e-?mail )?address (?:is|of)"
+    r"|no longer (?:works|employed|with (?:us|the|this)|at this (?:company|address))",
+)
+#: The mailbox is closed.
+DISABLED = any_of(
+    r"(?:account|mailbox|user|recipient|address)[^.;]{0,50}? (?:is "
+    r"|has been |was )?(?:closed|terminated|cancel(?:l)?ed|deleted"
+    r"|discontinued|deactivated|disabled|no longer (?:active|available"
+    r"|in use|valid|accepts))",
+)
+#: The mailbox may come back: never hard.
+SUSPENDED = any_of(
+    r"suspen[ds]|deactivated|temporar\w* (?:disabled|inactivee|locked|blocked|limited|unavailable)|inactive"
+    r"|\bfrozen\b"
+    r"|(?:account|mailbox|user)[^.;]{0,30} (?:is |has been )?(?:locked"
+    r"|disabled|deactivated|blocked|on hold|limited|expired)|administrative?ly? disabled"
+    r"|not (?:been )?(?:activated|collected)|has not (?:been )?(?:collected|logged)",
+    languages.SUSPENDED,
+)
+#: The mailbox is full.
+FULL = any_of(
+    r"(?:quota|\bspace\b|storage)[^.;]{0,40}(?:exceed|full|enough|used up|exhaust|violation|limit)"
+    r"|(?:exceed|over)[^.;]{0,40}(?:quota|storage|disk ?space|mailbox size|mailbox limit)|over ?quota"
+    r"|quota (?:exceed|violation)|exdiskquota|mail ?folder is full|mailbox (?:is |would be |too )?(?:full|exceeds)"
+    r"|mail ?box space not enough|too much mail|too many messages on the server|inbox is full",
+    languages.FULL,
+)
+#: The same in words that no closed mailbox has.
+COMES_BACK = any_of(
+    r"suspen[ds]|temporar|\bfrozen\b"
+    r"|(?:account|mailbox|user)[^.;]{0,30} (?:is |has been )?(?:locked|blocked|on hold|limited)"
+    r"|administrative?ly? disabled",
+    languages.SUSPENDED,
+)
+#: A server gave up.
+EXPIRED = any_of(
+    r"in the queue too long|(?:retry|delivery) (?:timeout|time) (?:exceeded|not reached)"
+    r"|(?:message|delivery|mail)[^.;]{0,40}(?:expired|timed out|time-?out)"
+    r"|(?:queue|delivery time|retry)[^.;]{0,20}expired|expired[^.;]{0,30}(?:queue|deliver|retr|hold)"
+    r"|(?:not |un)deliver[^.;]{0,40}(?:within|for|after) \d|delivery failed \d+ (?:attempts|times)"
+    r"|exceeded maximum delivery attempts|after \d+(?:\.\d+)? (?:hour|day|attempts)"
+    r"|ha(?:s|ve) been failing for a long time|too many (?:retries|attempts)|gave up|giving up after"
+    r"|allowed queue period|\bqueue\.expired",
+)
+#: No server answered.
+UNREACHABLE = any_of(
+    r"connect[^.;]{0,60}(?:refused|time|fail|lost|reset|drop|closed|could ?n|unreach|no route)"
+    r"|(?:could ?n[o'\u2019]t|could not|cannot|can't|unable to|wasn't able to"
+    r"|failed to) (?:establish|connect|contact|reach|open|find a mail exchanger"
+    r"|resolve|look ?up)|no route to host|network (?:is )?unreachable"
+    r"|host (?:is )?(?:unreachable|down|not respond\w*|is not responding)|not respond|did not respond"
+    r"|(?:no|bad) (?:connection|answer from host)|host not found, try"
+    r"|name ?server[^.;]{0,40}(?:fail|error|time|try)|servfail|broken pipe|temporary (?:dns|lookup)"
+    r"|mail exchanger failed|smtp connection|server unavailable|conversation with .{0,60} timed out"
+    r"|greeting failed|name was rejected",
+)
+#: The email went in circles.
+LOOP = any_of(
+    r"\bloop(?:s|ing|back)?\b|too many hops|hop count|too many [\"']?received|mail for \S+ loops back"
+    r"|best-preference mx",
+)
+#: A server has a fault of its own.
+SERVER_FAULT = any_of(
+    r"command died"
+    r"|(?:internal|system|server|software|configuration|local|program|i/?o|file|disk) (?:error|failure|problem)"
+    r"|can't (?:create|open)|cannot (?:open|create|write)|insufficient system|out of memory|no space left"
+    r"|local delivery failed|error opening|permission denied|\bcrash|mail(?:er| )? system (?:error|problem)"
+    r"|unable to open|processing error|error while being processed|mailer error|code: \d{1,3}\b|lmtp error|pipe to"
+    r"|forwarding (?:loop|error)|undefined value|deferred",
+)
+#: The recipient accepts email from chosen senders only.
+RESTRICTED = any_of(
+    r"not accepting (?:e-?mail|mail|messages)"
+    r"|(?:only accepts|accepts? (?:e-?mail|mail|messages) only|not (?:authori[sz]ed"
+    r"|allowed|permitted) to (?:send|post|submit)|do(?:es)? not have permission)"
+    r"|(?:restricted|private|members[- ]only|moderated)|resolver\.rst\.|refuses to accept"
+    r"|permission to (?:send|post)|not accept\w* (?:mail|e-?mail|messages) from",
+)
+#: In a report without fields: it is late, nothing failed yet.
+DELAYED = any_of(
+    r"not (?:yet been delivered|been delivered yet)|has (?:not|n't) yet"
+    r"|will (?:continue|keep|be) (?:to be )?(?:to )?(?:try|retr|attempt)\w*|still being (?:retried|tried)"
+    r"|warning (?:message )?only|attempts? will continue|no (?:further )?action is required|no need to re-?send"
+    r"|is only a notification about a delay|delivery (?:is |has been |was )?(?:delayed|postponed)"
+    r"|message (?:is |has been )?delayed|postponed|just a warning|retried for|will try again"
+    r"|delivery attempts will",
+    languages.DELAYED,
+)
+#: The person or the server refuses this email, and says so with a code that means a dead address.
+NOT_WANTED = any_of(
+    r"(?:recipient|user)(?:'s)? preferences|blocked by (?:the |this )?(?:recipient|user|addressee)"
+    r"|only accept\w* (?:mail|e-?mail|messages) from|will not accept delivery of|because they are not accepting"
+    r"|refus\w* to receive|rejected by (?:the |this )?(?:recipient|user|addressee)",
+)
+#: It is no longer tried, so it is not late.
+FOR_GOOD = any_of(
+    r"permanent|giv(?:en|ing) up|gave up|will be deleted from queue|could not be delivered for|no further attempts"
+    r"|not going to try again|has been removed|returned to sender|failed permanently|undeliverable",
+    languages.FOR_GOOD,
+)
+#: A report says that an email failed.
+FAILED = any_of(
+    r"(?:not|n['\u2019]t|cannot|unable to|never|without being)(?: \w+){0,3} (?:deliver|reach)\w*"
+    r"|not (?:be )?(?:deliver|reach|receive)\w*|undeliver\w*|unable to (?:deliver|send|process)"
+    r"|deliver[^.;]{0,60}(?:fail|problem|error|abort|impossible)|fail[^.;]{0,30}deliver"
+    r"|permanent (?:fatal )?error|fatal errors|failed (?:recipient|address)"
+    r"|address(?:es|\(es\))?[^.;]{0,20} (?:failed|was rejected)|returned (?:mail|to sender|unopened)|mail error"
+    r"|did ?n[o'\u2019]t reach|does not like recipient"
+    r"|(?:was|were) (?:automatically )?(?:rejected|returned|refused|bounced)|has been returned|rejected by"
+    r"|will not be delivered|not been delivered|invalid final delivery|error (?:was detected )?while processing"
+    r"|error-(?:for|code)|not a valid user|mailbox is full",
+    r"^\W{0,20}error\b|\berror message below|trouble delivering|error sending your",
+    languages.FAILED,
+)
+#: The subject of a report.
+FAILED_SUBJECT = any_of(
+    r"undeliver|un-?delivered|returned (?:mail|message|to sender|e-?mail)|failure notice"
+    r"|delivery (?:status|failure|failed|report|notification|problem|error|has failed|unsuccessful|incomplete)"
+    r"|deliver\w* (?:fail|problem|error|unsuccessful)|mail (?:delivery|system) (?:fail|error|problem|sub)"
+    r"|mail (?:fail|error|not|could)|failed (?:mail|delivery|to deliver)"
+    r"|(?:message|mail|email)[^.;]{0,40}(?:not delivered|failed|could not|rejected|undeliver|bounced|refused)"
+    r"|not delivered|nondeliver|non-deliver|rejected mail|mail rejected|bounced? (?:mail|message)|processing error"
+    r"|warning: .{0,200}(?:unknown|delayed|not yet)|delayed mail|message status|postmaster notify"
+    r"|permanent delivery|cannot send|returning message|message not sent|mail returned|auto-?matically rejected",
+    FAILED.pattern,
+)
+#: A sentence that explains what may be wrong, and says nothing about this email.
+SUPPOSED = any_of(
+    r"\b(?:may|might|if|whether|possibl[ey]|perhaps|either|e\.g\.|for example|such as|usually|often|sometimes)\b"
+    r"|(?:common|likely|following) (?:reason|cause)s",
+)
+#: The subject of a report that holds the cause. In other subjects there is that of the failed email.
+CAUSE_IN_SUBJECT = any_of(
+    r"^(?:returned mail|delivery failure|undeliverable(?: mail)?|warning)\b.{0,120}"
+    r"(?:(?:user|host|recipient|addressee) unknown\W*$|not listed in \w)",
+)

@@ -1,0 +1,229 @@
+"""Read one email that came back. The order: what it is, what it says, whose it is."""
+
+import re
+from dataclasses import dataclass
+
+from notifier.bounces import kinds, names, phrases
+from notifier.bounces.fields import DeliveryStatus, Recipient, delivery_status, disposition, feedback, statements_of
+from notifier.bounces.judging import judge
+from notifier.bounces.parts import Email, split
+from notifier.bounces.reasons import ABOUT_US, DEAD, Kind, Reason, Verdict, verdict_of
+from notifier.bounces.texts import Statement, pieces, plain_statement, readable, replies, split_returned
+
+#: Statements of one report that are judged.
+MAX_STATEMENTS = 24
+
+#: Types of feedback (RFC 5965, section 7.3, and its registry). Only the first three are complaints.
+_FEEDBACK = {
+    "abuse": Reason.ABUSE,
+    "fraud": Reason.FRAUD,
+    "opt-out": Reason.OPT_OUT,
+    "opt-out-list": Reason.OPT_OUT,
+    "not-spam": Reason.NOT_SPAM,
+    "auth-failure": Reason.AUTH_FAILURE,
+}
+_COMPLAINTS = frozenset({Reason.ABUSE, Reason.FRAUD, Reason.OPT_OUT})
+_SENTENCE = re.compile(r"(?<=[.!?:;>])\s")
+#: What says nothing more than that the email failed.
+_VAGUE = frozenset({Reason.REFUSED, Reason.UNSPECIFIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was said about one recipient, or about the email as a whole."""
+
+    reason: Reason
+    code: int | None = None
+    enhanced: str | None = None
+    text: str = ""
+    recipient: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what it means for the address."""
+        return verdict_of(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an email says. Nothing in it is proven: see `names.py`."""
+
+    kind: Kind
+    verdict: Verdict = Verdict.NONE
+    reason: Reason | None = None
+    #: The reply that decided; None if none did.
+    code: int | None = None
+    enhanced: str | None = None
+    text: str = ""
+    recipients: tuple[str, ...] = ()
+    #: One finding for each recipient of a delivery status; the verdict is that of the mildest which failed.
+    findings: tuple[Finding, ...] = ()
+    claims: tuple[names.Claim, ...] = ()
+    queue_ids: tuple[str, ...] = ()
+    reporting_mta: str = ""
+
+    @property
+    def notification(self) -> str | None:
+        """Return the email of ours that it names, as `ID.MAC`; None if it names none, or more than one."""
+        return names.notification(self.claims)
+
+    @property
+    def about_us(self) -> bool:
+        """Return whether it concerns the sender or the content, so that it says nothing about the recipient."""
+        return self.reason in ABOUT_US
+
+
+def read(data: bytes, envelope_to: str = "") -> Report:
+    """Return what an email says that came back to `envelope_to` (its envelope's recipient, if known).
+
+    It takes any bytes, looks at parts.MAX_BYTES of them at most, and never raises.
+    """
+    email = _unwrapped(split(data))
+    words, returned = split_returned(readable(email))
+    status = delivery_status(email)
+    found = _report(email, status, words, answered=bool(returned))
+    claims = names.claims(email, envelope_to, returned)
+    if found.kind is Kind.OTHER:
+        return Report(found.kind, reason=found.reason, claims=claims)
+    if found.kind is Kind.COMPLAINT:
+        return Report(found.kind, reason=found.reason, recipients=found.recipients, claims=claims)
+    return Report(
+        found.kind, found.verdict, found.reason, found.code, found.enhanced, found.text,
+        found.recipients or names.recipients(email, status, words), found.findings, claims,
+        names.queue_ids(status, words), status.reporting_mta if status else "",
+    )  # fmt: skip
+
+
+def _unwrapped(email: Email) -> Email:
+    """Return the report that a gateway passed on as an attachment, else the email itself."""
+    first = next((part for part in email.parts if part.body.strip()), None)
+    if first is None or first.media_type != "message/rfc822" or not kinds.is_daemon(email.headers):
+        return email
+    inner = split(first.body)
+    return inner if inner.report_type == "delivery-status" else email
+
+
+def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered: bool) -> Report:
+    """Return kind, verdict and reason."""
+    if (fields := feedback(email)) is not None:
+        return _feedback(fields.first("feedback-type"), fields.every("original-rcpt-to"))
+    if kinds.is_complaint_without_fields(email):
+        return Report(Kind.COMPLAINT, reason=Reason.ABUSE)
+    if kinds.is_aggregate(email):
+        return Report(Kind.OTHER)
+    if kinds.is_challenge(email, words):
+        return Report(Kind.AUTO_REPLY)
+    if status and status.recipients:
+        return _by_fields(email, status, words)
+    if disposition(email) is not None and not phrases.FAILED.search(words.lower()):
+        return Report(Kind.OTHER)
+    if kinds.is_report_of_failure(email, words, answered):
+        return _by_words(email, words)
+    return Report(Kind.AUTO_REPLY if kinds.is_auto_reply(email, words) else Kind.OTHER)
+
+
+def _feedback(written: str, recipients: list[str]) -> Report:
+    reason = _FEEDBACK.get(written.strip().lower(), Reason.FEEDBACK)
+    kind = Kind.COMPLAINT if reason in _COMPLAINTS else Kind.OTHER
+    return Report(kind, reason=reason, recipients=tuple(each.strip().strip("<>")[:320] for each in recipients))
+
+
+def _by_fields(email: Email, status: DeliveryStatus, words: str) -> Report:
+    """Judge a report with fields, one recipient after the other."""
+    among = len({(each.address or each.original).lower() for each in status.recipients})
+    findings = tuple(_finding(email, each, words, among) for each in status.recipients)
+    failed = [each for each in findings if each.verdict is not Verdict.NONE]
+    late = [each for each in findings if each.reason is Reason.DELAYED]
+    chosen = failed or late
+    if not chosen:
+        return Report(Kind.OTHER, reason=Reason.DELIVERED, findings=findings)
+    mildest = next((each for each in chosen if each.verdict is not Verdict.HARD), chosen[0])
+    addresses = tuple(dict.fromkeys(each.recipient for each in chosen if each.recipient))
+    return Report(
+        Kind.BOUNCE, mildest.verdict, mildest.reason, mildest.code, mildest.enhanced, mildest.text, addresses, findings
+    )
+
+
+def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Finding:
+    """Judge one recipient. The words of the report count if they can be about this recipient alone."""
+    address = recipient.address or recipient.original
+    if recipient.action in {"delivered", "relayed", "expanded"} or (
+        not recipient.action and recipient.status.startswith("2")
+    ):
+        return Finding(Reason.DELIVERED, enhanced=recipient.status or None, recipient=address)
+    if recipient.action.startswith("delay") or (not recipient.action and _is_late(email, words)):
+        return Finding(Reason.DELAYED, enhanced=recipient.status or None, recipient=address)
+    said = statements_of(recipient)
+    if among == 1:
+        said += _statements(words)
+    found = _first(said, address)
+    if found.reason in DEAD and recipient.status.startswith("4"):
+        # The report contradicts itself: a code for "later" and words for "never".
+        found = Finding(Reason.REFUSED, found.code, found.enhanced, found.text)
+    if found.reason in _VAGUE and recipient.status:
+        found = _by_status(found, recipient)
+    enhanced = found.enhanced or recipient.status or None
+    return Finding(found.reason, found.code, enhanced, found.text, address)
+
+
+def _by_status(found: Finding, recipient: Recipient) -> Finding:
+    """Return the reason by the status alone: it is never hard, because many systems send 5.1.1 for everything."""
+    reason = judge(Statement("", 450, recipient.status))
+    return Finding(reason if reason is not Reason.REFUSED else found.reason, found.code, found.enhanced, found.text)
+
+
+def _by_words(email: Email, words: str) -> Report:
+    """Judge a report without fields."""
+    named = names.recipients(email, None, words)
+    if _is_late(email, words):
+        return Report(Kind.BOUNCE, Verdict.NONE, Reason.DELAYED, recipients=named)
+    said = _statements(words)
+    subject = email.headers.first("subject")[:300]
+    if phrases.CAUSE_IN_SUBJECT.search(subject.lower()):
+        said.append(plain_statement(subject))
+    found = _first(said, named[0] if len(named) == 1 else "")
+    if found.reason in DEAD and len(named) > 1:
+        # Some of these people may be alive: all that was said must say the same.
+        entries = _by_entry(list(pieces(words)))
+        others = [judge(each) for each in entries if each.code] or [judge(each) for each in entries]
+        found = next((Finding(each) for each in others if each not in DEAD | _VAGUE | {Reason.DELIVERED}), found)
+    return Report(Kind.BOUNCE, found.verdict, found.reason, found.code, found.enhanced, found.text, named)
+
+
+def _is_late(email: Email, words: str) -> bool:
+    """Return whether a report says that a system still tries."""
+    text = f"{email.headers.first('subject')}\n{words[:4000]}".lower()
+    return bool(phrases.DELAYED.search(text)) and not phrases.FOR_GOOD.search(text)
+
+
+def _statements(words: str) -> list[Statement]:
+    """Return what a text says: the replies of servers, then its paragraphs, then its sentences."""
+    cut = list(pieces(words))
+    return _by_entry(cut) + [plain_statement(each) for each in _sentences(cut)[:MAX_STATEMENTS]]
+
+
+def _by_entry(cut: list[str]) -> list[Statement]:
+    """Return the replies in pieces of text, then the pieces."""
+    found = [reply for piece in cut for reply in replies(piece)]
+    return found[: MAX_STATEMENTS // 2] + [plain_statement(each) for each in cut[:MAX_STATEMENTS]]
+
+
+def _sentences(cut: list[str]) -> list[str]:
+    """Return the sentences of pieces that have more than one: words about one thing may stand beside another's."""
+    parts = [[each for each in _SENTENCE.split(piece) if len(each) > 8] for piece in cut]
+    return [each for sentences in parts if len(sentences) > 1 for each in sentences]
+
+
+def _first(said: list[Statement], recipient: str) -> Finding:
+    """Return the first statement that gives a cause; else the first that is a reply; else that nothing is known."""
+    vague: Finding | None = None
+    for each in said[: MAX_STATEMENTS * 3]:
+        reason = judge(each, recipient)
+        if reason is Reason.DELIVERED:
+            continue
+        found = Finding(reason, each.code or None, each.enhanced or None, each.text)
+        if reason not in _VAGUE:
+            return found
+        if vague is None and each.code:
+            vague = found
+    return vague or Finding(Reason.UNSPECIFIED)
