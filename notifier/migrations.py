@@ -23,7 +23,15 @@ from notifier.database.schema import UPGRADE_LOCK
 from notifier.database.sqlite import foreign_keys_off
 from notifier.models import Notification
 
-__all__ = ["HostOperations", "MigrationRefused", "downgrade", "foreign_keys_off", "include_name", "upgrade"]
+__all__ = [
+    "HostOperations",
+    "MigrationRefused",
+    "downgrade",
+    "foreign_keys_off",
+    "include_name",
+    "stamp_newest",
+    "upgrade",
+]
 
 #: The applied migrations that no other one builds on: one, or none.
 _Heads = tuple[str, ...]
@@ -71,6 +79,13 @@ def downgrade(op: HostOperations, to: str) -> None:
     scripts = _scripts(op)
     _refuse_unknown_target(scripts, to, "base")
     _migrate(op, scripts, lambda heads: _steps_down(scripts, heads, to))
+
+
+def stamp_newest(connection: Connection) -> None:
+    """Record the newest version for tables that were made from the models. A version that is recorded stays."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    if not context.get_current_heads():
+        context.stamp(ScriptDirectory(str(resources.migrations())), "head")
 
 
 def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilterParentNames) -> bool:

@@ -21,7 +21,8 @@ from notifier.config.text import lines
 PREFIX = "NOTIFIER_"
 
 #: Settings that are never read from the host's setting of the same name.
-_OURS_ALONE = frozenset({"secret_keys", "database_url"})
+#: Flask-Limiter of the host may be off, and ours on.
+_OURS_ALONE = frozenset({"secret_keys", "database_url", "ratelimit_enabled"})
 
 #: Where `flask run` listens.
 _DEVELOPMENT_ORIGIN = "http://127.0.0.1:5000"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import Mapper
 
-from notifier import clock, extras
+from notifier import clock, extras, migrations
 from notifier.database.base import Base
 from notifier.emails import EmailKind
 from notifier.embedding import binding, content
@@ -226,7 +226,9 @@ class Starting:
 
     def create_all(self, engine: Engine) -> None:
         """Create our tables that do not exist yet: for tests of hosts that call `db.create_all()`."""
-        Base.metadata.create_all(engine)
+        with engine.begin() as connection:
+            Base.metadata.create_all(connection)
+            migrations.stamp_newest(connection)
 
 
 def _primary_key(model: type[Any]) -> str:

@@ -46,8 +46,8 @@ def add_once(
 ) -> Notification | None:
     """Add the row of an email to the person with this external id. It neither flushes nor commits.
 
-    Return None if the key is taken, or if no email can be sent to this person. `recipient`: another address than theirs.
-    `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent.
+    Return None if the key is taken, or if no email can be sent to this person. `recipient`: another address of
+    theirs. `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent.
     """
     values = {
         "external_id": external_id,

@@ -13,7 +13,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session, sessionmaker
 
+from notifier import resources
 from notifier.database import sqlite
+from notifier.database.schema import Schema
 from notifier.embedding import Base, Notifier, SetupError, UserFields
 from notifier.models import User as Mirrored
 from tests.embedding.conftest import Host
@@ -197,6 +199,9 @@ def test_tables_in_memory_for_tests_of_a_host(tmp_path: Path) -> None:
     with host.app.app_context():
         host.add()
         assert [row.email for row in host.mirrored().values()] == ["ada@example.com"]
+        with host.engine.connect() as connection:
+            state = Schema(resources.migrations()).state(connection)
+    assert not state.behind, state.detail
     host.close()
 
 

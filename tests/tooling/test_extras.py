@@ -52,13 +52,14 @@ notifier.watch(sessions)
 with sessions() as session:
     session.add(User(email="ada@example.com"))
     session.commit()
-    print(session.scalars(select(Notification.kind)).all(), notifier.why("1", session=session))
+    [answer] = notifier.why("1", session=session)
+    print(session.scalars(select(Notification.kind)).all(), answer.words)
 """
 
 
 def test_the_writer_needs_the_core_alone(tmp_path: Path) -> None:
     done = ask((), HOST, cwd=tmp_path)
-    assert (done.stdout, done.stderr) == ("['verification'] []\n", "")
+    assert (done.stdout, done.stderr) == ("['verification'] it is due, and waits for a worker\n", "")
 
 
 @pytest.mark.parametrize(
