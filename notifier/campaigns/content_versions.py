@@ -20,7 +20,7 @@ from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.content_variables import offered
 from notifier.models import Campaign, ContentVersion, Operator
 from notifier.operators import audit_log
-from notifier.operators.audit_log import Actor
+from notifier.operators.audit_log import COMMAND_LINE, Actor
 
 #: Newest versions shown in a list.
 SHOWN = 200
@@ -230,7 +230,7 @@ def _somebody(session: Session, campaign: Campaign) -> Changed:
     if row is None:
         return Changed("Another operator restored the default text meanwhile.")
     saved = Version(*session.execute(_versions().where(ContentVersion.id == row.id)).one())
-    author = saved.author or "Another operator"
+    author = "A command" if saved.author == COMMAND_LINE.name else saved.author or "Another operator"
     return Changed(f"{author} saved version {row.number} meanwhile, at {row.created_at:%H:%M} UTC.")
 
 

@@ -181,7 +181,7 @@ def test_the_plan_shows_the_words_that_would_go_and_changes_with_them(context: F
 def test_of_two_editors_the_second_is_told_and_nothing_is_lost() -> None:
     campaign = make_campaign()
     save(campaign, FIRST, seen=0)
-    with pytest.raises(Changed, match=r"Another operator saved version 1 meanwhile, at 12:00 UTC\."):
+    with pytest.raises(Changed, match=r"A command saved version 1 meanwhile, at 12:00 UTC\."):
         save(campaign, SECOND, seen=0)
     db.session.rollback()
     assert content_versions.written(content_versions.current(db.session(), campaign)) == FIRST  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from notifier.testing import clocks
 from notifier.testing.applications import close, migrate
 from notifier.testing.clocks import NOON
 from notifier.testing.factories import make_notification, make_user
-from notifier.testing.inline import handle_requests
+from notifier.testing.inline import Inline
 from notifier.testing.servers import rabbitmq
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.rabbitmq import RabbitServer
@@ -52,6 +52,9 @@ class _Memory(BytecodeCache):
 
 
 PAGES = _Memory()
+
+#: What a form asks for, handled right after its request.
+HANDLE_REQUESTS = Inline().replacements()["publish_requests"]
 
 # Events go through logging, where pytest captures them and shows them for failures only.
 structlog.configure(
@@ -173,7 +176,7 @@ def make_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         app = create_app(
             make_settings(**{"database_url": database_url} | values),
             publish=publish,
-            publish_requests=publish_requests or (publish and handle_requests),
+            publish_requests=publish_requests or (publish and HANDLE_REQUESTS),
         )
         app.jinja_env.bytecode_cache = PAGES
         apps.append(app)
@@ -224,7 +227,7 @@ def sqlite_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
     app = create_app(
         make_settings(database_url=f"sqlite:///{path}"),
         publish=lambda keys, bulk: None,
-        publish_requests=handle_requests,
+        publish_requests=HANDLE_REQUESTS,
     )
     app.jinja_env.bytecode_cache = PAGES
     yield app

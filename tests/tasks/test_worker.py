@@ -40,7 +40,7 @@ def sign_up_quietly(app: Flask, number: int = 1) -> None:
         applicant = Applicant(parse_address(f"quiet{number}@example.com"))
         services_of(app).accounts.register(db.session(), applicant)
         db.session.commit()
-        services_of(app).outbox._publish = working_outbox
+        services_of(app).outbox.hand_over = working_outbox
 
 
 def handle_requests_of(app: Flask) -> None:
@@ -106,9 +106,9 @@ def test_mail_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask,
 
 def test_a_sign_up_whose_message_was_lost_is_found_by_the_sweep(app_on_either: Flask, smtp: SmtpServer) -> None:
     outbox = services_of(app_on_either).request_outbox
-    publish, outbox._publish = outbox._publish, _lost
+    publish, outbox.hand_over = outbox.hand_over, _lost
     Visitor(app_on_either).sign_up("ada@example.com")
-    outbox._publish = publish
+    outbox.hand_over = publish
     time.sleep(0.15)
     with working(app_on_either):
         job(app_on_either, "sweep").apply_async()

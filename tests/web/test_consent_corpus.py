@@ -26,10 +26,9 @@ from notifier.models import Campaign, CampaignRun, Consent, Notification, RunSta
 from notifier.security.links import Links
 from notifier.security.tokens import Signer
 from notifier.services import services_of
-from notifier.testing.inline import handle_requests
 from notifier.testing.smtp_server import SmtpServer
 from notifier.testing.website import Answer, Person, serving
-from tests.support.applications import PAGES, make_settings
+from tests.support.applications import HANDLE_REQUESTS, PAGES, make_settings
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -173,7 +172,7 @@ def whole_world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path)
         app = create_app(
             settings,
             publish=lambda keys, bulk: None,
-            publish_requests=handle_requests,
+            publish_requests=HANDLE_REQUESTS,
             kinds=kinds,
             templates=templates,
         )

@@ -13,9 +13,8 @@ from notifier.extensions import db
 from notifier.observability import logs
 from notifier.services import services_of
 from notifier.testing.browse import Visitor
-from notifier.testing.inline import handle_requests
 from notifier.web import form_limits
-from tests.support.applications import make_settings
+from tests.support.applications import HANDLE_REQUESTS, make_settings
 
 # A window of a limit that ends in the middle of a test would let more in.
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -43,7 +42,7 @@ def production(
         path = tmp_path / "notifier.db"
         path.write_bytes(migrated_sqlite.read_bytes())
         settings = make_settings(**BASE | {"database_url": f"sqlite:///{path}"} | values)
-        apps.append(create_app(settings, publish=lambda keys, bulk: None, publish_requests=handle_requests))
+        apps.append(create_app(settings, publish=lambda keys, bulk: None, publish_requests=HANDLE_REQUESTS))
         return apps[-1]
 
     yield make
