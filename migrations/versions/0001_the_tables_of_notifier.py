@@ -317,7 +317,9 @@ def _ledger() -> None:
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("claimed_by", sa.String(64), nullable=True),
         sa.Column("deadline", MOMENT, nullable=True),
+        sa.Column("id_key", sa.String(8), nullable=True),
         sa.Column("message_id", sa.String(255), nullable=True),
+        sa.Column("server_id", sa.String(128), nullable=True),
         sa.Column("template_version", sa.String(32), nullable=True),
         sa.Column("transport", sa.String(64), nullable=True),
         sa.Column("last_phase", sa.String(16), nullable=True),
@@ -326,6 +328,7 @@ def _ledger() -> None:
         sa.Column("last_text", sa.String(500), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("delivered_at", MOMENT, nullable=True),
         sa.Column("settled_at", MOMENT, nullable=True),
         sa.CheckConstraint(
             "status IN ('pending', 'sending', 'sent', 'failed', 'suppressed', 'skipped', "
@@ -371,6 +374,12 @@ def _ledger() -> None:
         "notifier_notifications",
         ["lease_until"],
         **_where("status = 'sending'"),
+    )
+    op.create_index(
+        "ix_notifier_notifications_server_id",
+        "notifier_notifications",
+        ["server_id"],
+        **_where("server_id IS NOT NULL"),
     )
     op.create_index(
         "ix_notifier_notifications_settled_at",
@@ -675,10 +684,10 @@ def _housekeeping() -> None:
     )
     op.create_table(
         "notifier_unrecorded_emails",
-        sa.Column("digest", sa.String(16), nullable=False),
+        sa.Column("mac", sa.String(16), nullable=False),
         sa.Column("message_id", sa.String(255), nullable=False),
         sa.Column("noted_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_notifier_unrecorded_emails")),
+        sa.PrimaryKeyConstraint("mac", name=op.f("pk_notifier_unrecorded_emails")),
     )
 
 

@@ -13,11 +13,12 @@ from notifier.bounces.texts import pieces
 #: Recipients, ids of ours and ids of other systems that are returned.
 MAX_ADDRESSES, MAX_CLAIMS = 20, 20
 
-#: Our return path: b+ID.MAC@, also with its case changed, and with `+` and `.` turned into `-` or `=` on the way.
-_RETURN_PATH = re.compile(r"(?<![\w.+-])b[+=_-]?(\d{1,19})[.=_-]([0-9a-z_-]{8,64})@", re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"(?<![\w.+-])n(\d{1,19})\.([0-9a-z_-]{8,64})@[a-z0-9.-]{1,255}", re.IGNORECASE)
-_ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})(?![\w-])", re.IGNORECASE)
-_ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([0-9a-z_-]{8,64})>?\s{0,8}", re.IGNORECASE)
+#: Our return path: b+ID.MAC@, also with its case changed, and with `+` and `.` turned into `-` or `=` on the way. What
+#: comes before the id is a setting, and forwarders put more before it. After an `n` it is a Message-ID.
+_RETURN_PATH = re.compile(r"(?<![\dn])(\d{1,19})[.=_-]([a-z2-7]{16})@", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"(?<![\w.+-])n(\d{1,19})\.([a-z2-7]{16})@[a-z0-9.-]{1,255}", re.IGNORECASE)
+_ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([a-z2-7]{16})(?![\w-])", re.IGNORECASE)
+_ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([a-z2-7]{16})>?\s{0,8}", re.IGNORECASE)
 #: Headers of the report that name the address that it came to.
 _TO_US = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "to", "resent-to")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[^\W_](?:[\w-]{0,62}\.){0,8}[\w-]{1,63}")

@@ -20,6 +20,7 @@ from notifier.campaigns.runs import USELESS, lock_campaign
 from notifier.campaigns.unrecorded import has_unrecorded, settle_unrecorded
 from notifier.database.transaction import transaction
 from notifier.ledger import Added, SharedColumns
+from notifier.mail.message_ids import Ids
 from notifier.models import Campaign, CampaignRun, Notification, RunState, User
 from notifier.reasons import ReasonCode, sentence
 
@@ -49,6 +50,7 @@ class Expansion:
         session: Callable[[], Session],
         publish: Callable[..., bool],
         kinds: Kinds,
+        ids: Ids,
         *,
         chunk: int = CHUNK,
         is_limited: Callable[[Campaign], bool] = lambda campaign: False,
@@ -57,11 +59,13 @@ class Expansion:
 
         Args:
             publish: Enqueues keys; the outbox's `publish(keys, bulk=...)`.
+            ids: Recognises emails that were sent before the database was restored.
             is_limited: Returns whether a rate limits a campaign.
         """
         self._session = session
         self._publish = publish
         self._kinds = kinds
+        self._ids = ids
         self.chunk = chunk
         self._is_limited = is_limited
 
@@ -120,7 +124,7 @@ class Expansion:
         if upper is None:
             return _finished(run, now, untold)
         limited = self._is_limited(campaign)
-        return _Step(untold + _expand(session, run, occasion, upper, now, limited=limited), over=False)
+        return _Step(untold + _expand(session, run, occasion, upper, now, self._ids, limited=limited), over=False)
 
     def _enqueue(self, keys: list[int]) -> None:
         """Enqueue rows that are due. If the broker refuses them, the next sweep enqueues them."""
@@ -131,10 +135,17 @@ class Expansion:
 
 
 def _expand(
-    session: Session, run: CampaignRun, occasion: CampaignOccasion, upper: int, now: datetime, *, limited: bool
+    session: Session,
+    run: CampaignRun,
+    occasion: CampaignOccasion,
+    upper: int,
+    now: datetime,
+    ids: Ids,
+    *,
+    limited: bool,
 ) -> list[int]:
     """Add the rows of the users after the cursor, up to `upper`. Return the keys to enqueue."""
-    made = owe_between(session, run, occasion, run.cursor, upper, now, limited=limited)
+    made = owe_between(session, run, occasion, run.cursor, upper, now, ids, limited=limited)
     run.cursor = upper
     run.planned += made.planned
     run.excluded = dict(Counter(run.excluded) + Counter(made.excluded))
@@ -149,6 +160,7 @@ def owe_between(
     after: int,
     upper: int,
     now: datetime,
+    ids: Ids,
     *,
     limited: bool = False,
 ) -> Added:
@@ -177,7 +189,7 @@ def owe_between(
         now=now,
     )
     if restored:
-        made = settle_unrecorded(session, run.id, made, after=newest, now=now)
+        made = settle_unrecorded(session, run.id, made, ids, after=newest, now=now)
     for statement in occasion.kind_of.after_expansion(occasion, select(User.id).where(among)):
         session.execute(statement)
     return made

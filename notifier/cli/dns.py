@@ -43,8 +43,8 @@ def _subject(app: Flask, domain: str | None, ip: str | None, selectors: tuple[st
     settings = services_of(app).settings
     transports = services_of(app).transports
     sender = _domain(domain or settings.sender_domain)
-    # Bounces of another domain come back to that domain, unless MAIL_BOUNCE_DOMAIN is set.
-    bounces = _domain(settings.mail_bounce_domain) if settings.mail_bounce_domain else sender
+    # Bounces of another domain come back to that domain, unless MAIL_BOUNCE_ADDRESS is set.
+    bounces = _domain(settings.bounce_address.rpartition("@")[2]) if settings.mail_bounce_address else sender
     signers = {
         (config.signer.domain, config.signer.selector): config.signer for config in transports.configs if config.signer
     }

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from notifier.config.cross_checks import EXAMPLE_SENDER
 from notifier.config.text import Must, Unset
-from notifier.config.types import Domain, FilePath, HostName, MailboxText, Seconds
+from notifier.config.types import FilePath, HostName, MailboxText, ReturnPathText, Seconds
 
 MAILBOX = Must("an address, or Name <address>, without quotes around it")
 
@@ -57,11 +57,14 @@ class MailServerSettings(BaseModel):
         None,
         description="the Reply-To of every email",
     )
-    mail_bounce_domain: Annotated[
-        Domain | None, Must("a domain such as bounces.example.com"), Unset("the sender's domain")
+    mail_bounce_address: Annotated[
+        ReturnPathText | None,
+        Must("an address in ASCII such as b+@bounces.example.com, with 27 characters at most before a final + or -"),
+        Unset("`b+@` and the sender's domain"),
     ] = Field(
         None,
-        description="domain that receives bounce messages",
+        description="the mailbox that bounces go to; with a final `+` or `-` before the @ each email has a return path "
+        "of its own there: [the return path](transports.md#the-return-path)",
     )
     mail_suppress_send: Annotated[bool | None, Unset("on in tests, else off")] = Field(
         None,

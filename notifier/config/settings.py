@@ -99,8 +99,13 @@ class Settings(
 
     @property
     def sender_domain(self) -> str:
-        """Return the domain of the From address, which Message-IDs and bounce addresses use."""
+        """Return the domain of the From address, which Message-IDs use."""
         return self.sender.address.rpartition("@")[2]
+
+    @property
+    def bounce_address(self) -> str:
+        """Return where bounces go, in the form of `MAIL_BOUNCE_ADDRESS`."""
+        return self.mail_bounce_address or f"b+@{self.sender_domain}"
 
     @property
     def sender(self) -> Mailbox:

@@ -18,6 +18,7 @@ from notifier.config.url_options import check_broker, check_postgres, check_redi
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.header_text import HeaderTextError, display_name
 from notifier.mail.mailboxes import parse_mailbox
+from notifier.mail.return_path import ReturnPath
 
 Seconds = Annotated[float, Unit("seconds")]
 WholeSeconds = Annotated[int, Unit("seconds")]
@@ -170,9 +171,10 @@ def _name(value: str) -> str:
         raise ValueError from None
 
 
-def _domain(value: str) -> str:
+def _return_path(value: str) -> str:
     try:
-        return parse_address(f"x@{value}", allow_local=True).domain
+        ReturnPath(value)
+        return parse_address(value, allow_local=True).envelope
     except AddressError:
         raise ValueError from None
 
@@ -226,7 +228,7 @@ HostNames = Annotated[
     BeforeValidator(_list),
     AfterValidator(_hosts),
 ]
-Domain = Annotated[str, AfterValidator(_domain)]
+ReturnPathText = Annotated[str, AfterValidator(_return_path)]
 MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
 FilePath = Annotated[Path, AfterValidator(expanded)]
 SecretKeys = Annotated[

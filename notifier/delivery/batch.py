@@ -84,8 +84,9 @@ class Batch(Observer):
         self._quick = quick
         self._made = made
         self._intake = Intake(
-            sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from
-        )
+            sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from,
+            id_keys=sender.composer.ids.names,
+        )  # fmt: skip
         self._settler = Settler(sender.session, side_thread)
         self._decisions: Counter[Decision] = Counter()
         #: Emails between claim and outcome, with the time they were taken up (monotonic seconds) or BEGUN.

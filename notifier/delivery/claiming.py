@@ -43,12 +43,14 @@ class Intake:
         *,
         leases: Leases,
         alone_from: int,
+        id_keys: Sequence[str],
     ) -> None:
         """Claim rows in the name of `page`.
 
         Args:
             session: Returns the current session of the thread that `side_thread` uses.
             alone_from: Rows on which this many processes crashed are skipped, and their keys put into `solitary`.
+            id_keys: The names of the keys that can sign an email's id, the newest last.
         """
         self._session = session
         self._recheck = recheck
@@ -56,6 +58,7 @@ class Intake:
         self._page = page
         self._leases = leases
         self._alone_from = alone_from
+        self._id_keys = id_keys
         #: Keys of rows to be composed alone.
         self.solitary: list[int] = []
 
@@ -93,6 +96,7 @@ class Intake:
             owner=self._page.owner,
             lease_from=lease_from,
             alone_from=self._alone_from,
+            id_keys=self._id_keys,
         )
         session.commit()
         if len(rows) < len(pks):

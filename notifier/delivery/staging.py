@@ -12,6 +12,7 @@ from typing import Self
 from notifier.config.settings import ConfigError, Settings
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.message import Message
+from notifier.mail.return_path import without_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,14 @@ def stage(message: Message, staging: Staging) -> Message | Withhold:
         return way
     if way.shown is None:
         return message
-    return replace(message, recipient=way.address, recipient_name=way.shown)
+    # What comes back says something about that address alone.
+    return replace(
+        message,
+        recipient=way.address,
+        recipient_name=way.shown,
+        envelope_sender=without_id(message.envelope_sender),
+        notifier_id="",
+    )
 
 
 def _allowed(text: str, problems: list[str], *, allow_local: bool) -> frozenset[str]:

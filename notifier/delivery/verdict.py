@@ -16,6 +16,7 @@ from notifier.models import Status
 from notifier.reasons import ReasonCode, sentence
 from notifier.security.redaction import redacted
 from notifier.smtp.outcome import Decision, Outcome, Scope, clean
+from notifier.smtp.server_ids import server_id
 
 #: Attempts to compose an email (its template may not render) before the row fails.
 COMPOSE_TRIES = 5
@@ -49,8 +50,9 @@ def verdict(
     counted = row.attempts + 1
     if outcome.decision is Decision.ACCEPTED:
         return Settlement(
-            row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, None, now, *facts, reply=reply
-        )
+            row.id, row.claim, Status.sent, counted, row.unknowns, None, None, None, None, now, *facts, reply=reply,
+            server_id=server_id(outcome.text),
+        )  # fmt: skip
     scope = providers.scope_of(providers.domain_of(row.recipient)) if outcome.scope is Scope.PROVIDER else None
     end = _ending(row, outcome, reply, scope, facts)
     match outcome.decision:

@@ -27,7 +27,7 @@ PORTION = 5000
 WAITING = (Status.pending, Status.sending)
 
 #: Returns the Message-ID of a row (key, dedupe key) that has none stored, because its worker crashed after the reply.
-MessageIdOf = Callable[[int, str], str]
+MessageIdOf = Callable[[int, str, str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +165,20 @@ class Audit:
         columns = (
             Notification.id,
             Notification.dedupe_key,
+            Notification.id_key,
             Notification.message_id,
             Notification.status,
             Notification.unknowns,
             Notification.recipient,
             Notification.sent_at,
         )
-        for pk, key, message_id, status, unknowns, recipient, sent_at in _stream(
+        for pk, key, id_key, message_id, status, unknowns, recipient, sent_at in _stream(
             session, select(*columns).where(*where)
         ):
             taken = status in TAKEN
             # An attempt under way, or one that ended with an unknown outcome, may have left a copy.
             most = int(taken or status == Status.sending) + unknowns
-            name = bare(message_id or self._message_id_of(pk, key))
+            name = bare(message_id or self._message_id_of(pk, key, id_key))
             least = int(taken and (sent_at is None or sent_at <= begun))
             yield Expected(name, pk, least, most, status, recipient)
 

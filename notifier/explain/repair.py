@@ -34,6 +34,7 @@ from notifier.database.transaction import transaction
 from notifier.explain.audit import Audit
 from notifier.explain.audit_comparison import comparing
 from notifier.explain.audit_evidence import Seen
+from notifier.mail.message_ids import Ids
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, OnUnknown, RunState, Status, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
@@ -83,13 +84,17 @@ class Repair:
     """Repair runs in short transactions. A second repair changes nothing."""
 
     def __init__(
-        self, session: Callable[[], Session], publish: Callable[..., bool], kinds: Kinds, audit: Audit
+        self, session: Callable[[], Session], publish: Callable[..., bool], kinds: Kinds, audit: Audit, ids: Ids
     ) -> None:
-        """Repair through the outbox: `publish(keys, bulk=...)` enqueues keys."""
+        """Repair through the outbox: `publish(keys, bulk=...)` enqueues keys.
+
+        `ids` recognises emails that were sent before the database was restored.
+        """
         self._session = session
         self._publish = publish
         self._kinds = kinds
         self._audit = audit
+        self._ids = ids
 
     def look(
         self, run_id: int, evidence: Iterable[Seen] | None = None, *, complete_until: datetime | None = None
@@ -165,7 +170,7 @@ class Repair:
                 _check(run, campaign)
                 last, upper = run.cursor, min(after + CHUNK, run.cursor)
                 occasion = occasion_in(campaign, run, self._kinds)
-                made = owe_between(session, run, occasion, after, upper, clock.now())
+                made = owe_between(session, run, occasion, after, upper, clock.now(), self._ids)
                 run.planned += made.planned
                 if made.planned:
                     _reopen(run)

@@ -1,6 +1,6 @@
 """Reconcile: teach a database restored from a backup what was sent since, so that it sends none of it again.
 
-The evidence is what a mail server accepted, or what lies in an inbox. Each Message-ID names its row and, by a digest,
+The evidence is what a mail server accepted, or what lies in an inbox. Each Message-ID names its row and, by a MAC,
 the email's dedupe key, so an email is recognised even if its row was lost:
 
 * Open rows whose email is there become `sent`.
@@ -24,7 +24,7 @@ from notifier.database.snapshot import reading
 from notifier.database.transaction import transaction
 from notifier.explain.audit_evidence import Seen
 from notifier.mail import message_ids
-from notifier.mail.message_ids import MessageKeys
+from notifier.mail.message_ids import Ids, NotifierId
 from notifier.models import Campaign, CampaignRun, Notification, UnrecordedEmail, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
@@ -52,7 +52,7 @@ class RestoreFindings:
     known: int = 0
     #: Open rows whose email was found, with the accepted Message-ID.
     open: dict[int, str] = field(default_factory=dict)
-    #: Emails without a row: Message-ID by digest, without those recorded already.
+    #: Emails without a row: Message-ID by MAC, without those recorded already.
     unrecorded: dict[str, str] = field(default_factory=dict)
     #: The largest key of a row that any of them names.
     newest_key: int = 0
@@ -69,8 +69,9 @@ class Reconciled:
 class Reconciliation:
     """Reconcile in short transactions. A second reconciliation changes nothing."""
 
-    def __init__(self, session: Callable[[], Session]) -> None:
+    def __init__(self, session: Callable[[], Session], ids: Ids) -> None:
         self._session = session
+        self._ids = ids
 
     def is_restored(self) -> bool:
         """Return whether sending is on hold until an operator reconciles or releases this database."""
@@ -91,8 +92,8 @@ class Reconciliation:
                 self._compare(session, dict(portion), found)
             self._match_runs(session, found)
             noted = unrecorded_among(session, list(found.unrecorded))
-        for digest in noted:
-            del found.unrecorded[digest]
+        for mac in noted:
+            del found.unrecorded[mac]
         return found
 
     def mend(self, found: RestoreFindings, *, by: Actor) -> Reconciled:
@@ -130,7 +131,7 @@ class Reconciliation:
                 if ledger.enqueue_soon(session, now=clock.now(), limit=CHUNK) < CHUNK:
                     return
 
-    def _named(self, evidence: Iterable[Seen], found: RestoreFindings) -> dict[MessageKeys, str]:
+    def _named(self, evidence: Iterable[Seen], found: RestoreFindings) -> dict[NotifierId, str]:
         """Return the Message-ID by the row that it names.
 
         One key may stand for two rows: before and after the restore.
@@ -146,18 +147,21 @@ class Reconciliation:
             found.newest_key = max(found.newest_key, keys.pk)
         return named
 
-    def _compare(self, session: Session, named: dict[MessageKeys, str], found: RestoreFindings) -> None:
-        query = select(Notification.id, Notification.dedupe_key, Notification.status)
+    def _compare(self, session: Session, named: dict[NotifierId, str], found: RestoreFindings) -> None:
+        query = select(Notification.id, Notification.dedupe_key, Notification.message_id, Notification.status)
         among = ledger.among(session, Notification.id, [keys.pk for keys in named])
-        rows = {
-            MessageKeys(pk, message_ids.digest_of(key)): status
-            for pk, key, status in session.execute(query.where(among))
-        }
+        rows: dict[NotifierId, str] = {}
+        for pk, key, known, status in session.execute(query.where(among)):
+            # Its first claim may have come after the backup, so every key may have signed its id.
+            rows |= {NotifierId(pk, mac): status for mac in self._ids.macs(key)}
+            stored = message_ids.read(known or "")
+            if stored is not None:
+                rows[stored] = status
         for keys, message_id in named.items():
-            status = rows.get(keys)
-            if status is None:
-                found.unrecorded[keys.digest] = message_id
-            elif status in ledger.OPEN:
+            now = rows.get(keys)
+            if now is None:
+                found.unrecorded[keys.mac] = message_id
+            elif now in ledger.OPEN:
                 found.open[keys.pk] = f"<{message_id}>"
             else:
                 found.known += 1
@@ -167,9 +171,9 @@ class Reconciliation:
         if not found.unrecorded:
             return
         for pk, key in _open_of_runs(session):
-            message_id = found.unrecorded.get(message_ids.digest_of(key))
-            if message_id is not None:
-                found.open[pk] = f"<{message_id}>"
+            for mac in self._ids.macs(key):
+                if mac in found.unrecorded:
+                    found.open[pk] = f"<{found.unrecorded[mac]}>"
 
 
 def _open_of_runs(session: Session) -> Iterator[tuple[int, str]]:
@@ -186,13 +190,9 @@ def _open_of_runs(session: Session) -> Iterator[tuple[int, str]]:
 
 
 def _note(session: Session, portion: Sequence[tuple[str, str]]) -> int:
-    there = unrecorded_among(session, [digest for digest, _ in portion])
+    there = unrecorded_among(session, [mac for mac, _ in portion])
     now = clock.now()
-    rows = [
-        {"digest": digest, "message_id": message_id, "noted_at": now}
-        for digest, message_id in portion
-        if digest not in there
-    ]
+    rows = [{"mac": mac, "message_id": message_id, "noted_at": now} for mac, message_id in portion if mac not in there]
     if rows:
         session.execute(insert(UnrecordedEmail), rows)
     return len(rows)

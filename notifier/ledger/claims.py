@@ -57,6 +57,8 @@ class Claimed(NamedTuple):
     content_id: int | None = None
     #: Number of processes that crashed while they rendered it.
     deaths: int = 0
+    #: The name of the key that signs its id.
+    id_key: str | None = None
 
     @property
     def private(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ _CLAIMED = (
     _N.user_id,
     _N.content_id,
     _N.deaths,
+    _N.id_key,
     _N.id,
     _N.claims,
     _N.kind,
@@ -109,11 +112,15 @@ def claim(
     owner: str,
     lease_from: datetime | None = None,
     alone_from: int = ANY_DEATHS,
+    id_keys: Sequence[str] = (),
 ) -> list[Claimed]:
     """Claim these rows for one attempt each. Return the rows that this call won, in the order of `pks`.
 
     `lease_from` is this moment by the database's clock, which all hosts share; `now` if None. Rows on which at
     least `alone_from` processes crashed are skipped: `due_alone` finds them.
+
+    `id_keys` are the names of the keys that can sign an email's id, the newest last. A row keeps the key of its first
+    claim, so that every attempt has the same id. Only if that key is gone does it take the newest one.
 
     Rows are also skipped if they are not yet due, already claimed, already settled, past their deadline, deleted, or
     part of a paused or cancelled run. Of several callers, exactly one wins each row, and none waits for another. The
@@ -121,8 +128,9 @@ def claim(
     """
     connection = session.connection()
     values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner, "b_alone": alone_from}
+    values |= {"b_id_keys": list(id_keys), "b_id_key": id_keys[-1] if id_keys else None}
     won = connection.execute(_CLAIM[_postgres(connection)], values | _keys(connection, pks)).all()
-    claimed = {row[3]: row for row in won}
+    claimed = {row[4]: row for row in won}
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
@@ -150,7 +158,7 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
     ids = {row[0] for row in rows} - {None}
     found = connection.execute(_RECIPIENTS[_postgres(connection)], _keys(connection, list(ids))) if ids else ()
     users = {row[0]: Recipient._make(row) for row in found}
-    claimed = [Claimed._make((*row[3:], users.get(row[0]), row[1], row[2])) for row in rows]
+    claimed = [Claimed._make((*row[4:], users.get(row[0]), row[1], row[2], row[3])) for row in rows]
     moved = [
         row
         for row in claimed
@@ -191,10 +199,10 @@ def _keys(connection: Connection, pks: Sequence[int]) -> dict[str, Any]:
     return {"b_keys": list(pks)}
 
 
-def _among(key: ColumnElement[int], *, postgres: bool) -> ColumnElement[bool]:
+def _among(key: ColumnElement[Any], *, postgres: bool, name: str = "b_keys") -> ColumnElement[bool]:
     if postgres:
-        return key == func.any(bindparam("b_keys", type_=ARRAY(key.type)))
-    return key.in_(bindparam("b_keys", expanding=True))
+        return key == func.any(bindparam(name, type_=ARRAY(key.type)))
+    return key.in_(bindparam(name, expanding=True))
 
 
 def _claiming(*, postgres: bool) -> Any:
@@ -215,6 +223,10 @@ def _claiming(*, postgres: bool) -> Any:
         "claims": _N.claims + 1,
         "lease_until": bindparam("b_lease", type_=_N.lease_until.type),
         "claimed_by": bindparam("b_owner", type_=_N.claimed_by.type),
+        "id_key": case(
+            (_among(_N.id_key, postgres=postgres, name="b_id_keys"), _N.id_key),
+            else_=bindparam("b_id_key", type_=_N.id_key.type),
+        ),
     }
     return update(Notification.__table__).where(_N.id.in_(due)).values(values).returning(*_CLAIMED)  # type: ignore[arg-type]
 

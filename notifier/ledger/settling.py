@@ -51,6 +51,8 @@ class Settlement(NamedTuple):
     deaths: int = 0
     #: The key of the provider hold that the row waits for from now on.
     hold_key: str | None = None
+    #: The id that the mail server gave the email in its reply to the final dot.
+    server_id: str | None = None
 
 
 def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> int:
@@ -124,6 +126,7 @@ def _row(end: Settlement, now: datetime) -> Ended:
         reply.enhanced,
         reply.text,
         end.message_id,
+        end.server_id,
         end.template_version,
         end.transport,
         due,

@@ -52,6 +52,7 @@ class Ended(NamedTuple):
     enhanced: str | None
     text: str | None
     message_id: str | None
+    server_id: str | None
     template_version: str | None
     transport: str | None
     #: Used only for a row that waits again.
@@ -120,7 +121,8 @@ def _listed() -> _Value:
 def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
     said = {f"last_{name}": _said(name, value) for name in ("phase", "code", "enhanced", "text")}
     facts = {
-        name: func.coalesce(value(name), _TABLE.c[name]) for name in ("message_id", "template_version", "transport")
+        name: func.coalesce(value(name), _TABLE.c[name])
+        for name in ("message_id", "server_id", "template_version", "transport")
     }
     when = (
         {"next_attempt_at": value("due"), "enqueue_at": value("enqueue_at"), "deaths": 0}

@@ -5,7 +5,6 @@ injection (CVE-2024-6923). This is as safe, because one tested module encodes ev
 block is checked against an allow-list.
 """
 
-import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from functools import lru_cache
 
 from notifier.mail.header_check import verify_header_block
 from notifier.mail.header_fields import cached_mailbox, encode_header_text, encode_mailbox, verbatim_field
+from notifier.mail.message_ids import HEADER
 from notifier.mail.mime import Body, alternative, as_given, boundary_for, quoted_printable
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -29,6 +29,7 @@ _PLAIN_HEAD = re.compile(
     rb"Date: [!-~][ -~]{0,80}\r\nMessage-ID: <[!-~]{1,800}>\r\n"
     rb"(?:Reply-To: [!-~][ -~]{0,400}\r\n)?"
     rb"MIME-Version: 1\.0\r\nAuto-Submitted: auto-generated\r\n"
+    rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
     rb"(?:List-Unsubscribe: [!-~]{1,900}\r\nList-Unsubscribe-Post: [!-~]{1,80}\r\n"
     rb"List-ID: [!-~]{1,400}\r\nFeedback-ID: [!-~]{1,400}\r\n)?"
     rb"Content-Type: multipart/alternative; boundary=\"=_[0-9a-f]{24}\"\r\n\Z"
@@ -59,6 +60,8 @@ class Message:
     recipient_name: str = ""
     reply_to: str | None = None
     reply_to_name: str = ""
+    #: The id in the header `X-Notifier-Id`; empty for an email that has no row, or whose bounces must not count.
+    notifier_id: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -109,6 +112,7 @@ def _header_block(message: Message, boundary: bytes) -> bytes:
             f"Date: {rfc5322_date(message.date)}\r\nMessage-ID: {message.message_id}\r\n".encode(),
             reply_to,
             b"MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n",
+            verbatim_field(HEADER, message.notifier_id) if message.notifier_id else b"",
             *[verbatim_field(name, value) for name, value in message.headers],
             b'Content-Type: multipart/alternative; boundary="%s"\r\n' % boundary,
         )
@@ -130,33 +134,3 @@ def _date_of_second(timestamp: float) -> str:
         f"{_DAYS[t.weekday()]}, {t.day:02} {_MONTHS[t.month - 1]} {t.year:04} "
         f"{t.hour:02}:{t.minute:02}:{t.second:02} +0000"
     )
-
-
-def verp_sender(notification_id: int, key: str, domain: str) -> str:
-    """Return the envelope sender that identifies a bounce: `b+<id>.<mac>@domain` (RFC 5321 4.4)."""
-    return f"b+{notification_id}.{_verp_mac(str(notification_id), key)}@{domain}"
-
-
-def parse_verp(address: str, keys: list[str]) -> int | None:
-    """Return the id of the notification that a bounce to this address belongs to; None unless one of `keys` made it.
-
-    Letter case is ignored, because some servers change it.
-    """
-    match = _VERP.match(address)
-    if match is None:
-        return None
-    number, mac = match.group(1), match.group(2).lower()
-    genuine = [key for key in keys if hmac.compare_digest(mac, _verp_mac(number, key))]
-    return int(number) if genuine else None
-
-
-_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-_TEN_BITS = [first + second for first in _BASE32 for second in _BASE32]
-_VERP = re.compile(r"[bB]\+([1-9][0-9]{0,18}|0)\.([a-zA-Z2-7]{16})@[^@\s]+\Z", re.ASCII)
-
-
-def _verp_mac(number: str, key: str) -> str:
-    """Return 80 bits in lower-case base32: every server accepts it, and it cannot be guessed."""
-    bits = int.from_bytes(hmac.digest(key.encode(), b"notifier.verp:" + number.encode(), "sha256")[:10])
-    # The standard library's b32encode takes ten times as long.
-    return "".join([_TEN_BITS[bits >> shift & 1023] for shift in (70, 60, 50, 40, 30, 20, 10, 0)])

@@ -95,6 +95,13 @@ class Notification(Base):
             postgresql_where=text("hold_key IS NOT NULL"),
             sqlite_where=text("hold_key IS NOT NULL"),
         ),
+        # For reports that name an email only by the id that the mail server gave it.
+        Index(
+            "ix_notifier_notifications_server_id",
+            "server_id",
+            postgresql_where=text("server_id IS NOT NULL"),
+            sqlite_where=text("server_id IS NOT NULL"),
+        ),
         # The rows of a run by status, newest first: for its totals, its waiting rows and its lists.
         Index(
             "ix_notifier_notifications_run_id_status_id",
@@ -162,7 +169,12 @@ class Notification(Base):
     #: When the email expires; None: never.
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    #: The name of the key, of SECRET_KEYS, that signs its id in every attempt (`mail/message_ids.py`). Its first claim
+    #: sets it, before anything of the email is sent.
+    id_key: Mapped[str | None] = mapped_column(String(8))
     message_id: Mapped[str | None] = mapped_column(String(255))
+    #: The id that the mail server gave it in its last reply (`smtp/server_ids.py`).
+    server_id: Mapped[str | None] = mapped_column(String(128))
     template_version: Mapped[str | None] = mapped_column(String(32))
     #: The transport of the last attempt.
     transport: Mapped[str | None] = mapped_column(String(64))
@@ -174,6 +186,8 @@ class Notification(Base):
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When the recipient's own server took it, if a provider reported it.
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: When it reached a final status (sent, failed, skipped, ...).
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

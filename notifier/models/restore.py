@@ -27,8 +27,8 @@ class UnrecordedEmail(Base):
 
     __tablename__ = "notifier_unrecorded_emails"
 
-    #: The digest of its dedupe key, from the Message-ID. The key itself is lost.
-    digest: Mapped[str] = mapped_column(String(16), primary_key=True)
+    #: The MAC of its dedupe key, from the Message-ID. The key itself is lost.
+    mac: Mapped[str] = mapped_column(String(16), primary_key=True)
     #: Without angle brackets.
     message_id: Mapped[str] = mapped_column(String(255))
     noted_at: Mapped[datetime] = mapped_column(UtcDateTime)

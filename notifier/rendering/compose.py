@@ -14,8 +14,10 @@ from notifier.emails.content_variables import reading, values
 from notifier.emails.kind import DATA, SEALED
 from notifier.ledger import Claimed
 from notifier.mail import message_ids
-from notifier.mail.message import Message, subscription_headers, verp_sender
+from notifier.mail.message import Message, subscription_headers
+from notifier.mail.message_ids import Ids
 from notifier.mail.mime import as_given
+from notifier.mail.return_path import ReturnPath
 from notifier.rendering.content_cache import ContentCache
 from notifier.rendering.render import Rendered, Renderer
 from notifier.security.sealing import Sealer
@@ -45,7 +47,7 @@ class Composer:
         kinds: Mapping[str, EmailKind],
         content_cache: ContentCache | None = None,
     ) -> None:
-        """Use `settings` for the sender and the bounce domain."""
+        """Use `settings` for the sender, its return path and the keys that sign ids."""
         self._settings = settings
         self._renderer = renderer
         self._sealer = Sealer(settings.secret_keys)
@@ -55,17 +57,14 @@ class Composer:
         self._product = settings.product
         self._reply_to_name, self._reply_to = settings.reply_to or ("", "")
         self._sender_domain = settings.sender_domain
-        self._bounce_domain = settings.mail_bounce_domain or self._sender_domain
+        self._return_path = ReturnPath(settings.bounce_address)
+        self.ids = Ids(settings.secret_keys)
         #: Gmail's SenderId: 5 to 15 characters, the same in all our emails.
         self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
 
-    def message_id(self, row: Claimed) -> str:
-        """Return the Message-ID, the same in every attempt (RFC 5322 3.6.4); it reveals neither worker nor person."""
-        return self.message_id_of(row.id, row.dedupe_key)
-
-    def message_id_of(self, pk: int, dedupe_key: str) -> str:
-        """Return the Message-ID of the row with these keys."""
-        return message_ids.make(pk, dedupe_key, self._sender_domain)
+    def message_id_of(self, pk: int, dedupe_key: str, id_key: str | None = None) -> str:
+        """Return the Message-ID of the row with these values."""
+        return message_ids.message_id(self.ids.make(pk, dedupe_key, id_key), self._sender_domain)
 
     def compose(self, owed: Owed) -> Composed:
         """Render the email. Raise ContentError, DataDeleted, SealError, or the error of a broken template."""
@@ -104,6 +103,7 @@ class Composer:
 
     def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:
         row = owed.notification
+        notifier_id = self.ids.make(row.id, row.dedupe_key, row.id_key)
         message = Message(
             sender_name=self._sender_name,
             sender_address=self._sender_address,
@@ -112,11 +112,12 @@ class Composer:
             subject=rendered.subject,
             text=as_given(rendered, "text"),
             html=as_given(rendered, "html"),
-            message_id=self.message_id(row),
+            message_id=message_ids.message_id(notifier_id, self._sender_domain),
             date=clock.now(),
             reply_to=self._reply_to or None,
             reply_to_name=self._reply_to_name,
-            envelope_sender=verp_sender(row.id, self._settings.secret_keys[-1], self._bounce_domain),
+            envelope_sender=self._return_path.of(notifier_id),
+            notifier_id=notifier_id,
             headers=self._headers(row, unsubscribe_url),
         )
         return Composed(message, version)

@@ -18,6 +18,7 @@ from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.content_variables import EXAMPLES, Example, offered, values
 from notifier.ledger import Claimed, Recipient
 from notifier.mail.message import Message, MessageError, build
+from notifier.mail.return_path import without_id
 from notifier.observability import logs
 from notifier.rendering.compose import Composer
 from notifier.rendering.previews import PreviewError
@@ -100,6 +101,9 @@ class Drafts:
             recipient_name="",
             subject=f"{TEST} {message.subject}",
             message_id=f"<t{secrets.token_hex(12)}@{domain}",
+            # What comes back of a test must not count for the email that it was made from.
+            envelope_sender=without_id(message.envelope_sender),
+            notifier_id="",
         )
         return self._hand_over(marked)
 

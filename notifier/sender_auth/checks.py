@@ -141,7 +141,7 @@ def _judge_dmarc(name: str, subject: Subject, home: str, tags: dict[str, str], p
     what = f"p={policy}, aligned by {' and '.join(ways) or 'nothing'}"
     if not ways:
         consequence = "emails fail DMARC" + ("" if policy == "none" else f", and receivers apply p={policy}")
-        cure = f"sign with a domain at or below {home}, or move MAIL_BOUNCE_DOMAIN there"
+        cure = f"sign with a domain at or below {home}, or move MAIL_BOUNCE_ADDRESS there"
         return wrong(name, f"{what}: {consequence}; {cure}")
     if not dkim:
         return warn(name, f"{what}: forwarded emails fail, because SPF does not survive forwarding; sign with DKIM")

@@ -84,8 +84,8 @@ def build_services(
         moving=Moving(db.session, base.kinds),
         planner=_planner(base, previews, limits),
         audit=audit,
-        repair=Repair(db.session, outbox.publish, base.kinds, audit),
-        reconciliation=Reconciliation(db.session),
+        repair=Repair(db.session, outbox.publish, base.kinds, audit, base.composer.ids),
+        reconciliation=Reconciliation(db.session, base.composer.ids),
         celery=broker.celery,
         outbox=outbox,
         request_outbox=broker.requests,
@@ -111,6 +111,7 @@ def _expansion(base: Foundation, outbox: Outbox, limits: Limits | None) -> Expan
         db.session,
         outbox.publish,
         base.kinds,
+        base.composer.ids,
         is_limited=lambda campaign: limits is not None and bool(campaign.rate or limits.rate),
     )
 

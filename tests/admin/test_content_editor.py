@@ -263,6 +263,10 @@ def test_a_test_arrives_marked_and_is_in_nobodys_count(here: Desk, app: Flask, p
     mail = email.message_from_bytes(taken.data, policy=email.policy.default)
     assert mail["Subject"] == "[Test] Hello Ada"
     assert mail["To"] == "editor@example.com"
+    # What comes back of it counts for no email.
+    assert mail["X-Notifier-Id"] is None
+    assert mail["Message-ID"].startswith("<t")
+    assert taken.mail_from == "b@notifier.example"
     body = mail.get_body(("plain",))
     assert body is not None
     assert "Not saved ada@example.com" in body.get_content()

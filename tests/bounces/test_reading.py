@@ -15,7 +15,7 @@ DATA = Path(__file__).parent.parent / "data"
 ROWS = [line.split("\t") for line in (DATA / "bounces" / "expected.tsv").read_text().splitlines()[1:]]
 CASES = json.loads((DATA / "dsn.json").read_text())
 
-VERP, MESSAGE_ID = "17.0123456789abcdef", "<n17.0123456789abcdef@shop.example>"
+VERP, MESSAGE_ID = "17.abcdefgh234567ij", "<n17.abcdefgh234567ij@shop.example>"
 
 
 def email(name: str) -> bytes:
@@ -170,10 +170,12 @@ def test_each_recipient_of_a_report_has_a_finding() -> None:
     [
         {"To": f"b+{VERP}@bounces.shop.example"},
         {"To": f"B+{VERP}@BOUNCES.shop.example"},
-        {"To": "b-17-0123456789abcdef@bounces.shop.example"},
-        {"To": "b17.0123456789abcdef@bounces.shop.example"},
-        {"To": "Bounces <b=17.0123456789abcdef@bounces.shop.example>"},
+        {"To": "b-17-abcdefgh234567ij@bounces.shop.example"},
+        {"To": "b17.abcdefgh234567ij@bounces.shop.example"},
+        {"To": "Bounces <b=17.abcdefgh234567ij@bounces.shop.example>"},
         {"X_Original_To": f"b+{VERP}@bounces.shop.example", "To": "bounces@shop.example"},
+        {"To": "returns-17-abcdefgh234567ij@bounces.shop.example"},
+        {"To": f"SRS0=xY=QR=shop.example=b+{VERP}@forwarder.example"},
         {"In_Reply_To": MESSAGE_ID},
         {"References": f"<1@other.example> {MESSAGE_ID}"},
     ],
@@ -199,14 +201,19 @@ def test_the_envelope_names_our_email() -> None:
 
 
 def test_a_report_that_names_two_of_our_emails_names_none() -> None:
-    found = report(f"Message-ID: {MESSAGE_ID}", To="b+18.0123456789abcdef@bounces.shop.example")
+    found = report(f"Message-ID: {MESSAGE_ID}", To="b+18.abcdefgh234567ij@bounces.shop.example")
     assert found.notification is None
     assert {(claim.source, claim.id) for claim in found.claims} == {("return_path", 18), ("message_id", 17)}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["xb+17.0123456789abcdef@shop.example", "b+17.short@shop.example", "<n17@shop.example>", "xn17.0123456789abcdef@y"],
+    [
+        "b+17.0123456789abcdef@shop.example",
+        "b+17.short@shop.example",
+        "<n17@shop.example>",
+        "xn17.abcdefgh234567ij@y",
+    ],
 )
 def test_what_only_looks_like_ours_is_no_claim(text: str) -> None:
     assert report(f"Not delivered: {text}").claims == ()

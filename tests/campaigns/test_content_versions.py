@@ -28,7 +28,7 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.testing.mail_server import ACCEPTED, BUSY, FakeMailServer
 from tests.support.applications import NOON
-from tests.support.campaigns import SLOT, expand, make_campaign, make_people, run_row, start_run
+from tests.support.campaigns import IDS, SLOT, expand, make_campaign, make_people, run_row, start_run
 from tests.support.kinds import happened, rows_of
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
@@ -126,7 +126,7 @@ def test_one_run_says_one_thing_though_it_takes_long() -> None:
             save(campaign, SECOND)
         return True
 
-    Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
+    Expansion(db.session, publish, KINDS, IDS, chunk=2).run(run_id)
     assert pinned() == [one] * 6
     assert run_row(run_id).content_id == one
     assert db.session.get_one(Campaign, campaign.id).content_id != one

@@ -27,7 +27,7 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 from notifier.testing.mail_server import ACCEPTED, NO_REPLY
 from tests.support.applications import NOON
-from tests.support.campaigns import CONTENT, make_campaign, make_people, start_run
+from tests.support.campaigns import CONTENT, IDS, make_campaign, make_people, start_run
 from tests.support.content import GREYLISTED, LATER, Outbox, rows, run_now, run_of, save, stop
 from tests.support.kinds import happened
 from tests.support.services import replace_services
@@ -224,7 +224,7 @@ def test_emails_that_a_moved_run_is_still_to_add_say_the_new_content(context: Fl
             services_of(context).moving.move([run_id], by=COMMAND_LINE)
         return True
 
-    Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
+    Expansion(db.session, publish, KINDS, IDS, chunk=2).run(run_id)
     assert len({row.content_id for row in rows()}) == 1
     assert rows()[0].content_id is not None
 
@@ -239,7 +239,7 @@ def test_a_run_keeps_the_edition_that_it_began_with(context: Flask) -> None:
             save(campaign, "Another", ContentChange.new_message)
         return True
 
-    Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
+    Expansion(db.session, publish, KINDS, IDS, chunk=2).run(run_id)
     assert [row.dedupe_key for row in rows()] == [f"c{campaign.id}:e1:{pk}" for pk in people]
     with pytest.raises(CampaignError, match="it sends edition 1, and the content is of edition 2 by now"):
         services_of(context).moving.move([run_id], by=COMMAND_LINE)

@@ -16,7 +16,7 @@ from notifier.ledger import ENQUEUE_AGAIN_AFTER
 from notifier.models import CampaignRun, Notification, Preference, Suppression, User
 from notifier.services import services_of
 from tests.support.applications import NOON
-from tests.support.campaigns import SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run
+from tests.support.campaigns import IDS, SLOT, expand, make_campaign, make_people, owed_to, run_row, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -64,7 +64,7 @@ def test_an_expansion_that_dies_before_the_bell_goes_on_and_tells_what_it_had_no
         raise Killed
 
     with pytest.raises(Killed):
-        Expansion(db.session, killed, KINDS, chunk=4).run(run_id)
+        Expansion(db.session, killed, KINDS, IDS, chunk=4).run(run_id)
     assert (run_row(run_id).state, owed_to(run_id)) == ("expanding", people[:4])
     told: list[int] = []
     assert expand(run_id, told, chunk=4)
@@ -86,7 +86,7 @@ def test_two_expansions_at_once_share_the_work(app: Flask) -> None:
 
     def work() -> None:
         with app.app_context():
-            Expansion(db.session, publish, KINDS, chunk=2).run(run_id)
+            Expansion(db.session, publish, KINDS, IDS, chunk=2).run(run_id)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -119,7 +119,7 @@ def test_an_expansion_stops_within_one_chunk(state: str) -> None:
         db.session.commit()
         return True
 
-    assert not Expansion(db.session, publish, KINDS, chunk=4).run(run_id)
+    assert not Expansion(db.session, publish, KINDS, IDS, chunk=4).run(run_id)
     assert owed_to(run_id) == people[:4]
     assert run_row(run_id).state == state
 
@@ -127,7 +127,7 @@ def test_an_expansion_stops_within_one_chunk(state: str) -> None:
 def test_a_broker_that_is_away_leaves_the_bell_to_the_sweep() -> None:
     make_people(3)
     run_id = start_run(make_campaign())
-    assert Expansion(db.session, lambda keys, bulk: False, KINDS).run(run_id)
+    assert Expansion(db.session, lambda keys, bulk: False, KINDS, IDS).run(run_id)
     assert set(db.session.scalars(select(Notification.enqueue_at))) == {NOON}
 
 

@@ -12,7 +12,7 @@ from notifier.campaigns.expand import Expansion
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.models import Notification, Preference
-from tests.support.campaigns import make_campaign, make_people, owed_to, run_row, start_run
+from tests.support.campaigns import IDS, make_campaign, make_people, owed_to, run_row, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -77,5 +77,5 @@ def expand_until(run_id: int, told: Path, moment: str = "", chunks: int = 0) -> 
     event.listen(db.session(), "before_commit", commit)
     event.listen(db.engine, "before_cursor_execute", statement("before the rows"))
     event.listen(db.engine, "after_cursor_execute", statement("after the rows"))
-    Expansion(db.session, publish, KINDS, chunk=3).run(run_id)
+    Expansion(db.session, publish, KINDS, IDS, chunk=3).run(run_id)
     os._exit(0)

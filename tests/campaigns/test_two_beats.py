@@ -17,7 +17,7 @@ from notifier.extensions import db
 from notifier.models import CampaignRun, Notification
 from notifier.services import services_of
 from notifier.testing.mail_server import FakeMailServer
-from tests.support.campaigns import CONTENT, SLOT, make_campaign, make_people
+from tests.support.campaigns import CONTENT, IDS, SLOT, make_campaign, make_people
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -49,7 +49,7 @@ class World:
     def live(self) -> None:
         """One beat with its worker."""
         with self.app.app_context():
-            expansion = Expansion(db.session, self.publish, KINDS, chunk=2)
+            expansion = Expansion(db.session, self.publish, KINDS, IDS, chunk=2)
 
             def ring(runs: Sequence[int]) -> bool:
                 self.called.extend(runs)

@@ -71,7 +71,7 @@ def test_a_complete_production_setting_loads(monkeypatch: pytest.MonkeyPatch) ->
         ({"DATABASE_URL": "postgresql://127.0.0.1:notaport/x"}, "DATABASE_URL: must be"),
         ({"REDIS_URL": "http://127.0.0.1:1/"}, "REDIS_URL: must be"),
         ({"REDIS_URL": "redis://127.0.0.1:99999/0"}, "REDIS_URL: must be"),
-        ({"MAIL_BOUNCE_DOMAIN": "x y"}, "MAIL_BOUNCE_DOMAIN: must be a domain"),
+        ({"MAIL_BOUNCE_ADDRESS": "x y"}, "MAIL_BOUNCE_ADDRESS: must be an address"),
         ({"SECRET_KEYS": "a" * 40}, "SECRET_KEYS: a key repeats a few characters"),
         ({"SECRET_KEYS": "abc" * 15}, "SECRET_KEYS: a key repeats a few characters"),
         ({"SECRET_KEYS": "0123456789" * 4}, "SECRET_KEYS: a key repeats a few characters"),

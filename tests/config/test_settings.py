@@ -201,10 +201,13 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "mail_password": [("x" * 501, MUST), ("hush\n", SPACES), (" hush", SPACES), ("p\u00e4ss", Means("p\u00e4ss"))],
     "mail_default_sender": MAILBOXES,
     "mail_reply_to": MAILBOXES,
-    "mail_bounce_domain": [
-        ("x y", MUST), ("a@b.example", MUST), ("https://b.example", MUST), ("bounces", MUST), ("b..example", MUST),
-        ("[127.0.0.1]", MUST), ("x" * 300 + ".example", MUST),
-        (" B\u00fccher.example. ", Means("xn--bcher-kva.example")),
+    "mail_bounce_address": [
+        ("x y", MUST), ("b.example", MUST), ("https://b.example", MUST), ("b@b..example", MUST), ("+@b.example", MUST),
+        ("b+@[127.0.0.1]", MUST), ("b+@" + "x" * 300 + ".example", MUST), ("b\u00fc@b.example", MUST),
+        ("-@b.example", MUST), ("x" * 28 + "+@b.example", MUST),
+        ("x" * 27 + "+@b.example", Means("x" * 27 + "+@b.example")),
+        ("b-@b.example", Means("b-@b.example")), ("x" * 64 + "@b.example", Means("x" * 64 + "@b.example")),
+        (" b+@B\u00fccher.example. ", Means("b+@xn--bcher-kva.example")),
     ],
     "mail_ca_file": [*PATHS, ("/nowhere/ca.pem", "cannot be read"), ("/", "cannot be read"), (__file__, "PEM form")],
     "mail_transports": [*PATHS, ("/nowhere/t.toml", "cannot be read"), ("/", "cannot be read"), (__file__, "not TOML")],

@@ -27,7 +27,7 @@ from tests.support.forked import dying
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok: queued as\nX 1")
+ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok: queued as\n4F2AB 1")
 BOUNCE = Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user")
 
 
@@ -283,7 +283,7 @@ def test_replay_settles_doubts_and_gives_back(context: Flask, tmp_path: Path) ->
 
     assert replay(db.session, tmp_path) == Replayed(settled=2, unknown=1, waiting=1)
     assert [row_of(pk).status for pk in pks] == ["sent", "failed", "pending", "pending", "sending"]
-    assert (row_of(sent).sent_at, row_of(sent).last_text) == (NOON, "Ok: queued as X 1")
+    assert (row_of(sent).sent_at, row_of(sent).last_text) == (NOON, "Ok: queued as 4F2AB 1")
     assert [row_of(pk).attempts for pk in pks] == [1, 1, 1, 0, 0]
     assert [row_of(pk).unknowns for pk in pks] == [0, 0, 1, 0, 0]
     assert db.session.scalars(select(Suppression.identity_key)).all() == ["user2@example.com"]
@@ -307,7 +307,8 @@ def test_a_row_that_is_settled_from_a_journal_knows_its_email(context: Flask, tm
         replay(db.session, tmp_path)
     row = row_of(pk)
     assert (row.message_id, row.template_version, row.transport) == facts_of(pk)
-    said = {"accepted": (250, "Ok: queued as X 1", NOON), "refused at RCPT": (550, "no such user", None)}
+    said = {"accepted": (250, "Ok: queued as 4F2AB 1", NOON), "refused at RCPT": (550, "no such user", None)}
+    assert row.server_id == ("4F2AB" if end == "accepted" else None)
     unsaid = (None, "the worker crashed while the email was being sent", None)
     assert (row.last_code, row.last_text, row.sent_at) == said.get(end, unsaid)
 

@@ -23,7 +23,7 @@ from tests.support.applications import NOON, make_owed
 pytestmark = pytest.mark.usefixtures("frozen")
 
 LEASE = timedelta(seconds=30)
-ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok: queued")
+ACCEPTED = Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, 250, "2.0.0", "Ok: queued as 4F2AB")
 BOUNCE = Outcome(Decision.BOUNCE, Phase.RCPT, Scope.RECIPIENT, 550, "5.1.1", "no such user")
 
 
@@ -116,6 +116,7 @@ def test_it_corrects_what_was_taken_as_unknown(host: LostHost) -> None:
     assert [row.message_id for row in rows(sent, bounced, begun)] == [
         facts_of(pk).message_id for pk in (sent, bounced, begun)
     ]
+    assert [row.server_id for row in rows(sent, bounced, begun)] == ["4F2AB", None, None]
     assert db.session.scalars(select(Suppression.identity_key)).all() == ["user2@example.com"]
     # Once more it finds nothing to do.
     assert replay(db.session, host.folder) == Replayed()

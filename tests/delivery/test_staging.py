@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from notifier.config.settings import ConfigError
 from notifier.delivery.mailer import Mail
 from notifier.delivery.staging import EVERYBODY, NOT_ALLOWED, Deliver, Staging, stage
+from notifier.mail.message import Message
 from notifier.smtp.outcome import Decision
 from tests.delivery.test_mailer import FakeTransport
 from tests.mail.test_message import PLAIN
@@ -60,6 +61,14 @@ def test_a_redirected_mail_says_for_whom_it_was() -> None:
     way = staging(BOX).route("ada@example.com")
     assert way == Deliver(BOX, shown="ada at example.com")
     assert way.redirected
+
+
+def test_what_comes_back_of_a_redirected_mail_says_nothing_about_its_person() -> None:
+    message = replace(PLAIN, notifier_id="7.zs6qgw76nnyxwfvp", envelope_sender="b+7.zs6qgw76nnyxwfvp@notifier.example")
+    staged = stage(message, staging(BOX))
+    assert isinstance(staged, Message)
+    assert (staged.notifier_id, staged.envelope_sender) == ("", "b@notifier.example")
+    assert stage(message, staging(BOX, "ada@example.com")) is message
 
 
 def test_what_was_redirected_stays_redirected() -> None:

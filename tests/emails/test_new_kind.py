@@ -18,7 +18,7 @@ from notifier.services import services_of
 from notifier.testing.applications import merge_templates
 from notifier.testing.mail_server import FakeMailServer
 from tests.support.applications import make_settings
-from tests.support.campaigns import SLOT, make_campaign, make_people, run_row, start_run
+from tests.support.campaigns import IDS, SLOT, make_campaign, make_people, run_row, start_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "how-to-add-a-kind.md").read_text("utf-8")
@@ -86,7 +86,7 @@ def owed_and_sent(app: Flask, kinds: dict[str, EmailKind]) -> None:
     [old] = make_people(1, created_at=SLOT.replace(year=2024), display_name="Bo", verified_at=SLOT)
     run_id = start_run(make_campaign(kind="birthday"))
     told: list[int] = []
-    Expansion(db.session, lambda keys, bulk: not told.extend(keys), kinds).run(run_id)
+    Expansion(db.session, lambda keys, bulk: not told.extend(keys), kinds, IDS).run(run_id)
     assert (run_row(run_id).planned, run_row(run_id).excluded) == (1, {"too_young": 1})
 
     server = FakeMailServer().attach(app)

@@ -17,7 +17,7 @@ from notifier.ledger import TurnQueue, WaitingRow
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.observability import healthcheck, heartbeats
 from tests.support.applications import NOON, make_owed
-from tests.support.campaigns import make_campaign, make_people, start_run
+from tests.support.campaigns import IDS, make_campaign, make_people, start_run
 
 pytestmark = pytest.mark.usefixtures("frozen", "context")
 
@@ -43,7 +43,7 @@ def limited(count: int, told: list[int] | None = None, **values: object) -> int:
             told.extend(keys)
         return True
 
-    Expansion(db.session, publish, KINDS, is_limited=lambda campaign: bool(campaign.rate)).run(run_id)
+    Expansion(db.session, publish, KINDS, IDS, is_limited=lambda campaign: bool(campaign.rate)).run(run_id)
     return run_id
 
 
@@ -89,7 +89,7 @@ def test_an_expansion_that_was_killed_tells_nobody_of_rows_that_wait() -> None:
     db.session.execute(update(CampaignRun).values(state="expanding", cursor=0, expanded_at=None))
     db.session.commit()
     expansion = Expansion(
-        db.session, lambda keys, bulk: bool(told.extend(keys)), KINDS, is_limited=lambda campaign: True
+        db.session, lambda keys, bulk: bool(told.extend(keys)), KINDS, IDS, is_limited=lambda campaign: True
     )
     assert expansion.run(run_id)
     assert told == []
@@ -98,7 +98,7 @@ def test_an_expansion_that_was_killed_tells_nobody_of_rows_that_wait() -> None:
 def test_what_is_due_later_does_not_wait_for_a_limit_yet() -> None:
     make_people(1, timezone="Pacific/Honolulu")
     run_id = start_run(make_campaign(rate=10, recipient_local=True))
-    Expansion(db.session, lambda keys, bulk: True, KINDS, is_limited=lambda campaign: True).run(run_id)
+    Expansion(db.session, lambda keys, bulk: True, KINDS, IDS, is_limited=lambda campaign: True).run(run_id)
     (row,) = rows()
     assert (row.reason_code, row.enqueue_at) == (None, row.next_attempt_at)
     assert row.next_attempt_at > NOON

@@ -15,7 +15,7 @@ import pytest
 
 from notifier.mail.header_fields import UnsafeHeader
 from notifier.mail.header_text import clean_text
-from notifier.mail.message import Message, MessageError, build, parse_verp, subscription_headers, verp_sender
+from notifier.mail.message import Message, MessageError, build, subscription_headers
 from notifier.mail.mime import quoted_printable
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -49,6 +49,7 @@ def parsed(message: Message) -> EmailMessage:
     assert isinstance(mail, EmailMessage)
     assert not [part.defects for part in mail.walk() if part.defects]
     extra = {name for name, _ in message.headers} | ({"Reply-To"} if message.reply_to else set())
+    extra |= {"X-Notifier-Id"} if message.notifier_id else set()
     assert sorted(mail.keys()) == sorted(OURS | extra)
     assert [box.addr_spec for box in mail["From"].addresses] == [message.sender_address]
     assert mail.get_content_type() == "multipart/alternative"
@@ -190,6 +191,12 @@ def test_subscription_mail_can_be_left_with_one_click() -> None:
     assert parsed(replace(PLAIN, headers=extra))["List-Unsubscribe"] == f"<{URL}>"
 
 
+@pytest.mark.parametrize("name", ["Ada", "Zo\u00eb"], ids=["a plain header", "an encoded header"])
+def test_the_id_is_a_header_of_its_own(name: str) -> None:
+    mail = parsed(replace(PLAIN, notifier_id="12.zs6qgw76nnyxwfvp", recipient_name=name))
+    assert mail["X-Notifier-Id"] == "12.zs6qgw76nnyxwfvp"
+
+
 def test_a_local_part_beyond_ascii_goes_as_utf_8() -> None:
     message = replace(PLAIN, recipient="jörg@example.com", recipient_name="Jörg")
     assert message.smtputf8
@@ -218,6 +225,8 @@ def test_the_date_is_utc(hours: int) -> None:
         ({"reply_to": "Help <help@example.com>"}, UnsafeHeader),
         ({"headers": (("Bcc", "b@example.com"),)}, UnsafeHeader),
         ({"headers": (("Subject", "again"),)}, UnsafeHeader),
+        ({"notifier_id": "1.abc\r\nBcc: x@example.org"}, UnsafeHeader),
+        ({"headers": (("X-Notifier-Id", "1.abc"),), "notifier_id": "1.abc"}, UnsafeHeader),
         ({"headers": (("X-Entity-Ref-ID", "1"),)}, UnsafeHeader),
         ({"headers": (("List-ID", "<a>"), ("List-Id", "<b>"))}, UnsafeHeader),
         ({"headers": (("List-Unsubscribe", f"<{URL}é>"),)}, UnsafeHeader),
@@ -226,24 +235,3 @@ def test_the_date_is_utc(hours: int) -> None:
 def test_what_must_not_leave_is_refused(change: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         build(replace(PLAIN, **change))
-
-
-def test_a_bounce_finds_its_way_home() -> None:
-    address = verp_sender(1234567, "new-key", "bounces.example.com")
-    assert re.fullmatch(r"b\+1234567\.[a-z2-7]{16}@bounces\.example\.com", address)
-    assert parse_verp(address, ["old-key", "new-key"]) == 1234567
-    assert parse_verp(address.upper(), ["new-key"]) == 1234567
-    assert parse_verp(address, ["old-key"]) is None
-    assert parse_verp(address, []) is None
-
-
-def test_a_forged_bounce_does_not() -> None:
-    address = verp_sender(7, "key", "bounces.example.com")
-    local, _, domain = address.partition("@")
-    flipped = local[:-1] + ("a" if local[-1] != "a" else "b")
-    forged = [
-        address.replace("+7.", "+8."), address.replace("+7.", "+07."), address.replace("+7.", "+7+7."),
-        f"{flipped}@{domain}", f"{local[:-1]}@{domain}", f"{local}x@{domain}", f"x{address}", f"{address}\n", local,
-        "", "b+7.@x", "b+\u0667.a@x", "@" * 20_000,
-    ]  # fmt: skip
-    assert [parse_verp(text, ["key"]) for text in forged] == [None] * len(forged)

@@ -9,10 +9,26 @@ from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick, Ticked
 from notifier.emails import KINDS
 from notifier.extensions import db
+from notifier.mail.message_ids import Ids
 from notifier.models import CampaignRun, Notification
 from notifier.testing.factories import CONTENT, SLOT, make_campaign, make_people, start_run
+from notifier.testing.settings import make_settings
 
-__all__ = ["CONTENT", "SLOT", "expand", "make_campaign", "make_people", "owed_to", "run_row", "start_run", "tick"]
+__all__ = [
+    "CONTENT",
+    "IDS",
+    "SLOT",
+    "expand",
+    "make_campaign",
+    "make_people",
+    "owed_to",
+    "run_row",
+    "start_run",
+    "tick",
+]
+
+#: Ids with the key of `make_settings`.
+IDS = Ids(make_settings().secret_keys)
 
 
 def tick(now: datetime, called: list[int] | None = None) -> Ticked:
@@ -35,7 +51,7 @@ def expand(run_id: int, told: list[int] | None = None, chunk: int = 10_000) -> b
             told.extend(keys)
         return True
 
-    return Expansion(db.session, publish, KINDS, chunk=chunk).run(run_id)
+    return Expansion(db.session, publish, KINDS, IDS, chunk=chunk).run(run_id)
 
 
 def run_row(run_id: int) -> CampaignRun:

@@ -15,6 +15,7 @@ from notifier.mail.header_text import NAME_LIMIT, HeaderTextError, display_name
 from notifier.smtp.classify import classify
 from notifier.smtp.outcome import MAX_TEXT, Phase
 from notifier.smtp.replies import parse_reply
+from notifier.smtp.server_ids import server_id
 from tests.support.patterns import Collector, Found, hard_for, use
 
 #: Seconds of the processor that a text of 1 MiB may take, and the same for each character of a shorter one.
@@ -77,6 +78,7 @@ BOUNDS: dict[str, Bound] = {
     "notifier.config.types:": SETTING,
     "notifier.smtp.transport_config:": SETTING,
     "notifier.smtp.classify:REFUSALS": REPLY,
+    "notifier.smtp.server_ids:": Bound(MAX_TEXT, server_id),
     "notifier.content.language:_NO_TEXT": Bound(READ_CHARACTERS, language_of),
     # After it comes the search for advertisements.
     "notifier.web.forms:_LINK": Bound(NAME_LIMIT, _name),
