@@ -44,6 +44,7 @@ class ReasonCode(enum.StrEnum):
     not_confirmed = "not_confirmed"
     withheld = "withheld"
     account_gone = "account_gone"
+    no_address = "no_address"
     campaign_gone = "campaign_gone"
     mailbox_limit = "mailbox_limit"
     superseded = "superseded"
@@ -95,6 +96,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.unwanted: "{why}",
     ReasonCode.not_confirmed: "the address is not confirmed",
     ReasonCode.withheld: "{why}",
+    ReasonCode.no_address: "the person has no address that an email can be sent to",
     ReasonCode.account_gone: "the account was deleted",
     ReasonCode.campaign_gone: "the campaign was deleted",
     ReasonCode.mailbox_limit: "this mailbox got {limit} sign-up emails in a day; a later sign-up gets its email",

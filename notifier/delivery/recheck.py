@@ -1,7 +1,8 @@
 """Recheck emails of campaigns between claim and sending, by the audience rule that planned them.
 
 People who verified, opted out, were suppressed or left the audience since get nothing. Emails due in quiet hours or
-above the weekly cap wait. Transactional emails are not rechecked here and cost no query.
+above the weekly cap wait. An email of no campaign is rechecked only if people may refuse its category; others cost no
+query.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from notifier import audience, clock
 from notifier.audience import AudienceError, CampaignOccasion, Kinds, occasions_of
+from notifier.consent import preferences
 from notifier.emails import Category
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.ledger import Claimed
-from notifier.models import Campaign, CampaignRun, Notification, RunState, Status
+from notifier.models import Campaign, CampaignRun, Notification, RunState, Status, User
 from notifier.reasons import ReasonCode, sentence
 
 #: Time until rows of a paused run are looked at again if nothing wakes them earlier.
@@ -76,12 +78,14 @@ class Recheck:
         self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
 
     def look(self, rows: Sequence[Claimed]) -> RecheckResult:
-        """Recheck the rows that belong to campaigns. Raise what the database or a kind's `load` raises."""
+        """Recheck these rows, mostly of campaigns. Raise what the database or a kind's `load` raises."""
         planned = {row.id: row for row in rows if row.run_id is not None and row.user is not None}
-        if not planned:
+        single = [row for row in rows if row.run_id is None and self._category(row.kind) not in preferences.ALWAYS]
+        if not planned and not single:
             return RecheckResult()
         session, now, look = self._session(), clock.now(), RecheckResult()
         try:
+            look.halts.update(self._refused(session, single))
             for run_id in sorted({row.run_id for row in planned.values() if row.run_id is not None}):
                 mine = [row for row in planned.values() if row.run_id == run_id]
                 look.halts.update(self._of_run(session, run_id, mine, now))
@@ -94,6 +98,21 @@ class Recheck:
         finally:
             session.rollback()
         return look
+
+    def _category(self, kind: str) -> Category:
+        # A kind that is gone cannot be composed, which is told there.
+        return self._kinds[kind].category if kind in self._kinds else Category.security
+
+    def _refused(self, session: Session, rows: Sequence[Claimed]) -> Iterable[tuple[int, Halt]]:
+        """Halt emails of no campaign whose person unsubscribed from their category."""
+        for category in sorted({self._category(row.kind) for row in rows}):
+            mine = {row.id: row.user.id for row in rows if row.user and self._category(row.kind) is category}
+            query = select(User.id).where(User.id.in_(mine.values()), preferences.refused(category))
+            left = set(session.scalars(query))
+            why = f"they unsubscribed from {preferences.NAMES[category]}"
+            for pk, user_id in mine.items():
+                if user_id in left:
+                    yield pk, halt(Status.skipped, ReasonCode.excluded, why=why)
 
     def _of_run(
         self, session: Session, run_id: int, rows: Sequence[Claimed], now: datetime

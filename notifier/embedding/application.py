@@ -1,6 +1,7 @@
 """Notifier: the object that another Flask application creates once, beside its own `db`."""
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -8,6 +9,7 @@ from notifier.campaigns.explanations import Answer
 from notifier.embedding import content, people, recording
 from notifier.embedding.sending import Wanted, check_key, check_times
 from notifier.embedding.upkeep import Upkeep
+from notifier.embedding.watching import session_of_hook
 from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why
 from notifier.models import Activity, Notification
@@ -33,7 +35,8 @@ class Notifier(Upkeep):
     ) -> Notification:
         """Write the row of an email in the transaction of the session. The caller commits.
 
-        Outside of a hook it flushes first, so a user that was just added is known.
+        Outside of a hook it flushes first, so a user that was just added is known. In a hook, where an error would undo
+        the sign-up itself, an email to a person without a usable address is stored as skipped, with the reason.
 
         Args:
             kind: The name of the kind of email.
@@ -55,7 +58,9 @@ class Notifier(Upkeep):
         current = self._addressing.session(to, session)
         recipient = None if address is None else self._addressing.envelope(address)
         wanted = Wanted(found, self._addressing.external_id(to), recipient, checked, key, at, until)
-        return self._sending.write(current, wanted, lambda: self._addressing.reachable(current, to, address))
+        in_hook = current is session_of_hook()
+        check = partial(self._addressing.reachable, current, to, address)
+        return self._sending.write(current, wanted, check, in_hook=in_hook)
 
     def record(
         self,

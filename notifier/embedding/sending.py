@@ -13,8 +13,9 @@ from notifier.database.expressions import number_of
 from notifier.emails import EmailKind
 from notifier.embedding import content
 from notifier.embedding.commits import Commits
-from notifier.embedding.errors import KeyConflict
+from notifier.embedding.errors import KeyConflict, NoAddress
 from notifier.models import Notification
+from notifier.reasons import ReasonCode
 
 #: Namespaces of dedupe keys, which no campaign (`c7:`) and no sign-up (`signup:`) uses.
 _GIVEN: Final = "key:"
@@ -62,19 +63,28 @@ class Sending:
         #: Seals the data of secret kinds; None: there are no settings in this process.
         self.seal: Callable[[str], str] | None = None
 
-    def write(self, session: Session, wanted: Wanted, check: Callable[[], object]) -> Notification:
+    def write(
+        self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
+    ) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
 
         `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
-        counts in a request of the host. Raise RuntimeError if the key is taken by a row that this transaction cannot
-        see.
+        counts in a request of the host. In a hook an email to a person without an address is stored as skipped, because
+        an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this transaction
+        cannot see.
         """
         key = f"{_DRAWN}{secrets.token_urlsafe(16)}" if wanted.key is None else f"{_GIVEN}{wanted.key}"
         for _ in range(_TRIES):
             row = self._add(session, wanted, key)
             if row is not None:
                 return row
-            check()
+            try:
+                check()
+            except NoAddress:
+                row = self._add(session, wanted, key, skip=ReasonCode.no_address) if in_hook else None
+                if row is None:
+                    raise
+                return row
             known = ledger.with_key(session, key)
             if known is not None:
                 if known.params.get(content.FINGERPRINT) != wanted.fingerprint:
@@ -82,7 +92,7 @@ class Sending:
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 
-    def _add(self, session: Session, wanted: Wanted, key: str) -> Notification | None:
+    def _add(self, session: Session, wanted: Wanted, key: str, skip: ReasonCode | None = None) -> Notification | None:
         now = clock.now()
         due = wanted.at if wanted.at is not None and wanted.at > now else now
         row = ledger.add_once(
@@ -96,8 +106,9 @@ class Sending:
             due=due,
             enqueue_at=due if due > now else now + self.grace,
             deadline=wanted.until if wanted.until is not None else due + wanted.kind.lifetime,
+            skip=skip,
         )
-        if row is not None and due == now:
+        if row is not None and due == now and skip is None:
             self._commits.collect(session, row.id)
         return row
 

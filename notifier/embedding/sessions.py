@@ -51,7 +51,11 @@ class Addressing:
         external_id = self.external_id(to)
         found = people.find(people.connection_of(session), external_id)
         if found is None:
-            raise UnknownUser(f"there is no person with the id {external_id!r}: notifier mirrors users that are stored")
+            raise UnknownUser(
+                f"notifier does not know the user {external_id!r}: it learns of users when a session stores them. For "
+                "users who existed before, or were stored by a bulk statement, run flask notifier users sync once, or "
+                "call notifier.touch(user)"
+            )
         return found
 
     def reachable(self, session: Session, to: object, address: str | None = None) -> Person:

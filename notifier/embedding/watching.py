@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import event, inspect, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
 from notifier.embedding import people
 from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields, external_id_of
+from notifier.models import User
 
 #: The session whose flush has just ended, while a hook of the host runs.
 _in_hook: ContextVar[Session | None] = ContextVar("notifier_in_hook", default=None)
@@ -22,6 +24,22 @@ _in_hook: ContextVar[Session | None] = ContextVar("notifier_in_hook", default=No
 def session_of_hook() -> Session | None:
     """Return the session for which an `on` hook runs at present."""
     return _in_hook.get()
+
+
+@contextmanager
+def _tables_needed() -> Iterator[None]:
+    """Turn the database's error about a table of ours that is missing into one that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        # The drivers have no class in common for it.
+        text = str(error.orig)
+        if User.__tablename__ in text and ("no such table" in text or "does not exist" in text):
+            raise SetupError(
+                "the tables of notifier are missing in this database: call notifier.migrations.upgrade(op, ...) in a "
+                "migration of yours, or notifier.create_all(engine) in tests"
+            ) from error
+        raise
 
 
 @contextmanager
@@ -185,11 +203,11 @@ class Watcher:
         user, flush = self.user, session.info.pop(self, None)
         if user is None or flush is None:
             return
-        if flush.gone:
-            people.detach(people.connection_of(session), flush.gone)
-        if flush.users:
-            fields = [user.read(row) for row in flush.users]
-            self.mirror(session, fields)
+        with _tables_needed():
+            if flush.gone:
+                people.detach(people.connection_of(session), flush.gone)
+            if flush.users:
+                self.mirror(session, [user.read(row) for row in flush.users])
         if flush.inserted:
             with _running_hooks(session):
                 self._run_hooks(flush.inserted)

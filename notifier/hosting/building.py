@@ -11,6 +11,7 @@ from notifier.app import create_app
 from notifier.cli import main as cli
 from notifier.config.embedded import load_embedded_settings
 from notifier.config.settings import Settings
+from notifier.embedding.errors import SetupError
 from notifier.embedding.host import Built, Host
 from notifier.hosting import mounting
 from notifier.hosting.operators import asking
@@ -24,6 +25,7 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
     """
     if host.mount:
         mounting.check(app, host.mount)
+    _check_templates(host)
     settings = _settings(app, host)
     ours = create_app(settings, host=replace(host, operator=asking(app, operator) if operator else None))
     if host.mount:
@@ -45,6 +47,19 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
         allow_local=settings.allows_local_addresses,
         commands=lambda notifier: cli.build(lambda: ours, host=lambda: notifier, engine=host.engine),
     )
+
+
+def _check_templates(host: Host) -> None:
+    """Raise SetupError, by name, for a kind that lacks a template: its emails could never be rendered."""
+    for kind in host.kinds.values():
+        for file in ("subject.txt", "body.txt", "body.html"):
+            name = f"emails/{kind.name}/{file}"
+            if not any((folder / name).is_file() for folder in host.templates):
+                places = ", ".join(map(str, host.templates))
+                raise SetupError(
+                    f"the kind {kind.name!r} has no template {name} in {places}: add it there, or name "
+                    "another folder by Notifier(templates=...)"
+                )
 
 
 def _settings(app: Flask, host: Host) -> Settings:

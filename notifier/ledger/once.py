@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, func, or_, select
+from sqlalchemy import Boolean, Executable, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier.models import Notification, OnUnknown, Status, User
+from notifier.reasons import ReasonCode, sentence
 
 #: The session may bind several bases to engines; it must not flush, because it may be flushing.
 _BIND: dict[str, Any] = {"mapper": Notification}
@@ -21,14 +22,16 @@ _FRESH = {"populate_existing": True}
 
 #: What every row begins with, besides what the caller gives and what comes from the person.
 _BEGINNING: Mapping[str, Any] = {
-    "status": Status.pending.value,
     "bulk": False,
     "on_unknown": OnUnknown.resend.value,
     "claims": 0,
     "attempts": 0,
     "unknowns": 0,
 }
-_GIVEN = ("kind", "dedupe_key", "params", "created_at", "next_attempt_at", "enqueue_at", "deadline")
+_GIVEN = (
+    "kind", "dedupe_key", "params", "created_at", "next_attempt_at", "enqueue_at", "deadline",
+    "status", "reason_code", "reason", "settled_at",
+)  # fmt: skip
 
 
 def add_once(
@@ -43,11 +46,13 @@ def add_once(
     due: datetime,
     enqueue_at: datetime,
     deadline: datetime,
+    skip: ReasonCode | None = None,
 ) -> Notification | None:
     """Add the row of an email to the person with this external id. It neither flushes nor commits.
 
     Return None if the key is taken, or if no email can be sent to this person. `recipient`: another address of
-    theirs. `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent.
+    theirs. `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent. `skip`: why the row is stored as
+    skipped at once, also if no email can be sent to this person.
     """
     values = {
         "external_id": external_id,
@@ -59,6 +64,11 @@ def add_once(
         "next_attempt_at": due,
         "enqueue_at": enqueue_at,
         "deadline": deadline,
+        "status": Status.skipped.value if skip else Status.pending.value,
+        "reason_code": skip and skip.value,
+        "reason": skip and sentence(skip),
+        "settled_at": now if skip else None,
+        "skipped": skip is not None,
     } | dict(_BEGINNING)
     statement = _statement(session.get_bind(mapper=Notification).dialect.name)
     with session.no_autoflush:
@@ -82,7 +92,9 @@ def _statement(dialect: str) -> Executable:
     elsewhere = bindparam("elsewhere", type_=Notification.recipient.type)
     filling = (bindparam(each.key, type_=each.type) for each in given)
     person = select(User.id, func.coalesce(elsewhere, User.email), *filling).where(
-        User.external_id == bindparam("external_id"), User.is_person(), or_(User.has_address(), elsewhere.is_not(None))
+        User.external_id == bindparam("external_id"),
+        User.is_person(),
+        or_(User.has_address(), elsewhere.is_not(None), bindparam("skipped", type_=Boolean())),
     )
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Notification)
     columns = [Notification.user_id, Notification.recipient, *given]

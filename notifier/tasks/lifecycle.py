@@ -28,6 +28,14 @@ def refuse_root(celery: BoundCelery, **_: Any) -> None:
 
 @signals.worker_init.connect(weak=False)
 @in_our_worker
+def need_broker(celery: BoundCelery, **_: Any) -> None:
+    """Refuse to start without a broker: the worker would look well and send nothing."""
+    if not celery.settings.broker_url and celery.settings.notifier_env != "test":
+        raise SystemExit("REDIS_URL or CELERY_BROKER_URL: a worker needs a broker, in development, too")
+
+
+@signals.worker_init.connect(weak=False)
+@in_our_worker
 def need_journal(celery: BoundCelery, **_: Any) -> None:
     """Refuse to start without a folder for the journal: after a kill, too many emails would be unknown."""
     folder = celery.services.sender.journal.folder

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
@@ -10,6 +12,7 @@ from sqlalchemy import select
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
+from notifier.emails import Category, EmailKind, Owed
 from notifier.embedding import SetupError
 from notifier.models import User as Mirrored
 from notifier.services import services_of
@@ -151,3 +154,25 @@ def test_without_pages_and_workers_there_is_no_application(host: Host) -> None:
 def test_the_host_finds_its_notifier_among_its_extensions(host: Host) -> None:
     assert host.app.extensions["notifier"] is host.notifier
     assert isinstance(host.app, Flask)
+
+
+class Bare(EmailKind):
+    name: ClassVar[str] = "bare"
+    category: ClassVar[Category] = Category.account
+    lifetime: ClassVar[timedelta] = timedelta(days=1)
+    because: ClassVar[str] = "You have an account."
+
+    def unwanted(self, owed: Owed) -> str | None:
+        return None
+
+    def context(self, owed: Owed) -> dict[str, Any]:
+        return {}
+
+
+def test_a_kind_without_a_template_stops_the_start_by_name(make_host: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "emails" / "bare"
+    folder.mkdir(parents=True)
+    for name in ("subject.txt", "body.txt"):
+        (folder / name).write_text("Hello")
+    with pytest.raises(SetupError, match=r"the kind 'bare' has no template emails/bare/body\.html in "):
+        make_host(kinds=[Bare()], templates=tmp_path).start(mount="/mail")

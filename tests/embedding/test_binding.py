@@ -212,3 +212,11 @@ def test_importing_it_loads_neither_flask_nor_celery() -> None:
     assert "sqlalchemy" in loaded
     unwanted = ("flask", "werkzeug", "wtforms", "celery", "kombu", "limits", "redis")
     assert [name for name in loaded if name.startswith(unwanted)] == []
+
+
+def test_missing_tables_are_named_with_what_to_do(tmp_path: Path) -> None:
+    host = Host("sqlite://", tmp_path)
+    host.start()
+    with host.app.app_context(), pytest.raises(SetupError, match="the tables of notifier are missing"):
+        host.add()
+    host.close()

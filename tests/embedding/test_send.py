@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import event, select
+from sqlalchemy import event, insert, select
 
 from notifier import embedding
 from notifier.emails import Category, EmailKind, Owed
@@ -350,3 +350,39 @@ def test_until_is_the_deadline(host: Host) -> None:
     receipt(host, host.add(), until=NOON + HOUR)
     host.db.session.commit()
     assert [row.deadline for row in rows(host)] == [NOON + HOUR]
+
+
+# --- an address that no email can be sent to
+
+
+@pytest.mark.parametrize("address", [None, "", "not an address", "a..b@example.org", "ada@example.invalid"])
+def test_in_a_hook_it_is_skipped_and_the_sign_up_stays(host: Host, published: list[int], address: str | None) -> None:
+    host.notifier.on(host.User, "insert")(lambda user: receipt(host, user))
+    host.add(address)
+    host.add("bob@example.com")
+    skipped, sent = rows(host)
+    assert (skipped.status, skipped.reason_code, skipped.settled_at) == (Status.skipped, "no_address", NOON)
+    assert skipped.reason == "the person has no address that an email can be sent to"
+    assert sent.status == Status.pending
+    assert published == [sent.id]
+
+
+def test_a_key_that_was_skipped_stays_skipped(host: Host) -> None:
+    found: list[int] = []
+    host.notifier.on(host.User, "insert")(lambda user: found.append(receipt(host, user, key="welcome").id))
+    user = host.add("")
+    user.email = "ada@example.com"
+    host.db.session.commit()
+    assert receipt(host, user, key="welcome").id == found[0]
+
+
+def test_a_user_who_existed_before_is_unknown_and_the_message_says_what_to_do(host: Host) -> None:
+    host.db.session.execute(insert(host.User).values(email="old@example.com", name="Old"))
+    user = host.db.session.scalars(select(host.User)).one()
+    with pytest.raises(embedding.UnknownUser, match="run flask notifier users sync once"):
+        receipt(host, user)
+
+
+def test_a_kind_that_is_a_class_is_refused_by_name() -> None:
+    with pytest.raises(embedding.SetupError, match=r"write OrderReceipt\(\) instead of OrderReceipt"):
+        embedding.Notifier(kinds=[OrderReceipt])  # type: ignore[list-item]
