@@ -63,7 +63,7 @@ class Accounts:
         grace: timedelta,
         limits: SignupLimits | None,
         erased_keys: Sequence[str] = (),
-        confirm_for_host: Callable[[str], bool] | None = None,
+        confirm_for_host: Callable[[str, str, str], bool] | None = None,
     ) -> None:
         """Sign and limit.
 
@@ -71,8 +71,9 @@ class Accounts:
             grace: Time that the outbox has before the sweep enqueues a row.
             limits: None if sign-ups have no limits.
             erased_keys: SECRET_KEYS, by which the suppression of an erased address is found.
-            confirm_for_host: Confirms a person of the embedding application, by external id, in a transaction of that
-                application. Returns False if there is no such person any more. None: nothing embeds this one.
+            confirm_for_host: Confirms a person of the embedding application (external id, identity key, nonce), in a
+                transaction of that application. Returns False if there is no such person any more. None: nothing
+                embeds this one.
         """
         self._signer = signer
         self._erased_keys = erased_keys
@@ -117,9 +118,9 @@ class Accounts:
         state, user = self._read(session, token)
         if state is LinkState.valid and user is not None:
             if user.external_id is not None and self._confirm_for_host is not None:
-                external_id = user.external_id
+                theirs = (user.external_id, user.identity_key, user.link_nonce)
                 session.rollback()
-                return LinkState.done if self._confirm_for_host(external_id) else LinkState.invalid
+                return LinkState.done if self._confirm_for_host(*theirs) else LinkState.invalid
             user.verified_at = clock.now()
             session.flush()
             return LinkState.done

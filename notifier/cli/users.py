@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from notifier.cli.lazy import load
 from notifier.cli.main import Root
 from notifier.cli.options import as_json_option
 from notifier.cli.showing import plain, progress, say, show, tell
@@ -55,9 +56,10 @@ def check(context: click.Context, examples: int, addresses: bool, as_json: bool)
 
 
 @users.command("sync")
+@click.option("--allow-many", is_flag=True, help="Also if more than a tenth of the users seem to be gone.")
 @_options
 @click.pass_context
-def sync(context: click.Context, examples: int, addresses: bool, as_json: bool) -> None:
+def sync(context: click.Context, examples: int, addresses: bool, as_json: bool, allow_many: bool) -> None:
     """Make the people here equal to the users of the application.
 
     It may run beside the application, and be interrupted: what was mended stays. People whom the application no longer
@@ -66,12 +68,20 @@ def sync(context: click.Context, examples: int, addresses: bool, as_json: bool) 
     """
     notifier = _notifier_of(context)
     with progress("comparing users") as told:
-        found = notifier.sync_users(examples=examples, addresses=addresses, on_progress=told)
+        found = _synced(notifier, examples=examples, addresses=addresses, allow_many=allow_many, on_progress=told)
     _tell(found, as_json)
     if not as_json:
         say(f"Written: {found.written:,}. Detached: {found.detached:,}.")
     if found.refused.count:
         context.exit(1)
+
+
+def _synced(notifier: "Notifier", **options: Any) -> "UserCheck":
+    many_gone: type[Exception] = load("notifier.embedding:ManyGone")
+    try:
+        return notifier.sync_users(**options)
+    except many_gone as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _notifier_of(context: click.Context) -> "Notifier":

@@ -16,13 +16,19 @@ from sqlalchemy.orm import Session, sessionmaker
 from notifier.database.snapshot import reading
 from notifier.embedding import people
 from notifier.embedding.differences import UserCheck
+from notifier.embedding.errors import ManyGone
 from notifier.embedding.fields import UserFields
-from notifier.embedding.watching import HostUser, Watcher
+from notifier.embedding.host_user import HostUser
+from notifier.embedding.watching import Watcher
 from notifier.models import User
 
 #: Users in one page; keys in one page, which are much smaller; and people who are looked for in one pass over the keys.
 _PAGE: Final = 5_000
 _KEYS: Final = 50_000
+
+#: So many people may be gone at once without a question: this number, and this share of the host's users.
+_FEW: Final = 10
+_SHARE: Final = 0.1
 
 #: Takes the users that were read, and how many there are.
 Progress = Callable[[int, int], object]
@@ -46,6 +52,7 @@ class Checker:
         self._found = found
         self._progress = progress
         self._met = _Keys()
+        self._allow_many = False
         mapper = inspect(user.model)
         self._primary = [mapper.get_property_by_column(column).class_attribute for column in mapper.primary_key]
 
@@ -53,11 +60,13 @@ class Checker:
         """Compare, and change nothing."""
         return self._compare(mends=False)
 
-    def sync(self) -> UserCheck:
+    def sync(self, *, allow_many: bool = False) -> UserCheck:
         """Compare, and mend what differs, each page in a short transaction of its own.
 
-        What was mended before an interruption stays, and another call finds the rest.
+        What was mended before an interruption stays, and another call finds the rest. Raise ManyGone before anyone is
+        detached if the host seems to have lost many users, unless `allow_many`: a session may hide them.
         """
+        self._allow_many = allow_many
         return self._compare(mends=True)
 
     def _compare(self, *, mends: bool) -> UserCheck:
@@ -76,9 +85,21 @@ class Checker:
                 self._write(wrong)
             if self._progress is not None:
                 self._progress(self._found.users, total)
+        if mends and not self._allow_many:
+            self._refuse_many()
         for batch in self._not_met():
             self._leave(batch, mends=mends)
         return self._found
+
+    def _refuse_many(self) -> None:
+        """Raise ManyGone if many people here have no user in the host that its sessions show."""
+        gone = sum(map(len, self._not_met()))
+        if gone > max(_FEW, self._found.users * _SHARE):
+            raise ManyGone(
+                f"{gone:,} people here are no users of the application, which has {self._found.users:,}: none was "
+                "detached. Do its sessions hide users, such as those of another tenant? If they are really gone, allow "
+                "it: flask notifier users sync --allow-many"
+            )
 
     def _page(self, session: Session, users: Sequence[Any]) -> list[Sequence[Any]]:
         """Compare these users. Return the primary keys of those who are to be written."""

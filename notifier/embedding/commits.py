@@ -48,7 +48,7 @@ class Commits:
         savepoint = session.get_nested_transaction()
         ended = savepoint or session.get_transaction()
         keys = kept.pop(ended, []) if ended is not None else []
-        parent: SessionTransaction | str | None = _COMMITTED if savepoint is None else savepoint.parent
+        parent: SessionTransaction | str | None = _COMMITTED if savepoint is None else _above(savepoint)
         if keys and parent is not None:
             kept.setdefault(parent, []).extend(keys)
 
@@ -67,3 +67,14 @@ class Commits:
         except Exception as error:
             # The rows are stored and the sweep finds them. The host must not take its commit for failed.
             log.exception("embedding.not_enqueued", error=type(error).__name__, keys=len(keys))
+
+
+def _above(savepoint: SessionTransaction) -> SessionTransaction | None:
+    """Return the savepoint or transaction around this savepoint.
+
+    In a hook the flush has one of its own between them, which ends without an event that would pass the keys on.
+    """
+    parent = savepoint.parent
+    while parent is not None and parent.parent is not None and not parent.nested:
+        parent = parent.parent
+    return parent

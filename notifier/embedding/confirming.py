@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, scoped_session
 
 from notifier import clock
@@ -27,19 +27,26 @@ class Confirming:
         #: Pushes the host's application context.
         self.context: Callable[[], AbstractContextManager[Any]] | None = None
 
-    def confirm(self, external_id: str) -> bool:
-        """Confirm the person with this external id, and commit. Return False if the host has no such user any more.
+    def confirm(self, external_id: str, identity_key: str, nonce: str) -> bool:
+        """Confirm the person with this external id, and commit.
 
-        Raise what a hook raises; then nothing is confirmed.
+        Return False if the host has no such user any more, or if their address (`identity_key`) or their links
+        (`nonce`) have changed since the link was read. Confirmed already, also by another press of the same button:
+        True, and no hook runs. Raise what a hook raises; then nothing is confirmed.
         """
         if self._watcher.user is None or self.context is None:
             raise SetupError("notifier has not been started: call init_app first")
         with self.context(), self._session() as session:
-            user = self._watcher.user.find(session, external_id)
+            connection = people.connection_of(session)
+            people.begin_writing(connection)
+            # The host's row first, as a flush of the host does: two transactions must not wait for each other.
+            user = self._watcher.user.find(session, external_id, lock=True)
             if user is None:
                 return False
-            confirmed = update(User).where(User.external_id == external_id, User.verified_at.is_(None))
-            people.connection_of(session).execute(confirmed.values(verified_at=clock.now()))
+            same = (User.external_id == external_id, User.identity_key == identity_key, User.link_nonce == nonce)
+            confirmed = update(User).where(*same, User.verified_at.is_(None)).values(verified_at=clock.now())
+            if connection.execute(confirmed).rowcount == 0:
+                return bool(connection.scalar(select(func.count()).select_from(User).where(*same)))
             for hook in self.hooks:
                 hook(user)
             session.commit()

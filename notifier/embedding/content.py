@@ -50,7 +50,8 @@ def checked(kind: EmailKind, data: object) -> Any:
             raise DataRefused(f"emails of the kind {kind.name!r} take no data")
         return None
     try:
-        read = kind.Data.model_validate({} if data is None else data).model_dump(mode="json")
+        model = kind.Data.model_validate({} if data is None else data)
+        read = _in_one_order(model.model_dump(mode="json"), model.model_dump())
         json.dumps(read, allow_nan=False)
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['type']}" for each in error.errors())
@@ -72,6 +73,18 @@ def stored(kind: EmailKind, data: Any, seal: Callable[[str], str] | None) -> dic
             f"the data of {kind.name!r} are secrets, which are sealed with SECRET_KEYS: give init_app mount= or celery="
         )
     return {SEALED: seal(json.dumps(data))}
+
+
+def _in_one_order(written: Any, value: Any) -> Any:
+    """Return the JSON of a value with its sets sorted: they have another order in each process."""
+    if isinstance(value, set | frozenset):
+        return sorted(written, key=json.dumps)
+    if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
+        pairs = zip(written.items(), value.values(), strict=True)
+        return {name: _in_one_order(inner, theirs) for (name, inner), theirs in pairs}
+    if isinstance(value, list | tuple) and isinstance(written, list) and len(value) == len(written):
+        return [_in_one_order(inner, theirs) for inner, theirs in zip(written, value, strict=True)]
+    return written
 
 
 def fingerprint(kind: str, user: str, data: Any, at: datetime | None, until: datetime | None) -> str:

@@ -25,6 +25,10 @@ class NoAddress(EmbeddingError):
     """This person has no address, or one that no email can be sent to."""
 
 
+class ManyGone(EmbeddingError):
+    """`sync_users` would detach many people, which the caller must allow."""
+
+
 class UnknownKind(EmbeddingError):
     """There is no kind of email with this name, or only campaigns send it."""
 

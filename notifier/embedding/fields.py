@@ -52,6 +52,11 @@ class UserFields:
     #: Further facts, as JSON.
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise TypeError for a `verified_at` that is no moment: True, say, would leave the person unconfirmed."""
+        if self.verified_at is not None and not isinstance(self.verified_at, datetime | Confirming):
+            raise TypeError(f"verified_at takes a datetime, None or OURS, not {type(self.verified_at).__name__}")
+
 
 def external_id_of(value: object) -> str:
     """Return the external id. Raise ValueError if the value cannot be one."""

@@ -39,9 +39,9 @@ class Host:
     context: Callable[[], AbstractContextManager[Any]]
     #: None: the host decides about no operators.
     operator: AskOperator | None
-    #: Confirms the address of the person with this external id, in a transaction of the host's. Returns False if there
-    #: is no such person any more.
-    confirm: Callable[[str], bool]
+    #: Confirms the address of a person (external id, identity key, nonce of the link), in a transaction of the host's.
+    #: Returns False if there is no such person any more.
+    confirm: Callable[[str, str, str], bool]
     #: The host's Celery, which stays the current one in our workers.
     celery: "Celery | None"
 

@@ -1,7 +1,7 @@
 """The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
@@ -38,6 +38,11 @@ _TABLE = cast("Table", User.__table__)
 MIRRORED: Final = (
     "email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes", "confirms_here",
 )  # fmt: skip
+
+
+#: Begins an external id on its way to a new one, within one transaction. People whom the host deleted have a number
+#: behind the tilde.
+_MOVING: Final = f"{DETACHED}:"
 
 
 class Person(NamedTuple):
@@ -96,6 +101,17 @@ def detach(connection: Connection, external_ids: Collection[str]) -> None:
     gone = literal(DETACHED) + sql_cast(_TABLE.c.id, String)
     statement = update(_TABLE).where(theirs).values(external_id=gone)
     connection.execute(statement)
+
+
+def rename(connection: Connection, external_ids: Mapping[str, str]) -> None:
+    """Let people keep their rows when the host changes their keys: former external id -> new one.
+
+    In two steps, because two of them may swap their ids. What was sent, consents and an erasure stay with the person.
+    """
+    for first, second in (("", _MOVING), (_MOVING, "")):
+        for former, new in sorted(external_ids.items()):
+            before, after = (former, f"{_MOVING}{new}") if second else (f"{first}{new}", new)
+            connection.execute(update(_TABLE).where(_TABLE.c.external_id == before).values(external_id=after))
 
 
 def find(connection: Connection, external_id: str) -> Person | None:

@@ -14,6 +14,7 @@ from notifier.emails import EmailKind
 from notifier.embedding import content
 from notifier.embedding.commits import Commits
 from notifier.embedding.errors import KeyConflict, NoAddress
+from notifier.embedding.people import Person
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
 
@@ -64,14 +65,14 @@ class Sending:
         self.seal: Callable[[str], str] | None = None
 
     def write(
-        self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
+        self, session: Session, wanted: Wanted, check: Callable[[], Person], *, in_hook: bool = False
     ) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
 
-        `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
-        counts in a request of the host. In a hook an email to a person without an address is stored as skipped, because
-        an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this transaction
-        cannot see.
+        `check()` returns the person, or raises what is wrong. It is called only if no row was added, because each round
+        trip counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
+        because an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this
+        transaction cannot see.
         """
         key = f"{_DRAWN}{secrets.token_urlsafe(16)}" if wanted.key is None else f"{_GIVEN}{wanted.key}"
         for _ in range(_TRIES):
@@ -79,7 +80,7 @@ class Sending:
             if row is not None:
                 return row
             try:
-                check()
+                person = check()
             except NoAddress:
                 row = self._add(session, wanted, key, skip=ReasonCode.no_address) if in_hook else None
                 if row is None:
@@ -87,7 +88,8 @@ class Sending:
                 return row
             known = ledger.with_key(session, key)
             if known is not None:
-                if known.params.get(content.FINGERPRINT) != wanted.fingerprint:
+                # A user who was deleted may have had the id that another one has now.
+                if known.params.get(content.FINGERPRINT) != wanted.fingerprint or known.user_id != person.id:
                     raise KeyConflict(f"the key {wanted.key!r} belongs to another email, row {known.id}")
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")

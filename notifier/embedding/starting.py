@@ -19,9 +19,11 @@ from notifier.embedding.confirming import Confirming
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields
 from notifier.embedding.host import Built, Host
+from notifier.embedding.host_user import HostUser
 from notifier.embedding.sending import Sending
 from notifier.embedding.sessions import Addressing
-from notifier.embedding.watching import HostUser, Watcher
+from notifier.embedding.watching import Watcher
+from notifier.observability import logs
 from notifier.outbox import Outbox, Publish
 from notifier.security.identity import OperatorIdentity
 
@@ -214,6 +216,7 @@ class Starting:
 
         Raise SetupError, which says what to change, unless the host's users and our tables are on one engine.
         """
+        logs.leave_to_host()
         user = self._watcher.user
         if user is None:
             raise SetupError("no user class: decorate a function with @notifier.user(Model) first")

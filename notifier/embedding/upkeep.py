@@ -41,14 +41,22 @@ class Upkeep(Starting):
         return self._checker(examples, addresses, on_progress).check()
 
     def sync_users(
-        self, *, examples: int = 20, addresses: bool = False, on_progress: Progress | None = None
+        self,
+        *,
+        examples: int = 20,
+        addresses: bool = False,
+        allow_many: bool = False,
+        on_progress: Progress | None = None,
     ) -> UserCheck:
         """Compare as `check_users`, and mend what differs in short transactions of its own, which it commits.
 
         People whom the host no longer has are detached, erased people are left as they are. It may run beside the
         application and be interrupted: another call finds the rest.
+
+        Raise ManyGone, before anyone is detached, if more than a tenth of the users seem to be gone (and more than
+        ten), unless `allow_many`.
         """
-        return self._checker(examples, addresses, on_progress).sync()
+        return self._checker(examples, addresses, on_progress).sync(allow_many=allow_many)
 
     def _checker(self, examples: int, addresses: bool, on_progress: Progress | None) -> Checker:
         user, sessions = self._watcher.user, self._addressing.sessions

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
@@ -15,6 +14,7 @@ from notifier.embedding import people
 from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields, external_id_of
+from notifier.embedding.host_user import HostUser
 from notifier.models import User
 
 #: The session whose flush has just ended, while a hook of the host runs.
@@ -51,70 +51,23 @@ def _running_hooks(session: Session) -> Iterator[None]:
         _in_hook.reset(token)
 
 
-@dataclass(frozen=True)
-class HostUser:
-    """The host's user class, and how it is read."""
-
-    model: type[Any]
-    fields: Callable[[Any], UserFields]
-    #: The attributes whose changes count; empty: all.
-    watch: tuple[str, ...]
-    #: The attribute that becomes `UserFields.id`.
-    key: str
-
-    def check(self) -> None:
-        """Raise SetupError, by name, if the class has no such attributes."""
-        mapper = inspect(self.model)
-        for name in (*self.watch, self.key):
-            if name not in mapper.attrs:
-                raise SetupError(f"{self.model.__name__} has no mapped attribute {name!r}")
-
-    def key_of(self, user: object) -> Any:
-        """Return the value of the key. It is not loaded for that if it is the primary key: the row may be gone."""
-        identity = inspect(user).identity
-        return identity[0] if identity is not None and self._by_primary_key else getattr(user, self.key)
-
-    @cached_property
-    def _by_primary_key(self) -> bool:
-        mapper = inspect(self.model)
-        return [mapper.get_property_by_column(each).key for each in mapper.primary_key] == [self.key]
-
-    def id_of(self, user: object) -> str:
-        """Return the external id. Raise ValueError if the user has none yet."""
-        return external_id_of(self.key_of(user))
-
-    def find(self, session: Session, external_id: str) -> Any:
-        """Return the user with this external id; None if there is none."""
-        column = getattr(self.model, self.key)
-        try:
-            value = column.type.python_type(external_id)
-        except (NotImplementedError, ValueError):
-            # A type without one of Python's, or text that is none of its values: those of people who are gone.
-            return None
-        return session.scalars(select(self.model).where(column == value)).one_or_none()
-
-    def read(self, user: object) -> UserFields:
-        """Return the fields of the user. Raise SetupError if the id is not the one by which the user is found."""
-        fields = self.fields(user)
-        if str(fields.id) != str(getattr(user, self.key)):
-            raise SetupError(f"UserFields.id is not {self.model.__name__}.{self.key}: name the attribute with key=")
-        return fields
-
-    def is_changed(self, session: Session, user: object) -> bool:
-        """Return whether this flush changes what is watched."""
-        if not self.watch:
-            return session.is_modified(user)
-        attributes = inspect(user).attrs
-        return any(attributes[name].history.has_changes() for name in self.watch)
-
-
 @dataclass
 class _Flush:
     """What one flush changes."""
 
     users: list[Any] = field(default_factory=list)
+    #: Those of them that were stored before.
+    updated: list[Any] = field(default_factory=list)
     inserted: list[Any] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    #: The former external id of users whose key changes, and the new one.
+    renamed: dict[str, str] = field(default_factory=dict)
+    #: The rows that are flushed; None: all.
+    only: tuple[Any, ...] | None = None
+
+    def has(self, row: object) -> bool:
+        """Return whether the flush stores this row."""
+        return self.only is None or any(row is each for each in self.only)
 
 
 class Watcher:
@@ -131,7 +84,8 @@ class Watcher:
 
     def listen(self, sessions: "sessionmaker[Session]") -> None:
         """Watch every session that `sessions` creates. Calling it again changes nothing."""
-        if self.user is None or sessions.class_ in self._classes:
+        # A class below one that is watched has its events, too.
+        if self.user is None or issubclass(sessions.class_, self._classes):
             return
         self._classes = (*self._classes, sessions.class_)
         event.listen(sessions, "before_flush", self._begin)
@@ -165,18 +119,16 @@ class Watcher:
         if user is None:
             return
         people.begin_writing(people.connection_of(session))
-        key = user.key_of(to) if isinstance(to, user.model) else to
-        query = select(user.model).where(getattr(user.model, user.key) == key)
-        options = {"populate_existing": session is not session_of_hook()}
-        row = session.scalars(query, execution_options=options).one_or_none()
+        external_id = user.id_of(to) if isinstance(to, user.model) else external_id_of(to)
+        row = user.find(session, external_id, fresh=session is not session_of_hook())
         if row is None:
-            people.detach(people.connection_of(session), {external_id_of(key)})
+            people.detach(people.connection_of(session), {external_id})
         else:
             self.mirror(session, [user.read(row)])
 
-    def _begin(self, session: Session, _context: UOWTransaction, _instances: object) -> None:
+    def _begin(self, session: Session, _context: UOWTransaction, instances: Iterable[Any] | None) -> None:
         # A flush that failed left what it had collected.
-        session.info[self] = _Flush()
+        session.info[self] = _Flush(only=None if instances is None else tuple(instances))
 
     def _deleting(self, _mapper: object, _connection: object, user: object) -> None:
         # Here the row still exists, so the id can be loaded, and rows that a cascade deletes are seen too.
@@ -190,14 +142,18 @@ class Watcher:
         if user is None or flush is None:
             return
         models = tuple({model for model, _ in self.hooks})
-        for row in session.new:
+        for row in filter(flush.has, session.new):
             if isinstance(row, user.model):
                 flush.users.append(row)
             if isinstance(row, models):
                 flush.inserted.append(row)
         # A row deleted and replaced under its key in one flush becomes an UPDATE, without a "before_delete".
         flush.gone.update(str(getattr(row, user.key)) for row in session.deleted if isinstance(row, user.model))
-        flush.users += [row for row in session.dirty if isinstance(row, user.model) and user.is_changed(session, row)]
+        for row in filter(flush.has, session.dirty):
+            if isinstance(row, user.model) and user.is_changed(session, row):
+                flush.users.append(row)
+                flush.updated.append(row)
+                flush.renamed |= user.renamed(row)
 
     def _write(self, session: Session, _context: UOWTransaction) -> None:
         user, flush = self.user, session.info.pop(self, None)
@@ -206,7 +162,10 @@ class Watcher:
         with _tables_needed():
             if flush.gone:
                 people.detach(people.connection_of(session), flush.gone)
+            if flush.renamed:
+                people.rename(people.connection_of(session), flush.renamed)
             if flush.users:
+                user.reload(session, flush.updated)
                 self.mirror(session, [user.read(row) for row in flush.users])
         if flush.inserted:
             with _running_hooks(session):

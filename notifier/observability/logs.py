@@ -139,6 +139,29 @@ class LogFileHandler(_Surviving, logging.handlers.WatchedFileHandler):
             self.handleError(record)
 
 
+def leave_to_host() -> None:
+    """Hand our events to the standard library's logging, as lines without the values of local variables.
+
+    For a process that belongs to another application, unless that one has configured structlog itself: structlog's own
+    default prints tracebacks with all local variables, such as a typed password.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            _name_error,
+            structlog.processors.format_exc_info,
+            _redact,
+            _shorten,
+            structlog.processors.JSONRenderer(serializer=_as_line),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
 def configure(level: int = logging.INFO, file: str | Path | None = None) -> None:
     """Send structlog and the standard library's logging through one JSON formatter.
 

@@ -281,7 +281,7 @@ def test_ids_of_any_kind_are_compared(other: tuple[Other, list[dict[str, Any]]])
         session.execute(insert(host.User), rows)
         session.commit()
     key = "login" if "login" in rows[0] else "id"
-    found = host.notifier.sync_users(examples=99)
+    found = host.notifier.sync_users(examples=99, allow_many=True)
     assert {each.id for each in found.missing.first} == {str(row[key]) for row in rows}
     assert (found.users, found.written, found.gone.count) == (14, 14, 0)
     assert host.notifier.check_users().is_clean
