@@ -4,7 +4,9 @@ import re
 import shutil
 import subprocess
 from base64 import b64encode
+from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from dkim.canonicalization import Relaxed
 
 from notifier.mail.message import build, subscription_headers
 from notifier.sender_auth.dkim_keys import KeyProblem, PublicKey, load_private_key
-from notifier.sender_auth.dkim_signing import SIGNED, DkimSigner, SigningError, relaxed_body
+from notifier.sender_auth.dkim_signing import EXPIRES_SECONDS, SIGNED, DkimSigner, SigningError, relaxed_body
 from notifier.testing.smtp_server import SmtpServer
 from tests.mail.test_message import PLAIN
 from tests.support.keys import FORMS, key_file
@@ -76,11 +78,32 @@ def test_it_is_what_dkimpy_signs(data: bytes, form: str, tmp_path: Path) -> None
     for domain, selector in (("notifier.example", "s1"), ("a" * 55 + ".example", "b" * 63)):
         one = replace(signer(tmp_path, form), domain=domain, selector=selector)
         with time_machine.travel(1_790_000_000.9, tick=False):
-            theirs = dkim.sign(
-                data, selector.encode(), domain.encode(), material, canonicalize=(b"relaxed", b"relaxed"),
-                signature_algorithm=one.key.algorithm, include_headers=SIGNED,
+            ours = one.sign(data)
+            theirs = Expiring(data).sign(
+                selector.encode(), domain.encode(), material, canonicalize=(b"relaxed", b"relaxed"),
+                signature_algorithm=one.key.algorithm, include_headers=names_of(ours),
             )  # fmt: skip
-            assert one.sign(data) == theirs + data
+            assert ours == theirs + data
+
+
+class Expiring(dkim.DKIM):  # type: ignore[misc]
+    """dkimpy, which writes no x= of its own."""
+
+    def gen_header(self, fields: list[tuple[bytes, bytes]], *rest: object, **named: object) -> object:
+        place = [name for name, _ in fields].index(b"t") + 1
+        expires = b"%d" % (int(fields[place - 1][1]) + EXPIRES_SECONDS)
+        return super().gen_header([*fields[:place], (b"x", expires), *fields[place:]], *rest, **named)
+
+
+def tags_of(signed: bytes) -> dict[bytes, bytes]:
+    """The tags of the signature on top, without white space."""
+    field = re.split(rb"\r\n(?![ \t])", signed, maxsplit=1)[0]
+    parts = re.sub(rb"\s", b"", field.partition(b":")[2]).split(b";")
+    return {name: value for name, _, value in (part.partition(b"=") for part in parts)}
+
+
+def names_of(signed: bytes) -> list[bytes]:
+    return tags_of(signed)[b"h"].split(b":")
 
 
 def test_every_short_body_is_relaxed_as_dkimpy_does_it() -> None:
@@ -97,14 +120,37 @@ def test_it_is_relaxed_names_its_fields_and_folds(tmp_path: Path) -> None:
     field = signed.removesuffix(SUBSCRIPTION)
     assert field.count(b"\n") == field.count(b"\r\n") == field.count(b"\r")
     assert max(map(len, field.split(b"\r\n"))) <= 78
-    tags = dict(part.split(b"=", 1) for part in re.sub(rb"\s", b"", field.partition(b":")[2]).split(b";"))
+    tags = tags_of(signed)
     assert tags[b"c"] == b"relaxed/relaxed"
     assert tags[b"a"] == b"rsa-sha256"
-    names = sorted(tags[b"h"].split(b":"))
-    assert names == [
-        b"date", b"from", b"from", b"list-unsubscribe", b"list-unsubscribe", b"list-unsubscribe-post",
-        b"message-id", b"subject", b"subject", b"to",
-    ]  # fmt: skip
+    present = {line.partition(b":")[0].lower() for line in re.findall(rb"(?m)^[A-Za-z-]+:", head_of(SUBSCRIPTION))}
+    assert Counter(names_of(signed)) == {name: 2 if name in present else 1 for name in SIGNED}
+    assert present <= set(SIGNED)
+
+
+def head_of(data: bytes) -> bytes:
+    return data.partition(b"\r\n\r\n")[0]
+
+
+def test_a_signature_expires(tmp_path: Path) -> None:
+    """A recorded email cannot be sent to others in our name for ever; a mail server that tries for days may be late."""
+    one = signer(tmp_path)
+    with time_machine.travel(1_790_000_000, tick=False) as now:
+        signed = one.sign(SUBSCRIPTION)
+        assert int(tags_of(signed)[b"x"]) == int(tags_of(signed)[b"t"]) + EXPIRES_SECONDS
+        now.shift(timedelta(days=6))
+        assert verifies(signed, one)
+        now.shift(timedelta(days=2))
+        assert not verifies(signed, one)
+
+
+FULL = build(
+    replace(
+        PLAIN,
+        reply_to="help@notifier.example",
+        headers=subscription_headers(URL, "monthly.example.com", "1:monthly:notifier:x"),
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -112,22 +158,48 @@ def test_it_is_relaxed_names_its_fields_and_folds(tmp_path: Path) -> None:
     [
         (b"List-Unsubscribe: <https://app", b"List-Unsubscribe: <https://evil"),
         (b"List-Unsubscribe-Post: List-Unsubscribe=One-Click", b"List-Unsubscribe-Post: no"),
-        (b"\r\nSubject: ", b"\r\nSubject: You won\r\nSubject: "),
-        (b"\r\nMIME-Version", b"\r\nSubject: You won\r\nMIME-Version"),
-        (b"\r\nMIME-Version", b"\r\nFrom: boss@notifier.example\r\nMIME-Version"),
-        (b"\r\nMIME-Version", b"\r\nList-Unsubscribe: <https://evil.example>\r\nMIME-Version"),
+        (b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click", b""),
+        (b"\r\nList-ID: <monthly", b"\r\nList-ID: <yearly"),
+        (b"\r\nFeedback-ID: 1:", b"\r\nFeedback-ID: 2:"),
+        (b"\r\nReply-To: help", b"\r\nReply-To: eve"),
+        (b"\r\nAuto-Submitted: auto-generated", b"\r\nAuto-Submitted: no"),
+        (b"\r\nAuto-Submitted: auto-generated", b""),
+        (b"multipart/alternative", b"multipart/mixed"),
+        (b"\r\nMIME-Version: 1.0", b""),
         (b"\r\nTo: ada", b"\r\nTo: eve"),
+        (b"\r\nSubject: Hello", b"\r\nSubject: You won"),
         (b"\r\nDate: ", b"\r\nDate: Mon, "),
         (b"\r\nMessage-ID: <", b"\r\nMessage-ID: <x"),
+        (b"Hello", b"Hi"),
         (b"Content-Transfer-Encoding: quoted-printable\r\n\r\n", b"Content-Transfer-Encoding: 7bit\r\n\r\n"),
+        *[
+            (b"\r\nMIME-Version", b"\r\n" + field + b"\r\nMIME-Version")
+            for field in (
+                *(b"From: boss@notifier.example", b"Sender: boss@notifier.example", b"Reply-To: eve@evil.example"),
+                *(b"To: eve@example.com", b"Cc: eve@example.com", b"Subject: You won", b"Message-ID: <x@y.example>"),
+                *(b"Date: Mon, 01 Jan 2024 00:00:00 +0000", b"Content-Type: text/plain", b"MIME-Version: 2.0"),
+                *(b"Content-Transfer-Encoding: base64", b"List-Unsubscribe: <https://evil.example>", b"List-ID: <x.y>"),
+                *(b"List-Unsubscribe-Post: x", b"Feedback-ID: a:b:c:d", b"Auto-Submitted: no", b"In-Reply-To: <a@b.c>"),
+                *(b"X-Notifier-Id: 1.aaaaaaaaaaaaaaaa", b"CFBL-Address: eve@evil.example; report=arf"),
+            )
+        ],
     ],
 )
 def test_whatever_is_changed_breaks_it(old: bytes, new: bytes, tmp_path: Path) -> None:
     one = signer(tmp_path)
-    signed = one.sign(SUBSCRIPTION)
+    signed = one.sign(FULL)
     head, body = signed[: signed.index(b"\r\nFrom: ")], signed[signed.index(b"\r\nFrom: ") :]
     assert old in body
     assert not verifies(head + body.replace(old, new, 1), one)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_a_second_one_of_any_field_breaks_it_above_and_below(name: bytes, tmp_path: Path) -> None:
+    one = signer(tmp_path)
+    signed = one.sign(FULL)
+    field = name + b": x\r\n"
+    assert not verifies(field + signed, one)
+    assert not verifies(signed.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n", 1), one)
 
 
 def test_nobody_can_add_an_unsubscribe_field_to_mail_without_one(tmp_path: Path) -> None:
