@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from notifier.config.cross_checks import EXAMPLE_SENDER
 from notifier.config.text import Must, Unset
-from notifier.config.types import FilePath, HostName, MailboxText, ReturnPathText, Seconds
+from notifier.config.types import AsciiAddress, FilePath, HostName, MailboxText, ReturnPathText, Seconds
 
 MAILBOX = Must("an address, or Name <address>, without quotes around it")
 
@@ -65,6 +65,11 @@ class MailServerSettings(BaseModel):
         None,
         description="the mailbox that bounces go to; with a final `+` or `-` before the @ each email has a return path "
         "of its own there: [the return path](transports.md#the-return-path)",
+    )
+    mail_cfbl_address: Annotated[AsciiAddress | None, Must("an email address in ASCII")] = Field(
+        None,
+        description="the address for complaints (CFBL-Address, RFC 9477): a provider sends a report there when a "
+        "recipient marks an email as spam; only providers that verify our DKIM signature use it",
     )
     mail_suppress_send: Annotated[bool | None, Unset("on in tests, else off")] = Field(
         None,

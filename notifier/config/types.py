@@ -179,6 +179,13 @@ def _return_path(value: str) -> str:
         raise ValueError from None
 
 
+def _ascii_address(value: str) -> str:
+    try:
+        return parse_address(value, allow_smtputf8=False, allow_local=True).envelope
+    except AddressError:
+        raise ValueError from None
+
+
 def _list(value: Any) -> Any:
     """Split `old,new` into a list."""
     if isinstance(value, str):
@@ -229,6 +236,7 @@ HostNames = Annotated[
     AfterValidator(_hosts),
 ]
 ReturnPathText = Annotated[str, AfterValidator(_return_path)]
+AsciiAddress = Annotated[str, AfterValidator(_ascii_address)]
 MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
 FilePath = Annotated[Path, AfterValidator(expanded)]
 SecretKeys = Annotated[

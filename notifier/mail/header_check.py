@@ -18,6 +18,7 @@ ALLOWED = frozenset(_REQUIRED) | {
     b"feedback-id",
     b"precedence",
     b"x-notifier-id",
+    b"cfbl-address",
 }
 #: One field with its folded lines. A folded line of white space only would end the block for some parsers.
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[\t -~\x80-\xff]*(?:\r\n[\t ]+[!-~\x80-\xff][\t -~\x80-\xff]*)*\r\n")

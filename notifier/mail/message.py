@@ -32,6 +32,7 @@ _PLAIN_HEAD = re.compile(
     rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
     rb"(?:List-Unsubscribe: [!-~]{1,900}\r\nList-Unsubscribe-Post: [!-~]{1,80}\r\n"
     rb"List-ID: [!-~]{1,400}\r\nFeedback-ID: [!-~]{1,400}\r\n)?"
+    rb"(?:CFBL-Address: [!-~]{1,320}; report=arf\r\n)?"
     rb"Content-Type: multipart/alternative; boundary=\"=_[0-9a-f]{24}\"\r\n\Z"
 )
 
@@ -78,6 +79,11 @@ def subscription_headers(unsubscribe_url: str, list_id: str, feedback_id: str) -
         ("List-ID", f"<{list_id}>"),
         ("Feedback-ID", feedback_id),
     )
+
+
+def complaint_header(address: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the header that asks providers for complaints in ARF (RFC 9477 3.1); none without an address."""
+    return (("CFBL-Address", f"{address}; report=arf"),) if address else ()
 
 
 def build(message: Message) -> bytes:

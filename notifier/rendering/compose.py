@@ -14,7 +14,7 @@ from notifier.emails.content_variables import reading, values
 from notifier.emails.kind import DATA, SEALED
 from notifier.ledger import Claimed
 from notifier.mail import message_ids
-from notifier.mail.message import Message, subscription_headers
+from notifier.mail.message import Message, complaint_header, subscription_headers
 from notifier.mail.message_ids import Ids
 from notifier.mail.mime import as_given
 from notifier.mail.return_path import ReturnPath
@@ -59,6 +59,7 @@ class Composer:
         self._sender_domain = settings.sender_domain
         self._return_path = ReturnPath(settings.bounce_address)
         self.ids = Ids(settings.secret_keys)
+        self._complaints = complaint_header(settings.mail_cfbl_address)
         #: Gmail's SenderId: 5 to 15 characters, the same in all our emails.
         self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
 
@@ -118,7 +119,7 @@ class Composer:
             reply_to_name=self._reply_to_name,
             envelope_sender=self._return_path.of(notifier_id),
             notifier_id=notifier_id,
-            headers=self._headers(row, unsubscribe_url),
+            headers=self._headers(row, unsubscribe_url) + self._complaints,
         )
         return Composed(message, version)
 

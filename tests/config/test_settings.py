@@ -209,6 +209,12 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
         ("b-@b.example", Means("b-@b.example")), ("x" * 64 + "@b.example", Means("x" * 64 + "@b.example")),
         (" b+@B\u00fccher.example. ", Means("b+@xn--bcher-kva.example")),
     ],
+    "mail_cfbl_address": [
+        ("x", MUST), ("@", MUST), ("a@b", MUST), ("a@b@c.example", MUST), ("A <a@b.example>", MUST),
+        ("a@b.example,c@d.example", MUST), ("a@b.example; report=xarf", MUST), ("x" * 300 + "@b.example", MUST),
+        ("gr\u00fc\u00dfe@b.example", MUST), ("https://b.example", MUST),
+        (" fbl@B\u00fccher.example\n", Means("fbl@xn--bcher-kva.example")),
+    ],
     "mail_ca_file": [*PATHS, ("/nowhere/ca.pem", "cannot be read"), ("/", "cannot be read"), (__file__, "PEM form")],
     "mail_transports": [*PATHS, ("/nowhere/t.toml", "cannot be read"), ("/", "cannot be read"), (__file__, "not TOML")],
     "mail_dkim_domain": [

@@ -14,7 +14,8 @@ import time_machine
 from notifier.consent.preferences import REFUSABLE
 from notifier.emails import Category, EmailKind, Owed
 from notifier.ledger import Claimed, Recipient
-from notifier.mail.message import Message, build
+from notifier.mail.header_check import verify_header_block
+from notifier.mail.message import _PLAIN_HEAD, Message, build
 from notifier.mail.mime import EncodedBody, as_given
 from notifier.rendering.compose import Composer
 from notifier.rendering.render import Renderer
@@ -66,7 +67,14 @@ def _clock() -> Iterator[None]:
         yield
 
 
-def compose(templates: Path, category: str, *, base: str = "https://app.example.com", **values: Any) -> Message:
+def compose(
+    templates: Path,
+    category: str,
+    *,
+    base: str = "https://app.example.com",
+    complaints: str | None = None,
+    **values: Any,
+) -> Message:
     given: dict[str, Any] = {
         "id": 7,
         "claim": 1,
@@ -85,7 +93,7 @@ def compose(templates: Path, category: str, *, base: str = "https://app.example.
     } | values
     row = Claimed(**given)
     assert row.user
-    settings = make_settings(mail_default_sender="Acme <hello@mail.acme.example>")
+    settings = make_settings(mail_default_sender="Acme <hello@mail.acme.example>", mail_cfbl_address=complaints)
     composer = Composer(settings, renderer(templates), KINDS)
     return composer.compose(Owed(row, row.user, Links(base, SIGNER))).message
 
@@ -148,6 +156,17 @@ def test_other_mail_offers_nothing_to_refuse(templates: Path, category: str) -> 
         assert "/u/" not in body
         assert "/preferences/" not in body
         assert "nsubscribe" not in body
+
+
+@pytest.mark.parametrize("category", list(Category))
+def test_every_email_asks_for_complaints_if_there_is_an_address_for_them(templates: Path, category: str) -> None:
+    """RFC 9477; the common header block is still recognised without a look at every field."""
+    data = build(compose(templates, category, complaints="fbl@mail.acme.example"))
+    head = data.partition(b"\r\n\r\n")[0] + b"\r\n"
+    assert head.count(b"\r\nCFBL-Address: fbl@mail.acme.example; report=arf\r\n") == 1
+    assert _PLAIN_HEAD.match(head)
+    verify_header_block(head)
+    assert b"CFBL" not in build(compose(templates, category))
 
 
 def test_every_try_and_every_worker_gives_the_same_links(templates: Path) -> None:
