@@ -40,7 +40,7 @@ from notifier.rendering.previews import Previews
 from notifier.security.identity import OperatorIdentity
 from notifier.security.links import Links
 from notifier.security.sealing import Sealer
-from notifier.sender_auth import Resolver
+from notifier.sender_auth import Resolver, WebClient
 from notifier.smtp.transports import Transports
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class Services:
     is_alive: Callable[[str], HealthCheck]
     #: Builds the DNS resolver.
     resolver: Callable[[], Resolver]
+    #: Builds the client that asks web servers for the doctor.
+    web: Callable[[], WebClient]
 
 
 def services() -> Services:

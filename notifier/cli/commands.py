@@ -25,7 +25,10 @@ COMMANDS = {
     "bounces": Lazy("notifier.cli.bounces:bounces", "Understand emails that came back."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
-    "check-dns": Lazy("notifier.cli.dns:check_dns", "Check SPF, DKIM, DMARC, MX and PTR of the sender's domain."),
+    "doctor": Lazy(
+        "notifier.cli.doctor:doctor", "Check the sender, DNS, the emails as built, and what receivers answer."
+    ),
+    "check-dns": Lazy("notifier.cli.doctor:check_dns", "Do the same as doctor."),
 }
 
 #: Commands that make no sense in an application that embeds us, and what to do there instead.

@@ -47,6 +47,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_reserved(domain: str) -> bool:
+    """Return True for a domain of examples and tests, from which no email can come."""
+    return _RESERVED.match(domain) is not None
+
+
 def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
     """Yield the mistakes that no environment allows."""
     if not settings.secret_keys:
@@ -107,7 +112,7 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
             tls or is_loopback(settings.mail_server)
         ),
         "MAIL_DEFAULT_SENDER: the example sender and domains such as .test, .local and localhost must "
-        "not be used in production: use an address of your own domain": bool(_RESERVED.match(settings.sender_domain)),
+        "not be used in production: use an address of your own domain": is_reserved(settings.sender_domain),
         "POSTAL_ADDRESS: the example address must not be used in production: write your own": (
             settings.postal_address == EXAMPLE_POSTAL_ADDRESS
         ),

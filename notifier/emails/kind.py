@@ -2,6 +2,7 @@
 
 import enum
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -54,6 +55,8 @@ class EmailKind(ABC):
     first_email: ClassVar[bool] = False
     #: Validates the data of an email that an embedding application sends; None: the kind takes no data.
     Data: ClassVar[type[BaseModel] | None] = None
+    #: Data for an example, which `notifier doctor` builds and checks; None: it checks only kinds that take no data.
+    example: ClassVar[Mapping[str, Any] | None] = None
     #: Whether its data are secrets, such as a link that sets a new password: they are stored sealed with SECRET_KEYS,
     #: shown to no operator, and deleted within about an hour after the email came to rest.
     secret: ClassVar[bool] = False

@@ -1,6 +1,7 @@
 """security_message: an email that another library wrote, such as the link to a new password of Flask-Security."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ class SecurityMessage(EmailKind):
     lifetime: ClassVar[timedelta] = timedelta(days=1)
     because: ClassVar[str] = "You're receiving this because of your account and its security."
     Data: ClassVar[type[BaseModel]] = SecurityMessageData
+    example: ClassVar[Mapping[str, Any]] = {"subject": "Your new password", "text": "Follow this link to set it."}
     secret: ClassVar[bool] = True
 
     def unwanted(self, owed: Owed) -> str | None:

@@ -102,6 +102,11 @@ class Composer:
         rendered = self._renderer.render_content(owed.notification.kind, filled, known, placeholder)
         return self._finished(owed, rendered, "draft", known["unsubscribe_url"]).message
 
+    def example(self, owed: Owed, known: Mapping[str, Any]) -> Message:
+        """Build an email of a row that need not exist from the template files. `known` is from `known`."""
+        rendered = self._renderer.render(owed.notification.kind, known)
+        return self._finished(owed, rendered, "example", known["unsubscribe_url"]).message
+
     def _finished(self, owed: Owed, rendered: Rendered, version: str, unsubscribe_url: str | None) -> Composed:
         row = owed.notification
         notifier_id = self.ids.make(row.id, row.dedupe_key, row.id_key)

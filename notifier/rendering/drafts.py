@@ -9,13 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.content import Checked, Content, ContentError, Drawn, Filled, lay_out
-from notifier.emails import Owed
+from notifier.emails import EmailKind, Owed
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.content_variables import EXAMPLES, Example, offered, values
+from notifier.emails.kind import DATA
 from notifier.ledger import Claimed, Recipient
 from notifier.mail.message import Message, MessageError, build
 from notifier.mail.return_path import without_id
@@ -30,6 +32,14 @@ log = structlog.get_logger(__name__)
 
 #: Prefix of the subject of test emails.
 TEST = "[Test]"
+
+#: Content for an example of a kind that has no campaign, and whose settings are its content.
+_EXAMPLE = Content("An example", "An example", "This is what your campaign says.")
+_EXAMPLE_WITH_DATA = replace(_EXAMPLE, body=f"{_EXAMPLE.body}\n\n{{content}}")
+
+
+class NoExample(ValueError):
+    """The kind takes data, and has no example of them."""
 
 
 class Drafts:
@@ -48,6 +58,22 @@ class Drafts:
         (filled,) = _filled(kind, content, [values(owed, known)])
         return self._composer.draft(owed, known, filled, example=True)
 
+    def specimen(self, kind: EmailKind, content: Content | None = None) -> Message:
+        """Build an email of any kind to an example person, from `content` if that has a body, else from template files.
+
+        Raise NoExample, ContentError, or any error of a template or kind.
+        """
+        if isinstance(kind, CampaignKind):
+            content = content or _default(kind)
+            if content.body:
+                return self.example(kind, content)
+            owed = self._owed(kind, EXAMPLES[0])
+            return self._composer.example(owed, self._composer.known(owed, kind.offers))
+        if kind.Data is not None and kind.example is None:
+            raise NoExample(f"emails of the kind {kind.name} need data")
+        owed = self._owed(kind, EXAMPLES[0], {DATA: kind.example} if kind.Data else {})
+        return self._composer.example(owed, self._composer.known(owed))
+
     def check(self, kind: CampaignKind, content: Content) -> None:
         """Raise ContentError for content that cannot be rendered for one of EXAMPLES, and name that person."""
         people = [self._owed(kind, person) for person in EXAMPLES]
@@ -62,11 +88,12 @@ class Drafts:
                 text = text if person.label in text else f"For {person.label}: {text}"
                 raise ContentError(text, error.line, error.field) from None
 
-    def _owed(self, kind: CampaignKind, person: Example) -> Owed:
+    def _owed(self, kind: EmailKind, person: Example, params: Mapping[str, Any] | None = None) -> Owed:
         user = Recipient(0, person.email, person.name, person.locale, person.timezone, clock.now(), "nonce")
         row = Claimed(
-            id=0, claim=0, kind=kind.name, recipient=person.email, dedupe_key="example", params={}, on_unknown="never",
-            attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None, run_id=None, user=user,
+            id=0, claim=0, kind=kind.name, recipient=person.email, dedupe_key="example", params=dict(params or {}),
+            on_unknown="never", attempts=0, unknowns=0, deadline=None, created_at=clock.now(), campaign_id=None,
+            run_id=None, user=user,
         )  # fmt: skip
         return Owed(row, user, self._links)
 
@@ -106,6 +133,14 @@ class Drafts:
             notifier_id="",
         )
         return self._hand_over(marked)
+
+
+def _default(kind: CampaignKind) -> Content:
+    """Return what a campaign of this kind begins with; an example if its settings have to say it."""
+    try:
+        return kind.content(kind.Settings())
+    except ValidationError:
+        return _EXAMPLE_WITH_DATA if kind.has_data else _EXAMPLE
 
 
 def source_of(message: Message) -> str:

@@ -32,7 +32,7 @@ from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
 from notifier.security.sealing import Sealer
-from notifier.sender_auth import Resolver
+from notifier.sender_auth import Resolver, UrlClient
 from notifier.services import Challenge, Services
 from notifier.tasks import alive
 from notifier.tasks.broker_probe import probes
@@ -97,6 +97,7 @@ def build_services(
         probes=partial(_ask_all, base, broker),
         is_alive=partial(alive.is_alive, broker.celery, settings),
         resolver=resolver,
+        web=UrlClient,
     )
 
 

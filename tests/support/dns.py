@@ -1,6 +1,8 @@
-"""DNS without a network: what a test says is what there is."""
+"""DNS and the web without a network: what a test says is what there is."""
 
-from notifier.sender_auth import LookupFailed, Unreachable
+from collections.abc import Mapping
+
+from notifier.sender_auth import LookupFailed, Unreachable, WebAnswer, WebUnreachable
 
 
 class StubResolver:
@@ -31,3 +33,26 @@ class StubResolver:
 
     def ptr(self, address: str) -> list[str]:
         return self._ask("ptr", address)
+
+
+class StubWeb:
+    """`answers` maps (method, the beginning of a URL) to answers. An exception in place of one is raised."""
+
+    def __init__(self, answers: Mapping[tuple[str, str], WebAnswer | Exception] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.asked: list[tuple[str, str, str]] = []
+
+    def _ask(self, method: str, url: str, form: str = "") -> WebAnswer:
+        self.asked.append((method, url, form))
+        for (kind, start), answer in self.answers.items():
+            if kind == method and url.startswith(start):
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        raise WebUnreachable("Connection refused")
+
+    def get(self, url: str) -> WebAnswer:
+        return self._ask("GET", url)
+
+    def post(self, url: str, form: str) -> WebAnswer:
+        return self._ask("POST", url, form)
