@@ -71,9 +71,8 @@ class TreeWalk:
     @cached_property
     def organizational(self) -> str:
         """Return the organizational domain; relaxed alignment compares these (RFC 9989 4.10.2)."""
+        # A record with psd=n is the last one, because it ends the walk.
         for record in self.records:
-            if record.psd == "n":
-                return record.home
             if record.psd == "y" and record.home != self.domain:
                 labels = self.domain.split(".")
                 return ".".join(labels[-(record.home.count(".") + 2) :])
