@@ -28,7 +28,7 @@ from tests.support.applications import make_settings
 DATA = Path(__file__).parent.parent / "data"
 
 OURS = {
-    "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted",
+    "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted", "X-Notifier-Id",
 }  # fmt: skip
 
 
