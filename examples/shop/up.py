@@ -14,6 +14,7 @@ from notifier.dev.child import Child
 from notifier.dev.console import Console
 from notifier.dev.datalock import data_lock
 from notifier.dev.plan import (
+    ALL_QUEUES,
     FOUR_THREADS,
     QUIET_WORKER,
     ROOT_IS_FINE_HERE,
@@ -30,9 +31,6 @@ from notifier.dev.stack import PROBLEMS, Wishes, addresses, choose_ports, new_br
 from notifier.dev.supervisor import Supervisor
 
 HERE = Path(__file__).resolve().parent
-
-#: The shop has only a few customers, so one worker of notifier reads all of its queues.
-QUEUES = "notifier.transactional,notifier.control,notifier.bulk,notifier.expansion"
 
 FLASK = [sys.executable, "-m", "flask", "--app", "shop.wsgi"]
 
@@ -84,7 +82,7 @@ def plan(ports: Ports, broker: Broker, env: Mapping[str, str], data: Path) -> li
         [inbox_child(ports, env)],
         [
             Child("shop", shop_worker, {**env, "PYTHONWARNINGS": ROOT_IS_FINE_HERE}),
-            worker_child("shop.wsgi:notifier_celery", "worker", "mail", QUEUES, FOUR_THREADS, env, run_dir),
+            worker_child("shop.wsgi:notifier_celery", "worker", "mail", ALL_QUEUES, FOUR_THREADS, env, run_dir),
             beat_child("shop.wsgi:notifier_celery", env),
         ],
         [Child("web", web, env, ready=lambda: answers(ports.probe_host, ports.web))],

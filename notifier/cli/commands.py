@@ -31,10 +31,13 @@ COMMANDS = {
     "check-dns": Lazy("notifier.cli.doctor:check_dns", "Do the same as doctor."),
 }
 
+#: Commands that do something else in an application that embeds us.
+INSIDE = {
+    "up": Lazy("notifier.cli.up_inside:up", "Start what sends the emails of this application, until Ctrl-C."),
+}
+
 #: Commands that make no sense in an application that embeds us, and what to do there instead.
 REFUSED_INSIDE = {
-    "up": "`up` starts notifier on its own. Here your application serves its pages: start that, and a worker and beat "
-    "with the Celery of notifier.",
     "db": "The tables of notifier belong to your application's database: upgrade them in a revision of your own with "
     "notifier.migrations.upgrade. For the default campaigns, run: flask notifier campaign load",
     "seed": "`seed` adds people who signed up with notifier. Here, add users to your application: they become people.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier import __version__, extras
-from notifier.cli.commands import COMMANDS, REFUSED_INSIDE
+from notifier.cli.commands import COMMANDS, INSIDE, REFUSED_INSIDE
 from notifier.cli.lazy import LazyGroup, load
 from notifier.mail.characters import escaped
 
@@ -89,7 +89,7 @@ def build(
 
     @click.group(
         cls=Command,
-        lazy=COMMANDS,
+        lazy=COMMANDS if host is None else COMMANDS | INSIDE,
         refused={} if host is None else REFUSED_INSIDE,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

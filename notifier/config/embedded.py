@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from notifier.config.loading import development_key, make_development_key
+from notifier.config.loading import addresses_of_up, development_key, make_development_key
 from notifier.config.settings import ConfigError, Settings
 from notifier.config.text import lines
 
@@ -24,8 +24,11 @@ PREFIX = "NOTIFIER_"
 #: Flask-Limiter of the host may be off, and ours on.
 _OURS_ALONE = frozenset({"secret_keys", "database_url", "ratelimit_enabled"})
 
-#: Where `flask run` listens.
-_DEVELOPMENT_ORIGIN = "http://127.0.0.1:5000"
+#: The port of `flask run`, unless FLASK_RUN_PORT names another one.
+_DEVELOPMENT_PORT = "5000"
+
+#: Settings of the mail server that an `up` gives together: a port of the host belongs to another server.
+_INBOX = frozenset({"mail_server", "mail_port", "mail_use_tls", "mail_use_ssl"})
 
 
 class EmbeddedSettings(Settings):
@@ -57,18 +60,37 @@ def load_embedded_settings(
     given.setdefault("notifier_data_dir", data_dir)
     given["database_url"] = database_url
     given.setdefault("secret_keys", Settings.model_fields["secret_keys"].default)
-    if given.get("notifier_env") != "production" and not os.environ.get("PUBLIC_URL"):
-        given.setdefault("public_url", _DEVELOPMENT_ORIGIN + mount)
-    try:
-        settings = EmbeddedSettings(_env_file=None, **given)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_named(line) for line in lines(error, Settings.model_fields))) from None
+    settings = _checked(given)
+    if settings.notifier_env == "development":
+        given |= _of_up(settings)
+    if settings.notifier_env != "production" and not os.environ.get("PUBLIC_URL"):
+        port = os.environ.get("FLASK_RUN_PORT") or _DEVELOPMENT_PORT
+        given.setdefault("public_url", f"http://127.0.0.1:{port}{mount}")
+    settings = _checked(given)
     if mount and not urlsplit(settings.public_url).path.endswith(mount):
         raise ConfigError(_named(f"PUBLIC_URL: must end in {mount}, where the pages are mounted"))
     if not settings.home_url:
         # The host's own pages begin where the mount does.
         settings = settings.model_copy(update={"home_url": settings.public_url.removesuffix(mount)})
     return _with_development_key(settings)
+
+
+def _checked(given: Mapping[str, Any]) -> Settings:
+    try:
+        return EmbeddedSettings(_env_file=None, **given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_named(line) for line in lines(error, Settings.model_fields))) from None
+
+
+def _of_up(settings: Settings) -> dict[str, str]:
+    """Return what a running `flask notifier up` found, without what is set already."""
+    found = {name.lower(): value for name, value in addresses_of_up(settings.notifier_data_dir).items()}
+    chosen = settings.model_fields_set
+    return {
+        name: value
+        for name, value in found.items()
+        if name in Settings.model_fields and ("mail_server" if name in _INBOX else name) not in chosen
+    }
 
 
 def _given(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,13 @@
 """Load settings from the environment and, in development, from the data folder of a running `./run up`."""
 
+import fcntl
 import os
 import secrets
 import stat
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from notifier.config.settings import ConfigError, Settings
@@ -15,6 +17,9 @@ from notifier.config.types import expanded
 #: A file in a developer's data folder with the key that signs links there.
 KEY_FILE = "secret.key"
 
+#: Files in the data folder of a running `up`: the addresses that it chose, and the lock that it holds.
+UP_ENV, UP_LOCK = "up.env", "up.lock"
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Return the settings from the environment (and, in development, from a running `./run up`).
@@ -23,15 +28,39 @@ def load_settings(**overrides: Any) -> Settings:
     """
     data_dir = _data_dir()
     development = (os.environ.get("NOTIFIER_ENV", "").strip() or "development") == "development"
-    env_file = data_dir / "up.env" if development else None
+    env_file = data_dir / UP_ENV if development and up_runs(data_dir) else None
     try:
         settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(lines(error, Settings.model_fields))) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(data_dir / "up.env", error) from None
+        raise _unreadable(data_dir / UP_ENV, error) from None
     key = development_key(data_dir) if development and "secret_keys" not in settings.model_fields_set else None
     return settings.model_copy(update={"secret_keys": [key]}) if key else settings
+
+
+def up_runs(data_dir: Path) -> bool:
+    """Return True if an `up` with this data folder is running. One that was killed leaves its file behind."""
+    try:
+        with (data_dir / UP_LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unreadable(data_dir / UP_LOCK, error) from None
+    return False
+
+
+def addresses_of_up(data_dir: Path) -> dict[str, str]:
+    """Return the settings that a running `up` with this data folder has written, by their names; {} if none runs."""
+    if not up_runs(data_dir):
+        return {}
+    try:
+        return {name: value for name, value in dotenv_values(data_dir / UP_ENV).items() if value}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(data_dir / UP_ENV, error) from None
 
 
 def make_development_key(data_dir: Path) -> None:

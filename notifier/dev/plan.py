@@ -19,6 +19,8 @@ QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
 #: The queues of the two workers: people's own emails and the jobs of beat; campaigns.
 OWN_EMAIL, CAMPAIGNS = "notifier.transactional,notifier.control", "notifier.bulk,notifier.expansion"
+#: A developer's application has only a few users, so one worker reads all queues.
+ALL_QUEUES = f"{OWN_EMAIL},{CAMPAIGNS}"
 
 #: Seconds. A developer should not wait as long as production may.
 STOP_GRACE = "12"

@@ -41,13 +41,16 @@ class Wishes:
     smtp_port: int = 1025
 
 
-def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
-    """Choose the ports to listen on. Raise PortTakenError or UnreachableError with a line that says what to do."""
+def choose_ports(wishes: Wishes, with_inbox: bool, with_web: bool = True) -> Ports:
+    """Choose the ports to listen on. Raise PortTakenError or UnreachableError with a line that says what to do.
+
+    Without `with_web`, another program listens on the port of the web, which may be 0: unknown.
+    """
     if not can_listen(wishes.host):
         raise UnreachableError(
             f"--host {wishes.host}: this machine has no such IPv4 address. Use 127.0.0.1, or 0.0.0.0 for all of them."
         )
-    wished = {"web": (wishes.host, wishes.web_port)}
+    wished = {"web": (wishes.host, wishes.web_port)} if with_web else {}
     if with_inbox:
         wished |= {"inbox": (wishes.host, wishes.inbox_port), "smtp": ("127.0.0.1", wishes.smtp_port)}
     named = {what: _named(what, host, port) for what, (host, port) in wished.items() if port}
@@ -57,7 +60,7 @@ def choose_ports(wishes: Wishes, with_inbox: bool) -> Ports:
             chosen[what] = _any_port(host, set(chosen.values()))
     if len(set(chosen.values())) < len(chosen):
         raise PortTakenError("Web, inbox and SMTP need different ports: set " + ", ".join(FLAGS.values()))
-    return Ports(wishes.host, chosen["web"], chosen.get("inbox", 0), chosen.get("smtp", 0))
+    return Ports(wishes.host, chosen.get("web", wishes.web_port), chosen.get("inbox", 0), chosen.get("smtp", 0))
 
 
 def _any_port(host: str, others: Collection[int]) -> int:

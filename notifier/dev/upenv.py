@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from notifier.config.loading import UP_ENV
+
 
 def up_env_path(data_dir: Path) -> Path:
     """Return the path that notifier.config.loading reads in development."""
-    return data_dir / "up.env"
+    return data_dir / UP_ENV
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS
-from notifier.cli.lazy import load
+from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS, INSIDE
+from notifier.cli.lazy import Lazy, load
 from notifier.cli.main import build
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ DEAR = {"flask", "sqlalchemy", "celery", "pydantic", "rich", "notifier.app", "no
 #: The packages that only an application needs.
 OF_APPLICATIONS = {"flask", "celery", "alembic", "redis", "notifier.app", "notifier.services"}
 
-ALL = COMMANDS | CAMPAIGN | BOUNCES
+ALL = [*COMMANDS.items(), *CAMPAIGN.items(), *BOUNCES.items(), *INSIDE.items()]
 
 
 def imported_by(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
@@ -77,17 +77,17 @@ def test_garbage_is_collected_again_after_an_import(path: str, collects: bool) -
         (gc.enable if before else gc.disable)()
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_each_command_is_where_the_list_says(name: str) -> None:
-    command = resolve_name(ALL[name].path)
+@pytest.mark.parametrize(("name", "lazy"), ALL)
+def test_each_command_is_where_the_list_says(name: str, lazy: Lazy) -> None:
+    command = resolve_name(lazy.path)
     assert isinstance(command, click.Command)
-    assert (command.name, command.get_short_help_str(1000)) == (name, ALL[name].summary)
+    assert (command.name, command.get_short_help_str(1000)) == (name, lazy.summary)
 
 
 def test_each_command_of_the_package_is_in_a_list() -> None:
     modules = [resolve_name(f"notifier.cli.{path.stem}") for path in (ROOT / "notifier" / "cli").glob("[a-z]*.py")]
     made = [value for module in modules for value in vars(module).values() if isinstance(value, click.Command)]
-    listed = [resolve_name(command.path) for command in ALL.values()]
+    listed = [resolve_name(command.path) for _, command in ALL]
     inner = [command for group in listed if isinstance(group, click.Group) for command in group.commands.values()]
     assert {id(command) for command in made} == {id(command) for command in [*listed, *inner]}
 

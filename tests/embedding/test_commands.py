@@ -101,9 +101,8 @@ def test_health_and_alive_answer(mounted: Host) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["up", "--web-port", "0"], "`up` starts notifier on its own."),
-        (["up", "--help"], "`up` starts notifier on its own."),
         (["db", "upgrade"], "upgrade them in a revision of your own with notifier.migrations.upgrade."),
+        (["db", "--help"], "upgrade them in a revision of your own with notifier.migrations.upgrade."),
         (["seed", "--users", "3"], "Here, add users to your application"),
     ],
 )
