@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from notifier.config.loading import addresses_of_up, development_key, make_development_key
 from notifier.config.settings import ConfigError, Settings
@@ -42,6 +43,17 @@ class EmbeddedSettings(Settings):
         return self.database_url
 
 
+class SettingsUnderTest(EmbeddedSettings):
+    """The settings while the host is tested: what a developer has in the environment changes no test."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **more: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is given alone."""
+        return (init_settings,)
+
+
 def load_embedded_settings(
     config: Mapping[str, Any], *, database_url: str, mount: str, data_dir: Path, testing: bool
 ) -> Settings:
@@ -52,21 +64,23 @@ def load_embedded_settings(
         database_url: Of the host's engine, with its password.
         mount: The path below which our pages are mounted; empty if they are not.
         data_dir: The data folder, unless NOTIFIER_DATA_DIR names another one.
-        testing: Whether the host is being tested, so that no email leaves the process.
+        testing: Whether the host is being tested, so that no email leaves the process, and no environment is read.
     """
-    given = dict(_given(config))
+    environ: Mapping[str, str] = {} if testing else os.environ
+    read = SettingsUnderTest if testing else EmbeddedSettings
+    given = dict(_given(config, environ))
     if testing:
         given.setdefault("notifier_env", "test")
     given.setdefault("notifier_data_dir", data_dir)
     given["database_url"] = database_url
     given.setdefault("secret_keys", Settings.model_fields["secret_keys"].default)
-    settings = _checked(given)
+    settings = _checked(read, given)
     if settings.notifier_env == "development":
         given |= _of_up(settings)
-    if settings.notifier_env != "production" and not os.environ.get("PUBLIC_URL"):
-        port = os.environ.get("FLASK_RUN_PORT") or _DEVELOPMENT_PORT
+    if settings.notifier_env != "production" and not environ.get("PUBLIC_URL"):
+        port = environ.get("FLASK_RUN_PORT") or _DEVELOPMENT_PORT
         given.setdefault("public_url", f"http://127.0.0.1:{port}{mount}")
-    settings = _checked(given)
+    settings = _checked(read, given)
     if mount and not urlsplit(settings.public_url).path.endswith(mount):
         raise ConfigError(_named(f"PUBLIC_URL: must end in {mount}, where the pages are mounted"))
     if not settings.home_url:
@@ -75,9 +89,9 @@ def load_embedded_settings(
     return _with_development_key(settings)
 
 
-def _checked(given: Mapping[str, Any]) -> Settings:
+def _checked(read: type[EmbeddedSettings], given: Mapping[str, Any]) -> Settings:
     try:
-        return EmbeddedSettings(_env_file=None, **given)
+        return read(_env_file=None, **given)
     except ValidationError as error:
         raise ConfigError("\n".join(_named(line) for line in lines(error, Settings.model_fields))) from None
 
@@ -93,12 +107,12 @@ def _of_up(settings: Settings) -> dict[str, str]:
     }
 
 
-def _given(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Yield the settings that are set, other than by the environment variable of the same name."""
     for name in Settings.model_fields:
         plain = name.upper()
         prefixed = plain if plain.startswith(PREFIX) else PREFIX + plain
-        candidates = [os.environ.get(prefixed) or None, config.get(prefixed)]
+        candidates = [environ.get(prefixed) or None, config.get(prefixed)]
         if name not in _OURS_ALONE:
             candidates.append(config.get(plain))
         for value in candidates:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from notifier.campaigns.explanations import Answer
 from notifier.embedding import content, people, recording
+from notifier.embedding.errors import SetupError
 from notifier.embedding.sending import Wanted, check_key, check_times
 from notifier.embedding.upkeep import Upkeep
 from notifier.embedding.watching import session_of_hook
@@ -103,6 +104,19 @@ class Notifier(Upkeep):
             object_key=object_key,
             object_title=object_title,
         )
+
+    def preferences_url(self, user: object, *, session: Session | None = None) -> str:
+        """Return the address of the page on which this user chooses their emails, for a link on your own pages.
+
+        Everyone with the address may choose for them, as with the link in an email: show it to them alone. Raise
+        SetupError without `mount`, UnknownUser, Erased, NoAddress, NoSession, or DuringFlush.
+        """
+        link = self._parts.preferences_link
+        if link is None:
+            raise SetupError("there is no page of preferences: call init_app with mount=")
+        current = self._addressing.session(user, session)
+        person = self._addressing.reachable(current, user)
+        return link(person.id, person.identity_key)
 
     def why(self, user: object, campaign: str | None = None, *, session: Session | None = None) -> list[Answer]:
         """Return for each campaign, or for the named one, why this person gets its email, or why not.

@@ -57,6 +57,8 @@ class Built:
     #: SECRET_KEYS, from oldest to newest.
     secret_keys: Sequence[str]
     enqueue: Enqueue
+    #: Returns the link to the preferences of the person with this key and identity key; None: no pages are mounted.
+    preferences_link: Callable[[int, str], str] | None
     #: Encrypts the data of secret kinds with SECRET_KEYS.
     seal: Callable[[str], str]
     #: The age at which the sweep enqueues a row as well.

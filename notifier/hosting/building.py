@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from notifier import clock
 from notifier.app import create_app
 from notifier.cli import main as cli
 from notifier.config.embedded import load_embedded_settings
@@ -36,12 +37,18 @@ def build(app: Flask, host: Host, operator: Callable[[], object] | None) -> Buil
         with ours.app_context():
             return parts.outbox.publish(keys)
 
+    def preferences_link(user_id: int, identity_key: str) -> str:
+        return parts.links.preferences(
+            user_id=user_id, identity_key=identity_key, notification_id=None, issued_at=clock.now()
+        )
+
     return Built(
         app=ours,
         celery=parts.celery,
         kinds=parts.kinds,
         secret_keys=settings.secret_keys,
         enqueue=enqueue,
+        preferences_link=preferences_link if host.mount else None,
         seal=parts.sealer.seal,
         grace=timedelta(seconds=settings.sweep_grace),
         allow_local=settings.allows_local_addresses,

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from notifier import clock, ledger
+from notifier.emails.campaign_kind import CampaignKind
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, User
+from notifier.services import services
 
 #: A Friday, nine in the morning: three hours before `clocks.NOON`.
 SLOT = datetime.fromisoformat("2026-11-20T09:00:00+00:00")
@@ -62,10 +64,15 @@ def make_notification(
 
 
 def make_campaign(name: str = "news", **values: Any) -> Campaign:
-    """Store a campaign of announcements, every day at nine, next at SLOT. `values`: columns of `Campaign`."""
+    """Store a campaign, every day at nine, next at SLOT.
+
+    Its kind is the campaign kind of this `name` if there is one, such as `activity_digest`; otherwise it sends
+    announcements. `values`: columns of `Campaign`.
+    """
+    kind = values.get("kind") or (name if isinstance(services().kinds.get(name), CampaignKind) else "announcement")
     defaults: dict[str, Any] = {
-        "kind": "announcement",
-        "settings": CONTENT if values.get("kind", "announcement") == "announcement" else {},
+        "kind": kind,
+        "settings": CONTENT if kind == "announcement" else {},
         "title": name,
         "cron": "0 9 * * *",
         "next_slot": SLOT,

@@ -99,3 +99,21 @@ def test_the_front_page_is_where_the_host_begins(tmp_path: Path) -> None:
     config = {"NOTIFIER_PUBLIC_URL": "https://shop.example/app/mail"}
     assert load(tmp_path, config).home_url == "https://shop.example/app"
     assert load(tmp_path, {**config, "HOME_URL": "https://www.shop.example/"}).home_url == "https://www.shop.example"
+
+
+def test_nothing_in_the_environment_changes_a_test_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = load(tmp_path, testing=True)
+    for name in (
+        "NOTIFIER_ENV",
+        "FLASK_RUN_PORT",
+        "NOTIFIER_PUBLIC_URL",
+        "PUBLIC_URL",
+        "MAIL_SERVER",
+        "NOTIFIER_REDIS_URL",
+    ):
+        monkeypatch.setenv(name, "5001")
+    assert load(tmp_path, testing=True) == usual
+    assert (
+        load(tmp_path, {"NOTIFIER_PUBLIC_URL": "https://shop.example/mail"}, testing=True).home_url
+        == "https://shop.example"
+    )

@@ -22,13 +22,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_project_of_the_page_passes(project: Path) -> None:
-    assert len(FILES) == 6
-    assert "2 passed" in run_pytest(project)
+    assert len(FILES) == 7
+    assert "4 passed" in run_pytest(project)
 
 
 def test_it_would_notice_a_mistake(project: Path) -> None:
     (project / "templates/emails/order_receipt/subject.txt").write_text("Your order\n")
-    assert "1 failed, 1 passed" in run_pytest(project)
+    assert "1 failed, 3 passed" in run_pytest(project)
 
 
 def test_the_page_names_every_module() -> None:
