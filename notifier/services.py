@@ -21,6 +21,7 @@ from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
 from notifier.campaigns.tick import Tick
 from notifier.config.settings import Settings
+from notifier.consent.wording import Words
 from notifier.database.identity import RestoreHold
 from notifier.database.schema import Schema
 from notifier.delivery.deliver import Sender
@@ -73,6 +74,8 @@ class Services:
     ask_operator: Callable[["WSGIEnvironment"], OperatorIdentity | None] | None
     #: The path of the embedding application, with a final slash, for links out of the admin; "/" without one.
     host_path: str
+    #: How pages name the categories that people may refuse.
+    wording: Mapping[str, Words]
 
     # --- sending
     sender: Sender

@@ -31,6 +31,8 @@ class Host:
     engine: Engine
     #: The host's own kinds of email, by name.
     kinds: Mapping[str, EmailKind]
+    #: Label and hint of the categories that the host named.
+    categories: Mapping[str, tuple[str, str]]
     #: Folders with `emails/<kind>/` of these kinds.
     templates: Sequence[Path]
     #: The path below which our pages are mounted, such as `/mail`; empty if they are not.

@@ -1,6 +1,6 @@
 """How notifier starts in another application: what is registered before, and what is built."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from pkgutil import resolve_name
@@ -10,6 +10,7 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import Mapper
 
 from notifier import clock, extras, migrations
+from notifier.consent.wording import wording
 from notifier.database.base import Base
 from notifier.emails import EmailKind
 from notifier.embedding import binding, content
@@ -46,15 +47,20 @@ class Starting:
         *,
         kinds: Iterable[EmailKind] = (),
         templates: Path | str | Sequence[Path | str] | None = None,
+        categories: Mapping[str, tuple[str, str]] | None = None,
         publish: Publish | None = None,
         grace: timedelta = GRACE,
         allow_local_addresses: bool = False,
     ) -> None:
-        """Create one. It does nothing before `init_app`. Raise SetupError if two kinds have one name.
+        """Create one. It does nothing before `init_app`.
+
+        Raise SetupError if two kinds have one name, or for categories that cannot be shown.
 
         Args:
             kinds: The host's own kinds of email, besides ours.
             templates: Folders with `emails/<kind>/` of these kinds; None: the application's folder of templates.
+            categories: Label and hint of `report`, `digest` or `news`, as people read them where they choose their
+                emails, such as `{"news": ("Comments", "When someone answers you.")}`.
             publish: Hands the keys of committed rows to a broker. None: our Celery, if `init_app` builds it;
                 otherwise the sweep of a worker finds the rows.
             grace: With `publish`, the age at which the sweep enqueues a row as well.
@@ -63,6 +69,7 @@ class Starting:
         self._own_kinds = tuple(kinds)
         self._kinds = content.kinds_with(self._own_kinds)
         self._templates = templates
+        self._categories = _checked(categories or {})
         self._watcher = Watcher(allow_local=allow_local_addresses)
         self._addressing = Addressing(self._watcher)
         self._confirming = Confirming(self._watcher)
@@ -177,6 +184,7 @@ class Starting:
         host = Host(
             engine=engine,
             kinds={kind.name: kind for kind in self._own_kinds},
+            categories=self._categories,
             templates=[Path(each) for each in ([folders] if isinstance(folders, Path | str) else folders)],
             mount=mount,
             context=app.app_context,
@@ -232,6 +240,14 @@ class Starting:
         with engine.begin() as connection:
             Base.metadata.create_all(connection)
             migrations.stamp_newest(connection)
+
+
+def _checked(categories: Mapping[str, tuple[str, str]]) -> Mapping[str, tuple[str, str]]:
+    try:
+        wording(categories)
+    except ValueError as error:
+        raise SetupError(f"categories=: {error}") from None
+    return dict(categories)
 
 
 def _primary_key(model: type[Any]) -> str:

@@ -6,6 +6,7 @@ CSRF token of its page. An invalid link always gets the same page, so it does no
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_wtf.csrf import validate_csrf
@@ -83,7 +84,7 @@ def choose(token: str) -> Answer:
         return _useless()
     wishes = preferences.of(db.session(), reader.claim.user_id)
     values = {category: wish.wanted for category, wish in wishes.items()} | {DIGEST: wishes[DIGEST].frequency}
-    return _shown("web/preferences.html", reader, token, form=PreferencesForm(formdata=None, data=values))
+    return _shown("web/preferences.html", reader, token, form=_form(formdata=None, data=values))
 
 
 @consent.post("/preferences/<token>")
@@ -93,7 +94,7 @@ def save(token: str) -> Answer:
     reader = _chooser(token)
     if reader is None:
         return _useless()
-    form = PreferencesForm()
+    form = _form()
     if not form.stop.data and not form.validate():
         return _shown("web/preferences.html", reader, token, form=form, status=400)
     words = _keep(reader.claim, form)
@@ -143,6 +144,10 @@ def _decide(reader: Reader, *, wanted: bool, how: How) -> None:
     db.session.commit()
 
 
+def _form(**options: Any) -> PreferencesForm:
+    return PreferencesForm(services().wording, **options)
+
+
 def _keep(claim: ConsentClaim, form: PreferencesForm) -> str:
     """Store the form's choices. Return what this person gets from now on, as text."""
     session, mail = db.session(), claim.notification_id
@@ -157,8 +162,9 @@ def _keep(claim: ConsentClaim, form: PreferencesForm) -> str:
 
 def _in_words(wishes: dict[str, Wish]) -> str:
     often = FREQUENCIES[wishes[DIGEST].frequency or preferences.DEFAULT_FREQUENCY]
+    names = services().wording
     wanted = [
-        f"{preferences.NAMES[category]} ({often.lower()})" if category == DIGEST else preferences.NAMES[category]
+        f"{names[category].within} ({often.lower()})" if category == DIGEST else names[category].within
         for category in REFUSABLE
         if wishes[category].wanted
     ]
@@ -168,10 +174,13 @@ def _in_words(wishes: dict[str, Wish]) -> str:
 
 
 def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **values: object) -> Answer:
+    wording = services().wording
+    named = wording.get(reader.claim.category)
     page = render_template(
         template,
         token=token,
-        name=preferences.NAMES.get(reader.claim.category),
+        wording=wording,
+        name=named.within if named else None,
         email=_masked(reader.email),
         preferences_url=_preferences_path(reader),
         **values,

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 from zoneinfo import available_timezones
 
 from flask import current_app
@@ -9,6 +11,8 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, RadioField, StringField, SubmitField, ValidationError
 
 from notifier.accounts.signup import Applicant
+from notifier.consent.preferences import DIGEST
+from notifier.consent.wording import Words
 from notifier.mail.addresses import Address, AddressError, parse_address
 from notifier.mail.header_text import HeaderTextError, display_name
 from notifier.models import Frequency
@@ -84,16 +88,22 @@ FREQUENCIES = {
 class PreferencesForm(FlaskForm):  # type: ignore[misc]
     """A person's preferences. The field names are those of the categories."""
 
-    report = BooleanField("Monthly report")
+    report = BooleanField()
     digest = RadioField(
-        "Activity digest",
         choices={name.value: words for name, words in FREQUENCIES.items()},
         validate_choice=False,
     )
-    news = BooleanField("News")
+    news = BooleanField()
     stop = SubmitField("Stop all of these")
+
+    def __init__(self, wording: Mapping[str, Words], **options: Any) -> None:
+        """Build the form, which names the categories by `wording`."""
+        super().__init__(**options)
+        self._often_of = wording[DIGEST].within
+        for category, words in wording.items():
+            self[category].label.text = words.label
 
     def validate_digest(self, field: RadioField) -> None:
         """Require one of the choices."""
         if field.data not in FREQUENCIES:
-            raise ValidationError("Choose how often you want the activity digest.")
+            raise ValidationError(f"Choose how often you want {self._often_of}.")

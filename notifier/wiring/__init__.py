@@ -70,6 +70,7 @@ def build_services(
         challenge=challenge,
         ask_operator=host.operator if host else None,
         host_path=_host_path(settings, host),
+        wording=base.wording,
         sender=sender,
         transports=sending.transports,
         sweep=Sweep(db.session, outbox.publish, sender.journal.folder, base.clock.now, settings.mail_deaths),

@@ -1,6 +1,7 @@
 """Parts that most other parts are built from."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -12,6 +13,7 @@ from flask import Flask
 from notifier.accounts.signup import Accounts
 from notifier.accounts.signup_limits import SignupLimits
 from notifier.config.settings import Settings
+from notifier.consent.wording import Words, wording
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.identity import RestoreHold
 from notifier.emails import EmailKind, registry_of
@@ -30,6 +32,7 @@ class Foundation:
     app: Flask
     settings: Settings
     kinds: Mapping[str, EmailKind]
+    wording: Mapping[str, Words]
     #: Age at which the sweep enqueues a new row.
     grace: timedelta
     signer: Signer
@@ -50,7 +53,14 @@ def lay_foundation(
 
     `kinds` replaces those of `notifier.emails`; those of `host` are added.
     """
-    kinds = MappingProxyType({**(registry_of(settings) if kinds is None else kinds), **(host.kinds if host else {})})
+    ours, named = registry_of(settings) if kinds is None else kinds, host.categories if host else {}
+    words = wording(named)
+    kinds = MappingProxyType(
+        {
+            **{name: _renamed(kind, words) if kind.category in named else kind for name, kind in ours.items()},
+            **(host.kinds if host else {}),
+        }
+    )
     grace = timedelta(seconds=settings.sweep_grace)
     signer = Signer(settings.secret_keys)
     signups = _signup_limits(settings)
@@ -60,6 +70,7 @@ def lay_foundation(
         app=app,
         settings=settings,
         kinds=kinds,
+        wording=words,
         grace=grace,
         signer=signer,
         links=Links(settings.link_base, signer, settings.home_url, own_signup=host is None),
@@ -76,6 +87,14 @@ def lay_foundation(
         ),
         hold=RestoreHold(db.session),
     )
+
+
+def _renamed(kind: EmailKind, words: Mapping[str, Words]) -> EmailKind:
+    """Return a copy of a kind of ours whose footer uses the embedding application's name of its category."""
+    renamed = copy(kind)
+    # For type checkers it belongs to the class, because every other kind says it there.
+    vars(renamed)["because"] = words[kind.category].because
+    return renamed
 
 
 def _clock(app: Flask, settings: Settings) -> DatabaseClock:

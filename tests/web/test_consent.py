@@ -267,7 +267,7 @@ def test_a_frequency_that_is_none_is_asked_for_again(app: Flask, visitor: Visito
     path = preferences_path(app, user)
     answer = visitor.post(path, {"csrf_token": visitor.token(path), "report": "y", "digest": digest})
     assert answer.status_code == 400
-    assert "Choose how often you want the activity digest." in text_of(answer.data)
+    assert "Choose how often you want activity digests." in text_of(answer.data)
     assert b'href="#digest"' in answer.data
     assert b'id="digest"' in answer.data
     assert wanted(app, user) == DEFAULT
