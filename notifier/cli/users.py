@@ -98,9 +98,14 @@ def _tell(found: "UserCheck", as_json: bool) -> None:
     rows = [(_DESCRIPTIONS[name], each) for name in _DESCRIPTIONS if (each := getattr(found, name)).count]
     rows += [(f"another {name}", each) for name, each in sorted(found.columns.items())]
     show(("difference", "people", "the first ids"), [(name, each.count, _first(each)) for name, each in rows])
-    erased = f" {found.erased:,} of them were erased here, and stay so." if found.erased else ""
-    verdict = "All are the same here." if found.is_clean else f"{found.differences:,} differ."
-    say(f"{found.users:,} users of the application.{erased} {verdict}")
+    found_here = "no difference" if found.is_clean else _counted(found.differences, "difference")
+    say(f"Compared {_counted(found.users, 'user')} of the application with the people here: {found_here}.")
+    if found.erased:
+        say(f"Erased here, and left as they are: {_counted(found.erased, 'user')}.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _first(found: "Found") -> str:

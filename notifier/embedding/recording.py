@@ -62,5 +62,8 @@ def write(
     if at is not None:
         content["occurred_at"] = at
     if any(getattr(row, name) != value for name, value in content.items()):
-        raise KeyConflict(f"the id {external_id!r} belongs to another activity, row {row.id}")
+        raise KeyConflict(
+            f"the id {external_id!r} was used for another activity, row {row.id}: the same id needs the same content. "
+            "Give another activity another id, or none"
+        )
     return row

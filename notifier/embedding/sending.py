@@ -90,7 +90,10 @@ class Sending:
             if known is not None:
                 # A user who was deleted may have had the id that another one has now.
                 if known.params.get(content.FINGERPRINT) != wanted.fingerprint or known.user_id != person.id:
-                    raise KeyConflict(f"the key {wanted.key!r} belongs to another email, row {known.id}")
+                    raise KeyConflict(
+                        f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
+                        "same kind, user, data and times. Give another email another key"
+                    )
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 

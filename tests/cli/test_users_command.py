@@ -42,7 +42,7 @@ def test_a_check_prints_ids_changes_nothing_and_exits_with_1(host: Host, run: Ru
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["not", "here", "yet", "1", "7"] in lines
     assert ["another", "display_name", "1", "2"] in lines
-    assert "2 users of the application. 3 differ." in result.stdout
+    assert "Compared 2 users of the application with the people here: 3 differences." in result.stdout
     assert "@" not in result.stdout
     assert "x@example.com" in run("check", "--addresses").stdout
     assert run("check").exit_code == 1
@@ -53,7 +53,24 @@ def test_a_sync_mends_and_then_a_check_exits_with_0(host: Host, run: Run) -> Non
     result = run("sync")
     assert (result.exit_code, "Written: 2. Detached: 1." in result.stdout) == (0, True)
     result = run("check")
-    assert (result.exit_code, result.stdout) == (0, "2 users of the application. All are the same here.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Compared 2 users of the application with the people here: no difference.\n",
+    )
+
+
+def test_one_is_said_as_one(host: Host, run: Run) -> None:
+    host.add("one@example.com", name="One")
+    with host.engine.begin() as connection:
+        connection.execute(text("UPDATE users SET name = 'Changed'"))
+    assert "Compared 1 user of the application with the people here: 1 difference." in run("check").stdout
+
+
+def test_erased_people_are_counted(host: Host, run: Run) -> None:
+    host.notifier.secret_keys = ["test-key-that-is-long-enough-for-everything"]
+    host.notifier.erase(host.add())
+    host.db.session.commit()
+    assert run("check").stdout.endswith(": no difference.\nErased here, and left as they are: 1 user.\n")
 
 
 def test_json_has_every_number_and_the_ids(host: Host, run: Run) -> None:

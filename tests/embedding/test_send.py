@@ -289,7 +289,9 @@ def test_the_same_key_with_other_content_raises_and_earlier_writes_survive(host:
         "at": lambda: receipt(host, user, key="order:7", at=NOON + HOUR),
         "until": lambda: receipt(host, user, key="order:7", until=NOON + HOUR),
     }
-    with pytest.raises(embedding.KeyConflict):
+    with pytest.raises(
+        embedding.KeyConflict, match=r"'order:7' was used for another email.* Give another email another"
+    ):
         calls[change]()
     host.db.session.commit()
     assert host.mirrored()["1"].display_name == "Written before"
