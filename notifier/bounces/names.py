@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from notifier.bounces.fields import DeliveryStatus
 from notifier.bounces.parts import Email, Headers, headers_of
 from notifier.bounces.texts import pieces
+from notifier.mail.return_path import read_return_path
 
 #: Recipients, ids of ours and ids of other systems that are returned.
 MAX_ADDRESSES, MAX_CLAIMS = 20, 20
@@ -66,6 +67,12 @@ def _in_words(words: str, ours: set[str]) -> list[str]:
     return [each for each in named if each.lower() not in ours and not _NO_RECIPIENT.match(each)]
 
 
+def first_address(text: str) -> str:
+    """Return the first address in a text; "" if there is none."""
+    found = _ADDRESS.search(text)
+    return found[0] if found else ""
+
+
 def _values(headers: Headers, names: tuple[str, ...]) -> list[str]:
     return [value[:1000] for name in names for value in headers.every(name)]
 
@@ -77,14 +84,17 @@ def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
         for value in (envelope_to[:1000], *_values(email.headers, _TO_US))
         for each in _RETURN_PATH.finditer(value)
     ]
+    # The mailbox that bounces go to may have any name.
+    named = map(read_return_path, (envelope_to[:1000], *_values(email.headers, _TO_US)))
+    found += [Claim("return_path", each.pk, each.mac) for each in named if each is not None]
     for part in email.parts:
         if part.returned:
             found += _in_headers(headers_of(part.body.lstrip(b"\n").partition(b"\n\n")[0]))
         elif part.media_type.startswith(("text/", "message/")):
             found += _in_text(part.text)
     found += _in_text(text)
-    named = _values(email.headers, ("in-reply-to", "references"))
-    found += [Claim("message_id", int(each[1]), each[2]) for value in named for each in _MESSAGE_ID.finditer(value)]
+    threads = _values(email.headers, ("in-reply-to", "references"))
+    found += [Claim("message_id", int(each[1]), each[2]) for value in threads for each in _MESSAGE_ID.finditer(value)]
     return tuple(dict.fromkeys(found))[:MAX_CLAIMS]
 
 
