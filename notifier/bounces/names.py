@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from notifier.bounces.fields import DeliveryStatus
 from notifier.bounces.parts import Email, Headers, headers_of
 from notifier.bounces.texts import pieces
-from notifier.mail.return_path import read_return_path
 
 #: Recipients, ids of ours and ids of other systems that are returned.
 MAX_ADDRESSES, MAX_CLAIMS = 20, 20
@@ -84,17 +83,14 @@ def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
         for value in (envelope_to[:1000], *_values(email.headers, _TO_US))
         for each in _RETURN_PATH.finditer(value)
     ]
-    # The mailbox that bounces go to may have any name.
-    named = map(read_return_path, (envelope_to[:1000], *_values(email.headers, _TO_US)))
-    found += [Claim("return_path", each.pk, each.mac) for each in named if each is not None]
     for part in email.parts:
         if part.returned:
             found += _in_headers(headers_of(part.body.lstrip(b"\n").partition(b"\n\n")[0]))
         elif part.media_type.startswith(("text/", "message/")):
             found += _in_text(part.text)
     found += _in_text(text)
-    threads = _values(email.headers, ("in-reply-to", "references"))
-    found += [Claim("message_id", int(each[1]), each[2]) for value in threads for each in _MESSAGE_ID.finditer(value)]
+    named = _values(email.headers, ("in-reply-to", "references"))
+    found += [Claim("message_id", int(each[1]), each[2]) for value in named for each in _MESSAGE_ID.finditer(value)]
     return tuple(dict.fromkeys(found))[:MAX_CLAIMS]
 
 

@@ -54,13 +54,18 @@ class Brakes:
         self._pause_run = pause_run
         self._limits = limits
 
-    def check_dead(self, session: Session, run_id: int, now: datetime) -> bool:
-        """Pause the run if too many of its addresses do not exist. Return whether this call did. The caller commits."""
+    def check_dead(self, session: Session, run_id: int, now: datetime, *, sparsely: bool = False) -> bool:
+        """Pause the run if too many of its addresses do not exist. Return whether this call did. The caller commits.
+
+        `sparsely`: the caller calls for each dead address, so not every call needs to count the emails.
+        """
         since = _counted_from(session, run_id)
         if since is None:
             return False
         limits = self._limits
         dead = session.scalar(select(func.count()).select_from(_N).where(*since, _DEAD)) or 0
+        if sparsely and _is_skipped(dead):
+            return False
         of = _answered(session, since, _beyond(dead, limits.dead, limits.dead_of))
         if not _is_over(dead, of, limits.dead, limits.dead_of):
             return False
@@ -68,13 +73,18 @@ class Brakes:
         return self._pause(session, run_id, ReasonCode.too_many_dead, details, now)
 
     def check_complaints(self, session: Session, run_id: int, scope: str, now: datetime) -> bool:
-        """Pause the run if too many recipients at the provider `scope` reported it as spam. As `check_dead`."""
+        """Pause the run if too many recipients at the provider `scope` reported it as spam.
+
+        To be called for each complaint. Return whether this call did. The caller commits.
+        """
         since = _counted_from(session, run_id)
         if since is None:
             return False
         limits, there = self._limits, (*since, is_at(session, scope))
         query = select(func.count()).select_from(_N).where(*there, _N.status == Status.complained)
         complaints = session.scalar(query) or 0
+        if _is_skipped(complaints):
+            return False
         of = _answered(session, there, _beyond(complaints, limits.complaints, limits.complaints_of))
         if not _is_over(complaints, of, limits.complaints, limits.complaints_of):
             return False
@@ -108,6 +118,11 @@ def _answered(session: Session, where: tuple[ColumnElement[bool], ...], enough: 
     """Count the answered emails, up to `enough`: a run may have a million, and few decide."""
     some = select(_N.id).where(*where, _N.status.in_(_ANSWERED)).limit(enough).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _is_skipped(bad: int) -> bool:
+    """Return whether this one is not worth a count: the more there are, the rarer, and never 5 % too late."""
+    return bad % max(1, bad // 20) != 0
 
 
 def _beyond(bad: int, share: float, least: int) -> int:

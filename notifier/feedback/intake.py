@@ -105,7 +105,7 @@ class Intake:
             _suppress(session, pk, email, event, SuppressionReason.soft_bounces, until=now + series.DECAY)
             effect = Effect.suppressed
         if is_hard and moved and email.run_id is not None:
-            self._brakes.check_dead(session, email.run_id, now)
+            self._brakes.check_dead(session, email.run_id, now, sparsely=True)
         return effect
 
     def _complained(self, session: Session, pk: int, email: Matched, event: FeedbackEvent, now: datetime) -> Effect:

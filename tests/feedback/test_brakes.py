@@ -12,6 +12,7 @@ from notifier import clock
 from notifier.bounces.reasons import Reason
 from notifier.campaigns import control
 from notifier.extensions import db
+from notifier.feedback import brakes
 from notifier.models import Notification, RunState, Status, User
 from notifier.services import services_of
 from notifier.testing.mail_server import UNKNOWN_USER, FakeMailServer
@@ -119,3 +120,15 @@ def test_complaints_count_by_provider(small: Flask) -> None:
         assert (run.state, run.reason_code) == (RunState.paused, "too_many_complaints")
         assert run.reason == "2 of 12 people at Gmail reported it as spam, more than 10 %"
         assert run.braked_at == NOON
+
+
+def test_a_large_run_is_counted_now_and_then(small: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its emails, not its dead addresses: those decide when."""
+    counted: list[int] = []
+    answered = brakes._answered
+    monkeypatch.setattr(brakes, "_answered", lambda *args: counted.append(args[2]) or answered(*args))
+    monkeypatch.setattr(brakes, "_is_over", lambda *args: False)
+    with small.app_context():
+        _, ids = sent_run(small, 100)
+        take(small, *map(event, ids))
+    assert len(counted) == 62
