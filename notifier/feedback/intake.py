@@ -15,7 +15,7 @@ from notifier.consent import preferences, suppressions
 from notifier.feedback import moving, series
 from notifier.feedback.brakes import Brakes
 from notifier.feedback.events import EventKind, FeedbackEvent
-from notifier.feedback.matching import Matched, find
+from notifier.feedback.matching import OPERATOR, Matched, find
 from notifier.feedback.refusals import pause_provider
 from notifier.feedback.scopes import scope_of, stored_scope
 from notifier.mail.message_ids import Ids
@@ -86,7 +86,7 @@ class Intake:
             effect = self._bounced(session, pk, email, event, now)
         elif event.kind is EventKind.delivered:
             moving.delivered(session, email, event.happened_at)
-        if effect is not _expected(event, email):
+        if effect is not _expected(event, email) or email.by == OPERATOR:
             session.execute(update(_F).where(_F.id == pk).values(effect=effect.value), execution_options=_PLAIN)
         return effect
 

@@ -18,6 +18,8 @@ _N = Notification
 
 #: How an id was carried, as the row stores it, the most direct way first.
 _WAYS = {"return_path": "verp", "message_id": "message_id", "x_notifier_id": "notifier_id"}
+#: An operator named the email.
+OPERATOR = "operator"
 #: Ids of other systems that are looked up.
 _MAX_SERVER_IDS = 5
 
@@ -69,7 +71,7 @@ def find(session: Session, ids: Ids, event: FeedbackEvent) -> Matched | None:
 def by_key(session: Session, pk: int) -> Matched | None:
     """Return the email with this key, as an operator names it; None if there is none."""
     row = session.execute(select(*_COLUMNS).where(_N.id == pk)).one_or_none()
-    return None if row is None else _matched(row, "operator", proven=False)
+    return None if row is None else _matched(row, OPERATOR, proven=False)
 
 
 def _by_claims(session: Session, ids: Ids, claims: Sequence[Claim]) -> Matched | None:
