@@ -51,6 +51,11 @@ class ReasonCode(enum.StrEnum):
     erased = "erased"
     too_late = "too_late"
     deadline_passed = "deadline_passed"
+    # It came back after it was sent.
+    address_dead = "address_dead"
+    bounced = "bounced"
+    refused_us = "refused_us"
+    reported_as_spam = "reported_as_spam"
     # A journal found later showed the outcome of an attempt that had been uncertain.
     journal_found = "journal_found"
     # A person, or evidence that a person gave, decided.
@@ -63,6 +68,8 @@ class ReasonCode(enum.StrEnum):
     paused_by_hand = "paused_by_hand"
     cancelled_by_hand = "cancelled_by_hand"
     run_useless = "run_useless"
+    too_many_dead = "too_many_dead"
+    too_many_complaints = "too_many_complaints"
 
 
 #: The only place with these sentences. The caller supplies each `{name}`.
@@ -104,6 +111,10 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.erased: "the person was erased",
     ReasonCode.too_late: "{why}, and it would expire before then",
     ReasonCode.deadline_passed: "its deadline passed before it could be sent",
+    ReasonCode.address_dead: "{reply}",
+    ReasonCode.bounced: "{reply}",
+    ReasonCode.refused_us: "{reply}",
+    ReasonCode.reported_as_spam: "the recipient reported it as spam",
     ReasonCode.journal_found: "the journal of its crashed worker later showed the outcome",
     ReasonCode.decided_resend: "{operator} decided to send it again",
     ReasonCode.decided_sent: "{operator} decided to mark it as sent",
@@ -113,6 +124,8 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.paused_by_hand: "{why}",
     ReasonCode.cancelled_by_hand: "{why}",
     ReasonCode.run_useless: "its emails would already have expired",
+    ReasonCode.too_many_dead: "{dead} of {of} addresses do not exist, more than {share}",
+    ReasonCode.too_many_complaints: "{complaints} of {of} people at {provider} reported it as spam, more than {share}",
 }
 
 #: As long as the column of the sentence.

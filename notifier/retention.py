@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, select, update
+from sqlalchemy import ColumnElement, CursorResult, TextClause, and_, delete, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock, ledger
 from notifier.database.transaction import transaction
 from notifier.emails.kind import SEALED
 from notifier.models import (
+    IN_TRAY,
     AccountRequest,
     Attempt,
     AuditEntry,
+    Feedback,
     KeptForm,
     Notification,
     OperatorSession,
@@ -43,6 +45,10 @@ KEEP_SIGNUP_EMAILS = timedelta(days=2)
 #: Retention of form requests that no worker could handle; they hold an address.
 KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
 
+#: Retention of what came back about known emails, and of what waits for an operator.
+KEEP_FEEDBACK = timedelta(days=400)
+KEEP_TRAY = timedelta(days=30)
+
 #: Secret data are deleted at the first purge after their email came to rest; this long, a purge that failed is made up.
 SECRETS_WINDOW = timedelta(days=2)
 
@@ -66,6 +72,8 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
         "provider_holds": purge_holds(session),
         "secrets": purge_secrets(session),
+        "feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_FEEDBACK),
+        "unassigned_feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_TRAY, text(IN_TRAY)),
     }
     if any(done.values()):
         log.info("purge.done", **done)
@@ -123,11 +131,12 @@ def _older(
     key: InstrumentedAttribute[int],
     moment: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
     keep: timedelta,
+    *conditions: ColumnElement[bool] | TextClause,
 ) -> int:
     before = clock.now() - keep
     total = 0
     while True:
-        old = select(key).where(moment < before).order_by(key).limit(CHUNK)
+        old = select(key).where(moment < before, *conditions).order_by(key).limit(CHUNK)
         # By statement, not by object: rows of the audit log cannot be deleted by any other code.
         statement = delete(key.class_).where(key.in_(old)).execution_options(synchronize_session=False)
         result = cast("CursorResult[Any]", session().execute(statement))

@@ -33,6 +33,7 @@ from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
+from notifier.feedback.intake import Intake
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
@@ -86,6 +87,9 @@ class Services:
     #: Builds the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
     make_pump: Callable[[Collection[bool]], Pump | None]
     hold: RestoreHold
+
+    # --- what comes back
+    intake: Intake
 
     # --- content
     previews: Previews

@@ -37,6 +37,7 @@ TABLES = (
     "notifier_content_versions",
     "notifier_notifications",
     "notifier_attempts",
+    "notifier_feedback",
     "notifier_preferences",
     "notifier_consents",
     "notifier_digest_marks",
@@ -231,6 +232,7 @@ def _campaigns() -> None:
         sa.Column("reason_code", sa.String(32), nullable=True),
         sa.Column("reason", sa.String(200), nullable=True),
         sa.Column("resume_to", sa.String(16), nullable=True),
+        sa.Column("braked_at", MOMENT, nullable=True),
         sa.Column("content_id", sa.BigInteger(), nullable=True),
         sa.Column("edition", sa.Integer(), nullable=True),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
@@ -419,6 +421,51 @@ def _ledger() -> None:
     op.create_index(
         "ix_notifier_attempts_owner_at", "notifier_attempts", ["owner", "at"], **_where("owner IS NOT NULL")
     )
+    _feedback()
+
+
+def _feedback() -> None:
+    op.create_table(
+        "notifier_feedback",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("source", sa.String(16), nullable=False),
+        sa.Column("event_id", sa.String(255), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("verdict", sa.String(8), nullable=False),
+        sa.Column("reason", sa.String(32), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(16), nullable=True),
+        sa.Column("text", sa.String(500), nullable=True),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("notification_id", ID, nullable=True),
+        sa.Column("matched_by", sa.String(16), nullable=False),
+        sa.Column("proven", sa.Boolean(), nullable=False),
+        sa.Column("identity_key", sa.String(400), nullable=True),
+        sa.Column("recipient", sa.String(320), nullable=True),
+        sa.Column("provider", sa.String(255), nullable=False),
+        sa.Column("happened_at", MOMENT, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.Column("effect", sa.String(24), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["notification_id"],
+            ["notifier_notifications.id"],
+            name=op.f("fk_notifier_feedback_notification_id_notifier_notifications"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_feedback")),
+        sa.UniqueConstraint("source", "event_id", name=op.f("uq_notifier_feedback_source_event_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notifier_feedback_notification_id", "notifier_feedback", ["notification_id"])
+    op.create_index(
+        "ix_notifier_feedback_identity_key_id",
+        "notifier_feedback",
+        ["identity_key", "id"],
+        **_where("identity_key IS NOT NULL"),
+    )
+    op.create_index("ix_notifier_feedback_waiting", "notifier_feedback", ["id"], **_where("effect = 'waiting'"))
+    op.create_index("ix_notifier_feedback_provider_received_at", "notifier_feedback", ["provider", "received_at"])
+    op.create_index("ix_notifier_feedback_received_at", "notifier_feedback", ["received_at"])
 
 
 def _consent() -> None:
@@ -484,6 +531,11 @@ def _consent() -> None:
         sa.Column("reason", sa.String(32), nullable=False),
         sa.Column("source", sa.String(32), nullable=False),
         sa.Column("evidence", sa.String(500), nullable=False),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(16), nullable=True),
+        sa.Column("reply", sa.String(500), nullable=True),
+        sa.Column("rule_version", sa.Integer(), nullable=True),
+        sa.Column("feedback_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("until", MOMENT, nullable=True),
         sa.Column("link", sa.String(32), nullable=True),
@@ -522,6 +574,7 @@ def _mail_servers() -> None:
         sa.Column("text", sa.String(500), nullable=False),
         sa.Column("next_probe_at", MOMENT, nullable=False),
         sa.Column("probes", sa.Integer(), nullable=False),
+        sa.Column("bulk_only", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_notifier_provider_holds")),
     )
     op.create_table(

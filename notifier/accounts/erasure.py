@@ -12,12 +12,12 @@ number. When the application deletes the person, the row is deleted too.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.models import DETACHED, AccountRequest, Attempt, Notification, Status, User
+from notifier.models import DETACHED, IN_TRAY, AccountRequest, Attempt, Feedback, Notification, Status, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About, Actor
 from notifier.reasons import ReasonCode
@@ -74,12 +74,15 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
 
 
 def _forget_requests(session: Session, identity_key: str) -> None:
-    """Delete the forms' requests for this address.
+    """Delete the forms' requests for this address, and what came back and could not be assigned.
 
     This comes first, and waits for a worker that handles one, because handling it may still add an email.
     """
     asked = delete(AccountRequest).where(AccountRequest.identity_key == identity_key)
     session.execute(asked, execution_options=_PLAIN)
+    # What names the address and waits for an operator. There are few, in an index of their own.
+    tray = delete(Feedback).where(text(IN_TRAY), func.lower(Feedback.recipient) == identity_key)
+    session.execute(tray, execution_options=_PLAIN)
 
 
 def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
@@ -91,6 +94,8 @@ def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
     if busy is not None:
         raise ErasureError("An email to this person is being sent right now. Try again in a few minutes.")
     rows = select(Notification.id).where(mine)
+    nameless = update(Feedback).where(Feedback.notification_id.in_(rows)).values(identity_key=None, text=None)
+    session.execute(nameless, execution_options=_PLAIN)
     # Servers' replies may quote the address, and the reason quotes replies.
     session.execute(
         update(Attempt).where(Attempt.notification_id.in_(rows)).values(text=None), execution_options=_PLAIN

@@ -66,6 +66,12 @@ def _in_words(words: str, ours: set[str]) -> list[str]:
     return [each for each in named if each.lower() not in ours and not _NO_RECIPIENT.match(each)]
 
 
+def first_address(text: str) -> str:
+    """Return the first address in a text; "" if there is none."""
+    found = _ADDRESS.search(text)
+    return found[0] if found else ""
+
+
 def _values(headers: Headers, names: tuple[str, ...]) -> list[str]:
     return [value[:1000] for name in names for value in headers.every(name)]
 

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+#: The version of the rules in this room. Raise it with every change of a verdict: rows keep the one that judged them.
+RULES = 1
+
 
 class Kind(StrEnum):
     """What came back."""

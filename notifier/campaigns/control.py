@@ -109,9 +109,13 @@ def stop(session: Callable[[], Session], campaign_id: int, reason: str) -> None:
 def stop_run(session: Callable[[], Session], run_id: int, code: ReasonCode, **details: object) -> None:
     """Pause a run whose emails cannot be composed, in a transaction of its own: a sending thread calls it."""
     with transaction(session) as current:
-        run = run_of(current, run_id, lock=True)
-        if run is not None:
-            pause_run(current, run, code, **details)
+        stop_run_in(current, run_id, code, **details)
+
+
+def stop_run_in(session: Session, run_id: int, code: ReasonCode, **details: object) -> bool:
+    """Pause a run within the caller's transaction. Return False if it is paused or over."""
+    run = run_of(session, run_id, lock=True)
+    return run is not None and pause_run(session, run, code, **details)
 
 
 def resume(session: Session, campaign: Campaign) -> list[int]:

@@ -197,7 +197,8 @@ def close_after(session: Callable[[], Session], pk: int) -> bool:
 def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
     """Close a run if all of its emails have ended. Return False if they have not."""
     with transaction(session) as current:
-        if not ledger.is_over(current, run_id):
+        # Locked before the rows are counted: what comes back moves a row and then the totals (`feedback/moving.py`).
+        if run_of(current, run_id, lock=True) is None or not ledger.is_over(current, run_id):
             return False
         totals = ledger.count_by_status(current, run_id)
         state = case((CampaignRun.state == RunState.sending, RunState.done.value), else_=CampaignRun.state)

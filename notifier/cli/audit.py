@@ -142,7 +142,8 @@ def repair_(
 ) -> None:
     """Send only to people whom a run missed. Nothing is sent twice.
 
-    People whom the rule selects, whom the run passed and who have no row get the email. Emails that are due are queued.
+    People whom the rule selects, whom the run passed and who have no row get the email. People whose provider refused
+    us, as bounces reported later, get a new one. Emails that are due are queued.
     With --inbox or --accepted, emails whose delivery is uncertain are recorded as sent if they are there. If they are
     not, --accepted sends them again, even if the campaign says `never`: FILE must have every email that the mail server
     accepted until it was written. --inbox sends them again if the campaign says `ask`. Emails that the ledger has as
@@ -176,7 +177,8 @@ def _show_damage(damage: Damage) -> None:
         ("", ""),
         [
             ("people without this email", damage.people),
-            ("eemails that are due and wait", damage.waiting),
+            ("emails that are due and wait", damage.waiting),
+            ("came back because the provider refused us: sent anew", len(damage.refused)),
             ("uncertain, and there: recorded as sent", len(damage.arrived)),
             ("uncertain, and not there: sent again", len(damage.lost)),
             ("uncertain, and not there: unchanged", len(damage.left)),

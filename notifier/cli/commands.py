@@ -23,6 +23,7 @@ COMMANDS = {
     "restore": Lazy("notifier.cli.restore:restore", "Prevent sending emails twice after a backup was restored."),
     "unknown": Lazy("notifier.cli.unknown:unknown", "Handle emails whose delivery is uncertain."),
     "bounces": Lazy("notifier.cli.bounces:bounces", "Understand emails that came back."),
+    "suppressions": Lazy("notifier.cli.suppressions:suppressions", "Manage addresses that get no email."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
     "doctor": Lazy(
@@ -63,5 +64,13 @@ CAMPAIGN = {
 BOUNCES = {
     "classify": Lazy(
         "notifier.cli.bounces:classify", "Tell bounces, complaints and automatic replies apart, and what they say."
+    ),
+    "read": Lazy("notifier.cli.bounces_read:read", "Store what came back, and suppress addresses that are dead."),
+}
+
+#: Those of `notifier suppressions`.
+SUPPRESSIONS = {
+    "rejudge": Lazy(
+        "notifier.cli.suppressions:rejudge", "Judge the replies that suppressed addresses by today's rules."
     ),
 }

@@ -46,6 +46,32 @@ class LimitSettings(BaseModel):
         description="a campaign is paused when more than this share of its emails (at least 50) is rejected for its "
         "content",
     )
+    mail_run_dead: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="a run is paused when more than this share of its emails went to addresses that do not exist: "
+        "[runbook](runbook.md#a-run-is-paused-because-of-bounces-or-complaints)",
+    )
+    mail_run_dead_least: int = Field(
+        200,
+        ge=1,
+        le=1_000_000,
+        description="emails of a run before that share means anything",
+    )
+    mail_run_complaints: float = Field(
+        0.001,
+        gt=0,
+        le=1,
+        description="a run is paused when more than this share of its emails to one mailbox provider was reported as "
+        "spam",
+    )
+    mail_run_complaints_least: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="emails of a run to one mailbox provider before that share means anything",
+    )
     mail_content_failures: float = Field(
         0.05,
         gt=0,

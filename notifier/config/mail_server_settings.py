@@ -156,7 +156,8 @@ class MailServerSettings(BaseModel):
         ge=1,
         le=1000,
         description="a provider is held when emails to this many of its customers' domains are refused within 10 "
-        "minutes, or to one of its own domains",
+        "minutes, or to one of its own domains; its campaigns pause when bounces report as many recipients at as many "
+        "domains",
     )
     mail_mx_ttl: Seconds = Field(
         7 * 86400.0,

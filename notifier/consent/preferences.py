@@ -37,6 +37,8 @@ class How(enum.StrEnum):
     page = "page"
     undo = "undo"
     operator = "operator"
+    #: The recipient reported an email as spam.
+    complaint = "complaint"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ again, so that a person who complained gets no email because of a new account.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from notifier import clock
 from notifier.models import Suppression, SuppressionReason
 from notifier.security.digests import keyed_digest
 
@@ -35,7 +37,7 @@ def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
     found = find(session, identity_key)
     if found is not None:
         found.identity_key = _concealed(identity_key, keys[-1])
-        found.evidence = ""
+        found.evidence, found.reply = "", None
         session.flush()
 
 
@@ -68,6 +70,30 @@ def of_link(session: Session, link: str) -> Suppression | None:
     return session.scalars(select(Suppression).where(Suppression.link == link)).one_or_none()
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a remote server said when an address was suppressed, so that later rules can judge it again."""
+
+    code: int | None
+    enhanced: str | None
+    #: Its text as it was said: it may quote the address, so it is deleted when the address is erased.
+    reply: str
+    #: `bounces.reasons.RULES` at that moment.
+    rule_version: int
+    #: The Feedback that reported it; None for a reply that we got ourselves.
+    feedback_id: int | None = None
+
+
+#: Which reason stays if there are several, the strongest last.
+_ORDER = (
+    SuppressionReason.soft_bounces,
+    SuppressionReason.hard_bounce,
+    SuppressionReason.not_me,
+    SuppressionReason.manual,
+    SuppressionReason.complaint,
+)
+
+
 def add(
     session: Session,
     identity_key: str,
@@ -77,26 +103,40 @@ def add(
     evidence: str,
     until: datetime | None = None,
     link: str | None = None,
+    said: Said | None = None,
 ) -> bool:
-    """Suppress this address. Return False if it already is; the first reason stays. The caller commits.
+    """Suppress this address. Return False if it already is, for a reason that stays. The caller commits.
 
-    `until` is when the suppression ends by itself. `link` is the fingerprint of the link that made it, by which it can
-    be undone. A suppression without `until` replaces one that would end by itself.
+    A stronger reason replaces a weaker one: a complaint replaces all others. Nothing that ends by itself replaces what
+    lasts, and what lasts replaces what would end by itself.
+
+    Args:
+        until: When the suppression ends by itself.
+        link: The fingerprint of the link that made it, by which it can be undone.
+        said: What the remote server said.
     """
-    new = Suppression(
-        identity_key=identity_key, reason=reason.value, source=source, evidence=evidence, until=until, link=link
-    )
-    try:
-        with session.begin_nested():
-            session.add(new)
-    except IntegrityError:
-        return until is None and _made_lasting(session, new)
+    values: dict[str, Any] = {
+        "reason": reason.value, "source": source, "evidence": evidence[:500], "until": until, "link": link,
+        "code": None, "enhanced": None, "reply": None, "rule_version": None, "feedback_id": None,
+    }  # fmt: skip
+    values |= asdict(said) if said is not None else {}
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    new = insert(Suppression).values(identity_key=identity_key, created_at=clock.now(), **values)
+    made = new.on_conflict_do_nothing(index_elements=["identity_key"]).returning(Suppression.id)
+    return session.scalar(made) is not None or _replaced(session, identity_key, values)
+
+
+def _replaced(session: Session, identity_key: str, values: dict[str, Any]) -> bool:
+    """Give the suppression of this address these values, if they are stronger than those that it has."""
+    query = select(Suppression).where(Suppression.identity_key == identity_key).with_for_update()
+    present = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if present is None:
+        return False  # it was removed at this moment
+    lasts, lasted = values["until"] is None, present.until is None
+    stronger = _ORDER.index(SuppressionReason(values["reason"])) > _ORDER.index(SuppressionReason(present.reason))
+    if (lasted and not lasts) or (lasts == lasted and not stronger):
+        return False
+    for name, value in values.items():
+        setattr(present, name, value)
+    session.flush()
     return True
-
-
-def _made_lasting(session: Session, new: Suppression) -> bool:
-    """Replace a suppression that would end by itself by the new one. Return False if there is none."""
-    passing = update(Suppression).where(Suppression.identity_key == new.identity_key, Suppression.until.is_not(None))
-    values = {"reason": new.reason, "source": new.source, "evidence": new.evidence, "until": None, "link": None}
-    result = session.execute(passing.values(values).execution_options(synchronize_session="fetch"))
-    return bool(cast("CursorResult[Any]", result).rowcount)

@@ -93,6 +93,8 @@ class Batch(Observer):
         self._under_way: dict[int, tuple[Claimed, Facts, float]] = {}
         #: Whether a first email bounced: its address does not exist.
         self._first_bounced = False
+        #: Runs with addresses that do not exist.
+        self._dead_in: set[int] = set()
         #: Emails that were withdrawn right before their body.
         self._withdrawn: dict[int, Halt] = {}
         #: When everything must have ended, in monotonic seconds. None while no stop is requested.
@@ -107,6 +109,8 @@ class Batch(Observer):
         self._settler.flush()
         if self._first_bounced:
             self._sender.on_first_bounce()
+        for run_id in sorted(self._dead_in):
+            self._sender.on_dead(run_id)
         self._portion.solitary = self._intake.solitary
         if self._settler.statuses:
             log.info("deliver.settled", transport=self._portion.transport, **self._settler.statuses)
@@ -276,4 +280,5 @@ class Batch(Observer):
             if outcome.decision is Decision.BOUNCE and not self._redirected(row):
                 self._settler.bounced(row, outcome)
                 self._first_bounced |= self._sender.composer.kinds[row.kind].first_email
+                self._dead_in |= set() if row.run_id is None else {row.run_id}
         self._settler.add(verdict(row, outcome, now, quick=self._quick, facts=facts))

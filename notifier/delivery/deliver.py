@@ -64,15 +64,16 @@ class Sender:
         staging: Staging = EVERYBODY,
         context: Context | None = None,
         on_first_bounce: Callable[[], None] = lambda: None,
+        on_dead: Callable[[int], bool] = lambda run_id: False,
     ) -> None:
         """Send through the parts given.
 
         Args:
             session: Returns the current session.
             alone_from: Number of processes that must have crashed on an email before it is rendered alone.
-            context: Opens the application context that `session` needs in another thread. Without one, no side
-                thread is used.
+            context: Opens the application context that another thread needs. None: there is no side thread.
             on_first_bounce: Called when the bounce of a first email has been stored.
+            on_dead: Called with a run of whose emails some met dead addresses.
         """
         self.session = session
         self.composer = composer
@@ -89,6 +90,7 @@ class Sender:
         self.staging = staging
         self.context = context
         self.on_first_bounce = on_first_bounce
+        self.on_dead = on_dead
 
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None

@@ -10,12 +10,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
+from notifier.bounces.reasons import RULES
 from notifier.consent import suppressions
 from notifier.delivery.side_thread import SideThread, run_inline
 from notifier.ledger import Claimed, Settlement
 from notifier.mail.addresses import identity_of
 from notifier.models import SuppressionReason
-from notifier.smtp.outcome import Outcome
+from notifier.smtp.outcome import Outcome, clean
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +65,11 @@ class Settler:
         self._session = session
         self._side_thread = side_thread
         self._ends: list[Settlement] = []
-        self._bounced: list[tuple[str, str]] = []
+        self._bounced: list[tuple[str, Outcome]] = []
         self._since = time.monotonic()
         self._stores: deque[Future[None]] = deque()
         #: Settlements that could not be stored at the first try.
-        self._again: deque[tuple[list[Settlement], list[tuple[str, str]]]] = deque()
+        self._again: deque[tuple[list[Settlement], list[tuple[str, Outcome]]]] = deque()
         self.statuses: Counter[str] = Counter()
 
     def add(self, end: Settlement) -> None:
@@ -94,7 +95,7 @@ class Settler:
 
     def bounced(self, row: Claimed, outcome: Outcome) -> None:
         """Suppress the address that was refused, which may differ from the account's present one."""
-        self._bounced.append((identity_of(row.recipient), f"{outcome.code or ''} {outcome.text}".strip()))
+        self._bounced.append((identity_of(row.recipient), outcome))
 
     def flush(self) -> None:
         """Store everything that waits. Raise DBAPIError if the database stays unreachable."""
@@ -110,7 +111,7 @@ class Settler:
     def _waiting(self) -> bool:
         return bool(self._ends or self._again or self._bounced)
 
-    def _taken(self) -> tuple[list[Settlement], list[tuple[str, str]]]:
+    def _taken(self) -> tuple[list[Settlement], list[tuple[str, Outcome]]]:
         """Return all settlements that no store holds."""
         ends, self._ends = self._ends, []
         bounced, self._bounced = self._bounced, []
@@ -120,7 +121,7 @@ class Settler:
         self._since = time.monotonic()
         return ends, bounced
 
-    def _try_once(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
+    def _try_once(self, ends: list[Settlement], bounced: list[tuple[str, Outcome]]) -> None:
         try:
             self._store(ends, bounced)
         except DBAPIError as error:
@@ -130,7 +131,7 @@ class Settler:
             self._since = time.monotonic() + self._retry_seconds
             self._session().rollback()
 
-    def _insist(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
+    def _insist(self, ends: list[Settlement], bounced: list[tuple[str, Outcome]]) -> None:
         for pause in (*self._retry_pauses, None):
             try:
                 self._store(ends, bounced)
@@ -143,18 +144,24 @@ class Settler:
             else:
                 return
 
-    def _store(self, ends: list[Settlement], bounced: list[tuple[str, str]]) -> None:
+    def _store(self, ends: list[Settlement], bounced: list[tuple[str, Outcome]]) -> None:
         session = self._session()
         settled = ledger.settle(session, ends, now=clock.now())
         if settled < len(ends):
             # Their leases ran out while they were sent, but the outcomes are known all the same.
             settled += ledger.correct(session, ends, now=clock.now())
-        for identity_key, evidence in bounced:
-            suppressions.add(
-                session, identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=evidence
-            )
+        for identity_key, outcome in bounced:
+            _suppress(session, identity_key, outcome)
         session.commit()
         self.statuses.update(end.to.value for end in ends)
         if settled < len(ends):
             # Another worker holds these rows by now, or an operator has decided.
             log.error("settle.claims_lost", lost=len(ends) - settled, rows=len(ends))
+
+
+def _suppress(session: Session, identity_key: str, outcome: Outcome) -> None:
+    said = suppressions.Said(outcome.code, outcome.enhanced, clean(outcome.text), RULES)
+    evidence = f"{outcome.code or ''} {outcome.text}".strip()
+    suppressions.add(
+        session, identity_key, reason=SuppressionReason.hard_bounce, source="smtp", evidence=evidence, said=said
+    )

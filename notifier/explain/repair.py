@@ -4,6 +4,7 @@ It does this:
 
 * It goes through all people that the run's expansion went through, and queues the email for those that the rule chooses
   now and that have no row from this or another run. People who signed up later were not missed.
+* It queues the email anew for those whose provider refused us, as bounces reported later (`ReasonCode.refused_us`).
 * It enqueues the run's emails that are due and wait.
 * With the log of a mail server or an inbox as evidence, it marks emails whose delivery is uncertain (`unknown`) as sent
   if they are there. If they are not, it sends them again with the same Message-ID. With the whole log of a mail server
@@ -57,6 +58,8 @@ class Damage:
     people: int
     #: Emails that are due and wait.
     waiting: int
+    #: Keys of emails that came back because their provider refused us: their people get a new one.
+    refused: tuple[int, ...] = ()
     #: Keys of uncertain emails: those found, those to be sent again, and those that may not be sent again.
     arrived: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
@@ -67,7 +70,7 @@ class Damage:
     @property
     def any(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.people or self.waiting or self.arrived or self.lost)
+        return bool(self.people or self.waiting or self.refused or self.arrived or self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Repair:
                 _check(run, campaign)
                 people = _missing(session, run, occasion_in(campaign, run, self._kinds))
                 waiting = select(func.count()).select_from(Notification).where(*_due(run_id, 0))
-                damage = Damage(run_id, campaign.name, people, session.scalar(waiting) or 0)
+                refused = tuple(session.scalars(_refused(run_id)))
+                damage = Damage(run_id, campaign.name, people, session.scalar(waiting) or 0, refused)
                 if evidence is None:
                     return damage
                 self._audit.compare(session, comparison, run_id, begun)
@@ -125,6 +129,7 @@ class Repair:
                     campaign.name,
                     damage.people,
                     damage.waiting,
+                    refused,
                     tuple(comparison.found(Status.unknown)),
                     tuple(pk for pk in lost if pk in asked),
                     tuple(pk for pk in lost if pk not in asked),
@@ -155,7 +160,9 @@ class Repair:
                     moved[code] += ledger.move(session, pk, Status.unknown, to, now=now, code=code)
             if moved[AGAIN]:
                 _reopen(run)
-            done = {"people": damage.people, "arrived": moved[ARRIVED], "again": moved[AGAIN]}
+            # Their people count as missed from here on.
+            released = ledger.give_back_refused(session, damage.refused)
+            done = {"people": damage.people, "refused": released, "arrived": moved[ARRIVED], "again": moved[AGAIN]}
             audit_log.record(session, by, "run.repaired", object_type="run", object_id=run.id, after=done)
         return moved[ARRIVED], moved[AGAIN]
 
@@ -226,6 +233,13 @@ def _missing(session: Session, run: CampaignRun, occasion: CampaignOccasion) -> 
 def _due(run_id: int, after: int) -> tuple[ColumnElement[bool], ...]:
     waiting = (Notification.run_id == run_id, Notification.status == Status.pending, Notification.id > after)
     return (*waiting, Notification.next_attempt_at <= clock.now())
+
+
+def _refused(run_id: int) -> Select[int]:
+    """Return the keys of emails that came back because of us, and whose people have no new one yet."""
+    given_back = Notification.dedupe_key.contains(ledger.GIVEN_BACK, autoescape=True)
+    came_back = (Notification.run_id == run_id, Notification.status == Status.bounced, Notification.unknowns == 0)
+    return select(Notification.id).where(*came_back, Notification.reason_code == ReasonCode.refused_us, ~given_back)
 
 
 def _asking(run_id: int, complete_until: datetime | None) -> Select[int]:

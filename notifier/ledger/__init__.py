@@ -19,7 +19,7 @@ from notifier.ledger.bulk import (
 )
 from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, due_alone, held_by, load
 from notifier.ledger.content import move_content, never_began
-from notifier.ledger.giving_back import GIVEN_BACK
+from notifier.ledger.giving_back import GIVEN_BACK, give_back_refused
 from notifier.ledger.held_rows import count_held, name_hold, wake_held
 from notifier.ledger.leases import (
     LEASE_EXPIRED,
@@ -93,6 +93,7 @@ __all__ = [
     "expire_leases",
     "expired_leases_of",
     "first_waiting",
+    "give_back_refused",
     "held_by",
     "hold_paused",
     "host_of",

@@ -7,7 +7,7 @@ which the row comes to rest. A row with an uncertain attempt keeps them, because
 from collections.abc import Collection, Iterable
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, String, Table, and_, case, func, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, Table, and_, case, func, literal, or_, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
@@ -47,6 +47,24 @@ def give_back_skipped(session: Session, pks: Collection[int]) -> None:
     move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in mine])
 
 
+def give_back_refused(session: Session, pks: Collection[int]) -> int:
+    """Release what these bounced campaign rows reserved: their provider refused us, so their people got nothing.
+
+    Rows that released it already, and rows with an uncertain attempt, are left alone. Return how many. The caller
+    commits.
+    """
+    untouched = ~_N.dedupe_key.contains(GIVEN_BACK, autoescape=True)
+    statement = (
+        update(_N)
+        .where(among(session, _N.id, pks), _N.status == Status.bounced, _N.unknowns == 0, untouched)
+        .values(dedupe_key=given_back())
+        .returning(_N.campaign_id, _N.user_id)
+    )
+    released = session.execute(statement.execution_options(synchronize_session=False)).all()
+    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in released])
+    return len(released)
+
+
 def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | None]]) -> None:
     """Move the digest marks of these (campaign, user) back to the end of what was reported. The caller commits.
 
@@ -69,7 +87,8 @@ def move_marks_back(session: Session, people: Iterable[tuple[int | None, int | N
 
 def _reported_until(campaign_id: int) -> ColumnElement[Any]:
     """Build the end of what was, or will be, reported to a mark's user; null if there is no row to judge by."""
-    unreported = and_(_N.status.in_(_UNREPORTED), _N.unknowns == 0)
+    refused = and_(_N.status == Status.bounced, _N.dedupe_key.contains(GIVEN_BACK, autoescape=True))
+    unreported = and_(or_(_N.status.in_(_UNREPORTED), refused), _N.unknowns == 0)
     end, begin = (sql_cast(_N.params[name].as_string(), BigInteger) for name in ("until", "since"))
     reported = func.coalesce(func.max(end).filter(~unreported), func.min(begin).filter(unreported))
     rows = select(reported).where(_N.campaign_id == campaign_id, _N.user_id == _MARKS.c.user_id)

@@ -20,14 +20,15 @@ EDGES: MappingProxyType[Status, frozenset[Status]] = MappingProxyType(
             }
         ),
         Status.sent: frozenset({Status.bounced, Status.complained}),
-        # An operator decides, or a late journal shows the outcome.
-        Status.unknown: frozenset({Status.pending, Status.sent, Status.failed}),
+        # An operator decides, or a late journal or what comes back shows the outcome.
+        Status.unknown: frozenset({Status.pending, Status.sent, Status.failed, Status.bounced, Status.complained}),
         Status.failed: frozenset(),
         Status.suppressed: frozenset(),
         Status.skipped: frozenset(),
         Status.cancelled: frozenset(),
         Status.expired: frozenset(),
-        Status.bounced: frozenset(),
+        # A complaint proves that it arrived somewhere: its reader counts more than an earlier bounce.
+        Status.bounced: frozenset({Status.complained}),
         Status.complained: frozenset(),
     }
 )

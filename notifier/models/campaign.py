@@ -181,6 +181,8 @@ class CampaignRun(Base):
     state: Mapped[str] = mapped_column(String(16), default=RunState.due.value)
     #: Why it is paused, as a ReasonCode, if code depends on it.
     reason_code: Mapped[str | None] = mapped_column(String(32))
+    #: When a brake last paused it, because of bounces or complaints; the brake counts what was sent since.
+    braked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Why it was missed, coalesced, paused or cancelled, for people.
     reason: Mapped[str | None] = mapped_column(String(200))
     #: The state to which a paused run returns.

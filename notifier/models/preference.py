@@ -48,7 +48,7 @@ class Consent(Base):
     category: Mapped[str] = mapped_column(String(16))
     wanted: Mapped[bool] = mapped_column(Boolean)
     frequency: Mapped[str | None] = mapped_column(String(16))
-    #: one_click, page, undo, operator
+    #: one_click, page, undo, operator, complaint
     how: Mapped[str] = mapped_column(String(16))
     #: The email whose link was used. Not a foreign key, because this row outlives the ledger row.
     notification_id: Mapped[int | None] = mapped_column(BigInteger)

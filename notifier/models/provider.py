@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Integer, String
+from sqlalchemy import Boolean, Integer, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier.database.base import Base
@@ -28,6 +28,8 @@ class ProviderHold(Base):
     next_probe_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: The number of probes in this hold.
     probes: Mapped[int] = mapped_column(Integer, default=0)
+    #: Whether it holds campaigns alone: bounces reported the refusals, and no reply that we got ourselves.
+    bulk_only: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class DomainProvider(Base):

@@ -32,6 +32,8 @@ class HeldProvider:
     next_probe_at: datetime
     #: Phase, code and text of the refusal, without addresses.
     said: str
+    #: Whether only campaigns wait, because bounces reported the refusal.
+    bulk_only: bool
     #: Emails that wait for it, at most ENOUGH.
     waiting: int
 
@@ -59,5 +61,6 @@ def _shown(session: Session, hold: ProviderHold) -> HeldProvider:
         since=hold.held_since,
         next_probe_at=hold.next_probe_at,
         said=" ".join(str(part) for part in (hold.phase, hold.code, hold.text) if part),
+        bulk_only=hold.bulk_only,
         waiting=ledger.count_held(session, hold.key, limit=ENOUGH),
     )

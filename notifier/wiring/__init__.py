@@ -25,6 +25,7 @@ from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
+from notifier.feedback.intake import Intake
 from notifier.observability import healthcheck
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.mail_server_probe import probe_mail_server
@@ -77,6 +78,7 @@ def build_services(
         limits=limits,
         make_pump=pump_maker(base, sending),
         hold=base.hold,
+        intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
         previews=previews,
         drafts=Drafts(base.composer, base.links, partial(sending.mail.deliver, key=NO_KEY)),
         tick=Tick(db.session, broker.runs.publish, base.kinds),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from notifier import ledger
-from notifier.campaigns.control import stop, stop_run
+from notifier import clock, ledger
+from notifier.campaigns.control import stop, stop_run, stop_run_in
 from notifier.campaigns.tick import close_after
 from notifier.config.settings import Settings
+from notifier.database.transaction import transaction
 from notifier.delivery.composition_brake import Failing
 from notifier.delivery.deliver import Sender
 from notifier.delivery.mailer import Mail
@@ -29,6 +30,7 @@ from notifier.delivery.throttle.provider_members import Members
 from notifier.delivery.throttle.rate_limits import Limits
 from notifier.delivery.throttle.slowdowns import Pace
 from notifier.extensions import db
+from notifier.feedback.brakes import BrakeLimits, Brakes
 from notifier.reasons import ReasonCode
 from notifier.sender_auth import Resolver
 from notifier.smtp.session import Endpoint
@@ -45,6 +47,7 @@ class Sending:
     mail: Mail
     limits: Limits | None
     sender: Sender
+    brakes: Brakes
 
 
 def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending:
@@ -55,6 +58,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
     limits = Limits.from_settings(settings, campaigns=True)
+    brakes = _brakes(settings)
     first_emails = None if base.signups is None else FirstEmails(db.session, base.signups)
     sender = Sender(
         db.session,
@@ -75,8 +79,9 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
         staging=staging,
         context=app.app_context,
         on_first_bounce=first_emails.bounced if first_emails else lambda: None,
+        on_dead=partial(_check_dead, brakes),
     )
-    return Sending(transports, mail, limits, sender)
+    return Sending(transports, mail, limits, sender, brakes)
 
 
 def pump_maker(base: Foundation, sending: Sending) -> Callable[[Collection[bool]], Pump | None]:
@@ -142,6 +147,19 @@ def _leases(base: Foundation) -> Leases:
             db.session.commit()
 
     return Leases(renew, base.clock.now, LeaseTimes(settings.mail_lease, settings.fence, settings.heartbeat))
+
+
+def _brakes(settings: Settings) -> Brakes:
+    limits = BrakeLimits(
+        settings.mail_run_dead, settings.mail_run_dead_least, settings.mail_run_complaints,
+        settings.mail_run_complaints_least,
+    )  # fmt: skip
+    return Brakes(stop_run_in, limits)
+
+
+def _check_dead(brakes: Brakes, run_id: int) -> bool:
+    with transaction(db.session) as session:
+        return brakes.check_dead(session, run_id, clock.now())
 
 
 def _stop_failing(run_id: int, failed: int, tried: int, error: str) -> None:

@@ -132,10 +132,10 @@ class Gate:
         granted: bool,
     ) -> Generator[Portion | Deferred, None, None]:
         """Yield the portions through `name`, or through other transports if a provider refuses us there."""
-        if self._routes.are_clear(now):
+        if self._routes.are_clear(now, bulk=bulk):
             yield from self._by(Route(name, list(pks)), probe, now, bulk=bulk, granted=granted)
             return
-        parts = list(self._routes.of(pks, name, open_, now))
+        parts = list(self._routes.of(pks, name, open_, now, bulk=bulk))
         try:
             for part in parts:
                 if isinstance(part, Detained):

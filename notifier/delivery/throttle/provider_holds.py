@@ -44,6 +44,8 @@ class Held:
     next_probe_at: datetime
     probes: int
     phase: str
+    #: Whether it holds campaigns alone.
+    bulk_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +176,17 @@ class ProviderHolds:
 
     def _open(self, transport: str, scope: str, outcome: Outcome, now: datetime) -> bool:
         key = providers.key(transport, scope)
-        if key in self._held or (scope not in providers.PROVIDERS and len(self._held) >= MOST_DOMAINS):
+        known = self._held.get(key)
+        if known is not None and not known.bulk_only:
+            return False
+        if known is None and scope not in providers.PROVIDERS and len(self._held) >= MOST_DOMAINS:
             return False
         held = Held(now, now + self._probing.interval(0), 0, outcome.phase.value)
         row = {"transport": transport, "scope": scope, "held_since": now, "next_probe_at": held.next_probe_at}
         try:
             with transaction(self._session) as session:
+                # A reply that we got ourselves proves more than reports, which held campaigns alone.
+                session.execute(delete(_H).where(_H.key == key, _H.bulk_only))
                 session.execute(insert(_H).values(key=key, probes=0, **row, **_why(outcome)))
         except IntegrityError:
             self._read_at = float("-inf")
@@ -238,7 +245,7 @@ def _proves(outcome: Outcome, phase: str) -> bool | None:
     return False
 
 
-_COLUMNS = (_H.held_since, _H.next_probe_at, _H.probes, _H.phase)
+_COLUMNS = (_H.held_since, _H.next_probe_at, _H.probes, _H.phase, _H.bulk_only)
 
 
 def _read(session: Session, key: str) -> Held | None:

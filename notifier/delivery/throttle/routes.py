@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.throttle.provider_holds import HoldProbe, ProviderHolds
+from notifier.delivery.throttle.provider_holds import Held, HoldProbe, ProviderHolds
 from notifier.delivery.throttle.provider_members import Members
 from notifier.delivery.throttle.slowdowns import PROVIDER, Pace, provider_key
 from notifier.delivery.throttle.turns import domains
@@ -95,19 +95,27 @@ class Routes:
         self._choose = choose
         self._members = members
 
-    def are_clear(self, now: datetime) -> bool:
-        """Return whether no provider holds or slows us."""
-        return not self._holds.held() and not any(key.startswith(PROVIDER) for key in self._pace.paused(now))
+    def are_clear(self, now: datetime, *, bulk: bool) -> bool:
+        """Return whether no provider holds or slows us: emails of campaigns (`bulk`), or other emails."""
+        holds = self._holds.held().values()
+        return all(each.bulk_only and not bulk for each in holds) and not any(
+            key.startswith(PROVIDER) for key in self._pace.paused(now)
+        )
 
-    def of(self, pks: Sequence[int], way: str, open_: Sequence[str], now: datetime) -> Iterator[Route | Detained]:
-        """Yield the routes of these rows: through `way` if nothing is against it, another of `open_`, or none."""
+    def of(
+        self, pks: Sequence[int], way: str, open_: Sequence[str], now: datetime, *, bulk: bool
+    ) -> Iterator[Route | Detained]:
+        """Yield the routes of these rows: through `way` if nothing is against it, another of `open_`, or none.
+
+        `bulk`: they belong to campaigns, which more holds concern.
+        """
         paused = self._pace.paused(now)
         routes = {name: Route(name) for name in open_}
         for scopes, rows in self._by_scopes(pks, now).items():
             obstacles = []
             for name in open_:
-                self._probe(routes[name], scopes, rows, now)
-                obstacles.append(self._obstacle(name, scopes, paused))
+                self._probe(routes[name], scopes, rows, now, bulk=bulk)
+                obstacles.append(self._obstacle(name, scopes, paused, bulk=bulk))
             free = [name for name, obstacle in zip(open_, obstacles, strict=True) if obstacle is None]
             waiting = [pk for pk, _ in rows]
             if free and waiting:
@@ -184,11 +192,17 @@ class Routes:
         }
         return self._members.known(found if troubled & providers.PROVIDERS.keys() else found & troubled, now)
 
-    def _probe(self, route: Route, scopes: Sequence[str], rows: list[tuple[int, str]], now: datetime) -> None:
+    def _held(self, key: str, *, bulk: bool) -> Held | None:
+        held = self._holds.known.get(key)
+        return None if held is None or (held.bulk_only and not bulk) else held
+
+    def _probe(
+        self, route: Route, scopes: Sequence[str], rows: list[tuple[int, str]], now: datetime, *, bulk: bool
+    ) -> None:
         """Take one of these rows as the probe of each hold of this transport that is due for one."""
         for scope in scopes:
             key = providers.key(route.transport, scope)
-            held = self._holds.known.get(key)
+            held = self._held(key, bulk=bulk)
             if held is None or held.next_probe_at > now or not rows:
                 continue
             probe = self._holds.probe(key, now)
@@ -197,11 +211,13 @@ class Routes:
                 route.pks.insert(0, pk)
                 route.probes[domain] = probe
 
-    def _obstacle(self, transport: str, scopes: Sequence[str], paused: Mapping[str, datetime]) -> "_Obstacle | None":
+    def _obstacle(
+        self, transport: str, scopes: Sequence[str], paused: Mapping[str, datetime], *, bulk: bool
+    ) -> "_Obstacle | None":
         """Return the obstacle of this transport that lasts longest; None if it is free."""
         found = []
         for scope in scopes:
-            held = self._holds.known.get(providers.key(transport, scope))
+            held = self._held(providers.key(transport, scope), bulk=bulk)
             if held is not None:
                 found.append(_Obstacle(transport, scope, held.next_probe_at, ReasonCode.provider_held))
             until = paused.get(provider_key(transport, scope))

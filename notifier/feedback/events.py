@@ -1,0 +1,101 @@
+"""FeedbackEvent: the one form of everything that comes back, from any source."""
+
+import enum
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.bounces.names import Claim
+from notifier.bounces.parts import MAX_BYTES
+from notifier.bounces.reading import Report
+from notifier.bounces.reasons import ABOUT_US, Kind, Reason, Verdict
+
+#: The source of emails that came back, from any mailbox.
+EMAIL = "email"
+
+
+class EventKind(enum.StrEnum):
+    """What came back."""
+
+    bounce = "bounce"
+    complaint = "complaint"
+    delivered = "delivered"
+    auto_reply = "auto_reply"
+    other = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackEvent:
+    """One event about one email of ours, as its source tells it."""
+
+    #: `email`, or the name of a provider: 1 to 16 characters.
+    source: str
+    #: The same for every copy of this event, and for no other event of the source: 1 to 255 characters.
+    event_id: str
+    kind: EventKind
+    #: When it happened, as the source says; the moment of its arrival if it does not say.
+    happened_at: datetime
+    verdict: Verdict = Verdict.NONE
+    reason: Reason | None = None
+    #: The remote server's reply: its code, its enhanced code (RFC 3463), and its text.
+    code: int | None = None
+    enhanced: str | None = None
+    text: str = ""
+    #: The address that it is about, if it names one.
+    recipient: str = ""
+    #: The ids of ours that it names. Nothing is proven by them before their MAC is checked.
+    claims: Sequence[Claim] = ()
+    #: Ids that a mail server or a provider gave the email.
+    server_ids: Sequence[str] = ()
+    #: Whether the source has proven that all of this is its own word, such as by a signature over it.
+    is_signed: bool = False
+
+    @property
+    def is_about_us(self) -> bool:
+        """Return whether it concerns the sender or the content, so that it says nothing about the recipient."""
+        return self.kind is EventKind.bounce and self.reason in ABOUT_US
+
+    @property
+    def acts(self) -> bool:
+        """Return whether something follows from it if its email is proven."""
+        failed = self.kind is EventKind.bounce and self.verdict is not Verdict.NONE
+        return failed or self.kind is EventKind.complaint
+
+
+def of_email(data: bytes, report: Report, *, envelope_to: str, received_at: datetime) -> FeedbackEvent:
+    """Return the event that an email says, which came back to `envelope_to` (may be empty).
+
+    When it happened is not read from it: its Date is not proven, and a wrong one could keep it from having an effect.
+    """
+    return FeedbackEvent(
+        source=EMAIL,
+        event_id=digest(data, envelope_to),
+        kind=_kind(report),
+        happened_at=received_at,
+        verdict=report.verdict if report.kind is Kind.BOUNCE else Verdict.NONE,
+        reason=report.reason,
+        code=report.code,
+        enhanced=report.enhanced,
+        text=report.text,
+        recipient=report.recipients[0] if report.recipients else "",
+        claims=report.claims,
+        server_ids=report.queue_ids,
+    )
+
+
+def digest(data: bytes, envelope_to: str) -> str:
+    """Return what tells one email from another: the same in an mbox, in a Maildir and in a pipe.
+
+    A line `From ` of an mbox, the form of line ends and empty lines at the end do not count.
+    """
+    if data.startswith(b"From "):
+        data = data.partition(b"\n")[2]
+    content = data.replace(b"\r\n", b"\n")[:MAX_BYTES].rstrip()
+    return hashlib.sha256(envelope_to.lower().encode() + b"\0" + content).hexdigest()
+
+
+def _kind(report: Report) -> EventKind:
+    if report.reason is Reason.DELIVERED:
+        return EventKind.delivered
+    return EventKind(report.kind.value)

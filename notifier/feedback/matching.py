@@ -1,0 +1,112 @@
+"""Find the email that an event is about. Only an id of ours with its MAC, or a signed source, proves it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from notifier.bounces.names import Claim
+from notifier.feedback.events import FeedbackEvent
+from notifier.mail.addresses import identity_of
+from notifier.mail.message_ids import MAX_KEY, Ids, NotifierId
+from notifier.models import Notification, Status
+
+_N = Notification
+
+#: How an id was carried, as the row stores it, the most direct way first.
+_WAYS = {"return_path": "verp", "message_id": "message_id", "x_notifier_id": "notifier_id"}
+#: An operator named the email.
+OPERATOR = "operator"
+#: Ids of other systems that are looked up.
+_MAX_SERVER_IDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The email that an event is about."""
+
+    pk: int
+    status: Status
+    recipient: str
+    user_id: int | None
+    campaign_id: int | None
+    run_id: int | None
+    transport: str | None
+    sent_at: datetime | None
+    unknowns: int
+    #: verp, message_id, notifier_id, server_id or operator
+    by: str
+    #: Whether a MAC of ours proved it.
+    proven: bool
+
+    @property
+    def identity_key(self) -> str:
+        """The identity of the address that it was sent to, which may differ from the account's present one."""
+        return identity_of(self.recipient)
+
+
+_COLUMNS = (
+    _N.id, _N.status, _N.recipient, _N.user_id, _N.campaign_id, _N.run_id, _N.transport, _N.sent_at, _N.unknowns,
+    _N.dedupe_key, _N.id_key, _N.message_id,
+)  # fmt: skip
+
+
+def find(session: Session, ids: Ids, event: FeedbackEvent) -> Matched | None:
+    """Return the email that this event is about; None if that is not proven.
+
+    An id without its MAC proves nothing, and nor do ids of several emails. The id that the mail server gave an email
+    is no secret to those who got it, so it counts only if the source has signed the event.
+    """
+    claims = [each for each in event.claims if 0 < each.id <= MAX_KEY]
+    if claims:
+        return _by_claims(session, ids, claims)
+    if event.is_signed and event.server_ids:
+        return _by_server_ids(session, event)
+    return None
+
+
+def by_key(session: Session, pk: int) -> Matched | None:
+    """Return the email with this key, as an operator names it; None if there is none."""
+    row = session.execute(select(*_COLUMNS).where(_N.id == pk)).one_or_none()
+    return None if row is None else _matched(row, OPERATOR, proven=False)
+
+
+def _by_claims(session: Session, ids: Ids, claims: Sequence[Claim]) -> Matched | None:
+    (pk, *others) = {each.id for each in claims}
+    if others:
+        return None
+    row = session.execute(select(*_COLUMNS).where(_N.id == pk)).one_or_none()
+    if row is None:
+        return None
+    ways = {each.source for each in claims if _is_proven(ids, each, row)}
+    way = next((name for source, name in _WAYS.items() if source in ways), None)
+    return None if way is None else _matched(row, way, proven=True)
+
+
+def _is_proven(ids: Ids, claim: Claim, row: Row[*tuple[Any, ...]]) -> bool:
+    # Letters that only look like ours when their case is ignored are none of ours.
+    if not claim.mac.isascii():
+        return False
+    found = NotifierId(claim.id, claim.mac.lower())
+    return ids.proves(found, pk=row.id, dedupe_key=row.dedupe_key, key=row.id_key, message_id=row.message_id)
+
+
+def _by_server_ids(session: Session, event: FeedbackEvent) -> Matched | None:
+    names = [each for each in event.server_ids[:_MAX_SERVER_IDS] if each]
+    rows = session.execute(select(*_COLUMNS).where(_N.server_id.is_not(None), _N.server_id.in_(names)).limit(2)).all()
+    if len(rows) != 1:
+        return None
+    found = _matched(rows[0], "server_id", proven=False)
+    if event.recipient and identity_of(event.recipient) != found.identity_key:
+        return None
+    return found
+
+
+def _matched(row: Row[*tuple[Any, ...]], by: str, *, proven: bool) -> Matched:
+    return Matched(
+        row.id, Status(row.status), row.recipient, row.user_id, row.campaign_id, row.run_id, row.transport,
+        row.sent_at, row.unknowns, by, proven,
+    )  # fmt: skip
