@@ -29,7 +29,10 @@ _PLAIN_HEAD = re.compile(
     rb"Date: [!-~][ -~]{0,80}\r\nMessage-ID: <[!-~]{1,800}>\r\n"
     rb"(?:Reply-To: [!-~][ -~]{0,400}\r\n)?"
     rb"MIME-Version: 1\.0\r\nAuto-Submitted: auto-generated\r\n"
-    rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n"
+    rb"(?:X-PM-Metadata-notifier-id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-Mailin-custom: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-MJ-CustomID: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?)?"
     rb"(?:List-Unsubscribe: [!-~]{1,900}\r\nList-Unsubscribe-Post: [!-~]{1,80}\r\n"
     rb"List-ID: [!-~]{1,400}\r\nFeedback-ID: [!-~]{1,400}\r\n)?"
     rb"(?:CFBL-Address: [!-~]{1,320}; report=arf\r\n)?"
@@ -61,8 +64,9 @@ class Message:
     recipient_name: str = ""
     reply_to: str | None = None
     reply_to_name: str = ""
-    #: The id in the header `X-Notifier-Id`; empty for an email that has no row, or whose bounces must not count.
+    #: The id in `id_headers`; empty for an email that has no row, or whose bounces must not count.
     notifier_id: str = ""
+    id_headers: tuple[str, ...] = (HEADER,)
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -118,7 +122,7 @@ def _header_block(message: Message, boundary: bytes) -> bytes:
             f"Date: {rfc5322_date(message.date)}\r\nMessage-ID: {message.message_id}\r\n".encode(),
             reply_to,
             b"MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n",
-            verbatim_field(HEADER, message.notifier_id) if message.notifier_id else b"",
+            *[verbatim_field(name, message.notifier_id) for name in message.id_headers if message.notifier_id],
             *[verbatim_field(name, value) for name, value in message.headers],
             b'Content-Type: multipart/alternative; boundary="%s"\r\n' % boundary,
         )
