@@ -25,6 +25,7 @@ from notifier.models import (
     Status,
     Suppression,
     TaskResult,
+    WebhookToken,
 )  # fmt: skip
 from notifier.operators import audit_log, kept_forms
 
@@ -41,6 +42,9 @@ KEEP_HOLDS = timedelta(hours=1)
 
 #: Retention of what sign-up limits count; the longest limit looks back a day.
 KEEP_SIGNUP_EMAILS = timedelta(days=2)
+
+#: Retention of tokens of webhooks. Older ones are refused for their age (`inbound/mailgun.py`).
+KEEP_WEBHOOK_TOKENS = timedelta(days=1)
 
 #: Retention of form requests that no worker could handle; they hold an address.
 KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
@@ -69,6 +73,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "kept_forms": _older(session, KeptForm.id, KeptForm.created_at, kept_forms.KEEP),
         "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),
         "account_requests": _older(session, AccountRequest.id, AccountRequest.created_at, KEEP_ACCOUNT_REQUESTS),
+        "webhook_tokens": _older(session, WebhookToken.token, WebhookToken.at, KEEP_WEBHOOK_TOKENS),
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
         "provider_holds": purge_holds(session),
         "secrets": purge_secrets(session),
@@ -128,7 +133,7 @@ def purge_holds(session: Callable[[], Session]) -> int:
 
 def _older(
     session: Callable[[], Session],
-    key: InstrumentedAttribute[int],
+    key: InstrumentedAttribute[int] | InstrumentedAttribute[str],
     moment: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
     keep: timedelta,
     *conditions: ColumnElement[bool] | TextClause,

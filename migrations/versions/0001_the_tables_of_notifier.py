@@ -46,6 +46,7 @@ TABLES = (
     "notifier_paces",
     "notifier_provider_holds",
     "notifier_transports",
+    "notifier_webhook_tokens",
     "notifier_operators",
     "notifier_operator_sessions",
     "notifier_kept_forms",
@@ -590,6 +591,13 @@ def _mail_servers() -> None:
         sa.Column("last_accepted_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_notifier_transports")),
     )
+    op.create_table(
+        "notifier_webhook_tokens",
+        sa.Column("token", sa.String(40), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_notifier_webhook_tokens")),
+    )
+    op.create_index("ix_notifier_webhook_tokens_at", "notifier_webhook_tokens", ["at"])
 
 
 def _operators() -> None:

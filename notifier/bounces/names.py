@@ -4,6 +4,7 @@ Anyone who knows an address can write a report about it, so an id counts only wi
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from notifier.bounces.fields import DeliveryStatus
@@ -92,6 +93,14 @@ def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
     named = _values(email.headers, ("in-reply-to", "references"))
     found += [Claim("message_id", int(each[1]), each[2]) for value in named for each in _MESSAGE_ID.finditer(value)]
     return tuple(dict.fromkeys(found))[:MAX_CLAIMS]
+
+
+def claims_in_headers(headers: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
+    """Return ids of ours that headers of our email name, given as (name, value), such as a provider repeats them."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.strip().lower(), []).append(value[:1000])
+    return tuple(dict.fromkeys(_in_headers(Headers(values))))[:MAX_CLAIMS]
 
 
 def _in_headers(headers: Headers) -> list[Claim]:

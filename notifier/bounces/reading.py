@@ -12,6 +12,8 @@ from notifier.bounces.texts import Statement, pieces, plain_statement, readable,
 
 #: Statements of one report that are judged.
 MAX_STATEMENTS = 24
+#: Characters of a reply that are read.
+MAX_REPLY = 2000
 
 #: Types of feedback (RFC 5965, section 7.3, and its registry). Only the first three are complaints.
 _FEEDBACK = {
@@ -153,10 +155,21 @@ def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Find
         return Finding(Reason.DELIVERED, enhanced=recipient.status or None, recipient=address)
     if recipient.action.startswith("delay") or (not recipient.action and _is_late(email, words)):
         return Finding(Reason.DELAYED, enhanced=recipient.status or None, recipient=address)
-    said = statements_of(recipient)
-    if among == 1:
-        said += _statements(words)
-    found = _first(said, address)
+    return _failure(recipient, _statements(words) if among == 1 else [])
+
+
+def judge_reply(reply: str, status: str = "", recipient: str = "") -> Finding:
+    """Return what a report says that names one failure: a server's reply as text, and its enhanced code if known.
+
+    `recipient` may be empty; it is the address that failed. Webhooks of providers report failures like this.
+    """
+    return _failure(Recipient(recipient, "", "failed", status, "", reply[:MAX_REPLY], ""), [])
+
+
+def _failure(recipient: Recipient, words: list[Statement]) -> Finding:
+    """Judge one recipient that failed, by its fields, then by other words about it."""
+    address = recipient.address or recipient.original
+    found = _first([*statements_of(recipient), *words], address)
     if found.reason in DEAD and recipient.status.startswith("4"):
         # The report contradicts itself: a code for "later" and words for "never".
         found = Finding(Reason.REFUSED, found.code, found.enhanced, found.text)

@@ -186,7 +186,7 @@ def _ascii_address(value: str) -> str:
         raise ValueError from None
 
 
-def _list(value: Any) -> Any:
+def split_list(value: Any) -> Any:
     """Split `old,new` into a list."""
     if isinstance(value, str):
         if value.startswith("[") and value.endswith("]"):
@@ -232,7 +232,7 @@ HostNames = Annotated[
     list[str],
     NoDecode,
     Must("host names separated by commas, without scheme and port; .example.com stands for its subdomains, too"),
-    BeforeValidator(_list),
+    BeforeValidator(split_list),
     AfterValidator(_hosts),
 ]
 ReturnPathText = Annotated[str, AfterValidator(_return_path)]
@@ -240,5 +240,5 @@ AsciiAddress = Annotated[str, AfterValidator(_ascii_address)]
 MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
 FilePath = Annotated[Path, AfterValidator(expanded)]
 SecretKeys = Annotated[
-    list[str], NoDecode, Must("one key or more, separated by commas, oldest to newest"), BeforeValidator(_list)
+    list[str], NoDecode, Must("one key or more, separated by commas, oldest to newest"), BeforeValidator(split_list)
 ]

@@ -19,6 +19,10 @@ ALLOWED = frozenset(_REQUIRED) | {
     b"precedence",
     b"x-notifier-id",
     b"cfbl-address",
+    # The same id for providers, which repeat these in their webhooks.
+    b"x-pm-metadata-notifier-id",
+    b"x-mailin-custom",
+    b"x-mj-customid",
 }
 #: One field with its folded lines. A folded line of white space only would end the block for some parsers.
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[\t -~\x80-\xff]*(?:\r\n[\t ]+[!-~\x80-\xff][\t -~\x80-\xff]*)*\r\n")

@@ -29,7 +29,10 @@ _PLAIN_HEAD = re.compile(
     rb"Date: [!-~][ -~]{0,80}\r\nMessage-ID: <[!-~]{1,800}>\r\n"
     rb"(?:Reply-To: [!-~][ -~]{0,400}\r\n)?"
     rb"MIME-Version: 1\.0\r\nAuto-Submitted: auto-generated\r\n"
-    rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-Notifier-Id: [0-9]{1,19}\.[a-z2-7]{16}\r\n"
+    rb"(?:X-PM-Metadata-notifier-id: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-Mailin-custom: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?"
+    rb"(?:X-MJ-CustomID: [0-9]{1,19}\.[a-z2-7]{16}\r\n)?)?"
     rb"(?:List-Unsubscribe: [!-~]{1,900}\r\nList-Unsubscribe-Post: [!-~]{1,80}\r\n"
     rb"List-ID: [!-~]{1,400}\r\nFeedback-ID: [!-~]{1,400}\r\n)?"
     rb"(?:CFBL-Address: [!-~]{1,320}; report=arf\r\n)?"
@@ -63,6 +66,8 @@ class Message:
     reply_to_name: str = ""
     #: The id in the header `X-Notifier-Id`; empty for an email that has no row, or whose bounces must not count.
     notifier_id: str = ""
+    #: The names of further headers with the id.
+    id_headers: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -119,6 +124,9 @@ def _header_block(message: Message, boundary: bytes) -> bytes:
             reply_to,
             b"MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n",
             verbatim_field(HEADER, message.notifier_id) if message.notifier_id else b"",
+            b"".join(verbatim_field(name, message.notifier_id) for name in message.id_headers)
+            if message.id_headers and message.notifier_id
+            else b"",
             *[verbatim_field(name, value) for name, value in message.headers],
             b'Content-Type: multipart/alternative; boundary="%s"\r\n' % boundary,
         )

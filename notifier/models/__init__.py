@@ -18,6 +18,7 @@ from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import DETACHED, NO_IDENTITY, User, new_nonce
+from notifier.models.webhook_token import WebhookToken
 
 __all__ = [
     "DETACHED",
@@ -67,5 +68,6 @@ __all__ = [
     "Trigger",
     "UnrecordedEmail",
     "User",
+    "WebhookToken",
     "new_nonce",
 ]

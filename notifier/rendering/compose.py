@@ -60,6 +60,7 @@ class Composer:
         self._return_path = ReturnPath(settings.bounce_address)
         self.ids = Ids(settings.secret_keys)
         self._complaints = complaint_header(settings.mail_cfbl_address)
+        self._id_headers = settings.id_headers
         #: Gmail's SenderId: 5 to 15 characters, the same in all our emails.
         self._sender_id = hashlib.sha256(self._sender_domain.encode()).hexdigest()[:12]
 
@@ -124,6 +125,7 @@ class Composer:
             reply_to_name=self._reply_to_name,
             envelope_sender=self._return_path.of(notifier_id),
             notifier_id=notifier_id,
+            id_headers=self._id_headers,
             headers=self._headers(row, unsubscribe_url) + self._complaints,
         )
         return Composed(message, version)

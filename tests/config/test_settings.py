@@ -137,6 +137,16 @@ POSTGRES_OPTIONS: list[tuple[str, Any]] = [
     }.items()
 ]  # fmt: skip
 
+#: Secrets that we choose for providers that sign nothing.
+SECRETS: list[tuple[str, Any]] = [
+    ("x" * 19, MUST), ("x" * 201, MUST), ("a secret with spaces in it", MUST), ("p\u00e4ssword-of-some-length", MUST),
+    ("x" * 20 + ",short", MUST), ('["' + "x" * 20 + '"]', "a JSON list is not read"), (" , ,", Means([])),
+    (" " + "x" * 20 + " , " + "y" * 20 + ",\n", Means(["x" * 20, "y" * 20])),
+]  # fmt: skip
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
+P256 = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE" + "A" * 86 + "=="
+WHSEC = "whsec_" + "A" * 43 + "="
+
 #: Settings that are text: what is wrong with each beyond ANY_TEXT. Those with None have no more to get wrong.
 TEXTS: dict[str, list[tuple[str, Any]]] = {
     "notifier_data_dir": [*PATHS, (__file__, "is a file: name a folder"), (f"{__file__}/x", "cannot be used")],
@@ -233,6 +243,26 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "mail_allow": [
         (",", "names no recipient"), ("a@b", "needs a dot"), ("b.example; c.example", ""), ("https://b.example", ""),
         ("*.b.example", ""), (" a@b.example , @c.example,\n", Means("a@b.example , @c.example,")),
+    ],
+    "inbound_ses_topics": [
+        ("bounces", MUST), (f"{TOPIC}:c2c3", MUST), (TOPIC.replace("sns", "sqs"), MUST), (TOPIC[:-8], MUST),
+        (TOPIC.replace("aws", "aws-cn"), MUST), (TOPIC.replace("123456789012", "1234"), MUST), (f"{TOPIC},x", MUST),
+        (f" {TOPIC} , {TOPIC}.fifo,\n", Means([TOPIC, f"{TOPIC}.fifo"])),
+    ],
+    "inbound_postmark_secrets": SECRETS,
+    "inbound_brevo_secrets": SECRETS,
+    "inbound_mailjet_secrets": SECRETS,
+    "inbound_mailgun_keys": [
+        ("x" * 15, MUST), ("x" * 201, MUST), ("a key with spaces in it", MUST), ("x" * 16 + ",short", MUST),
+        (f" {'x' * 32} \n", Means(["x" * 32])),
+    ],
+    "inbound_sendgrid_keys": [
+        ("x" * 124, MUST), (P256[:-1], MUST), (f"{P256}A", MUST), (P256.replace("E" + "A" * 86, "E" + "!" * 86), MUST),
+        ("-----BEGIN PUBLIC KEY-----", MUST), (f" {P256},{P256} ", Means([P256, P256])),
+    ],
+    "inbound_resend_secrets": [
+        (WHSEC[6:], MUST), ("whsec_", MUST), ("whsec_" + "A" * 31, MUST), ("whsec_" + "A" * 88, MUST),
+        ("whsec_" + "A" * 33, MUST), (f"{WHSEC} x", MUST), (f" {WHSEC}\n", Means([WHSEC])),
     ],
     "notifier_host": [
         ("a host", MUST), ("a/b", MUST), ("x" * 65, MUST), ("b\u00fc", MUST), ("a:b", MUST), (" w-1\n", Means("w-1")),

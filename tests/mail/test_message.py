@@ -17,6 +17,8 @@ from notifier.mail.header_fields import UnsafeHeader
 from notifier.mail.header_text import clean_text
 from notifier.mail.message import Message, MessageError, build, subscription_headers
 from notifier.mail.mime import quoted_printable
+from notifier.testing.settings import make_settings
+from tests.support import webhooks
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HEADER_CASES = json.loads((DATA / "header_text.json").read_text())
@@ -49,7 +51,7 @@ def parsed(message: Message) -> EmailMessage:
     assert isinstance(mail, EmailMessage)
     assert not [part.defects for part in mail.walk() if part.defects]
     extra = {name for name, _ in message.headers} | ({"Reply-To"} if message.reply_to else set())
-    extra |= {"X-Notifier-Id"} if message.notifier_id else set()
+    extra |= {"X-Notifier-Id", *message.id_headers} if message.notifier_id else set()
     assert sorted(mail.keys()) == sorted(OURS | extra)
     assert [box.addr_spec for box in mail["From"].addresses] == [message.sender_address]
     assert mail.get_content_type() == "multipart/alternative"
@@ -197,6 +199,17 @@ def test_the_id_is_a_header_of_its_own(name: str) -> None:
     assert mail["X-Notifier-Id"] == "12.zs6qgw76nnyxwfvp"
 
 
+@pytest.mark.parametrize("name", ["Ada", "Zo\u00eb"], ids=["a plain header", "an encoded header"])
+def test_providers_get_the_id_in_headers_that_they_repeat(name: str) -> None:
+    settings = make_settings(**webhooks.settings())
+    own = "12.zs6qgw76nnyxwfvp"
+    mail = parsed(replace(PLAIN, notifier_id=own, id_headers=settings.id_headers, recipient_name=name))
+    names = ("X-Notifier-Id", "X-PM-Metadata-notifier-id", "X-Mailin-custom", "X-MJ-CustomID")
+    assert {name: mail[name] for name in names} == dict.fromkeys(names, own)
+    assert make_settings().id_headers == ()
+    assert "X-MJ-CustomID" not in parsed(replace(PLAIN, id_headers=settings.id_headers))
+
+
 def test_a_local_part_beyond_ascii_goes_as_utf_8() -> None:
     message = replace(PLAIN, recipient="jörg@example.com", recipient_name="Jörg")
     assert message.smtputf8
@@ -225,6 +238,7 @@ def test_the_date_is_utc(hours: int) -> None:
         ({"reply_to": "Help <help@example.com>"}, UnsafeHeader),
         ({"headers": (("Bcc", "b@example.com"),)}, UnsafeHeader),
         ({"headers": (("Subject", "again"),)}, UnsafeHeader),
+        ({"notifier_id": "1.abc", "id_headers": ("X-Custom",)}, UnsafeHeader),
         ({"notifier_id": "1.abc\r\nBcc: x@example.org"}, UnsafeHeader),
         ({"headers": (("X-Notifier-Id", "1.abc"),), "notifier_id": "1.abc"}, UnsafeHeader),
         ({"headers": (("X-Entity-Ref-ID", "1"),)}, UnsafeHeader),
