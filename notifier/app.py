@@ -25,6 +25,7 @@ from notifier.web import errors, pages, security
 from notifier.web.chunked_bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
+from notifier.web.inbound import LARGEST_BODY, inbound, without_cookies
 from notifier.web.not_me import not_me
 from notifier.web.prefix import below, path_of
 from notifier.web.signup import sign_up
@@ -64,7 +65,8 @@ def create_app(
         _own_the_process(app, settings)
     # First, so that it sees a form before any other code reads it.
     security.init_app(app, settings.public_url, owns_host=host is None)
-    app.wsgi_app = read_whole(app.wsgi_app, app.config["MAX_CONTENT_LENGTH"])  # type: ignore[assignment, method-assign]
+    app.wsgi_app = without_cookies(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = read_whole(app.wsgi_app, LARGEST_BODY)  # type: ignore[assignment, method-assign]
     bind_database(app, settings, host.engine if host else None)
     csrf.init_app(app)
     limiter.init_app(app)
@@ -168,4 +170,5 @@ def _register_doors(app: Flask, *, own_signup: bool) -> None:
     app.register_blueprint(not_me)
     app.register_blueprint(consent)
     app.register_blueprint(health)
+    app.register_blueprint(inbound)
     admin.init_app(app)

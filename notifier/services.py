@@ -33,6 +33,7 @@ from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.feedback.intake import Intake
+from notifier.inbound.provider import Provider
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
@@ -101,6 +102,10 @@ class Services:
     audit: Audit
     repair: Repair
     reconciliation: Reconciliation
+
+    # --- what comes back
+    #: The providers whose webhooks are open, by name.
+    inbound: Mapping[str, Provider]
 
     # --- the broker
     celery: Celery

@@ -9,7 +9,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from notifier.bounces.names import Claim
-from notifier.feedback.events import FeedbackEvent
+from notifier.feedback.events import EMAIL, FeedbackEvent
 from notifier.mail.addresses import identity_of
 from notifier.mail.message_ids import MAX_KEY, Ids, NotifierId
 from notifier.models import Notification, Status
@@ -62,7 +62,8 @@ def find(session: Session, ids: Ids, event: FeedbackEvent) -> Matched | None:
     """
     claims = [each for each in event.claims if 0 < each.id <= MAX_KEY]
     if claims:
-        return _by_claims(session, ids, claims)
+        found = _by_claims(session, ids, claims)
+        return None if found is None or _is_about_another(event, found) else found
     if event.is_signed and event.server_ids:
         return _by_server_ids(session, event)
     return None
@@ -103,6 +104,15 @@ def _by_server_ids(session: Session, event: FeedbackEvent) -> Matched | None:
     if event.recipient and identity_of(event.recipient) != found.identity_key:
         return None
     return found
+
+
+def _is_about_another(event: FeedbackEvent, found: Matched) -> bool:
+    """Return whether the event names another address than that of the email.
+
+    Emails that came back may: servers that forward report the address behind them. A provider knows what we gave it.
+    """
+    named = event.recipient if event.source != EMAIL else ""
+    return bool(named) and identity_of(named) != found.identity_key
 
 
 def _matched(row: Row[*tuple[Any, ...]], by: str, *, proven: bool) -> Matched:

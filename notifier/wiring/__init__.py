@@ -26,6 +26,7 @@ from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
 from notifier.feedback.intake import Intake
+from notifier.inbound import registry
 from notifier.observability import healthcheck
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.mail_server_probe import probe_mail_server
@@ -88,6 +89,7 @@ def build_services(
         audit=audit,
         repair=Repair(db.session, outbox.publish, base.kinds, audit, base.composer.ids),
         reconciliation=Reconciliation(db.session, base.composer.ids),
+        inbound=registry.configured(settings),
         celery=broker.celery,
         outbox=outbox,
         request_outbox=broker.requests,

@@ -7,7 +7,7 @@ EVERYONE = {
     "web.index", "signup.signup", "signup.check_inbox", "signup.resend", "web.verify", "web.confirm", "web.static",
     "not_me.look", "not_me.end_account", "not_me.take_back",
     "consent.look", "consent.unsubscribe", "consent.undo", "consent.choose", "consent.save",
-    "health.healthz", "admin_assets.static",
+    "health.healthz", "inbound.receive", "admin_assets.static",
     "sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out",
 }  # fmt: skip
 
@@ -54,4 +54,4 @@ MAY_OPEN: dict[Role | None, set[str]] = {
 }
 
 #: Values for the variable parts of addresses; `world` of tests/admin/test_authz.py has one of everything, with key 1.
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x"}
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x", "provider": "ses"}

@@ -21,8 +21,8 @@ from notifier.services import services_of
 from notifier.testing.browse import Visitor
 from tests.support.applications import PAGES, make_settings
 
-#: Static files and the probe have answers of their own.
-ASKED_BY_MACHINES = {"web.static", "admin_assets.static", "health.healthz"}
+#: Static files, the probe and webhooks (tests/web/test_inbound.py) have answers of their own.
+ASKED_BY_MACHINES = {"web.static", "admin_assets.static", "health.healthz", "inbound.receive"}
 
 
 def away(port: int, **settings: object) -> Flask:
