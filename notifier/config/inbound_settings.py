@@ -12,7 +12,6 @@ from pydantic_settings import NoDecode
 
 from notifier.config.text import Must
 from notifier.config.types import split_list
-from notifier.mail.message_ids import HEADER
 
 #: The ARN of a topic: partition, service, region, account, name. Other partitions have other hosts for certificates.
 _TOPIC = re.compile(r"arn:aws:sns:[a-z]{2}(?:-[a-z]{1,10}){1,3}-\d{1,2}:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
@@ -109,7 +108,7 @@ class InboundSettings(BaseModel):
 
     @property
     def id_headers(self) -> tuple[str, ...]:
-        """Return the names of the headers that carry the id of an email.
+        """Return the names of the headers that carry the id of an email, besides `X-Notifier-Id`.
 
         These providers replace the Message-ID and repeat no other header than one of their own in a webhook. They sign
         nothing, so without the id in it their events would act on no email.
@@ -119,4 +118,4 @@ class InboundSettings(BaseModel):
             "X-Mailin-custom": self.inbound_brevo_secrets,
             "X-MJ-CustomID": self.inbound_mailjet_secrets,
         }
-        return (HEADER, *(name for name, secrets in repeated.items() if secrets))
+        return tuple(name for name, secrets in repeated.items() if secrets)

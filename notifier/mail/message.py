@@ -64,9 +64,10 @@ class Message:
     recipient_name: str = ""
     reply_to: str | None = None
     reply_to_name: str = ""
-    #: The id in `id_headers`; empty for an email that has no row, or whose bounces must not count.
+    #: The id in the header `X-Notifier-Id`; empty for an email that has no row, or whose bounces must not count.
     notifier_id: str = ""
-    id_headers: tuple[str, ...] = (HEADER,)
+    #: The names of further headers with the id.
+    id_headers: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -122,7 +123,10 @@ def _header_block(message: Message, boundary: bytes) -> bytes:
             f"Date: {rfc5322_date(message.date)}\r\nMessage-ID: {message.message_id}\r\n".encode(),
             reply_to,
             b"MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n",
-            *[verbatim_field(name, message.notifier_id) for name in message.id_headers if message.notifier_id],
+            verbatim_field(HEADER, message.notifier_id) if message.notifier_id else b"",
+            b"".join(verbatim_field(name, message.notifier_id) for name in message.id_headers)
+            if message.id_headers and message.notifier_id
+            else b"",
             *[verbatim_field(name, value) for name, value in message.headers],
             b'Content-Type: multipart/alternative; boundary="%s"\r\n' % boundary,
         )
