@@ -114,6 +114,20 @@ def test_the_fifth_report_pauses_campaigns_to_that_provider_alone(
     held, free = bulk_email("new@live.de"), bulk_email("new@example.org")
     assert sent_by(server, [held, free]) == ["new@example.org"]
     assert row(held).reason_code == "provider_held"
+    # Also while another provider holds all emails, so that each email looks for its own.
+    db.session.add(
+        ProviderHold(
+            key="smtp:yahoo",
+            transport="smtp",
+            scope="yahoo",
+            held_since=NOON,
+            phase="eod",
+            text="",
+            probes=0,
+            next_probe_at=NOON + timedelta(minutes=5),
+        )
+    )
+    db.session.commit()
     someone = make_user("new@outlook.com")
     assert sent_by(server, [make_notification(someone)], bulk=False) == ["new@outlook.com"]
 
