@@ -25,7 +25,7 @@ from notifier.web import errors, pages, security
 from notifier.web.chunked_bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
-from notifier.web.inbound import LARGEST_BODY, inbound, without_cookies
+from notifier.web.inbound import LARGEST_BODY, PATH, inbound, without_cookies
 from notifier.web.not_me import not_me
 from notifier.web.prefix import below, path_of
 from notifier.web.signup import sign_up
@@ -66,7 +66,8 @@ def create_app(
     # First, so that it sees a form before any other code reads it.
     security.init_app(app, settings.public_url, owns_host=host is None)
     app.wsgi_app = without_cookies(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    app.wsgi_app = read_whole(app.wsgi_app, LARGEST_BODY)  # type: ignore[assignment, method-assign]
+    largest: int = app.config["MAX_CONTENT_LENGTH"]
+    app.wsgi_app = read_whole(app.wsgi_app, largest, {PATH: LARGEST_BODY})  # type: ignore[assignment, method-assign]
     bind_database(app, settings, host.engine if host else None)
     csrf.init_app(app)
     limiter.init_app(app)

@@ -132,7 +132,7 @@ NAMES = (
     "List-Unsubscribe", *TYPED,
 )  # fmt: skip
 CHOSEN = {"for": "now", "move": "yes", "email": "user1@example.com"}
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x"}
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "provider": "mailgun"}
 
 
 def posts(app: Flask) -> Iterator[tuple[Rule, str]]:
