@@ -71,7 +71,7 @@ def test_commands_see_the_rows_of_the_host(hosted: Host) -> None:
     with hosted.app.app_context():
         hosted.add("ada@example.com")
     assert names[0] in shown(hosted, "why", "ada@example.com")
-    assert shown(hosted, "plan", names[0]).startswith("campaign ")
+    assert shown(hosted, "plan", names[0]).strip().startswith("campaign ")
 
 
 def test_the_users_of_the_host_are_compared(mounted: Host) -> None:
