@@ -1,18 +1,25 @@
 """HostUser: the user class of the host, and how its rows are read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import cached_property
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Column, UniqueConstraint, inspect, select, tuple_
-from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm import Session
 
 from notifier.embedding.errors import SetupError
 from notifier.embedding.fields import UserFields, external_id_of
 
-#: Users that are loaded by one statement.
-_RELOADED: Final = 1_000
+#: Users that are looked at by one statement.
+_EXPIRED: Final = 1_000
+
+#: Values that can be compared whatever they are. Others, such as vectors, may answer with something else than True.
+_PLAIN: Final = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, Enum, dict, list, type(None))
 
 
 @dataclass(frozen=True)
@@ -73,26 +80,41 @@ class HostUser:
         except (NotImplementedError, ValueError):
             # A type without one of Python's, or text that is none of its values: those of people who are gone.
             return None
+        if str(value) != external_id:
+            # "1_0" and "010" are no names of user 10.
+            return None
         query = select(self.model).where(column == value)
         if lock:
             query = query.with_for_update(of=self.model)
         found = session.scalars(query, execution_options={"populate_existing": fresh or lock})
         return found.unique().one_or_none()
 
-    def reload(self, session: Session, users: Sequence[Any]) -> None:
-        """Load these users, whom this transaction has just updated, as the database has them now.
+    def expire_stale(self, session: Session, updated: Sequence[tuple[Any, Collection[str]]]) -> None:
+        """Expire what the session knows of users otherwise than the database does now.
 
         The session may have read them before another transaction changed something else about them, such as a
-        confirmation, which the mirror would lose. A user who was changed again since the flush is left alone.
+        confirmation, which the mirror would lose. Relationships and columns that are not loaded stay as they are.
+
+        Args:
+            updated: The users whom this transaction has just updated, each with the attributes that it changed.
         """
-        settled = [user for user in users if not inspect(user).modified]
         mapper = inspect(self.model)
         keys = [mapper.get_property_by_column(each).class_attribute for each in mapper.primary_key]
-        for start in range(0, len(settled), _RELOADED):
-            wanted = [inspect(user).identity for user in settled[start : start + _RELOADED]]
-            query = select(self.model).where(tuple_(*keys).in_(wanted)).options(lazyload("*"))
+        columns = {each.key: each.class_attribute for each in mapper.column_attrs if self._counts(each.key)}
+        for start in range(0, len(updated), _EXPIRED):
+            known = {tuple(inspect(user).identity): (user, names) for user, names in updated[start : start + _EXPIRED]}
+            query = select(*keys, *columns.values()).where(tuple_(*keys).in_(list(known)))
             with session.no_autoflush:
-                session.scalars(query, execution_options={"populate_existing": True}).unique().all()
+                rows = session.execute(query).all()
+            for row in rows:
+                user, changed = known[tuple(row[: len(keys)])]
+                now = dict(zip(columns, row[len(keys) :], strict=True))
+                stale = [name for name in now if name not in changed and _differs(inspect(user).dict, name, now[name])]
+                if stale:
+                    session.expire(user, stale)
+
+    def _counts(self, name: str) -> bool:
+        return not self.watch or name in self.watch
 
     def read(self, user: object) -> UserFields:
         """Return the fields of the user. Raise SetupError if the id is not the one by which the user is found."""
@@ -114,3 +136,10 @@ class HostUser:
         if not history.deleted or not history.added:
             return {}
         return {str(history.deleted[0]): str(history.added[0])}
+
+
+def _differs(loaded: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether this attribute is loaded, with another value than this one."""
+    if name not in loaded or not isinstance(loaded[name], _PLAIN) or not isinstance(value, _PLAIN):
+        return False
+    return bool(loaded[name] != value)

@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger
 from notifier.database.expressions import number_of
 from notifier.emails import EmailKind
-from notifier.embedding import content
+from notifier.embedding import content, people
 from notifier.embedding.commits import Commits
 from notifier.embedding.errors import KeyConflict, NoAddress
-from notifier.embedding.people import Person
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
 
@@ -65,12 +64,12 @@ class Sending:
         self.seal: Callable[[str], str] | None = None
 
     def write(
-        self, session: Session, wanted: Wanted, check: Callable[[], Person], *, in_hook: bool = False
+        self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
     ) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
 
-        `check()` returns the person, or raises what is wrong. It is called only if no row was added, because each round
-        trip counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
+        `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
+        counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
         because an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this
         transaction cannot see.
         """
@@ -80,16 +79,19 @@ class Sending:
             if row is not None:
                 return row
             try:
-                person = check()
+                check()
             except NoAddress:
-                row = self._add(session, wanted, key, skip=ReasonCode.no_address) if in_hook else None
-                if row is None:
+                if not in_hook:
                     raise
-                return row
+                row = self._add(session, wanted, key, skip=ReasonCode.no_address)
+                if row is not None:
+                    return row
             known = ledger.with_key(session, key)
             if known is not None:
                 # A user who was deleted may have had the id that another one has now.
-                if known.params.get(content.FINGERPRINT) != wanted.fingerprint or known.user_id != person.id:
+                person = people.find(people.connection_of(session), wanted.external_id)
+                same = person is not None and known.user_id == person.id
+                if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
                     raise KeyConflict(
                         f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
                         "same kind, user, data and times. Give another email another key"

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
@@ -56,8 +56,8 @@ class _Flush:
     """What one flush changes."""
 
     users: list[Any] = field(default_factory=list)
-    #: Those of them that were stored before.
-    updated: list[Any] = field(default_factory=list)
+    #: Those of them that were stored before, with the attributes that change.
+    updated: list[tuple[Any, frozenset[str]]] = field(default_factory=list)
     inserted: list[Any] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     #: The former external id of users whose key changes, and the new one.
@@ -152,7 +152,7 @@ class Watcher:
         for row in filter(flush.has, session.dirty):
             if isinstance(row, user.model) and user.is_changed(session, row):
                 flush.users.append(row)
-                flush.updated.append(row)
+                flush.updated.append((row, frozenset(inspect(row).committed_state)))
                 flush.renamed |= user.renamed(row)
 
     def _write(self, session: Session, _context: UOWTransaction) -> None:
@@ -165,7 +165,7 @@ class Watcher:
             if flush.renamed:
                 people.rename(people.connection_of(session), flush.renamed)
             if flush.users:
-                user.reload(session, flush.updated)
+                user.expire_stale(session, flush.updated)
                 self.mirror(session, [user.read(row) for row in flush.users])
         if flush.inserted:
             with _running_hooks(session):

@@ -305,3 +305,47 @@ def test_in_a_process_of_the_host_no_traceback_shows_local_values() -> None:
     assert "LookupError: of the host" in done.stderr
     assert "password = " not in done.stderr
     assert "ada@example.com" not in done.stderr
+
+
+# --- exactness
+
+
+@pytest.mark.parametrize("text", ["01", "1_0", "+1"])
+def test_an_id_is_one_text_and_no_other(host: Host, text: str) -> None:
+    for number in range(10):
+        host.add(f"user{number}@example.com")
+    assert host.notifier._watcher.user is not None
+    assert host.notifier._watcher.user.find(host.db.session(), text) is None
+    assert host.notifier._watcher.user.find(host.db.session(), "10").email == "user9@example.com"
+
+
+def test_in_a_hook_a_key_that_was_skipped_before_gives_the_same_row(host: Host) -> None:
+    found: list[int] = []
+
+    @host.notifier.on(host.Like, "insert")
+    def liked(like: Any) -> None:
+        found.append(host.notifier.send("verification", to=like.owner_id, key="once").id)
+
+    user = host.add("no address")
+    for _ in range(2):
+        host.db.session.add(host.Like(owner_id=user.id))
+        host.db.session.commit()
+    assert len(found) == 2
+    assert len(set(found)) == 1
+
+
+def test_a_change_by_another_transaction_reaches_the_mirror_and_no_relationship_is_touched(host: Host) -> None:
+    user = host.add()
+    like = host.Like(owner=user, note="mine")
+    host.db.session.add(like)
+    host.db.session.commit()
+    assert (user.name, like.owner) == ("Ada", user)
+    with Session(host.engine) as other:
+        other.execute(update(host.User).values(confirmed_at=NOON))
+        other.commit()
+    user.name = "Changed"
+    host.db.session.flush()
+    assert "owner" in like.__dict__
+    host.db.session.commit()
+    row = host.mirrored()["1"]
+    assert (row.display_name, row.verified_at) == ("Changed", NOON)
