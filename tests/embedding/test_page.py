@@ -1,6 +1,5 @@
 """docs/embedding.md is true: its files are an application, and the tests of that application pass."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import pytest
 
 from tests.embedding.conftest import Host
 from tests.embedding.test_commands import run
-from tests.testing.conftest import ROOT, run_pytest
+from tests.testing.conftest import ROOT, files_of, run_pytest, write_project
 
 PAGE = (ROOT / "docs" / "embedding.md").read_text("utf-8")
-FILES = dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+FILES = files_of("embedding.md")
 
 #: The page shows a kind of the reader's own, but registers it in passing: here it is part of the application.
 RECEIPT = """
@@ -92,12 +91,7 @@ def test_a_user_of_an_insert(app, emails):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    return tmp_path
+    return write_project(FILES, tmp_path)
 
 
 def test_the_application_of_the_page_passes_its_tests(project: Path) -> None:

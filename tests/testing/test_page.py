@@ -5,20 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.conftest import ROOT, run_pytest
+from tests.testing.conftest import ROOT, files_of, run_pytest, write_project
 
 PAGE = (ROOT / "docs" / "testing.md").read_text("utf-8")
-FILES = dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+FILES = files_of("testing.md")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    return tmp_path
+    return write_project(FILES, tmp_path)
 
 
 def test_the_project_of_the_page_passes(project: Path) -> None:
