@@ -18,7 +18,7 @@ from notifier.embedding.fields import UserFields, external_id_of
 #: Users that are looked at by one statement.
 _EXPIRED: Final = 1_000
 
-#: Values that can be compared whatever they are. Others, such as vectors, may answer with something else than True.
+#: Values that answer True or False when they are compared. Others, such as vectors, answer with a vector.
 _PLAIN: Final = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, Enum, dict, list, type(None))
 
 
