@@ -5,6 +5,7 @@ import binascii
 import codecs
 import quopri
 import re
+from functools import lru_cache
 
 #: Characters of a header's value that are decoded (RFC 2047).
 MAX_VALUE = 2000
@@ -34,7 +35,7 @@ _SKIPPED = frozenset({"style", "script"})
 
 def text_of(raw: bytes, charset: str = "") -> str:
     """Decode bytes by the named character set, else as UTF-8, else as Windows-1252."""
-    codec = _codec(charset)
+    codec = _codec(charset) if charset else ""
     if codec and codec not in {"ascii", "utf-8"}:
         return raw.decode(codec, "replace")
     try:
@@ -43,6 +44,7 @@ def text_of(raw: bytes, charset: str = "") -> str:
         return raw.decode("cp1252", "replace")
 
 
+@lru_cache(maxsize=256)
 def _codec(charset: str) -> str:
     """Return the name of Python's codec; empty for what is no character set of emails."""
     name = charset.strip().strip("\"'").lower()

@@ -20,6 +20,8 @@ _RETURN_PATH = re.compile(r"(?<![\dn])(\d{1,19})[.=_-]([a-z2-7]{16})@", re.IGNOR
 _MESSAGE_ID = re.compile(r"(?<![\w.+-])n(\d{1,19})\.([a-z2-7]{16})@[a-z0-9.-]{1,255}", re.IGNORECASE)
 _ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([a-z2-7]{16})(?![\w-])", re.IGNORECASE)
 _ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([a-z2-7]{16})>?\s{0,8}", re.IGNORECASE)
+#: What all of them have in common: most texts name no id, and one look at them is enough.
+_ANY_ID = re.compile(r"\d[.=_-][a-z2-7]{16}", re.IGNORECASE)
 #: Headers of the report that name the address that it came to.
 _TO_US = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "to", "resent-to")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[^\W_](?:[\w-]{0,62}\.){0,8}[\w-]{1,63}")
@@ -115,6 +117,8 @@ def _in_headers(headers: Headers) -> list[Claim]:
 
 
 def _in_text(text: str) -> list[Claim]:
+    if not _ANY_ID.search(text):
+        return []
     found = [Claim("x_notifier_id", int(each[1]), each[2]) for each in _ID_HEADER.finditer(text)]
     found += [Claim("message_id", int(each[1]), each[2]) for each in _MESSAGE_ID.finditer(text)]
     return found + [Claim("return_path", int(each[1]), each[2]) for each in _RETURN_PATH.finditer(text)]

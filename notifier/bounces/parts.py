@@ -120,8 +120,7 @@ def headers_of(block: bytes) -> Headers:
     """Parse a block of headers; lines that are none are ignored."""
     values: dict[str, list[str]] = {}
     current: list[str] | None = None
-    for raw in block[:MAX_HEADERS].split(b"\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES]:
-        line = text_of(raw[:MAX_LINE])
+    for line in _lines(block[:MAX_HEADERS]):
         if line[:1] in {" ", "\t"}:
             if current and len(current[-1]) < MAX_LINE:
                 current[-1] += " " + line.strip()
@@ -134,6 +133,13 @@ def headers_of(block: bytes) -> Headers:
                 kept.append(found[2].strip())
                 current = kept
     return Headers({name: [header_text(value) for value in kept] for name, kept in values.items()})
+
+
+def _lines(block: bytes) -> list[str]:
+    if block.isascii():  # nearly all are: one call decodes them all
+        lines = block.decode("ascii").split("\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES]
+        return [line[:MAX_LINE] for line in lines]
+    return [text_of(raw[:MAX_LINE]) for raw in block.split(b"\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES]]
 
 
 def content_type(headers: Headers) -> tuple[str, dict[str, str]]:

@@ -1,7 +1,9 @@
 """Read one email that came back. The order: what it is, what it says, whose it is."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from notifier.bounces import kinds, names, phrases
 from notifier.bounces.fields import DeliveryStatus, Recipient, delivery_status, disposition, feedback, statements_of
@@ -155,7 +157,7 @@ def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Find
         return Finding(Reason.DELIVERED, enhanced=recipient.status or None, recipient=address)
     if recipient.action.startswith("delay") or (not recipient.action and _is_late(email, words)):
         return Finding(Reason.DELAYED, enhanced=recipient.status or None, recipient=address)
-    return _failure(recipient, _statements(words) if among == 1 else [])
+    return _failure(recipient, _statements(words) if among == 1 else ())
 
 
 def judge_reply(reply: str, status: str = "", recipient: str = "") -> Finding:
@@ -163,13 +165,13 @@ def judge_reply(reply: str, status: str = "", recipient: str = "") -> Finding:
 
     `recipient` may be empty; it is the address that failed. Webhooks of providers report failures like this.
     """
-    return _failure(Recipient(recipient, "", "failed", status, "", reply[:MAX_REPLY], ""), [])
+    return _failure(Recipient(recipient, "", "failed", status, "", reply[:MAX_REPLY], ""), ())
 
 
-def _failure(recipient: Recipient, words: list[Statement]) -> Finding:
+def _failure(recipient: Recipient, words: Iterable[Statement]) -> Finding:
     """Judge one recipient that failed, by its fields, then by other words about it."""
     address = recipient.address or recipient.original
-    found = _first([*statements_of(recipient), *words], address)
+    found = _first(chain(statements_of(recipient), words), address)
     if found.reason in DEAD and recipient.status.startswith("4"):
         # The report contradicts itself: a code for "later" and words for "never".
         found = Finding(Reason.REFUSED, found.code, found.enhanced, found.text)
@@ -190,14 +192,14 @@ def _by_words(email: Email, words: str) -> Report:
     named = names.recipients(email, None, words)
     if _is_late(email, words):
         return Report(Kind.BOUNCE, Verdict.NONE, Reason.DELAYED, recipients=named)
-    said = _statements(words)
+    said: Iterable[Statement] = _statements(words)
     subject = email.headers.first("subject")[:300]
     if phrases.CAUSE_IN_SUBJECT.search(subject.lower()):
-        said.append(plain_statement(subject))
+        said = chain(said, (plain_statement(subject),))
     found = _first(said, named[0] if len(named) == 1 else "")
     if found.reason in DEAD and len(named) > 1:
         # Some of these people may be alive: all that was said must say the same.
-        entries = _by_entry(list(pieces(words)))
+        entries = list(_by_entry(list(pieces(words))))
         others = [judge(each) for each in entries if each.code] or [judge(each) for each in entries]
         found = next((Finding(each) for each in others if each not in DEAD | _VAGUE | {Reason.DELIVERED}), found)
     return Report(Kind.BOUNCE, found.verdict, found.reason, found.code, found.enhanced, found.text, named)
@@ -209,16 +211,20 @@ def _is_late(email: Email, words: str) -> bool:
     return bool(phrases.DELAYED.search(text)) and not phrases.FOR_GOOD.search(text)
 
 
-def _statements(words: str) -> list[Statement]:
-    """Return what a text says: the replies of servers, then its paragraphs, then its sentences."""
+def _statements(words: str) -> Iterator[Statement]:
+    """Yield what a text says: the replies of servers, then its paragraphs, then its sentences.
+
+    The first ones decide nearly always, so nothing is read before it is asked for.
+    """
     cut = list(pieces(words))
-    return _by_entry(cut) + [plain_statement(each) for each in _sentences(cut)[:MAX_STATEMENTS]]
+    yield from _by_entry(cut)
+    yield from map(plain_statement, _sentences(cut)[:MAX_STATEMENTS])
 
 
-def _by_entry(cut: list[str]) -> list[Statement]:
-    """Return the replies in pieces of text, then the pieces."""
-    found = [reply for piece in cut for reply in replies(piece)]
-    return found[: MAX_STATEMENTS // 2] + [plain_statement(each) for each in cut[:MAX_STATEMENTS]]
+def _by_entry(cut: list[str]) -> Iterator[Statement]:
+    """Yield the replies in pieces of text, then the pieces."""
+    yield from islice((reply for piece in cut for reply in replies(piece)), MAX_STATEMENTS // 2)
+    yield from map(plain_statement, cut[:MAX_STATEMENTS])
 
 
 def _sentences(cut: list[str]) -> list[str]:
@@ -227,10 +233,10 @@ def _sentences(cut: list[str]) -> list[str]:
     return [each for sentences in parts if len(sentences) > 1 for each in sentences]
 
 
-def _first(said: list[Statement], recipient: str) -> Finding:
+def _first(said: Iterable[Statement], recipient: str) -> Finding:
     """Return the first statement that gives a cause; else the first that is a reply; else that nothing is known."""
     vague: Finding | None = None
-    for each in said[: MAX_STATEMENTS * 3]:
+    for each in islice(said, MAX_STATEMENTS * 3):
         reason = judge(each, recipient)
         if reason is Reason.DELIVERED:
             continue

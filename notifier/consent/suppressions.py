@@ -7,7 +7,7 @@ again, so that a person who complained gets no email because of a new account.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.models import Suppression, SuppressionReason
 from notifier.security.digests import keyed_digest
+
+_TABLE = cast("Any", Suppression.__table__)
 
 #: Begins the replacement of an erased address; no address begins with it.
 CONCEALED = "erased:"
@@ -94,6 +96,30 @@ _ORDER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class New:
+    """An address to suppress, and why."""
+
+    identity_key: str
+    reason: SuppressionReason
+    source: str
+    evidence: str
+    #: When the suppression ends by itself.
+    until: datetime | None = None
+    #: The fingerprint of the link that made it, by which it can be undone.
+    link: str | None = None
+    #: What the remote server said.
+    said: Said | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of its row."""
+        values: dict[str, Any] = {
+            "reason": self.reason.value, "source": self.source, "evidence": self.evidence[:500], "until": self.until,
+            "link": self.link, "code": None, "enhanced": None, "reply": None, "rule_version": None, "feedback_id": None,
+        }  # fmt: skip
+        return values | (asdict(self.said) if self.said is not None else {})
+
+
 def add(
     session: Session,
     identity_key: str,
@@ -115,28 +141,33 @@ def add(
         link: The fingerprint of the link that made it, by which it can be undone.
         said: What the remote server said.
     """
-    values: dict[str, Any] = {
-        "reason": reason.value, "source": source, "evidence": evidence[:500], "until": until, "link": link,
-        "code": None, "enhanced": None, "reply": None, "rule_version": None, "feedback_id": None,
-    }  # fmt: skip
-    values |= asdict(said) if said is not None else {}
+    return bool(add_all(session, [New(identity_key, reason, source, evidence, until, link, said)]))
+
+
+def add_all(session: Session, new: Sequence[New]) -> set[str]:
+    """Do as `add` for these addresses, each of which occurs once. Return those that have the new reason."""
+    if not new:
+        return set()
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    new = insert(Suppression).values(identity_key=identity_key, created_at=clock.now(), **values)
-    made = new.on_conflict_do_nothing(index_elements=["identity_key"]).returning(Suppression.id)
-    return session.scalar(made) is not None or _replaced(session, identity_key, values)
+    statement = insert(_TABLE).on_conflict_do_nothing(index_elements=["identity_key"])
+    rows = [{"identity_key": each.identity_key, "created_at": clock.now(), **each.values()} for each in new]
+    made = set(session.scalars(statement.returning(_TABLE.c.identity_key), rows))
+    rest = {each.identity_key: each for each in new if each.identity_key not in made}
+    if rest:
+        query = select(Suppression).where(Suppression.identity_key.in_(rest)).order_by(Suppression.id)
+        # One that was removed at this moment is not among them.
+        present = session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
+        made |= {each.identity_key for each in present if _replaced(each, rest[each.identity_key].values())}
+        session.flush()
+    return made
 
 
-def _replaced(session: Session, identity_key: str, values: dict[str, Any]) -> bool:
-    """Give the suppression of this address these values, if they are stronger than those that it has."""
-    query = select(Suppression).where(Suppression.identity_key == identity_key).with_for_update()
-    present = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    if present is None:
-        return False  # it was removed at this moment
+def _replaced(present: Suppression, values: dict[str, Any]) -> bool:
+    """Give a suppression these values, if they are stronger than those that it has."""
     lasts, lasted = values["until"] is None, present.until is None
     stronger = _ORDER.index(SuppressionReason(values["reason"])) > _ORDER.index(SuppressionReason(present.reason))
     if (lasted and not lasts) or (lasts == lasted and not stronger):
         return False
     for name, value in values.items():
         setattr(present, name, value)
-    session.flush()
     return True

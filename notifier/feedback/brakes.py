@@ -72,10 +72,12 @@ class Brakes:
         details = {"dead": f"{dead:,}", "of": f"{of:,}", "share": _percent(limits.dead)}
         return self._pause(session, run_id, ReasonCode.too_many_dead, details, now)
 
-    def check_complaints(self, session: Session, run_id: int, scope: str, now: datetime) -> bool:
+    def check_complaints(
+        self, session: Session, run_id: int, scope: str, now: datetime, *, sparsely: bool = True
+    ) -> bool:
         """Pause the run if too many recipients at the provider `scope` reported it as spam.
 
-        To be called for each complaint. Return whether this call did. The caller commits.
+        `sparsely`: as for `check_dead`. Return whether this call did. The caller commits.
         """
         since = _counted_from(session, run_id)
         if since is None:
@@ -83,7 +85,7 @@ class Brakes:
         limits, there = self._limits, (*since, is_at(session, scope))
         query = select(func.count()).select_from(_N).where(*there, _N.status == Status.complained)
         complaints = session.scalar(query) or 0
-        if _is_skipped(complaints):
+        if sparsely and _is_skipped(complaints):
             return False
         of = _answered(session, there, _beyond(complaints, limits.complaints, limits.complaints_of))
         if not _is_over(complaints, of, limits.complaints, limits.complaints_of):

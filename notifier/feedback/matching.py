@@ -1,6 +1,6 @@
 """Find the email that an event is about. Only an id of ours with its MAC, or a signed source, proves it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,14 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from notifier.bounces.names import Claim
+from notifier.database.keys import among
 from notifier.feedback.events import EMAIL, FeedbackEvent
 from notifier.mail.addresses import identity_of
 from notifier.mail.message_ids import MAX_KEY, Ids, NotifierId
 from notifier.models import Notification, Status
 
 _N = Notification
+_Row = Row[*tuple[Any, ...]]
 
 #: How an id was carried, as the row stores it, the most direct way first.
 _WAYS = {"return_path": "verp", "message_id": "message_id", "x_notifier_id": "notifier_id"}
@@ -54,15 +56,27 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def find(session: Session, ids: Ids, event: FeedbackEvent) -> Matched | None:
-    """Return the email that this event is about; None if that is not proven.
+def find_all(session: Session, ids: Ids, events: Sequence[FeedbackEvent]) -> list[Matched | None]:
+    """Return, for each of these events, the email that it is about; None if that is not proven.
 
     An id without its MAC proves nothing, and nor do ids of several emails. The id that the mail server gave an email
     is no secret to those who got it, so it counts only if the source has signed the event.
     """
-    claims = [each for each in event.claims if 0 < each.id <= MAX_KEY]
+    claimed = [_possible(event.claims) for event in events]
+    pks = {each.id for claims in claimed for each in claims}
+    rows = {row.id: row for row in session.execute(select(*_COLUMNS).where(among(session, _N.id, pks)))} if pks else {}
+    return [_found(session, ids, event, claims, rows) for event, claims in zip(events, claimed, strict=True)]
+
+
+def _possible(claims: Sequence[Claim]) -> list[Claim]:
+    return [each for each in claims if 0 < each.id <= MAX_KEY]
+
+
+def _found(
+    session: Session, ids: Ids, event: FeedbackEvent, claims: Sequence[Claim], rows: Mapping[int, _Row]
+) -> Matched | None:
     if claims:
-        found = _by_claims(session, ids, claims)
+        found = _by_claims(ids, claims, rows)
         return None if found is None or _is_about_another(event, found) else found
     if event.is_signed and event.server_ids:
         return _by_server_ids(session, event)
@@ -75,19 +89,17 @@ def by_key(session: Session, pk: int) -> Matched | None:
     return None if row is None else _matched(row, OPERATOR, proven=False)
 
 
-def _by_claims(session: Session, ids: Ids, claims: Sequence[Claim]) -> Matched | None:
+def _by_claims(ids: Ids, claims: Sequence[Claim], rows: Mapping[int, _Row]) -> Matched | None:
     (pk, *others) = {each.id for each in claims}
-    if others:
-        return None
-    row = session.execute(select(*_COLUMNS).where(_N.id == pk)).one_or_none()
-    if row is None:
+    row = rows.get(pk)
+    if others or row is None:
         return None
     ways = {each.source for each in claims if _is_proven(ids, each, row)}
     way = next((name for source, name in _WAYS.items() if source in ways), None)
     return None if way is None else _matched(row, way, proven=True)
 
 
-def _is_proven(ids: Ids, claim: Claim, row: Row[*tuple[Any, ...]]) -> bool:
+def _is_proven(ids: Ids, claim: Claim, row: _Row) -> bool:
     # Letters that only look like ours when their case is ignored are none of ours.
     if not claim.mac.isascii():
         return False
@@ -115,7 +127,7 @@ def _is_about_another(event: FeedbackEvent, found: Matched) -> bool:
     return bool(named) and identity_of(named) != found.identity_key
 
 
-def _matched(row: Row[*tuple[Any, ...]], by: str, *, proven: bool) -> Matched:
+def _matched(row: _Row, by: str, *, proven: bool) -> Matched:
     return Matched(
         row.id, Status(row.status), row.recipient, row.user_id, row.campaign_id, row.run_id, row.transport,
         row.sent_at, row.unknowns, by, proven,

@@ -14,13 +14,13 @@ from notifier.bounces.files import Found
 from notifier.bounces.reading import read
 from notifier.database.transaction import transaction
 from notifier.feedback.events import FeedbackEvent, of_email
-from notifier.feedback.intake import Intake, NotYet, Taken
+from notifier.feedback.intake import Intake, Taken
 from notifier.models import Effect
 
 log = structlog.get_logger(__name__)
 
 #: Emails in one transaction: enough to share the cost of a commit, few enough to hold locks briefly.
-BATCH = 50
+BATCH = 250
 
 
 @dataclass(slots=True)
@@ -96,13 +96,8 @@ class Reader:
 
     def _committed(self, some: Sequence[_Offered]) -> list[tuple[_Offered, Taken | None]]:
         with transaction(self._session) as session:
-            return [(each, self._take(session, each.event)) for each in some]
-
-    def _take(self, session: Session, event: FeedbackEvent) -> Taken | None:
-        try:
-            return self._intake.take(session, event)
-        except NotYet:
-            return None
+            taken = self._intake.take_all(session, [each.event for each in some])
+        return list(zip(some, taken, strict=True))
 
 
 #: What each effect means to the people who read a summary.

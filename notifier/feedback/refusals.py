@@ -5,7 +5,7 @@ pause the campaigns to their provider; emails that people wait for go on. The pa
 last report, one email probes.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Container, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from notifier.bounces.reasons import ABOUT_US, Reason
 from notifier.feedback.events import FeedbackEvent
-from notifier.feedback.matching import Matched
+from notifier.feedback.scopes import scopes_of
+from notifier.feedback.storing import Stored
 from notifier.mail import providers
+from notifier.mail.providers import domain_of
 from notifier.models import Feedback, Notification, ProviderHold
 from notifier.security.redaction import without_addresses
 from notifier.smtp.outcome import MAX_TEXT, Phase, clean
@@ -38,24 +40,49 @@ _PASSING = frozenset({Reason.TOO_BIG, Reason.GREYLISTED})
 _F, _H = Feedback, ProviderHold
 
 
-def pause_provider(
-    session: Session, email: Matched, scope: str, event: FeedbackEvent, now: datetime, *, witnesses: int
-) -> bool:
-    """Pause the campaigns to the provider `scope` if enough people reported a refusal, that in `event` included.
+def pause_providers(
+    session: Session, stored: Sequence[Stored], acting: Container[int], now: datetime, *, witnesses: int
+) -> None:
+    """Pause the campaigns to those providers about which enough people reported a refusal, these events included.
 
-    Return whether campaigns are paused. The caller commits.
+    All of `stored` are about us, in their order, and count. Only those with a key in `acting` pause anything. The
+    caller commits.
     """
-    if scope not in providers.PROVIDERS or email.transport is None or event.reason in _PASSING:
-        return False
-    if not _are_enough(_reporters(session, scope, email.transport, now), scope, witnesses):
-        return False
-    _hold(session, email.transport, scope, event, now)
-    return True
+    scopes = scopes_of(session, {domain_of(each.email.recipient) for each in stored})
+    by_key: dict[tuple[str, str], list[Stored]] = {}
+    for each in stored:
+        scope = scopes[domain_of(each.email.recipient)]
+        if scope in providers.PROVIDERS and each.email.transport is not None and each.event.reason not in _PASSING:
+            by_key.setdefault((each.email.transport, scope), []).append(each)
+    for (transport, scope), some in by_key.items():
+        if event := _decisive(session, transport, scope, some, acting, now, witnesses):
+            _hold(session, transport, scope, event, now)
 
 
-def _reporters(session: Session, scope: str, transport: str, now: datetime) -> set[str]:
+def _decisive(
+    session: Session,
+    transport: str,
+    scope: str,
+    some: Sequence[Stored],
+    acting: Container[int],
+    now: datetime,
+    witnesses: int,
+) -> FeedbackEvent | None:
+    """Return the first of these events with which enough people reported a refusal; None if they are too few."""
+    reporters = _reporters(session, scope, transport, now, but=[each.pk for each in some])
+    are_enough = _are_enough(reporters, scope, witnesses)
+    for each in some:
+        reporters.add(each.email.identity_key)
+        are_enough = are_enough or _are_enough(reporters, scope, witnesses)
+        if are_enough and each.pk in acting:
+            return each.event
+    return None
+
+
+def _reporters(session: Session, scope: str, transport: str, now: datetime, *, but: Collection[int]) -> set[str]:
+    """Return who reported a refusal, by the newest reports without those in `but`."""
     query = (
-        select(_F.identity_key)
+        select(_F.id, _F.identity_key)
         .join(Notification, Notification.id == _F.notification_id)
         .where(
             _F.provider == scope,
@@ -65,10 +92,10 @@ def _reporters(session: Session, scope: str, transport: str, now: datetime) -> s
             _F.identity_key.is_not(None),
             Notification.transport == transport,
         )
-        .distinct()
-        .limit(_MOST)
+        .order_by(_F.received_at.desc())
+        .limit(_MOST + len(but))
     )
-    return {key for key in session.scalars(query) if key is not None}
+    return {key for pk, key in session.execute(query) if key is not None and pk not in set(but)}
 
 
 def _are_enough(reporters: Collection[str], scope: str, witnesses: int) -> bool:

@@ -1,6 +1,8 @@
 """The mailbox provider of a recipient, and the emails of a run that went to one."""
 
-from sqlalchemy import ColumnElement, func, literal, or_, select
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from notifier.mail import providers
@@ -9,19 +11,14 @@ from notifier.models import DomainProvider, Notification
 _N = Notification
 
 
-def scope_of(session: Session, domain: str) -> str:
-    """Return the name of the provider of this domain (lower case), as far as it is known; else the domain itself."""
-    found = stored_scope(domain)
-    return found if isinstance(found, str) else session.scalar(select(found)) or domain
-
-
-def stored_scope(domain: str) -> str | ColumnElement[str]:
-    """Return the same as a value or an expression for a statement that stores it."""
-    own = providers.provider_of(domain)
-    if own is not None:
-        return own
-    customer = select(DomainProvider.provider).where(DomainProvider.domain == domain)
-    return func.coalesce(customer.scalar_subquery(), literal(domain))
+def scopes_of(session: Session, domains: Collection[str]) -> dict[str, str]:
+    """Return, by domain (lower case), the name of its provider as far as it is known; else the domain itself."""
+    scopes = {domain: providers.provider_of(domain) or domain for domain in domains}
+    custom = [domain for domain, scope in scopes.items() if scope == domain != ""]
+    if custom:
+        known = select(DomainProvider.domain, DomainProvider.provider).where(DomainProvider.domain.in_(custom))
+        scopes |= {domain: provider for domain, provider in session.execute(known) if provider is not None}
+    return scopes
 
 
 def is_at(session: Session, scope: str) -> ColumnElement[bool]:

@@ -1,8 +1,9 @@
 """The score of an address: a series of soft bounces without an accepted email in between suppresses it for a while."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, distinct, func, select
 from sqlalchemy.orm import Session
 
 from notifier.bounces.reasons import ABOUT_MAILBOX
@@ -19,7 +20,27 @@ _MOST = 50
 _F, _N = Feedback, Notification
 
 
-def is_complete(session: Session, email: Matched, now: datetime) -> bool:
+def complete(session: Session, emails: Sequence[Matched], now: datetime) -> set[int]:
+    """Return the keys of those of these emails whose address has a complete series. They have different addresses."""
+    keys = {each.identity_key: each for each in emails}
+    if not keys:
+        return set()
+    # Most addresses have one report: a count for all of them leaves few to look at.
+    query = (
+        select(_F.identity_key)
+        .where(_F.identity_key.in_(keys), *_counts(now))
+        .group_by(_F.identity_key)
+        .having(func.count(distinct(_F.notification_id)) >= LEAST)
+    )
+    several = [keys[key] for key in session.scalars(query) if key is not None]
+    return {each.pk for each in several if _is_complete(session, each, now)}
+
+
+def _counts(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return _F.reason.in_([each.value for each in ABOUT_MAILBOX]), _F.happened_at > now - DECAY
+
+
+def _is_complete(session: Session, email: Matched, now: datetime) -> bool:
     """Return whether the reports on this email's address make a series. That on `email` itself is stored already.
 
     An email to the address that was sent later and did not come back ends the series.
@@ -27,11 +48,7 @@ def is_complete(session: Session, email: Matched, now: datetime) -> bool:
     query = (
         select(_F.notification_id, _F.happened_at, _N.sent_at)
         .join(_N, _N.id == _F.notification_id)
-        .where(
-            _F.identity_key == email.identity_key,
-            _F.reason.in_([each.value for each in ABOUT_MAILBOX]),
-            _F.happened_at > now - DECAY,
-        )
+        .where(_F.identity_key == email.identity_key, *_counts(now))
         .order_by(_F.id.desc())
         .limit(_MOST)
     )

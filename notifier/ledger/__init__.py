@@ -31,6 +31,7 @@ from notifier.ledger.leases import (
     renew,
     store_facts,
 )
+from notifier.ledger.moving import RowMove, move_all
 from notifier.ledger.once import add_once, with_key
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
@@ -66,6 +67,7 @@ __all__ = [
     "ForbiddenMove",
     "Lost",
     "Recipient",
+    "RowMove",
     "Settlement",
     "SharedColumns",
     "StoredReply",
@@ -104,6 +106,7 @@ __all__ = [
     "mark_enqueued",
     "mark_sent",
     "move",
+    "move_all",
     "move_content",
     "name_hold",
     "never_began",

@@ -16,7 +16,7 @@ from notifier.bounces.reasons import RULES, Reason, Verdict
 from notifier.campaigns import tick as ticking
 from notifier.consent import suppressions
 from notifier.extensions import db
-from notifier.feedback import intake as intaking
+from notifier.feedback import storing
 from notifier.feedback.events import EventKind, FeedbackEvent, of_email
 from notifier.feedback.intake import NotYet
 from notifier.models import Consent, Effect, Notification, RunState, Status, SuppressionReason, User
@@ -232,7 +232,7 @@ def test_the_totals_of_a_run_that_is_over_follow(context: Flask) -> None:
 
 
 def test_the_tray_is_bounded(context: Flask, monkeypatch: pytest.MonkeyPatch, frozen: time_machine.Traveller) -> None:
-    monkeypatch.setattr(intaking, "MOST_IN_TRAY", 3)
+    monkeypatch.setattr(storing, "MOST_IN_TRAY", 3)
     message = send(context)
     take(context, event(message.notifier_id), *(event(recipient=f"n{number}@example.com") for number in range(5)))
     assert [each.recipient for each in feedback()] == [None, "n2@example.com", "n3@example.com", "n4@example.com"]

@@ -114,7 +114,7 @@ def test_a_database_that_is_away_lets_the_mail_server_try_again(
     def away(*args: object) -> None:
         raise OperationalError("INSERT", {}, Exception("the server is away"))
 
-    monkeypatch.setattr("notifier.feedback.intake.Intake.take", away)
+    monkeypatch.setattr("notifier.feedback.intake.Intake.take_all", away)
     assert run("bounces", "read", "-", input=b"Subject: x\n\nx\n").exit_code == os.EX_TEMPFAIL
 
 
@@ -123,15 +123,16 @@ def test_after_a_deadlock_each_email_gets_a_transaction_of_its_own(
 ) -> None:
     messages = [send(context) for _ in range(3)]
     intake, failed = services_of(context).intake, []
-    take = type(intake).take
+    take_all = type(intake).take_all
 
-    def once(self: object, session: object, event: object) -> object:
-        if len(failed) < 1 and len(db.session.scalars(select(Feedback)).all()) == 2:
-            failed.append(event)
+    def once(self: object, session: object, events: object) -> object:
+        taken = take_all(self, session, events)  # type: ignore[arg-type]
+        if not failed:
+            failed.append(events)
             raise OperationalError("UPDATE", {}, Exception("deadlock detected"))
-        return take(self, session, event)  # type: ignore[arg-type]
+        return taken
 
-    monkeypatch.setattr(type(intake), "take", once)
+    monkeypatch.setattr(type(intake), "take_all", once)
     found = [Found(str(number), bounce(each.notifier_id)) for number, each in enumerate(messages)]
     done: list[str] = []
     tally = Reader(db.session, intake).read(found, done=done.append)
