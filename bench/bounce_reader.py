@@ -34,6 +34,7 @@ from bench.bounce_ledger import TABLES, connected, populate, sent_emails
 from bench.bounce_mails import write_mbox
 from bench.children import clean_env
 from bench.servers import DURABLE, SECRET
+from bench.usage import parse_stat
 from notifier.dev.process import die_with_parent
 from notifier.testing.servers.postgres import PostgresServer
 
@@ -53,7 +54,7 @@ class Reading:
 
     samples: list[tuple[float, float, int]] = field(default_factory=list)
     tally: dict[str, Any] = field(default_factory=dict)
-    #: Seconds of its CPU.
+    #: Seconds of its CPU, its start included.
     cpu: float = 0.0
 
     @property
@@ -93,6 +94,7 @@ def read(url: str, mbox: Path, folder: Path) -> Reading:
         while process.poll() is None:
             with suppress(OSError, StopIteration):
                 seen.samples.append((_position(process.pid, mbox) / size, time.monotonic() - begun, _pss(process.pid)))
+                seen.cpu = parse_stat(Path(f"/proc/{process.pid}/stat").read_text()).ticks / os.sysconf("SC_CLK_TCK")
             with suppress(subprocess.TimeoutExpired):
                 process.wait(EVERY)
         out = process.stdout.read() if process.stdout else b""
@@ -195,7 +197,7 @@ def measure(at: Place, mbox: Path, folder: Path, args: argparse.Namespace) -> bo
     say(f"effects: {first.tally['effects']}; known or foreign {first.tally['known_or_foreign']:,}")
     rate = first.tally["emails"] / first.seconds
     say(f"read {first.tally['emails']:,} emails, {new:,} new events, in {first.seconds:.1f} s: {rate:,.0f} emails/s, "
-        f"{new / first.seconds:,.0f} events/s; memory {tenth:.1f} MB after a tenth, {most:.1f} MB at most after it, "
+        f"{new / first.seconds:,.0f} events/s, {1000 * first.cpu / first.tally['emails']:.2f} ms of CPU each; memory {tenth:.1f} MB after a tenth, {most:.1f} MB at most after it, "
         f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
     before = checksums(at.url)
     again = read(at.url, mbox, folder)

@@ -32,7 +32,11 @@ _ALONE = re.compile(
     r"(?:smtp:|mailto:|rfc822;)?([^\s<>\[\]()\"',;:]{1,64}@[^\s<>\[\]()\"',;:]{1,255})",
     re.IGNORECASE,
 )
-_QUEUE_ID = re.compile(r"(?:queued as|queue[- ]?id[:= ]|message identifier is:)\s{0,4}([0-9a-z-]{6,40})", re.IGNORECASE)
+#: The ids of servers and providers: of Postfix and Exim, UUIDs, Message-IDs as Exchange and Amazon SES name them.
+_QUEUE_ID = re.compile(
+    r"(?:queued as|queue[- ]?id[:= ]|message identifier is:)\s{0,4}<?([0-9a-z](?:[\w.@+/=~$-]{4,126})[0-9a-z=$])",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ something; without one the default applies: all categories, with digests once a 
 """
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, case, false, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock
+from notifier.database.keys import among
 from notifier.models import Consent, Frequency, Preference, User
 
 DIGEST: Final = "digest"
@@ -94,16 +96,30 @@ def decide(
     if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
-    before, after = _wish(category, row), _after(category, row, wanted, chosen)
+    after = _after(category, row, wanted, chosen)
+    has_changed = _stored(session, user_id, row, after, how, notification_id, now or clock.now())
+    session.flush()
+    return has_changed
+
+
+def _stored(
+    session: Session,
+    user_id: int,
+    row: Preference | None,
+    after: Wish,
+    how: How,
+    notification_id: int | None,
+    now: datetime,
+) -> bool:
+    """Add a decision to the session, unless it changes nothing. `row` is the present one of its user and category."""
+    before = _wish(after.category, row)
     if (before.wanted, before.frequency) == (after.wanted, after.frequency):
         return False
-    now = now or clock.now()
     if row is None:
-        row = Preference(user_id=user_id, category=category)
+        row = Preference(user_id=user_id, category=after.category)
         session.add(row)
     _apply(row, before, after, now)
     session.add(_evidence(user_id, after, how, notification_id, now))
-    session.flush()
     return True
 
 
@@ -131,12 +147,31 @@ def decide_all(
     now: datetime | None = None,
 ) -> bool:
     """Call `decide` for every category that may be refused. Return False if nothing changes."""
-    now = now or clock.now()
-    changes = [
-        decide(session, user_id, category, wanted, how=how, notification_id=notification_id, now=now)
-        for category in REFUSABLE
-    ]
-    return any(changes)
+    return bool(decide_all_of(session, {user_id: notification_id}, wanted, how=how, now=now or clock.now()))
+
+
+def decide_all_of(
+    session: Session, people: Mapping[int, int | None], wanted: bool, *, how: How, now: datetime
+) -> set[int]:
+    """Do as `decide_all` for several users, given with the email whose link was used. Return for whom it changes."""
+    if not people:
+        return set()
+    # In the order of their keys, so that two transactions do not wait for each other.
+    locked = select(User.id).where(among(session, User.id, people)).order_by(User.id).with_for_update(key_share=True)
+    present = session.scalars(locked).all()
+    query = select(Preference).where(among(session, Preference.user_id, present))
+    rows = {
+        (row.user_id, row.category): row for row in session.scalars(query.execution_options(populate_existing=True))
+    }
+    changed = set()
+    for user_id in present:
+        for category in REFUSABLE:
+            row = rows.get((user_id, category))
+            after = _after(category, row, wanted, None)
+            if _stored(session, user_id, row, after, how, people[user_id], now):
+                changed.add(user_id)
+    session.flush()
+    return changed
 
 
 def refused(category: str) -> ColumnElement[bool]:

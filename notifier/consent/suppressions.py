@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.database.listed import insert_new
 from notifier.models import Suppression, SuppressionReason
 from notifier.security.digests import keyed_digest
 
@@ -148,10 +148,8 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
     """Do as `add` for these addresses, each of which occurs once. Return those that have the new reason."""
     if not new:
         return set()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(_TABLE).on_conflict_do_nothing(index_elements=["identity_key"])
     rows = [{"identity_key": each.identity_key, "created_at": clock.now(), **each.values()} for each in new]
-    made = set(session.scalars(statement.returning(_TABLE.c.identity_key), rows))
+    made = {identity_key for _, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
     rest = {each.identity_key: each for each in new if each.identity_key not in made}
     if rest:
         query = select(Suppression).where(Suppression.identity_key.in_(rest)).order_by(Suppression.id)

@@ -25,12 +25,22 @@ def transaction(session: Callable[[], Session]) -> Iterator[Session]:
         raise
 
 
+@contextmanager
+def reading(session: Callable[[], Session]) -> Iterator[Session]:
+    """Yield the current session for queries, on SQLite without a lock; then end the transaction."""
+    current = session()
+    if not current.in_transaction():
+        current.connection(execution_options={READ_ONLY: True})
+    try:
+        yield current
+    finally:
+        current.rollback()
+
+
 def check_answers(session: Session) -> None:
     """Run a trivial query, on SQLite without a lock. Raise SQLAlchemyError if the database does not answer."""
-    if not session.in_transaction():
-        session.connection(execution_options={READ_ONLY: True})
-    session.execute(select(literal(1)))
-    session.rollback()
+    with reading(lambda: session) as current:
+        current.execute(select(literal(1)))
 
 
 def reads_only() -> bool:

@@ -5,7 +5,7 @@ operator decides. What was sent before an operator resumed it does not count aga
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from notifier.database.keys import among
 from notifier.feedback.scopes import is_at
 from notifier.mail import providers
 from notifier.models import CampaignRun, Notification, RunState, Status
@@ -105,12 +106,23 @@ class Brakes:
         return True
 
 
+def open_runs(session: Session, run_ids: Collection[int]) -> set[int]:
+    """Return those of these runs that can be paused: for all others there is nothing to check."""
+    if not run_ids:
+        return set()
+    query = select(CampaignRun.id).where(among(session, CampaignRun.id, run_ids), CampaignRun.state.in_(_OPEN))
+    return set(session.scalars(query))
+
+
+_OPEN = (RunState.expanding, RunState.sending)
+
+
 def _counted_from(session: Session, run_id: int) -> tuple[ColumnElement[bool], ...] | None:
     """Return the condition for the emails that count; None if the run is paused or over."""
     row = session.execute(
         select(CampaignRun.state, CampaignRun.braked_at).where(CampaignRun.id == run_id)
     ).one_or_none()
-    if row is None or row.state not in {RunState.expanding, RunState.sending}:
+    if row is None or row.state not in _OPEN:
         return None
     mine = _N.run_id == run_id
     return (mine,) if row.braked_at is None else (mine, func.coalesce(_N.sent_at, _N.settled_at) > row.braked_at)

@@ -1,11 +1,12 @@
 """What follows from stored events: rows move, addresses are suppressed, runs and providers pause.
 
-The events of one call concern different emails, people and addresses, so that their order decides nothing but the
-order of totals: all rows move together, and then the consequences are written together.
+The events of one call concern different emails, people and addresses, so that their order decides nothing: all rows
+move together, and then the consequences are written together.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from notifier.accounts.erasure import ERASED
 from notifier.bounces.reasons import RULES, Verdict
 from notifier.consent import preferences, suppressions
 from notifier.feedback import moving, series
-from notifier.feedback.brakes import Brakes
+from notifier.feedback.brakes import Brakes, open_runs
 from notifier.feedback.events import EventKind, FeedbackEvent
 from notifier.feedback.matching import OPERATOR, Matched
 from notifier.feedback.moving import Move
@@ -30,6 +31,15 @@ from notifier.smtp.outcome import clean
 _SKEW = timedelta(minutes=5)
 
 
+class Applied(NamedTuple):
+    """What followed from an event: whether it could act on its email, and whether the row of that moved."""
+
+    stored: Stored
+    effect: Effect
+    has_acted: bool
+    has_moved: bool
+
+
 class Consequences:
     """Let events take effect. One instance serves all threads of a process."""
 
@@ -38,67 +48,68 @@ class Consequences:
         self._brakes = brakes
         self._witnesses = witnesses
 
-    def apply(self, session: Session, stored: Sequence[Stored], now: datetime) -> list[Effect]:
-        """Let these events take effect on their emails. Return the effects, which are stored, too.
+    def apply(self, session: Session, stored: Sequence[Stored], now: datetime) -> list[Applied]:
+        """Move the emails of these events, and suppress. Return what followed, in their order; `pause` comes next.
 
         They are about different emails, users and addresses. The caller commits.
         """
-        acting = [each for each in stored if _takes_effect(each)]
-        effects = {each.pk: Effect.none for each in stored} | {
-            each.pk: expected(each.event, each.email) for each in acting
-        }
-        moved = moving.move_all(session, [_move(each) for each in acting], now=now)
+        done = [each for each in stored if _takes_effect(each)]
+        has_moved = moving.move_all(session, [_move(each) for each in done], now=now)
+        moved = {each.pk: has for each, has in zip(done, has_moved, strict=True)}
         for each in stored:
             if each.event.kind is EventKind.delivered:
                 moving.delivered(session, each.email, each.event.happened_at)
-        effects |= self._suppress(session, acting, now)
-        self._pause_providers(session, stored, acting, now)
-        self._brake(session, [each for each, has in zip(acting, moved, strict=True) if has], now, one=len(stored) == 1)
-        changed = [each for each in stored if effects[each.pk] is not expected(each.event, each.email)]
-        changed += [each for each in stored if each.email.by == OPERATOR]
-        set_effects(session, {each.pk: effects[each.pk] for each in changed})
-        return [effects[each.pk] for each in stored]
+        suppressed = self._suppress(session, done, now)
+        effects = {each.pk: expected(each.event, each.email) for each in done} | suppressed
+        applied = [
+            Applied(each, effects.get(each.pk, Effect.none), each.pk in moved, moved.get(each.pk, False))
+            for each in stored
+        ]
+        set_effects(session, {each.stored.pk: each.effect for each in applied if _is_unexpected(each)})
+        return applied
 
     def _suppress(self, session: Session, acting: Sequence[Stored], now: datetime) -> dict[int, Effect]:
         """Suppress the addresses. Return the effects that differ from the expected ones."""
-        scored = [each for each in acting if expected(each.event, each.email) is Effect.scored]
-        complete = series.complete(session, [each.email for each in scored], now)
-        new, effects = [], {}
+        scored = [each.email for each in acting if expected(each.event, each.email) is Effect.scored]
+        complete = series.complete(session, scored, now)
+        new, effects, complained = [], {}, {}
         for each in acting:
-            reason, until = _SUPPRESSES.get(expected(each.event, each.email)), None
-            if each.email.pk in complete and each in scored:
+            effect, until = expected(each.event, each.email), None
+            reason = _SUPPRESSES.get(effect)
+            if effect is Effect.scored and each.email.pk in complete:
                 reason, until = SuppressionReason.soft_bounces, now + series.DECAY
                 effects[each.pk] = Effect.suppressed
             if reason is not None and each.email.recipient != ERASED:
                 new.append(_suppression(each, reason, until))
-            if each.event.kind is EventKind.complaint and each.email.user_id is not None:
-                how, email = preferences.How.complaint, each.email
-                preferences.decide_all(session, each.email.user_id, False, how=how, notification_id=email.pk, now=now)
+            if effect is Effect.complained and each.email.user_id is not None:
+                complained[each.email.user_id] = each.email.pk
         suppressions.add_all(session, new)
+        preferences.decide_all_of(session, complained, False, how=preferences.How.complaint, now=now)
         return effects
 
-    def _pause_providers(
-        self, session: Session, stored: Sequence[Stored], acting: Sequence[Stored], now: datetime
-    ) -> None:
-        about_us = [each for each in stored if each.event.is_about_us]
-        if about_us:
-            pause_providers(session, about_us, {each.pk for each in acting}, now, witnesses=self._witnesses)
+    def pause(self, session: Session, applied: Sequence[Applied], now: datetime) -> None:
+        """Pause the runs that harm us, and campaigns to providers that refuse us, by these events in their order.
 
-    def _brake(self, session: Session, moved: Sequence[Stored], now: datetime, *, one: bool) -> None:
-        """Check the runs whose rows moved. A single event is one of many calls, so it need not count each time."""
-        dead = {
-            each.email.run_id: None for each in moved
-            if each.event.kind is EventKind.bounce and each.event.verdict is Verdict.HARD
-        }  # fmt: skip
-        for run_id in dead:
-            if run_id is not None:
-                self._brakes.check_dead(session, run_id, now, sparsely=one)
+        The caller commits.
+        """
+        about_us = [each.stored for each in applied if each.stored.event.is_about_us]
+        if about_us:
+            acting = {each.stored.pk for each in applied if each.has_acted}
+            pause_providers(session, about_us, acting, now, witnesses=self._witnesses)
+        # A single event is one of many calls, so that it need not count each time.
+        sparsely = len(applied) == 1
+        moved = [each.stored for each in applied if each.has_moved]
+        runs = open_runs(session, {each.email.run_id for each in moved if each.email.run_id is not None})
+        moved = [each for each in moved if each.email.run_id in runs]
+        dead = [each for each in moved if each.event.verdict is Verdict.HARD]
+        for run_id in dict.fromkeys(each.email.run_id or 0 for each in dead):
+            self._brakes.check_dead(session, run_id, now, sparsely=sparsely)
         complained = [each.email for each in moved if each.event.kind is EventKind.complaint]
-        domains = {email.pk: domain_of(email.recipient) for email in complained}
-        scopes = scopes_of(session, set(domains.values()))
-        for run_id, scope in dict.fromkeys((email.run_id, scopes[domains[email.pk]]) for email in complained):
-            if run_id is not None:
-                self._brakes.check_complaints(session, run_id, scope, now, sparsely=one)
+        domains = [domain_of(email.recipient) for email in complained]
+        scopes = scopes_of(session, set(domains))
+        spots = [(email.run_id or 0, scopes[domain]) for email, domain in zip(complained, domains, strict=True)]
+        for run_id, scope in dict.fromkeys(spots):
+            self._brakes.check_complaints(session, run_id, scope, now, sparsely=sparsely)
 
 
 #: Why an address is suppressed, by the effect.
@@ -106,6 +117,12 @@ _SUPPRESSES = {
     Effect.suppressed: SuppressionReason.hard_bounce,
     Effect.complained: SuppressionReason.complaint,
 }
+
+
+def _is_unexpected(applied: Applied) -> bool:
+    """Return whether the row, as it was stored, says something else."""
+    event, email = applied.stored.event, applied.stored.email
+    return applied.effect is not expected(event, email) or email.by == OPERATOR
 
 
 def _takes_effect(stored: Stored) -> bool:

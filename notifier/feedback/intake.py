@@ -1,20 +1,21 @@
 """Intake: the only way in for what comes back. One event, one row, and all that follows from it, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.accounts.erasure import ERASED
 from notifier.feedback.brakes import Brakes
 from notifier.feedback.events import FeedbackEvent
-from notifier.feedback.following import Consequences
+from notifier.feedback.following import Applied, Consequences
 from notifier.feedback.matching import Matched, find_all
 from notifier.feedback.storing import Stored, bound_tray, store_all
 from notifier.mail.message_ids import Ids
-from notifier.models import Effect, Status
+from notifier.models import Effect, Feedback, Status
 
 #: An event, and its email if that is proven.
 _Found = tuple[FeedbackEvent, Matched | None]
@@ -60,34 +61,36 @@ class Intake:
         should share a transaction, because their rows stay locked until its end. A brake looks once at many events.
         """
         now = clock.now()
-        found = find_all(session, self._ids, events)
-        taken = [
-            each for some in _apart(list(zip(events, found, strict=True))) for each in self._take(session, some, now)
-        ]
-        if any(each is not None and each.effect is Effect.waiting for each in taken):
+        found = list(zip(events, find_all(session, self._ids, events), strict=True))
+        taken = {number: _if_not_stored(*each) for number, each in enumerate(found)}
+        applied: dict[int, Applied] = {}
+        for numbers in _layers({number: found[number] for number, each in taken.items() if each is _STORE}):
+            pks = store_all(session, [found[number] for number in numbers], now)
+            stored: dict[int, Stored] = {}
+            for number, pk in zip(numbers, pks, strict=True):
+                event, email = found[number]
+                taken[number] = _NOTHING if pk is None else Taken(True, Effect.waiting, pk)
+                if pk is not None and email is not None:
+                    stored[number] = Stored(pk, email, event)
+            done = self._consequences.apply(session, list(stored.values()), now)
+            applied |= dict(zip(stored, done, strict=True))
+        self._consequences.pause(session, [applied[number] for number in sorted(applied)], now)
+        for number, each in applied.items():
+            taken[number] = Taken(True, each.effect, each.stored.pk, each.stored.email.pk)
+        if any(each is not None and each.effect is Effect.waiting for each in taken.values()):
             bound_tray(session)
-        return taken
+        return list(taken.values())
 
-    def _take(self, session: Session, some: Sequence[_Found], now: datetime) -> list[Taken | None]:
-        """Take events that have nothing to do with each other."""
-        taken = [_if_not_stored(*each) for each in some]
-        offered = [number for number, each in enumerate(taken) if each is _STORE]
-        pks = store_all(session, [some[number] for number in offered], now)
-        stored: list[tuple[int, Stored]] = []
-        for number, pk in zip(offered, pks, strict=True):
-            event, email = some[number]
-            taken[number] = _NOTHING if pk is None else Taken(True, Effect.waiting, pk)
-            if pk is not None and email is not None:
-                stored.append((number, Stored(pk, email, event)))
-        effects = self._consequences.apply(session, [each for _, each in stored], now)
-        for (number, each), effect in zip(stored, effects, strict=True):
-            taken[number] = Taken(True, effect, each.pk, each.email.pk)
-        return taken
+    def known(self, session: Session, source: str, event_ids: Collection[str]) -> set[str]:
+        """Return those of these events of one source that were taken before."""
+        query = select(Feedback.event_id).where(Feedback.source == source, Feedback.event_id.in_(event_ids))
+        return set(session.scalars(query))
 
     def apply(self, session: Session, pk: int, email: Matched, event: FeedbackEvent, now: datetime) -> Effect:
         """Let the stored event `pk` take effect on its email. Return the effect, which is stored, too."""
-        (effect,) = self._consequences.apply(session, [Stored(pk, email, event)], now)
-        return effect
+        applied = self._consequences.apply(session, [Stored(pk, email, event)], now)
+        self._consequences.pause(session, applied, now)
+        return applied[0].effect
 
 
 _NOTHING = Taken(is_new=False)
@@ -104,24 +107,30 @@ def _if_not_stored(event: FeedbackEvent, email: Matched | None) -> Taken | None:
     return _STORE
 
 
-def _apart(found: Sequence[_Found]) -> Iterator[Sequence[_Found]]:
-    """Cut into stretches in which each email, user and address occurs once: within one, the order does not matter."""
-    start, seen = 0, set[object]()
-    for number, (_, email) in enumerate(found):
-        about = _about(email)
-        if seen & about:
-            yield found[start:number]
-            start, seen = number, set()
-        seen |= about
-    yield found[start:]
+def _layers(found: Mapping[int, _Found]) -> list[list[int]]:
+    """Divide events, by number, so that each email, user and address occurs once in a layer, in their order.
+
+    Within a layer the order does not matter, and events that have something in common keep theirs. Nearly all of them
+    are in the first layer.
+    """
+    layers: list[list[int]] = []
+    last: dict[object, int] = {}
+    for number, each in found.items():
+        about = _about(*each)
+        layer = max((last[key] + 1 for key in about if key in last), default=0)
+        last |= dict.fromkeys(about, layer)
+        if layer == len(layers):
+            layers.append([])
+        layers[layer].append(number)
+    return layers
 
 
-def _about(email: Matched | None) -> set[object]:
-    if email is None:
-        return set()
-    about: set[object] = {email.pk}
-    if email.user_id is not None:
-        about.add(("user", email.user_id))
-    if email.recipient != ERASED:
-        about.add(email.identity_key)
+def _about(event: FeedbackEvent, email: Matched | None) -> list[object]:
+    about: list[object] = [(event.source, event.event_id)]
+    if email is not None:
+        about.append(email.pk)
+        if email.user_id is not None:
+            about.append(("user", email.user_id))
+        if email.recipient != ERASED:
+            about.append(email.identity_key)
     return about

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.bounces.files import Found
 from notifier.bounces.reading import read
-from notifier.database.transaction import transaction
-from notifier.feedback.events import FeedbackEvent, of_email
+from notifier.database.transaction import reading, transaction
+from notifier.feedback.events import EMAIL, FeedbackEvent, digest, of_email
 from notifier.feedback.intake import Intake, Taken
 from notifier.models import Effect
 
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: Emails in one transaction: enough to share the cost of a commit, few enough to hold locks briefly.
 BATCH = 250
+#: Bytes of emails that are held at once, and one more email.
+MAX_HELD = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class _Offered:
     name: str
-    event: FeedbackEvent
+    #: None: it was taken before.
+    event: FeedbackEvent | None
 
 
 class Reader:
@@ -55,15 +58,14 @@ class Reader:
     def read(
         self, emails: Iterable[Found], *, envelope_to: str = "", done: Callable[[str], object] = lambda name: None
     ) -> Tally:
-        """Read all emails, and hold one at a time. Call `done` with the name of each that is committed.
+        """Read all emails, and hold MAX_HELD of them at a time. Call `done` with the name of each that is committed.
 
         `envelope_to`: the recipient of their envelope, if it is known. Raise DBAPIError if the database refuses; what
         is committed by then stays.
         """
-        tally = Tally()
-        offered = self._offered(emails, tally, envelope_to)
-        while some := list(islice(offered, self._batch)):
-            for each, taken in self._taken(some):
+        tally, left = Tally(), iter(emails)
+        while some := list(_portion(left, self._batch)):
+            for each, taken in self._taken(list(self._offered(some, tally, envelope_to))):
                 if taken is None:
                     tally.later += 1
                     continue
@@ -74,15 +76,25 @@ class Reader:
                 done(each.name)
         return tally
 
-    def _offered(self, emails: Iterable[Found], tally: Tally, envelope_to: str) -> Iterator[_Offered]:
+    def _offered(self, some: Sequence[Found], tally: Tally, envelope_to: str) -> Iterator[_Offered]:
         """Yield the events. No transaction is open meanwhile: a hostile email may take a while to read."""
-        for found in emails:
-            if found.error:
-                tally.unreadable.append(found)
+        tally.unreadable += [each for each in some if each.error]
+        emails = [each for each in some if not each.error]
+        tally.emails += len(emails)
+        digests = [digest(each.data, envelope_to) for each in emails]
+        known = self._known(digests)
+        for found, name in zip(emails, digests, strict=True):
+            if name in known:
+                yield _Offered(found.name, None)
                 continue
-            tally.emails += 1
             report = read(found.data, envelope_to)
-            yield _Offered(found.name, of_email(found.data, report, envelope_to=envelope_to, received_at=clock.now()))
+            event = of_email(found.data, report, envelope_to=envelope_to, received_at=clock.now())
+            yield _Offered(found.name, event)
+
+    def _known(self, digests: Sequence[str]) -> set[str]:
+        """Return which emails were taken before: reading them again would take ten times as long as asking."""
+        with reading(self._session) as session:
+            return self._intake.known(session, EMAIL, digests)
 
     def _taken(self, some: Sequence[_Offered]) -> list[tuple[_Offered, Taken | None]]:
         try:
@@ -95,9 +107,22 @@ class Reader:
             return [result for each in some for result in self._committed([each])]
 
     def _committed(self, some: Sequence[_Offered]) -> list[tuple[_Offered, Taken | None]]:
+        events = [each.event for each in some if each.event is not None]
+        if not events:
+            return [(each, Taken(is_new=False)) for each in some]
         with transaction(self._session) as session:
-            taken = self._intake.take_all(session, [each.event for each in some])
-        return list(zip(some, taken, strict=True))
+            taken = iter(self._intake.take_all(session, events))
+            return [(each, Taken(is_new=False) if each.event is None else next(taken)) for each in some]
+
+
+def _portion(emails: Iterator[Found], most: int) -> Iterator[Found]:
+    """Yield the next emails, `most` at most, until they have MAX_HELD bytes."""
+    size = 0
+    for each in islice(emails, most):
+        yield each
+        size += len(each.data)
+        if size >= MAX_HELD:
+            return
 
 
 #: What each effect means to the people who read a summary.

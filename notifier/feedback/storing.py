@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier.accounts.erasure import ERASED
 from notifier.bounces.reasons import ABOUT_MAILBOX, RULES, SENTENCES, Verdict
 from notifier.database.keys import among
+from notifier.database.listed import insert_new
 from notifier.feedback.events import EventKind, FeedbackEvent
 from notifier.feedback.matching import Matched
 from notifier.feedback.scopes import scopes_of
@@ -55,10 +55,8 @@ def store_all(
         _row(event, email, address, scopes[domain], now)
         for (event, email), address, domain in zip(found, named, domains, strict=True)
     ]
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(_TABLE).on_conflict_do_nothing(index_elements=["source", "event_id"])
-    columns = statement.returning(_TABLE.c.id, _TABLE.c.source, _TABLE.c.event_id)
-    made = {(source, event_id): pk for pk, source, event_id in session.execute(columns, rows)}
+    new = insert_new(session, _TABLE, rows, unique=("source", "event_id"))
+    made = {(source, event_id): pk for pk, source, event_id in new}
     return [made.pop((event.source, event.event_id), None) for event, _ in found]
 
 

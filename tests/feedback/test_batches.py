@@ -1,6 +1,7 @@
 """Events that are taken together leave the same rows as events that are taken one by one."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -85,7 +86,7 @@ class World:
             db.session.execute(delete(model))
         db.session.execute(delete(Notification).where(Notification.id >= 5000))
         db.session.execute(insert(Notification.__table__), self.rows)
-        put_run(self.run_id, state="done", totals={"sent": 4, "unknown": 1}, braked_at=None)
+        put_run(self.run_id, state="done", totals=dict(Counter(each["status"] for each in self.rows)))
 
     def events(self, number: int) -> list[FeedbackEvent]:
         """Make so many events: some come again, and some prove nothing."""
@@ -114,7 +115,7 @@ class World:
     def state(self) -> list[Any]:
         """All that came of it, without the keys of rows that it made."""
         db.session.rollback()
-        events = dict(db.session.execute(select(Feedback.id, Feedback.event_id)).tuples().all())
+        events = dict(db.session.execute(select(Feedback.id, Feedback.event_id)).all())
         found: list[Any] = []
         for model in (Feedback, Suppression, Consent, Preference, ProviderHold, Notification, CampaignRun):
             rows = db.session.execute(select(model.__table__)).mappings()
@@ -131,7 +132,7 @@ def result(taken: Taken | None) -> tuple[object, ...] | None:
     return None if taken is None else (taken.is_new, taken.effect, taken.notification_id)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_any_events_in_batches_of_any_size_do_the_same_as_one_by_one(
     context: Flask, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy.exc import OperationalError
 
 from notifier.bounces.files import Found, new_in
 from notifier.extensions import db
-from notifier.feedback import reader as reading
 from notifier.feedback.reader import Reader
 from notifier.models import Feedback, Notification, Status, Suppression
 from notifier.services import services_of
@@ -187,7 +186,6 @@ def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     statuses = db.session.scalars(select(Notification.status)).all()
     assert set(statuses) == {Status.bounced}
     assert make_url(database_url)
-    assert reading.BATCH < KILLED // 4
 
 
 _READ = """
@@ -202,7 +200,7 @@ from notifier.testing.settings import make_settings
 
 app = create_app(make_settings(database_url=sys.argv[2], notifier_data_dir=Path(sys.argv[3])))
 with app.app_context():
-    reader = Reader(db.session, services_of(app).intake)
+    reader = Reader(db.session, services_of(app).intake, batch=50)
     maildir = Path(sys.argv[1])
     reader.read(new_in(maildir), done=lambda name: put_away(maildir, name))
 """
