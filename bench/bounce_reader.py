@@ -195,10 +195,10 @@ def measure(at: Place, mbox: Path, folder: Path, args: argparse.Namespace) -> bo
     first = read(at.url, mbox, folder)
     new, tenth, most = sum(first.tally["effects"].values()), first.memory_at(0.1), first.memory(0.1)
     say(f"effects: {first.tally['effects']}; known or foreign {first.tally['known_or_foreign']:,}")
-    rate = first.tally["emails"] / first.seconds
+    rate, cpu = first.tally["emails"] / first.seconds, 1000 * first.cpu / first.tally["emails"]
     say(f"read {first.tally['emails']:,} emails, {new:,} new events, in {first.seconds:.1f} s: {rate:,.0f} emails/s, "
-        f"{new / first.seconds:,.0f} events/s, {1000 * first.cpu / first.tally['emails']:.2f} ms of CPU each; memory {tenth:.1f} MB after a tenth, {most:.1f} MB at most after it, "
-        f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
+        f"{new / first.seconds:,.0f} events/s, {cpu:.2f} ms of CPU each; load {os.getloadavg()[0]:.1f}; "
+        f"memory {tenth:.1f} MB after a tenth, {most:.1f} MB at most after it")  # fmt: skip
     before = checksums(at.url)
     again = read(at.url, mbox, folder)
     is_same = checksums(at.url) == before and not sum(again.tally["effects"].values())

@@ -101,7 +101,8 @@ class Consequences:
         moved = [each.stored for each in applied if each.has_moved]
         runs = open_runs(session, {each.email.run_id for each in moved if each.email.run_id is not None})
         moved = [each for each in moved if each.email.run_id in runs]
-        dead = [each for each in moved if each.event.verdict is Verdict.HARD]
+        bounced = [each for each in moved if each.event.kind is EventKind.bounce]
+        dead = [each for each in bounced if each.event.verdict is Verdict.HARD]
         for run_id in dict.fromkeys(each.email.run_id or 0 for each in dead):
             self._brakes.check_dead(session, run_id, now, sparsely=sparsely)
         complained = [each.email for each in moved if each.event.kind is EventKind.complaint]

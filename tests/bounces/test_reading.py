@@ -225,6 +225,24 @@ def test_ids_of_the_system_that_reports_are_kept() -> None:
     assert (found.reporting_mta, found.queue_ids) == ("mx.example.net", ("4F2A1", "env-17"))
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("It was queued as 4bQxZs3yVhz1wKp.", "4bQxZs3yVhz1wKp"),  # Postfix
+        ("queue id: 1sXyZ0-00000000ABC-1dEf", "1sXyZ0-00000000ABC-1dEf"),  # Exim
+        ("queue-id=0a1B2c/3+4_5==", "0a1B2c/3+4_5=="),
+        ("queued as <0102019a3f-7c1e-000000@email.amazonses.com>", "0102019a3f-7c1e-000000@email.amazonses.com"),
+        (
+            "The message identifier is: <AM0PR04MB1234.eurprd04.prod@AM0PR04MB1234.example>.",
+            "AM0PR04MB1234.eurprd04.prod@AM0PR04MB1234.example",
+        ),
+        ("queued as 0a129aee-e1cd-480d-b08d-4f48548ff48d, and refused", "0a129aee-e1cd-480d-b08d-4f48548ff48d"),
+    ],
+)
+def test_the_id_of_a_server_is_read_out_of_its_words(words: str, name: str) -> None:
+    assert report(f"Your email failed: 550 5.1.1 no such user.\n{words}").queue_ids == (name,)
+
+
 def test_a_gateway_that_attaches_the_report_hides_nothing() -> None:
     inner = email("mailbox-full").replace(b"==report", b"==inner")
     outer = (

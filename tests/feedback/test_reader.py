@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from notifier.bounces.files import Found, new_in
 from notifier.extensions import db
+from notifier.feedback import reader as reading
 from notifier.feedback.reader import Reader
 from notifier.models import Feedback, Notification, Status, Suppression
 from notifier.services import services_of
@@ -140,7 +141,27 @@ def test_after_a_deadlock_each_email_gets_a_transaction_of_its_own(
     assert len(feedback()) == 3
 
 
-def test_one_email_is_in_memory_at_a_time(context: Flask, maildir: Path) -> None:
+def test_emails_in_memory_are_bounded(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_HELD", 1000)
+    held: list[int] = []
+    intake = services_of(context).intake
+    monkeypatch.setattr(type(intake), "known", lambda self, session, source, names: held.append(len(names)) or set())
+    Reader(db.session, intake, batch=3).read([Found(str(size), b"x" * size) for size in (600, 600, 1, 2, 3, 9000, 4)])
+    assert held == [2, 3, 1, 1]
+
+
+def test_an_email_that_was_taken_before_is_not_read_again(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = send(context)
+    found = [Found("1", bounce(message.notifier_id))]
+    reader = Reader(db.session, services_of(context).intake)
+    assert reader.read(found).effects == {"suppressed": 1}
+    monkeypatch.setattr(reading, "read", lambda data, envelope_to: pytest.fail("it was read again"))
+    done: list[str] = []
+    assert reader.read(found, done=done.append).known_or_foreign == 1
+    assert done == ["1"]
+
+
+def test_the_emails_of_a_maildir_are_opened_one_by_one(context: Flask, maildir: Path) -> None:
     for number in range(5):
         (maildir / "new" / str(number)).write_bytes(b"x")
     first = new_in(maildir)
@@ -194,6 +215,7 @@ from pathlib import Path
 from notifier.app import create_app
 from notifier.bounces.files import new_in, put_away
 from notifier.extensions import db
+from notifier.feedback import reader as reading
 from notifier.feedback.reader import Reader
 from notifier.services import services_of
 from notifier.testing.settings import make_settings
