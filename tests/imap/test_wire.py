@@ -94,8 +94,9 @@ def test_a_wrong_password_is_refused_without_repeating_it() -> None:
     assert PASSWORD not in text
 
 
-def test_a_server_that_cannot_look_up_passwords_now_is_away() -> None:
-    assert failure(HELLO, ABLE, ABLE, GO_ON, b"%s NO [UNAVAILABLE] later\r\n")[0] == "ImapAway"
+@pytest.mark.parametrize("answer", [b"%s NO [UNAVAILABLE] later\r\n", b"* BYE restarting\r\n"])
+def test_a_server_that_cannot_look_up_passwords_now_is_away(answer: bytes) -> None:
+    assert failure(HELLO, ABLE, ABLE, GO_ON, answer)[0] == "ImapAway"
 
 
 @pytest.mark.parametrize(

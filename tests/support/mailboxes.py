@@ -176,7 +176,8 @@ class Script:
                     # What answers a continuation has no tag.
                     tag = line.split(b" ")[0] if b" " in line else tag
                     client.sendall(answer.replace(b"%s", tag))
-                lines.read()
+                if not self._said[-1].startswith(b"* BYE"):
+                    lines.read()
 
     def account(self, security: Security = Security.NONE) -> Account:
         """Return how to sign in here."""
