@@ -310,10 +310,11 @@ def test_a_folder_that_lets_the_user_delete_nothing_is_refused(box: Box, monkeyp
 KILLED = 100
 
 
+@pytest.mark.timeout(180)
 def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     context: Flask, box: Box, database_url: str, tmp_path: Path
 ) -> None:
-    """kill -9 three times in between, then once to the end."""
+    """kill -9 twice in between, then once to the end. Each reader is a process of its own."""
     message = send(context)
     pk = key_of(message)
     template = dict(db.session.execute(select(Notification.__table__).where(Notification.id == pk)).mappings().one())
@@ -327,7 +328,7 @@ def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     db.session.commit()
     box.put(*(bounce(ids.make(each["id"], each["dedupe_key"], each["id_key"])) for each in rows))
     command = [sys.executable, "-c", _READ, str(box.server.port), box.user, PASSWORD, database_url, str(tmp_path)]
-    for part in (1, 2, 3):
+    for part in (1, 2):
         reader = subprocess.Popen(command, cwd=Path(__file__).parents[2])
         while reader.poll() is None and len(box.paths()) > KILLED - part * KILLED // 5:
             time.sleep(0.002)
