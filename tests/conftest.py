@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | No
 def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not the settings of the tests."""
     for name in list(os.environ):
-        if name.startswith(("MAIL_", "NOTIFIER_", "CELERY_")) or name in {
+        if name.startswith(("MAIL_", "NOTIFIER_", "CELERY_", "INBOUND_")) or name in {
             "PUBLIC_URL", "SECRET_KEYS", "DATABASE_URL", "REDIS_URL", "RATELIMIT_ENABLED", "INBOX_URL",
         }:  # fmt: skip
             monkeypatch.delenv(name)

@@ -1,17 +1,20 @@
-"""Settings of the webhooks of email providers: which are open, and how each proves itself.
+"""Settings of what comes back: the webhooks of email providers that are open, and the mailbox that is read.
 
 Each description is the last column of a table in docs/settings.md, which a test makes from this class.
 """
 
 import base64
 import re
+import ssl
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from notifier.config.imap_url import IMAP_URL, checked_imap_url
 from notifier.config.text import Must
-from notifier.config.types import split_list
+from notifier.config.types import FilePath, split_list
 
 #: The ARN of a topic: partition, service, region, account, name. Other partitions have other hosts for certificates.
 _TOPIC = re.compile(r"arn:aws:sns:[a-z]{2}(?:-[a-z]{1,10}){1,3}-\d{1,2}:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
@@ -43,6 +46,16 @@ def _decodable(values: list[str]) -> list[str]:
     return values
 
 
+def _authority(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificate in PEM form") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    return path
+
+
 Secrets = Annotated[
     list[str], NoDecode, Must("one secret or more of 20 to 200 characters, separated by commas, without spaces"),
     BeforeValidator(split_list), _each(_SECRET),
@@ -50,7 +63,7 @@ Secrets = Annotated[
 
 
 class InboundSettings(BaseModel):
-    """The webhooks of providers. Each is closed until it has a value; several at once allow to replace one."""
+    """What comes back. A webhook is closed until it has a value; several at once allow to replace one."""
 
     inbound_ses_topics: Annotated[
         list[str],
@@ -104,6 +117,20 @@ class InboundSettings(BaseModel):
     ] = Field(
         [],
         description="opens `/v1/inbound/resend`; the signing secret of the webhook",
+    )
+
+    inbound_imap_url: Annotated[str, Must(IMAP_URL), AfterValidator(checked_imap_url)] = Field(
+        "",
+        description="the mailbox that `notifier bounces read --imap` reads",
+    )
+    inbound_imap_password: str | None = Field(
+        None,
+        max_length=500,
+        description="its password; a space or line break at its ends is refused instead of removed",
+    )
+    inbound_imap_ca_file: Annotated[FilePath | None, AfterValidator(_authority)] = Field(
+        None,
+        description="certificates of a private certificate authority for it, PEM",
     )
 
     @property

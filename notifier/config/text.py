@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 _OUTER = "\ufeff\u200b"
 
 #: A space at either end may be part of the value here, and is never shown, so it is refused instead of trimmed.
-_EXACT = frozenset({"mail_password"})
+_EXACT = frozenset({"mail_password", "inbound_imap_password"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,6 +264,17 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
         (WHSEC[6:], MUST), ("whsec_", MUST), ("whsec_" + "A" * 31, MUST), ("whsec_" + "A" * 88, MUST),
         ("whsec_" + "A" * 33, MUST), (f"{WHSEC} x", MUST), (f" {WHSEC}\n", Means([WHSEC])),
     ],
+    "inbound_imap_url": [
+        ("imaps://host/INBOX", MUST), ("imaps://@host", MUST), ("imaps://u:hush@host", MUST), ("https://u@host", MUST),
+        ("imaps:u@host", MUST), ("imaps://u@", MUST), ("imaps://u@h:0", MUST), ("imaps://u@h:x", MUST),
+        ("imaps://u@h/a?b", MUST), ("imaps://u@h/a#b", MUST), ("imaps://u;AUTH=*@h/", MUST), ("imaps://u@127.1/", MUST),
+        ("imaps://u@h/a%0d%0ab", MUST), ("imaps://u%00@h/", MUST), ("imaps://u%ff@h/", MUST), ("imaps://u@[::1", MUST),
+        (" imaps://b%40b.example@imap.b.example:1993/Post%2Fb\n",
+         Means("imaps://b%40b.example@imap.b.example:1993/Post%2Fb")),
+        ("imap://u@[::1]", Means("imap://u@[::1]")),
+    ],
+    "inbound_imap_password": [("x" * 501, MUST), ("hush\n", SPACES), (" hush", SPACES), ("p\u00e4", Means("p\u00e4"))],
+    "inbound_imap_ca_file": [*PATHS, ("/nowhere/c.pem", "cannot be read"), ("/", "cannot be read"), (__file__, "PEM")],
     "notifier_host": [
         ("a host", MUST), ("a/b", MUST), ("x" * 65, MUST), ("b\u00fc", MUST), ("a:b", MUST), (" w-1\n", Means("w-1")),
     ],
@@ -442,7 +453,7 @@ def test_no_line_holds_a_password(environ: Put) -> None:
     wrong = {
         "database_url": f"postgresql://u:{secret}@db:x/n", "redis_url": f"redis://:a/{secret}@db/0",
         "celery_broker_url": f"amqp://u:{secret}:x@mq:1x//", "secret_keys": f"{secret}\x01",
-        "mail_password": f"{secret} ",
+        "mail_password": f"{secret} ", "inbound_imap_url": f"imaps://u:{secret}@b.example",
         "public_url": f"https://{secret}:{secret}@a.example", "mail_username": f"'{secret}'",
     }  # fmt: skip
     for name, value in wrong.items():

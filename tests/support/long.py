@@ -41,6 +41,7 @@ LONG = (
     "tests/embedding/test_up.py::test_a_worker_without",
     "tests/explain/test_simulate.py",
     "tests/explain/test_why.py",
+    "tests/feedback/test_imap_mailbox.py::test_a_reader_that_is_killed",
     "tests/feedback/test_reader.py::test_a_reader_that_is_killed",
     "tests/observability/test_logs.py::test_the_log_file_of_a_celery",
     "tests/tasks/test_beat.py",

@@ -1,1 +1,1 @@
-"""Real servers for a test, each a child process with its own port and folder: Postgres, Valkey, RabbitMQ, PgBouncer."""
+"""Real servers for a test, each a child process with its own port and folder, such as Postgres or Dovecot."""
