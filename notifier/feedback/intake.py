@@ -86,7 +86,7 @@ class Intake:
             effect = self._bounced(session, pk, email, event, now)
         elif event.kind is EventKind.delivered:
             moving.delivered(session, email, event.happened_at)
-        if effect is not _expected(event, email) or email.by == OPERATOR:
+        if effect is not expected(event, email) or email.by == OPERATOR:
             session.execute(update(_F).where(_F.id == pk).values(effect=effect.value), execution_options=_PLAIN)
         return effect
 
@@ -95,7 +95,7 @@ class Intake:
         code = ReasonCode.address_dead if is_hard else ReasonCode.bounced
         code = ReasonCode.refused_us if event.is_about_us else code
         moved = moving.move(session, email, Status.bounced, now=now, code=code, reply=_reply(event))
-        effect = _expected(event, email)
+        effect = expected(event, email)
         if event.is_about_us:
             scope = scope_of(session, domain_of(email.recipient))
             pause_provider(session, email, scope, event, now, witnesses=self._witnesses)
@@ -146,14 +146,14 @@ def _store(session: Session, event: FeedbackEvent, email: Matched | None, now: d
         "provider": stored_scope(domain_of(address)[:255]) if known or email is None else "",
         "happened_at": event.happened_at,
         "received_at": now,
-        "effect": _expected(event, email).value,
+        "effect": expected(event, email).value,
     }
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(_F).values(values).on_conflict_do_nothing(index_elements=["source", "event_id"])
     return session.scalar(statement.returning(_F.id))
 
 
-def _expected(event: FeedbackEvent, email: Matched | None) -> Effect:
+def expected(event: FeedbackEvent, email: Matched | None) -> Effect:
     """Return the effect that the event has by itself: most rows are written once."""
     if email is None:
         return Effect.waiting

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import and_, delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.database.transaction import transaction
-from notifier.models import FAILED, DailyTotal, Notification, Status
+from notifier.models import DailyTotal, Notification, ProviderTotal, Status
+from notifier.observability import by_provider
 
 HOUR = timedelta(hours=1)
 
@@ -38,8 +39,6 @@ SHOWN = (
 )
 
 _N = Notification
-#: Emails that were sent first, perhaps in another hour.
-_AFTER_SENT = and_(text(FAILED), _N.status.in_((Status.bounced, Status.complained)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ def _roll_up(session: Callable[[], Session], now: datetime) -> int:
                 if hour > now:
                     break
     with transaction(session) as current:
-        current.execute(delete(DailyTotal).where(DailyTotal.day < (now - KEEP).date()))
+        for table in (DailyTotal, ProviderTotal):
+            current.execute(delete(table).where(table.day < (now - KEEP).date()))
     return counted
 
 
@@ -113,21 +113,12 @@ def _first_hour(session: Session, now: datetime) -> datetime | None:
 
 def _count(session: Session, hour: datetime) -> None:
     """Count the emails that ended in this hour, and replace the earlier count."""
-    until = hour + HOUR
-    settled = and_(_N.settled_at >= hour, _N.settled_at < until)
-    # A bounced email was sent before: that hour keeps it as sent. Written as in a partial index's condition.
-    was_sent = and_(_AFTER_SENT, _N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until)
-    found: Counter[str] = Counter()
-    for status, emails in session.execute(select(_N.status, func.count()).where(settled).group_by(_N.status)):
-        found[status] += emails
-    again = session.scalar(select(func.count()).select_from(_N).where(was_sent))
-    found[Status.sent] += again or 0
+    found = Counter(by_provider.count(session, hour))
+    found[Status.sent] += 0
     session.execute(delete(DailyTotal).where(DailyTotal.day == hour.date(), DailyTotal.hour == hour.hour))
     # An hour without email has a row, too: it marks how far the count has come.
     rows = [
-        {"day": hour.date(), "hour": hour.hour, "status": str(name), "emails": emails}
-        for name, emails in found.items()
-        if emails or name == Status.sent
+        {"day": hour.date(), "hour": hour.hour, "status": str(name), "emails": emails} for name, emails in found.items()
     ]
     session.execute(insert(DailyTotal), rows)
 
