@@ -8,7 +8,7 @@ from notifier.observability import by_provider
 from notifier.services import services
 
 #: Largest run that its own page counts by provider; of a larger one, a page of its own does.
-COUNTED_UP_TO = 50_000
+COUNTED_UP_TO = 10_000
 
 
 def of_run(run: CampaignRun, *, whole: bool = False) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def result(row: Feedback) -> str:
     if row.kind == "complaint":
         return meaning(row).removesuffix(".") or "The recipient reported the email as spam"
     sentence, codes = meaning(row).removesuffix("."), " ".join(str(each) for each in (row.code, row.enhanced) if each)
-    because = f": {sentence[:1].lower()}{sentence[1:]}" if sentence else ""
+    # A sentence goes on after a colon, but an abbreviation such as SPF stays as it is.
+    begin = sentence[:1] if sentence[1:2].isupper() else sentence[:1].lower()
+    because = f": {begin}{sentence[1:]}" if sentence else ""
     return f"Bounced{because}{f' ({codes})' if codes else ''}"
 
 
