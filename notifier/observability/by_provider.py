@@ -76,15 +76,19 @@ class Settled:
 
 def settled(session: Session, *where: ColumnElement[bool] | TextClause) -> Sequence[Settled]:
     """Count the emails of the ledger by provider, status and reason."""
-    domain = DomainOf(_N.recipient)
-    provider = _known(domain, func.coalesce(DomainProvider.provider, OTHER)).label("provider")
+    domain = DomainOf(_N.recipient).label("domain")
+    # By domain first, so that the provider is looked up once for each domain and not for each email.
+    emails, delivered = func.count().label("emails"), func.count(_N.delivered_at).label("delivered")
+    grouped = select(domain, _N.status, _N.reason_code, emails, delivered).where(*where)
+    by = grouped.group_by(domain, _N.status, _N.reason_code).subquery().c
+    provider = _known(by.domain, func.coalesce(DomainProvider.provider, OTHER)).label("provider")
     query = (
-        select(provider, _N.status, _N.reason_code, func.count(), func.count(_N.delivered_at))
-        .outerjoin(DomainProvider, DomainProvider.domain == domain)
-        .where(*where)
-        .group_by(provider, _N.status, _N.reason_code)
+        select(provider, by.status, by.reason_code, func.sum(by.emails), func.sum(by.delivered))
+        .outerjoin(DomainProvider, DomainProvider.domain == by.domain)
+        .group_by(provider, by.status, by.reason_code)
     )
-    return [Settled(*row) for row in session.execute(query)]
+    rows = session.execute(query)
+    return [Settled(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in rows]
 
 
 def of_run(session: Session, run_id: int) -> Mapping[str, Figures]:
@@ -105,35 +109,28 @@ def came_back(session: Session, run_id: int) -> Figures:
     return _figures(Settled(OTHER, status, code, emails, 0) for status, code, emails in rows)[OTHER]
 
 
-def count(session: Session, hour: datetime) -> Mapping[str, int]:
-    """Count the emails of this hour by provider, and replace the earlier count. Return them by status.
+def count(session: Session, hour: datetime) -> None:
+    """Count the emails of this hour by provider, and replace the earlier count.
 
     An email that bounced counts as sent in the hour in which it was sent, and as bounced in that of the bounce.
     """
     until = hour + HOUR
-    ended = settled(session, _N.settled_at >= hour, _N.settled_at < until)
+    figures = _figures(settled(session, _N.settled_at >= hour, _N.settled_at < until))
     # Written as in a partial index's condition.
-    before = settled(
-        session, text(FAILED), _N.status.in_(_CAME_BACK), _N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until
-    )
-    figures, statuses = _figures(ended), defaultdict[str, int](int)
-    for each in ended:
-        statuses[each.status] += each.emails
-    for each in before:
+    sent_then = (_N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until)
+    for each in settled(session, text(FAILED), _N.status.in_(_CAME_BACK), *sent_then):
         figures[each.provider].sent += each.emails
-        statuses[Status.sent] += each.emails
     for provider, emails in session.execute(_delivered(hour, until)):
         figures[provider].delivered = emails
     session.execute(delete(_T).where(_T.day == hour.date(), _T.hour == hour.hour))
     empty = Figures()
+    # An hour without email has a row, too: it marks how far the count has come.
     rows = [
         {"day": hour.date(), "hour": hour.hour, "provider": name, **asdict(each)}
-        for name, each in figures.items()
-        if each != empty
+        for name, each in {OTHER: empty, **figures}.items()
+        if each != empty or name == OTHER
     ]
-    if rows:
-        session.execute(insert(_T), rows)
-    return statuses
+    session.execute(insert(_T), rows)
 
 
 def of_days(session: Session, *, days: int, now: datetime) -> Mapping[str, Figures]:
@@ -142,7 +139,8 @@ def of_days(session: Session, *, days: int, now: datetime) -> Mapping[str, Figur
     columns: list[InstrumentedAttribute[int]] = [getattr(_T, each.name) for each in fields(Figures)]
     sums = [func.sum(each) for each in columns]
     rows = session.execute(select(_T.provider, *sums).where(_T.day >= first).group_by(_T.provider)).all()
-    return {str(row[0]): Figures(*(int(each) for each in row[1:])) for row in rows}
+    figures = {str(row[0]): Figures(*(int(each) for each in row[1:])) for row in rows}
+    return {name: each for name, each in figures.items() if each != Figures()}
 
 
 def _delivered(since: datetime, until: datetime) -> Select[str, int]:

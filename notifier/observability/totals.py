@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.database.transaction import transaction
-from notifier.models import DailyTotal, Notification, ProviderTotal, Status
+from notifier.models import FAILED, DailyTotal, Notification, ProviderTotal, Status
 from notifier.observability import by_provider
 
 HOUR = timedelta(hours=1)
@@ -27,6 +27,13 @@ KEEP = timedelta(days=400)
 #: Hours counted in one transaction.
 HOURS_AT_ONCE = 24
 
+#: Minutes between two counts of the present hour by mailbox provider. A new hour is counted at once.
+PROVIDERS_EVERY = 5
+
+Table = type[DailyTotal] | type[ProviderTotal]
+#: Counts the emails of an hour, and replaces the earlier count.
+Count = Callable[[Session, datetime], None]
+
 #: Statuses in the charts, in the order in which they are stacked.
 SHOWN = (
     Status.sent,
@@ -39,6 +46,8 @@ SHOWN = (
 )
 
 _N = Notification
+#: Emails that were sent first, perhaps in another hour.
+_AFTER_SENT = and_(text(FAILED), _N.status.in_((Status.bounced, Status.complained)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,17 @@ def roll_up(session: Callable[[], Session], now: datetime) -> int:
 
 
 def _roll_up(session: Callable[[], Session], now: datetime) -> int:
-    hour = _first_hour(session(), now)
+    counted = _count_hours(session, DailyTotal, _count, now)
+    # Counting by provider reads the address of each email, which costs some times as much: not at every tick.
+    last = _last_hour(session(), ProviderTotal)
+    session().rollback()
+    if last is None or last < _floor(now) or now.minute % PROVIDERS_EVERY == 0:
+        _count_hours(session, ProviderTotal, by_provider.count, now)
+    return counted
+
+
+def _count_hours(session: Callable[[], Session], table: Table, count: Count, now: datetime) -> int:
+    hour = _first_hour(session(), table, now)
     session().rollback()
     if hour is None:
         return 0
@@ -69,14 +88,13 @@ def _roll_up(session: Callable[[], Session], now: datetime) -> int:
     while hour <= now:
         with transaction(session) as current:
             for _ in range(HOURS_AT_ONCE):
-                _count(current, hour)
+                count(current, hour)
                 counted += 1
                 hour += HOUR
                 if hour > now:
                     break
     with transaction(session) as current:
-        for table in (DailyTotal, ProviderTotal):
-            current.execute(delete(table).where(table.day < (now - KEEP).date()))
+        current.execute(delete(table).where(table.day < (now - KEEP).date()))
     return counted
 
 
@@ -100,25 +118,38 @@ def total(days: Sequence[Day]) -> Counter[str]:
     return sum((each.counts for each in days), Counter())
 
 
-def _first_hour(session: Session, now: datetime) -> datetime | None:
-    last = session.execute(
-        select(DailyTotal.day, DailyTotal.hour).order_by(DailyTotal.day.desc(), DailyTotal.hour.desc()).limit(1)
-    ).one_or_none()
+def _last_hour(session: Session, table: Table) -> datetime | None:
+    """Return the last hour that was counted."""
+    query = select(table.day, table.hour).order_by(table.day.desc(), table.hour.desc()).limit(1)
+    last = session.execute(query).one_or_none()
+    return None if last is None else datetime(last.day.year, last.day.month, last.day.day, last.hour, tzinfo=UTC)
+
+
+def _first_hour(session: Session, table: Table, now: datetime) -> datetime | None:
+    last = _last_hour(session, table)
     if last is not None:
-        counted = datetime(last.day.year, last.day.month, last.day.day, last.hour, tzinfo=UTC)
-        return min(counted, _floor(now)) - LATE
+        return min(last, _floor(now)) - LATE
     oldest = session.scalar(select(func.min(_N.settled_at)).where(_N.settled_at.is_not(None)))
     return None if oldest is None else _floor(max(oldest, now - KEEP))
 
 
 def _count(session: Session, hour: datetime) -> None:
     """Count the emails that ended in this hour, and replace the earlier count."""
-    found = Counter(by_provider.count(session, hour))
-    found[Status.sent] += 0
+    until = hour + HOUR
+    settled = and_(_N.settled_at >= hour, _N.settled_at < until)
+    # A bounced email was sent before: that hour keeps it as sent. Written as in a partial index's condition.
+    was_sent = and_(_AFTER_SENT, _N.settled_at >= hour, _N.sent_at >= hour, _N.sent_at < until)
+    found: Counter[str] = Counter()
+    for status, emails in session.execute(select(_N.status, func.count()).where(settled).group_by(_N.status)):
+        found[status] += emails
+    again = session.scalar(select(func.count()).select_from(_N).where(was_sent))
+    found[Status.sent] += again or 0
     session.execute(delete(DailyTotal).where(DailyTotal.day == hour.date(), DailyTotal.hour == hour.hour))
     # An hour without email has a row, too: it marks how far the count has come.
     rows = [
-        {"day": hour.date(), "hour": hour.hour, "status": str(name), "emails": emails} for name, emails in found.items()
+        {"day": hour.date(), "hour": hour.hour, "status": str(name), "emails": emails}
+        for name, emails in found.items()
+        if emails or name == Status.sent
     ]
     session.execute(insert(DailyTotal), rows)
 

@@ -110,3 +110,20 @@ def test_old_totals_are_deleted(context: Flask, monkeypatch: pytest.MonkeyPatch)
 def test_a_share_is_of_the_emails_that_a_server_answered() -> None:
     assert Figures(sent=90, failed=10).share(5) == 0.05
     assert Figures().share(0) is None
+
+
+def test_an_hour_is_counted_by_provider_when_it_begins_and_at_some_of_its_minutes(context: Flask) -> None:
+    def sent(minutes: int) -> int:
+        now = NOON + timedelta(minutes=minutes)
+        make_notification(make_user(f"{minutes}@gmail.com"), status=Status.sent, sent_at=now, settled_at=now)
+        totals.roll_up(db.session, now)
+        return by_provider.of_days(db.session(), days=1, now=now)["gmail"].sent
+
+    assert [sent(minutes) for minutes in (1, 2, 4, 5, 6, 61)] == [1, 1, 1, 4, 4, 6]
+
+
+def test_hours_that_no_tick_saw_are_counted_later(context: Flask) -> None:
+    fill()
+    totals.roll_up(db.session, NOON - HOUR)
+    totals.roll_up(db.session, NOON + 9 * HOUR + timedelta(minutes=3))
+    assert by_provider.of_days(db.session(), days=1, now=NOON)["gmail"] == Figures(sent=2, hard=1)
