@@ -41,7 +41,7 @@ LEDGER = """
         message_id, last_phase, last_code, last_enhanced, last_text)
     SELECT 'verification', u.id, u.email, 'bench:' || n, '{}', true, 'never', s.status, NULL, 1, 1, 0,
         m.at, m.at, m.at,
-        CASE WHEN s.status = 'sent' THEN m.at END,
+        CASE WHEN s.status IN ('sent', 'bounced', 'complained') THEN m.at END,
         CASE WHEN s.status NOT IN ('pending', 'sending') THEN m.at END,
         1 + n %% 2, 1 + n %% 20, '<n' || n || '@bench.example>', 'eod',
         CASE WHEN s.status = 'failed' THEN 554 ELSE 250 END, NULL,
@@ -49,9 +49,29 @@ LEDGER = """
     FROM generate_series(1, %(rows)s) AS n
     JOIN notifier_users AS u ON u.id = 1 + n %% %(users)s
     CROSS JOIN LATERAL (SELECT now() - n %% 8640 * interval '15 minutes' AS at) AS m
-    CROSS JOIN LATERAL (SELECT CASE WHEN n %% 100 < 90 THEN 'sent' WHEN n %% 100 < 95 THEN 'failed'
+    CROSS JOIN LATERAL (SELECT CASE WHEN n %% 1000 < 20 THEN 'bounced' WHEN n %% 1000 < 21
+        THEN 'complained' WHEN n %% 100 < 90 THEN 'sent' WHEN n %% 100 < 95 THEN 'failed'
         WHEN n %% 100 < 97 THEN 'skipped' WHEN n %% 100 < 98 THEN 'suppressed' WHEN n %% 100 < 99 THEN 'pending'
         ELSE 'unknown' END AS status) AS s"""
+
+#: What came back for the bounced and complained ones; one in fifty emails is reported as delivered; and a full tray.
+FEEDBACK = """
+    INSERT INTO notifier_feedback (source, event_id, kind, verdict, reason, code, enhanced, text, rule_version,
+        notification_id, matched_by, proven, identity_key, provider, happened_at, received_at, effect)
+    SELECT 'postmark', 'bench:' || id, CASE status WHEN 'sent' THEN 'delivered' WHEN 'bounced' THEN 'bounce'
+        ELSE 'complaint' END,
+        CASE WHEN status = 'bounced' THEN 'hard' ELSE 'none' END,
+        CASE status WHEN 'bounced' THEN 'user_unknown' WHEN 'sent' THEN 'delivered' ELSE 'abuse' END,
+        550, '5.1.1', '5.1.1 no such user', 1, id, 'verp', true, recipient,
+        (ARRAY['gmail', 'microsoft', 'yahoo', 'example.com'])[1 + id %% 4], settled_at, settled_at,
+        CASE WHEN status = 'bounced' THEN 'suppressed' ELSE 'none' END
+    FROM notifier_notifications WHERE status IN ('bounced', 'complained') OR (status = 'sent' AND id %% 50 = 0)"""
+TRAY = """
+    INSERT INTO notifier_feedback (source, event_id, kind, verdict, reason, code, enhanced, text, rule_version,
+        matched_by, proven, recipient, provider, happened_at, received_at, effect)
+    SELECT 'email', 'tray:' || n, 'bounce', 'hard', 'user_unknown', 550, '5.1.1', '5.1.1 no such user', 1, 'none',
+        false, 'who' || n || '@example.com', 'example.com', now(), now() - n * interval '1 minute', 'waiting'
+    FROM generate_series(1, 10000) AS n"""
 
 RUNS = """
     INSERT INTO notifier_campaign_runs (campaign_id, slot, trigger, state, cursor, planned, excluded, zone_fallbacks,
@@ -67,10 +87,13 @@ PAGES = {
     "a campaign": "/admin/campaigns/1/",
     "runs": "/admin/runs/",
     "a run": "/admin/runs/1/",
+    "a run, by provider": "/admin/runs/1/came-back",
     "notifications": "/admin/notifications/",
     "notifications, next page": "/admin/notifications/?before=500000",
     "notifications that failed": "/admin/notifications/?status=failed",
     "notifications that are unknown": "/admin/notifications/?status=unknown",
+    "notifications that bounced at Gmail": "/admin/notifications/?status=bounced&provider=gmail",
+    "notifications that met a dead address": "/admin/notifications/?reason=user_unknown",
     "notifications of an address": "/admin/notifications/?email={email}",
     "notifications of a run": "/admin/notifications/?run=7",
     "notifications of a campaign": "/admin/notifications/?campaign=2",
@@ -78,6 +101,8 @@ PAGES = {
     "people": "/admin/people/",
     "a person": "/admin/people/5000/",
     "suppressions": "/admin/suppressions/",
+    "unassigned": "/admin/unassigned/",
+    "webhooks": "/admin/webhooks/",
     "failures": "/admin/failures/",
     "failures, 90 days": "/admin/failures/?days=90",
     "tasks": "/admin/tasks/",
@@ -111,6 +136,8 @@ def _populate(kinds: Any, stage: Stage, rows: int, users: int) -> str:
     connection = db.session.connection()
     connection.exec_driver_sql(RUNS, {"rows": rows})
     connection.exec_driver_sql(LEDGER, {"rows": rows, "users": users})
+    connection.exec_driver_sql(FEEDBACK)
+    connection.exec_driver_sql(TRAY)
     db.session.commit()
     totals.roll_up(db.session, clock.now())
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:

@@ -35,6 +35,7 @@ from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.feedback.intake import Intake
 from notifier.inbound.provider import Provider
+from notifier.inbound.sightings import Sightings
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
@@ -109,6 +110,8 @@ class Services:
     # --- what comes back
     #: The providers whose webhooks are open, by name.
     inbound: Mapping[str, Provider]
+    #: When each of them was last taken and refused.
+    sightings: Sightings
 
     # --- the broker
     celery: Celery

@@ -46,6 +46,7 @@ TABLES = (
     "notifier_paces",
     "notifier_provider_holds",
     "notifier_transports",
+    "notifier_webhook_states",
     "notifier_webhook_tokens",
     "notifier_operators",
     "notifier_operator_sessions",
@@ -55,6 +56,7 @@ TABLES = (
     "notifier_heartbeats",
     "notifier_task_results",
     "notifier_daily_totals",
+    "notifier_provider_totals",
     "notifier_database_identity",
     "notifier_unrecorded_emails",
 )
@@ -598,6 +600,16 @@ def _mail_servers() -> None:
         sa.PrimaryKeyConstraint("token", name=op.f("pk_notifier_webhook_tokens")),
     )
     op.create_index("ix_notifier_webhook_tokens_at", "notifier_webhook_tokens", ["at"])
+    op.create_table(
+        "notifier_webhook_states",
+        sa.Column("provider", sa.String(16), nullable=False),
+        sa.Column("taken_at", MOMENT, nullable=True),
+        sa.Column("refused_at", MOMENT, nullable=True),
+        sa.Column("refusal", sa.String(200), nullable=True),
+        sa.Column("refused_since", MOMENT, nullable=True),
+        sa.Column("refusals", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("provider", name=op.f("pk_notifier_webhook_states")),
+    )
 
 
 def _operators() -> None:
@@ -734,6 +746,20 @@ def _housekeeping() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("emails", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", "hour", "status", name=op.f("pk_notifier_daily_totals")),
+    )
+    op.create_table(
+        "notifier_provider_totals",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("hour", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("provider", sa.String(16), nullable=False),
+        sa.Column("sent", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("hard", sa.Integer(), nullable=False),
+        sa.Column("soft", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("complained", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "hour", "provider", name=op.f("pk_notifier_provider_totals")),
     )
     op.create_table(
         "notifier_database_identity",

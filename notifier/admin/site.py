@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, Flask, request, url_for
+from flask import Blueprint, Flask, g, request, url_for
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
@@ -13,11 +13,12 @@ from notifier.admin.campaigns import slot_times
 from notifier.admin.campaigns.pages import Campaigns
 from notifier.admin.campaigns.runs import Runs
 from notifier.admin.content.pages import Templates
-from notifier.admin.kit import arguments, formats, login, moments
+from notifier.admin.kit import arguments, came_back, formats, login, moments
 from notifier.admin.kit.page import Page
 from notifier.admin.people.notifications import Notifications
 from notifier.admin.people.people import People
 from notifier.admin.people.suppressions import Suppressions
+from notifier.admin.people.unassigned import Unassigned
 from notifier.admin.people.uncertain import Uncertain
 from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
@@ -26,6 +27,7 @@ from notifier.admin.system.health import HealthPage
 from notifier.admin.system.jobs import Jobs
 from notifier.admin.system.queue import QueuePage
 from notifier.admin.system.tasks import Tasks
+from notifier.admin.system.webhooks import Webhooks
 from notifier.models import Role
 from notifier.services import services, services_of
 
@@ -40,9 +42,11 @@ PAGES: Sequence[type[Page]] = (
     Suppressions,
     FailuresPage,
     Uncertain,
+    Unassigned,
     QueuePage,
     Tasks,
     Jobs,
+    Webhooks,
     HealthPage,
     AuditLog,
     Account,
@@ -62,6 +66,8 @@ class Entry:
     title: str
     url: str
     here: bool
+    #: What waits there, such as a number; empty if nothing does.
+    badge: str
 
 
 def init_app(app: Flask) -> None:
@@ -86,7 +92,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(assets)
     if signs_in:
         app.register_blueprint(sign_in)
-    app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | slot_times.FILTERS
+    app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | dict(came_back.FILTERS) | slot_times.FILTERS
     app.jinja_env.globals |= {
         "admin_operator": login.current,
         "admin_host_path": lambda: services().host_path,
@@ -97,9 +103,14 @@ def init_app(app: Flask) -> None:
 
 def _menu(pages: Sequence[Page]) -> list[tuple[str, list[Entry]]]:
     """Return the sections with their entries."""
+    # The page shows the menu twice: for phones, and for everything else.
+    if "_notifier_menu" in g:
+        known: list[tuple[str, list[Entry]]] = g._notifier_menu
+        return known
     by_section: dict[str, list[Entry]] = {name: [] for name in SECTIONS}
     for page in pages:
         if page.in_menu:
             here = (request.endpoint or "").partition(".")[0] == page.endpoint
-            by_section[page.section].append(Entry(page.title, url_for(f"{page.endpoint}.index"), here))
-    return [(name, entries) for name, entries in by_section.items() if entries]
+            by_section[page.section].append(Entry(page.title, url_for(f"{page.endpoint}.index"), here, page.badge()))
+    g._notifier_menu = [(name, entries) for name, entries in by_section.items() if entries]
+    return list(g._notifier_menu)

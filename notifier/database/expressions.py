@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    String,
     column,
     func,
     literal,
@@ -63,6 +64,13 @@ class MomentOf(FunctionElement[datetime]):
     inherit_cache = True
 
 
+class DomainOf(FunctionElement[str]):
+    """The domain of an address, in lower case."""
+
+    type = String()
+    inherit_cache = True
+
+
 class _JsonObject(FunctionElement[Any]):
     """A JSON object of keys and values in turn."""
 
@@ -93,6 +101,17 @@ def _sqlite_moment(element: MomentOf, compiler: SQLCompiler, **kw: Any) -> str:
     number = compiler.process(element.clauses, **kw)
     seconds = f"strftime('%Y-%m-%d %H:%M:%S', ({number}) / 1000000, 'unixepoch')"
     return f"({seconds} || printf('.%06d', ({number}) % 1000000))"
+
+
+@compiles(DomainOf, "postgresql")
+def _postgres_domain(element: DomainOf, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"lower(split_part({compiler.process(element.clauses, **kw)}, '@', 2))"
+
+
+@compiles(DomainOf, "sqlite")
+def _sqlite_domain(element: DomainOf, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return f"lower(substr({text}, instr({text}, '@') + 1))"
 
 
 @compiles(_JsonObject, "postgresql")

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.database.expressions import DomainOf
 from notifier.mail.providers import KNOWN
 from notifier.models import DomainProvider, Notification
 
@@ -23,7 +24,7 @@ def count(
     A domain of no known provider is its own scope. One pass over the rows, grouped by the database.
     """
     chosen = tuple(columns)
-    domain = _domain(session)
+    domain = DomainOf(Notification.recipient)
     query = (
         select(domain, *chosen, func.count())
         .where(Notification.settled_at >= clock.now() - timedelta(days=DAYS), Notification.status.in_(tuple(statuses)))
@@ -36,8 +37,3 @@ def count(
         totals[providers.get(name, name), tuple(values)] += emails
     for (scope, values_of), emails in totals.items():
         yield scope, values_of, emails
-
-
-def _domain(session: Session) -> ColumnElement[str]:
-    place = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
-    return func.lower(func.substr(Notification.recipient, place(Notification.recipient, "@") + 1))

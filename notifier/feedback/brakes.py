@@ -83,7 +83,7 @@ class Brakes:
         since = _counted_from(session, run_id)
         if since is None:
             return False
-        limits, there = self._limits, (*since, is_at(session, scope))
+        limits, there = self._limits, (*since, is_at(scope))
         query = select(func.count()).select_from(_N).where(*there, _N.status == Status.complained)
         complaints = session.scalar(query) or 0
         if sparsely and _is_skipped(complaints):

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
+from notifier.database.expressions import DomainOf
 from notifier.mail import providers
 from notifier.models import DomainProvider, Notification
 
@@ -21,17 +22,11 @@ def scopes_of(session: Session, domains: Collection[str]) -> dict[str, str]:
     return scopes
 
 
-def is_at(session: Session, scope: str) -> ColumnElement[bool]:
+def is_at(scope: str) -> ColumnElement[bool]:
     """Build the condition on Notification that its recipient's mailbox is in this scope."""
-    domain = _domain(session)
+    domain = DomainOf(_N.recipient)
     provider = providers.PROVIDERS.get(scope)
     if provider is None:
         return domain == scope
     customers = select(DomainProvider.domain).where(DomainProvider.provider == scope)
     return or_(domain.in_(sorted(provider.domains)), domain.in_(customers))
-
-
-def _domain(session: Session) -> ColumnElement[str]:
-    if session.get_bind().dialect.name == "postgresql":
-        return func.lower(func.split_part(_N.recipient, "@", 2))
-    return func.lower(func.substr(_N.recipient, func.instr(_N.recipient, "@") + 1))

@@ -5,7 +5,7 @@ from notifier.models.activity import Activity
 from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
-from notifier.models.daily_total import DailyTotal
+from notifier.models.daily_total import DailyTotal, ProviderTotal
 from notifier.models.feedback import IN_TRAY, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
@@ -18,6 +18,7 @@ from notifier.models.suppression import Suppression, SuppressionReason
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import DETACHED, NO_IDENTITY, User, new_nonce
+from notifier.models.webhook_state import WebhookState
 from notifier.models.webhook_token import WebhookToken
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "PaceState",
     "Preference",
     "ProviderHold",
+    "ProviderTotal",
     "RecoveryCode",
     "Role",
     "RunState",
@@ -68,6 +70,7 @@ __all__ = [
     "Trigger",
     "UnrecordedEmail",
     "User",
+    "WebhookState",
     "WebhookToken",
     "new_nonce",
 ]

@@ -1,4 +1,4 @@
-"""DailyTotal: emails that were settled in one hour, so that charts need not read the ledger."""
+"""Totals of one hour, so that charts and tables need not read the ledger."""
 
 import datetime as dt
 
@@ -19,3 +19,31 @@ class DailyTotal(Base):
     #: As in Notification; an email that bounces counts as sent in one hour and as bounced in another.
     status: Mapped[str] = mapped_column(String(16), primary_key=True)
     emails: Mapped[int] = mapped_column(Integer)
+
+
+class ProviderTotal(Base):
+    """Emails of one hour (UTC) by the mailbox provider of their recipients, and what came back. Counted as DailyTotal.
+
+    What came back counts in the hour in which it came.
+    """
+
+    __tablename__ = "notifier_provider_totals"
+
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    #: 0 to 23
+    hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    #: A name in `mail.providers.PROVIDERS`, or `other`.
+    provider: Mapped[str] = mapped_column(String(16), primary_key=True)
+    #: Accepted by the first server.
+    sent: Mapped[int] = mapped_column(Integer)
+    #: Refused in our own dialogue.
+    failed: Mapped[int] = mapped_column(Integer)
+    #: Reported as delivered by an email provider.
+    delivered: Mapped[int] = mapped_column(Integer)
+    #: Addresses that do not exist, by a bounce or by our own dialogue.
+    hard: Mapped[int] = mapped_column(Integer)
+    #: Other bounces.
+    soft: Mapped[int] = mapped_column(Integer)
+    #: Refusals about the sender or the content, by a bounce or by our own dialogue.
+    refused: Mapped[int] = mapped_column(Integer)
+    complained: Mapped[int] = mapped_column(Integer)

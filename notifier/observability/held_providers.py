@@ -23,6 +23,8 @@ class HeldProvider:
     """A provider, or a domain without one, that refuses our emails through a transport."""
 
     name: str
+    #: The name of a known provider in the code, or the domain.
+    scope: str
     transport: str
     #: Whether it is a known provider, not a single domain.
     known: bool
@@ -55,6 +57,7 @@ def _shown(session: Session, hold: ProviderHold) -> HeldProvider:
     provider = providers.PROVIDERS.get(hold.scope)
     return HeldProvider(
         name=providers.label_of(hold.scope),
+        scope=hold.scope,
         transport=hold.transport,
         known=provider is not None,
         page=None if provider is None else provider.page,

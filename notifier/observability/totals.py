@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.database.transaction import transaction
-from notifier.models import FAILED, DailyTotal, Notification, Status
+from notifier.models import FAILED, DailyTotal, Notification, ProviderTotal, Status
+from notifier.observability import by_provider
 
 HOUR = timedelta(hours=1)
 
@@ -25,6 +26,13 @@ KEEP = timedelta(days=400)
 
 #: Hours counted in one transaction.
 HOURS_AT_ONCE = 24
+
+#: Minutes between two counts of the present hour by mailbox provider. A new hour is counted at once.
+PROVIDERS_EVERY = 5
+
+Table = type[DailyTotal] | type[ProviderTotal]
+#: Counts the emails of an hour, and replaces the earlier count.
+Count = Callable[[Session, datetime], None]
 
 #: Statuses in the charts, in the order in which they are stacked.
 SHOWN = (
@@ -62,7 +70,17 @@ def roll_up(session: Callable[[], Session], now: datetime) -> int:
 
 
 def _roll_up(session: Callable[[], Session], now: datetime) -> int:
-    hour = _first_hour(session(), now)
+    counted = _count_hours(session, DailyTotal, _count, now)
+    # Counting by provider reads the address of each email, which costs some times as much: not at every tick.
+    last = _last_hour(session(), ProviderTotal)
+    session().rollback()
+    if last is None or last < _floor(now) or now.minute % PROVIDERS_EVERY == 0:
+        _count_hours(session, ProviderTotal, by_provider.count, now)
+    return counted
+
+
+def _count_hours(session: Callable[[], Session], table: Table, count: Count, now: datetime) -> int:
+    hour = _first_hour(session(), table, now)
     session().rollback()
     if hour is None:
         return 0
@@ -70,13 +88,13 @@ def _roll_up(session: Callable[[], Session], now: datetime) -> int:
     while hour <= now:
         with transaction(session) as current:
             for _ in range(HOURS_AT_ONCE):
-                _count(current, hour)
+                count(current, hour)
                 counted += 1
                 hour += HOUR
                 if hour > now:
                     break
     with transaction(session) as current:
-        current.execute(delete(DailyTotal).where(DailyTotal.day < (now - KEEP).date()))
+        current.execute(delete(table).where(table.day < (now - KEEP).date()))
     return counted
 
 
@@ -100,13 +118,17 @@ def total(days: Sequence[Day]) -> Counter[str]:
     return sum((each.counts for each in days), Counter())
 
 
-def _first_hour(session: Session, now: datetime) -> datetime | None:
-    last = session.execute(
-        select(DailyTotal.day, DailyTotal.hour).order_by(DailyTotal.day.desc(), DailyTotal.hour.desc()).limit(1)
-    ).one_or_none()
+def _last_hour(session: Session, table: Table) -> datetime | None:
+    """Return the last hour that was counted."""
+    query = select(table.day, table.hour).order_by(table.day.desc(), table.hour.desc()).limit(1)
+    last = session.execute(query).one_or_none()
+    return None if last is None else datetime(last.day.year, last.day.month, last.day.day, last.hour, tzinfo=UTC)
+
+
+def _first_hour(session: Session, table: Table, now: datetime) -> datetime | None:
+    last = _last_hour(session, table)
     if last is not None:
-        counted = datetime(last.day.year, last.day.month, last.day.day, last.hour, tzinfo=UTC)
-        return min(counted, _floor(now)) - LATE
+        return min(last, _floor(now)) - LATE
     oldest = session.scalar(select(func.min(_N.settled_at)).where(_N.settled_at.is_not(None)))
     return None if oldest is None else _floor(max(oldest, now - KEEP))
 

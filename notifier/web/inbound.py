@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from flask import Blueprint, Response, jsonify, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from notifier import clock
+from notifier.database.outages import is_outage
 from notifier.extensions import csrf, db, limiter
 from notifier.feedback.intake import NotYet
 from notifier.inbound.provider import Post, Received
@@ -66,7 +69,8 @@ def receive(provider: str) -> Response:
         received = found.receive(post)
         new = _take(received, post.received_at)
     except Refused as error:
-        return _refuse(provider, error)
+        return _refuse(provider, error, post.received_at)
+    _note(provider, "", post.received_at)
     log.info("inbound.taken", provider=provider, events=len(received.events), new=new)
     return _answer(200, "Received.")
 
@@ -102,9 +106,10 @@ def _take(received: Received, now: datetime) -> int:
     return new
 
 
-def _refuse(provider: str, error: Refused) -> Response:
-    """Answer a refused post. The log has the cause, which never quotes the request; the answer does not."""
+def _refuse(provider: str, error: Refused, now: datetime) -> Response:
+    """Answer a refused post. Log and admin have the cause, which never quotes the request; the answer does not."""
     log.warning("inbound.refused", provider=provider, cause=str(error))
+    _note(provider, str(error), now)
     if isinstance(error, NotProven):
         answer = _answer(401, "The proof of the sender is missing or wrong.")
         answer.headers["WWW-Authenticate"] = 'Basic realm="webhooks"'
@@ -114,6 +119,22 @@ def _refuse(provider: str, error: Refused) -> Response:
         answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return answer
     return _answer(400, "The request could not be read.")
+
+
+def _note(provider: str, cause: str, now: datetime) -> None:
+    """Note for the admin that a post was taken, or refused because of `cause`. The answer does not depend on it."""
+    sightings, session = services().sightings, db.session()
+    try:
+        session.rollback()
+        if cause:
+            sightings.refused(session, provider, cause, now)
+        else:
+            sightings.taken(session, provider, now)
+        session.commit()
+    except (DBAPIError, PoolTimeoutError) as error:
+        if not is_outage(error):
+            raise
+        log.warning("inbound.not_noted", provider=provider)
 
 
 def _answer(status: int, message: str) -> Response:

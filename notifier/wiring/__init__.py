@@ -27,6 +27,7 @@ from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
 from notifier.feedback.intake import Intake
 from notifier.inbound import registry
+from notifier.inbound.sightings import Sightings
 from notifier.observability import healthcheck
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.mail_server_probe import probe_mail_server
@@ -91,6 +92,7 @@ def build_services(
         repair=Repair(db.session, outbox.publish, base.kinds, audit, base.composer.ids),
         reconciliation=Reconciliation(db.session, base.composer.ids),
         inbound=registry.configured(settings),
+        sightings=Sightings(),
         celery=broker.celery,
         outbox=outbox,
         request_outbox=broker.requests,

@@ -19,6 +19,7 @@ from notifier.testing.operators import SIGN_IN, Desk
 from tests.support.applications import make_owed
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
 from tests.support.campaigns import make_campaign, start_run
+from tests.support.feedback import event, take
 
 DATA = Path(__file__).parent.parent / "data"
 AUTHZ = {case["id"]: case for case in json.loads((DATA / "admin_authz.json").read_text())}
@@ -49,6 +50,7 @@ def one_of_everything(app: Flask) -> Flask:
         suppressions.add(
             db.session(), "user1@example.com", reason=SuppressionReason.manual, source="operator", evidence="test"
         )
+        take(app, event())
         db.session.commit()
         assert pk == 1
         assert start_run(make_campaign()) == 1
@@ -169,7 +171,7 @@ NONSENSE = (
 def test_nonsense_in_the_address_is_answered(desk: Callable[..., Desk]) -> None:
     """admin_authz-009 to 012, pitfall 6"""
     here = desk()
-    for name in ("notifications", "people", "suppressions", "tasks", "audit"):
+    for name in ("notifications", "people", "suppressions", "unassigned", "tasks", "audit"):
         for query, allowed in NONSENSE:
             answer = here.get(f"/admin/{name}/?{query}")
             assert answer.status_code in allowed, (name, query[:50], answer.status_code)
@@ -179,7 +181,15 @@ def test_nonsense_in_the_address_is_answered(desk: Callable[..., Desk]) -> None:
 def test_a_key_that_leads_nowhere_is_a_404(desk: Callable[..., Desk]) -> None:
     """admin_authz-006, 007, 012"""
     here = desk()
-    for path in ("notifications/{}/", "notifications/{}/mail", "people/{}/", "people/{}/erase", "suppressions/{}/lift"):
+    for path in (
+        "notifications/{}/",
+        "notifications/{}/mail",
+        "people/{}/",
+        "people/{}/erase",
+        "suppressions/{}/lift",
+        "unassigned/{}/assign",
+        "unassigned/{}/dismiss",
+    ):
         for pk in ("0", "99999999999999999999", "9223372036854775807", "-1", "x", "%00", "1e5"):
             assert here.get("/admin/" + path.format(pk)).status_code == 404, (path, pk)
 

@@ -19,6 +19,7 @@ from notifier.models import AuditEntry, Campaign, Role, Suppression, Suppression
 from notifier.testing.operators import Desk
 from tests.support.applications import make_owed
 from tests.support.campaigns import make_campaign, start_run
+from tests.support.feedback import event, take
 
 NEW = "/admin/campaigns/new"
 
@@ -129,7 +130,7 @@ NAMES = (
     "email", "password", "new_password", "code", "next", "note", "reason", "host", "run", "campaign", "before", "for",
     "slot", "plan", "count", "seen", "version", "move", "change", "example", "person", "view", "subject", "heading",
     "body", "language", "display_name", "locale", "timezone", "digest", "report", "news", "stop", "back", "do", "start",
-    "List-Unsubscribe", *TYPED,
+    "List-Unsubscribe", "email_no", "confirmed", "which", *TYPED,
 )  # fmt: skip
 CHOSEN = {"for": "now", "move": "yes", "email": "user1@example.com"}
 ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "provider": "mailgun"}
@@ -148,6 +149,7 @@ def test_no_form_is_a_fault_whatever_it_holds(app: Flask, here: Desk) -> None:
     with app.app_context():
         make_owed(1)
         start_run(make_campaign())
+        take(app, event())
     broken: dict[str, Any] = dict.fromkeys(NAMES, f"x{NUL}{ESC}")
     token = {"csrf_token": here.token("/admin/account/")}
     asked = 0

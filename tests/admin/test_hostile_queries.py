@@ -20,7 +20,7 @@ TAKEN = (
 #: Names that lists and exports read.
 READ = (
     "email", "id", "status", "state", "kind", "campaign", "run", "name", "object", "object_id", "action", "operator",
-    "host", "before", "after", "page", "page_size", "days",
+    "host", "reason", "provider", "which", "before", "after", "page", "page_size", "days",
 )  # fmt: skip
 NUL, ODD = "\0", "\x1b]0;t\x07\u202e\ufffe\U0010ffff"
 BROKEN = ("%ff=%ff&email=%ed%a0%80&%=%&%zz", "%00=%00", "&&==&a[]=1&a[]=2")

@@ -18,8 +18,10 @@ VIEWERS = {
     "admin_audit.index", "admin_campaigns.index", "admin_campaigns.campaign", "admin_failures.index",
     "admin_health.index", "admin_jobs.index", "admin_notifications.index", "admin_notifications.detail",
     "admin_notifications.mail", "admin_people.index", "admin_people.person", "admin_queue.index", "admin_queue.now",
-    "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_suppressions.index", "admin_tasks.index",
-    "admin_uncertain.index", "admin_content.index", "admin_content.campaign", "admin_content.look",
+    "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_runs.came_back", "admin_suppressions.index",
+    "admin_tasks.index",
+    "admin_uncertain.index", "admin_unassigned.index", "admin_webhooks.index",
+    "admin_content.index", "admin_content.campaign", "admin_content.look",
     "admin_content.versions",
 }  # fmt: skip
 
@@ -34,6 +36,8 @@ EDITORS = {
     "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
     "admin_runs.ask_repair", "admin_runs.repair",
     "admin_uncertain.ask", "admin_uncertain.decide",
+    "admin_unassigned.ask_assign", "admin_unassigned.assign", "admin_unassigned.ask_dismiss",
+    "admin_unassigned.dismiss", "admin_unassigned.ask_dismiss_older", "admin_unassigned.dismiss_older",
     "admin_content.save", "admin_content.draft", "admin_content.test", "admin_content.ask_back", "admin_content.back",
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ LONG = (
     "tests/admin/test_broken_texts.py",
     "tests/admin/test_campaign_form_browser.py",
     "tests/admin/test_content_frame.py",
+    "tests/admin/test_feedback_browser.py",
     "tests/admin/test_hostile_queries.py",
     "tests/admin/test_prefix_browser.py",
     "tests/campaigns/test_expand_killed.py",

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from notifier import clock
+from notifier.admin.campaigns import came_back
 from notifier.admin.campaigns.slot_times import TRIGGERS
 from notifier.admin.kit import arguments, login
 from notifier.admin.kit.listing import by_key
@@ -68,7 +69,16 @@ class Runs(Page):
     def run(self, pk: int) -> ResponseReturnValue:
         """Show one run."""
         run: CampaignRun = get(CampaignRun, pk)
-        page: str = self.render("admin/run.html", **_facts(run), **_content(run))
+        page: str = self.render("admin/run.html", **_facts(run), **_content(run), **came_back.of_run(run))
+        return page
+
+    @show("/<key:pk>/came-back")
+    def came_back(self, pk: int) -> ResponseReturnValue:
+        """Show what came back by provider, also of a run so large that its own page does not count it."""
+        run: CampaignRun = get(CampaignRun, pk)
+        campaign = db.session.get_one(Campaign, run.campaign_id)
+        found = came_back.of_run(run, whole=True)
+        page: str = self.render("admin/run_came_back.html", run=run, campaign=campaign, **found)
         return page
 
     @show("/<key:pk>/progress")

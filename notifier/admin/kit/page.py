@@ -128,6 +128,10 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         traces.store()
         return answer
 
+    def badge(self) -> str:
+        """Return what waits on the page for an operator, as the menu shows it; empty if nothing does."""
+        return ""
+
     def is_accessible(self) -> bool:
         """Return whether the menu shows the page."""
         return login.may(Role.viewer)

@@ -37,7 +37,22 @@ AGAIN_AFTER = timedelta(minutes=10)
 
 #: Query arguments that an entry may hold. Free text is not among them.
 FILTERS = frozenset(
-    {"id", "status", "kind", "campaign", "run", "before", "after", "page_size", "version", "for", "host", "operator"}
+    {
+        "id",
+        "status",
+        "kind",
+        "campaign",
+        "run",
+        "before",
+        "after",
+        "page_size",
+        "version",
+        "for",
+        "host",
+        "operator",
+        "reason",
+        "provider",
+    }
 )
 
 #: Fields in which people type an address.

@@ -8,15 +8,18 @@ from sqlalchemy import select
 
 from notifier import clock, ledger
 from notifier.accounts.erasure import ERASED
-from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit import arguments, came_back, login, traces
 from notifier.admin.kit.exports import stream
 from notifier.admin.kit.listing import link
 from notifier.admin.kit.page import Page, act, get, show
-from notifier.admin.people.search import Search
+from notifier.admin.people.search import REASONS, Search
+from notifier.bounces.reasons import SENTENCES, Reason
+from notifier.consent import suppressions
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.mail.addresses import identity_of
 from notifier.models import Attempt, Campaign, Notification, Role, Status
+from notifier.observability.by_provider import NAMES
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
 from notifier.reasons import ReasonCode
@@ -70,7 +73,10 @@ class Notifications(Page):
             search=search,
             listing=listing,
             statuses=[str(status) for status in Status],
+            results=came_back.results(listing.rows),
             kinds=sorted(KINDS),
+            reasons=[(reason, SENTENCES[Reason(reason)].removesuffix(".")) for reason in REASONS],
+            providers=[(name, came_back.provider(name)) for name in NAMES],
             campaigns=db.session.execute(select(Campaign.id, Campaign.title).order_by(Campaign.title)).all(),
             export=link(before=None, after=None).replace("/notifications/", "/notifications/export.csv", 1),
         )
@@ -92,7 +98,16 @@ class Notifications(Page):
         preview, trouble = _preview(pk)
         _trace(row)
         page: str = self.render(
-            "admin/notification.html", row=row, attempts=attempts, campaign=campaign, preview=preview, trouble=trouble
+            "admin/notification.html",
+            row=row,
+            attempts=attempts,
+            campaign=campaign,
+            preview=preview,
+            trouble=trouble,
+            came_back=came_back.of_email(pk),
+            suppression=None
+            if row.recipient == ERASED
+            else suppressions.find(db.session(), identity_of(row.recipient)),
         )
         return page
 

@@ -9,7 +9,7 @@ from werkzeug.exceptions import NotFound
 
 from notifier.accounts import erasure
 from notifier.admin.campaigns import summary
-from notifier.admin.kit import arguments, login, traces
+from notifier.admin.kit import arguments, came_back, login, traces
 from notifier.admin.kit.exports import stream
 from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import Page, act, show
@@ -69,6 +69,7 @@ class People(Page):
         _trace(user)
         consents = select(Consent).where(Consent.user_id == pk).order_by(Consent.id.desc()).limit(20)
         suppression = suppressions.find(db.session(), user.identity_key)
+        listing = by_key(select(Notification).where(Notification.user_id == pk), Notification.id)
         page: str = self.render(
             "admin/person.html",
             user=user,
@@ -76,7 +77,9 @@ class People(Page):
             consents=db.session.scalars(consents).all(),
             suppression=suppression,
             may_lift=suppression is not None and may_lift(suppression),
-            listing=by_key(select(Notification).where(Notification.user_id == pk), Notification.id),
+            came_back=came_back.of_person(user.identity_key),
+            listing=listing,
+            results=came_back.results(listing.rows),
             **summary.of_person(db.session(), pk),
         )
         return page

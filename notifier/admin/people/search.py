@@ -7,14 +7,24 @@ from sqlalchemy import Select, func, select, union_all
 
 from notifier.admin.kit import arguments
 from notifier.admin.kit.listing import Listing, by_key, link
+from notifier.bounces.reasons import NOTHING_FAILED, Reason
 from notifier.emails import KINDS
 from notifier.extensions import db
+from notifier.mail import providers
 from notifier.mail.addresses import AddressError, parse_address
-from notifier.models import Notification, Status, User
+from notifier.models import Feedback, Notification, Status, User
+from notifier.observability.by_provider import NAMES, OTHER
 
-#: Rows scanned for a page of a search by kind or campaign, which people may continue. An index for it would cost every
-#: email sent.
+#: Rows scanned for a page of a search by kind, campaign or what came back, which people may continue. An index for it
+#: would cost every email sent.
 WINDOW = 100_000
+
+#: Reasons of what came back that a search may name: those of failures and complaints.
+REASONS = tuple(
+    str(reason)
+    for reason in Reason
+    if reason not in NOTHING_FAILED | {Reason.NOT_SPAM, Reason.AUTH_FAILURE, Reason.FEEDBACK}
+)
 
 _N = Notification
 
@@ -29,6 +39,9 @@ class Search:
     kind: str = ""
     campaign: int | None = None
     run: int | None = None
+    #: What came back: the reason, and the mailbox provider that it is about.
+    reason: str = ""
+    provider: str = ""
     #: The user with this address; None if no account has it.
     user_id: int | None = None
     #: The problem with the address, for the form.
@@ -44,6 +57,8 @@ class Search:
             kind=arguments.choice("kind", KINDS),
             campaign=_key("campaign"),
             run=_key("run"),
+            reason=arguments.choice("reason", REASONS),
+            provider=arguments.choice("provider", NAMES),
         )
         return plain._with_user() if plain.email else plain
 
@@ -59,7 +74,11 @@ class Search:
     @property
     def any(self) -> bool:
         """Whether any filter is set."""
-        return bool(self.email or self.status or self.kind or self.campaign or self.run)
+        return bool(self.email or self.status or self.kind or self.campaign or self.run or self._came_back)
+
+    @property
+    def _came_back(self) -> bool:
+        return bool(self.reason or self.provider)
 
     def query(self) -> Select[Notification]:
         """Return the matching rows, in no order."""
@@ -74,13 +93,26 @@ class Search:
             query = query.where(_N.campaign_id == self.campaign)
         if self.run is not None:
             query = query.where(_N.run_id == self.run)
+        if self._came_back:
+            query = query.where(_N.status.in_((Status.bounced, Status.complained)), self._feedback().exists())
+        return query
+
+    def _feedback(self) -> Select[int]:
+        """Select the feedback about an email of the outer query that has this reason and provider."""
+        query = select(Feedback.id).where(Feedback.notification_id == _N.id)
+        if self.reason:
+            query = query.where(Feedback.reason == self.reason)
+        if self.provider == OTHER:
+            query = query.where(Feedback.provider.not_in(providers.PROVIDERS))
+        elif self.provider:
+            query = query.where(Feedback.provider == self.provider)
         return query
 
     def listing(self) -> Listing:
         """Return one page of the matching rows."""
         if self.run is not None and not self.status:
             return by_key(self.query(), _N.id, restrict=self._newest_of_run)
-        if self.email or self.run is not None or not (self.kind or self.campaign is not None):
+        if self.email or self.run is not None or not (self.kind or self.campaign is not None or self._came_back):
             return by_key(self.query(), _N.id)
         return self._within_window()
 

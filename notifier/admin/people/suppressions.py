@@ -23,6 +23,11 @@ _COLUMNS = {
     "source": Suppression.source,
     "evidence": Suppression.evidence,
     "since": Suppression.created_at,
+    "until": Suppression.until,
+    "code": Suppression.code,
+    "enhanced code": Suppression.enhanced,
+    "reply": Suppression.reply,
+    "rule version": Suppression.rule_version,
 }
 
 
@@ -72,7 +77,7 @@ class Suppressions(Page):
         """Explain the removal and ask for confirmation."""
         row = _liftable(pk)
         _trace(row)
-        page: str = self.render("admin/lift.html", row=row, wrong="", note="")
+        page: str = self.render("admin/lift.html", row=row, **_asked(row))
         return page
 
     @act("/<key:pk>/lift", Role.editor)
@@ -80,11 +85,13 @@ class Suppressions(Page):
         """Remove the suppression; a note says why."""
         row = _liftable(pk)
         note, wrong = arguments.typed("note", 300)
-        if wrong or not note:
+        wrong = wrong or ("" if note else "Enter a reason for the removal.")
+        typed = arguments.typed("confirmed", 1000)[0]
+        confirmed = not asks_to_type(row) or typed.lower() == to_type(row).lower()
+        if wrong or not confirmed:
             _trace(row)
-            return self.render(
-                "admin/lift.html", row=row, wrong=wrong or "Enter a reason for the removal.", note=note
-            ), 400
+            unconfirmed = "" if confirmed else "This doesn't match. Nothing was removed."
+            return self.render("admin/lift.html", row=row, **_asked(row, note, wrong, typed, unconfirmed)), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
             about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
@@ -124,6 +131,26 @@ class NotForEditors(Forbidden):
 def may_lift(row: Suppression) -> bool:
     """Return whether this operator may remove the suppression."""
     return login.may(Role.admin if row.reason == SuppressionReason.complaint else Role.editor)
+
+
+def asks_to_type(row: Suppression) -> bool:
+    """Return whether the removal must be typed: this person said that they do not want our email."""
+    return row.reason == SuppressionReason.complaint
+
+
+def to_type(row: Suppression) -> str:
+    """Return what must be typed: the address, as far as it is known."""
+    return "erased" if row.identity_key.startswith(suppressions.CONCEALED) else row.identity_key
+
+
+def _asked(
+    row: Suppression, note: str = "", wrong: str = "", confirmed: str = "", unconfirmed: str = ""
+) -> dict[str, object]:
+    """Return what the question shows, and what was typed into it before."""
+    return {
+        "asks_to_type": asks_to_type(row), "to_type": to_type(row), "note": note, "wrong": wrong,
+        "confirmed": confirmed, "unconfirmed": unconfirmed,
+    }  # fmt: skip
 
 
 def _liftable(pk: int) -> Suppression:
