@@ -76,7 +76,7 @@ def returned(session: Session, since: datetime) -> dict[str, Returned]:
     emails = (
         _events(since, func.max(_F.provider), func.max(weight), func.max(case((_F.kind == "complaint", 1), else_=0)))
         .where(_N.status != Status.failed)
-        .group_by(_F.notification_id)
+        .group_by(_N.id)
         .subquery()
     )
     provider, bounce, complaint = emails.c
@@ -164,7 +164,7 @@ def _reports(since: datetime) -> Select[Any]:
         _events(since, func.max(_F.id))
         .where(_F.effect == Effect.counted.value, not_(at_once))
         .where(_F.reason.not_in(sorted(each.value for each in PASSING)))
-        .group_by(_F.notification_id)
+        .group_by(_N.id)
     )
     said: tuple[ColumnElement[Any], ...] = (
         _F.provider.expression, _F.enhanced.expression, _F.code.expression, _F.reason.expression
