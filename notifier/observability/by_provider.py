@@ -65,7 +65,7 @@ def returned(session: Session, since: datetime) -> dict[str, Returned]:
     """Return what came back since then, by scope: the name of a provider, or a domain without a known one.
 
     Emails that were refused at once are not in it, and neither are events that wait for an operator. The cost is that
-    of the bounces and complaints of this time, whatever else the tables hold.
+    of the bounces and complaints of this time alone, also beside millions of deliveries.
     """
     weight = case(
         (_F.verdict == Verdict.HARD.value, _HARD),
