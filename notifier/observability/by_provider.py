@@ -57,7 +57,7 @@ class Refusal:
     emails: int
     #: How many of these emails had been accepted, and came back.
     reported: int
-    #: What the newest kind of report says in the rules of `bounces`; None if none came back.
+    #: What most of the reports say, by the rules of `bounces`; None if none came back.
     reason: Reason | None
 
 
