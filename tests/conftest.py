@@ -5,11 +5,12 @@ Databases, applications and the frozen clock are in `tests/support/applications.
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.long import is_long
+from tests.support.long import LONG_FILES, is_long
 from tests.support.shares import Sharing
 
 # As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
@@ -26,6 +27,13 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Register the fixtures of applications before the first module that may ask for them is imported."""
     if isinstance(collector, pytest.Module) and collector.path.parent.name not in PLAIN:
         collector.config.pluginmanager.import_plugin(APPLICATIONS)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out whole files of long tests if all long tests are left out: each process of the run would import them."""
+    if config.option.markexpr != "not long" or collection_path.suffix != ".py":
+        return None
+    return collection_path.relative_to(config.rootpath).as_posix() in LONG_FILES or None
 
 
 #: The folders with the longest tests: they begin first, so that no process of the run is left with one at the end.

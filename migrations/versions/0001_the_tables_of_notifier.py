@@ -468,6 +468,12 @@ def _feedback() -> None:
     )
     op.create_index("ix_notifier_feedback_waiting", "notifier_feedback", ["id"], **_where("effect = 'waiting'"))
     op.create_index("ix_notifier_feedback_provider_received_at", "notifier_feedback", ["provider", "received_at"])
+    op.create_index(
+        "ix_notifier_feedback_came_back",
+        "notifier_feedback",
+        ["received_at"],
+        **_where("kind IN ('bounce', 'complaint')"),
+    )
     op.create_index("ix_notifier_feedback_received_at", "notifier_feedback", ["received_at"])
 
 

@@ -124,6 +124,8 @@ ABOUT_US = frozenset(
         Reason.GREYLISTED,
     }
 )
+#: Those of them that the next email may not meet, because another email is smaller or comes later.
+PASSING = frozenset({Reason.TOO_BIG, Reason.GREYLISTED})
 #: Reasons of a bounce in which nothing failed.
 NOTHING_FAILED = frozenset({Reason.DELAYED, Reason.DELIVERED})
 

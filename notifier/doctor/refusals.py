@@ -1,13 +1,15 @@
 """Explain refusals that are about us: what each code means, and the provider's page about it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from notifier.doctor.scopes import DAYS, count
+from notifier import clock
+from notifier.bounces.reasons import SENTENCES
 from notifier.mail.providers import PROVIDERS, label_of
-from notifier.models import Notification, Status
+from notifier.observability.came_back import Refusal, refusals
 from notifier.observability.held_providers import held_providers
 from notifier.sender_auth import Diagnosis, Group, Rule
 from notifier.sender_auth.report import ok, warn, wrong
@@ -15,8 +17,8 @@ from notifier.sender_auth.report import ok, warn, wrong
 HELD = Rule(Group.running, "provider.held", "docs/transports.md#a-provider-that-refuses-us")
 REFUSED = Rule(Group.running, "provider.refuses", "RFC 7372 3; RFC 3463 3.8; the provider's page")
 
-#: Codes in the report.
-MOST = 20
+#: Days that are looked back on, and codes in the report.
+DAYS, MOST = 30, 20
 
 _SPF, _DKIM = "let SPF pass for the sending address: see the line SPF", "sign with DKIM: see the line DKIM"
 _DMARC = "let SPF or DKIM pass for the From domain and publish a DMARC record: see the line DMARC"
@@ -63,13 +65,18 @@ def _held(session: Session) -> Iterator[Diagnosis]:
 
 
 def _refused(session: Session) -> Iterator[Diagnosis]:
-    columns = [Notification.last_enhanced.expression]
-    found = [
-        (emails, scope, enhanced)
-        for scope, (enhanced,), emails in count(session, columns, [Status.failed, Status.bounced])
-        if scope in PROVIDERS and enhanced is not None and enhanced[1:4] == ".7."
-    ]
-    for emails, scope, enhanced in sorted(found, reverse=True)[:MOST]:
-        meaning, cure = CODES.get(enhanced[2:], _OTHER)
-        said = f"{emails:,} refused in {DAYS} days: {meaning}"
-        yield warn(REFUSED, f"{label_of(scope)} {enhanced}", said, f"{cure} ({PROVIDERS[scope].page})")
+    # Any server can say that it is about us; only a known provider's word is a verdict.
+    found = [each for each in refusals(session, clock.now() - timedelta(days=DAYS)) if each.scope in PROVIDERS]
+    for refusal in found[:MOST]:
+        meaning, cure = _explained(refusal)
+        came_back = f", {refusal.reported:,} of them after they were sent" if refusal.reported else ""
+        said = f"{refusal.emails:,} refused in {DAYS} days{came_back}: {meaning}"
+        name = f"{label_of(refusal.scope)} {refusal.code or 'without a code'}"
+        yield warn(REFUSED, name, said, f"{cure} ({PROVIDERS[refusal.scope].page})")
+
+
+def _explained(refusal: Refusal) -> tuple[str, str]:
+    known = CODES.get(refusal.code[2:])
+    if known is None and refusal.reason is not None:
+        return SENTENCES[refusal.reason].rstrip("."), _OTHER[1]
+    return known or _OTHER

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from notifier.bounces.reasons import ABOUT_US, Reason
+from notifier.bounces.reasons import ABOUT_US, PASSING
 from notifier.feedback.events import FeedbackEvent
 from notifier.feedback.scopes import scopes_of
 from notifier.feedback.storing import Stored
@@ -34,8 +34,6 @@ PAUSE = timedelta(hours=1)
 ONE_DOMAIN_FACTOR = 5
 #: Reports that are looked at.
 _MOST = 1000
-#: Refusals that the next email may not meet, because another email is smaller or comes later.
-_PASSING = frozenset({Reason.TOO_BIG, Reason.GREYLISTED})
 
 _F, _H = Feedback, ProviderHold
 
@@ -52,7 +50,7 @@ def pause_providers(
     by_key: dict[tuple[str, str], list[Stored]] = {}
     for each in stored:
         scope = scopes[domain_of(each.email.recipient)]
-        if scope in providers.PROVIDERS and each.email.transport is not None and each.event.reason not in _PASSING:
+        if scope in providers.PROVIDERS and each.email.transport is not None and each.event.reason not in PASSING:
             by_key.setdefault((each.email.transport, scope), []).append(each)
     for (transport, scope), some in by_key.items():
         if event := _decisive(session, transport, scope, some, acting, now, witnesses):
@@ -88,7 +86,7 @@ def _reporters(session: Session, scope: str, transport: str, now: datetime, *, b
             _F.provider == scope,
             _F.received_at > now - WITHIN,
             _F.kind == "bounce",
-            _F.reason.in_([each.value for each in ABOUT_US - _PASSING]),
+            _F.reason.in_([each.value for each in ABOUT_US - PASSING]),
             _F.identity_key.is_not(None),
             Notification.transport == transport,
         )

@@ -6,7 +6,7 @@ from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal, ProviderTotal
-from notifier.models.feedback import IN_TRAY, Effect, Feedback
+from notifier.models.feedback import CAME_BACK, IN_TRAY, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
@@ -22,6 +22,7 @@ from notifier.models.webhook_state import WebhookState
 from notifier.models.webhook_token import WebhookToken
 
 __all__ = [
+    "CAME_BACK",
     "DETACHED",
     "FAILED",
     "IN_TRAY",

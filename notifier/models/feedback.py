@@ -30,6 +30,9 @@ class Effect(enum.StrEnum):
 #: The condition of a partial index for the operators' tray: a query must repeat it exactly to use the index.
 IN_TRAY = "effect = 'waiting'"
 
+#: The condition of another one, for what came back badly: behind a provider's webhook most events are deliveries.
+CAME_BACK = "kind IN ('bounce', 'complaint')"
+
 
 class Feedback(Base):
     """One event about one email. The same event of the same source has one row, however often it comes."""
@@ -50,6 +53,13 @@ class Feedback(Base):
         Index("ix_notifier_feedback_waiting", "id", postgresql_where=text(IN_TRAY), sqlite_where=text(IN_TRAY)),
         # Reports about us, by provider.
         Index("ix_notifier_feedback_provider_received_at", "provider", "received_at"),
+        # Recent bounces and complaints, for the rates.
+        Index(
+            "ix_notifier_feedback_came_back",
+            "received_at",
+            postgresql_where=text(CAME_BACK),
+            sqlite_where=text(CAME_BACK),
+        ),
         # For the purge.
         Index("ix_notifier_feedback_received_at", "received_at"),
         NEVER_AGAIN,

@@ -26,7 +26,7 @@ class _Quiet(WSGIRequestHandler):
 def serving(app: Flask, port: int) -> Iterator[None]:
     """Let `app` answer on this port of loopback, with a thread for each request."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield

@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from notifier import clock
 from notifier.bounces.names import Claim
-from notifier.bounces.reasons import Reason, Verdict, verdict_of
+from notifier.bounces.reasons import RULES, Reason, Verdict, verdict_of
 from notifier.extensions import db
 from notifier.feedback.events import EventKind, FeedbackEvent
 from notifier.feedback.intake import Taken
 from notifier.mail.message import Message
-from notifier.models import CampaignRun, Feedback, Notification, Suppression
+from notifier.models import CampaignRun, Effect, Feedback, Notification, Suppression
 from notifier.services import services_of
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.testing.mail_server import FakeMailServer
@@ -89,6 +89,26 @@ def feedback() -> list[Feedback]:
     """All that came back."""
     db.session.rollback()
     return list(db.session.scalars(select(Feedback).order_by(Feedback.id)))
+
+
+def store(pk: int, provider: str, reason: Reason, effect: Effect, **values: Any) -> None:
+    """Add the row of an event about this email, as the intake would: for tests that only count rows. No commit."""
+    complaint = reason is Reason.ABUSE
+    made: dict[str, Any] = {
+        "source": "email",
+        "event_id": f"event-{next(_numbers)}",
+        "kind": EventKind.complaint.value if complaint else EventKind.bounce.value,
+        "verdict": Verdict.NONE.value if complaint else verdict_of(reason).value,
+        "reason": reason.value,
+        "rule_version": RULES,
+        "notification_id": pk,
+        "matched_by": "verp",
+        "proven": True,
+        "provider": provider,
+        "happened_at": clock.now(),
+        "effect": effect.value,
+    }
+    db.session.add(Feedback(**made | values))
 
 
 def put_run(run_id: int, **values: Any) -> None:

@@ -16,6 +16,10 @@ LONG = (
     "tests/admin/test_prefix_browser.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",
+    # Days of looks at the clock, hour by hour; SQLite has them on every run.
+    "tests/campaigns/test_times.py::test_an_hourly_reminder_goes_24_to_25_hours_after_the_signup[postgres]",
+    "tests/campaigns/test_times.py::test_the_default_reminder_goes_at_ten_of_the_recipients_day_at_least_24_hours"
+    "_after_the_signup[postgres]",
     "tests/campaigns/test_two_beats.py",
     "tests/cli/test_commands.py::test_servers_end",
     "tests/database/test_older_layout.py::test_every_process",
@@ -54,12 +58,18 @@ LONG = (
     "tests/tasks/test_smtp_worker.py",
     "tests/tasks/test_stop.py",
     "tests/testing/test_alone.py",
+    "tests/testing/test_fixtures.py::test_an_email_that_cannot_be_rendered",
+    "tests/testing/test_fixtures.py::test_an_error_of_a_worker",
+    "tests/testing/test_hosts.py",
     "tests/testing/test_page.py",
     "tests/tooling/test_extras.py",
     "tests/tooling/test_patterns.py",
     "tests/tooling/test_start.py",
     "tests/tooling/test_wheel.py",
 )
+
+#: Files of them that `./run test` does not even import: some do their work when they are imported.
+LONG_FILES = frozenset(each for each in LONG if each.endswith(".py"))
 
 #: The fixture of RabbitMQ's node, and its name in the id of a test for several brokers.
 RABBIT, RABBITMQ = "rabbit", "rabbitmq"

@@ -1,14 +1,20 @@
 """What makes hundreds of applications in one process cheap. No behaviour depends on it."""
 
 import gc
+from functools import cache
+from types import CodeType
 from typing import Any
 
+from jinja2 import Environment
 from sqlalchemy import Engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Map, Rule
 
+from notifier import resources
 from notifier.database import sqlite
+from notifier.rendering.render import _MailLoader
+from notifier.sender_auth import dkim_keys
 
 _compile = Rule.compile
 _compiled: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -48,6 +54,48 @@ def _share_statements(engine: Engine) -> None:
         engine._compiled_cache = _statements.setdefault(type(engine.dialect), LRUCache(3000))
 
 
+_compile_template = Environment.compile
+_templates: dict[tuple[Any, ...], CodeType] = {}
+#: What decides, beside its source, about the code of a template.
+_SYNTAX = (
+    "block_start_string", "block_end_string", "variable_start_string", "variable_end_string", "comment_start_string",
+    "comment_end_string", "line_statement_prefix", "line_comment_prefix", "trim_blocks", "lstrip_blocks",
+    "newline_sequence", "keep_trailing_newline", "optimized", "is_async", "undefined", "finalize",
+)  # fmt: skip
+
+
+def _compile_template_once(
+    environment: Environment, source: Any, name: Any = None, filename: Any = None, raw: bool = False, *rest: Any
+) -> Any:
+    """Jinja's own, remembered: each application has environments of its own, with the same templates of pages and
+    emails. To compile those of one email takes longer than most tests of it."""
+    if raw or rest or not isinstance(source, str):
+        return _compile_template(environment, source, name, filename, raw, *rest)
+    filters = frozenset((key, getattr(each, "__qualname__", each)) for key, each in environment.filters.items())
+    syntax = tuple(getattr(environment, each) for each in _SYNTAX)
+    escaped = environment.autoescape(name) if callable(environment.autoescape) else environment.autoescape
+    key = (type(environment), syntax, escaped, frozenset(environment.extensions), filters, source, name, filename)
+    code = _templates.get(key)
+    if code is None:
+        code = _templates[key] = _compile_template(environment, source, name, filename)
+    return code
+
+
+_read_source = _MailLoader._source
+_sources: dict[str, tuple[str, str | None, None]] = {}
+#: No test changes the templates of the checkout.
+_OURS = [str(resources.templates() / "emails")]
+
+
+def _read_source_once(loader: _MailLoader, environment: Environment, template: str) -> tuple[str, str | None, None]:
+    """The loader's own, remembered for our own templates: it inlines their styles."""
+    if loader._files.searchpath != _OURS:
+        return _read_source(loader, environment, template)
+    if template not in _sources:
+        _sources[template] = _read_source(loader, environment, template)
+    return _sources[template]
+
+
 #: What the application does for each connection to SQLite.
 configure = sqlite.configure
 
@@ -64,6 +112,10 @@ def install() -> None:
     setattr(DefaultDialect, "engine_created", staticmethod(_share_statements))  # noqa: B010
     setattr(DefaultDialect, "__hash__", lambda dialect: hash(type(dialect)))  # noqa: B010
     setattr(DefaultDialect, "__eq__", lambda dialect, other: type(dialect) is type(other))  # noqa: B010
+    setattr(Environment, "compile", _compile_template_once)  # noqa: B010
+    setattr(_MailLoader, "_source", _read_source_once)  # noqa: B010
+    # To check that the numbers of a key are primes takes 50 ms.
+    setattr(dkim_keys, "load_pem_private_key", cache(dkim_keys.load_pem_private_key))  # noqa: B010
     setattr(sqlite, "configure", _configure_hastily)  # noqa: B010
     gc.collect()
     # What is loaded by now stays: the collector need not look through it after every few tests.
