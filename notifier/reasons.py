@@ -21,6 +21,7 @@ class ReasonCode(enum.StrEnum):
     first_emails_slowed = "first_emails_slowed"
     source_limit = "source_limit"
     run_paused = "run_paused"
+    provider_paused = "provider_paused"
     run_cancelled = "run_cancelled"
     content_refused = "content_refused"
     content_failing = "content_failing"
@@ -83,6 +84,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.first_emails_slowed: "many recent first emails bounced, so first emails are sent slowly",
     ReasonCode.source_limit: "sign-ups from one network can send at most {limit} first emails an hour to one domain",
     ReasonCode.run_paused: "the run is paused",
+    ReasonCode.provider_paused: "too many people at {provider} reported it as spam: the run's emails to it are paused",
     ReasonCode.run_cancelled: "the run was cancelled",
     ReasonCode.content_refused: "mail servers reject its content: the campaign is paused",
     ReasonCode.content_failing: "its content could not be rendered for {failed} of {tried} people: {error}",
@@ -125,7 +127,10 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.cancelled_by_hand: "{why}",
     ReasonCode.run_useless: "its emails would already have expired",
     ReasonCode.too_many_dead: "{dead} of {of} addresses do not exist, more than {share}",
-    ReasonCode.too_many_complaints: "{complaints} of {of} people at {provider} reported it as spam, more than {share}",
+    ReasonCode.too_many_complaints: (
+        "{complaints} of {of} people at {provider} reported it as spam, more than {share}: "
+        "its emails to {provider} are paused"
+    ),
 }
 
 #: As long as the column of the sentence.

@@ -33,6 +33,7 @@ from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
+from notifier.feedback.customers import Customers
 from notifier.feedback.intake import Intake
 from notifier.inbound.provider import Provider
 from notifier.inbound.sightings import Sightings
@@ -92,6 +93,8 @@ class Services:
 
     # --- what comes back
     intake: Intake
+    #: None: DNS is not asked for the providers of domains.
+    customers: Customers | None
 
     # --- content
     previews: Previews

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.extensions import db
+from notifier.sender_auth import DnsResolver, Resolver
 from notifier.services import services_of
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.rabbitmq import RabbitServer
@@ -39,7 +40,7 @@ _TABLES = ", ".join(
     for name in (
         "heartbeats", "notifications", "attempts", "suppressions", "transports", "paces", "preferences",
         "campaign_runs", "campaigns", "content_versions", "audit_entries", "signup_emails", "account_requests",
-        "provider_holds",
+        "provider_holds", "domain_providers",
     )
 )  # fmt: skip
 
@@ -92,8 +93,11 @@ class Stage:
 
 
 @contextmanager
-def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
-    """Start the servers, migrate, seed `users` unverified users; stop all, and remove it unless `keep`."""
+def open_stage(users: int, *, keep: bool = False, resolver: Callable[[], Resolver] = DnsResolver) -> Iterator[Stage]:
+    """Start the servers, migrate, seed `users` unverified users; stop all, and remove it unless `keep`.
+
+    `resolver`: makes the DNS resolver of the driver's application.
+    """
     folder = Path(tempfile.mkdtemp(prefix="notifier-faults-"))
     with ExitStack() as stack:
         if not keep:
@@ -112,7 +116,8 @@ def open_stage(users: int, *, keep: bool = False) -> Iterator[Stage]:
                 redis_url=valkey.url,
                 # A single thread makes a flood of sign-ups.
                 form_answer_step=0,
-            )
+            ),
+            resolver=resolver,
         )
         parts = services_of(app)
         parts.sweep.enqueue_again_after = {False: parts.sweep.enqueue_again_after[False], True: ENQUEUE_AGAIN_AFTER}

@@ -65,12 +65,38 @@ def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: o
     return True
 
 
-def resume_run(session: Session, run: CampaignRun) -> bool:
-    """Let this run continue; return False if it is not paused. The caller commits and calls RunEffects.resumed."""
-    if run.state != RunState.paused:
+def pause_provider(
+    session: Session, run_id: int, scope: str, code: ReasonCode, *, at: datetime, **details: object
+) -> bool:
+    """Stop the run's emails to one provider within one batch because of `code`; the others go on.
+
+    Return False if they wait already, or if the run is over. The caller commits.
+    """
+    run = run_of(session, run_id, lock=True)
+    if run is None or run.state not in OPEN or scope in run.paused_providers:
         return False
-    run.state, run.resume_to = run.resume_to or RunState.due.value, None
-    run.reason_code = run.reason = None
+    reason = sentence(code, **details)
+    run.provider_brakes = run.provider_brakes | {scope: {"at": at.isoformat(), "reason": reason, "paused": True}}
+    if run.state != RunState.paused:
+        run.reason_code, run.reason = code.value, reason
+    session.flush()
+    return True
+
+
+def resume_run(session: Session, run: CampaignRun) -> bool:
+    """Let this run continue, or its emails to providers if it is not paused itself.
+
+    Return False if neither is paused. The caller commits and calls RunEffects.resumed.
+    """
+    if run.state == RunState.paused:
+        run.state, run.resume_to = run.resume_to or RunState.due.value, None
+    elif run.state in OPEN and run.paused_providers:
+        run.provider_brakes = {scope: brake | {"paused": False} for scope, brake in run.provider_brakes.items()}
+    else:
+        return False
+    waiting = list(run.paused_providers.values())
+    run.reason_code = ReasonCode.too_many_complaints.value if waiting else None
+    run.reason = waiting[-1] if waiting else None
     session.flush()
     return True
 
@@ -133,9 +159,10 @@ def resume(session: Session, campaign: Campaign) -> list[int]:
 
 
 def paused_runs(session: Session, campaign: Campaign) -> list[CampaignRun]:
-    """Return its paused runs, oldest first."""
-    mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.state == RunState.paused)
-    return list(session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id)))
+    """Return its runs that are paused, or whose emails to a provider are, oldest first."""
+    mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.state.in_(OPEN))
+    runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id))
+    return [run for run in runs if run.state == RunState.paused or run.paused_providers]
 
 
 def cancel(session: Session, campaign: Campaign, *, reason: str, archive: bool = False) -> list[int]:
@@ -221,5 +248,5 @@ class RunEffects:
                     return total  # the run was paused again
                 woken = ledger.wake_run(session, run_id, now=clock.now(), limit=self._chunk)
             total += woken
-            if woken < self._chunk:
+            if not woken:
                 return total

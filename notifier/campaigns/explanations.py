@@ -64,6 +64,7 @@ class Row(NamedTuple):
     text: str | None
     on_unknown: str
     content_id: int | None
+    reason_code: str | None
 
 
 _N = Notification
@@ -83,6 +84,7 @@ ROW = (
     _N.last_text,
     _N.on_unknown,
     _N.content_id,
+    _N.reason_code,
 )
 
 #: Statuses in which a mail server accepted the email.
@@ -143,6 +145,8 @@ def _under_way(row: Row, status: Status, run: CampaignRun | None, now: datetime)
         return Explanation(Receipt.wont, Status.expired, "its deadline comes before it can be sent", row.deadline)
     if run is not None and run.state == RunState.paused:
         return Explanation(Receipt.will, "paused", f"as soon as its run is resumed: {run.reason}", None)
+    if run is not None and row.reason_code == ReasonCode.provider_paused and run.paused_providers:
+        return Explanation(Receipt.will, "paused", f"as soon as its run is resumed: {row.reason}", None)
     waits = f": {row.reason}" if row.reason else ""
     words = f"it waits{waits}" if row.next_attempt_at > now else f"it is due, and waits for a worker{waits}"
     return Explanation(Receipt.will, status, words, due)

@@ -63,8 +63,8 @@ class LimitSettings(BaseModel):
         0.001,
         gt=0,
         le=1,
-        description="a run is paused when more than this share of its emails to one mailbox provider was reported as "
-        "spam",
+        description="a run's emails to one mailbox provider are paused when more than this share of them was reported "
+        "as spam",
     )
     mail_run_complaints_least: int = Field(
         1000,

@@ -85,7 +85,7 @@ class Batch(Observer):
         self._made = made
         self._intake = Intake(
             sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from,
-            id_keys=sender.composer.ids.names,
+            id_keys=sender.composer.ids.names, redirects=self._redirected if sender.staging.active else None,
         )  # fmt: skip
         self._settler = Settler(sender.session, side_thread)
         self._decisions: Counter[Decision] = Counter()

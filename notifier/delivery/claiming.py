@@ -44,6 +44,7 @@ class Intake:
         leases: Leases,
         alone_from: int,
         id_keys: Sequence[str],
+        redirects: Callable[[Claimed], bool] | None = None,
     ) -> None:
         """Claim rows in the name of `page`.
 
@@ -51,6 +52,7 @@ class Intake:
             session: Returns the current session of the thread that `side_thread` uses.
             alone_from: Rows on which this many processes crashed are skipped, and their keys put into `solitary`.
             id_keys: The names of the keys that can sign an email's id, the newest last.
+            redirects: Whether staging sends this email to another address. None: no staging.
         """
         self._session = session
         self._recheck = recheck
@@ -59,6 +61,7 @@ class Intake:
         self._leases = leases
         self._alone_from = alone_from
         self._id_keys = id_keys
+        self._redirects = redirects
         #: Keys of rows to be composed alone.
         self.solitary: list[int] = []
 
@@ -98,6 +101,8 @@ class Intake:
             alone_from=self._alone_from,
             id_keys=self._id_keys,
         )
+        if self._redirects is not None and (elsewhere := [row.id for row in rows if self._redirects(row)]):
+            ledger.mark_redirected(session, elsewhere)
         session.commit()
         if len(rows) < len(pks):
             claimed = {row.id for row in rows}

@@ -19,7 +19,8 @@ from notifier.consent import preferences
 from notifier.emails import Category
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.ledger import Claimed
-from notifier.models import Campaign, CampaignRun, Notification, RunState, Status, User
+from notifier.mail import providers
+from notifier.models import Campaign, CampaignRun, DomainProvider, Notification, RunState, Status, User
 from notifier.reasons import ReasonCode, sentence
 
 #: Time until rows of a paused run are looked at again if nothing wakes them earlier.
@@ -128,7 +129,9 @@ class Recheck:
         stopped = _stopped(run, now)
         if stopped is not None:
             return [(row.id, stopped) for row in rows]
-        halts = dict(self._judged(session, occasion, rows, now))
+        halts = dict(_at_paused_providers(session, run, rows, now))
+        rows = [row for row in rows if row.id not in halts]
+        halts |= self._judged(session, occasion, rows, now)
         if self._cap is not None and occasion.capped and occasion.kind in self._counted:
             rest = [row for row in rows if row.id not in halts]
             halts |= self._above_cap(session, rest, self._cap, now)
@@ -191,6 +194,26 @@ def _stopped(run: CampaignRun, now: datetime) -> Halt | None:
     if run.state == RunState.cancelled:
         return halt(Status.pending, ReasonCode.run_cancelled, due=now)  # the next tick cancels it
     return None
+
+
+def _at_paused_providers(
+    session: Session, run: CampaignRun, rows: Sequence[Claimed], now: datetime
+) -> Iterable[tuple[int, Halt]]:
+    """Halt the emails to providers whose people complained. They wait for an operator, as those of a paused run."""
+    paused = run.paused_providers
+    if not paused:
+        return
+    found = {row.id: providers.domain_of(row.recipient) for row in rows}
+    query = select(DomainProvider.domain, DomainProvider.provider).where(
+        DomainProvider.domain.in_(set(found.values())), DomainProvider.provider.in_(paused)
+    )
+    customers = {each.domain: each.provider for each in session.execute(query)}
+    for row in rows:
+        domain = found[row.id]
+        scope = customers.get(domain) or providers.scope_of(domain)
+        if scope in paused:
+            label = providers.label_of(scope)
+            yield row.id, halt(Status.pending, ReasonCode.provider_paused, due=now + PAUSE, provider=label)
 
 
 def halt(to: Status, code: ReasonCode, *, due: datetime | None = None, **details: object) -> Halt:

@@ -1,7 +1,8 @@
-"""Brakes: pause a run whose emails hurt the sender's reputation, and campaigns to a provider that refuses us.
+"""Brakes: pause a run whose emails hurt the sender's reputation.
 
 A provider judges us by our bounces and complaints, for all our emails at once. So a run is stopped early, and an
-operator decides. What was sent before an operator resumed it does not count again.
+operator decides: dead addresses pause the whole run, because every provider sees them; complaints pause its emails to
+the provider whose people complain. What was sent before does not count again.
 """
 
 import math
@@ -26,6 +27,9 @@ _N = Notification
 #: Pauses a run within the session's transaction: (session, run, code, details of its sentence). Returns False if it is
 #: paused or over.
 PauseRun = Callable[..., bool]
+#: Pauses a run's emails to a provider, as above: (session, run, scope, code, at, details of its sentence). Returns
+#: False if they are paused or the run is over.
+PauseProvider = Callable[..., bool]
 
 #: Emails that a recipient's server answered, or that were sent.
 _ANSWERED = (Status.sent, Status.bounced, Status.complained, Status.failed)
@@ -50,9 +54,10 @@ class BrakeLimits:
 class Brakes:
     """Pause runs. One instance serves all threads; each call belongs to the transaction of its session."""
 
-    def __init__(self, pause_run: PauseRun, limits: BrakeLimits) -> None:
-        """Pause through `pause_run`."""
+    def __init__(self, pause_run: PauseRun, pause_provider: PauseProvider, limits: BrakeLimits) -> None:
+        """Pause through `pause_run` and `pause_provider`."""
         self._pause_run = pause_run
+        self._pause_provider = pause_provider
         self._limits = limits
 
     def check_dead(self, session: Session, run_id: int, now: datetime, *, sparsely: bool = False) -> bool:
@@ -60,10 +65,10 @@ class Brakes:
 
         `sparsely`: the caller calls for each dead address, so not every call needs to count the emails.
         """
-        since = _counted_from(session, run_id)
-        if since is None:
+        run = _under_way(session, run_id)
+        if run is None:
             return False
-        limits = self._limits
+        since, limits = _sent_since(run.id, run.braked_at), self._limits
         dead = session.scalar(select(func.count()).select_from(_N).where(*since, _DEAD)) or 0
         if sparsely and _is_skipped(dead):
             return False
@@ -71,19 +76,26 @@ class Brakes:
         if not _is_over(dead, of, limits.dead, limits.dead_of):
             return False
         details = {"dead": f"{dead:,}", "of": f"{of:,}", "share": _percent(limits.dead)}
-        return self._pause(session, run_id, ReasonCode.too_many_dead, details, now)
+        if not self._pause_run(session, run_id, ReasonCode.too_many_dead, **details):
+            return False
+        braked = update(CampaignRun).where(CampaignRun.id == run_id).values(braked_at=now)
+        session.execute(braked.execution_options(synchronize_session=False))
+        log.error("run.braked", run=run_id, code=ReasonCode.too_many_dead.value, **details)
+        return True
 
     def check_complaints(
         self, session: Session, run_id: int, scope: str, now: datetime, *, sparsely: bool = True
     ) -> bool:
-        """Pause the run if too many recipients at the provider `scope` reported it as spam.
+        """Pause the run's emails to the provider `scope` if too many recipients there reported it as spam.
 
         `sparsely`: as for `check_dead`. Return whether this call did. The caller commits.
         """
-        since = _counted_from(session, run_id)
-        if since is None:
+        run = _under_way(session, run_id)
+        brake = {} if run is None else run.provider_brakes.get(scope, {})
+        if run is None or brake.get("paused"):
             return False
-        limits, there = self._limits, (*since, is_at(scope))
+        at = datetime.fromisoformat(brake["at"]) if brake else None
+        limits, there = self._limits, (*_sent_since(run.id, at), is_at(scope))
         query = select(func.count()).select_from(_N).where(*there, _N.status == Status.complained)
         complaints = session.scalar(query) or 0
         if sparsely and _is_skipped(complaints):
@@ -95,13 +107,9 @@ class Brakes:
             "complaints": f"{complaints:,}", "of": f"{of:,}", "share": _percent(limits.complaints),
             "provider": providers.label_of(scope),
         }  # fmt: skip
-        return self._pause(session, run_id, ReasonCode.too_many_complaints, details, now)
-
-    def _pause(self, session: Session, run_id: int, code: ReasonCode, details: dict[str, str], now: datetime) -> bool:
-        if not self._pause_run(session, run_id, code, **details):
+        code = ReasonCode.too_many_complaints
+        if not self._pause_provider(session, run_id, scope, code, at=now, **details):
             return False
-        braked = update(CampaignRun).where(CampaignRun.id == run_id).values(braked_at=now)
-        session.execute(braked.execution_options(synchronize_session=False))
         log.error("run.braked", run=run_id, code=code.value, **details)
         return True
 
@@ -117,15 +125,17 @@ def open_runs(session: Session, run_ids: Collection[int]) -> set[int]:
 _OPEN = (RunState.expanding, RunState.sending)
 
 
-def _counted_from(session: Session, run_id: int) -> tuple[ColumnElement[bool], ...] | None:
-    """Return the condition for the emails that count; None if the run is paused or over."""
-    row = session.execute(
-        select(CampaignRun.state, CampaignRun.braked_at).where(CampaignRun.id == run_id)
-    ).one_or_none()
-    if row is None or row.state not in _OPEN:
-        return None
+def _under_way(session: Session, run_id: int) -> CampaignRun | None:
+    """Return the run as it is stored now; None if it is paused or over."""
+    query = select(CampaignRun).where(CampaignRun.id == run_id).execution_options(populate_existing=True)
+    run = session.scalars(query).one_or_none()
+    return run if run is not None and run.state in _OPEN else None
+
+
+def _sent_since(run_id: int, at: datetime | None) -> tuple[ColumnElement[bool], ...]:
+    """Build the condition for the emails of this run that count: those sent after its brake's last stop."""
     mine = _N.run_id == run_id
-    return (mine,) if row.braked_at is None else (mine, func.coalesce(_N.sent_at, _N.settled_at) > row.braked_at)
+    return (mine,) if at is None else (mine, func.coalesce(_N.sent_at, _N.settled_at) > at)
 
 
 def _answered(session: Session, where: tuple[ColumnElement[bool], ...], enough: int) -> int:

@@ -10,6 +10,7 @@ from notifier.bounces.names import Claim
 from notifier.bounces.parts import MAX_BYTES
 from notifier.bounces.reading import Report
 from notifier.bounces.reasons import ABOUT_US, Kind, Reason, Verdict
+from notifier.models import Feedback
 
 #: The source of emails that came back, from any mailbox.
 EMAIL = "email"
@@ -81,6 +82,21 @@ def of_email(data: bytes, report: Report, *, envelope_to: str, received_at: date
         recipient=report.recipients[0] if report.recipients else "",
         claims=report.claims,
         server_ids=report.queue_ids,
+    )
+
+
+def of_row(row: Feedback) -> FeedbackEvent:
+    """Return the event that a row stores, without the ids that it named."""
+    return FeedbackEvent(
+        source=row.source,
+        event_id=row.event_id,
+        kind=EventKind(row.kind),
+        happened_at=row.happened_at,
+        verdict=Verdict(row.verdict),
+        reason=None if row.reason is None else Reason(row.reason),
+        code=row.code,
+        enhanced=row.enhanced,
+        text=row.text or "",
     )
 
 

@@ -57,7 +57,7 @@ class Consequences:
         has_moved = moving.move_all(session, [_move(each) for each in done], now=now)
         moved = {each.pk: has for each, has in zip(done, has_moved, strict=True)}
         for each in stored:
-            if each.event.kind is EventKind.delivered:
+            if each.event.kind is EventKind.delivered and not each.email.redirected:
                 moving.delivered(session, each.email, each.event.happened_at)
         suppressed = self._suppress(session, done, now)
         effects = {each.pk: expected(each.event, each.email) for each in done} | suppressed
@@ -92,7 +92,8 @@ class Consequences:
 
         The caller commits.
         """
-        about_us = [each.stored for each in applied if each.stored.event.is_about_us]
+        counts = [each.stored for each in applied if not each.stored.email.redirected]
+        about_us = [each for each in counts if each.event.is_about_us]
         if about_us:
             acting = {each.stored.pk for each in applied if each.has_acted}
             pause_providers(session, about_us, acting, now, witnesses=self._witnesses)
@@ -128,6 +129,8 @@ def _is_unexpected(applied: Applied) -> bool:
 
 def _takes_effect(stored: Stored) -> bool:
     event = stored.event
+    if stored.email.redirected:
+        return False
     if event.kind is EventKind.complaint:
         return True
     return event.kind is EventKind.bounce and event.acts and not _is_of_earlier_copy(stored.email, event)

@@ -43,6 +43,8 @@ class Matched:
     by: str
     #: Whether a MAC of ours proved it.
     proven: bool
+    #: Whether staging sent it to another address: then nothing that comes back is about `recipient`.
+    redirected: bool
 
     @property
     def identity_key(self) -> str:
@@ -52,7 +54,7 @@ class Matched:
 
 _COLUMNS = (
     _N.id, _N.status, _N.recipient, _N.user_id, _N.campaign_id, _N.run_id, _N.transport, _N.sent_at, _N.unknowns,
-    _N.dedupe_key, _N.id_key, _N.message_id,
+    _N.dedupe_key, _N.id_key, _N.message_id, _N.redirected,
 )  # fmt: skip
 
 
@@ -130,5 +132,5 @@ def _is_about_another(event: FeedbackEvent, found: Matched) -> bool:
 def _matched(row: _Row, by: str, *, proven: bool) -> Matched:
     return Matched(
         row.id, Status(row.status), row.recipient, row.user_id, row.campaign_id, row.run_id, row.transport,
-        row.sent_at, row.unknowns, by, proven,
+        row.sent_at, row.unknowns, by, proven, row.redirected,
     )  # fmt: skip

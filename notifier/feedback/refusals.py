@@ -85,10 +85,12 @@ def _reporters(session: Session, scope: str, transport: str, now: datetime, *, b
         .where(
             _F.provider == scope,
             _F.received_at > now - WITHIN,
+            _F.received_at <= now,
             _F.kind == "bounce",
             _F.reason.in_([each.value for each in ABOUT_US - PASSING]),
             _F.identity_key.is_not(None),
             Notification.transport == transport,
+            ~Notification.redirected,
         )
         .order_by(_F.received_at.desc())
         .limit(_MOST + len(but))

@@ -48,7 +48,7 @@ def _is_complete(session: Session, email: Matched, now: datetime) -> bool:
     query = (
         select(_F.notification_id, _F.happened_at, _N.sent_at)
         .join(_N, _N.id == _F.notification_id)
-        .where(_F.identity_key == email.identity_key, *_counts(now))
+        .where(_F.identity_key == email.identity_key, ~_N.redirected, *_counts(now))
         .order_by(_F.id.desc())
         .limit(_MOST)
     )
@@ -65,6 +65,7 @@ def _last_accepted(session: Session, email: Matched) -> datetime | None:
     """Return when the newest email to this address was sent that did not come back."""
     if email.user_id is None:
         return None
-    mine = (_N.user_id == email.user_id, _N.recipient == email.recipient, _N.status == Status.sent)
-    found: datetime | None = session.scalar(select(_N.sent_at).where(*mine).order_by(_N.sent_at.desc()).limit(1))
+    mine = (_N.user_id == email.user_id, _N.recipient == email.recipient, ~_N.redirected)
+    query = select(_N.sent_at).where(*mine, _N.status == Status.sent)
+    found: datetime | None = session.scalar(query.order_by(_N.sent_at.desc()).limit(1))
     return found

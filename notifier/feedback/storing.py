@@ -94,6 +94,8 @@ def expected(event: FeedbackEvent, email: Matched | None) -> Effect:
     """Return the effect that the event has by itself: most rows are written once."""
     if email is None:
         return Effect.waiting
+    if email.redirected:
+        return Effect.none  # what comes back of it is about another address
     if event.kind is EventKind.complaint:
         return Effect.complained
     if event.kind is not EventKind.bounce or not event.acts:

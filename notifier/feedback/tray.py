@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.accounts.erasure import ERASED
-from notifier.bounces.reasons import Reason, Verdict
-from notifier.feedback.events import EventKind, FeedbackEvent
+from notifier.feedback.events import of_row
 from notifier.feedback.intake import Intake
 from notifier.feedback.matching import OPERATOR, by_key
 from notifier.feedback.scopes import scopes_of
@@ -35,7 +34,7 @@ def assign(session: Session, intake: Intake, feedback_id: int, notification_id: 
         domain = domain_of(email.recipient)
         row.identity_key, row.provider = email.identity_key, scopes_of(session, {domain})[domain]
     session.flush()
-    return intake.apply(session, row.id, email, _event(row), clock.now())
+    return intake.apply(session, row.id, email, of_row(row), clock.now())
 
 
 def foresee(session: Session, row: Feedback, notification_id: int) -> Effect:
@@ -90,17 +89,3 @@ def candidates(session: Session, identity_key: str, *, limit: int) -> list[Notif
 def _waiting(session: Session, feedback_id: int) -> Feedback | None:
     query = select(Feedback).where(Feedback.id == feedback_id, Feedback.effect == Effect.waiting.value)
     return session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
-
-
-def _event(row: Feedback) -> FeedbackEvent:
-    return FeedbackEvent(
-        source=row.source,
-        event_id=row.event_id,
-        kind=EventKind(row.kind),
-        happened_at=row.happened_at,
-        verdict=Verdict(row.verdict),
-        reason=None if row.reason is None else Reason(row.reason),
-        code=row.code,
-        enhanced=row.enhanced,
-        text=row.text or "",
-    )

@@ -17,7 +17,16 @@ from notifier.ledger.bulk import (
     latest_due,
     wake_run,
 )
-from notifier.ledger.claims import ANY_DEATHS, Claimed, Recipient, claim, due_alone, held_by, load
+from notifier.ledger.claims import (
+    ANY_DEATHS,
+    Claimed,
+    Recipient,
+    claim,
+    due_alone,
+    held_by,
+    load,
+    mark_redirected,
+)
 from notifier.ledger.content import move_content, never_began
 from notifier.ledger.giving_back import GIVEN_BACK, give_back_refused
 from notifier.ledger.held_rows import count_held, name_hold, wake_held
@@ -104,6 +113,7 @@ __all__ = [
     "load",
     "lost_claims",
     "mark_enqueued",
+    "mark_redirected",
     "mark_sent",
     "move",
     "move_all",

@@ -161,12 +161,20 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
     return set(session.scalars(statement.execution_options(synchronize_session=False)))
 
 
+#: Why rows wait for an operator who resumes their run.
+_PAUSED = (ReasonCode.run_paused.value, ReasonCode.provider_paused.value)
+
+
 def wake_run(session: Session, run_id: int, *, now: datetime, limit: int) -> int:
-    """Make rows due that wait because their run was paused, `limit` at most. Return how many. The caller commits."""
-    held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason_code == ReasonCode.run_paused)
+    """Make rows due that wait because their run, or its emails to a provider, were paused, `limit` at most.
+
+    Return how many. Rows that another transaction holds are left for the next call: a worker may defer them in another
+    order, and neither must wait for the other. The caller commits.
+    """
+    held = (_N.run_id == run_id, _N.status == Status.pending, _N.reason_code.in_(_PAUSED))
     statement = (
         update(_N)
-        .where(_N.id.in_(select(_N.id).where(*held).limit(limit)), *held)
+        .where(_N.id.in_(select(_N.id).where(*held).limit(limit).with_for_update(skip_locked=True)), *held)
         .values(next_attempt_at=now, enqueue_at=now, reason=None, reason_code=None)
     )
     return changed(session, statement)

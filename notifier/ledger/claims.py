@@ -134,6 +134,15 @@ def claim(
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
+def mark_redirected(session: Session, pks: Sequence[int]) -> None:
+    """Store that staging sends these claims to another address: before they go out, so a crash loses nothing.
+
+    The next claim of the row forgets it. The caller commits.
+    """
+    statement = update(Notification).where(among(session, Notification.id, pks)).values(redirected=True)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
 def due_alone(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
     """Return the keys of the rows that are due and must be rendered alone, because processes crashed on them."""
     waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
@@ -223,6 +232,7 @@ def _claiming(*, postgres: bool) -> Any:
         "claims": _N.claims + 1,
         "lease_until": bindparam("b_lease", type_=_N.lease_until.type),
         "claimed_by": bindparam("b_owner", type_=_N.claimed_by.type),
+        "redirected": False,
         "id_key": case(
             (_among(_N.id_key, postgres=postgres, name="b_id_keys"), _N.id_key),
             else_=bindparam("b_id_key", type_=_N.id_key.type),

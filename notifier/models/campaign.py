@@ -181,8 +181,11 @@ class CampaignRun(Base):
     state: Mapped[str] = mapped_column(String(16), default=RunState.due.value)
     #: Why it is paused, as a ReasonCode, if code depends on it.
     reason_code: Mapped[str | None] = mapped_column(String(32))
-    #: When a brake last paused it, because of bounces or complaints; the brake counts what was sent since.
+    #: When dead addresses last paused it; that brake counts what was sent since.
     braked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The providers (or domains) at which complaints stopped it: when (ISO 8601), why, and whether its emails to them
+    #: still wait. The brake counts what was sent since: {"gmail": {"at": "…", "reason": "…", "paused": true}}.
+    provider_brakes: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON, default=dict)
     #: Why it was missed, coalesced, paused or cancelled, for people.
     reason: Mapped[str | None] = mapped_column(String(200))
     #: The state to which a paused run returns.
@@ -210,3 +213,8 @@ class CampaignRun(Base):
     touched_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     expanded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def paused_providers(self) -> dict[str, str]:
+        """The providers to which its emails wait, and why."""
+        return {scope: brake["reason"] for scope, brake in self.provider_brakes.items() if brake["paused"]}

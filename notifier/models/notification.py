@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
@@ -178,6 +178,9 @@ class Notification(Base):
     template_version: Mapped[str | None] = mapped_column(String(32))
     #: The transport of the last attempt.
     transport: Mapped[str | None] = mapped_column(String(64))
+    #: Whether staging sends its present claim to another address, so that what comes back says nothing about
+    #: `recipient`.
+    redirected: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: The last reply of a mail server: phase, code, enhanced code, text.
     last_phase: Mapped[str | None] = mapped_column(String(16))
     last_code: Mapped[int | None] = mapped_column(Integer)

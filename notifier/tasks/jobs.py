@@ -46,10 +46,12 @@ def deliver_batch(pks: list[int]) -> None:
 
 
 def sweep() -> dict[str, int]:
-    """Enqueue emails that no worker picked up; free those of a lost worker."""
+    """Enqueue emails that no worker picked up; free those of a lost worker; ask who provides for domains of reports."""
     swept = asdict(services().sweep.run())
     requests = services().account_requests.sweep()
-    return swept | {"requests": requests.enqueued, "requests_refused": requests.refused}
+    customers = services().customers
+    reports = 0 if customers is None else customers.run()
+    return swept | {"requests": requests.enqueued, "requests_refused": requests.refused, "reports_counted": reports}
 
 
 def tick() -> dict[str, int]:

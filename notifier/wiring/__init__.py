@@ -25,6 +25,7 @@ from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
+from notifier.feedback.customers import Customers
 from notifier.feedback.intake import Intake
 from notifier.inbound import registry
 from notifier.inbound.sightings import Sightings
@@ -42,7 +43,7 @@ from notifier.tasks.broker_probe import probes
 from notifier.tasks.broker_view import peek
 from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
 from notifier.wiring.foundation import Foundation, lay_foundation
-from notifier.wiring.sending import build_sending, pump_maker
+from notifier.wiring.sending import Sending, build_sending, pump_maker
 
 
 def build_services(
@@ -81,6 +82,7 @@ def build_services(
         make_pump=pump_maker(base, sending),
         hold=base.hold,
         intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
+        customers=_customers(sending, settings),
         previews=previews,
         drafts=Drafts(base.composer, base.links, partial(sending.mail.deliver, key=NO_KEY)),
         tick=Tick(db.session, broker.runs.publish, base.kinds),
@@ -106,6 +108,12 @@ def build_services(
         resolver=resolver,
         web=UrlClient,
     )
+
+
+def _customers(sending: Sending, settings: Settings) -> Customers | None:
+    if sending.members is None:
+        return None
+    return Customers(db.session, sending.members.known, witnesses=settings.mail_provider_witnesses)
 
 
 def _host_path(settings: Settings, host: Host | None) -> str:

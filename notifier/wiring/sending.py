@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from notifier import clock, ledger
-from notifier.campaigns.control import stop, stop_run, stop_run_in
+from notifier.campaigns.control import pause_provider, stop, stop_run, stop_run_in
 from notifier.campaigns.tick import close_after
 from notifier.config.settings import Settings
 from notifier.database.transaction import transaction
@@ -48,6 +48,8 @@ class Sending:
     limits: Limits | None
     sender: Sender
     brakes: Brakes
+    #: None: DNS is not asked for the providers of domains.
+    members: Members | None
 
 
 def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending:
@@ -59,13 +61,14 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
     mail.init_app(app)
     limits = Limits.from_settings(settings, campaigns=True)
     brakes = _brakes(settings)
+    members = _members(base, resolver)
     first_emails = None if base.signups is None else FirstEmails(db.session, base.signups)
     sender = Sender(
         db.session,
         composer,
         lambda messages, name, observer: mail.deliver_all(messages, via=transports.transport(name), observer=observer),
         base.links,
-        gate=_gate(base, transports, resolver, limits, first_emails),
+        gate=_gate(base, transports, members, limits, first_emails),
         journal=Journal(settings.notifier_data_dir / "journal", settings.host, durable=settings.journal_durable),
         recheck=Recheck(
             db.session, base.kinds, cap_per_week=settings.mail_cap_per_week, fetch=composer.content_cache.fetch
@@ -81,7 +84,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
         on_first_bounce=first_emails.bounced if first_emails else lambda: None,
         on_dead=partial(_check_dead, brakes),
     )
-    return Sending(transports, mail, limits, sender, brakes)
+    return Sending(transports, mail, limits, sender, brakes, members)
 
 
 def pump_maker(base: Foundation, sending: Sending) -> Callable[[Collection[bool]], Pump | None]:
@@ -118,13 +121,12 @@ def _transports(settings: Settings) -> Transports:
 def _gate(
     base: Foundation,
     transports: Transports,
-    resolver: Callable[[], Resolver],
+    members: Members | None,
     limits: Limits | None,
     first_emails: FirstEmails | None,
 ) -> Gate:
     settings = base.settings
     probing = Probing(settings.mail_probe_first, settings.mail_probe_longest)
-    keep = timedelta(seconds=settings.mail_mx_ttl)
     return Gate(
         db.session,
         Breaker(db.session, probing=probing),
@@ -134,8 +136,13 @@ def _gate(
         limits=limits,
         first_emails=first_emails,
         holds=ProviderHolds(db.session, probing=probing, witnesses=settings.mail_provider_witnesses),
-        members=Members(db.session, resolver, base.app.app_context, keep=keep) if keep else None,
+        members=members,
     )
+
+
+def _members(base: Foundation, resolver: Callable[[], Resolver]) -> Members | None:
+    keep = timedelta(seconds=base.settings.mail_mx_ttl)
+    return Members(db.session, resolver, base.app.app_context, keep=keep) if keep else None
 
 
 def _leases(base: Foundation) -> Leases:
@@ -154,7 +161,7 @@ def _brakes(settings: Settings) -> Brakes:
         settings.mail_run_dead, settings.mail_run_dead_least, settings.mail_run_complaints,
         settings.mail_run_complaints_least,
     )  # fmt: skip
-    return Brakes(stop_run_in, limits)
+    return Brakes(stop_run_in, pause_provider, limits)
 
 
 def _check_dead(brakes: Brakes, run_id: int) -> bool:

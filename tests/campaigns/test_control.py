@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from notifier import ledger
 from notifier.campaigns import control
@@ -85,6 +85,25 @@ def test_resume_wakes_what_waited_for_the_pause_and_nothing_else(run_effects: Ru
         select(Notification.next_attempt_at, Notification.reason_code).order_by(Notification.id)
     ).all()
     assert due == [(NOON, None)] * 4 + [(later, "rate_limited")]
+
+
+def test_resume_waits_for_no_worker_that_holds_a_row(run_effects: RunEffects) -> None:
+    """A worker defers rows in its own order: if both waited, the database would end one of them."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("one transaction writes at a time")
+    make_people(3)
+    run_id = start_run(make_campaign(), state="sending")
+    db.session.execute(update(CampaignRun).values(state="due"))
+    expand(run_id)
+    key = db.session.scalar(select(func.min(Notification.id)))
+    db.session.execute(update(Notification).values(reason_code="provider_paused"))
+    db.session.commit()
+    with db.engine.begin() as worker:
+        worker.execute(select(Notification.id).where(Notification.id == key).with_for_update())
+        db.session.execute(text("SET lock_timeout = '2s'"))
+        db.session.commit()
+        assert run_effects.resumed([run_id]) == 2
+    assert run_effects.resumed([run_id]) == 1
 
 
 def test_cancel_ends_what_waits_and_leaves_what_is_under_way(run_effects: RunEffects) -> None:

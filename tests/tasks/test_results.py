@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from notifier import clock
 from notifier.extensions import db
-from notifier.models import TaskResult
+from notifier.models import DomainProvider, Feedback, TaskResult
 from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import results
@@ -45,9 +46,24 @@ def test_a_task_that_ends_well_leaves_its_numbers(eager: Flask) -> None:
     assert (row.name, row.state, row.error) == ("notifier.sweep", "SUCCESS", None)
     assert row.result == {
         "leases_expired": 0, "expired": 0, "enqueued": 0, "refused": 0, "requests": 0, "requests_refused": 0,
+        "reports_counted": 0,
     }  # fmt: skip
     assert row.started_at is not None
     assert row.finished_at is not None
+
+
+def test_a_sweep_counts_reports_for_the_provider_that_dns_has_told(make_app: Callable[..., Flask]) -> None:
+    app, now = make_app(mail_mx_ttl=3600), clock.now()
+    with app.app_context():
+        known = DomainProvider(domain="customer.example", provider="microsoft", looked_up_at=now)
+        report = Feedback(
+            source="email", event_id="1", kind="bounce", verdict="soft", reason="authentication", rule_version=1,
+            matched_by="none", proven=True, provider="customer.example", happened_at=now, effect="counted",
+        )  # fmt: skip
+        db.session.add_all([known, report])
+        db.session.commit()
+    run(app, "sweep")
+    assert rows(app)[0].result["reports_counted"] == 1  # type: ignore[index]
 
 
 def test_a_task_that_fails_leaves_the_type_and_not_the_words(eager: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
