@@ -7,7 +7,7 @@ overrule it, as they do for a reply that we got ourselves.
 import re
 from functools import lru_cache
 
-from notifier.bounces import phrases
+from notifier.bounces import grammar, phrases
 from notifier.bounces.reasons import Reason
 from notifier.bounces.texts import Statement
 from notifier.smtp import reply_phrases as said
@@ -28,6 +28,8 @@ _SENDER_CODES, _LOGIN_CODES = frozenset({517, 518}), frozenset({530, 534, 535, 5
 
 #: A heading of reports. To a server that replies it would be the cause, in a report it says what every report says.
 _HEADING = re.compile(r"\bundeliver(?:able|ed)\b", re.IGNORECASE)
+#: Postfix adds what the reply answered.
+_IN_REPLY = re.compile(r"\(in reply to [^()]{0,60}\)")
 #: The footer of a scanner, which is under every email and is no cause.
 _SCANNED = re.compile(r"\b(?:scanned|checked) (?:for|by|and)\b[^.]{0,200}", re.IGNORECASE)
 #: What RFC 5321 lets 553 say. "Not allowed" is about the name, and no policy.
@@ -103,7 +105,7 @@ _DEAD_BY_STATUS = {
 _DOUBT = (
     said.GREYLISTED, said.TEMPORARY, said.NOT_YET, said.NOT_FINAL, said.CONTENT_REFUSED, said.RELAY_DENIED,
     said.SENDER_REFUSED, said.OUR_IP, said.BLOCK_LIST, said.UNAUTHENTICATED, phrases.FULL, phrases.SUSPENDED,
-    phrases.RESTRICTED, phrases.ABOUT_SENDER,
+    phrases.RESTRICTED, phrases.ABOUT_SENDER, phrases.OTHER_END,
 )  # fmt: skip
 #: The same, where the code says that the address is dead: the words are more exact.
 _OVERRULED = (
@@ -148,7 +150,17 @@ def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Rea
         return _why_dead(reply, lower)
     if (statement.code and outcome.decision in {Decision.RETRY, Decision.THROTTLE}) or _any(_DOUBT, lower):
         return None
-    return next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+    found = next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+    return found or (Reason.USER_UNKNOWN if _broadly(statement, lower) else None)
+
+
+def _broadly(statement: Statement, lower: str) -> bool:
+    """Return whether words that no phrase has say that there is no such address. Without a code they must name it."""
+    lower = _IN_REPLY.sub("", lower)
+    said_of_it = statement.code or "@" in lower
+    if not said_of_it or grammar.NAMES_ELSE.search(lower) or _POLICY.search(lower):
+        return False
+    return bool(grammar.USER_UNKNOWN_BROADLY.search(lower))
 
 
 def _says_little(lower: str) -> bool:

@@ -32,18 +32,20 @@ WHO_IS_GONE = {
         r"onbekend|bestaat niet|niet (?:gevonden|bekend|geldig)|ongeldig|(?:kan|kon) niet worden gevonden",
     ),
     "nordic": (
-        r"mottagar|mottaker|modtager|adress|användar|bruker|vastaanottaja|osoite|konto"
+        r"mottagar|mottaker|modtager|adress|användar|bruker|vastaanottaja|osoite|konto|kasutaja"
         r"|käyttäjä|postl(?:å|aa)d",
-        r"okänd|ukjent|ukendt|finns inte|finnes ikke|findes ikke|hittades inte|kunde inte hittas|tuntematon"
+        r"ei leitud|okänd|ukjent|ukendt|finns inte|finnes ikke|findes ikke|hittades inte|kunde inte hittas|tuntematon"
         r"|(?:blev|ble|kunne) ikke (?:blive )?(?:fundet|funnet)|eksisterer ikke|existerar inte"
         r"|ei (?:löydy|löytynyt|ole olemassa)",
     ),
     "slavic": (
-        r"użytkownik|odbiorc|adres|skrzynk|kont[oa]\b|uživatel|příjemc|schránk|пользовател"
+        r"użytkownik|odbiorc|adres|skrzynk|kont[oa]\b|uživatel|příjemc|príjemc|schránk|korisni[ck]|uporabnik|adresat|vartotoj|lietotāj"
+        r"|пользовател"
         r"|получател|адрес|ящик|почтов|користувач|аккаунт",
         r"nieznan|nie istnieje|nie (?:można |został[ao]? )?znale(?:źć|zion)|nie ma takiego|nieprawidłow|neexistuje"
         r"|neznám|nebyla?[^.;]{0,50} nalezen|nebylo možné najít|не найден|не удалось найти|не существует|неизвест"
         r"|не зарегистрирован|не знайдено|не вдалося знайти|невідом|несуществующ"
+        r"|не съществува|ne postoji|nije pronađen|ne obstaja|nerastas|neegzistuoja|neeksistē|nav atrasts"
         r"|не існує|не является действительн|нет такого",
     ),
     "turkish, hungarian, greek, romanian": (

@@ -17,7 +17,7 @@ USER_UNKNOWN_ABROAD = any_of(
 )
 #: English, as reports and their gateways say it.
 USER_UNKNOWN_IN_REPORT = any_of(
-    r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown"
+    r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown(?! (?:fail|err|reason|problem|comm))"
     r"|does ?n[o'\u2019]t exist|does not exist|not (?:be )?found|not known)"
     r"|no match(?:es)? (?:found )?(?:in .{0,30}(?:directory|address book)|to nameserver query)|unknown recipient"
     r"|(?:user|mailbox|recipient|account|addressee|address|local[- ]part"
@@ -36,7 +36,7 @@ USER_UNKNOWN_IN_REPORT = any_of(
     r"|badrecipientto|not in my validrcptto|recipient does not exist|user missing home directory"
     r"|undeliverable: no such|envelope recipient (?:is )?(?:in my bad|has been denied)|not (?:an )?e-?mail users"
     r"|address(?:es)? (?:you entered |that you (?:sent|entered) )?(?:could ?n[o'\u2019]t be found"
-    r"|was ?n[o'\u2019]t found)|no account by that name|is not an active address|bad (?:recipient|mailbox)\b"
+    r"|was ?n[o'\u2019]t found)|no account by that name|is not an active address|bad (?:recipient|mailbox)\b(?! count)"
     r"|mailbox (?:\S+ )?(?:does ?n[o'\u2019]t|does not) exist|username (?:is )?unknown|not a deliverable address",
     r"(?:invalid|unknown) (?:or (?:unknown|illegal|invalid) )?(?:virtual |local |e-?mail |destination )?"
     r"(?:user|recipient|mailbox|alias|address|account)"
@@ -86,6 +86,7 @@ HOST_UNKNOWN = any_of(
     r"|no mail servers? (?:appear to )?exists? for the recipient|invalid host ?name|no dns entries for"
     r"|(?:host|domain) (?:\S+ )?(?:is )?not registered"
     r"|destination (?:server|computer)[^.;]{0,30} (?:could|was) not (?:be )?found"
+    r"|(?<!sender )\bdomain (?:\S+ )?is (?:not valid|invalid)"
     r"|no valid mail servers found: domain does not exist|find a mail exchanger or ip address"
     r"|no (?:mail servers?|mx(?: records?)?) (?:found )?for (?:this |the )?(?:domain|destination)",
     languages.HOST_UNKNOWN,
@@ -93,7 +94,10 @@ HOST_UNKNOWN = any_of(
 #: A host, a domain or a user is named that is the sender's.
 ABOUT_SENDER = any_of(
     r"\b(?:helo|ehlo)\b|reject\w* sender|sender(?:'s)? (?:user|mailbox|account|host)|\breturn[- ]path\b"
-    r"|unknown sender|authentication failed",
+    r"|\b(?:client|remote|connect(?:ion|ing)|bounce|reply-to|(?:envelope[- ])?from|send(?:er|ing)|your) address"
+    r"|\bip address (?:is|was|not|unknown|invalid|does)\b|\byour (?:account|mailbox)\b|\binvalid message[- ]id\b"
+    r"|\bto header\b|\burls? (?:of|in|is|from|listed|blocked)\b"
+    r"|unknown sender|authentication failed|\bheader[- ]from\b|\bfrom[- :]{1,3}header\b",
 )
 #: The domain accepts no email at all.
 NULL_MX = any_of(
@@ -116,6 +120,12 @@ DISABLED = any_of(
     r"|has been |was )?(?:closed|terminated|cancel(?:l)?ed|deleted"
     r"|discontinued|deactivated|disabled|no longer (?:active|available"
     r"|in use|valid|accepts))",
+)
+#: What ended is the connection or the email, not the mailbox.
+OTHER_END = any_of(
+    r"(?:closed|cancel+ed|terminated|dropped) (?:the |this )?(?:connection|session)"
+    r"|(?:connection|session)[^.;]{0,20} (?:closed|terminated)"
+    r"|(?:message|mail|delivery|attachments?) (?:was |were |has been |is )?(?:deleted|removed|cancel+ed)",
 )
 #: The mailbox may come back: never hard.
 SUSPENDED = any_of(
