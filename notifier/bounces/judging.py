@@ -7,7 +7,7 @@ overrule it, as they do for a reply that we got ourselves.
 import re
 from functools import lru_cache
 
-from notifier.bounces import phrases
+from notifier.bounces import grammar, phrases
 from notifier.bounces.reasons import Reason
 from notifier.bounces.texts import Statement
 from notifier.smtp import reply_phrases as said
@@ -23,8 +23,17 @@ _VIRUS_OR_SPAM = any_of(
 )
 _POLICY = any_of(r"polic(?:y|ies)\b|administrative prohib|access denied|not permitted|security")
 
+#: Codes that name the sender's domain (Courier writes the digits of X.1.7 and X.1.8 like this), and of a login.
+_SENDER_CODES, _LOGIN_CODES = frozenset({517, 518}), frozenset({530, 534, 535, 538})
+
 #: A heading of reports. To a server that replies it would be the cause, in a report it says what every report says.
 _HEADING = re.compile(r"\bundeliver(?:able|ed)\b", re.IGNORECASE)
+#: Postfix adds what the reply answered.
+_IN_REPLY = re.compile(r"\(in reply to [^()]{0,60}\)")
+#: The footer of a scanner, which is under every email and is no cause.
+_SCANNED = re.compile(r"\b(?:scanned|checked) (?:for|by|and)\b[^.]{0,200}", re.IGNORECASE)
+#: What RFC 5321 lets 553 say. "Not allowed" is about the name, and no policy.
+_STANDARD_553 = re.compile(r"\bmailbox name not allowed\b", re.IGNORECASE)
 
 #: Reasons by the enhanced code, with any class (RFC 3463, RFC 7372 and the codes of providers).
 _BY_STATUS = (
@@ -47,7 +56,7 @@ _BY_WORDS = (
         Reason.BLOCKED,
         any_of(said.YAHOO_LABEL.pattern, said.JUDGED.pattern, said.OUR_IP.pattern, said.BLOCK_LIST.pattern),
     ),
-    (Reason.RELAY_DENIED, said.RELAY_DENIED),
+    (Reason.RELAY_DENIED, any_of(said.RELAY_DENIED.pattern, phrases.NOT_OUR_DOMAIN.pattern)),
     (Reason.CONTENT, _VIRUS_OR_SPAM),
     (Reason.LOOP, phrases.LOOP),
     (Reason.RATE_LIMITED, said.RATE),
@@ -78,6 +87,14 @@ _DEAD_IN_REPORTS = (
     (Reason.USER_UNKNOWN, phrases.USER_UNKNOWN_ABROAD),
     (Reason.DISABLED, phrases.DISABLED),
 )
+#: What a status says about the address by itself, if a report says nothing else (RFC 3463, section 3.2).
+DEAD_BY_STATUS_ALONE = {
+    "5.1.1": Reason.USER_UNKNOWN,
+    "5.1.2": Reason.HOST_UNKNOWN,
+    "5.1.3": Reason.USER_UNKNOWN,
+    "5.1.6": Reason.MOVED,
+    "5.1.10": Reason.USER_UNKNOWN,
+}
 _DEAD_BY_STATUS = {
     "5.1.2": Reason.HOST_UNKNOWN,
     "5.1.10": Reason.NULL_MX,
@@ -88,18 +105,20 @@ _DEAD_BY_STATUS = {
 _DOUBT = (
     said.GREYLISTED, said.TEMPORARY, said.NOT_YET, said.NOT_FINAL, said.CONTENT_REFUSED, said.RELAY_DENIED,
     said.SENDER_REFUSED, said.OUR_IP, said.BLOCK_LIST, said.UNAUTHENTICATED, phrases.FULL, phrases.SUSPENDED,
-    phrases.RESTRICTED,
+    phrases.RESTRICTED, phrases.ABOUT_SENDER, phrases.OTHER_END,
 )  # fmt: skip
 #: The same, where the code says that the address is dead: the words are more exact.
-_OVERRULED = (said.TOO_BIG, phrases.FULL, phrases.LOOP, phrases.COMES_BACK, phrases.NOT_WANTED)
+_OVERRULED = (
+    said.TOO_BIG, phrases.FULL, phrases.LOOP, phrases.COMES_BACK, phrases.NOT_WANTED, phrases.ABOUT_SENDER
+)  # fmt: skip
 
 
 @lru_cache(maxsize=512)
 def judge(statement: Statement, recipient: str = "") -> Reason:
     """Return why this was said. REFUSED: a refusal that says nothing more. `recipient` may be empty."""
-    text = statement.text[:MAX_TEXT]
+    text = _STANDARD_553.sub("", statement.text[:MAX_TEXT])
     if not statement.code:
-        text = _HEADING.sub("", text)
+        text = _SCANNED.sub("", _HEADING.sub("", text))
     code = statement.code or (450 if statement.enhanced.startswith("4") else _FAILED)
     if code < 400:
         return Reason.DELIVERED
@@ -110,13 +129,20 @@ def judge(statement: Statement, recipient: str = "") -> Reason:
         if dead:
             return dead
     reason = _alive(lower, statement.enhanced)
-    return Reason.SENDER_REFUSED if reason is Reason.REFUSED and statement.phase is Phase.MAIL else reason
+    about_sender = statement.phase is Phase.MAIL or code in _SENDER_CODES
+    return Reason.SENDER_REFUSED if reason is Reason.REFUSED and about_sender else reason
 
 
 def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Reason | None:
     """Return why the address is dead; None if this does not say so."""
     if phrases.NOT_IN_DIRECTORY.search(lower):
         return Reason.USER_UNKNOWN
+    if phrases.NO_WAY_TO_DOMAIN.search(lower):
+        return Reason.HOST_UNKNOWN
+    if statement.code in _SENDER_CODES | _LOGIN_CODES or (
+        not statement.code and _only_refuses(statement.enhanced, lower)
+    ):
+        return None
     if _any(_OVERRULED, lower) or (not statement.code and _says_little(lower)):
         return None
     outcome = classify(statement.phase, reply, recipient)
@@ -124,7 +150,17 @@ def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Rea
         return _why_dead(reply, lower)
     if (statement.code and outcome.decision in {Decision.RETRY, Decision.THROTTLE}) or _any(_DOUBT, lower):
         return None
-    return next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+    found = next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
+    return found or (Reason.USER_UNKNOWN if _broadly(statement, lower) else None)
+
+
+def _broadly(statement: Statement, lower: str) -> bool:
+    """Return whether words that no phrase has say that there is no such address. Without a code they must name it."""
+    lower = _IN_REPLY.sub("", lower)
+    said_of_it = statement.code or "@" in lower
+    if not said_of_it or grammar.NAMES_ELSE.search(lower) or _POLICY.search(lower):
+        return False
+    return bool(grammar.USER_UNKNOWN_BROADLY.search(lower))
 
 
 def _says_little(lower: str) -> bool:
@@ -133,6 +169,11 @@ def _says_little(lower: str) -> bool:
     They may explain what can be wrong, or be the text of the failed email: "your account has been closed".
     """
     return bool(phrases.SUPPOSED.search(lower) or (phrases.DISABLED.search(lower) and "@" not in lower))
+
+
+def _only_refuses(enhanced: str, lower: str) -> bool:
+    """Return whether a report adds 5.2.1 to words that do not say "disabled": Exchange does for any refusal."""
+    return enhanced == "5.2.1" and not phrases.DISABLED.search(lower)
 
 
 def _any(patterns: tuple[re.Pattern[str], ...], text: str) -> bool:

@@ -11,30 +11,37 @@ _DAEMON = any_of(
     r"(?:mailer|mail|mda?|smtp|delivery|bounce\w*)[-_. ]?(?:daemon|er-daemon|delivery)|mdaemon|mailerdaemon"
     r"|mailer_daemon",
     r"post_?(?:master|amt)|sysadmin@|double-bounce",
-    r"mail(?:er)?[-_. ]?(?:delivery|d(?:ae|ea)mon|system|error|agent|router|gateway)",
+    r"mail(?:er)?[-_. ]?(?:delivery|d(?:ae|ea)mon|system|server|error|agent|router|gateway|admin)|<@>",
     r"delivery[ _-]?(?:sub)?system|(?:system|mail|e-?mail|server) administrat|mail[ _]delivery|mail_service"
     r"|antivirus",
     r"(?:virus|content|mail)[ _-]?(?:wall|sweeper|scan|shield|marshal|guard|filter)|\bndr@|imss@|mailscan|interscan"
-    r"|non-?delivery|undeliver|<>\s*$|jetmail|returned mail",
+    r"|non-?delivery|undeliver|<>\s*$|jetmail|returned mail|microsoftexchange[0-9a-f]{32}@|\bmailer@|surfcontrol"
+    r"|mailfoundry|mimecast|barracuda|ironport|messagelabs|fortimail|proofpoint",
 )
 _ANSWER = re.compile(
     r"\s{0,4}(?:re|aw|sv|antw|odp|vs|fwd?|wg|tr|rif|res|回复|答复|転送)\s?(?:\[\d{1,3}\])?[:\uff1a]", re.IGNORECASE
 )
-_AUTO_SUBJECT = any_of(
+_ABSENT_SUBJECT = any_of(
     r"out[- ]of[- ](?:the[- ])?office|auto(?:matic|mated)?[-_ ]?(?:re(?:ply|sponse|sponder)|generated re|answer)"
-    r"|vacation|on (?:holiday|leave)|away from|\bi am away|autore(?:ply|sponse|sponder)"
-    r"|thank you for (?:your|contacting)|we (?:have )?received your|ticket received",
+    r"|vacation|on (?:holiday|leave)|away from|\bi am away|autore(?:ply|sponse|sponder)",
     languages.AUTO_SUBJECT,
 )
-_AUTO_TEXT = any_of(
+_AUTO_SUBJECT = any_of(
+    _ABSENT_SUBJECT.pattern, r"thank you for (?:your|contacting)|we (?:have )?received your|ticket received"
+)
+_ABSENT = any_of(
     r"\bi(?:'m| am| will be)(?: \w+){0,3} (?:out of (?:the )?office"
     r"|away\b|on (?:annual |maternity |parental |sick |medical |paternity )?(?:leave"
-    r"|vacation|holiday))|out of (?:the )?office (?:until|from|and|with)"
-    r"|(?:this is|sent by) an? auto(?:matic|mated) (?:reply|response|answer)"
-    r"|automatic(?:ally)? (?:generated )?(?:reply|response)|away until"
-    r"|(?:will|i'll) (?:reply|respond|get back|answer)(?: to)?(?: \w+){0,6} (?:return|as soon as possible|shortly)"
+    r"|vacation|holiday))|out of (?:the )?office (?:until|from|and|with)|away until"
+    r"|\bi (?:no longer work|have left|left|am no longer (?:with|at|employed|work))"
     r"|no longer (?:work|with (?:the|this) compan|employed)|limited access to (?:my )?e-?mail",
     languages.AUTO_TEXT,
+)
+_AUTO_TEXT = any_of(
+    _ABSENT.pattern,
+    r"(?:this is|sent by) an? auto(?:matic|mated) (?:reply|response|answer)"
+    r"|automatic(?:ally)? (?:generated )?(?:reply|response)"
+    r"|(?:will|i'll) (?:reply|respond|get back|answer)(?: to)?(?: \w+){0,6} (?:return|as soon as possible|shortly)",
 )
 #: A service that lets an email through once its sender has answered.
 _CHALLENGE = any_of(
@@ -59,9 +66,33 @@ _BULK = ("list-id", "list-unsubscribe", "list-post")
 
 def is_daemon(headers: Headers) -> bool:
     """Return whether a mail system sent this: its sender's name or address, or an empty return path."""
-    sender = headers.first("from").lower()
-    path = headers.first("return-path").strip()
-    return bool(_DAEMON.search(sender)) or path == "<>" or ("from" in headers and not sender.strip())
+    return is_named_daemon(headers) or headers.first("return-path").strip() == "<>"
+
+
+def is_named_daemon(headers: Headers) -> bool:
+    """Return whether a mail system sent this by its sender's name or address. A vacation has an empty path, too."""
+    sender = headers.first("from").lower().strip()
+    return bool(_DAEMON.search(sender)) or ("from" in headers and not sender)
+
+
+def is_absence(email: Email, words: str) -> bool:
+    """Return whether a machine answered for an absent person, even if it says that something was not delivered."""
+    headers = email.headers
+    if is_named_daemon(headers) or "x-failed-recipients" in headers or any(part.returned for part in email.parts):
+        return False
+    if any(name in headers for name in _AUTO_HEADERS) or _precedence(headers) in _AUTO_PRECEDENCE:
+        return True
+    if any(name in headers for name in _BULK) or _CODE.search(words[:4000]):
+        return False
+    subject = headers.first("subject").lower()
+    if phrases.FAILED_SUBJECT.search(subject):
+        return False  # it may repeat the subject of the failed email
+    answered = headers.first("auto-submitted").lower().startswith("auto-replied")
+    return answered or bool(_ABSENT_SUBJECT.search(subject) or _ABSENT.search(words[:1500].lower()))
+
+
+def _precedence(headers: Headers) -> str:
+    return headers.first("precedence").strip().lower()
 
 
 def is_complaint_without_fields(email: Email) -> bool:
@@ -118,7 +149,7 @@ def is_auto_reply(email: Email, words: str) -> bool:
         return True
     if any(name in headers for name in _AUTO_HEADERS):
         return True
-    if headers.first("precedence").strip().lower() in _AUTO_PRECEDENCE:
+    if _precedence(headers) in _AUTO_PRECEDENCE:
         return True
     if "autorespon" in headers.first("delivered-to").lower() or headers.first("x-post-messageclass").startswith("9;"):
         return True

@@ -17,7 +17,7 @@ USER_UNKNOWN_ABROAD = any_of(
 )
 #: English, as reports and their gateways say it.
 USER_UNKNOWN_IN_REPORT = any_of(
-    r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown"
+    r"(?<!\w)<?x@x[>)\"']*:? ?(?:\.\.\. ?)?(?:is |was )?(?:unknown(?! (?:fail|err|reason|problem|comm))"
     r"|does ?n[o'\u2019]t exist|does not exist|not (?:be )?found|not known)"
     r"|no match(?:es)? (?:found )?(?:in .{0,30}(?:directory|address book)|to nameserver query)|unknown recipient"
     r"|(?:user|mailbox|recipient|account|addressee|address|local[- ]part"
@@ -36,14 +36,37 @@ USER_UNKNOWN_IN_REPORT = any_of(
     r"|badrecipientto|not in my validrcptto|recipient does not exist|user missing home directory"
     r"|undeliverable: no such|envelope recipient (?:is )?(?:in my bad|has been denied)|not (?:an )?e-?mail users"
     r"|address(?:es)? (?:you entered |that you (?:sent|entered) )?(?:could ?n[o'\u2019]t be found"
-    r"|was ?n[o'\u2019]t found)|no account by that name|is not an active address|bad (?:recipient|mailbox)\b"
+    r"|was ?n[o'\u2019]t found)|no account by that name|is not an active address|bad (?:recipient|mailbox)\b(?! count)"
     r"|mailbox (?:\S+ )?(?:does ?n[o'\u2019]t|does not) exist|username (?:is )?unknown|not a deliverable address",
+    r"(?:invalid|unknown) (?:or (?:unknown|illegal|invalid) )?(?:virtual |local |e-?mail |destination )?"
+    r"(?:user|recipient|mailbox|alias|address|account)"
+    r"|(?:illegal|wrong|unavailable|unrecogni[sz]ed|non-?existing) (?:mail |e-?mail |local |destination )?"
+    r"(?:user|alias|recipient|mailbox|or[- ]name|address(?! syntax))"
+    r"|(?:user|recipient|mailbox|account|addressee|receiver|destination address)"
+    r"(?: \S+@\S+| name| path| address)? ?(?:is |are |was )?(?:not (?:be )?found|can(?:not|'t) be (?:found|located)"
+    r"|no exist|invalid\b|unrecogni[sz]ed|not in (?:the |our )?(?:directory|address (?:list|book))"
+    r"|not (?:on|at|of|in) this (?:system|server|site|host))"
+    r"|all recipients are invalid"
+    r"|no such (?:id\b|mail ?drop|object)|no ?one (?:here )?(?:with|by) th(?:at|is) (?:e-?mail |name|address)"
+    r"|(?:don't|do not|doesn't|does not) (?:know|handle mail for) (?:that|this|any such) (?:user|address|person)"
+    r"|(?:unable to|could not|cannot|can't) (?:find|locate) (?:the |this |that )?(?:alias |local )?(?:user|mailbox"
+    r"|recipient)"
+    r"|(?:user|recipient) (?:is )?not a member of (?:the |this )?domain|(?<!sender )(?<!from )address invalid"
+    r"|x@x is not local"
+    r"|d(?:id|oes|o) not (?:exactly )?match an?y? (?:\S+ )?(?:e-?mail )?(?:address|user|mailbox|account)"
+    r"|destination addresses were unknown|unrecogni[sz]ed[- ]or[- ]name",
 )
 #: Words of directories that mean this and nothing else, although "listed in" sounds like a block list.
 NOT_IN_DIRECTORY = any_of(
     r"not listed in (?:the )?(?:public )?(?:name|domino|address|directory)"
-    r"|\.adr\.(?:ex)?recip(?:ient)?\s?not ?found|recipient name is not recognized",
+    r"|\.adr\.(?:ex)?recip(?:ient)?\s?not ?found|recipient name is not recognized"
+    r"|recipients? cannot be verified\W{1,4}please check all recipients",
     languages.NOT_IN_DIRECTORY,
+)
+#: Words of servers that found no such domain. They go on about retries and block lists, which mean nothing.
+NO_WAY_TO_DOMAIN = any_of(
+    r"account or domain may not exist, they may be blacklisted"
+    r"|destination server for this recipient could not be found in (?:the )?domain name service"
 )
 #: The domain does not exist.
 HOST_UNKNOWN = any_of(
@@ -59,7 +82,22 @@ HOST_UNKNOWN = any_of(
     r"|domain mentioned in email address is unknown|recipient domain must exist|domain must exist"
     r"|domain(?:name)? (?:\S+ )?(?:could ?n[o'\u2019]t|could not|was not|cannot) be found"
     r"|(?:domain|host) (?:\S+ )?not found(?!, try)|illegal host/domain name found|account or domain may not exist",
+    r"domain(?: name)? (?:\S+ )?(?:does not|doesn't) (?:appear to|seem to) (?:be registered|exist)"
+    r"|no mail servers? (?:appear to )?exists? for the recipient|invalid host ?name|no dns entries for"
+    r"|(?:host|domain) (?:\S+ )?(?:is )?not registered"
+    r"|destination (?:server|computer)[^.;]{0,30} (?:could|was) not (?:be )?found"
+    r"|(?<!sender )\bdomain (?:\S+ )?is (?:not valid|invalid)"
+    r"|no valid mail servers found: domain does not exist|find a mail exchanger or ip address"
+    r"|no (?:mail servers?|mx(?: records?)?) (?:found )?for (?:this |the )?(?:domain|destination)",
     languages.HOST_UNKNOWN,
+)
+#: A host, a domain or a user is named that is the sender's.
+ABOUT_SENDER = any_of(
+    r"\b(?:helo|ehlo)\b|reject\w* sender|sender(?:'s)? (?:user|mailbox|account|host)|\breturn[- ]path\b"
+    r"|\b(?:client|remote|connect(?:ion|ing)|bounce|reply-to|(?:envelope[- ])?from|send(?:er|ing)|your) address"
+    r"|\bip address (?:is|was|not|unknown|invalid|does)\b|\byour (?:account|mailbox)\b|\binvalid message[- ]id\b"
+    r"|\bto header\b|\burls? (?:of|in|is|from|listed|blocked)\b"
+    r"|unknown sender|authentication failed|\bheader[- ]from\b|\bfrom[- :]{1,3}header\b",
 )
 #: The domain accepts no email at all.
 NULL_MX = any_of(
@@ -73,7 +111,8 @@ MOVED = any_of(
     r"|have )(?:moved|left the (?:company|organi[sz]ation)|changed (?:his"
     r"|her|their|the) (?:e-?mail )?address)|address (?:has )?(?:been )?changed (?:to|and)|has been replaced by"
     r"|new (?:e-?mail )?address (?:is|of)"
-    r"|no longer (?:works|employed|with (?:us|the|this)|at this (?:company|address))",
+    r"|no longer (?:works|employed|an employee|with (?:us|the|this)|at this (?:company|address))"
+    r"|not local[;,.] please try",
 )
 #: The mailbox is closed.
 DISABLED = any_of(
@@ -82,12 +121,19 @@ DISABLED = any_of(
     r"|discontinued|deactivated|disabled|no longer (?:active|available"
     r"|in use|valid|accepts))",
 )
+#: What ended is the connection or the email, not the mailbox.
+OTHER_END = any_of(
+    r"(?:closed|cancel+ed|terminated|dropped) (?:the |this )?(?:connection|session)"
+    r"|(?:connection|session)[^.;]{0,20} (?:closed|terminated)"
+    r"|(?:message|mail|delivery|attachments?) (?:was |were |has been |is )?(?:deleted|removed|cancel+ed)",
+)
 #: The mailbox may come back: never hard.
 SUSPENDED = any_of(
     r"suspen[ds]|deactivated|temporar\w* (?:disabled|inactivee|locked|blocked|limited|unavailable)|inactive"
     r"|\bfrozen\b"
     r"|(?:account|mailbox|user)[^.;]{0,30} (?:is |has been )?(?:locked"
     r"|disabled|deactivated|blocked|on hold|limited|expired)|administrative?ly? disabled"
+    r"|(?:mail )?receiving (?:is )?disabled|dormant"
     r"|not (?:been )?(?:activated|collected)|has not (?:been )?(?:collected|logged)",
     languages.SUSPENDED,
 )
@@ -96,7 +142,9 @@ FULL = any_of(
     r"(?:quota|\bspace\b|storage)[^.;]{0,40}(?:exceed|full|enough|used up|exhaust|violation|limit)"
     r"|(?:exceed|over)[^.;]{0,40}(?:quota|storage|disk ?space|mailbox size|mailbox limit)|over ?quota"
     r"|quota (?:exceed|violation)|exdiskquota|mail ?folder is full|mailbox (?:is |would be |too )?(?:full|exceeds)"
-    r"|mail ?box space not enough|too much mail|too many messages on the server|inbox is full",
+    r"|mail ?box space not enough|too much mail|too many messages on the server|inbox is full"
+    r"|(?:mail ?box|inbox)[^.;]{0,40} (?:is|are|was) (?:over)?full\b"
+    r"|number of messages in [^.;]{0,30}(?:mailbox|inbox)[^.;]{0,20}exceed|storage (?:allocation|space) exceeded",
     languages.FULL,
 )
 #: The same in words that no closed mailbox has.
@@ -114,7 +162,8 @@ EXPIRED = any_of(
     r"|(?:not |un)deliver[^.;]{0,40}(?:within|for|after) \d|delivery failed \d+ (?:attempts|times)"
     r"|exceeded maximum delivery attempts|after \d+(?:\.\d+)? (?:hour|day|attempts)"
     r"|ha(?:s|ve) been failing for a long time|too many (?:retries|attempts)|gave up|giving up after"
-    r"|allowed queue period|\bqueue\.expired",
+    r"|allowed queue period|\bqueue\.expired|envelope expired|could not be delivered for \d{1,3} (?:day|hour)"
+    r"|in the time limit specified|not deliver[^.;]{0,30} for the last \d",
 )
 #: No server answered.
 UNREACHABLE = any_of(
@@ -122,12 +171,15 @@ UNREACHABLE = any_of(
     r"|(?:could ?n[o'\u2019]t|could not|cannot|can't|unable to|wasn't able to"
     r"|failed to) (?:establish|connect|contact|reach|open|find a mail exchanger"
     r"|resolve|look ?up)|no route to host|network (?:is )?unreachable"
+    r"|(?:dns|name|mx|host) lookup fail"
     r"|host (?:is )?(?:unreachable|down|not respond\w*|is not responding)|not respond|did not respond"
     r"|(?:no|bad) (?:connection|answer from host)|host not found, try"
     r"|name ?server[^.;]{0,40}(?:fail|error|time|try)|servfail|broken pipe|temporary (?:dns|lookup)"
     r"|mail exchanger failed|smtp connection|server unavailable|conversation with .{0,60} timed out"
     r"|greeting failed|name was rejected",
 )
+#: The server does not take email for the domain.
+NOT_OUR_DOMAIN = any_of(r"allowed rcpthosts|not (?:a )?local host\b.{0,80}not a gateway|we do(?: not|n't) relay")
 #: The email went in circles.
 LOOP = any_of(
     r"\bloop(?:s|ing|back)?\b|too many hops|hop count|too many [\"']?received|mail for \S+ loops back"
@@ -148,7 +200,9 @@ RESTRICTED = any_of(
     r"|(?:only accepts|accepts? (?:e-?mail|mail|messages) only|not (?:authori[sz]ed"
     r"|allowed|permitted) to (?:send|post|submit)|do(?:es)? not have permission)"
     r"|(?:restricted|private|members[- ]only|moderated)|resolver\.rst\.|refuses to accept"
-    r"|permission to (?:send|post)|not accept\w* (?:mail|e-?mail|messages) from",
+    r"|only (?:members|subscribers) (?:may|can) post"
+    r"|permission to (?:send|post)|not allowed to receive (?:e-?)?mails? from"
+    r"|not accept\w* (?:mail|e-?mail|messages) from",
 )
 #: In a report without fields: it is late, nothing failed yet.
 DELAYED = any_of(
@@ -156,6 +210,7 @@ DELAYED = any_of(
     r"|will (?:continue|keep|be) (?:to be )?(?:to )?(?:try|retr|attempt)\w*|still being (?:retried|tried)"
     r"|warning (?:message )?only|attempts? will continue|no (?:further )?action is required|no need to re-?send"
     r"|is only a notification about a delay|delivery (?:is |has been |was )?(?:delayed|postponed)"
+    r"|(?:will|shall) retry for \d|temporary problem delivering"
     r"|message (?:is |has been )?delayed|postponed|just a warning|retried for|will try again"
     r"|delivery attempts will",
     languages.DELAYED,
@@ -168,7 +223,8 @@ NOT_WANTED = any_of(
 )
 #: It is no longer tried, so it is not late.
 FOR_GOOD = any_of(
-    r"permanent|giv(?:en|ing) up|gave up|will be deleted from queue|could not be delivered for|no further attempts"
+    r"(?<!delivery fails )permanent|giv(?:en|ing) up|gave up|will be deleted from queue|could not be delivered for"
+    r"|no further attempts"
     r"|not going to try again|has been removed|returned to sender|failed permanently|undeliverable",
     languages.FOR_GOOD,
 )

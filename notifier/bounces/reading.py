@@ -2,12 +2,20 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from notifier.bounces import kinds, names, phrases
-from notifier.bounces.fields import DeliveryStatus, Recipient, delivery_status, disposition, feedback, statements_of
-from notifier.bounces.judging import judge
+from notifier.bounces.fields import (
+    DeliveryStatus,
+    Recipient,
+    delivery_status,
+    disposition,
+    feedback,
+    statements_of,
+    untyped,
+)
+from notifier.bounces.judging import DEAD_BY_STATUS_ALONE, judge
 from notifier.bounces.parts import Email, split
 from notifier.bounces.reasons import ABOUT_US, DEAD, Kind, Reason, Verdict, verdict_of
 from notifier.bounces.texts import Statement, pieces, plain_statement, readable, replies, split_returned
@@ -110,7 +118,7 @@ def _unwrapped(email: Email) -> Email:
 def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered: bool) -> Report:
     """Return kind, verdict and reason."""
     if (fields := feedback(email)) is not None:
-        return _feedback(fields.first("feedback-type"), fields.every("original-rcpt-to"))
+        return _feedback(fields.every("feedback-type"), fields.every("original-rcpt-to"))
     if kinds.is_complaint_without_fields(email):
         return Report(Kind.COMPLAINT, reason=Reason.ABUSE)
     if kinds.is_aggregate(email):
@@ -119,15 +127,29 @@ def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered
         return Report(Kind.AUTO_REPLY)
     if status and status.recipients:
         return _by_fields(email, status, words)
+    return _without_fields(email, words, answered=answered)
+
+
+def _without_fields(email: Email, words: str, *, answered: bool) -> Report:
+    """Return kind, verdict and reason of an email that has no fields for machines about a delivery."""
     if disposition(email) is not None and not phrases.FAILED.search(words.lower()):
         return Report(Kind.OTHER)
+    if kinds.is_absence(email, words):
+        return Report(Kind.AUTO_REPLY)
     if kinds.is_report_of_failure(email, words, answered):
         return _by_words(email, words)
+    if kinds.is_named_daemon(email.headers):
+        # Some systems say why, and not that the email failed.
+        notice = _by_words(email, words)
+        if notice.reason is not Reason.UNSPECIFIED and notice.recipients:
+            return notice
     return Report(Kind.AUTO_REPLY if kinds.is_auto_reply(email, words) else Kind.OTHER)
 
 
-def _feedback(written: str, recipients: list[str]) -> Report:
-    reason = _FEEDBACK.get(written.strip().lower(), Reason.FEEDBACK)
+def _feedback(written: list[str], recipients: list[str]) -> Report:
+    """Judge a feedback report. Its type stands in it once (RFC 5965, section 3.1): two types are no complaint."""
+    types = {each.partition("(")[0].strip(" \t;").lower() for each in written}
+    reason = _FEEDBACK.get(types.pop(), Reason.FEEDBACK) if len(types) == 1 else Reason.FEEDBACK
     kind = Kind.COMPLAINT if reason in _COMPLAINTS else Kind.OTHER
     return Report(kind, reason=reason, recipients=tuple(each.strip().strip("<>")[:320] for each in recipients))
 
@@ -157,7 +179,11 @@ def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Find
         return Finding(Reason.DELIVERED, enhanced=recipient.status or None, recipient=address)
     if recipient.action.startswith("delay") or (not recipient.action and _is_late(email, words)):
         return Finding(Reason.DELAYED, enhanced=recipient.status or None, recipient=address)
-    return _failure(recipient, _statements(words) if among == 1 else ())
+    found = _failure(recipient, _statements(words) if among == 1 else ())
+    if found.reason is Reason.UNSPECIFIED and untyped(recipient.diagnostic).strip(" #;") in {"", recipient.status}:
+        # There is no reply that a gateway could have translated: the system that reports chose the status itself.
+        return replace(found, reason=DEAD_BY_STATUS_ALONE.get(recipient.status, found.reason))
+    return found
 
 
 def judge_reply(reply: str, status: str = "", recipient: str = "") -> Finding:
@@ -228,8 +254,11 @@ def _by_entry(cut: list[str]) -> Iterator[Statement]:
 
 
 def _sentences(cut: list[str]) -> list[str]:
-    """Return the sentences of pieces that have more than one: words about one thing may stand beside another's."""
-    parts = [[each for each in _SENTENCE.split(piece) if len(each) > 8] for piece in cut]
+    """Return the sentences of pieces that have more than one: words about one thing may stand beside another's.
+
+    A reply stays whole: after "authentication failed:" an unknown user is the sender.
+    """
+    parts = [[each for each in _SENTENCE.split(piece) if len(each) > 8] for piece in cut if not replies(piece)]
     return [each for sentences in parts if len(sentences) > 1 for each in sentences]
 
 

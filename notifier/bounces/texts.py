@@ -9,7 +9,7 @@ from notifier.bounces.parts import PREAMBLE, Email
 from notifier.smtp.outcome import Phase
 
 #: Characters of a report's text that are read, of one line and of one piece; number of lines, pieces and replies.
-MAX_TEXT, MAX_LINE, MAX_PIECE = 16_000, 600, 900
+MAX_TEXT, MAX_LINE, MAX_PIECE = 12_000, 600, 900
 MAX_LINES, MAX_PIECES, MAX_REPLIES = 400, 50, 8
 
 #: Codes that servers reply with when they refuse (RFC 5321 4.2.3, RFC 4954, RFC 7504, and codes of known systems).

@@ -147,7 +147,7 @@ def test_words_of_the_returned_email_decide_nothing() -> None:
 
 def test_parts_after_the_returned_email_decide_nothing() -> None:
     after = b"--==report\nContent-Type: text/plain\n\n550 5.1.1 user unknown\n--==report--\n"
-    assert read(email("status-alone").replace(b"--==report--\n", after)).reason is Reason.UNSPECIFIED
+    assert read(email("refused-in-words-with-5.1.1").replace(b"--==report--\n", after)).reason is Reason.UNSPECIFIED
 
 
 def test_recipients_are_named_by_fields_a_header_or_words() -> None:

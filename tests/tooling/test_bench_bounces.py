@@ -46,10 +46,22 @@ def test_labels_are_checked(tmp_path: Path) -> None:
 def test_hostile_emails_are_made_again_by_their_seed() -> None:
     seeds = [path.read_bytes() for path in sorted(DATA.glob("*.eml"))]
     one, other = (
-        [fuzz_bounces.made(seeds, chance) for _ in range(50)] for chance in (random.Random(1), random.Random(1))
+        [fuzz_bounces.made(seeds, fuzz_bounces.TOKENS, chance) for _ in range(50)]
+        for chance in (random.Random(1), random.Random(1))
     )
     assert one == other
     assert len(set(one)) > 40
     assert max(map(len, one)) <= fuzz_bounces.MAX_SIZE
     for data in one[:10]:
         fuzz_bounces.key(fuzz_bounces.read(data))
+
+
+@pytest.mark.parametrize("kind", ["all", "dsn", "arf"])
+def test_seeds_are_chosen_by_kind(kind: str) -> None:
+    about = {b"Feedback-Type" in each or b"complaint about" in each for each in fuzz_bounces.seeds_of(DATA, kind)}
+    assert about == {"all": {True, False}, "dsn": {False}, "arf": {True}}[kind]
+
+
+def test_a_complaint_must_be_in_the_email(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz_bounces, "read", lambda _: Report(Kind.COMPLAINT))
+    assert fuzz_bounces.fault(b"Subject: x\n\nx", fuzz_bounces.Worst()) == "a complaint that no one made"
