@@ -39,7 +39,7 @@ def assign(session: Session, intake: Intake, feedback_id: int, notification_id: 
 
 def foresee(session: Session, row: Feedback, notification_id: int) -> Effect:
     """Return what would follow if this email were named; a series may suppress the address instead of counting."""
-    return expected(_event(row), by_key(session, notification_id))
+    return expected(of_row(row), by_key(session, notification_id))
 
 
 def dismiss(session: Session, feedback_id: int) -> bool:
