@@ -31,6 +31,7 @@ LONG = (
     "tests/e2e/test_stack.py::test_a_broker",
     "tests/e2e/test_stack.py::test_a_second",
     "tests/e2e/test_stack.py::test_a_worker",
+    "tests/e2e/test_stack.py::test_an_email_comes_back",
     "tests/e2e/test_supervisor.py",
     "tests/e2e/test_up_inside.py",
     "tests/emails/test_digest_tiling.py",
