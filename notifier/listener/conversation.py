@@ -76,7 +76,8 @@ class Conversation(_Base):
         self._limits = limits
         self._admission = admission
         self._everyone = everyone
-        self._client = ""
+        #: Its IP address.
+        self.client = ""
         self._end: asyncio.TimerHandle | None = None
         self._is_busy = self._is_stopping = False
         self.unknown = 0
@@ -93,7 +94,7 @@ class Conversation(_Base):
             transport.write(b"421 4.7.0 Too many connections, try again later\r\n")
             transport.close()
             return
-        self._client = client
+        self.client = client
         self._everyone.add(self)
         self._end = self.loop.call_later(self._limits.session, self.leave, "421 4.4.2 This connection took too long")
         super().connection_made(transport)
@@ -104,7 +105,7 @@ class Conversation(_Base):
             return
         self._end.cancel()
         self._everyone.discard(self)
-        self._admission.leave(self._client)
+        self._admission.leave(self.client)
         super().connection_lost(error)
 
     def stop(self) -> None:

@@ -66,6 +66,7 @@ class Receiver:
             return AWAY
         if not known:
             server.unknown += 1
+            log.info("listener.unknown_recipient", client=server.client)
             return NO_SUCH
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"

@@ -1,6 +1,7 @@
 """Emails of the inbox come back by real LMTP: the reports, the buttons, and what follows."""
 
 import re
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
@@ -50,6 +51,23 @@ def test_a_report_says_what_its_button_says(
     assert (said.kind, said.verdict, said.reason) == (kind, verdict, reason)
     assert said.notification == "17.abcdefgh234567ij"
     assert list(said.recipients) in ([], ["ada@example.com"])
+
+
+def test_a_report_is_built_as_the_standards_say() -> None:
+    """RFC 3464 and RFC 5965, as the standard library reads them."""
+    for name, fields in {
+        "hard": {"Final-Recipient": "rfc822; ada@example.com", "Diagnostic-Code": "smtp; 550 5.1.1 User unknown"},
+        "spam": {"Feedback-Type": "abuse", "Version": "1", "Original-Mail-From": f"<{RETURN_PATH}>"},
+    }.items():
+        email = message_from_bytes(build(received(), REPORTS[name]), policy=policy.default)
+        assert email.get_content_type() == "multipart/report"
+        text, machine, headers = email.iter_parts()
+        assert machine.get_content_type() == f"message/{email.get_param('report-type')}"
+        for field, value in fields.items():
+            assert f"{field}: {value}" in machine.as_string(), name
+        assert headers.get_content_type() == "text/rfc822-headers"
+        assert "Subject: Hello" in headers.as_string()
+        assert text.get_content_type() == "text/plain"
 
 
 def pages(inbox: Inbox, port: int, admin: str = ADMIN) -> FlaskClient:

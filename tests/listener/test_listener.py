@@ -118,9 +118,10 @@ def test_a_second_try_changes_nothing(context: Flask) -> None:
 def test_what_is_no_return_path_of_ours_is_refused(context: Flask) -> None:
     message = send(context)
     right = message.envelope_sender
-    wrong = (right.replace("b+", "b+1"), right.replace("@", "a@"), "b@notifier.example", "ada@example.com")
+    wrong = [right.replace("b+", "b+1"), right.replace("b+", "\u00fc+"), right.replace("@", "a@")]
+    wrong += ["b@notifier.example", "ada@example.com", "b+\u0661.x@x.example"]
     with listening(context) as listener, listener.client() as client:
-        for address in (*wrong, right[: -len("a@notifier.example")] + "=@notifier.example", "b+\u0661.x@x.example"):
+        for address in wrong:
             client.command_encoding = "utf-8"
             answers = dialogue(client, bounce(message.notifier_id), address)
             assert answers == [(550, "5.1.1 This is no return path of ours")], address
@@ -186,7 +187,7 @@ def test_lines_with_dots_are_read_as_they_were_meant(context: Flask, monkeypatch
         return STORED
 
     monkeypatch.setattr(Receiver, "_take", keep)
-    long_line = b"d" * 40_000
+    long_line = b"." * 400_000
     with listening(context) as listener, listener.client() as client:
         for _ in range(2):
             client.mail("")
@@ -201,17 +202,17 @@ def test_lines_with_dots_are_read_as_they_were_meant(context: Flask, monkeypatch
 def test_a_slow_client_has_as_long_as_a_connection_may_last(context: Flask) -> None:
     with listening(context, bounce_listen_session=0.4) as listener, listener.socket() as slow:
         assert slow.recv(1000).startswith(b"220")
-        slow.settimeout(0.05)
         began, is_open = time.monotonic(), True
-        while is_open and time.monotonic() - began < 5:
+        while is_open and time.monotonic() - began < 3:
+            # Each command gives it a minute for the next one.
+            with suppress(ConnectionError):
+                slow.sendall(b"NOOP\r\n")
             try:
-                slow.sendall(b"N")
-                is_open = slow.recv(1000).startswith(b"421")
-            except TimeoutError:
-                pass
+                is_open = slow.recv(1000) != b""
             except ConnectionError:
                 is_open = False
-        assert 0.3 < time.monotonic() - began < 5
+            time.sleep(0.05)
+        assert 0.3 < time.monotonic() - began < 3
 
 
 @SQLITE
