@@ -14,12 +14,15 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "psycopg", "pydantic_settings", "pyotp", "redis", "rich", "segno", "werkzeug", "wtforms",
         ),
         "worker": (),
-        "dev": ("aiosmtpd",),
+        "inbound": ("aiosmtpd",),
+        "dev": (),
     }
 )  # fmt: skip
 
-#: Extra -> the one that it contains.
-CONTAINS: Mapping[str, str] = MappingProxyType({"worker": "web", "dev": "worker"})
+#: Extra -> those that it contains.
+CONTAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"worker": ("web",), "inbound": ("web",), "dev": ("worker", "inbound")}
+)
 
 
 #: Extra -> library -> the oldest version (major, minor) that it needs: newer than what another extra allows.
@@ -35,7 +38,7 @@ def require(extra: str, part: str) -> None:
 
     Nothing is imported.
     """
-    every = tuple(_contained(extra))
+    every = tuple(dict.fromkeys(_contained(extra)))
     absent = sorted(name for each in every for name in MODULES[each] if find_spec(name) is None)
     older = [
         f"{name} {'.'.join(map(str, oldest))} or newer"
@@ -60,8 +63,8 @@ def _missing(extra: str, part: str, needed: list[str]) -> MissingExtra:
 
 def _contained(extra: str) -> Iterator[str]:
     yield extra
-    if extra in CONTAINS:
-        yield from _contained(CONTAINS[extra])
+    for each in CONTAINS.get(extra, ()):
+        yield from _contained(each)
 
 
 def _version(distribution: str) -> tuple[int, int]:

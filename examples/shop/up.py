@@ -1,4 +1,4 @@
-"""`./run example shop`: the shop, its worker, notifier's worker and scheduler, a broker and an inbox, until Ctrl-C."""
+"""`./run example shop`: the shop, its worker, and what notifier needs beside it, until Ctrl-C."""
 
 import os
 import subprocess
@@ -20,6 +20,7 @@ from notifier.dev.plan import (
     ROOT_IS_FINE_HERE,
     Ports,
     beat_child,
+    bounces_child,
     bracketed,
     broker_child,
     celery_command,
@@ -79,8 +80,9 @@ def plan(ports: Ports, broker: Broker, env: Mapping[str, str], data: Path) -> li
     ]
     return [
         [broker_child(broker)],
-        [inbox_child(ports, env)],
+        [inbox_child(ports, env, admin_url=f"{env['NOTIFIER_PUBLIC_URL']}/admin/")],
         [
+            bounces_child(["flask", "--app", "shop.wsgi", "notifier"], ports, env, "NOTIFIER_"),
             Child("shop", shop_worker, {**env, "PYTHONWARNINGS": ROOT_IS_FINE_HERE}),
             worker_child("shop.wsgi:notifier_celery", "worker", "mail", ALL_QUEUES, FOUR_THREADS, env, run_dir),
             beat_child("shop.wsgi:notifier_celery", env),
@@ -101,16 +103,17 @@ def prepare(env: Mapping[str, str], folder: Path) -> None:
 @click.option("--web-port", default=8000, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0: any free port.")
+@click.option("--bounce-port", default=2401, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--data-dir", default=HERE / "var", type=click.Path(file_okay=False, path_type=Path), help="All data.")
-def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path) -> None:
+def up(host: str, web_port: int, inbox_port: int, smtp_port: int, bounce_port: int, data_dir: Path) -> None:
     """Start the shop with everything that it needs, until Ctrl-C."""
     data = data_dir.resolve()
     os.umask(0o077)
     try:
         with data_lock(data):
             make_development_key(data)
-            ports = choose_ports(Wishes(host, web_port, inbox_port, smtp_port), with_inbox=True)
-            broker = new_broker(data, (ports.web, ports.inbox, ports.smtp))
+            ports = choose_ports(Wishes(host, web_port, inbox_port, smtp_port, bounce_port), with_inbox=True)
+            broker = new_broker(data, (ports.web, ports.inbox, ports.smtp, ports.bounces))
             env = environment(ports, broker, data)
             waves = plan(ports, broker, env, data)
             console = Console(sys.stdout, [child.name for wave in waves for child in wave])

@@ -66,6 +66,9 @@ BOUNCES = {
         "notifier.cli.bounces:classify", "Tell bounces, complaints and automatic replies apart, and what they say."
     ),
     "read": Lazy("notifier.cli.bounces_read:read", "Store what came back, and suppress addresses that are dead."),
+    "listen": Lazy(
+        "notifier.cli.bounces_listen:listen", "Accept what comes back by LMTP or SMTP, until SIGTERM or Ctrl-C."
+    ),
 }
 
 #: Those of `notifier suppressions`.

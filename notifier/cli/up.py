@@ -32,6 +32,7 @@ def migrate(env: Mapping[str, str]) -> None:
 @click.option("--web-port", default=8000, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0: any free port.")
+@click.option("--bounce-port", default=2401, show_default=True, type=PORT, help="0: any free port.")
 @click.option(
     "--data-dir",
     default=lambda: os.environ.get("NOTIFIER_DATA_DIR", "var"),
@@ -39,10 +40,10 @@ def migrate(env: Mapping[str, str]) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Database, broker data and logs.",
 )
-def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path) -> None:
+def up(host: str, web_port: int, inbox_port: int, smtp_port: int, bounce_port: int, data_dir: Path) -> None:
     """Start everything on this machine, until Ctrl-C.
 
-    That is the web server, the workers, the scheduler, the broker and the inbox.
+    That is the web server, the workers, the scheduler, the broker, the inbox and the listener for bounces.
     """
     extras.require("dev", "notifier up")
     folder = data_dir.resolve()
@@ -60,7 +61,7 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, data_dir: Path
             up_env_path(folder).unlink(missing_ok=True)
             settings = load_settings()
             refuse_older_layout(settings)
-            run_up(settings, Wishes(host, web_port, inbox_port, smtp_port), folder, migrate)
+            run_up(settings, Wishes(host, web_port, inbox_port, smtp_port, bounce_port), folder, migrate)
     except PROBLEMS as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

@@ -30,11 +30,15 @@ from notifier.models import Notification
 )
 @click.option("--inbox-port", default=8025, show_default=True, type=PORT, help="0: any free port.")
 @click.option("--smtp-port", default=1025, show_default=True, type=PORT, help="0: any free port.")
+@click.option("--bounce-port", default=2401, show_default=True, type=PORT, help="0: any free port.")
 @click.pass_context
-def up(context: click.Context, host: str, web_port: int | None, inbox_port: int, smtp_port: int) -> None:
+def up(
+    context: click.Context, host: str, web_port: int | None, inbox_port: int, smtp_port: int, bounce_port: int
+) -> None:
     """Start what sends the emails of this application, until Ctrl-C.
 
-    That is the worker, the scheduler, the broker and the inbox. Start your application itself with `flask run`.
+    That is the worker, the scheduler, the broker, the inbox and the listener for bounces. Start your application
+    itself with `flask run`.
     """
     extras.require("dev", "flask notifier up")
     root = root_of(context)
@@ -50,7 +54,8 @@ def up(context: click.Context, host: str, web_port: int | None, inbox_port: int,
         folder.chmod(0o700)
         with data_lock(folder):
             up_env_path(folder).unlink(missing_ok=True)
-            run_inside(settings, Wishes(host, web_port or 0, inbox_port, smtp_port), env, Path.cwd())
+            wishes = Wishes(host, web_port or 0, inbox_port, smtp_port, bounce_port)
+            run_inside(settings, wishes, env, Path.cwd())
     except PROBLEMS as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

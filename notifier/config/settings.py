@@ -2,7 +2,7 @@
 
 Names are those that people know: Flask-Mail's `MAIL_*`, Flask-Limiter's `RATELIMIT_ENABLED`,
 Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. The fields are in `service_settings`,
-`mail_server_settings`, `inbound_settings` and `limit_settings`; docs/settings.md lists them all.
+`mail_server_settings`, `inbound_settings`, `listener_settings` and `limit_settings`; docs/settings.md lists them all.
 """
 
 import re
@@ -16,6 +16,7 @@ from sqlalchemy import URL
 from notifier.config.cross_checks import is_loopback, mistakes_everywhere, mistakes_in_production
 from notifier.config.inbound_settings import InboundSettings
 from notifier.config.limit_settings import LimitSettings, TimingSettings
+from notifier.config.listener_settings import ListenerSettings
 from notifier.config.mail_server_settings import MailServerSettings, StagingSettings
 from notifier.config.service_settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from notifier.config.text import tidied
@@ -30,6 +31,7 @@ class ConfigError(SystemExit):
 class Settings(
     TimingSettings,
     LimitSettings,
+    ListenerSettings,
     InboundSettings,
     StagingSettings,
     MailServerSettings,

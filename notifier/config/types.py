@@ -2,7 +2,7 @@
 
 import os
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -186,6 +186,21 @@ def _ascii_address(value: str) -> str:
         raise ValueError from None
 
 
+def _ascii_addresses(values: list[str]) -> list[str]:
+    return [_ascii_address(each) for each in values]
+
+
+def _networks(values: list[str]) -> list[str]:
+    try:
+        networks = [ip_network(each) for each in values]
+    except ValueError:
+        raise ValueError from None
+    if any(each.prefixlen == 0 for each in networks):
+        # Everyone is no list of those who may.
+        raise ValueError
+    return [str(each) for each in networks]
+
+
 def split_list(value: Any) -> Any:
     """Split `old,new` into a list."""
     if isinstance(value, str):
@@ -228,6 +243,16 @@ BrokerUrl = Annotated[
 ]
 DisplayName = Annotated[str, Must("a name in one line, 64 characters at most"), AfterValidator(_name)]
 HostName = Annotated[str, Must("a host name or an IP address alone; the port is MAIL_PORT"), AfterValidator(_host)]
+ListenHost = Annotated[
+    str, Must("a host name or an IP address alone; the port is BOUNCE_LISTEN_PORT"), AfterValidator(_host)
+]
+Networks = Annotated[
+    list[str],
+    NoDecode,
+    Must("IP addresses or networks such as 10.0.4.0/24, separated by commas; not all addresses (/0)"),
+    BeforeValidator(split_list),
+    AfterValidator(_networks),
+]
 HostNames = Annotated[
     list[str],
     NoDecode,
@@ -237,6 +262,13 @@ HostNames = Annotated[
 ]
 ReturnPathText = Annotated[str, AfterValidator(_return_path)]
 AsciiAddress = Annotated[str, AfterValidator(_ascii_address)]
+AsciiAddresses = Annotated[
+    list[str],
+    NoDecode,
+    Must("email addresses in ASCII, separated by commas"),
+    BeforeValidator(split_list),
+    AfterValidator(_ascii_addresses),
+]
 MailboxText = Annotated[str, AfterValidator(lambda value: str(parse_mailbox(value, allow_local=True)))]
 FilePath = Annotated[Path, AfterValidator(expanded)]
 SecretKeys = Annotated[

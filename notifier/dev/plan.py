@@ -31,12 +31,13 @@ ROOT_IS_FINE_HERE = "ignore:You're running the worker with superuser privileges"
 
 @dataclass(frozen=True)
 class Ports:
-    """The addresses of the stack. Web and inbox listen on `host`; SMTP and broker stay on loopback."""
+    """The addresses of the stack. Web and inbox listen on `host`; SMTP, bounces and broker stay on loopback."""
 
     host: str
     web: int
     inbox: int
     smtp: int
+    bounces: int
 
     @property
     def probe_host(self) -> str:
@@ -61,8 +62,9 @@ def make_plan(
     run_dir.mkdir(parents=True, exist_ok=True)
     return [
         [broker_child(broker)] if broker else [],
-        [inbox_child(ports, env)] if with_inbox else [],
+        [inbox_child(ports, env, admin_url=f"{env['PUBLIC_URL']}/admin/")] if with_inbox else [],
         [
+            *([bounces_child(["notifier"], ports, env)] if with_inbox else []),
             worker_child(OURS, "worker", "mail", OWN_EMAIL, FOUR_THREADS, env, run_dir),
             worker_child(OURS, "bulk", "bulk", CAMPAIGNS, TWO_PROCESSES, env, run_dir),
             beat_child(OURS, env),
@@ -81,13 +83,35 @@ def broker_child(broker: Broker) -> Child:
     return Child("broker", broker.argv, ready=partial(is_ready, broker.host, broker.port, broker.password), gate=True)
 
 
-def inbox_child(ports: Ports, env: Mapping[str, str]) -> Child:
-    """Return the inbox: a mail server, and the pages that show its emails."""
+def inbox_child(ports: Ports, env: Mapping[str, str], *, admin_url: str) -> Child:
+    """Return the inbox: a mail server, and the pages that show its emails. `admin_url`: empty if there is none."""
     argv = [
         sys.executable, "-m", "notifier.dev.inbox",
         "--host", ports.host, "--http-port", str(ports.inbox), "--smtp-port", str(ports.smtp),
+        "--bounce-port", str(ports.bounces), "--admin-url", admin_url,
     ]  # fmt: skip
     return Child("inbox", argv, env, ready=lambda: answers(ports.probe_host, ports.inbox), stop_seconds=3)
+
+
+def bounces_child(command: list[str], ports: Ports, env: Mapping[str, str], prefix: str = "") -> Child:
+    """Return the listener for what comes back, to which the inbox sends.
+
+    Args:
+        command: How `python -m` runs the command of notifier, standing alone or embedded.
+        ports: The addresses of the stack.
+        env: The environment of its processes.
+        prefix: What the names of settings begin with there.
+    """
+    own = {
+        "BOUNCE_LISTEN_HOST": "127.0.0.1",
+        "BOUNCE_LISTEN_PORT": str(ports.bounces),
+        "BOUNCE_LISTEN_PROTOCOL": "lmtp",
+        "BOUNCE_LISTEN_NETWORKS": "127.0.0.0/8",
+        "STOP_GRACE": "3",
+    }
+    argv = [sys.executable, "-m", *command, "bounces", "listen"]
+    own = {f"{prefix}{name}": value for name, value in own.items()}
+    return Child("bounces", argv, {**env, **own}, ready=lambda: answers("127.0.0.1", ports.bounces), stop_seconds=5)
 
 
 def worker_child(

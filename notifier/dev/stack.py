@@ -20,7 +20,7 @@ from notifier.dev.upenv import up_env
 
 #: Default ports of brokers, for addresses without a port.
 BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671}
-FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port"}
+FLAGS = {"web": "--web-port", "inbox": "--inbox-port", "smtp": "--smtp-port", "bounces": "--bounce-port"}
 
 
 class UnreachableError(Exception):
@@ -39,6 +39,7 @@ class Wishes:
     web_port: int = 8000
     inbox_port: int = 8025
     smtp_port: int = 1025
+    bounce_port: int = 2401
 
 
 def choose_ports(wishes: Wishes, with_inbox: bool, with_web: bool = True) -> Ports:
@@ -52,15 +53,20 @@ def choose_ports(wishes: Wishes, with_inbox: bool, with_web: bool = True) -> Por
         )
     wished = {"web": (wishes.host, wishes.web_port)} if with_web else {}
     if with_inbox:
-        wished |= {"inbox": (wishes.host, wishes.inbox_port), "smtp": ("127.0.0.1", wishes.smtp_port)}
+        wished |= {
+            "inbox": (wishes.host, wishes.inbox_port),
+            "smtp": ("127.0.0.1", wishes.smtp_port),
+            "bounces": ("127.0.0.1", wishes.bounce_port),
+        }
     named = {what: _named(what, host, port) for what, (host, port) in wished.items() if port}
     chosen = dict(named)
     for what, (host, _) in wished.items():
         if what not in named:
             chosen[what] = _any_port(host, set(chosen.values()))
     if len(set(chosen.values())) < len(chosen):
-        raise PortTakenError("Web, inbox and SMTP need different ports: set " + ", ".join(FLAGS.values()))
-    return Ports(wishes.host, chosen.get("web", wishes.web_port), chosen.get("inbox", 0), chosen.get("smtp", 0))
+        raise PortTakenError("Web, inbox, SMTP and bounces need different ports: set " + ", ".join(FLAGS.values()))
+    web = chosen.get("web", wishes.web_port)
+    return Ports(wishes.host, web, *(chosen.get(what, 0) for what in ("inbox", "smtp", "bounces")))
 
 
 def _any_port(host: str, others: Collection[int]) -> int:
@@ -137,7 +143,7 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
     """Start the stack and run until a signal. `prepare` gets the environment and upgrades the database."""
     with_inbox = "mail_server" not in settings.model_fields_set
     ports = choose_ports(wishes, with_inbox)
-    broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp))
+    broker = own_broker(settings, data_dir, (ports.web, ports.inbox, ports.smtp, ports.bounces))
     shared = stack_env(settings, ports, broker, with_inbox)
     env = {**shared, "NOTIFIER_DATA_DIR": str(data_dir), **python_env()}
     prepare(env)
@@ -155,6 +161,7 @@ def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, wi
         ("web", public_url),
         ("admin", f"{public_url}/admin/"),
         ("inbox", ports.inbox_url) if with_inbox else ("SMTP", f"{settings.mail_server}:{settings.mail_port}"),
+        *([("bounces", f"lmtp 127.0.0.1:{ports.bounces}")] if with_inbox else []),
         ("data", str(data_dir)),
         ("logs", str(data_dir / "log")),
     ]

@@ -2,6 +2,7 @@
 
 import enum
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,14 @@ from notifier.models import Feedback
 
 #: The source of emails that came back, from any mailbox.
 EMAIL = "email"
+
+#: What mail servers put before an email when they hand it on: Return-Path and Received (RFC 5321, section 4.4),
+#: Delivered-To (RFC 9228), and those of Postfix and Exim. A server that tries again may write other ones.
+_TRACE = re.compile(
+    rb"(?:(?:return-path|received|delivered-to|x-original-to|envelope-to|delivery-date)[ \t]*:[^\n]*\n"
+    rb"(?:[ \t][^\n]*\n)*)+",
+    re.IGNORECASE,
+)
 
 
 class EventKind(enum.StrEnum):
@@ -101,13 +110,16 @@ def of_row(row: Feedback) -> FeedbackEvent:
 
 
 def digest(data: bytes, envelope_to: str) -> str:
-    """Return what tells one email from another: the same in an mbox, in a Maildir and in a pipe.
+    """Return what tells one email from another: the same in an mbox, in a Maildir, in a pipe and by LMTP.
 
-    A line `From ` of an mbox, the form of line ends and empty lines at the end do not count.
+    A line `From ` of an mbox, the form of line ends, empty lines at the end, and what mail servers put before the
+    email (`Received`) do not count.
     """
     if data.startswith(b"From "):
         data = data.partition(b"\n")[2]
-    content = data.replace(b"\r\n", b"\n")[:MAX_BYTES].rstrip()
+    content = data.replace(b"\r\n", b"\n")
+    trace = _TRACE.match(content)
+    content = content[trace.end() if trace else 0 :][:MAX_BYTES].rstrip()
     return hashlib.sha256(envelope_to.lower().encode() + b"\0" + content).hexdigest()
 
 

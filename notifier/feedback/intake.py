@@ -12,7 +12,7 @@ from notifier.accounts.erasure import ERASED
 from notifier.feedback.brakes import Brakes
 from notifier.feedback.events import FeedbackEvent
 from notifier.feedback.following import Applied, Consequences
-from notifier.feedback.matching import Matched, find_all
+from notifier.feedback.matching import Matched, find_all, is_return_path
 from notifier.feedback.storing import Stored, bound_tray, store_all
 from notifier.mail.message_ids import Ids
 from notifier.models import Effect, Feedback, Status
@@ -85,6 +85,10 @@ class Intake:
         """Return those of these events of one source that were taken before."""
         query = select(Feedback.event_id).where(Feedback.source == source, Feedback.event_id.in_(event_ids))
         return set(session.scalars(query))
+
+    def knows(self, session: Session, address: str) -> bool:
+        """Return whether what comes back to this address is about an email of ours, proven by the address."""
+        return is_return_path(session, self._ids, address)
 
     def apply(self, session: Session, pk: int, email: Matched, event: FeedbackEvent, now: datetime) -> Effect:
         """Let the stored event `pk` take effect on its email. Return the effect, which is stored, too."""

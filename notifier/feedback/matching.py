@@ -13,6 +13,7 @@ from notifier.database.keys import among
 from notifier.feedback.events import EMAIL, FeedbackEvent
 from notifier.mail.addresses import identity_of
 from notifier.mail.message_ids import MAX_KEY, Ids, NotifierId
+from notifier.mail.return_path import read_return_path
 from notifier.models import Notification, Status
 
 _N = Notification
@@ -83,6 +84,15 @@ def _found(
     if event.is_signed and event.server_ids:
         return _by_server_ids(session, event)
     return None
+
+
+def is_return_path(session: Session, ids: Ids, address: str) -> bool:
+    """Return whether this address is the return path of an email that we have, with its MAC."""
+    named = read_return_path(address)
+    if named is None:
+        return False
+    row = session.execute(select(*_COLUMNS).where(_N.id == named.pk)).one_or_none()
+    return row is not None and _is_proven(ids, Claim("return_path", named.pk, named.mac), row)
 
 
 def by_key(session: Session, pk: int) -> Matched | None:

@@ -252,6 +252,20 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "inbound_postmark_secrets": SECRETS,
     "inbound_brevo_secrets": SECRETS,
     "inbound_mailjet_secrets": SECRETS,
+    "bounce_listen_host": [
+        ("https://x.example", MUST), ("127.0.0.1:2401", MUST), ("a b", MUST), ("127.1", MUST), ("x" * 300, MUST),
+        (" ::1\n", Means("::1")), ("localhost", Means("localhost")),
+    ],
+    "bounce_listen_networks": [
+        ("x", MUST), ("10.0.4.1/24", MUST), ("10.0.4.0/33", MUST), ("0.0.0.0/0", MUST), ("::/0", MUST),
+        ("10.0.4.0/24 10.0.5.0/24", MUST), ("mx.example.com", MUST), ('["10.0.4.0/24"]', "a JSON list is not read"),
+        (" 10.0.4.1, 2001:DB8::/32 ,", Means(["10.0.4.1/32", "2001:db8::/32"])),
+    ],
+    "bounce_listen_addresses": [
+        ("x", MUST), ("@", MUST), ("a@b.example;c@d.example", MUST), ("a@b.example,x", MUST), ("A <a@b.example>", MUST),
+        ("gr\u00fc\u00dfe@b.example", MUST), ('["a@b.example"]', "a JSON list is not read"),
+        (" fbl@B\u00fccher.example, b@b.example,", Means(["fbl@xn--bcher-kva.example", "b@b.example"])),
+    ],
     "inbound_mailgun_keys": [
         ("x" * 15, MUST), ("x" * 201, MUST), ("a key with spaces in it", MUST), ("x" * 16 + ",short", MUST),
         (f" {'x' * 32} \n", Means(["x" * 32])),
@@ -512,7 +526,7 @@ UP_OPTIONS = {
     ],
     "--data-dir": [__file__, f"{__file__}/x", "x" * 300],
 }
-UP_OPTIONS |= {"--inbox-port": UP_OPTIONS["--web-port"], "--smtp-port": UP_OPTIONS["--web-port"]}
+UP_OPTIONS |= dict.fromkeys(("--inbox-port", "--smtp-port", "--bounce-port"), UP_OPTIONS["--web-port"])
 
 
 @pytest.mark.parametrize("option", UP_OPTIONS)

@@ -28,7 +28,20 @@ ROOT = Path(__file__).parent.parent.parent
 PYTHON = sys.executable
 
 COMMANDS = {
-    "up": [PYTHON, "-m", "notifier", "up", "--web-port", "0", "--inbox-port", "0", "--smtp-port", "0"],
+    "up": [
+        PYTHON,
+        "-m",
+        "notifier",
+        "up",
+        "--web-port",
+        "0",
+        "--inbox-port",
+        "0",
+        "--smtp-port",
+        "0",
+        "--bounce-port",
+        "0",
+    ],
     "upgrade": [PYTHON, "-m", "notifier", "db", "upgrade"],
     "web": [PYTHON, "-m", "gunicorn", "wsgi:app", "--bind", "127.0.0.1:0"],
     "worker": [PYTHON, "-m", "celery", "-A", "wsgi:celery_app", "worker"],

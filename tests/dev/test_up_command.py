@@ -29,11 +29,14 @@ def taken() -> Iterator[int]:
 def call(data: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     """The command, on free ports unless told otherwise."""
     monkeypatch.setenv("NOTIFIER_DATA_DIR", str(data))  # the command sets it: have it restored
-    free = ["--web-port", "0", "--inbox-port", "0", "--smtp-port", "0"]
+    free = ["--web-port", "0", "--inbox-port", "0", "--smtp-port", "0", "--bounce-port", "0"]
     return CliRunner().invoke(up, [*free, *arguments])
 
 
-@pytest.mark.parametrize(("flag", "what"), [("--web-port", "web"), ("--inbox-port", "inbox"), ("--smtp-port", "smtp")])
+@pytest.mark.parametrize(
+    ("flag", "what"),
+    [("--web-port", "web"), ("--inbox-port", "inbox"), ("--smtp-port", "smtp"), ("--bounce-port", "bounces")],
+)
 def test_taken_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int, flag: str, what: str) -> None:
     """One line with the port, what it is for, and a port that is free."""
     result = call(tmp_path, monkeypatch, flag, str(taken))
@@ -93,7 +96,7 @@ def test_own_broker_unless_one_is_named(tmp_path: Path, taken: int) -> None:
 def test_environment_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the person set goes along; what they did not is found."""
     monkeypatch.setenv("SECRET_KEYS", "one,two")
-    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0, bounce_port=0), with_inbox=True)
     broker = own_broker(Settings(), tmp_path)
     assert broker is not None
     env = stack_env(Settings(), ports, broker, with_inbox=True)
@@ -107,36 +110,36 @@ def test_environment_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_files_are_found_from_the_folders_of_the_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAIL_CA_FILE", "certificates/ca.pem")
-    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0, bounce_port=0), with_inbox=True)
     env = stack_env(Settings(), ports, None, with_inbox=True)
     assert env["MAIL_CA_FILE"] == str(tmp_path / "certificates" / "ca.pem")
 
 
 def test_own_mail_server_needs_no_inbox(taken: int) -> None:
-    ports = choose_ports(Wishes(web_port=0, inbox_port=taken, smtp_port=taken), with_inbox=False)
+    ports = choose_ports(Wishes(web_port=0, inbox_port=taken, smtp_port=taken, bounce_port=taken), with_inbox=False)
     env = stack_env(Settings(public_url="http://dev.example"), ports, None, with_inbox=False)
     assert not {"MAIL_SERVER", "INBOX_URL", "REDIS_URL"} & set(env)
     assert env["PUBLIC_URL"] == "http://dev.example"
 
 
 def test_every_address_is_reachable_from_here() -> None:
-    ports = choose_ports(Wishes(host="0.0.0.0", web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
+    ports = choose_ports(Wishes(host="0.0.0.0", web_port=0, inbox_port=0, smtp_port=0, bounce_port=0), with_inbox=True)
     assert ports.web_url == f"http://127.0.0.1:{ports.web}"
 
 
 def test_port_zero_is_any_free_one() -> None:
     with pytest.raises(PortTakenError), socket.create_server(("127.0.0.1", 0)) as server:
         choose_ports(Wishes(web_port=server.getsockname()[1]), with_inbox=False)
-    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
-    assert 0 not in {ports.web, ports.inbox, ports.smtp}
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0, bounce_port=0), with_inbox=True)
+    assert 0 not in {ports.web, ports.inbox, ports.smtp, ports.bounces}
 
 
 def test_a_free_port_that_is_offered_twice_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may offer it again, as long as nobody listens there."""
-    offers = iter([40_001, 40_001, 40_002, 40_001, 40_003])
+    offers = iter([40_001, 40_001, 40_002, 40_001, 40_003, 40_004])
     monkeypatch.setattr(stack, "free_port", lambda host: next(offers))
-    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0), with_inbox=True)
-    assert {ports.web, ports.inbox, ports.smtp} == {40_001, 40_002, 40_003}
+    ports = choose_ports(Wishes(web_port=0, inbox_port=0, smtp_port=0, bounce_port=0), with_inbox=True)
+    assert {ports.web, ports.inbox, ports.smtp, ports.bounces} == {40_001, 40_002, 40_003, 40_004}
 
 
 def test_the_broker_takes_no_port_that_is_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

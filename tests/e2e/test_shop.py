@@ -27,7 +27,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.output = folder / "output"
         command = [sys.executable, "-P", str(ROOT / "examples" / "shop" / "up.py"), "--data-dir", str(folder / "data")]
-        ports = ["--web-port", "0", "--inbox-port", "0", "--smtp-port", "0"]
+        ports = ["--web-port", "0", "--inbox-port", "0", "--smtp-port", "0", "--bounce-port", "0"]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "SHIPPING_SECONDS": "1"}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(

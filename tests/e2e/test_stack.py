@@ -135,6 +135,23 @@ def open_the_mail(person: Page, up: Up, address: str) -> None:
     picture(person, "mail")
 
 
+def test_an_email_comes_back(up: Up, browser: Browser) -> None:
+    """By real LMTP, from the buttons of the inbox to the ledger."""
+    for label, fate in {"Bounce: no such user": "550 5.1.1 User unknown", "Report as spam": "complained"}.items():
+        address = someone()
+        sign_up(up.address("web"), address)
+        with page(browser, width=360) as person:
+            open_the_mail(person, up, address)
+            person.get_by_role("button", name=label).click()
+            expect(person.get_by_role("status")).to_contain_text("and stored")
+            to_admin = person.get_by_role("link", name="See what followed, in the admin")
+            assert (to_admin.get_attribute("href") or "").startswith(f"{up.address('web')}/admin/notifications/")
+            assert not scrolls_sideways(person)
+        said = " ".join(up.run("why", address).split())
+        assert fate in said
+        assert "the address is suppressed" in said
+
+
 def test_a_mistake_is_explained_where_it_is(up: Up, browser: Browser) -> None:
     # Chromium reports the answer to a form with a mistake as a resource that failed.
     with page(browser, expected="status of 400") as person:

@@ -67,7 +67,7 @@ def test_a_sign_up_reaches_the_inbox_and_nothing_stays_behind(tmp_path: Path) ->
             (tmp_path / name).write_text(text)
     (tmp_path / "site_.py").write_text(SITE)
     port = free_port()
-    ports = ["--web-port", str(port), "--inbox-port", "0", "--smtp-port", "0"]
+    ports = ["--web-port", str(port), "--inbox-port", "0", "--smtp-port", "0", "--bounce-port", "0"]
     up = Terminal(tmp_path, "notifier", "up", *ports)
     assert wait_until(lambda: "notifier is up" in up.says() or up.process.poll() is not None, 180, 0.2)
     assert up.process.poll() is None, up.says()
@@ -84,8 +84,13 @@ def test_a_sign_up_reaches_the_inbox_and_nothing_stays_behind(tmp_path: Path) ->
     [email] = mails_to(found[1], "ada@example.com")
     assert f"http://127.0.0.1:{port}/mail/verify/" in str(email).replace("=\\r\\n", "")
     web.stop()
+    bounced = urllib.request.Request(f"{found[1]}/messages/{email['ID']}/return", b"report=hard")
+    with urllib.request.urlopen(bounced, timeout=30) as answer:
+        said = answer.read().decode()
+    assert "and stored" in said
+    assert f"http://127.0.0.1:{port}/mail/admin/notifications/1/" in said
 
-    assert len(family) >= 4, "broker, inbox, worker, beat"
+    assert len(family) >= 5, "broker, inbox, bounces, worker, beat"
     assert up.stop() == 0, up.says()[-5000:]
     assert [pid for pid in family if is_alive(pid)] == []
     assert not (data / "up.env").exists()

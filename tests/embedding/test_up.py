@@ -22,7 +22,7 @@ from tests.embedding.test_commands import ROOT
 
 Make = Callable[..., Host]
 
-PORTS = Ports("127.0.0.1", 0, 8025, 1025)
+PORTS = Ports("127.0.0.1", 0, 8025, 1025, 2401)
 
 INBOX = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": "1025", "MAIL_USE_TLS": "0", "MAIL_USE_SSL": "0"}
 
@@ -103,7 +103,7 @@ def test_links_lead_to_the_port_of_the_development_server(tmp_path: Path, monkey
     settings = load(tmp_path)
     assert settings.link_base == "http://127.0.0.1:5001/mail"
     assert "PUBLIC_URL" not in addresses_found(settings, PORTS, None, with_inbox=True)
-    chosen = addresses_found(settings, Ports("127.0.0.1", 5002, 8025, 1025), None, with_inbox=True)
+    chosen = addresses_found(settings, Ports("127.0.0.1", 5002, 8025, 1025, 2401), None, with_inbox=True)
     assert chosen["PUBLIC_URL"] == "http://127.0.0.1:5002/mail"
 
 

@@ -27,7 +27,7 @@ class Up:
         self.output = folder / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*self.command("up"), "--web-port", "0", "--inbox-port", "0", "--smtp-port", "0"],
+                [*self.command("up"), "--web-port", "0", "--inbox-port", "0", "--smtp-port", "0", "--bounce-port", "0"],
                 stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=self.env(), preexec_fn=die_with_parent,
             )  # fmt: skip
 

@@ -28,6 +28,7 @@ def mail_contents(inbox: Inbox) -> Blueprint:
         page = framed_html(mail_or_404(mail_id).reading)
         response = Response(page, content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = MAIL_CSP
+        response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
     @contents.get("/messages/<mail_id>/raw")

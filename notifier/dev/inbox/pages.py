@@ -8,6 +8,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from notifier.dev.inbox.mailhog import number
+from notifier.dev.inbox.returning import Returns
 from notifier.dev.inbox.store import Inbox, Mail
 
 PAGE_SIZE = 50
@@ -17,7 +18,7 @@ VIEWS = {"html": "HTML", "text": "Text", "links": "Links", "headers": "Headers",
 _REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc\s*=\s*[\"']?https?:", re.IGNORECASE)
 
 
-def inbox_pages(inbox: Inbox) -> Blueprint:
+def inbox_pages(inbox: Inbox, returns: Returns | None) -> Blueprint:
     """Build the pages of one inbox."""
     pages = Blueprint("pages", __name__)
     pages.add_app_template_filter(local_time)
@@ -42,7 +43,8 @@ def inbox_pages(inbox: Inbox) -> Blueprint:
             abort(Response(render_template("gone.html"), status=404))
         newer, older = inbox.neighbours(mail_id)
         view = _chosen_view(mail)
-        return render_template("message.html", mail=mail, newer=newer, older=older, **_view(mail, view))
+        back = returns.about(mail) if returns is not None else None
+        return render_template("message.html", mail=mail, newer=newer, older=older, back=back, **_view(mail, view))
 
     @pages.post("/delete-all")
     def delete_all() -> BaseResponse:

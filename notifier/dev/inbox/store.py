@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,16 @@ def clean(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """What happened to an email since it came."""
+
+    title: str
+    text: str
+    is_good: bool
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
 class Mail:
     """One accepted email: the envelope as given, the bytes as received."""
 
@@ -28,6 +39,8 @@ class Mail:
     helo: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: What the page says about it, newest last.
+    notices: "deque[Notice]" = field(default_factory=lambda: deque(maxlen=5), compare=False, repr=False)
 
     @cached_property
     def reading(self) -> Reading:
