@@ -40,7 +40,7 @@ from notifier.testing.servers.postgres import PostgresServer
 
 #: The most that memory may grow after the first tenth of the emails, as a share.
 MOST_GROWTH = 0.1
-#: Seconds between two looks at the reader, while it is measured and while it is to be killed.
+#: Seconds between two looks at the process that reads, while it is measured and while it is to be killed.
 EVERY, CLOSELY = 0.2, 0.01
 #: Rows of a table that are compared at once.
 CHUNK = 10_000
@@ -99,7 +99,8 @@ def read(url: str, mbox: Path, folder: Path) -> Reading:
                 process.wait(EVERY)
         out = process.stdout.read() if process.stdout else b""
     if process.returncode:
-        raise SystemExit(f"the reader exited with {process.returncode}: {(folder / 'reader.log').read_text()[-2000:]}")
+        log = (folder / "reader.log").read_text()[-2000:]
+        raise SystemExit(f"`bounces read` exited with {process.returncode}: {log}")
     seen.samples.append((1.0, time.monotonic() - begun, seen.samples[-1][2]))
     seen.tally = json.loads(out.splitlines()[-1])  # log lines come before it
     return seen

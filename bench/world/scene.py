@@ -145,7 +145,7 @@ class World:
             if any((self._maildir / "new").iterdir()):
                 found = self.answer("bounces", "read", "--maildir", str(self._maildir))
                 if found["unreadable"] or found["effects"]["waiting"]:
-                    self.tell(f"the reader left something: {found}")
+                    self.tell(f"`bounces read` left something: {found}")
 
     def _end_reading(self) -> None:
         self._stop.set()

@@ -146,7 +146,7 @@ def test_an_email_whose_commit_fails_stays(
         raise OperationalError("INSERT", {}, Exception("the server is away"))
 
     with monkeypatch.context() as broken:
-        broken.setattr(Intake, "take", away)
+        broken.setattr(Intake, "take_all", away)
         assert read()[0] == os.EX_TEMPFAIL
     assert (len(box.subjects()), feedback()) == (1, [])
     assert (read()[0], box.subjects(), len(feedback())) == (0, [], 1)
