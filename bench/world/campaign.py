@@ -139,7 +139,8 @@ class _Act:
         run = self._world.run(self._pk)
         again = run.state == RunState.paused if brake == "dead" else bool(run.paused_providers)
         fresh = len(self._world.relay.accepted()) - accepted
-        self._expect(not again or fresh >= LEAST_DEAD, "it is paused again without new evidence")
+        # What was being sent when the brake stopped the run counts as new, too.
+        self._expect(not again or fresh >= LEAST_DEAD // 2, f"it is paused again after only {fresh} new emails")
         return True
 
     def _reported(self) -> set[str]:

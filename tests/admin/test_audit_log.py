@@ -129,7 +129,7 @@ def test_only_an_admin_lifts_a_complaint(app: Flask, person: int, desk: Callable
     assert entries(app, "suppression.lifted") == []
     admin = desk(Role.admin)
     assert path in admin.get("/admin/suppressions/").text
-    assert admin.send(path, {"note": "they asked"}).status_code == 303
+    assert admin.send(path, {"note": "they asked", "confirmed": CANARY}).status_code == 303
     assert len(entries(app, "suppression.lifted")) == 1
 
 

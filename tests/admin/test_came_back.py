@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier import clock
-from notifier.bounces.reasons import Reason
+from notifier.bounces.reasons import RULES, Reason
 from notifier.extensions import db
 from notifier.mail.message_ids import Ids
 from notifier.models import AuditEntry, Notification, ProviderHold, Role, Status, Suppression
@@ -105,7 +105,7 @@ def test_the_page_of_a_person_says_what_follows_and_until_when(app: Flask, here:
     said = words(here.get("/admin/people/4/").text)
     assert "Reason Complaint: an email was reported as spam" in said
     assert "Ends never by itself" in said
-    assert "Source Postmark, judged by version 1 of the rules" in said
+    assert f"Source Postmark, judged by version {RULES} of the rules" in said
     assert "all campaigns were turned off for this person" in said
     assert "only an admin can remove the suppression" in said
 
@@ -135,7 +135,7 @@ def test_an_admin_lifts_a_complaint_by_typing_the_address(app: Flask, desk: Call
 def test_the_list_of_suppressions_shows_reply_rules_and_source(app: Flask, here: Desk) -> None:
     fill(app)
     said = words(here.get("/admin/suppressions/").text)
-    assert "Hard bounce: the address does not exist Postmark rules v1 550 5.1.1 no such user" in said
+    assert f"Hard bounce: the address does not exist Postmark rules v{RULES} 550 5.1.1 no such user" in said
 
 
 def test_the_page_of_a_run_counts_what_came_back(app: Flask, here: Desk) -> None:
