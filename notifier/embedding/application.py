@@ -6,11 +6,11 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from notifier.campaigns.explanations import Answer
-from notifier.embedding import content, people, recording
 from notifier.embedding.errors import SetupError
-from notifier.embedding.sending import Wanted, check_key, check_times
 from notifier.embedding.upkeep import Upkeep
 from notifier.embedding.watching import session_of_hook
+from notifier.entries import content, people, recording
+from notifier.entries.sending import Wanted, check_key, check_times
 from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why
 from notifier.models import Activity, Notification

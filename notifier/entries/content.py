@@ -1,36 +1,22 @@
-"""What an email of the host is about: its kind, its data, and the fingerprint by which a repeated key is compared."""
+"""What a wanted email is about: its kind, its data, and the fingerprint by which a repeated key is compared."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from notifier.database.expressions import number_of
-from notifier.emails import KINDS, EmailKind
+from notifier.emails import EmailKind
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.kind import DATA, SEALED
-from notifier.embedding.errors import DataRefused, SetupError, UnknownKind
+from notifier.entries.errors import DataRefused, UnknownKind
 
 #: In `params`, besides the kind's data: the fingerprint of the call, and the planned moment.
 FINGERPRINT: Final = "fingerprint"
 SEND_AT: Final = "send_at"
-
-
-def kinds_with(more: Iterable[EmailKind]) -> Mapping[str, EmailKind]:
-    """Return our kinds and those of the host, by name. Raise SetupError if two have one name."""
-    kinds = dict(KINDS)
-    for kind in more:
-        if not isinstance(kind, EmailKind):
-            name = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise SetupError(f"kinds= takes instances of EmailKind: write {name}() instead of {name}")
-        if kind.name in kinds:
-            raise SetupError(f"there are two kinds of email with the name {kind.name!r}")
-        kinds[kind.name] = kind
-    return MappingProxyType(kinds)
 
 
 def sendable(kinds: Mapping[str, EmailKind], name: str) -> EmailKind:
@@ -62,16 +48,12 @@ def checked(kind: EmailKind, data: object) -> Any:
     return read
 
 
-def stored(kind: EmailKind, data: Any, seal: Callable[[str], str] | None) -> dict[str, Any]:
-    """Return the part of `params` that holds checked data. Raise SetupError if a secret kind cannot be sealed."""
+def stored(kind: EmailKind, data: Any, seal: Callable[[str], str]) -> dict[str, Any]:
+    """Return the part of `params` that holds checked data, those of a secret kind sealed by `seal`."""
     if data is None:
         return {}
     if not kind.secret:
         return {DATA: data}
-    if seal is None:
-        raise SetupError(
-            f"the data of {kind.name!r} are secrets, which are sealed with SECRET_KEYS: give init_app mount= or celery="
-        )
     return {SEALED: seal(json.dumps(data))}
 
 

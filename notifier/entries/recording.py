@@ -1,4 +1,4 @@
-"""record: something happened to a user, as one row in the host's transaction."""
+"""record: something happened to a user, as one row in the caller's transaction."""
 
 import re
 from datetime import datetime
@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier import clock
-from notifier.embedding.errors import KeyConflict
-from notifier.embedding.people import Person
+from notifier.entries.errors import KeyConflict
+from notifier.entries.people import Person
 from notifier.mail.header_text import NAME_LIMIT, clean_text
 from notifier.models import Activity
 

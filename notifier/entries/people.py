@@ -1,4 +1,4 @@
-"""The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
+"""People of other applications: rows of `notifier_users`, written on the caller's connection, in its transaction."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -29,7 +29,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from notifier.embedding.fields import OURS, UserFields, columns_of
+from notifier.entries.fields import OURS, UserFields, columns_of
 from notifier.models import DETACHED, User
 
 _TABLE = cast("Table", User.__table__)

@@ -1,4 +1,4 @@
-"""send: one row of the ledger in the host's transaction."""
+"""send: one row of the ledger in the caller's transaction."""
 
 import re
 import secrets
@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger
 from notifier.database.expressions import number_of
 from notifier.emails import EmailKind
-from notifier.embedding import content, people
-from notifier.embedding.commits import Commits
-from notifier.embedding.errors import KeyConflict, NoAddress
+from notifier.entries import content, people
+from notifier.entries.commits import Commits
+from notifier.entries.errors import KeyConflict, NoAddress
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
 
@@ -56,12 +56,12 @@ class Wanted(NamedTuple):
 class Sending:
     """Writes the rows of emails."""
 
-    def __init__(self, commits: Commits, *, grace: timedelta) -> None:
+    def __init__(self, commits: Commits, *, grace: timedelta, seal: Callable[[str], str]) -> None:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
         self.grace = grace
-        #: Seals the data of secret kinds; None: there are no settings in this process.
-        self.seal: Callable[[str], str] | None = None
+        #: Seals the data of secret kinds.
+        self.seal = seal
 
     def write(
         self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
