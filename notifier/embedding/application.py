@@ -94,16 +94,8 @@ class Notifier(Upkeep):
         check_times(at, None)
         current = self._addressing.session(to, session)
         person = self._addressing.person(current, to)
-        return recording.write(
-            current,
-            kind,
-            person,
-            external_id=id,
-            at=at,
-            actor=actor,
-            object_key=object_key,
-            object_title=object_title,
-        )
+        what = recording.happened(kind, id=id, at=at, actor=actor, object_key=object_key, object_title=object_title)
+        return recording.write(current, what, person).row
 
     def preferences_url(self, user: object, *, session: Session | None = None) -> str:
         """Return the address of the page on which this user chooses their emails, for a link on your own pages.

@@ -40,9 +40,12 @@ def checked(kind: EmailKind, data: object) -> Any:
         read = _in_one_order(model.model_dump(mode="json"), model.model_dump())
         json.dumps(read, allow_nan=False)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['type']}" for each in error.errors())
+        wrong = tuple((each["loc"], each["type"]) for each in error.errors())
+        named = (f"{'.'.join(map(str, loc)) or 'data'}: {mistake}" for loc, mistake in wrong)
+        refused = DataRefused(f"the data of {kind.name!r} is refused: {', '.join(named)}")
+        refused.places = wrong
         # Without its cause, whose text has the values.
-        raise DataRefused(f"the data of {kind.name!r} is refused: {', '.join(wrong)}") from None
+        raise refused from None
     except ValueError:
         raise DataRefused(f"the data of {kind.name!r} is refused: it contains a number that is none") from None
     return read

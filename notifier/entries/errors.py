@@ -24,6 +24,9 @@ class UnknownKind(EntryError):
 class DataRefused(EntryError):
     """The kind's schema refuses the data. The message names the fields, not their values."""
 
+    #: The place of each mistake in the data, and pydantic's name of it.
+    places: tuple[tuple[tuple[int | str, ...], str], ...] = ()
+
 
 class KeyConflict(EntryError):
     """The same key was used before, with other content."""

@@ -20,7 +20,8 @@ from notifier.models import NO_IDENTITY
 #: As the table has it, except that an id begins with no tilde: those are the ids of deleted people.
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@|-][A-Za-z0-9._:@|~-]{0,199}")
 _LOCALE = re.compile(r"(?!.{17})[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
-_ZONES = available_timezones()
+#: The names of all time zones.
+ZONES: Final = frozenset(available_timezones())
 #: The width of the column.
 _EMAIL_LIMIT = 320
 
@@ -89,7 +90,7 @@ def columns_of(
         **reach,
         "display_name": clean_text(fields.name or "", NAME_LIMIT),
         "locale": locale if _LOCALE.fullmatch(locale) else "en",
-        "timezone": zone if zone in _ZONES else "UTC",
+        "timezone": zone if zone in ZONES else "UTC",
         "attributes": _json(fields.attributes),
         "verified_at": _confirmed(fields.verified_at),
         "confirms_here": has_hook or fields.verified_at is OURS,

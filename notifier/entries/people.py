@@ -52,6 +52,7 @@ class Person(NamedTuple):
     external_id: str
     email: str
     identity_key: str
+    verified_at: datetime | None
     #: When this person was erased; None: they were not.
     erased_at: datetime | None
 
@@ -90,6 +91,13 @@ def write(connection: Connection, people: Iterable[UserFields], *, allow_local: 
         connection.execute(statement, sorted(rows[ours], key=lambda row: row["external_id"]))
 
 
+def add_new(connection: Connection, fields: UserFields, *, allow_local: bool) -> None:
+    """Store this person unless one with this id is here already. Raise ValueError as `write` does."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = columns_of(fields, allow_local=allow_local)
+    connection.execute(insert(_TABLE).values(values).on_conflict_do_nothing(index_elements=[_TABLE.c.external_id]))
+
+
 def detach(connection: Connection, external_ids: Collection[str]) -> None:
     """Keep the rows of people whom the host deleted, under an id that no person of the host has.
 
@@ -119,6 +127,14 @@ def find(connection: Connection, external_id: str) -> Person | None:
     columns = (_TABLE.c[name] for name in Person._fields)
     row = connection.execute(select(*columns).where(_TABLE.c.external_id == external_id)).one_or_none()
     return None if row is None else Person(*row)
+
+
+def keys_of(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
+    """Return the key of each of these people who is here and was not erased, by external id."""
+    query = select(_TABLE.c.external_id, _TABLE.c.id).where(
+        _is_one_of(connection, _TABLE.c.external_id, external_ids), _TABLE.c.erased_at.is_(None)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def rows_of(connection: Connection, external_ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -14,10 +14,11 @@ from notifier.emails import EmailKind
 from notifier.entries import content, people
 from notifier.entries.commits import Commits
 from notifier.entries.errors import KeyConflict, NoAddress
+from notifier.entries.namespaces import in_namespace, without_namespace
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
 
-#: Namespaces of dedupe keys, which no campaign (`c7:`) and no sign-up (`signup:`) uses.
+#: Begin dedupe keys, as those of no campaign (`c7:`) and no sign-up (`signup:`) do.
 _GIVEN: Final = "key:"
 _DRAWN: Final = "once:"
 
@@ -41,6 +42,8 @@ class Wanted(NamedTuple):
     key: str | None
     at: datetime | None
     until: datetime | None
+    #: Whose key it is; None: that of the application itself.
+    principal: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -64,18 +67,29 @@ class Sending:
         self.seal = seal
 
     def write(
-        self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
+        self,
+        session: Session,
+        wanted: Wanted,
+        check: Callable[[], object],
+        *,
+        in_hook: bool = False,
+        skip: ledger.Why | None = None,
     ) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
 
         `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
         counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
-        because an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this
+        because an error would undo what the host stores. `skip`: why the email cannot go, so that its row comes to rest
+        at once. Raise RuntimeError if the key is taken by a row that this
         transaction cannot see.
         """
-        key = f"{_DRAWN}{secrets.token_urlsafe(16)}" if wanted.key is None else f"{_GIVEN}{wanted.key}"
+        key = (
+            f"{_DRAWN}{secrets.token_urlsafe(16)}"
+            if wanted.key is None
+            else _GIVEN + in_namespace(wanted.principal, wanted.key)
+        )
         for _ in range(_TRIES):
-            row = self._add(session, wanted, key)
+            row = self._add(session, wanted, key, skip)
             if row is not None:
                 return row
             try:
@@ -83,7 +97,7 @@ class Sending:
             except NoAddress:
                 if not in_hook:
                     raise
-                row = self._add(session, wanted, key, skip=ReasonCode.no_address)
+                row = self._add(session, wanted, key, ledger.why(ReasonCode.no_address))
                 if row is not None:
                     return row
             known = ledger.with_key(session, key)
@@ -99,7 +113,7 @@ class Sending:
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 
-    def _add(self, session: Session, wanted: Wanted, key: str, skip: ReasonCode | None = None) -> Notification | None:
+    def _add(self, session: Session, wanted: Wanted, key: str, skip: ledger.Why | None = None) -> Notification | None:
         now = clock.now()
         due = wanted.at if wanted.at is not None and wanted.at > now else now
         row = ledger.add_once(
@@ -139,3 +153,8 @@ def check_key(key: str | None) -> None:
     """Raise ValueError for a key that is none."""
     if key is not None and not _KEY.fullmatch(key):
         raise ValueError("a key has 1 to 200 characters of printable ASCII")
+
+
+def given_key(row: Notification) -> str | None:
+    """Return the key that the caller gave for this row; None: it gave none, or the row was not asked for by `send`."""
+    return without_namespace(row.dedupe_key.removeprefix(_GIVEN)) if row.dedupe_key.startswith(_GIVEN) else None
