@@ -80,10 +80,6 @@ class Limits:
         """Return a limit for a `with` block in a request. `options`: as for Flask-Limiter."""
         return self._current.limiter.limit(limit, **options)
 
-    def shared(self, limit: str, *, scope: str, key_func: Callable[[], str]) -> AbstractContextManager[None]:
-        """Return a limit for a `with` block in a request; blocks with this scope and key count together."""
-        return self._current.limiter.shared_limit(limit, scope=scope, key_func=key_func)
-
     @property
     def current_limit(self) -> RequestLimit | None:
         """The limit that decided about this request; None: no limit was asked."""

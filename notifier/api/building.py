@@ -54,8 +54,9 @@ def build(config: Mapping[str, Any], templates: str, address: str) -> OpenAPI:
     # A redirect would send the body of a POST again, to an address that was not asked.
     api.url_map.merge_slashes = False
     errors.init_app(api)
-    gate.init_app(api)
+    # Before the gate: the limiter's own look at each request would forget what the gate has counted.
     rate.init_app(api)
+    gate.init_app(api)
     for resource in RESOURCES:
         api.register_api(resource.blueprint)
     documentation.init_app(api)

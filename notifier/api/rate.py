@@ -25,20 +25,27 @@ def init_app(app: Flask) -> None:
 
 def count() -> None:
     """Count this request for its key. Raise Problem if it is one too many."""
-    most = services().settings.api_requests_per_minute
-    counted = limiter.shared(f"{most} per minute", scope="api", key_func=lambda: str(caller().key_id))
     try:
-        with counted:
-            return
+        _counted()
     except TooManyRequests:
         raise Problem(RATE_LIMITED, retry_after=_seconds_left()) from None
+
+
+@limiter.shared_limit(
+    lambda: f"{services().settings.api_requests_per_minute} per minute",
+    scope="api",
+    key_func=lambda: str(caller().key_id),
+)
+def _counted() -> None:
+    """Do nothing: the limit is counted before."""
 
 
 def _seconds_left() -> int:
     current = limiter.current_limit
     if current is None:
         return WINDOW_SECONDS
-    return max(1, math.ceil(current.reset_at - clock.now().timestamp()))
+    # The window began up to a second before the limiter looked at its clock.
+    return min(WINDOW_SECONDS, max(1, math.ceil(current.reset_at - clock.now().timestamp())))
 
 
 def _tell(response: Response) -> Response:

@@ -99,13 +99,23 @@ def _shown(moment: datetime) -> str:
 ShownMoment = Annotated[datetime, PlainSerializer(_shown), WithJsonSchema(_MOMENT_SCHEMA)]
 
 
-def _printable(text: str) -> str:
-    if escaped(text) != text or "\n" in text:
+def _one_line(text: str) -> str:
+    # A joiner within an emoji is not printable, but belongs to a name all the same.
+    if escaped(text) != text or any(char in text for char in "\t\n\r"):
         raise PydanticCustomError("unprintable", "The text has a control character or a line break")
     return text
 
 
-#: A text of one line.
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("unprintable", "The text has a character that cannot be printed")
+    return text
+
+
+#: A text of one line, for people.
+Line = Annotated[str, AfterValidator(_one_line)]
+
+#: A name, for programs.
 Printable = Annotated[str, AfterValidator(_printable)]
 
 #: The id of a person in the caller's application, which never begins with a tilde.

@@ -29,7 +29,7 @@ class Counted(NamedTuple):
 
 
 def write_many(connection: Connection, items: Sequence[tuple[int, Happened]], *, principal: str | None) -> Counted:
-    """Write what happened to the people with these keys. A known id counts as known, whatever its content.
+    """Write what happened to the people with these keys. A known id counts as known, also with other content.
 
     An id that occurs twice among them is known the second time. The caller commits.
     """
@@ -54,7 +54,9 @@ def write_many(connection: Connection, items: Sequence[tuple[int, Happened]], *,
 def _on_postgres(connection: Connection, rows: list[dict[str, Any]]) -> int:
     # As one JSON text, whose statement never changes: thousands of parameters would take longer than their rows.
     text = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-    return cast("CursorResult[Any]", connection.execute(_statement(), {"b_rows": text})).rowcount
+    counting = {"preserve_rowcount": True}
+    result = connection.execute(_statement(), {"b_rows": text}, execution_options=counting)
+    return cast("CursorResult[Any]", result).rowcount
 
 
 def _on_sqlite(connection: Connection, rows: list[dict[str, Any]]) -> int:

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,6 @@ from notifier import clock, ledger
 from notifier.database.expressions import number_of
 from notifier.emails import EmailKind
 from notifier.entries import content, people
-from notifier.entries.commits import Commits
 from notifier.entries.errors import KeyConflict, NoAddress
 from notifier.entries.namespaces import in_namespace, without_namespace
 from notifier.models import Notification
@@ -46,6 +45,13 @@ class Wanted(NamedTuple):
     principal: str | None = None
 
     @property
+    def dedupe_key(self) -> str:
+        """Return the key of the row; without a key of the caller, another one each time."""
+        if self.key is None:
+            return f"{_DRAWN}{secrets.token_urlsafe(16)}"
+        return _GIVEN + in_namespace(self.principal, self.key)
+
+    @property
     def fingerprint(self) -> str:
         """Return the digest by which the content of a repeated key is compared.
 
@@ -56,10 +62,17 @@ class Wanted(NamedTuple):
         return content.fingerprint(self.kind.name, user, None if self.kind.secret else self.data, self.at, self.until)
 
 
+class Collects(Protocol):
+    """What publishes the keys of rows after the commit."""
+
+    def collect(self, session: Session, pk: int) -> None:
+        """Keep the key of a row that the present transaction of the session stored, and that is due."""
+
+
 class Sending:
     """Writes the rows of emails."""
 
-    def __init__(self, commits: Commits, *, grace: timedelta, seal: Callable[[str], str]) -> None:
+    def __init__(self, commits: Collects, *, grace: timedelta, seal: Callable[[str], str]) -> None:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
         self.grace = grace
@@ -80,14 +93,9 @@ class Sending:
         `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
         counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
         because an error would undo what the host stores. `skip`: why the email cannot go, so that its row comes to rest
-        at once. Raise RuntimeError if the key is taken by a row that this
-        transaction cannot see.
+        at once. Raise RuntimeError if the key is taken by a row that this transaction cannot see.
         """
-        key = (
-            f"{_DRAWN}{secrets.token_urlsafe(16)}"
-            if wanted.key is None
-            else _GIVEN + in_namespace(wanted.principal, wanted.key)
-        )
+        key = wanted.dedupe_key
         for _ in range(_TRIES):
             row = self._add(session, wanted, key, skip)
             if row is not None:
@@ -102,14 +110,7 @@ class Sending:
                     return row
             known = ledger.with_key(session, key)
             if known is not None:
-                # A user who was deleted may have had the id that another one has now.
-                person = people.find(people.connection_of(session), wanted.external_id)
-                same = person is not None and known.user_id == person.id
-                if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
-                    raise KeyConflict(
-                        f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
-                        "same kind, user, data and times. Give another email another key"
-                    )
+                _check_content(session, wanted, known)
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 
@@ -138,6 +139,18 @@ class Sending:
         stored = content.stored(wanted.kind, wanted.data, self.seal)
         planned = {} if wanted.at is None else {content.SEND_AT: number_of(wanted.at)}
         return {content.FINGERPRINT: wanted.fingerprint, **stored, **planned}
+
+
+def _check_content(session: Session, wanted: Wanted, known: Notification) -> None:
+    """Raise KeyConflict if the row with this key has other content."""
+    # A user who was deleted may have had the id that another one has now.
+    person = people.find(people.connection_of(session), wanted.external_id)
+    same = person is not None and known.user_id == person.id
+    if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
+        raise KeyConflict(
+            f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
+            "same kind, user, data and times. Give another email another key"
+        )
 
 
 def check_times(at: datetime | None, until: datetime | None) -> None:

@@ -40,6 +40,7 @@ from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver, UrlClient
 from notifier.services import Challenge, Services
 from notifier.tasks import alive
+from notifier.tasks.after_commit import Inserted
 from notifier.tasks.broker_probe import probes
 from notifier.tasks.broker_view import peek
 from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
@@ -82,7 +83,7 @@ def build_services(
         limits=limits,
         make_pump=pump_maker(base, sending),
         hold=base.hold,
-        sending=Sending(broker.commits, grace=base.grace, seal=Sealer(settings.secret_keys).seal),
+        sending=Sending(Inserted(), grace=base.grace, seal=Sealer(settings.secret_keys).seal),
         intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
         customers=_customers(sending, settings),
         previews=previews,

@@ -1,16 +1,14 @@
 """Celery, and the outboxes that publish to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from celery import Celery
 from flask import Flask
 
 from notifier.config.settings import Settings
-from notifier.entries.commits import Commits
 from notifier.extensions import db
 from notifier.outbox import Outbox, Publish, discard, never
-from notifier.services import services
 from notifier.tasks import beat, jobs, lifecycle, pumping, results, shutdown, unread_queues
 from notifier.tasks.after_commit import watch
 from notifier.tasks.celery_app import BoundCelery, make_celery
@@ -19,15 +17,6 @@ from notifier.tasks.pumping import PumpStep
 
 #: Modules that connect handlers of Celery's signals when they are imported. They act for our own objects only.
 CONNECTED = (beat, lifecycle, pumping, results, shutdown, unread_queues)
-
-
-def _publish(keys: Sequence[int]) -> None:
-    """Publish with the outbox of the application in whose context the session commits."""
-    services().outbox.publish(keys)
-
-
-#: One for the process, because the sessions of all applications are made by one factory.
-_COMMITS = Commits(_publish)
 
 
 @dataclass(frozen=True)
@@ -51,8 +40,6 @@ class Broker:
     emails: Outbox
     runs: Outbox
     requests: Outbox
-    #: Watches the sessions for rows that are inserted without the ORM.
-    commits: Commits
 
     @property
     def schedule(self) -> Mapping[str, float]:
@@ -71,7 +58,6 @@ def build_broker(app: Flask, settings: Settings, given: Publishing, *, hosts_cel
     beat.schedule(celery, settings)
     publisher = Publisher(celery)
     watch(db.session.session_factory)
-    _COMMITS.listen(db.session.session_factory)
 
     def outbox(replacement: Publish | None, usual: Publish) -> Outbox:
         return Outbox(replacement or (usual if has_broker(settings) else never))
@@ -83,7 +69,6 @@ def build_broker(app: Flask, settings: Settings, given: Publishing, *, hosts_cel
         emails=outbox(given.emails, publisher),
         runs=outbox(given.runs or others, publisher.expand),
         requests=outbox(given.requests or others, publisher.handle_requests),
-        commits=_COMMITS,
     )
 
 

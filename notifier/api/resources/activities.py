@@ -11,7 +11,7 @@ from notifier.api.batches import CheckedLater, ItemProblem
 from notifier.api.operation import Resource
 from notifier.api.problems import KEY_REUSED, UNKNOWN_USER, Problem
 from notifier.api.requests import caller
-from notifier.api.shapes import Answer, Body, ExternalId, Key, Moment, Printable, ShownMoment
+from notifier.api.shapes import Answer, Body, ExternalId, Key, Line, Moment, Printable, ShownMoment
 from notifier.database.transaction import transaction
 from notifier.entries import people, recording
 from notifier.entries.errors import KeyConflict
@@ -37,11 +37,11 @@ class ActivityBody(Body):
     ]
     id: Annotated[Key | None, Field(description="the same id with the same content gives the same activity")] = None
     at: Annotated[Moment | None, Field(description="when it happened; null: now")] = None
-    actor: Annotated[Printable, Field(max_length=64, description="the name of the person who did it")] = ""
+    actor: Annotated[Line, Field(max_length=64, description="the name of the person who did it")] = ""
     object_key: Annotated[
         Printable, Field(max_length=OBJECT_KEY_LIMIT, description="ten likes of one object are one line")
     ] = ""
-    object_title: Annotated[Printable, Field(max_length=TITLE_LIMIT, description="the name of that object")] = ""
+    object_title: Annotated[Line, Field(max_length=TITLE_LIMIT, description="the name of that object")] = ""
 
     @property
     def happened(self) -> Happened:
@@ -130,7 +130,7 @@ def record_activity(body: ActivityBody) -> Response:
     largest=MOST_BYTES,
 )
 def record_activities(body: ActivityBatch) -> Response:
-    """Record up to 10,000 activities, item by item: those that are right are stored, whatever the others are."""
+    """Record up to 10,000 activities, item by item: those that are right are stored."""
     right, errors = batches.check(ActivityItem, body.activities)
     with transaction(db.session) as session:
         connection = people.connection_of(session)

@@ -137,7 +137,7 @@ def send_notification(header: IdempotencyHeader, body: EmailBody) -> Response:
     largest=MOST_BYTES,
 )
 def send_notifications(body: EmailBatch) -> Response:
-    """Ask for up to 1,000 emails, item by item: those that are right are stored, whatever the others are."""
+    """Ask for up to 1,000 emails, item by item: those that are right are stored."""
     right, errors = batches.check(EmailItem, body.notifications)
     asked: list[AskedItem] = []
     try:
