@@ -75,7 +75,7 @@ def create_app(
     # First, so that it sees a form before any other code reads it.
     for each in (app, api):
         security.init_app(each, settings.public_url, owns_host=host is None)
-    app.wsgi_app = _read_first(app, api)  # type: ignore[method-assign]
+    app.wsgi_app = _read_first(app, api)  # type: ignore[assignment, method-assign]
     bind_database(app, settings, host.engine if host else None)
     bind_api(api, app)
     csrf.init_app(app)

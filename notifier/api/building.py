@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flask_openapi.openapi import OpenAPI
+from werkzeug.routing import BaseConverter
 
 from notifier.api import documentation, errors, gate, rate
 from notifier.api.mistakes import refuse
@@ -23,6 +24,12 @@ _DESCRIPTION: Final = (
     "explains itself. Times have an offset (RFC 3339), lists have cursors, errors are problems (RFC 9457) whose `type` "
     "leads to a page, and fields are added but never removed."
 )
+
+
+class RowConverter(BaseConverter):
+    """`<row:id>`: the id of a row. Without it, `/notifications/batch` would be an email, too."""
+
+    regex = "[1-9][0-9]{0,17}"
 
 
 def build(config: Mapping[str, Any], templates: str, address: str) -> OpenAPI:
@@ -53,6 +60,7 @@ def build(config: Mapping[str, Any], templates: str, address: str) -> OpenAPI:
     api.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # A redirect would send the body of a POST again, to an address that was not asked.
     api.url_map.merge_slashes = False
+    api.url_map.converters["row"] = RowConverter
     errors.init_app(api)
     # Before the gate: the limiter's own look at each request would forget what the gate has counted.
     rate.init_app(api)

@@ -181,7 +181,7 @@ def list_notifications(query: NotificationQuery) -> Response:
     return answer(NotificationPage(data=data, next=following))
 
 
-@resource.operation("GET", "/notifications/<id>", scope=Scope.notifications_read, answers={200: NotificationDetail})
+@resource.operation("GET", "/notifications/<row:id>", scope=Scope.notifications_read, answers={200: NotificationDetail})
 def get_notification(path: NotificationPath) -> Response:
     """Return an email: what became of it, or will, and why."""
     session = db.session()
@@ -190,7 +190,7 @@ def get_notification(path: NotificationPath) -> Response:
 
 @resource.operation(
     "POST",
-    "/notifications/<id>/cancel",
+    "/notifications/<row:id>/cancel",
     scope=Scope.notifications_write,
     answers={200: NotificationDetail},
     problems=[CLAIMED, OF_A_RUN],
