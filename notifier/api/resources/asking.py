@@ -1,5 +1,6 @@
 """Ask for one email: the same for a single request and for an item of a batch."""
 
+from functools import partial
 from typing import Final
 
 from psycopg import errors as postgres_errors
@@ -71,7 +72,8 @@ def ask_for(session: Session, caller: Caller, key: str, body: EmailBody) -> Noti
     # An email for later is judged when it is sent.
     skip = None if is_later else reason_against(session, person, kind)
     try:
-        return services().sending.write(session, wanted, lambda: None, skip=skip)
+        check = partial(_reachable, session, person.external_id)
+        return services().sending.write(session, wanted, check, skip=skip)
     except KeyConflict:
         raise Problem(KEY_REUSED) from None
 
@@ -89,10 +91,14 @@ def _content(body: EmailBody) -> tuple[EmailKind, object]:
 
 
 def _person(session: Session, caller: Caller, to: str | InlineUser) -> Person:
-    connection = people.connection_of(session)
     if isinstance(to, InlineUser):
         _store(session, caller, to)
-    person = people.find(connection, to if isinstance(to, str) else to.id)
+    return _reachable(session, to if isinstance(to, str) else to.id)
+
+
+def _reachable(session: Session, external_id: str) -> Person:
+    """Return the person with this id. Raise Problem if there is none, or none to whom an email can be sent."""
+    person = people.find(people.connection_of(session), external_id)
     if person is None or person.erased_at is not None:
         raise Problem(UNKNOWN_USER)
     if person.identity_key == NO_IDENTITY:
