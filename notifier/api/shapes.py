@@ -25,6 +25,10 @@ _MOMENT = re.compile(
 )
 
 
+#: The schemas of parameters.
+_SCHEMAS: Final[dict[type[BaseModel], dict[str, Any]]] = {}
+
+
 class Whereabouts(enum.Enum):
     """In which part of a request a model is."""
 
@@ -52,6 +56,15 @@ class _Parameters(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         cls.names.add(cls.__name__)
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return the schema, made once: flask-openapi asks for it with every request, which takes a millisecond."""
+        if args or options:
+            return super().model_json_schema(*args, **options)
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = super().model_json_schema()
+        return _SCHEMAS[cls]
 
 
 class Path(_Parameters):
