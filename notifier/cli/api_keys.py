@@ -93,9 +93,9 @@ def revoke(app: Flask, pk: int) -> None:
 def _state(row: ApiKey, now: datetime) -> str:
     if row.revoked_at is not None:
         return "revoked"
-    return "" if row.works_at(now) else "expired"
+    return "" if api_keys.works(row, now) else "expired"
 
 
 def _as_json(row: ApiKey, now: datetime) -> dict[str, object]:
     names = ("id", "principal", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
-    return {**{name: getattr(row, name) for name in names}, "works": row.works_at(now)}
+    return {**{name: getattr(row, name) for name in names}, "works": api_keys.works(row, now)}

@@ -30,7 +30,3 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: When it was last used, to the minute.
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-    def works_at(self, now: datetime) -> bool:
-        """Return whether it is neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
