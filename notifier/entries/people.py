@@ -57,6 +57,12 @@ class Person(NamedTuple):
     erased_at: datetime | None
 
 
+#: Built once, because every email that is asked for needs it.
+_FIND: Final = select(*(_TABLE.c[name] for name in Person._fields)).where(
+    _TABLE.c.external_id == bindparam("b_external_id")
+)
+
+
 def connection_of(session: Session) -> Connection:
     """Return the connection of the session on which our tables are."""
     return session.connection(bind_arguments={"mapper": User})
@@ -124,8 +130,7 @@ def rename(connection: Connection, external_ids: Mapping[str, str]) -> None:
 
 def find(connection: Connection, external_id: str) -> Person | None:
     """Return the person with this id, or what is left of an erased one; None if there is none."""
-    columns = (_TABLE.c[name] for name in Person._fields)
-    row = connection.execute(select(*columns).where(_TABLE.c.external_id == external_id)).one_or_none()
+    row = connection.execute(_FIND, {"b_external_id": external_id}).one_or_none()
     return None if row is None else Person(*row)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from notifier import clock
@@ -122,13 +122,16 @@ class Known(NamedTuple):
     last_used_at: datetime | None
 
 
+#: Built once, because every request needs it.
+_LOOK_UP: Final = select(*(getattr(ApiKey, name) for name in Known._fields)).where(ApiKey.id == bindparam("pk"))
+
+
 def find(session: Session, text: str) -> Known | None:
     """Return the key with this text if it works now. None: it is not known, wrong, revoked or expired."""
     parts = _KEY.fullmatch(text)
     if parts is None:
         return None
-    columns = (getattr(ApiKey, name) for name in Known._fields)
-    found = session.execute(select(*columns).where(ApiKey.id == int(parts[1]))).one_or_none()
+    found = session.execute(_LOOK_UP, {"pk": int(parts[1])}).one_or_none()
     row = None if found is None else Known(*found)
     # Compared also if there is no such key, so that the time does not tell which ids there are.
     same = hmac.compare_digest(_digest(parts[2]), row.digest if row is not None else _digest(""))

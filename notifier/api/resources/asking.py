@@ -36,6 +36,8 @@ from notifier.services import services
 #: How long a repeat waits for a request with the same key that is still running.
 WAIT_MS: Final = 2000
 
+_WAIT: Final = select(func.set_config("lock_timeout", str(WAIT_MS), True))
+
 #: Seconds after which it may be repeated again.
 RETRY_AFTER_SECONDS: Final = 2
 
@@ -46,7 +48,7 @@ def wait_briefly(session: Session) -> None:
     On SQLite one transaction writes at a time: it waits for its turn as every other one.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.set_config("lock_timeout", str(WAIT_MS), True)))
+        session.execute(_WAIT)
 
 
 def still_running(error: OperationalError) -> Problem:
