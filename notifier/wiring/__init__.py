@@ -20,7 +20,7 @@ from notifier.delivery.sweep import Sweep
 from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
 from notifier.embedding.host import Host
-from notifier.entries.sending import Sending
+from notifier.entries import sending as entries
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
@@ -83,7 +83,7 @@ def build_services(
         limits=limits,
         make_pump=pump_maker(base, sending),
         hold=base.hold,
-        sending=Sending(Inserted(), grace=base.grace, seal=Sealer(settings.secret_keys).seal),
+        sending=entries.Sending(Inserted(), grace=base.grace, seal=Sealer(settings.secret_keys).seal),
         intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
         customers=_customers(sending, settings),
         previews=previews,
