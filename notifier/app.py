@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -11,6 +12,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import resources
 from notifier.admin import site as admin
+from notifier.api import building as api_building
+from notifier.api.gate import largest_body
+from notifier.api.mounting import PATH as API
+from notifier.api.mounting import beside
 from notifier.config.loading import load_settings
 from notifier.config.settings import Settings
 from notifier.database import engines
@@ -31,7 +36,10 @@ from notifier.web.prefix import below, path_of
 from notifier.web.signup import sign_up
 from notifier.wiring import build_services
 from notifier.wiring.broker import Publishing
-from notifier.wiring.database import bind_database
+from notifier.wiring.database import bind_api, bind_database
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 #: A rate limit that waits for Redis would cost more than it saves, in seconds.
 LIMITER_TIMEOUT = 0.1
@@ -61,23 +69,37 @@ def create_app(
     # The blueprints have their own static files; Flask's /static would hide them.
     app = Flask("notifier", template_folder=str(templates or resources.templates()), static_folder=None)
     app.config.from_mapping(_flask_config(settings, host))
+    api = _api_of(app, settings)
     if host is None:
         _own_the_process(app, settings)
     # First, so that it sees a form before any other code reads it.
-    security.init_app(app, settings.public_url, owns_host=host is None)
-    app.wsgi_app = without_cookies(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    largest: int = app.config["MAX_CONTENT_LENGTH"]
-    app.wsgi_app = read_whole(app.wsgi_app, largest, {PATH: LARGEST_BODY})  # type: ignore[assignment, method-assign]
+    for each in (app, api):
+        security.init_app(each, settings.public_url, owns_host=host is None)
+    app.wsgi_app = _read_first(app, api)  # type: ignore[assignment, method-assign]
     bind_database(app, settings, host.engine if host else None)
+    bind_api(api, app)
     csrf.init_app(app)
     limiter.init_app(app)
     publishing = Publishing(publish, publish_runs, publish_requests)
-    app.extensions[KEY] = build_services(
+    app.extensions[KEY] = api.extensions[KEY] = build_services(
         app, settings, publishing, host=host, kinds=kinds, resolver=resolver, challenge=challenge
     )
     _register_doors(app, own_signup=host is None)
     app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
     return app
+
+
+def _api_of(app: Flask, settings: Settings) -> Flask:
+    """Build the application of the API, and serve it below `/v1` of `app`."""
+    api = api_building.build(app.config, str(app.template_folder), f"{settings.link_base}{API}")
+    app.wsgi_app = beside(app.wsgi_app, api, but=PATH)  # type: ignore[assignment, method-assign]
+    return api
+
+
+def _read_first(app: Flask, api: Flask) -> "WSGIApplication":
+    """Return `app` behind what reads its bodies and hides cookies from webhooks."""
+    larger = {PATH: LARGEST_BODY, f"{API}/": largest_body(api)}
+    return read_whole(without_cookies(app.wsgi_app), app.config["MAX_CONTENT_LENGTH"], larger)
 
 
 def _own_the_process(app: Flask, settings: Settings) -> None:

@@ -29,6 +29,7 @@ from notifier.delivery.pump import Pump
 from notifier.delivery.sweep import Sweep
 from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
+from notifier.entries.sending import Sending
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
@@ -90,6 +91,8 @@ class Services:
     #: Builds the pump of a process, for campaigns (True), people's own email (False) or both; None without limits.
     make_pump: Callable[[Collection[bool]], Pump | None]
     hold: RestoreHold
+    #: Writes the row of one email that a program asks for.
+    sending: Sending
 
     # --- what comes back
     intake: Intake

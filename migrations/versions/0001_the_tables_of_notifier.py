@@ -50,6 +50,7 @@ TABLES = (
     "notifier_webhook_tokens",
     "notifier_operators",
     "notifier_operator_sessions",
+    "notifier_api_keys",
     "notifier_kept_forms",
     "notifier_recovery_codes",
     "notifier_audit_entries",
@@ -124,7 +125,7 @@ def _people() -> None:
         "notifier_activities",
         sa.Column("id", ID, nullable=False),
         sa.Column("user_id", ID, nullable=False),
-        sa.Column("external_id", sa.String(200)),
+        sa.Column("external_id", sa.String(240)),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("actor", sa.String(64), nullable=False),
         sa.Column("object_key", sa.String(64), nullable=False),
@@ -656,6 +657,21 @@ def _operators() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_notifier_operator_sessions_token_hash")),
     )
     op.create_index("ix_notifier_operator_sessions_operator_id", "notifier_operator_sessions", ["operator_id"])
+    op.create_table(
+        "notifier_api_keys",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("principal", sa.String(32), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=True),
+        sa.Column("revoked_at", MOMENT, nullable=True),
+        sa.Column("last_used_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_api_keys")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notifier_api_keys_principal_id", "notifier_api_keys", ["principal", "id"])
     op.create_table(
         "notifier_kept_forms",
         sa.Column("id", ID, nullable=False),

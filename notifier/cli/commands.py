@@ -9,6 +9,7 @@ COMMANDS = {
     "up": Lazy("notifier.cli.up:up", "Start everything on this machine, until Ctrl-C."),
     "db": Lazy("notifier.cli.data:database", "Manage the schema of the database."),
     "operator": Lazy("notifier.cli.operators:operator", "Manage the people who may sign in to the admin."),
+    "apikey": Lazy("notifier.cli.api_keys:apikey", "Manage the keys of programs that use the HTTP API."),
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
     "users": Lazy("notifier.cli.users:users", "Compare people with the users of the application that embeds notifier."),
     "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),

@@ -39,6 +39,13 @@ class LimitSettings(BaseModel):
         le=10_000,
         description="most emails that one user gets from campaigns in seven days",
     )
+    api_requests_per_minute: int = Field(
+        60_000,
+        ge=1,
+        le=10_000_000,
+        description="most requests of one API key to `/v1` in a minute; a batch is one. With `REDIS_URL` all processes "
+        "count together",
+    )
     mail_content_refusals: float = Field(
         0.05,
         gt=0,

@@ -29,7 +29,7 @@ from notifier.embedding.errors import (
     UnknownKind,
     UnknownUser,
 )
-from notifier.embedding.fields import OURS, UserFields
+from notifier.entries.fields import OURS, UserFields
 from notifier.security.identity import OperatorIdentity
 
 __all__ = [

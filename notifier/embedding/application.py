@@ -6,11 +6,11 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from notifier.campaigns.explanations import Answer
-from notifier.embedding import content, people, recording
 from notifier.embedding.errors import SetupError
-from notifier.embedding.sending import Wanted, check_key, check_times
 from notifier.embedding.upkeep import Upkeep
 from notifier.embedding.watching import session_of_hook
+from notifier.entries import content, people, recording
+from notifier.entries.sending import Wanted, check_key, check_times
 from notifier.explain.single_emails import single_emails
 from notifier.explain.why import why
 from notifier.models import Activity, Notification
@@ -94,16 +94,8 @@ class Notifier(Upkeep):
         check_times(at, None)
         current = self._addressing.session(to, session)
         person = self._addressing.person(current, to)
-        return recording.write(
-            current,
-            kind,
-            person,
-            external_id=id,
-            at=at,
-            actor=actor,
-            object_key=object_key,
-            object_title=object_title,
-        )
+        what = recording.happened(kind, id=id, at=at, actor=actor, object_key=object_key, object_title=object_title)
+        return recording.write(current, what, person).row
 
     def preferences_url(self, user: object, *, session: Session | None = None) -> str:
         """Return the address of the page on which this user chooses their emails, for a link on your own pages.

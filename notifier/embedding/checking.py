@@ -14,12 +14,12 @@ from sqlalchemy import ColumnElement, Select, func, inspect, select, tuple_
 from sqlalchemy.orm import Session, sessionmaker
 
 from notifier.database.snapshot import reading
-from notifier.embedding import people
 from notifier.embedding.differences import UserCheck
 from notifier.embedding.errors import ManyGone
-from notifier.embedding.fields import UserFields
 from notifier.embedding.host_user import HostUser
 from notifier.embedding.watching import Watcher
+from notifier.entries import people
+from notifier.entries.fields import UserFields
 from notifier.models import User
 
 #: Users in one page; keys in one page, which are much smaller; and people who are looked for in one pass over the keys.

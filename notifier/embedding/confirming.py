@@ -8,10 +8,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, scoped_session
 
 from notifier import clock
-from notifier.embedding import people
 from notifier.embedding.binding import Sessions
 from notifier.embedding.errors import SetupError
 from notifier.embedding.watching import Watcher
+from notifier.entries import people
 from notifier.models import User
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notifier.embedding.fields import OURS, UserFields, columns_of
-from notifier.embedding.people import MIRRORED
+from notifier.entries.fields import OURS, UserFields, columns_of
+from notifier.entries.people import MIRRORED
 
 
 @dataclass(frozen=True, slots=True)

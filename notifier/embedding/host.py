@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from notifier.emails import EmailKind
-from notifier.embedding.commits import Enqueue
+from notifier.entries.commits import Enqueue
 from notifier.security.identity import OperatorIdentity
 
 if TYPE_CHECKING:

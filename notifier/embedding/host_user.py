@@ -13,7 +13,7 @@ from sqlalchemy import Column, UniqueConstraint, inspect, select, tuple_
 from sqlalchemy.orm import Session
 
 from notifier.embedding.errors import SetupError
-from notifier.embedding.fields import UserFields, external_id_of
+from notifier.entries.fields import UserFields, external_id_of
 
 #: Users that are looked at by one statement.
 _EXPIRED: Final = 1_000

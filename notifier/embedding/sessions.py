@@ -2,13 +2,13 @@
 
 from sqlalchemy.orm import Session, object_session, scoped_session
 
-from notifier.embedding import people
 from notifier.embedding.binding import Sessions
 from notifier.embedding.errors import DuringFlush, Erased, NoAddress, NoSession, SetupError, UnknownUser
-from notifier.embedding.fields import external_id_of
 from notifier.embedding.host_user import HostUser
-from notifier.embedding.people import Person
 from notifier.embedding.watching import Watcher, session_of_hook
+from notifier.entries import people
+from notifier.entries.fields import external_id_of
+from notifier.entries.people import Person
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import NO_IDENTITY
 

@@ -13,17 +13,18 @@ from notifier import clock, extras, migrations
 from notifier.consent.wording import wording
 from notifier.database.base import Base
 from notifier.emails import EmailKind
-from notifier.embedding import binding, content
+from notifier.embedding import binding
 from notifier.embedding.binding import Sessions
-from notifier.embedding.commits import Commits
 from notifier.embedding.confirming import Confirming
 from notifier.embedding.errors import SetupError
-from notifier.embedding.fields import UserFields
 from notifier.embedding.host import Built, Host
 from notifier.embedding.host_user import HostUser
-from notifier.embedding.sending import Sending
+from notifier.embedding.kinds import kinds_with
 from notifier.embedding.sessions import Addressing
 from notifier.embedding.watching import Watcher
+from notifier.entries.commits import Commits
+from notifier.entries.fields import UserFields
+from notifier.entries.sending import Sending
 from notifier.observability import logs
 from notifier.outbox import Outbox, Publish
 from notifier.security.identity import OperatorIdentity
@@ -67,7 +68,7 @@ class Starting:
             allow_local_addresses: Accept addresses at localhost, .local and .test, for development.
         """
         self._own_kinds = tuple(kinds)
-        self._kinds = content.kinds_with(self._own_kinds)
+        self._kinds = kinds_with(self._own_kinds)
         self._templates = templates
         self._categories = _checked(categories or {})
         self._watcher = Watcher(allow_local=allow_local_addresses)
@@ -75,7 +76,7 @@ class Starting:
         self._confirming = Confirming(self._watcher)
         self._has_publisher = publish is not None
         self._commits = Commits(Outbox(publish).publish if publish is not None else None)
-        self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0))
+        self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0), seal=_cannot_seal)
         self._built: Built | None = None
         #: As in SECRET_KEYS: digests name an erased address without saying which. `init_app` sets them if it builds our
         #: application.
@@ -240,6 +241,12 @@ class Starting:
         with engine.begin() as connection:
             Base.metadata.create_all(connection)
             migrations.stamp_newest(connection)
+
+
+def _cannot_seal(_data: str) -> str:
+    raise SetupError(
+        "secret data are sealed with SECRET_KEYS, and this process has none: give init_app mount= or celery="
+    )
 
 
 def _checked(categories: Mapping[str, tuple[str, str]]) -> Mapping[str, tuple[str, str]]:

@@ -3,11 +3,12 @@
 from sqlalchemy.orm import Session
 
 from notifier.accounts.erasure import erase
-from notifier.embedding import binding, people
+from notifier.embedding import binding
 from notifier.embedding.checking import Checker, Progress
 from notifier.embedding.differences import UserCheck
 from notifier.embedding.errors import SetupError
 from notifier.embedding.starting import Starting
+from notifier.entries import people
 from notifier.models import User
 from notifier.operators.audit_log import HOST
 

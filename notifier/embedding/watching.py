@@ -10,11 +10,11 @@ from sqlalchemy import event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 
-from notifier.embedding import people
 from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
-from notifier.embedding.fields import UserFields, external_id_of
 from notifier.embedding.host_user import HostUser
+from notifier.entries import people
+from notifier.entries.fields import UserFields, external_id_of
 from notifier.models import User
 
 #: The session whose flush has just ended, while a hook of the host runs.

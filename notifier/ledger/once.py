@@ -13,8 +13,9 @@ from sqlalchemy import Boolean, Executable, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from notifier.ledger.rows import Why
 from notifier.models import Notification, OnUnknown, Status, User
-from notifier.reasons import ReasonCode, sentence
+from notifier.reasons import ReasonCode
 
 #: The session may bind several bases to engines; it must not flush, because it may be flushing.
 _BIND: dict[str, Any] = {"mapper": Notification}
@@ -46,13 +47,13 @@ def add_once(
     due: datetime,
     enqueue_at: datetime,
     deadline: datetime,
-    skip: ReasonCode | None = None,
+    skip: Why | None = None,
 ) -> Notification | None:
     """Add the row of an email to the person with this external id. It neither flushes nor commits.
 
     Return None if the key is taken, or if no email can be sent to this person. `recipient`: another address of
     theirs. `enqueue_at` is when the sweep enqueues the row, `due` when it may be sent. `skip`: why the row is stored as
-    skipped at once, also if no email can be sent to this person.
+    skipped or suppressed at once, also if no email can be sent to this person.
     """
     values = {
         "external_id": external_id,
@@ -64,9 +65,9 @@ def add_once(
         "next_attempt_at": due,
         "enqueue_at": enqueue_at,
         "deadline": deadline,
-        "status": Status.skipped.value if skip else Status.pending.value,
-        "reason_code": skip and skip.value,
-        "reason": skip and sentence(skip),
+        "status": _status(skip).value,
+        "reason_code": skip and skip["reason_code"],
+        "reason": skip and skip["reason"],
         "settled_at": now if skip else None,
         "skipped": skip is not None,
     } | dict(_BEGINNING)
@@ -76,6 +77,12 @@ def add_once(
             statement, values, bind_arguments=_BIND, execution_options=_FRESH
         ).one_or_none()
         return added
+
+
+def _status(skip: Why | None) -> Status:
+    if skip is None:
+        return Status.pending
+    return Status.suppressed if skip["reason_code"] == ReasonCode.suppressed else Status.skipped
 
 
 def with_key(session: Session, dedupe_key: str) -> Notification | None:

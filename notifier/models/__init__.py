@@ -2,6 +2,7 @@
 
 from notifier.models.account_request import AccountAction, AccountRequest
 from notifier.models.activity import Activity
+from notifier.models.api_key import ApiKey
 from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
@@ -33,6 +34,7 @@ __all__ = [
     "AccountAction",
     "AccountRequest",
     "Activity",
+    "ApiKey",
     "Attempt",
     "AuditEntry",
     "Campaign",

@@ -27,8 +27,9 @@ class Activity(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("notifier_users.id", ondelete="CASCADE"))
-    #: Its key in the application that embeds us, which keeps one interaction from being recorded twice.
-    external_id: Mapped[str | None] = mapped_column(String(200))
+    #: Its key in the application that recorded it (`entries/namespaces.py`), which keeps one interaction from being
+    #: recorded twice.
+    external_id: Mapped[str | None] = mapped_column(String(240))
     #: like, comment, friend_request, follow
     kind: Mapped[str] = mapped_column(String(32))
     #: The display name of the person who did it.

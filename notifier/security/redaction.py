@@ -1,10 +1,10 @@
-"""Redact texts that others wrote before they are stored: addresses, the tokens of links, known values."""
+"""Redact texts that others wrote before they are stored: addresses, tokens of links, API keys, known values."""
 
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-ADDRESS, TOKEN, PRIVATE = "<address>", "<token>", "<private>"
+ADDRESS, TOKEN, KEY, PRIVATE = "<address>", "<token>", "<key>", "<private>"
 
 _STOP = r"""\s<>,;:()\[\]"/?&@\uff20"""
 #: The @ as it is encoded in links, and in links within links. A full-width @ is matched, too.
@@ -20,6 +20,9 @@ MAY_HOLD_ADDRESS = re.compile(rf"[@\uff20]|{_ESCAPED}")
 #: payload . timestamp . signature of 32 bytes, see `tokens`; the dots may be percent-encoded.
 _TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{8,}+(?:\.|%2E)[A-Za-z0-9_-]{1,11}(?:\.|%2E)[A-Za-z0-9_-]{43}", re.ASCII)
 
+#: nk_<id>_<secret> (`operators.api_keys`), also one that was cut off.
+_KEY = re.compile(r"(?<![A-Za-z0-9])nk_[0-9]{1,18}_[A-Za-z0-9_-]++", re.ASCII)
+
 #: Characters of the shortest value that is redacted: shorter ones would occur everywhere.
 MIN_LENGTH = 3
 
@@ -30,7 +33,7 @@ def without_addresses(text: str) -> str:
 
 
 def redacted(text: str, private: Iterable[str] = ()) -> str:
-    """Return `text` without addresses at full domains, without tokens, and without the values in `private`."""
+    """Return `text` without addresses at full domains, tokens, API keys, and the values in `private`."""
     for value in private:
         # Plain, and as it is encoded in a path or in a form.
         for form in dict.fromkeys((value, quote(value), quote_plus(value))):
@@ -38,7 +41,8 @@ def redacted(text: str, private: Iterable[str] = ()) -> str:
                 text = _word(form).sub(PRIVATE, text)
     if MAY_HOLD_ADDRESS.search(text):
         text = _ADDRESS.sub(_full, text)
-    return _TOKEN.sub(TOKEN, text)
+    # First the keys: what begins like one may hold what looks like a token.
+    return _TOKEN.sub(TOKEN, _KEY.sub(KEY, text))
 
 
 def _full(found: re.Match[str]) -> str:

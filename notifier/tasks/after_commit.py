@@ -22,6 +22,7 @@ _SORTS: Final = ((True, False), (False, False), (False, True))
 
 _KEPT: Final = "notifier_outbox_kept"
 _COLLECTED: Final = "notifier.outbox.collected"
+_INSERTED: Final = "notifier.outbox.inserted"
 _COMMITTED: Final = "notifier.outbox.committed"
 
 
@@ -51,6 +52,18 @@ def kept() -> Iterator[list[int]]:
         delattr(g, _KEPT)
 
 
+class Inserted:
+    """What collects rows that were inserted without the ORM, whose flush would show them."""
+
+    @staticmethod
+    def collect(session: Session, pk: int) -> None:
+        """Publish the key of an email to one person after the commit.
+
+        If a savepoint that stored the row is rolled back, the key is published all the same: no row is claimed then.
+        """
+        session.info.setdefault(_INSERTED, []).append(pk)
+
+
 def _collect(session: Session, _context: UOWTransaction) -> None:
     new = [row for row in session.new if _is_due(row)]
     if new:
@@ -63,19 +76,20 @@ def _is_due(row: object) -> bool:
 
 def _confirm(session: Session) -> None:
     # The event also fires when a savepoint is released, which is not a commit yet.
-    if session.in_nested_transaction() or _COLLECTED not in session.info:
+    if session.in_nested_transaction() or not (_COLLECTED in session.info or _INSERTED in session.info):
         return
     # Rows that the rollback of a savepoint or a delete removed are no longer persistent.
-    kept = [state for row in session.info.pop(_COLLECTED) if (state := inspect(row)).persistent]
+    kept = [state for row in session.info.pop(_COLLECTED, ()) if (state := inspect(row)).persistent]
     session.info[_COMMITTED] = [
         (state.identity[0], state.class_ is AccountRequest, bool(state.dict.get("bulk"))) for state in kept
-    ]
+    ] + [(pk, False, False) for pk in session.info.pop(_INSERTED, ())]
 
 
 def _release(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
     session.info.pop(_COLLECTED, None)
+    session.info.pop(_INSERTED, None)
     committed: list[tuple[int, bool, bool]] = session.info.pop(_COMMITTED, [])
     if not committed:
         return

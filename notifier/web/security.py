@@ -122,8 +122,10 @@ def _record(response: Response) -> Response:
     started = g.get("request_started", time.perf_counter())
     # Routine requests of machines would hide those of people.
     note = log.debug if request.endpoint in ROUTINE else log.info
+    known = {"request_id": g.request_id} if "request_id" in g else {}
     note(
         "request",
+        **known,
         method=request.method,
         rule=rule,
         status=response.status_code,

@@ -20,6 +20,7 @@ from notifier.delivery.sweep import Sweep
 from notifier.delivery.throttle.rate_limits import Limits
 from notifier.emails import EmailKind
 from notifier.embedding.host import Host
+from notifier.entries import sending as entries
 from notifier.explain.audit import Audit
 from notifier.explain.plan import Planner
 from notifier.explain.repair import Repair
@@ -39,6 +40,7 @@ from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver, UrlClient
 from notifier.services import Challenge, Services
 from notifier.tasks import alive
+from notifier.tasks.after_commit import Inserted
 from notifier.tasks.broker_probe import probes
 from notifier.tasks.broker_view import peek
 from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
@@ -81,6 +83,7 @@ def build_services(
         limits=limits,
         make_pump=pump_maker(base, sending),
         hold=base.hold,
+        sending=entries.Sending(Inserted(), grace=base.grace, seal=Sealer(settings.secret_keys).seal),
         intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
         customers=_customers(sending, settings),
         previews=previews,

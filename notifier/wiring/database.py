@@ -26,7 +26,7 @@ def bind_database(app: Flask, settings: Settings, hosts: Engine | None = None) -
     migrate.init_app(app, db, directory=str(resources.migrations()), render_as_batch=True)
     if hosts is not None:
         pools.prepare(hosts, ping=None)
-        sqlite_shared.tell_ours(hosts, partial(_reads_only_of, app))
+        sqlite_shared.tell_ours(hosts, partial(_reads_only_of, hosts))
         return
     with app.app_context():
         engines.prepare(db.engine, settings, reads_only)
@@ -34,8 +34,18 @@ def bind_database(app: Flask, settings: Settings, hosts: Engine | None = None) -
             app.teardown_request(_end_reading)
 
 
-def _reads_only_of(app: Flask) -> bool | None:
-    return reads_only() if has_app_context() and current_app == app else None
+def bind_api(api: Flask, app: Flask) -> None:
+    """Bind `db` to the application of the API, which uses the engine of `app`, bound before."""
+    with app.app_context():
+        api.config[HOSTS_ENGINE] = db.engine
+    # Flask-SQLAlchemy wants an address. It is never connected to.
+    api.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    db.init_app(api)
+    api.teardown_request(_end_reading)
+
+
+def _reads_only_of(engine: Engine) -> bool | None:
+    return reads_only() if has_app_context() and current_app.config.get(HOSTS_ENGINE) is engine else None
 
 
 def _end_reading(_error: BaseException | None) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from notifier.database import sqlite
 from notifier.embedding import NoSession, Notifier, UserFields
-from notifier.embedding.commits import Commits
+from notifier.entries.commits import Commits
 from notifier.models import Notification
 from tests.embedding.conftest import Host
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from notifier.embedding import UserFields
-from notifier.embedding.fields import columns_of
+from notifier.entries.fields import columns_of
 from notifier.models import User as Mirrored
 from tests.embedding.conftest import Host
 

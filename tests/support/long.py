@@ -14,6 +14,7 @@ LONG = (
     "tests/admin/test_feedback_browser.py",
     "tests/admin/test_hostile_queries.py",
     "tests/admin/test_prefix_browser.py",
+    "tests/api/test_schemathesis.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",
     # Days of looks at the clock, hour by hour; SQLite has them on every run.

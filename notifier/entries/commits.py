@@ -4,7 +4,7 @@ Rows of a savepoint that is rolled back are dropped; those of one that is releas
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import event
@@ -25,7 +25,7 @@ class Commits:
         """Create one. `enqueue` None: nothing is enqueued, and the sweep of a worker finds the rows."""
         self.enqueue = enqueue
 
-    def listen(self, sessions: "sessionmaker[Session]") -> None:
+    def listen(self, sessions: "sessionmaker[Any]") -> None:
         """Watch every session that `sessions` creates. Calling it again changes nothing."""
         if not event.contains(sessions, "after_commit", self._committed):
             event.listen(sessions, "after_commit", self._committed)

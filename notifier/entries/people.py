@@ -1,4 +1,4 @@
-"""The mirror of the host's users: `notifier_users`, written on the host's connection, in its transaction."""
+"""People of other applications: rows of `notifier_users`, written on the caller's connection, in its transaction."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -29,7 +29,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from notifier.embedding.fields import OURS, UserFields, columns_of
+from notifier.entries.fields import OURS, UserFields, columns_of
 from notifier.models import DETACHED, User
 
 _TABLE = cast("Table", User.__table__)
@@ -52,8 +52,15 @@ class Person(NamedTuple):
     external_id: str
     email: str
     identity_key: str
+    verified_at: datetime | None
     #: When this person was erased; None: they were not.
     erased_at: datetime | None
+
+
+#: Built once, because every email that is asked for needs it.
+_FIND: Final = select(*(_TABLE.c[name] for name in Person._fields)).where(
+    _TABLE.c.external_id == bindparam("b_external_id")
+)
 
 
 def connection_of(session: Session) -> Connection:
@@ -90,6 +97,13 @@ def write(connection: Connection, people: Iterable[UserFields], *, allow_local: 
         connection.execute(statement, sorted(rows[ours], key=lambda row: row["external_id"]))
 
 
+def add_new(connection: Connection, fields: UserFields, *, allow_local: bool) -> None:
+    """Store this person unless one with this id is here already. Raise ValueError as `write` does."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = columns_of(fields, allow_local=allow_local)
+    connection.execute(insert(_TABLE).values(values).on_conflict_do_nothing(index_elements=[_TABLE.c.external_id]))
+
+
 def detach(connection: Connection, external_ids: Collection[str]) -> None:
     """Keep the rows of people whom the host deleted, under an id that no person of the host has.
 
@@ -116,9 +130,16 @@ def rename(connection: Connection, external_ids: Mapping[str, str]) -> None:
 
 def find(connection: Connection, external_id: str) -> Person | None:
     """Return the person with this id, or what is left of an erased one; None if there is none."""
-    columns = (_TABLE.c[name] for name in Person._fields)
-    row = connection.execute(select(*columns).where(_TABLE.c.external_id == external_id)).one_or_none()
+    row = connection.execute(_FIND, {"b_external_id": external_id}).one_or_none()
     return None if row is None else Person(*row)
+
+
+def keys_of(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
+    """Return the key of each of these people who is here and was not erased, by external id."""
+    query = select(_TABLE.c.external_id, _TABLE.c.id).where(
+        _is_one_of(connection, _TABLE.c.external_id, external_ids), _TABLE.c.erased_at.is_(None)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def rows_of(connection: Connection, external_ids: Collection[str]) -> dict[str, dict[str, Any]]:

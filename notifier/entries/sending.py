@@ -1,23 +1,23 @@
-"""send: one row of the ledger in the host's transaction."""
+"""send: one row of the ledger in the caller's transaction."""
 
 import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.database.expressions import number_of
 from notifier.emails import EmailKind
-from notifier.embedding import content, people
-from notifier.embedding.commits import Commits
-from notifier.embedding.errors import KeyConflict, NoAddress
+from notifier.entries import content, people
+from notifier.entries.errors import KeyConflict, NoAddress
+from notifier.entries.namespaces import in_namespace, without_namespace
 from notifier.models import Notification
 from notifier.reasons import ReasonCode
 
-#: Namespaces of dedupe keys, which no campaign (`c7:`) and no sign-up (`signup:`) uses.
+#: Begin dedupe keys, as those of no campaign (`c7:`) and no sign-up (`signup:`) do.
 _GIVEN: Final = "key:"
 _DRAWN: Final = "once:"
 
@@ -41,6 +41,15 @@ class Wanted(NamedTuple):
     key: str | None
     at: datetime | None
     until: datetime | None
+    #: Whose key it is; None: that of the application itself.
+    principal: str | None = None
+
+    @property
+    def dedupe_key(self) -> str:
+        """Return the key of the row; without a key of the caller, another one each time."""
+        if self.key is None:
+            return f"{_DRAWN}{secrets.token_urlsafe(16)}"
+        return _GIVEN + in_namespace(self.principal, self.key)
 
     @property
     def fingerprint(self) -> str:
@@ -53,29 +62,42 @@ class Wanted(NamedTuple):
         return content.fingerprint(self.kind.name, user, None if self.kind.secret else self.data, self.at, self.until)
 
 
+class Collects(Protocol):
+    """What publishes the keys of rows after the commit."""
+
+    def collect(self, session: Session, pk: int) -> None:
+        """Keep the key of a row that the present transaction of the session stored, and that is due."""
+
+
 class Sending:
     """Writes the rows of emails."""
 
-    def __init__(self, commits: Commits, *, grace: timedelta) -> None:
+    def __init__(self, commits: Collects, *, grace: timedelta, seal: Callable[[str], str]) -> None:
         """Create one. `grace`: the time that the broker has before the sweep enqueues a row as well."""
         self._commits = commits
         self.grace = grace
-        #: Seals the data of secret kinds; None: there are no settings in this process.
-        self.seal: Callable[[str], str] | None = None
+        #: Seals the data of secret kinds.
+        self.seal = seal
 
     def write(
-        self, session: Session, wanted: Wanted, check: Callable[[], object], *, in_hook: bool = False
+        self,
+        session: Session,
+        wanted: Wanted,
+        check: Callable[[], object],
+        *,
+        in_hook: bool = False,
+        skip: ledger.Why | None = None,
     ) -> Notification:
         """Write the row, or return the one with this key. Raise KeyConflict if that one has other content.
 
         `check()` raises what is wrong with the person. It is called only if no row was added, because each round trip
         counts in a request of the host. In a hook an email to a person without an address is stored as skipped,
-        because an error would undo what the host stores. Raise RuntimeError if the key is taken by a row that this
-        transaction cannot see.
+        because an error would undo what the host stores. `skip`: why the email cannot go, so that its row comes to rest
+        at once. Raise RuntimeError if the key is taken by a row that this transaction cannot see.
         """
-        key = f"{_DRAWN}{secrets.token_urlsafe(16)}" if wanted.key is None else f"{_GIVEN}{wanted.key}"
+        key = wanted.dedupe_key
         for _ in range(_TRIES):
-            row = self._add(session, wanted, key)
+            row = self._add(session, wanted, key, skip)
             if row is not None:
                 return row
             try:
@@ -83,23 +105,16 @@ class Sending:
             except NoAddress:
                 if not in_hook:
                     raise
-                row = self._add(session, wanted, key, skip=ReasonCode.no_address)
+                row = self._add(session, wanted, key, ledger.why(ReasonCode.no_address))
                 if row is not None:
                     return row
             known = ledger.with_key(session, key)
             if known is not None:
-                # A user who was deleted may have had the id that another one has now.
-                person = people.find(people.connection_of(session), wanted.external_id)
-                same = person is not None and known.user_id == person.id
-                if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
-                    raise KeyConflict(
-                        f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
-                        "same kind, user, data and times. Give another email another key"
-                    )
+                _check_content(session, wanted, known)
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 
-    def _add(self, session: Session, wanted: Wanted, key: str, skip: ReasonCode | None = None) -> Notification | None:
+    def _add(self, session: Session, wanted: Wanted, key: str, skip: ledger.Why | None = None) -> Notification | None:
         now = clock.now()
         due = wanted.at if wanted.at is not None and wanted.at > now else now
         row = ledger.add_once(
@@ -126,6 +141,18 @@ class Sending:
         return {content.FINGERPRINT: wanted.fingerprint, **stored, **planned}
 
 
+def _check_content(session: Session, wanted: Wanted, known: Notification) -> None:
+    """Raise KeyConflict if the row with this key has other content."""
+    # A user who was deleted may have had the id that another one has now.
+    person = people.find(people.connection_of(session), wanted.external_id)
+    same = person is not None and known.user_id == person.id
+    if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
+        raise KeyConflict(
+            f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
+            "same kind, user, data and times. Give another email another key"
+        )
+
+
 def check_times(at: datetime | None, until: datetime | None) -> None:
     """Raise ValueError for a moment without a time zone, or an email that ends before it begins."""
     for name, moment in (("at", at), ("until", until)):
@@ -139,3 +166,8 @@ def check_key(key: str | None) -> None:
     """Raise ValueError for a key that is none."""
     if key is not None and not _KEY.fullmatch(key):
         raise ValueError("a key has 1 to 200 characters of printable ASCII")
+
+
+def given_key(row: Notification) -> str | None:
+    """Return the key that the caller gave for this row; None: it gave none, or the row was not asked for by `send`."""
+    return without_namespace(row.dedupe_key.removeprefix(_GIVEN)) if row.dedupe_key.startswith(_GIVEN) else None

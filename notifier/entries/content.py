@@ -1,36 +1,22 @@
-"""What an email of the host is about: its kind, its data, and the fingerprint by which a repeated key is compared."""
+"""What a wanted email is about: its kind, its data, and the fingerprint by which a repeated key is compared."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from notifier.database.expressions import number_of
-from notifier.emails import KINDS, EmailKind
+from notifier.emails import EmailKind
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.emails.kind import DATA, SEALED
-from notifier.embedding.errors import DataRefused, SetupError, UnknownKind
+from notifier.entries.errors import DataRefused, UnknownKind
 
 #: In `params`, besides the kind's data: the fingerprint of the call, and the planned moment.
 FINGERPRINT: Final = "fingerprint"
 SEND_AT: Final = "send_at"
-
-
-def kinds_with(more: Iterable[EmailKind]) -> Mapping[str, EmailKind]:
-    """Return our kinds and those of the host, by name. Raise SetupError if two have one name."""
-    kinds = dict(KINDS)
-    for kind in more:
-        if not isinstance(kind, EmailKind):
-            name = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise SetupError(f"kinds= takes instances of EmailKind: write {name}() instead of {name}")
-        if kind.name in kinds:
-            raise SetupError(f"there are two kinds of email with the name {kind.name!r}")
-        kinds[kind.name] = kind
-    return MappingProxyType(kinds)
 
 
 def sendable(kinds: Mapping[str, EmailKind], name: str) -> EmailKind:
@@ -54,24 +40,23 @@ def checked(kind: EmailKind, data: object) -> Any:
         read = _in_one_order(model.model_dump(mode="json"), model.model_dump())
         json.dumps(read, allow_nan=False)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['type']}" for each in error.errors())
+        wrong = tuple((each["loc"], each["type"]) for each in error.errors())
+        named = (f"{'.'.join(map(str, loc)) or 'data'}: {mistake}" for loc, mistake in wrong)
+        refused = DataRefused(f"the data of {kind.name!r} is refused: {', '.join(named)}")
+        refused.places = wrong
         # Without its cause, whose text has the values.
-        raise DataRefused(f"the data of {kind.name!r} is refused: {', '.join(wrong)}") from None
+        raise refused from None
     except ValueError:
         raise DataRefused(f"the data of {kind.name!r} is refused: it contains a number that is none") from None
     return read
 
 
-def stored(kind: EmailKind, data: Any, seal: Callable[[str], str] | None) -> dict[str, Any]:
-    """Return the part of `params` that holds checked data. Raise SetupError if a secret kind cannot be sealed."""
+def stored(kind: EmailKind, data: Any, seal: Callable[[str], str]) -> dict[str, Any]:
+    """Return the part of `params` that holds checked data, those of a secret kind sealed by `seal`."""
     if data is None:
         return {}
     if not kind.secret:
         return {DATA: data}
-    if seal is None:
-        raise SetupError(
-            f"the data of {kind.name!r} are secrets, which are sealed with SECRET_KEYS: give init_app mount= or celery="
-        )
     return {SEALED: seal(json.dumps(data))}
 
 

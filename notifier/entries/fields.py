@@ -20,7 +20,10 @@ from notifier.models import NO_IDENTITY
 #: As the table has it, except that an id begins with no tilde: those are the ids of deleted people.
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@|-][A-Za-z0-9._:@|~-]{0,199}")
 _LOCALE = re.compile(r"(?!.{17})[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
-_ZONES = available_timezones()
+#: The names of all time zones.
+ZONES: Final = frozenset(available_timezones())
+#: NUL as JSON escapes it, not a backslash before the letters `u0000`.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
 #: The width of the column.
 _EMAIL_LIMIT = 320
 
@@ -89,7 +92,7 @@ def columns_of(
         **reach,
         "display_name": clean_text(fields.name or "", NAME_LIMIT),
         "locale": locale if _LOCALE.fullmatch(locale) else "en",
-        "timezone": zone if zone in _ZONES else "UTC",
+        "timezone": zone if zone in ZONES else "UTC",
         "attributes": _json(fields.attributes),
         "verified_at": _confirmed(fields.verified_at),
         "confirms_here": has_hook or fields.verified_at is OURS,
@@ -126,7 +129,7 @@ def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
     # json.dumps writes an astral character as a pair of surrogates, so only their loading tells whether one is alone.
     stored: dict[str, Any] = json.loads(text)
     plain = json.dumps(stored, ensure_ascii=False)
-    if "\\u0000" in plain or not _is_utf8(plain):
+    if _NUL.search(plain) or not _is_utf8(plain):
         raise ValueError("the attributes of a person contain a character that Postgres cannot store")
     return stored
 

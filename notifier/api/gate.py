@@ -1,0 +1,131 @@
+"""The gate before every operation: the key, its scope, its rate, and the form of the body. Nothing is looked up before.
+
+The order is that of the answers: 404 and 405 from the router, then 401, 403, 429, 415, 413, 400, and 422 for what the
+models refuse.
+"""
+
+from contextlib import suppress
+from typing import Final, cast
+
+from flask import Flask, Response, current_app, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.http import parse_options_header
+
+from notifier import clock
+from notifier.api import strict_json
+from notifier.api.operation import NEEDS, Needs
+from notifier.api.problems import (
+    INVALID_JSON,
+    KEY_MISSING,
+    MEDIA,
+    MISSING_SCOPE,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    Problem,
+    in_body,
+    invalid,
+)
+from notifier.api.rate import count
+from notifier.api.requests import ApiRequest, Caller, caller_or_none, request_id, set_caller
+from notifier.database.sqlite import READ_ONLY
+from notifier.database.transaction import writing
+from notifier.extensions import db
+from notifier.operators import api_keys
+
+_REALM: Final = 'Bearer realm="notifier"'
+
+
+def init_app(app: Flask) -> None:
+    """Put the gate before every operation of `app`, and its headers on every answer."""
+    app.before_request(_enter)
+    app.after_request(_leave)
+
+
+def largest_body(app: Flask) -> int:
+    """Return the bytes of the largest body that any operation takes."""
+    return max(needs_of(app, endpoint).largest for endpoint in app.view_functions)
+
+
+def needs_of(app: Flask, endpoint: str) -> Needs:
+    """Return what an operation needs. Raise LookupError for one that does not say."""
+    needs: Needs | None = getattr(app.view_functions[endpoint], NEEDS, None)
+    if needs is None:
+        raise LookupError(f"{endpoint} does not say what it needs")
+    return needs
+
+
+def _enter() -> None:
+    request_id()
+    if request.endpoint is None or request.routing_exception is not None:
+        return  # the router answers
+    needs = needs_of(current_app, request.endpoint)
+    if needs.scope is not None:
+        _admit(needs, _caller())
+        count()
+    if needs.takes_body:
+        _read_body(needs)
+    if needs.takes_key and not request.headers.get("Idempotency-Key", "").strip():
+        raise Problem(KEY_MISSING)
+
+
+def _caller() -> Caller:
+    """Return who makes this request. Raise Problem if there is no key, or none that works."""
+    words = request.headers.get("Authorization", "").split(" ")
+    # Two headers are joined by a comma, which no key has.
+    if len(words) != 2 or words[0].lower() != "bearer":
+        raise Problem(UNAUTHORIZED, headers={"WWW-Authenticate": _REALM})
+    session = db.session()
+    apart = session.get_bind().dialect.name == "sqlite"
+    if apart:
+        # A request that is refused must not wait for a writer. On Postgres none waits: one transaction is enough.
+        session.connection(execution_options={READ_ONLY: True})
+    row = api_keys.find(session, words[1])
+    if apart:
+        session.rollback()
+    if row is None:
+        raise Problem(UNAUTHORIZED, headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'})
+    now = clock.now()
+    principal = None if row.principal == api_keys.APPLICATION else row.principal
+    found = Caller(row.id, principal, frozenset(row.scopes))
+    set_caller(found)
+    if api_keys.is_used_again(row, now):
+        # The next request notes it, if this one would have to wait.
+        with suppress(OperationalError), writing(db.session, patient=False) as noting:
+            api_keys.note_use(noting, found.key_id, now)
+    return found
+
+
+def _admit(needs: Needs, caller: Caller) -> None:
+    if not needs.admits(caller.scopes):
+        raise Problem(
+            MISSING_SCOPE,
+            f"the key lacks the scope {needs.scope}",
+            headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{needs.scope}"'},
+        )
+
+
+def _read_body(needs: Needs) -> None:
+    kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+    if kind.lower() != "application/json" or options.get("charset", "utf-8").lower() != "utf-8":
+        raise Problem(MEDIA)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem(MEDIA)
+    if (request.content_length or 0) > needs.largest:
+        raise Problem(TOO_LARGE, f"a body of this operation has at most {needs.largest:,} bytes")
+    request.max_content_length = needs.largest
+    try:
+        value = strict_json.read(request.get_data(cache=False))
+    except strict_json.NotStrict as error:
+        raise Problem(INVALID_JSON, str(error)) from None
+    if not isinstance(value, dict):
+        raise invalid(in_body("", "not-an-object", "The body is one JSON object."))
+    cast("ApiRequest", request).strict_json = value
+
+
+def _leave(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    # What a key may see is for its owner alone.
+    response.headers.setdefault("Cache-Control", "no-store")
+    if caller_or_none() is not None:
+        response.headers["Vary"] = "Authorization"
+    return response

@@ -1,0 +1,113 @@
+"""Declare an operation: its scope, its answers and its problems stand beside the function that does it."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from flask import Response
+from flask_openapi.blueprint import APIBlueprint
+from pydantic import BaseModel
+
+from notifier.api.problems import ALWAYS, KEY_MISSING, MEDIA_TYPE, NOT_FOUND, WITH_BODY, ProblemType
+from notifier.operators import scopes
+from notifier.operators.scopes import Scope
+
+View = TypeVar("View", bound=Callable[..., Response])
+
+#: The attribute of a view that says what it needs.
+NEEDS: Final = "notifier_needs"
+
+#: The name of the security scheme in the document.
+SCHEME: Final = "apiKey"
+
+#: Bytes of a body that holds one thing.
+ONE_THING: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What an operation asks of its request before anything is looked up."""
+
+    #: None: no key.
+    scope: Scope | None
+    #: Whether a key for one kind of email is enough. The view then asks for which.
+    sends: bool = False
+    takes_body: bool = False
+    #: Whether the header Idempotency-Key must be there.
+    takes_key: bool = False
+    largest: int = ONE_THING
+
+    def admits(self, given: frozenset[str]) -> bool:
+        """Return whether a key with these scopes may do it."""
+        return self.scope in given or (self.sends and scopes.sends_something(given))
+
+
+class Resource:
+    """The operations of one resource, and the blueprint with which they are served."""
+
+    def __init__(self, name: str, about: str) -> None:
+        """Create one. `about`: what the documentation says about it."""
+        self.blueprint = APIBlueprint(name, __name__, abp_tags=[{"name": name, "description": about}])
+
+    def operation(
+        self,
+        method: str,
+        rule: str,
+        *,
+        scope: Scope,
+        answers: Mapping[int, type[BaseModel] | None],
+        problems: Iterable[ProblemType] = (),
+        sends: bool = False,
+        largest: int = ONE_THING,
+    ) -> Callable[[View], View]:
+        """Register the decorated function. Its docstring is the documentation; its annotations are the request.
+
+        Args:
+            method: Such as `GET`.
+            rule: The path below `/v1`.
+            scope: What a key must be allowed.
+            answers: The model of each status that is no error; None: no content.
+            problems: The errors beyond those of every operation.
+            sends: A key with `send:<kind>` may do it, too.
+            largest: Bytes of the largest body.
+        """
+
+        def register(view: View) -> View:
+            named = inspect.signature(view).parameters
+            needs = Needs(
+                scope=scope, sends=sends, takes_body="body" in named, takes_key="header" in named, largest=largest
+            )
+            setattr(view, NEEDS, needs)
+            expected = [*ALWAYS, *problems]
+            expected += WITH_BODY if needs.takes_body else ()
+            expected += [KEY_MISSING] if needs.takes_key else ()
+            expected += [NOT_FOUND] if "path" in named else ()
+            security = [{SCHEME: [scope.value]}, *([{SCHEME: [f"{scopes.SEND}<kind>"]}] if sends else [])]
+            add = getattr(self.blueprint, method.lower())
+            add(
+                rule,
+                operation_id=view.__name__,
+                security=security,
+                responses={**{str(status): model for status, model in answers.items()}, **_documented(expected)},
+            )(view)
+            return view
+
+        return register
+
+
+def _documented(problems: Iterable[ProblemType]) -> dict[str, Any]:
+    """Return the answers of these problems for the document, one for each status."""
+    by_status: dict[int, list[ProblemType]] = {}
+    for kind in problems:
+        kinds = by_status.setdefault(kind.status, [])
+        if kind not in kinds:
+            kinds.append(kind)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}
+    return {
+        str(status): {
+            "description": " ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
+            "content": content,
+        }
+        for status, kinds in sorted(by_status.items())
+    }

@@ -1,0 +1,8 @@
+"""All resources of the API, in the order of its documentation. A new one is a module here, and a line in this list."""
+
+from typing import Final
+
+from notifier.api.operation import Resource
+from notifier.api.resources import activities, notifications, users
+
+RESOURCES: Final[tuple[Resource, ...]] = (users.resource, activities.resource, notifications.resource)

@@ -1,0 +1,75 @@
+"""People, by the ids that the caller's application gives them."""
+
+from flask import Response
+from sqlalchemy import select
+
+from notifier.api.answers import answer
+from notifier.api.cursors import PageQuery, page
+from notifier.api.operation import Resource
+from notifier.api.problems import ERASED, NOT_FOUND, Problem
+from notifier.api.resources.people import UserAnswer, UserBody, allow_local
+from notifier.api.shapes import Answer, ExternalId, Path
+from notifier.database.transaction import transaction
+from notifier.entries import people
+from notifier.extensions import db
+from notifier.models import DETACHED, User
+from notifier.operators.scopes import Scope
+
+resource = Resource("users", "People, by the ids that your application gives them.")
+
+
+class UserPath(Path):
+    """The person."""
+
+    external_id: ExternalId
+
+
+class UserPage(Answer):
+    """A page of people."""
+
+    data: list[UserAnswer]
+    next: str | None
+
+
+@resource.operation(
+    "PUT",
+    "/users/<external_id>",
+    scope=Scope.users_write,
+    answers={201: UserAnswer, 200: UserAnswer},
+    problems=[ERASED],
+)
+def put_user(path: UserPath, body: UserBody) -> Response:
+    """Store a person, or replace what is stored about them.
+
+    A new address must be confirmed again, unless `verified_at` says when it was.
+    """
+    fields = body.fields(path.external_id)
+    with transaction(db.session) as session:
+        connection = people.connection_of(session)
+        before = people.find(connection, path.external_id)
+        people.write(connection, [fields], allow_local=allow_local())
+        row = session.scalars(select(User).where(User.external_id == path.external_id)).one()
+        if row.erased_at is not None:
+            raise Problem(ERASED)
+        shown = UserAnswer.of(row)
+    return answer(shown, 201 if before is None else 200)
+
+
+@resource.operation("GET", "/users/<external_id>", scope=Scope.users_read, answers={200: UserAnswer})
+def get_user(path: UserPath) -> Response:
+    """Return a person."""
+    row = db.session.scalars(select(User).where(User.external_id == path.external_id, User.is_person())).one_or_none()
+    if row is None:
+        raise Problem(NOT_FOUND)
+    return answer(UserAnswer.of(row))
+
+
+@resource.operation("GET", "/users", scope=Scope.users_read, answers={200: UserPage})
+def list_users(query: PageQuery) -> Response:
+    """Return people, in the order in which they were stored."""
+    theirs = User.external_id.is_not(None), ~User.external_id.startswith(DETACHED), User.is_person()
+    rows = select(User).where(*theirs).order_by(User.id)
+    if query.after is not None:
+        rows = rows.where(User.id > query.after)
+    found, following = page(db.session(), rows, query, lambda row: row.id)
+    return answer(UserPage(data=[UserAnswer.of(row) for row in found], next=following))
