@@ -15,6 +15,9 @@ MAX_BLOCKS = 30
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _LENDS_NOTHING = re.compile(r"\d\.0\.0$|5\.[12]\.")
+#: Where a field goes on in its next line (RFC 5322, section 2.2.3), and a comment (section 3.2.2).
+_FOLD = re.compile(rb"\n[ \t]{1,80}")
+_COMMENT = re.compile(r"\([^()]{0,200}\)")
 _TYPED = re.compile(r"\s{0,4}([\w.-]{1,30})\s{0,4};")
 #: What RFC 3463 says about a code: a system that adds it says no more than the code.
 _MEANINGS = frozenset(
@@ -43,6 +46,8 @@ class Recipient(NamedTuple):
     comment: str
     diagnostic: str
     remote_mta: str
+    #: The same as `diagnostic` without the whitespace of its folds: some systems fold within a word. Else empty.
+    joined: str = ""
 
 
 class DeliveryStatus(NamedTuple):
@@ -59,10 +64,15 @@ def delivery_status(email: Email) -> DeliveryStatus | None:
     part = next((each for each in email.parts if each.media_type in _STATUS_TYPES), None)
     if part is None:
         return None
-    blocks = _blocks(part)
+    raws = _blocks(part)
+    blocks = [headers_of(each) for each in raws]
     about = next((each for each in blocks if "reporting-mta" in each), Headers())
     queue = [value for each in blocks for name in ("x-postfix-queue-id", "x-queue-id") for value in each.every(name)]
-    found = [_recipient(each) for each in blocks if any(name in each for name in _LINES_OF_RECIPIENT)]
+    found = [
+        _recipient(each, _joined(raw))
+        for raw, each in zip(raws, blocks, strict=True)
+        if any(name in each for name in _LINES_OF_RECIPIENT)
+    ]
     return DeliveryStatus(
         untyped(about.first("reporting-mta"))[:255],
         about.first("original-envelope-id")[:255],
@@ -71,27 +81,42 @@ def delivery_status(email: Email) -> DeliveryStatus | None:
     )
 
 
-def _blocks(part: Part) -> list[Headers]:
+def _blocks(part: Part) -> list[bytes]:
     blocks = re.split(rb"\n[ \t]*\n", part.body, maxsplit=MAX_BLOCKS)[:MAX_BLOCKS]
-    return [headers_of(block.strip(b"\n")) for block in blocks if block.strip()]
+    return [block.strip(b"\n") for block in blocks if block.strip()]
 
 
-def _recipient(block: Headers) -> Recipient:
+def _joined(block: bytes) -> Headers:
+    """Return the fields that are folded, without the whitespace of the folds."""
+    return headers_of(_FOLD.sub(b"", block)) if _FOLD.search(block) else Headers()
+
+
+def _recipient(block: Headers, joined: Headers) -> Recipient:
     status = block.first("status")
     found = _STATUS.search(status)
     comment = (status[found.end() :] if found else status).strip(" ();:,-")
     if comment.lower() in _MEANINGS:
         comment = ""
-    diagnostic = " ".join(block.every("diagnostic-code")) or " ".join(block.every("x-supplementary-info"))
+    diagnostic, unfolded = _diagnostic(block), _diagnostic(joined)
     return Recipient(
-        address_of(block.first("final-recipient") or block.first("x-actual-recipient")),
-        address_of(block.first("original-recipient")),
-        block.first("action").strip().lower(),
+        _address(block, "final-recipient") or _address(joined, "final-recipient"),
+        _address(block, "original-recipient") or _address(joined, "original-recipient"),
+        _COMMENT.sub(" ", block.first("action")).strip().lower(),
         found[0] if found else "",
         comment[:MAX_TEXT],
         diagnostic[: MAX_TEXT * 2],
         untyped(block.first("remote-mta"))[:255],
+        "" if unfolded == diagnostic else unfolded[: MAX_TEXT * 2],
     )
+
+
+def _diagnostic(block: Headers) -> str:
+    return " ".join(block.every("diagnostic-code")) or " ".join(block.every("x-supplementary-info"))
+
+
+def _address(block: Headers, name: str) -> str:
+    value = block.first(name) or (block.first("x-actual-recipient") if name == "final-recipient" else "")
+    return address_of(value)
 
 
 def untyped(value: str) -> str:
@@ -121,16 +146,23 @@ def _character(found: re.Match[str]) -> str:
 
 def statements_of(recipient: Recipient) -> list[Statement]:
     """Return what a recipient's fields say in words: its diagnostic, then the comment of its status."""
-    text = untyped(recipient.diagnostic) if recipient.diagnostic else ""
-    said = replies(text)
-    if text and not said:
-        said = [Statement(text[:MAX_TEXT], 0, _lent(recipient.status), phase_of(text))]
+    said = _said(untyped(recipient.diagnostic), recipient.status)
+    if recipient.joined:
+        again = _said(untyped(recipient.joined), recipient.status)
+        if [each.code for each in again] == [each.code for each in said]:
+            said = [one._replace(joined=other.text) for one, other in zip(said, again, strict=True)]
     said = [each if each.enhanced else _with_status(each, recipient.status) for each in said]
     if recipient.comment:
         said += [_with_status(each, recipient.status) for each in replies(recipient.comment)] or [
             Statement(recipient.comment, 0, _lent(recipient.status))
         ]
     return said
+
+
+def _said(text: str, status: str) -> list[Statement]:
+    """Return the replies in a diagnostic, else all of it."""
+    whole = Statement(text[:MAX_TEXT], 0, _lent(status), phase_of(text))
+    return replies(text) or ([whole] if text else [])
 
 
 def _with_status(said: Statement, status: str) -> Statement:

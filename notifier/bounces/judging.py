@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from notifier.bounces import grammar, phrases
 from notifier.bounces.reasons import Reason
+from notifier.bounces.sender import NO_SENDER, Sender, is_meant
 from notifier.bounces.texts import Statement
 from notifier.smtp import reply_phrases as said
 from notifier.smtp.classify import classify
@@ -19,7 +20,9 @@ from notifier.smtp.reply_phrases import any_of
 #: The code that a statement without one stands for: it was said about an email that failed.
 _FAILED = 550
 _VIRUS_OR_SPAM = any_of(
-    said.CONTENT_REFUSED.pattern, r"\bjunk\b|content[- ]?(?:reject|filter|policy)|attachment|banned|executable|\bviren"
+    said.CONTENT_REFUSED.pattern,
+    r"\bjunk\b|content[- ]?(?:reject|filter|policy)|attachment|banned|executable|\bviren"
+    r"|lines? (?:is |are |was )?too long|line length",
 )
 _POLICY = any_of(r"polic(?:y|ies)\b|administrative prohib|access denied|not permitted|security")
 
@@ -32,6 +35,10 @@ _HEADING = re.compile(r"\bundeliver(?:able|ed)\b", re.IGNORECASE)
 _IN_REPLY = re.compile(r"\(in reply to [^()]{0,60}\)")
 #: The footer of a scanner, which is under every email and is no cause.
 _SCANNED = re.compile(r"\b(?:scanned|checked) (?:for|by|and)\b[^.]{0,200}", re.IGNORECASE)
+#: A reply that names two causes names none.
+_EITHER = re.compile(
+    r"\b(?:mail ?box|user|account|recipient|address)[\w ]{0,40} or (?:access|permission) (?:is )?denied", re.IGNORECASE
+)
 #: What RFC 5321 lets 553 say. "Not allowed" is about the name, and no policy.
 _STANDARD_553 = re.compile(r"\bmailbox name not allowed\b", re.IGNORECASE)
 
@@ -52,9 +59,17 @@ _BY_WORDS = (
     (Reason.GREYLISTED, said.GREYLISTED),
     (Reason.TOO_BIG, said.TOO_BIG),
     (Reason.AUTHENTICATION, any_of(said.NOT_AUTHENTICATED.pattern, said.UNAUTHENTICATED.pattern)),
+    (Reason.SENDER_REFUSED, phrases.SENDER_VERIFIED),
+    (Reason.CONTENT, phrases.LINK_LISTED),
     (
         Reason.BLOCKED,
-        any_of(said.YAHOO_LABEL.pattern, said.JUDGED.pattern, said.OUR_IP.pattern, said.BLOCK_LIST.pattern),
+        any_of(
+            phrases.BLOCKED.pattern,
+            said.YAHOO_LABEL.pattern,
+            said.JUDGED.pattern,
+            said.OUR_IP.pattern,
+            said.BLOCK_LIST.pattern,
+        ),
     ),
     (Reason.RELAY_DENIED, any_of(said.RELAY_DENIED.pattern, phrases.NOT_OUR_DOMAIN.pattern)),
     (Reason.CONTENT, _VIRUS_OR_SPAM),
@@ -114,22 +129,29 @@ _OVERRULED = (
 
 
 @lru_cache(maxsize=512)
-def judge(statement: Statement, recipient: str = "") -> Reason:
+def judge(statement: Statement, recipient: str = "", sender: Sender = NO_SENDER) -> Reason:
     """Return why this was said. REFUSED: a refusal that says nothing more. `recipient` may be empty."""
-    text = _STANDARD_553.sub("", statement.text[:MAX_TEXT])
+    text = statement.text[:MAX_TEXT]
+    if statement.joined:
+        text = f"{text} ; {statement.joined[:MAX_TEXT]}"
+    text = _EITHER.sub("", _STANDARD_553.sub("", text))
     if not statement.code:
         text = _SCANNED.sub("", _HEADING.sub("", text))
     code = statement.code or (450 if statement.enhanced.startswith("4") else _FAILED)
     if code < 400:
         return Reason.DELIVERED
     lower = masked(text.lower(), recipient).replace("_", " ")
+    about_us = any(
+        is_meant(masked(each[:MAX_TEXT].lower(), recipient), sender, replied=bool(statement.code))
+        for each in (statement.text, statement.joined)
+    )
     enhanced = statement.enhanced or None
-    if code >= 500 and statement.phase is not Phase.MAIL:
+    if code >= 500 and statement.phase is not Phase.MAIL and not phrases.SENDER_VERIFIED.search(lower):
         dead = _dead(Reply(code, text, enhanced), statement, recipient, lower)
         if dead:
-            return dead
+            return Reason.SENDER_REFUSED if about_us else dead
     reason = _alive(lower, statement.enhanced)
-    about_sender = statement.phase is Phase.MAIL or code in _SENDER_CODES
+    about_sender = statement.phase is Phase.MAIL or code in _SENDER_CODES or (about_us and statement.code)
     return Reason.SENDER_REFUSED if reason is Reason.REFUSED and about_sender else reason
 
 
@@ -150,8 +172,21 @@ def _dead(reply: Reply, statement: Statement, recipient: str, lower: str) -> Rea
         return _why_dead(reply, lower)
     if (statement.code and outcome.decision in {Decision.RETRY, Decision.THROTTLE}) or _any(_DOUBT, lower):
         return None
+    return _dead_in_report(statement, recipient, lower)
+
+
+def _dead_in_report(statement: Statement, recipient: str, lower: str) -> Reason | None:
+    """Return why the address is dead by words that no rule of the classifier fits."""
+    if _no_server_for(recipient, lower):
+        return Reason.HOST_UNKNOWN
     found = next((reason for reason, words in _DEAD_IN_REPORTS if words.search(lower)), None)
     return found or (Reason.USER_UNKNOWN if _broadly(statement, lower) else None)
+
+
+def _no_server_for(recipient: str, lower: str) -> bool:
+    """Return whether no MX was found for the domain of the recipient. That of another domain says nothing about it."""
+    domain = recipient.rpartition("@")[2].lower()
+    return bool(domain) and any(each[1].strip(".") == domain for each in phrases.NO_MX_FOR.finditer(lower))
 
 
 def _broadly(statement: Statement, lower: str) -> bool:

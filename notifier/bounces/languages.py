@@ -72,7 +72,11 @@ NO_SUCH_USER = (
     r"|kein(?:e|en)? (?:solch\w+ )?(?:benutzer|empf)"
 )
 #: A directory lists no such person.
-NOT_IN_DIRECTORY = r"リストにありません|ディレクトリにリストされていません"
+NOT_IN_DIRECTORY = (
+    r"nicht im domino[- ](?:verzeichnis|directory)|im domino[- ](?:verzeichnis|directory) nicht "
+    r"(?:enthalten|aufge|gefunden|gelistet|vorhanden)"
+    r"|リストにありません|ディレクトリにリストされていません"
+)
 #: The domain does not exist.
 HOST_UNKNOWN = (
     r"domain (?:unbekannt|existiert nicht)"
@@ -132,6 +136,7 @@ AUTO_SUBJECT = (
     r"|samodejni odgovor|αυτόματη απάντηση|автоматична відповідь|автоматичен отговор|מענה אוטומטי|תשובה אוטומטית"
     r"|رد تلقائي|ตอบกลับอัตโนมัติ|trả lời tự động|balasan otomatis|automatinis atsakymas|automātiskā atbilde"
     r"|automaatvastus|מחוץ למשרד|en vacaciones|en congés|nieobecno"
+    r"|autoodpowied|odpowied\w* automatyczn|аутоматски одговор|автовідповід|ofis d\u0131ş\u0131|mimo kancel[aá]"
 )
 #: A person is away.
 AUTO_TEXT = (
@@ -146,4 +151,7 @@ AUTO_TEXT = (
     r"|(?:är|er) (?:\w+ ){0,4}(?:på semester|på ferie|bortrest|frånvarande|bortreist|ikke (?:til stede|på kontoret))"
     r"|olen (?:\w+ ){0,3}(?:lomalla|poissa)|arbeite nicht mehr|ne travaille plus|ya no trabajo|n[aã]o trabalho mais"
     r"|non lavoro pi[uùú]|werk niet meer|nie pracuję już|больше не работаю|nghỉ phép|לא במשרד|في إجازة"
+    r"|(?:przebywam|będę) (?:\w+ ){0,3}na urlopie|som (?:\w+ ){0,4}(?:mimo|na dovolenke)|в отпуск[аи]? съм"
+    r"|на одмору сам|na godišnjem sam|sam na godišnjem|sem na dopustu|na dopustu sem|olen puhkusel"
+    r"|atostogauju|esmu atvaļinājumā"
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from notifier.bounces.addresses import ADDRESS, DOMAIN, LOCAL, NO_RECIPIENT, TO_US, values_of
 from notifier.bounces.fields import DeliveryStatus
 from notifier.bounces.parts import Email, Headers, headers_of
 from notifier.bounces.texts import pieces
@@ -22,14 +23,10 @@ _ID_HEADER = re.compile(r"x-notifier-id\s{0,4}:\s{0,8}<?(\d{1,19})\.([a-z2-7]{16
 _ID_VALUE = re.compile(r"\s{0,8}<?(\d{1,19})\.([a-z2-7]{16})>?\s{0,8}", re.IGNORECASE)
 #: What all of them have in common: most texts name no id, and one look at them is enough.
 _ANY_ID = re.compile(r"\d[.=_-][a-z2-7]{16}", re.IGNORECASE)
-#: Headers of the report that name the address that it came to.
-_TO_US = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "to", "resent-to")
-_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[^\W_](?:[\w-]{0,62}\.){0,8}[\w-]{1,63}")
-_NO_RECIPIENT = re.compile(r"(?:mailer-?daemon|postmaster|mail-daemon|abuse|support|helpdesk)@", re.IGNORECASE)
 #: A line that is nothing but an address, or begins with one and goes on about it.
 _ALONE = re.compile(
     r"(?:to:?|recipients?(?: address)?:|failed recipient:|error-for:|original address:|\*|-)?\s{0,8}[\[<(\"']{0,2}"
-    r"(?:smtp:|mailto:|rfc822;)?([^\s<>\[\]()\"',;:]{1,64}@[^\s<>\[\]()\"',;:]{1,255})",
+    rf"(?:smtp:|mailto:|rfc822;)?({LOCAL}@{DOMAIN})",
     re.IGNORECASE,
 )
 #: The ids of servers and providers: of Postfix and Exim, UUIDs, Message-IDs as Exchange and Amazon SES name them.
@@ -51,43 +48,45 @@ class Claim:
         return f"{self.id}.{self.mac}"
 
 
-def recipients(email: Email, status: DeliveryStatus | None, words: str) -> tuple[str, ...]:
-    """Return the addresses that a report is about: by its fields, by a header, or by its words."""
+def recipients(
+    email: Email, status: DeliveryStatus | None, words: str, sender: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Return the addresses that a report is about: by its fields, by a header, or by its words.
+
+    `sender`: addresses in lower case that are not meant if the words name others, too.
+    """
     found = [each.address or each.original for each in status.recipients] if status else []
     found = [each for each in found if each]
     if not found:
         named = ", ".join(email.headers.every("x-failed-recipients"))[:4000]
         found = [address for address in re.split(r"[,\s]+", named) if "@" in address]
     if not found:
-        to_us = " ".join(_values(email.headers, _TO_US)[:10])
-        ours = {each[0].lower() for each in _ADDRESS.finditer(to_us)}
-        found = _in_words(words, ours)
+        to_us = " ".join(values_of(email.headers, TO_US)[:10])
+        ours = {each[0].lower() for each in ADDRESS.finditer(to_us)}
+        in_words = _in_words(words, ours)
+        found = [each for each in in_words if each.lower() not in sender] or in_words
     return tuple(dict.fromkeys(each.strip("<>").rstrip(".")[:320] for each in found))[:MAX_ADDRESSES]
 
 
 def _in_words(words: str, ours: set[str]) -> list[str]:
     alone = [_ALONE.match(line.strip()[:400]) for line in words.split("\n")[:200]]
     named = [each[1] for each in alone if each] or [
-        each[0] for piece in pieces(words) for each in _ADDRESS.finditer(piece)
+        each[0] for piece in pieces(words) for each in ADDRESS.finditer(piece)
     ]
-    return [each for each in named if each.lower() not in ours and not _NO_RECIPIENT.match(each)]
+    return [each for each in named if each.lower() not in ours and not NO_RECIPIENT.match(each)]
 
 
 def first_address(text: str) -> str:
     """Return the first address in a text; "" if there is none."""
-    found = _ADDRESS.search(text)
+    found = ADDRESS.search(text)
     return found[0] if found else ""
-
-
-def _values(headers: Headers, names: tuple[str, ...]) -> list[str]:
-    return [value[:1000] for name in names for value in headers.every(name)]
 
 
 def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
     """Return ids of ours that an email names: in the address that it came to, in what it returns, in its text."""
     found = [
         Claim("return_path", int(each[1]), each[2])
-        for value in (envelope_to[:1000], *_values(email.headers, _TO_US))
+        for value in (envelope_to[:1000], *values_of(email.headers, TO_US))
         for each in _RETURN_PATH.finditer(value)
     ]
     for part in email.parts:
@@ -96,7 +95,7 @@ def claims(email: Email, envelope_to: str, text: str) -> tuple[Claim, ...]:
         elif part.media_type.startswith(("text/", "message/")):
             found += _in_text(part.text)
     found += _in_text(text)
-    named = _values(email.headers, ("in-reply-to", "references"))
+    named = values_of(email.headers, ("in-reply-to", "references"))
     found += [Claim("message_id", int(each[1]), each[2]) for value in named for each in _MESSAGE_ID.finditer(value)]
     return tuple(dict.fromkeys(found))[:MAX_CLAIMS]
 
@@ -114,7 +113,7 @@ def _in_headers(headers: Headers) -> list[Claim]:
              for value in headers.every("x-notifier-id") if (each := _ID_VALUE.fullmatch(value))]  # fmt: skip
     found += [Claim("message_id", int(each[1]), each[2])
               for value in headers.every("message-id") for each in _MESSAGE_ID.finditer(value)]  # fmt: skip
-    paths = _values(headers, ("return-path", "sender", "x-return-path"))
+    paths = values_of(headers, ("return-path", "sender", "x-return-path"))
     return found + [
         Claim("return_path", int(each[1]), each[2]) for value in paths for each in _RETURN_PATH.finditer(value)
     ]

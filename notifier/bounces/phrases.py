@@ -10,7 +10,7 @@ from notifier.smtp.reply_phrases import any_of
 #: The address does not exist, in any language but English.
 USER_UNKNOWN_ABROAD = any_of(
     *(
-        rf"(?:{who})[^.;!?]{{0,70}}?(?:{gone})|(?:{gone})[^.;!?]{{0,25}}?(?:{who})"
+        rf"(?:{who})(?:[^.;!?]|\.\b){{0,70}}?(?:{gone})|(?:{gone})(?:[^.;!?]|\.\b){{0,25}}?(?:{who})"
         for who, gone in languages.WHO_IS_GONE.values()
     ),
     languages.NO_SUCH_USER,
@@ -99,6 +99,15 @@ ABOUT_SENDER = any_of(
     r"|\bto header\b|\burls? (?:of|in|is|from|listed|blocked)\b"
     r"|unknown sender|authentication failed|\bheader[- ]from\b|\bfrom[- :]{1,3}header\b",
 )
+#: A server verified the sender, or could not.
+SENDER_VERIFIED = any_of(
+    r"\bsender(?:'s)?(?: e-?mail)?(?: address)? (?:verif|call-?(?:out|back)|check)"
+    r"|\bverif\w*(?: (?:of|the|that|this|your|e-?mail|envelope|address))* (?:senders?\b|return[- ]path|mail from)"
+    r"|\bcall-?(?:out|back) (?:to|on|for|of) (?:your|the sender)"
+    r"|\bcheck\w* (?:of )?(?:the )?(?:return[- ]path|senders?\b)"
+)
+#: No MX record was found for the domain that follows.
+NO_MX_FOR = any_of(r"\bno mx(?: records?)?(?: found| exists?)? for (?:the domain |domain )?[<\"']?([\w.-]{3,255})")
 #: The domain accepts no email at all.
 NULL_MX = any_of(
     r"null ?mx|mx or srv record indicated no smtp"
@@ -129,7 +138,7 @@ OTHER_END = any_of(
 )
 #: The mailbox may come back: never hard.
 SUSPENDED = any_of(
-    r"suspen[ds]|deactivated|temporar\w* (?:disabled|inactivee|locked|blocked|limited|unavailable)|inactive"
+    r"suspen[ds]|deactivated|temporar\w* (?:disabled|inactivee|locked|blocked|limited|unavailable)|\bin-?active"
     r"|\bfrozen\b"
     r"|(?:account|mailbox|user)[^.;]{0,30} (?:is |has been )?(?:locked"
     r"|disabled|deactivated|blocked|on hold|limited|expired)|administrative?ly? disabled"
@@ -180,10 +189,19 @@ UNREACHABLE = any_of(
 )
 #: The server does not take email for the domain.
 NOT_OUR_DOMAIN = any_of(r"allowed rcpthosts|not (?:a )?local host\b.{0,80}not a gateway|we do(?: not|n't) relay")
+#: A provider refuses our IP address: labels of AOL, and the pages to which filters send their senders.
+BLOCKED = any_of(
+    r"\b(?:(?:rtr|rly|dyn):[a-z]\w?|dns:nr)\b|^\W{0,4}blocked\b\W{1,4}see\b|\bipcheck\.|/reputation\b|\(x@x:blocked\)"
+)
+#: A link in the email is on a list, or the same in a label of AOL.
+LINK_LISTED = any_of(
+    r"\b(?:surbl|uribl)\b|\b(?:hvu|con):[a-z]\w?\b"
+    r"|(?<![\w/.-])(?:urls?|uris?|links?) (?:\S+ ){0,4}?(?:is |are |was |were )?(?:black|block|deny)?-?listed"
+)
 #: The email went in circles.
 LOOP = any_of(
     r"\bloop(?:s|ing|back)?\b|too many hops|hop count|too many [\"']?received|mail for \S+ loops back"
-    r"|best-preference mx",
+    r"|best-preference mx|lowest[- ]numbered mx",
 )
 #: A server has a fault of its own.
 SERVER_FAULT = any_of(

@@ -1,7 +1,6 @@
 """Read one email that came back. The order: what it is, what it says, whose it is."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -17,11 +16,19 @@ from notifier.bounces.fields import (
 )
 from notifier.bounces.judging import DEAD_BY_STATUS_ALONE, judge
 from notifier.bounces.parts import Email, split
-from notifier.bounces.reasons import ABOUT_US, DEAD, Kind, Reason, Verdict, verdict_of
-from notifier.bounces.texts import Statement, pieces, plain_statement, readable, replies, split_returned
+from notifier.bounces.reasons import ABOUT_MAILBOX, ABOUT_US, DEAD, Kind, Reason, Verdict, verdict_of
+from notifier.bounces.sender import NO_SENDER, Sender, sender_of, without
+from notifier.bounces.texts import (
+    MAX_STATEMENTS,
+    Statement,
+    by_entry,
+    pieces,
+    plain_statement,
+    readable,
+    split_returned,
+    statements,
+)
 
-#: Statements of one report that are judged.
-MAX_STATEMENTS = 24
 #: Characters of a reply that are read.
 MAX_REPLY = 2000
 
@@ -35,7 +42,6 @@ _FEEDBACK = {
     "auth-failure": Reason.AUTH_FAILURE,
 }
 _COMPLAINTS = frozenset({Reason.ABUSE, Reason.FRAUD, Reason.OPT_OUT})
-_SENTENCE = re.compile(r"(?<=[.!?:;>])\s")
 #: What says nothing more than that the email failed.
 _VAGUE = frozenset({Reason.REFUSED, Reason.UNSPECIFIED})
 
@@ -93,7 +99,8 @@ def read(data: bytes, envelope_to: str = "") -> Report:
     email = _unwrapped(split(data))
     words, returned = split_returned(readable(email))
     status = delivery_status(email)
-    found = _report(email, status, words, answered=bool(returned))
+    sender = sender_of(email, status, returned)
+    found = _report(email, status, words, sender, answered=bool(returned))
     claims = names.claims(email, envelope_to, returned)
     if found.kind is Kind.OTHER:
         return Report(found.kind, reason=found.reason, claims=claims)
@@ -101,7 +108,7 @@ def read(data: bytes, envelope_to: str = "") -> Report:
         return Report(found.kind, reason=found.reason, recipients=found.recipients, claims=claims)
     return Report(
         found.kind, found.verdict, found.reason, found.code, found.enhanced, found.text,
-        found.recipients or names.recipients(email, status, words), found.findings, claims,
+        found.recipients or names.recipients(email, status, words, sender.addresses), found.findings, claims,
         names.queue_ids(status, words), status.reporting_mta if status else "",
     )  # fmt: skip
 
@@ -115,7 +122,7 @@ def _unwrapped(email: Email) -> Email:
     return inner if inner.report_type == "delivery-status" else email
 
 
-def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered: bool) -> Report:
+def _report(email: Email, status: DeliveryStatus | None, words: str, sender: Sender, *, answered: bool) -> Report:
     """Return kind, verdict and reason."""
     if (fields := feedback(email)) is not None:
         return _feedback(fields.every("feedback-type"), fields.every("original-rcpt-to"))
@@ -126,21 +133,21 @@ def _report(email: Email, status: DeliveryStatus | None, words: str, *, answered
     if kinds.is_challenge(email, words):
         return Report(Kind.AUTO_REPLY)
     if status and status.recipients:
-        return _by_fields(email, status, words)
-    return _without_fields(email, words, answered=answered)
+        return _by_fields(email, status, words, sender)
+    return _without_fields(email, words, sender, answered=answered)
 
 
-def _without_fields(email: Email, words: str, *, answered: bool) -> Report:
+def _without_fields(email: Email, words: str, sender: Sender, *, answered: bool) -> Report:
     """Return kind, verdict and reason of an email that has no fields for machines about a delivery."""
     if disposition(email) is not None and not phrases.FAILED.search(words.lower()):
         return Report(Kind.OTHER)
     if kinds.is_absence(email, words):
         return Report(Kind.AUTO_REPLY)
     if kinds.is_report_of_failure(email, words, answered):
-        return _by_words(email, words)
+        return _by_words(email, words, sender)
     if kinds.is_named_daemon(email.headers):
         # Some systems say why, and not that the email failed.
-        notice = _by_words(email, words)
+        notice = _by_words(email, words, sender)
         if notice.reason is not Reason.UNSPECIFIED and notice.recipients:
             return notice
     return Report(Kind.AUTO_REPLY if kinds.is_auto_reply(email, words) else Kind.OTHER)
@@ -154,10 +161,13 @@ def _feedback(written: list[str], recipients: list[str]) -> Report:
     return Report(kind, reason=reason, recipients=tuple(each.strip().strip("<>")[:320] for each in recipients))
 
 
-def _by_fields(email: Email, status: DeliveryStatus, words: str) -> Report:
+def _by_fields(email: Email, status: DeliveryStatus, words: str, sender: Sender) -> Report:
     """Judge a report with fields, one recipient after the other."""
     among = len({(each.address or each.original).lower() for each in status.recipients})
-    findings = tuple(_finding(email, each, words, among) for each in status.recipients)
+    findings = tuple(
+        _not_failed(email, each, words) or _failed(each, words if among == 1 else "", sender)
+        for each in status.recipients
+    )
     failed = [each for each in findings if each.verdict is not Verdict.NONE]
     late = [each for each in findings if each.reason is Reason.DELAYED]
     chosen = failed or late
@@ -170,8 +180,8 @@ def _by_fields(email: Email, status: DeliveryStatus, words: str) -> Report:
     )
 
 
-def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Finding:
-    """Judge one recipient. The words of the report count if they can be about this recipient alone."""
+def _not_failed(email: Email, recipient: Recipient, words: str) -> Finding | None:
+    """Return that a recipient got the email, or gets it later; None if the email failed."""
     address = recipient.address or recipient.original
     if recipient.action in {"delivered", "relayed", "expanded"} or (
         not recipient.action and recipient.status.startswith("2")
@@ -179,7 +189,12 @@ def _finding(email: Email, recipient: Recipient, words: str, among: int) -> Find
         return Finding(Reason.DELIVERED, enhanced=recipient.status or None, recipient=address)
     if recipient.action.startswith("delay") or (not recipient.action and _is_late(email, words)):
         return Finding(Reason.DELAYED, enhanced=recipient.status or None, recipient=address)
-    found = _failure(recipient, _statements(words) if among == 1 else ())
+    return None
+
+
+def _failed(recipient: Recipient, words: str, sender: Sender) -> Finding:
+    """Judge one recipient that failed. `words`: those of the report, if they can be about this recipient alone."""
+    found = _failure(recipient, statements(words), sender)
     if found.reason is Reason.UNSPECIFIED and untyped(recipient.diagnostic).strip(" #;") in {"", recipient.status}:
         # There is no reply that a gateway could have translated: the system that reports chose the status itself.
         return replace(found, reason=DEAD_BY_STATUS_ALONE.get(recipient.status, found.reason))
@@ -191,14 +206,14 @@ def judge_reply(reply: str, status: str = "", recipient: str = "") -> Finding:
 
     `recipient` may be empty; it is the address that failed. Webhooks of providers report failures like this.
     """
-    return _failure(Recipient(recipient, "", "failed", status, "", reply[:MAX_REPLY], ""), ())
+    return _failure(Recipient(recipient, "", "failed", status, "", reply[:MAX_REPLY], ""), (), NO_SENDER)
 
 
-def _failure(recipient: Recipient, words: Iterable[Statement]) -> Finding:
+def _failure(recipient: Recipient, words: Iterable[Statement], sender: Sender) -> Finding:
     """Judge one recipient that failed, by its fields, then by other words about it."""
     address = recipient.address or recipient.original
-    found = _first(chain(statements_of(recipient), words), address)
-    if found.reason in DEAD and recipient.status.startswith("4"):
+    found = _first(chain(statements_of(recipient), words), address, sender)
+    if found.reason in DEAD and _says_later(recipient):
         # The report contradicts itself: a code for "later" and words for "never".
         found = Finding(Reason.REFUSED, found.code, found.enhanced, found.text)
     if found.reason in _VAGUE and recipient.status:
@@ -207,26 +222,35 @@ def _failure(recipient: Recipient, words: Iterable[Statement]) -> Finding:
     return Finding(found.reason, found.code, enhanced, found.text, address)
 
 
+def _says_later(recipient: Recipient) -> bool:
+    """Return whether a status is one of class 4. 4.0.0 beside "failed" says nothing (RFC 3463, section 3.1)."""
+    nothing = recipient.status == "4.0.0" and recipient.action.startswith("fail")
+    return recipient.status.startswith("4") and not nothing
+
+
 def _by_status(found: Finding, recipient: Recipient) -> Finding:
     """Return the reason by the status alone: it is never hard, because many systems send 5.1.1 for everything."""
     reason = judge(Statement("", 450, recipient.status))
     return Finding(reason if reason is not Reason.REFUSED else found.reason, found.code, found.enhanced, found.text)
 
 
-def _by_words(email: Email, words: str) -> Report:
+def _by_words(email: Email, words: str, sender: Sender) -> Report:
     """Judge a report without fields."""
-    named = names.recipients(email, None, words)
+    named = names.recipients(email, None, words, sender.addresses)
+    sender = without(sender, named)
     if _is_late(email, words):
         return Report(Kind.BOUNCE, Verdict.NONE, Reason.DELAYED, recipients=named)
-    said: Iterable[Statement] = _statements(words)
+    said: Iterable[Statement] = statements(words)
     subject = email.headers.first("subject")[:300]
     if phrases.CAUSE_IN_SUBJECT.search(subject.lower()):
         said = chain(said, (plain_statement(subject),))
-    found = _first(said, named[0] if len(named) == 1 else "")
+    found = _first(said, named[0] if len(named) == 1 else "", sender)
     if found.reason in DEAD and len(named) > 1:
         # Some of these people may be alive: all that was said must say the same.
-        entries = list(_by_entry(list(pieces(words))))
-        others = [judge(each) for each in entries if each.code] or [judge(each) for each in entries]
+        entries = list(by_entry(list(pieces(words))))
+        others = [judge(each, "", sender) for each in entries if each.code] or [
+            judge(each, "", sender) for each in entries
+        ]
         found = next((Finding(each) for each in others if each not in DEAD | _VAGUE | {Reason.DELIVERED}), found)
     return Report(Kind.BOUNCE, found.verdict, found.reason, found.code, found.enhanced, found.text, named)
 
@@ -237,41 +261,22 @@ def _is_late(email: Email, words: str) -> bool:
     return bool(phrases.DELAYED.search(text)) and not phrases.FOR_GOOD.search(text)
 
 
-def _statements(words: str) -> Iterator[Statement]:
-    """Yield what a text says: the replies of servers, then its paragraphs, then its sentences.
+def _first(said: Iterable[Statement], recipient: str, sender: Sender) -> Finding:
+    """Return the first statement that gives a cause; else the first that is a reply; else that nothing is known.
 
-    The first ones decide nearly always, so nothing is read before it is asked for.
+    A fault of a server gives way to the cause of it in the mailbox: it could not write, because that is full.
     """
-    cut = list(pieces(words))
-    yield from _by_entry(cut)
-    yield from map(plain_statement, _sentences(cut)[:MAX_STATEMENTS])
-
-
-def _by_entry(cut: list[str]) -> Iterator[Statement]:
-    """Yield the replies in pieces of text, then the pieces."""
-    yield from islice((reply for piece in cut for reply in replies(piece)), MAX_STATEMENTS // 2)
-    yield from map(plain_statement, cut[:MAX_STATEMENTS])
-
-
-def _sentences(cut: list[str]) -> list[str]:
-    """Return the sentences of pieces that have more than one: words about one thing may stand beside another's.
-
-    A reply stays whole: after "authentication failed:" an unknown user is the sender.
-    """
-    parts = [[each for each in _SENTENCE.split(piece) if len(each) > 8] for piece in cut if not replies(piece)]
-    return [each for sentences in parts if len(sentences) > 1 for each in sentences]
-
-
-def _first(said: Iterable[Statement], recipient: str) -> Finding:
-    """Return the first statement that gives a cause; else the first that is a reply; else that nothing is known."""
     vague: Finding | None = None
+    fault: Finding | None = None
     for each in islice(said, MAX_STATEMENTS * 3):
-        reason = judge(each, recipient)
+        reason = judge(each, recipient, sender)
         if reason is Reason.DELIVERED:
             continue
         found = Finding(reason, each.code or None, each.enhanced or None, each.text)
-        if reason not in _VAGUE:
-            return found
-        if vague is None and each.code:
+        if reason not in _VAGUE and (fault is None or reason in ABOUT_MAILBOX):
+            if reason is not Reason.SERVER_FAULT:
+                return found
+            fault = found
+        elif vague is None and each.code:
             vague = found
-    return vague or Finding(Reason.UNSPECIFIED)
+    return fault or vague or Finding(Reason.UNSPECIFIED)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 #: The version of the rules in this room. Raise it with every change of a verdict: rows keep the one that judged them.
-RULES = 2
+RULES = 3
 
 
 class Kind(StrEnum):

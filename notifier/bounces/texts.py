@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from notifier.bounces.decoding import html_text
@@ -11,6 +12,8 @@ from notifier.smtp.outcome import Phase
 #: Characters of a report's text that are read, of one line and of one piece; number of lines, pieces and replies.
 MAX_TEXT, MAX_LINE, MAX_PIECE = 12_000, 600, 900
 MAX_LINES, MAX_PIECES, MAX_REPLIES = 400, 50, 8
+#: Statements of one report that are judged.
+MAX_STATEMENTS = 24
 
 #: Codes that servers reply with when they refuse (RFC 5321 4.2.3, RFC 4954, RFC 7504, and codes of known systems).
 _CODES = r"4(?:21|[2-5][0-9]|7[12])|5(?:0[0-4]|1[0-9]|2[1-9]|3[0-8]|4[1-7]|5[0-9]|7[0-9]|98|99)"
@@ -58,6 +61,7 @@ _DESCRIBES = re.compile(
     re.IGNORECASE,
 )
 _SPACE = re.compile(r"\s+")
+_SENTENCE = re.compile(r"(?<=[.!?:;>])\s")
 _END_OF_DATA = re.compile(
     r"end of data|after (?:i sent|sending) the message|after data|\bfinal dot\b|>>> \.", re.IGNORECASE
 )
@@ -73,6 +77,8 @@ class Statement(NamedTuple):
     code: int = 0
     enhanced: str = ""
     phase: Phase = Phase.RCPT
+    #: The same without the whitespace of folds, if the text is from a field that is folded. It counts, too.
+    joined: str = ""
 
 
 def readable(email: Email) -> str:
@@ -170,6 +176,12 @@ def _words(piece: str, found: list[re.Match[str]], number: int) -> str:
     return piece[found[number].end() : end].strip(" :;-").rstrip("<>\"'")
 
 
+def before_reply(piece: str) -> str:
+    """Return the words of a piece before the first reply in it: the report explains that reply. Empty without one."""
+    found = _REPLY.search(piece)
+    return piece[: found.start()].strip() if found else ""
+
+
 def plain_statement(piece: str) -> Statement:
     """Return a piece without a reply as a statement; an enhanced code in it counts."""
     found = _BARE_STATUS.search(piece)
@@ -181,3 +193,29 @@ def phase_of(piece: str) -> Phase:
     if _END_OF_DATA.search(piece):
         return Phase.EOD
     return Phase.MAIL if _MAIL_FROM.search(piece) else Phase.RCPT
+
+
+def statements(words: str) -> Iterator[Statement]:
+    """Yield what a text says: the replies of servers, then its paragraphs, then its sentences.
+
+    The first ones decide nearly always, so nothing is read before it is asked for.
+    """
+    cut = list(pieces(words))
+    yield from by_entry(cut)
+    yield from map(plain_statement, _sentences(cut)[:MAX_STATEMENTS])
+
+
+def by_entry(cut: list[str]) -> Iterator[Statement]:
+    """Yield the replies in pieces of text, then the pieces."""
+    yield from islice((reply for piece in cut for reply in replies(piece)), MAX_STATEMENTS // 2)
+    yield from (plain_statement(words) for piece in cut[:MAX_STATEMENTS] if (words := before_reply(piece)))
+    yield from map(plain_statement, cut[:MAX_STATEMENTS])
+
+
+def _sentences(cut: list[str]) -> list[str]:
+    """Return the sentences of pieces that have more than one: words about one thing may stand beside another's.
+
+    A reply stays whole: after "authentication failed:" an unknown user is the sender.
+    """
+    parts = [[each for each in _SENTENCE.split(piece) if len(each) > 8] for piece in cut if not replies(piece)]
+    return [each for sentences in parts if len(sentences) > 1 for each in sentences]

@@ -10,6 +10,8 @@ from notifier.smtp.outcome import Outcome
 
 #: Replaces the recipient's address in stored replies.
 RECIPIENT = "<recipient>"
+#: Replaces it in texts that are classified.
+MASK = "x@x"
 
 
 def masked(text: str, recipient: str) -> str:
@@ -17,7 +19,7 @@ def masked(text: str, recipient: str) -> str:
     if not recipient or recipient.rpartition("@")[0].lower() not in text:
         return text
     address = recipient.lower()
-    return text.replace(address, "x@x").replace(address.replace("@", "%40"), "x%40x")
+    return text.replace(address, MASK).replace(address.replace("@", "%40"), "x%40x")
 
 
 def masked_widely(text: str, recipient: str) -> str:

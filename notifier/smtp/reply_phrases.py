@@ -11,13 +11,13 @@ def any_of(*alternatives: str) -> re.Pattern[str]:
 _WHO = r"(?:e-?mail|user|recipient|mailbox|mail ?box|account|addressee|subscriber|local part|customer)"
 _GONE = (
     r"(?:unknown|not (?:be )?(?:known|found|exist|valid|recognized|listed|registered|active|available here)"
-    r"|do(?:es)? ?n[o'\u2019]?t exist|non-?existent|in-?valid|in-?active|no longer|disabled|de-?activated"
+    r"|do(?:es)? ?n[o'\u2019]?t exist|non-?existent|in-?valid|no longer|disabled|de-?activated"
     r"|closed|terminated|deleted|discontinued|expired|is not (?:a )?(?:valid|known))"
 )
 
 #: The address does not exist, or will never accept email again.
 USER_UNKNOWN = any_of(
-    r"(?:no such|no known|unknown|invalid|bad|non-?existent|in-?active|disabled|not an? (?:valid|known)|undeliverable) "
+    r"(?:no such|no known|unknown|invalid|bad|non-?existent|disabled|not an? (?:valid|known)|undeliverable) "
     rf"(?:local |e-?mail |destination |smtp )?(?:{_WHO}|recipient address|address|person|one\b)",
     rf"\b{_WHO}(?: name| address| account| id)?(?: in [\w ]{{1,60}})?[: ]{{0,5}}(?:[<\[(]?\S+@\S+[>\])]?,?:? )?"
     rf"(?:has been |has |is |was |are |that you tried to reach |could |currently |temporarily )*{_GONE}",
@@ -161,6 +161,8 @@ NOT_FINAL = any_of(
     r"(?<!disabled, )\bnot accepting\b|not accept\w* .{0,20}(?:\bfrom\b|external|outside)"
     r"|(?:internal|local) (?:senders|mail) only",
     r"\bsender(?:'s)?(?: e-?mail)?(?: address)?(?: is| was)? (?:not|un|dis)|administrative|prohibit",
+    # An inactive mailbox may become active again. One that is "unknown or inactive" is not there.
+    r"^(?!.*(?:unknown|not found|no such|invalid|n[o'\u2019]t exist|not exist)).*\bin-?active",
 )
 #: Words such as "check" and "try" as advice: the address is wrong, and a corrected one may be tried.
 _CORRECT_IT = (

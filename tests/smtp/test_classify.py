@@ -39,7 +39,7 @@ rcpt | 451 4.7.1 <ada@example.com>: Recipient address rejected: Greylisted for 5
 rcpt | 450 4.7.1 Client host rejected: Greylisting in action | RETRY | recipient
 rcpt | 451 Rate limit exceeded, slow down | THROTTLE | domain
 rcpt | 451 too many concurrent SMTP connections from your host | THROTTLE | domain
-rcpt | 550 inactive mailbox | BOUNCE | recipient
+rcpt | 550 inactive mailbox | FAIL | recipient
 rcpt | 550 Disabled user | BOUNCE | recipient
 rcpt | 452 Too many recipients received this hour | THROTTLE | domain
 rcpt | 450 4.1.8 Sender address rejected: Domain not found | RETRY | recipient
