@@ -48,6 +48,10 @@ TABLES = (
     "notifier_transports",
     "notifier_webhook_states",
     "notifier_webhook_tokens",
+    "notifier_event_drafts",
+    "notifier_events",
+    "notifier_webhook_endpoints",
+    "notifier_webhook_deliveries",
     "notifier_operators",
     "notifier_operator_sessions",
     "notifier_api_keys",
@@ -69,6 +73,7 @@ def upgrade() -> None:
     _ledger()
     _consent()
     _mail_servers()
+    _events()
     _operators()
     _housekeeping()
     for table, message in ONLY_ADDED.items():
@@ -618,6 +623,75 @@ def _mail_servers() -> None:
         sa.Column("refused_since", MOMENT, nullable=True),
         sa.Column("refusals", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("provider", name=op.f("pk_notifier_webhook_states")),
+    )
+
+
+def _events() -> None:
+    """What happened, for other applications, and what they were sent."""
+    op.create_table(
+        "notifier_event_drafts",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("items", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_event_drafts")),
+    )
+    op.create_table(
+        "notifier_events",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("uid", sa.String(32), nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("published_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_events")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "notifier_webhook_endpoints",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("url", sa.String(500), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("secret", sa.String(400), nullable=False),
+        sa.Column("previous_secret", sa.String(400), nullable=True),
+        sa.Column("previous_until", MOMENT, nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("disabled_at", MOMENT, nullable=True),
+        sa.Column("disabled_reason", sa.String(200), nullable=True),
+        sa.Column("last_success_at", MOMENT, nullable=True),
+        sa.Column("failing_since", MOMENT, nullable=True),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_call_at", MOMENT, nullable=False),
+        sa.Column("busy_until", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_webhook_endpoints")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "notifier_webhook_deliveries",
+        sa.Column("endpoint_id", ID, nullable=False),
+        sa.Column("event_id", ID, autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_attempt_at", MOMENT, nullable=False),
+        sa.Column("last_attempt_at", MOMENT, nullable=True),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(200), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'delivered', 'failed')", name=op.f("ck_notifier_webhook_deliveries_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["notifier_webhook_endpoints.id"],
+            name=op.f("fk_notifier_webhook_deliveries_endpoint_id_notifier_webhook_endpoints"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("endpoint_id", "event_id", name=op.f("pk_notifier_webhook_deliveries")),
+    )
+    op.create_index(
+        "ix_notifier_webhook_deliveries_waiting",
+        "notifier_webhook_deliveries",
+        ["endpoint_id", "next_attempt_at"],
+        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("state = 'waiting'"),
     )
 
 

@@ -18,6 +18,7 @@ from notifier.campaigns.runs import Planned, add_runs, run_of
 from notifier.campaigns.slots import slot_name
 from notifier.campaigns.tick import CHUNK, cancel_rows, close
 from notifier.database.transaction import transaction
+from notifier.events import EventType, record
 from notifier.models import OPEN, Campaign, CampaignRun, CampaignState, RunState, Trigger
 from notifier.reasons import ReasonCode, sentence
 
@@ -62,6 +63,8 @@ def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: o
     run.resume_to, run.state = run.state, RunState.paused.value
     run.reason_code, run.reason = code.value, sentence(code, **details)
     session.flush()
+    facts = {"id": run.id, "campaign": run.campaign_id, "reason_code": code.value}
+    record(session, [(EventType.run_paused, facts)], at=clock.now())
     return True
 
 

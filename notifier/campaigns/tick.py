@@ -17,6 +17,7 @@ from notifier.campaigns.prompt_runs import prompt
 from notifier.campaigns.runs import Planned, add_runs, changed, run_of
 from notifier.campaigns.slots import schedule_of, slot_name
 from notifier.database.transaction import transaction
+from notifier.events import EventType, record
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState
 from notifier.observability import heartbeats
 from notifier.scheduling.misfires import backlog, misfired
@@ -198,12 +199,18 @@ def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
     """Close a run if all of its emails have ended. Return False if they have not."""
     with transaction(session) as current:
         # Locked before the rows are counted: what comes back moves a row and then the totals (`feedback/moving.py`).
-        if run_of(current, run_id, lock=True) is None or not ledger.is_over(current, run_id):
+        run = run_of(current, run_id, lock=True)
+        if run is None or not ledger.is_over(current, run_id):
             return False
         totals = ledger.count_by_status(current, run_id)
         state = case((CampaignRun.state == RunState.sending, RunState.done.value), else_=CampaignRun.state)
         over = update(CampaignRun).where(CampaignRun.id == run_id, *_unfinished())
-        return bool(changed(current, over.values(state=state, totals=totals, finished_at=now)))
+        closed = bool(changed(current, over.values(state=state, totals=totals, finished_at=now)))
+        if closed:
+            done = RunState.done if run.state == RunState.sending else RunState(run.state)
+            facts = {"id": run_id, "campaign": run.campaign_id, "state": done.value, "totals": totals}
+            record(current, [(EventType.run_finished, facts)], at=now)
+        return closed
 
 
 def _unfinished() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock
 from notifier.database.keys import among
+from notifier.events import EventType, Facts, record
 from notifier.models import Consent, Frequency, Preference, User
 
 DIGEST: Final = "digest"
@@ -97,8 +98,11 @@ def decide(
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
     after = _after(category, row, wanted, chosen)
-    has_changed = _stored(session, user_id, row, after, how, notification_id, now or clock.now())
+    before, now = _wish(category, row), now or clock.now()
+    has_changed = _stored(session, user_id, row, after, how, notification_id, now)
     session.flush()
+    if before.wanted and not after.wanted:
+        record(session, [_unsubscribed(user_id, category, how)], at=now)
     return has_changed
 
 
@@ -163,15 +167,23 @@ def decide_all_of(
     rows = {
         (row.user_id, row.category): row for row in session.scalars(query.execution_options(populate_existing=True))
     }
-    changed = set()
+    changed, gone = set(), []
     for user_id in present:
         for category in REFUSABLE:
             row = rows.get((user_id, category))
             after = _after(category, row, wanted, None)
+            wished = _wish(category, row).wanted
             if _stored(session, user_id, row, after, how, people[user_id], now):
                 changed.add(user_id)
+                if wished and not after.wanted:
+                    gone.append(_unsubscribed(user_id, category, how))
     session.flush()
+    record(session, gone, at=now)
     return changed
+
+
+def _unsubscribed(user_id: int, category: str, how: How) -> tuple[EventType, Facts]:
+    return EventType.user_unsubscribed, {"user": {"id": user_id}, "category": category, "how": how.value}
 
 
 def refused(category: str) -> ColumnElement[bool]:

@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.database.listed import insert_new
-from notifier.models import Suppression, SuppressionReason
+from notifier.events import EventType, record
+from notifier.models import Suppression, SuppressionReason, User
 from notifier.security.digests import keyed_digest
 
 _TABLE = cast("Any", Suppression.__table__)
+
+#: People that one event names.
+MOST_USERS = 20
 
 #: Begins the replacement of an erased address; no address begins with it.
 CONCEALED = "erased:"
@@ -30,8 +34,17 @@ def find(session: Session, identity_key: str) -> Suppression | None:
 
 def lift(session: Session, suppression: Suppression) -> None:
     """Delete a suppression, so that its address can get email again. The caller commits and adds to the audit log."""
+    facts = {"id": suppression.id, "reason": suppression.reason, "users": users_of(session, suppression.identity_key)}
     session.delete(suppression)
     session.flush()
+    record(session, [(EventType.suppression_lifted, facts)], at=clock.now())
+
+
+def users_of(session: Session, identity_key: str) -> list[dict[str, Any]]:
+    """Return the ids of the people with this address, for an event; at most MOST_USERS of a shared mailbox."""
+    query = select(User.id, User.external_id).where(User.identity_key == identity_key).order_by(User.id)
+    found = session.execute(query.limit(MOST_USERS))
+    return [{"id": pk, "external_id": external_id} for pk, external_id in found]
 
 
 def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
@@ -119,6 +132,11 @@ class New:
         }  # fmt: skip
         return values | (asdict(self.said) if self.said is not None else {})
 
+    def facts(self, pk: int) -> dict[str, Any]:
+        """Return what an event says about it; `pk` is the key of its row."""
+        until = self.until.isoformat() if self.until is not None else None
+        return {"id": pk, "reason": self.reason.value, "source": self.source, "until": until}
+
 
 def add(
     session: Session,
@@ -149,15 +167,18 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
     if not new:
         return set()
     rows = [{"identity_key": each.identity_key, "created_at": clock.now(), **each.values()} for each in new]
-    made = {identity_key for _, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
-    rest = {each.identity_key: each for each in new if each.identity_key not in made}
+    told = {identity_key: pk for pk, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
+    rest = {each.identity_key: each for each in new if each.identity_key not in told}
     if rest:
         query = select(Suppression).where(Suppression.identity_key.in_(rest)).order_by(Suppression.id)
         # One that was removed at this moment is not among them.
         present = session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
-        made |= {each.identity_key for each in present if _replaced(each, rest[each.identity_key].values())}
+        told |= {each.identity_key: each.id for each in present if _replaced(each, rest[each.identity_key].values())}
         session.flush()
-    return made
+    events = [(EventType.suppression_created, each.facts(told[each.identity_key])) for each in new
+              if each.identity_key in told]  # fmt: skip
+    record(session, events, at=clock.now())
+    return set(told)
 
 
 def _replaced(present: Suppression, values: dict[str, Any]) -> bool:

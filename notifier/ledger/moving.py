@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from notifier.database.keys import among
 from notifier.database.listed import ROWS, as_text, rows_of
 from notifier.ledger.rows import Why
+from notifier.ledger.telling import AtRest, tell
 from notifier.ledger.transitions import AT_REST, ForbiddenMove, check_edge
 from notifier.models import Notification, Status
 
@@ -48,6 +49,8 @@ def move_all(session: Session, moves: Sequence[RowMove], *, now: datetime) -> li
         session.connection().execute(_TOGETHER, {ROWS: as_text(rows)})
     elif rows:
         session.connection().execute(_EACH, [{f"b_{name}": value for name, value in row.items()} for row in rows])
+    moved = [each for each, source in zip(moves, left, strict=True) if source is not None]
+    tell(session, [AtRest(each.pk, each.to, each.why["reason_code"]) for each in moved], now=now)
     return left
 
 

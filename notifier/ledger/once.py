@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from notifier.ledger.rows import Why
+from notifier.ledger.telling import AtRest, tell
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode
 
@@ -76,6 +77,8 @@ def add_once(
         added: Notification | None = session.scalars(
             statement, values, bind_arguments=_BIND, execution_options=_FRESH
         ).one_or_none()
+        if added is not None and skip is not None:
+            tell(session, [AtRest(added.id, Status.skipped, skip.value)], now=now)
         return added
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from notifier.database.keys import among
 from notifier.ledger.rows import changed
+from notifier.ledger.telling import AtRest, tell
 from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode, sentence
 
@@ -44,6 +45,7 @@ def mark_sent(session: Session, message_ids: Mapping[int, str], *, now: datetime
         )
     )
     session.connection().execute(statement, [{"b_id": pk, "b_message_id": message_ids[pk]} for pk in keys])
+    tell(session, [AtRest(pk, Status.sent, _REASON.value) for pk in keys], now=now)
     return len(keys)
 
 

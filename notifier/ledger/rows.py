@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from notifier.database.keys import among
 from notifier.ledger.settling import Settlement, StoredReply
+from notifier.ledger.telling import AtRest, tell
 from notifier.ledger.transitions import AT_REST, ForbiddenMove, check_edge
 from notifier.models import Notification, OnUnknown, Status, User
 from notifier.reasons import ReasonCode, sentence
@@ -73,7 +74,7 @@ def add_skipped(
 ) -> Notification:
     """Add the row of an email that is not sent, with the reason `code`, so that its absence is explained.
 
-    A second row with the same `dedupe_key` fails at flush with IntegrityError. The caller commits.
+    Raise IntegrityError for a second row with the same `dedupe_key`. The caller commits.
     """
     notification = Notification(
         kind=kind,
@@ -88,6 +89,8 @@ def add_skipped(
         **why(code, **details),
     )
     session.add(notification)
+    session.flush()
+    tell(session, [AtRest(notification.id, Status.skipped, code.value)], now=now)
     return notification
 
 
@@ -113,7 +116,10 @@ def move(
     else:
         values |= {"next_attempt_at": now, "enqueue_at": now, "settled_at": None}
     statement = update(Notification).where(Notification.id == pk, Notification.status == source).values(**values)
-    return bool(changed(session, statement))
+    moved = bool(changed(session, statement))
+    if moved:
+        tell(session, [AtRest(pk, to, values["reason_code"])], now=now)
+    return moved
 
 
 def decide_unknown(
@@ -127,7 +133,8 @@ def decide_unknown(
     else:
         values, reason = {"settled_at": now}, why(ReasonCode.decided_sent, operator=operator)
     statement = update(_N).where(_N.status == Status.unknown, *where)
-    return changed(session, statement.values(status=to, claimed_by=None, **values, **reason))
+    decided = statement.values(status=to, claimed_by=None, **values, **reason).returning(_N.id)
+    return _told(session, decided, to, reason, now)
 
 
 def expire(session: Session, *, now: datetime, limit: int) -> int:
@@ -143,7 +150,14 @@ def expire(session: Session, *, now: datetime, limit: int) -> int:
         .where(Notification.id.in_(late), Notification.status == Status.pending)
         .values(status=Status.expired, settled_at=now, **why(ReasonCode.deadline_passed))
     )
-    return changed(session, statement)
+    return _told(session, statement.returning(_N.id), Status.expired, why(ReasonCode.deadline_passed), now)
+
+
+def _told(session: Session, statement: Any, to: Status, reason: Why, now: datetime) -> int:
+    """Execute an UPDATE that returns keys, and tell that these rows came to rest. Return how many."""
+    pks = session.scalars(statement.execution_options(synchronize_session=False)).all()
+    tell(session, [AtRest(pk, to, reason["reason_code"]) for pk in pks], now=now)
+    return len(pks)
 
 
 def unknown(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from notifier.ledger.giving_back import give_back_skipped
 from notifier.ledger.held_rows import name_hold
 from notifier.ledger.statements import Ended, end_tries
+from notifier.ledger.telling import AtRest, settled_now, tell, uncertain
 from notifier.ledger.transitions import check_edge
 from notifier.models import Attempt, Notification, Status
 from notifier.reasons import ReasonCode, sentence
@@ -63,7 +64,10 @@ def settle(session: Session, ends: Sequence[Settlement], *, now: datetime) -> in
     for waiting in (False, True):
         some = [end for end in ends if (end.to is Status.pending) is waiting]
         if some:
-            ended += end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
+            changed = end_tries(session.connection(), [_row(end, now) for end in some], now, waiting=waiting)
+            ended += changed
+            if not waiting:
+                _tell(session, some, changed, now)
     unsent = [end.pk for end in ends if end.to in _UNSENT]
     if unsent:
         give_back_skipped(session, unsent)
@@ -86,12 +90,25 @@ def correct(session: Session, ends: Sequence[Settlement], *, now: datetime) -> i
     known = [_late(end) for end in ends if end.reply is None or end.reply.decision not in _UNKNOWN]
     for source, to in {(Status.pending if end.to is Status.sent else Status.unknown, end.to) for end in known}:
         check_edge(source, to)
+    open_ = uncertain(session, [end.pk for end in known])
     corrected = 0
     for waiting in (False, True):
-        some = [_row(end, now) for end in known if (end.to is Status.pending) is waiting]
+        some = [end for end in known if (end.to is Status.pending) is waiting and end.pk in open_]
         if some:
-            corrected += end_tries(session.connection(), some, now, waiting=waiting, late=True)
+            rows = [_row(end, now) for end in some]
+            corrected += end_tries(session.connection(), rows, now, waiting=waiting, late=True)
+            if not waiting:
+                tell(session, settled_now(session, _at_rest(some), now=now), now=now)
     return corrected
+
+
+def _tell(session: Session, ends: Sequence[Settlement], changed: int, now: datetime) -> None:
+    rested = _at_rest(ends)
+    tell(session, rested if changed == len(ends) else settled_now(session, rested, now=now), now=now)
+
+
+def _at_rest(ends: Sequence[Settlement]) -> list[AtRest]:
+    return [AtRest(end.pk, end.to, end.reason_code, end.claim) for end in ends]
 
 
 #: Decisions of attempts whose end is uncertain.

@@ -7,6 +7,7 @@ from notifier.models.audit_log import AuditEntry
 from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState, Misfire, RunState, Trigger
 from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal, ProviderTotal
+from notifier.models.event import UNDELIVERED, DeliveryState, Event, EventDraft, WebhookDelivery, WebhookEndpoint
 from notifier.models.feedback import CAME_BACK, IN_TRAY, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
@@ -30,6 +31,7 @@ __all__ = [
     "NO_IDENTITY",
     "OPEN",
     "RECORDED",
+    "UNDELIVERED",
     "WAITING",
     "AccountAction",
     "AccountRequest",
@@ -44,9 +46,12 @@ __all__ = [
     "ContentVersion",
     "DailyTotal",
     "DatabaseIdentity",
+    "DeliveryState",
     "DigestMark",
     "DomainProvider",
     "Effect",
+    "Event",
+    "EventDraft",
     "Feedback",
     "Frequency",
     "Heartbeat",
@@ -73,6 +78,8 @@ __all__ = [
     "Trigger",
     "UnrecordedEmail",
     "User",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WebhookState",
     "WebhookToken",
     "new_nonce",

@@ -14,7 +14,7 @@ KEYS = ["test-key-that-is-long-enough-for-everything"]
 COUNTED = {
     "notifier_users", "notifier_notifications", "notifier_campaigns", "notifier_campaign_runs",
     "notifier_content_versions", "notifier_operators", "notifier_suppressions", "notifier_audit_entries",
-    "notifier_feedback", "notifier_api_keys",
+    "notifier_feedback", "notifier_api_keys", "notifier_events", "notifier_webhook_endpoints",
 }  # fmt: skip
 
 
