@@ -16,6 +16,7 @@ from notifier.models import (
     AccountRequest,
     Attempt,
     AuditEntry,
+    Event,
     Feedback,
     KeptForm,
     Notification,
@@ -25,6 +26,8 @@ from notifier.models import (
     Status,
     Suppression,
     TaskResult,
+    WebhookDelivery,
+    WebhookEndpoint,
     WebhookToken,
 )  # fmt: skip
 from notifier.operators import audit_log, kept_forms
@@ -53,6 +56,9 @@ KEEP_ACCOUNT_REQUESTS = timedelta(days=7)
 KEEP_FEEDBACK = timedelta(days=400)
 KEEP_TRAY = timedelta(days=30)
 
+#: Retention of the feed of events, and of what endpoints of webhooks were sent.
+KEEP_EVENTS = timedelta(days=30)
+
 #: Secret data are deleted at the first purge after their email came to rest; this long, a purge that failed is made up.
 SECRETS_WINDOW = timedelta(days=2)
 
@@ -77,6 +83,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "suppressions": _older(session, Suppression.id, Suppression.until, timedelta(0)),
         "provider_holds": purge_holds(session),
         "secrets": purge_secrets(session),
+        "events": purge_events(session),
         "feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_FEEDBACK),
         "unassigned_feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_TRAY, text(IN_TRAY)),
     }
@@ -129,6 +136,27 @@ def purge_holds(session: Callable[[], Session]) -> int:
                 current.execute(delete(ProviderHold).where(ProviderHold.key == key))
                 total += 1
     return total
+
+
+def purge_events(session: Callable[[], Session]) -> int:
+    """Delete old events, and first their deliveries. Return how many events.
+
+    Both go by the id, which grows with the time of publishing: no index on the time is needed.
+    """
+    before, total = clock.now() - KEEP_EVENTS, 0
+    while True:
+        oldest = select(Event.id, Event.published_at).order_by(Event.id).limit(CHUNK)
+        gone = [pk for pk, at in session().execute(oldest) if at < before]
+        if gone:
+            for endpoint_id in session().scalars(select(WebhookEndpoint.id)).all():
+                mine = (WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.event_id <= gone[-1])
+                session().execute(delete(WebhookDelivery).where(*mine).execution_options(synchronize_session=False))
+            old = delete(Event).where(Event.id <= gone[-1])
+            session().execute(old.execution_options(synchronize_session=False))
+        session().commit()
+        total += len(gone)
+        if len(gone) < CHUNK:
+            return total
 
 
 def _older(

@@ -5,7 +5,7 @@
 Each Flask application has its own, in `app.extensions["notifier"]`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +48,10 @@ from notifier.security.links import Links
 from notifier.security.sealing import Sealer
 from notifier.sender_auth import Resolver, WebClient
 from notifier.smtp.transports import Transports
+from notifier.webhooks.calling import Calling
+from notifier.webhooks.endpoints import Endpoints
+from notifier.webhooks.publishing import Publishing
+from notifier.webhooks.wire import Wire
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -118,6 +122,15 @@ class Services:
     inbound: Mapping[str, Provider]
     #: When each of them was last taken and refused.
     sightings: Sightings
+
+    # --- other applications
+    publishing: Publishing
+    endpoints: Endpoints
+    calling: Calling
+    #: Calls an endpoint by hand, for a test.
+    wire: Wire
+    #: Requests calls of these endpoints. Raises the errors of the broker's client.
+    call_webhooks: Callable[[Sequence[int]], None]
 
     # --- the broker
     celery: Celery

@@ -116,6 +116,7 @@ def mistakes_in_production(settings: "Settings") -> Iterator[str]:
         "POSTAL_ADDRESS: the example address must not be used in production: write your own": (
             settings.postal_address == EXAMPLE_POSTAL_ADDRESS
         ),
+        "WEBHOOK_LOOPBACK=1: webhooks must not call this machine in production": settings.webhook_loopback,
         "RATELIMIT_ENABLED=0: limits cannot be turned off in production": not settings.ratelimit_enabled,
     }
     yield from (line for line, wrong in rules.items() if wrong)

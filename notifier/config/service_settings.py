@@ -66,6 +66,10 @@ class ServiceSettings(BaseModel):
         description="further host names that the web process answers, besides that of `PUBLIC_URL`; links in emails "
         "always lead to `PUBLIC_URL`",
     )
+    webhook_loopback: bool = Field(
+        False,
+        description="lets the [endpoints of webhooks](webhooks.md) be on this machine, also by http: for development",
+    )
     inbox_url: WebAddress = Field(
         "",
         description="address of a development inbox, shown as a link on the pages; `./run up` sets it",

@@ -22,7 +22,7 @@ from notifier.delivery.throttle.gate import Portion
 from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.delivery.verdict import compose_failed, in_words, not_sent, verdict
 from notifier.emails import Owed
-from notifier.ledger import Claimed, Settlement
+from notifier.ledger import Claimed, Settlement, operator_at
 from notifier.mail.message import Message
 from notifier.models import Status
 from notifier.observability import logs
@@ -119,10 +119,10 @@ class Batch(Observer):
     def _wanted(self) -> Iterator[Owed]:
         """Yield the rows to send; settle those whose user verified, opted out, was suppressed or was deleted since."""
         for row, look in self._intake.rows(self._portion.pks, lambda: not self._portion.stopped):
-            owed = None if row.user is None else Owed(row, row.user, self._sender.links, look.data.get(row.id))
             try:
                 if look.fault is not None and row.run_id is not None:
                     raise look.fault
+                owed = self._owed(row, look)
                 refusal = GONE if owed is None else self._refusal(owed, look)
             except Exception as error:
                 # An unknown or failing kind: its row must not block the others.
@@ -147,6 +147,13 @@ class Batch(Observer):
             return None
         due = closed.until or clock.now()
         return not_sent(row, Status.pending, closed.code, closed.reason, due=due, hold_key=closed.key)
+
+    def _owed(self, row: Claimed, look: RecheckResult) -> Owed | None:
+        """Return the email with what its kind may look at; None if its account was deleted."""
+        user = row.user
+        if user is None and self._sender.composer.kinds[row.kind].to_operators:
+            user = operator_at(row.recipient)
+        return None if user is None else Owed(row, user, self._sender.links, look.data.get(row.id))
 
     def _refusal(self, owed: Owed, look: RecheckResult) -> Halt | None:
         row, staging = owed.notification, self._sender.staging

@@ -17,8 +17,9 @@ FOUR_THREADS = ["--pool", "threads", "--concurrency", "4"]
 TWO_PROCESSES = ["--pool", "prefork", "--concurrency", "2"]
 QUIET_WORKER = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
-#: The queues of the two workers: people's own emails and the jobs of beat; campaigns.
-OWN_EMAIL, CAMPAIGNS = "notifier.transactional,notifier.control", "notifier.bulk,notifier.expansion"
+#: The queues of the two workers: people's own emails, the jobs of beat and webhooks; campaigns.
+OWN_EMAIL = "notifier.transactional,notifier.control,notifier.webhooks"
+CAMPAIGNS = "notifier.bulk,notifier.expansion"
 #: A developer's application has only a few users, so one worker reads all queues.
 ALL_QUEUES = f"{OWN_EMAIL},{CAMPAIGNS}"
 

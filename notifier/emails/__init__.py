@@ -12,6 +12,7 @@ from notifier.emails.monthly_report import MonthlyReport
 from notifier.emails.security_message import SecurityMessage
 from notifier.emails.verification import TOKEN_LIFE, Verification
 from notifier.emails.verification_reminder import VerificationReminder
+from notifier.emails.webhook_disabled import WebhookDisabled
 
 if TYPE_CHECKING:
     # The writer in another application's process has kinds, but none of our settings.
@@ -33,6 +34,7 @@ def registry(
         MonthlyReport(grace=report_grace),
         ActivityDigest(within=digest_within, gap=digest_gap),
         Announcement(),
+        WebhookDisabled(),
     )
     return MappingProxyType({kind.name: kind for kind in kinds})
 
@@ -58,6 +60,7 @@ __all__ = [
     "Owed",
     "SecurityMessage",
     "Verification",
+    "WebhookDisabled",
     "registry",
     "registry_of",
 ]

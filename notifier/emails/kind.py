@@ -61,6 +61,9 @@ class EmailKind(ABC):
     #: shown to no operator, and deleted within about an hour after the email came to rest.
     secret: ClassVar[bool] = False
 
+    #: Whether it goes to operators, who have no account: `user` of its Owed holds the address and nothing else.
+    to_operators: ClassVar[bool] = False
+
     @classmethod
     def data_of(cls, owed: Owed) -> Any:
         """Return the data with which this email was sent, as an instance of `Data`; None if the kind takes no data."""

@@ -42,6 +42,7 @@ from notifier.ledger.leases import (
 )
 from notifier.ledger.moving import RowMove, move_all
 from notifier.ledger.once import add_once, with_key
+from notifier.ledger.operator_emails import add_to_operator, operator_at
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
 from notifier.ledger.rows import (
@@ -87,6 +88,7 @@ __all__ = [
     "add_many",
     "add_once",
     "add_skipped",
+    "add_to_operator",
     "among",
     "boot_of",
     "cancel_run",
@@ -120,6 +122,7 @@ __all__ = [
     "move_content",
     "name_hold",
     "never_began",
+    "operator_at",
     "overdue",
     "owner_name",
     "renew",

@@ -42,6 +42,10 @@ class Links:
         token = self.signer.issue_preferences(user_id, identity_key, notification_id, issued_at)
         return f"{self.base}/preferences/{token}"
 
+    def admin(self, path: str) -> str:
+        """Return the address of a page of the admin."""
+        return f"{self.base}/admin/{path}"
+
     def home(self) -> str:
         """Return the address of the front page."""
         return f"{self.front_page}/"

@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 #: Seconds.
 TICK = 30.0
 PURGE = 3600.0
+#: How long an event waits for its webhooks, at most, if nothing else is in their way.
+EVENTS = 5.0
 
 
 def schedule(celery: Celery, settings: Settings) -> None:
@@ -23,6 +25,7 @@ def schedule(celery: Celery, settings: Settings) -> None:
         "tick": ("notifier.tick", TICK),
         "sweep": ("notifier.sweep", settings.sweep_interval),
         "purge": ("notifier.purge", PURGE),
+        "events": ("notifier.events", EVENTS),
     }
     celery.conf.beat_schedule = {
         name: {"task": task, "schedule": seconds, "options": {"queue": CONTROL, "expires": seconds}}

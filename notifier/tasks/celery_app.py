@@ -26,8 +26,13 @@ CONTROL = "notifier.control"
 #: Expansions of runs: read by the workers of bulk email, so that no verification email waits for one.
 EXPANSION = "notifier.expansion"
 
+#: Calls of other applications. It has workers of its own, so a server that does not answer delays no email.
+WEBHOOKS = "notifier.webhooks"
+
 #: All queues that need a worker.
 QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
+#: Those, and the one that needs a worker only if there is an endpoint of a webhook.
+ALL_QUEUES = (*QUEUES, WEBHOOKS)
 #: RabbitMQ moves rejected messages here, for operators. No worker reads it.
 REJECTED = "notifier.rejected"
 
@@ -163,10 +168,11 @@ def make_celery(app: Flask, settings: Settings, *, hosts: Celery | None = None) 
         control_exchange=REMOTE_CONTROL,
         event_exchange=EVENTS,
         task_default_queue=TRANSACTIONAL,
-        task_queues=[work_queue(name, settings.broker_url) for name in QUEUES],
+        task_queues=[work_queue(name, settings.broker_url) for name in ALL_QUEUES],
         task_routes={
-            **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge")},
+            **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge", "events")},
             "notifier.expand_run": {"queue": EXPANSION},
+            "notifier.call_webhook": {"queue": WEBHOOKS},
         },
         task_always_eager=False,
         timezone="UTC",

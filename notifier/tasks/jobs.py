@@ -67,6 +67,19 @@ def expand_run(pk: int) -> dict[str, int]:
     return {"run": pk, "expanded": int(over)}
 
 
+def events() -> dict[str, int]:
+    """Publish what happened, and request the calls of endpoints with events that are due."""
+    published = services().publishing.run()
+    endpoints = services().calling.due()
+    services().call_webhooks(endpoints)
+    return {"events": published, "endpoints": len(endpoints)}
+
+
+def call_webhook(pk: int) -> None:
+    """Send to one endpoint what is due. Running it twice, or twice at once, equals running it once."""
+    services().calling.run(pk)
+
+
 def purge() -> dict[str, int]:
     """Delete data past its retention."""
     heartbeats.beat(db.session(), "purge", clock.now())
@@ -80,7 +93,7 @@ def register(celery: Celery) -> None:
     # Before the claim, a database that is away is as transient as a mail server that is away.
     transient = (TransientDelivery, DBAPIError)
     task(name="notifier.deliver_notification", bind=True, autoretry_for=transient, **QUICK_TRIES)(deliver_notification)
-    for job in (handle_account_request, deliver_batch, expand_run):
+    for job in (handle_account_request, deliver_batch, expand_run, call_webhook):
         task(name=f"notifier.{job.__name__}", autoretry_for=(DBAPIError,), **QUICK_TRIES)(job)
-    for chore in (sweep, tick, purge):
+    for chore in (sweep, tick, purge, events):
         task(name=f"notifier.{chore.__name__}")(chore)

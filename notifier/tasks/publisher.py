@@ -5,7 +5,16 @@ from typing import Any
 
 from kombu import pools
 
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL, BoundCelery, is_rabbitmq, is_redis
+from notifier.tasks.celery_app import (
+    BULK,
+    CONTROL,
+    EXPANSION,
+    TRANSACTIONAL,
+    WEBHOOKS,
+    BoundCelery,
+    is_rabbitmq,
+    is_redis,
+)
 
 #: Keys in one message: enough that Celery costs little and connections stay busy. Workers claim them in smaller
 #: chunks.
@@ -63,6 +72,19 @@ class Publisher:
         with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
             for request_id in request_ids:
                 task.apply_async((request_id,), queue=TRANSACTIONAL, **self._options(producer))
+
+    def call_webhooks(self, endpoint_ids: Sequence[int]) -> None:
+        """Request calls of these endpoints. Raise the errors of the broker's client."""
+        if not endpoint_ids:
+            return
+        task = self._celery.tasks["notifier.call_webhook"]
+        if self._celery.conf.task_always_eager:
+            for endpoint_id in endpoint_ids:
+                task.apply_async((endpoint_id,))
+            return
+        with self._pool().acquire(block=True, timeout=PUBLISH_TIMEOUT) as producer:
+            for endpoint_id in endpoint_ids:
+                task.apply_async((endpoint_id,), queue=WEBHOOKS, **self._options(producer))
 
     def run_now(self, chore: str) -> None:
         """Trigger a periodic job (such as "sweep") now. Raise the errors of the broker's client."""

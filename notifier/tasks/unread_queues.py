@@ -11,7 +11,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from notifier import stopping
-from notifier.tasks.celery_app import QUEUES, BoundCelery
+from notifier.tasks.celery_app import ALL_QUEUES, QUEUES, BoundCelery
 from notifier.tasks.this_worker import in_our_worker
 
 log = structlog.get_logger(__name__)
@@ -48,9 +48,9 @@ def advice(missing: Collection[str]) -> str:
 def say_what_nobody_reads(celery: BoundCelery, sender: Any, **_: Any) -> None:
     """Log queues in the -Q of a starting worker that notifier does not use, and queues that no worker reads."""
     own = {queue.name for queue in sender.task_consumer.queues}
-    unknown = sorted(own.difference(QUEUES))
+    unknown = sorted(own.difference(ALL_QUEUES))
     if unknown:
-        detail = f"notifier puts nothing into {', '.join(unknown)}. Its queues: {', '.join(QUEUES)}."
+        detail = f"notifier puts nothing into {', '.join(unknown)}. Its queues: {', '.join(ALL_QUEUES)}."
         log.warning("worker.queues_unknown", queues=unknown, detail=detail)
     if not own.issuperset(QUEUES):
         later = threading.Timer(GRACE, _ask, [celery])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -43,6 +44,11 @@ from notifier.tasks import alive
 from notifier.tasks.after_commit import Inserted
 from notifier.tasks.broker_probe import probes
 from notifier.tasks.broker_view import peek
+from notifier.webhooks.calling import Calling
+from notifier.webhooks.disabling import Disabling
+from notifier.webhooks.endpoints import Endpoints
+from notifier.webhooks.publishing import Publishing as EventPublishing
+from notifier.webhooks.wire import Wire
 from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
 from notifier.wiring.foundation import Foundation, lay_foundation
 from notifier.wiring.sending import Sending, build_sending, pump_maker
@@ -98,11 +104,13 @@ def build_services(
         reconciliation=Reconciliation(db.session, base.composer.ids),
         inbound=registry.configured(settings),
         sightings=Sightings(),
+        **_webhooks(base),
         celery=broker.celery,
         outbox=outbox,
         request_outbox=broker.requests,
         run_outbox=broker.runs,
         run_now=broker.publisher.run_now,
+        call_webhooks=broker.publisher.call_webhooks,
         queues=partial(peek, broker.celery),
         schedule=broker.schedule,
         schema=Schema(resources.migrations()),
@@ -111,6 +119,21 @@ def build_services(
         resolver=resolver,
         web=UrlClient,
     )
+
+
+class _Webhooks(TypedDict):
+    publishing: EventPublishing
+    endpoints: Endpoints
+    calling: Calling
+    wire: Wire
+
+
+def _webhooks(base: Foundation) -> _Webhooks:
+    """Build what tells other applications."""
+    loopback = base.settings.webhook_loopback
+    endpoints, wire = Endpoints(Sealer(base.settings.secret_keys), loopback=loopback), Wire(loopback=loopback)
+    calling = Calling(db.session, endpoints, wire, Disabling(grace=base.grace), loopback=loopback)
+    return {"publishing": EventPublishing(db.session), "endpoints": endpoints, "calling": calling, "wire": wire}
 
 
 def _customers(sending: Sending, settings: Settings) -> Customers | None:

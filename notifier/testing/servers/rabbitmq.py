@@ -16,7 +16,7 @@ from notifier.testing.servers.process import UNPRIVILEGED, NotInstalled, Server,
 SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 #: Those of notifier.
-QUEUES = ("notifier.transactional", "notifier.bulk", "notifier.expansion", "notifier.control")
+QUEUES = ("notifier.transactional", "notifier.bulk", "notifier.expansion", "notifier.control", "notifier.webhooks")
 
 
 def find() -> Path:
