@@ -25,6 +25,7 @@ COMMANDS = {
     "unknown": Lazy("notifier.cli.unknown:unknown", "Handle emails whose delivery is uncertain."),
     "bounces": Lazy("notifier.cli.bounces:bounces", "Understand emails that came back."),
     "suppressions": Lazy("notifier.cli.suppressions:suppressions", "Manage addresses that get no email."),
+    "webhooks": Lazy("notifier.cli.webhooks:webhooks", "Tell other applications what happened."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
     "doctor": Lazy(
@@ -77,4 +78,24 @@ SUPPRESSIONS = {
     "rejudge": Lazy(
         "notifier.cli.suppressions:rejudge", "Judge the replies that suppressed addresses by today's rules."
     ),
+}
+
+#: Those of `notifier webhooks`.
+WEBHOOKS = {
+    "list": Lazy("notifier.cli.webhooks:list_", "List all endpoints."),
+    "add": Lazy("notifier.cli.webhooks:add", "Add the endpoint URL, and show its secret once."),
+    "rotate": Lazy(
+        "notifier.cli.webhooks:rotate",
+        "Give the endpoint ID a new secret, and show it once; the old one signs as well for a day.",
+    ),
+    "test": Lazy("notifier.cli.webhooks:test", "Call the endpoint ID now, from here, and show its answer."),
+    "replay": Lazy(
+        "notifier.cli.webhooks:replay",
+        "Send events again to the endpoint ID: those that failed, and those that it missed while it was disabled.",
+    ),
+    "enable": Lazy("notifier.cli.webhooks:enable", "Send to the endpoint ID again, first what waited."),
+    "disable": Lazy(
+        "notifier.cli.webhooks:disable", "Send nothing to the endpoint ID from now on; the feed keeps what it misses."
+    ),
+    "remove": Lazy("notifier.cli.webhooks:remove", "Delete the endpoint ID and the record of what it was sent."),
 }

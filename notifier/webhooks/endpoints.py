@@ -189,7 +189,8 @@ def replay(
     )
     only = None if delivered else _D.state != DeliveryState.delivered.value
     statement = statement.on_conflict_do_update(index_elements=["endpoint_id", "event_id"], set_=again, where=only)
-    result: Any = session.execute(statement.execution_options(synchronize_session=False))
+    # Without it, psycopg counts no rows of an INSERT.
+    result = session.connection().execute(statement, execution_options={"preserve_rowcount": True})
     endpoint.next_call_at = now
     _record(session, by, "webhook.replayed", endpoint, after={"events": result.rowcount})
     return int(result.rowcount)
