@@ -27,6 +27,7 @@ from notifier.admin.system.health import HealthPage
 from notifier.admin.system.jobs import Jobs
 from notifier.admin.system.queue import QueuePage
 from notifier.admin.system.tasks import Tasks
+from notifier.admin.system.webhook_endpoints import WebhookEndpoints
 from notifier.admin.system.webhooks import Webhooks
 from notifier.models import Role
 from notifier.services import services, services_of
@@ -47,6 +48,7 @@ PAGES: Sequence[type[Page]] = (
     Tasks,
     Jobs,
     Webhooks,
+    WebhookEndpoints,
     HealthPage,
     AuditLog,
     Account,

@@ -33,6 +33,13 @@ WEBHOOKS = "notifier.webhooks"
 QUEUES = (TRANSACTIONAL, BULK, EXPANSION, CONTROL)
 #: Those, and the one that needs a worker only if there is an endpoint of a webhook.
 ALL_QUEUES = (*QUEUES, WEBHOOKS)
+#: The queue of each task that is published by its name.
+_ROUTES = {
+    **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge", "events")},
+    "notifier.expand_run": {"queue": EXPANSION},
+    "notifier.call_webhook": {"queue": WEBHOOKS},
+}
+
 #: RabbitMQ moves rejected messages here, for operators. No worker reads it.
 REJECTED = "notifier.rejected"
 
@@ -169,11 +176,7 @@ def make_celery(app: Flask, settings: Settings, *, hosts: Celery | None = None) 
         event_exchange=EVENTS,
         task_default_queue=TRANSACTIONAL,
         task_queues=[work_queue(name, settings.broker_url) for name in ALL_QUEUES],
-        task_routes={
-            **{f"notifier.{chore}": {"queue": CONTROL} for chore in ("tick", "sweep", "purge", "events")},
-            "notifier.expand_run": {"queue": EXPANSION},
-            "notifier.call_webhook": {"queue": WEBHOOKS},
-        },
+        task_routes=_ROUTES,
         task_always_eager=False,
         timezone="UTC",
         enable_utc=True,

@@ -148,7 +148,7 @@ def remove(session: Session, endpoint: WebhookEndpoint, *, by: Actor) -> None:
     session.flush()
 
 
-def test(session: Session, endpoint: WebhookEndpoint, *, by: Actor) -> None:
+def send_test(session: Session, endpoint: WebhookEndpoint, *, by: Actor) -> None:
     """Let a `webhook.test` event be sent to this endpoint only, as every other event is."""
     record(session, [(EventType.webhook_test, {"endpoint": endpoint.id})], at=clock.now())
     _record(session, by, "webhook.tested", endpoint)

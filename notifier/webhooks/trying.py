@@ -17,7 +17,7 @@ from notifier.webhooks.wire import Answer, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class TestMessage:
+class Trial:
     """A `webhook.test` event as plain values: no transaction is open while it is sent."""
 
     url: SplitResult
@@ -29,7 +29,7 @@ class TestMessage:
         return post(wire, self.url, self.secrets, f"evt_test_{secrets.token_urlsafe(12)}", self.body)
 
 
-def message_for(known: Endpoints, endpoint: WebhookEndpoint, *, loopback: bool) -> TestMessage:
+def message_for(known: Endpoints, endpoint: WebhookEndpoint, *, loopback: bool) -> Trial:
     """Build the message. Raise EndpointError if the endpoint cannot be called. `loopback`: as in `checked_url`."""
     now = clock.now()
     body = {
@@ -42,4 +42,4 @@ def message_for(known: Endpoints, endpoint: WebhookEndpoint, *, loopback: bool) 
         signing = known.secrets_of(endpoint, now)
     except (BadUrl, SealError) as error:
         raise EndpointError(f"the endpoint cannot be called: {error}") from None
-    return TestMessage(url, signing, json.dumps(body, separators=(",", ":")).encode())
+    return Trial(url, signing, json.dumps(body, separators=(",", ":")).encode())

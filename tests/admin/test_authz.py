@@ -15,6 +15,8 @@ from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
 from notifier.operators import roster
+from notifier.operators.audit_log import SYSTEM
+from notifier.services import services_of
 from notifier.testing.operators import SIGN_IN, Desk
 from tests.support.applications import make_owed
 from tests.support.authz import ADMINS, ARGUMENTS, EDITORS
@@ -51,6 +53,7 @@ def one_of_everything(app: Flask) -> Flask:
             db.session(), "user1@example.com", reason=SuppressionReason.manual, source="operator", evidence="test"
         )
         take(app, event())
+        services_of(app).endpoints.add(db.session(), "https://hooks.example/", ["run.paused"], by=SYSTEM)
         db.session.commit()
         assert pk == 1
         assert start_run(make_campaign()) == 1

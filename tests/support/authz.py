@@ -21,6 +21,7 @@ VIEWERS = {
     "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_runs.came_back", "admin_suppressions.index",
     "admin_tasks.index",
     "admin_uncertain.index", "admin_unassigned.index", "admin_webhooks.index",
+    "admin_webhook_endpoints.index", "admin_webhook_endpoints.one",
     "admin_content.index", "admin_content.campaign", "admin_content.look",
     "admin_content.versions",
 }  # fmt: skip
@@ -36,12 +37,18 @@ EDITORS = {
     "admin_runs.ask_cancel", "admin_runs.cancel", "admin_runs.ask_resume", "admin_runs.ask_move", "admin_runs.move",
     "admin_runs.ask_repair", "admin_runs.repair",
     "admin_uncertain.ask", "admin_uncertain.decide",
+    "admin_webhook_endpoints.test", "admin_webhook_endpoints.enable", "admin_webhook_endpoints.disable",
+    "admin_webhook_endpoints.replay", "admin_webhook_endpoints.replay_one",
     "admin_unassigned.ask_assign", "admin_unassigned.assign", "admin_unassigned.ask_dismiss",
     "admin_unassigned.dismiss", "admin_unassigned.ask_dismiss_older", "admin_unassigned.dismiss_older",
     "admin_content.save", "admin_content.draft", "admin_content.test", "admin_content.ask_back", "admin_content.back",
 }  # fmt: skip
 
-ADMINS = {"admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export"}
+ADMINS = {
+    "admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export",
+    "admin_webhook_endpoints.add", "admin_webhook_endpoints.ask_rotate", "admin_webhook_endpoints.rotate",
+    "admin_webhook_endpoints.ask_remove", "admin_webhook_endpoints.remove",
+}  # fmt: skip
 
 #: Not there if the application that embeds ours decides who the operators are: they sign in to that one.
 OF_OUR_OPERATORS = {name for name in EVERYONE | VIEWERS if name.startswith(("sign_in.", "admin_account."))}
@@ -58,4 +65,4 @@ MAY_OPEN: dict[Role | None, set[str]] = {
 }
 
 #: Values for the variable parts of addresses; `world` of tests/admin/test_authz.py has one of everything, with key 1.
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x", "provider": "ses"}
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x", "provider": "ses", "event": 1}

@@ -375,7 +375,7 @@ def test_a_test_goes_to_one_endpoint_only(hooked: Flask, receive: Receive, add: 
     here, there = receive(), receive()
     endpoint = add(here.url, ("run.paused",))
     add(there.url)
-    endpoints.test(db.session(), endpoint, by=SYSTEM)
+    endpoints.send_test(db.session(), endpoint, by=SYSTEM)
     db.session.commit()
     assert work(hooked) == [1]
     assert json.loads(here.requests[0].body)["type"] == "webhook.test"
