@@ -40,11 +40,11 @@ def tell(session: Session, emails: Iterable[AtRest], *, now: datetime) -> None:
     """Record that these emails have come to rest. Other statuses are left out. The caller commits."""
     record(
         session,
-        [
+        (
             (_TYPES[each.to], {"id": each.pk, "status": each.to.value, "reason_code": each.reason_code})
             for each in emails
             if each.to in _TYPES
-        ],
+        ),
         at=now,
     )
 

@@ -10,16 +10,17 @@ any long transaction of the database, also of an application that embeds us, wou
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.consent.suppressions import users_of
 from notifier.database.keys import among
+from notifier.database.listed import ROWS, as_text, rows_of
 from notifier.database.transaction import transaction
 from notifier.events import EventType
 from notifier.models import (
@@ -38,8 +39,6 @@ DRAFTS = 20
 
 #: The advisory lock of the publisher on Postgres. An arbitrary number. SQLite has one writer at a time.
 PUBLISHER_LOCK = 7_308_613_709_902_001
-
-_D = cast("Any", WebhookDelivery.__table__)
 
 
 class _Made(NamedTuple):
@@ -85,36 +84,42 @@ def _publish(session: Session, drafts: Sequence[EventDraft]) -> int:
     made = [
         _Made(name, draft.at, facts) for draft in drafts for name, facts in json.loads(draft.items) if name in wanted
     ]
-    events = _stored(session, _completed(session, made))
+    # No other publisher stores events meanwhile, so those above this id are ours.
+    before = session.scalar(select(func.max(Event.id))) or 0
+    _store(session, _completed(session, made))
     for endpoint in endpoints:
         if endpoint.disabled_at is None:
-            _add_deliveries(session, endpoint, events)
+            _add_deliveries(session, endpoint, before)
     session.execute(delete(EventDraft).where(among(session, EventDraft.id, [each.id for each in drafts])))
-    return len(events)
+    return len(made)
 
 
-def _stored(session: Session, made: Sequence[_Made]) -> Sequence[tuple[int, _Made]]:
+def _store(session: Session, made: Sequence[_Made]) -> None:
     if not made:
-        return []
+        return
     now = clock.now()
     rows = [{"uid": secrets.token_urlsafe(15), "published_at": now, **each._asdict()} for each in made]
-    added = session.scalars(insert(Event).returning(Event.id, sort_by_parameter_order=True), rows).all()
-    return list(zip(added, made, strict=True))
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TOGETHER, {ROWS: as_text(rows)})
+    else:
+        connection.execute(insert(_TABLE), rows)
 
 
-def _add_deliveries(session: Session, endpoint: WebhookEndpoint, events: Iterable[tuple[int, _Made]]) -> None:
-    now = clock.now()
-    rows = [
-        {"endpoint_id": endpoint.id, "event_id": pk, "state": DeliveryState.waiting.value, "next_attempt_at": now}
-        for pk, each in events
-        if each.type in endpoint.types or _tests(each, endpoint)
-    ]
-    if rows:
-        session.execute(insert(_D), rows)
+_TABLE = cast("Any", Event.__table__)
+_NAMES = ("uid", "published_at", "type", "at", "data")
+_LISTED = rows_of({name: _TABLE.c[name].type for name in _NAMES})
+#: Thousands of rows as parameters of their own would take longer to write into the statement than to store.
+_TOGETHER = insert(_TABLE).from_select(_NAMES, select(*(_LISTED.c[name] for name in _NAMES)), include_defaults=False)
 
 
-def _tests(event: _Made, endpoint: WebhookEndpoint) -> bool:
-    return event.type == EventType.webhook_test and event.data["endpoint"] == endpoint.id
+def _add_deliveries(session: Session, endpoint: WebhookEndpoint, before: int) -> None:
+    now = literal(clock.now(), WebhookDelivery.next_attempt_at.type)
+    tests = and_(Event.type == EventType.webhook_test.value, Event.data["endpoint"].as_integer() == endpoint.id)
+    wanted = (Event.id > before, or_(Event.type.in_(endpoint.types), tests))
+    rows = select(literal(endpoint.id), Event.id, literal(DeliveryState.waiting.value), literal(0), now).where(*wanted)
+    names = ["endpoint_id", "event_id", "state", "attempts", "next_attempt_at"]
+    session.connection().execute(insert(WebhookDelivery).from_select(names, rows, include_defaults=False))
 
 
 def _completed(session: Session, made: Sequence[_Made]) -> list[_Made]:
