@@ -78,7 +78,7 @@ def add_once(
             statement, values, bind_arguments=_BIND, execution_options=_FRESH
         ).one_or_none()
         if added is not None and skip is not None:
-            tell(session, [AtRest(added.id, Status.skipped, skip.value)], now=now)
+            tell(session, [AtRest(added.id, _status(skip), skip["reason_code"])], now=now)
         return added
 
 

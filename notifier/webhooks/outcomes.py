@@ -27,7 +27,7 @@ DISABLED_AFTER, LEAST_FAILURES = timedelta(hours=48), 6
 FIRST_HOLD, LONGEST_SILENCE = timedelta(seconds=5), timedelta(minutes=5)
 
 GONE = 410
-#: Statuses that ask to wait, for whatever event.
+#: Statuses that ask to wait, whichever event was sent.
 _BUSY = (429, 503)
 
 

@@ -1,9 +1,10 @@
 """Turn drafts into events of the feed, and into deliveries for the endpoints that want them.
 
-A reader of the feed asks for events `after` the last id that it knows. If the transactions of emails took those ids,
-one that commits late would bring an id below what the reader has already passed, and the reader would miss it. So they
-only leave drafts, and one publisher at a time gives the ids: it holds a lock until its transaction has ended, so ids
-become visible in their order, and a gap between two of them never fills. Drafts that commit late get later ids.
+An application that reads the feed asks for events `after` the last id that it knows. If the transactions of emails took
+those ids, one that commits late would bring an id below what that application has already passed, and it would miss the
+event. So they only leave drafts, and one publisher at a time gives the ids: it holds a lock until its transaction has
+ended, so ids become visible in their order, and a gap between two of them never fills. Drafts that commit late get
+later ids.
 A horizon of transaction ids (`xmin`) would need no publisher, but it is not the same after a restore from a dump, and
 any long transaction of the database, also of an application that embeds us, would hold up the feed.
 """

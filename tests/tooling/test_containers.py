@@ -12,7 +12,7 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 FINAL_STAGE = re.split(r"(?m)^FROM ", DOCKERFILE)[-1]
-OURS = {"migrate", "web", "worker", "bulk", "beat"}
+OURS = {"migrate", "web", "worker", "bulk", "webhooks", "beat"}
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
@@ -113,9 +113,10 @@ def test_flower_needs_a_password() -> None:
 
 
 def test_every_queue_has_a_worker() -> None:
-    commands = " ".join(str(SERVICES[name].get("command", "")) for name in ("worker", "bulk"))
+    commands = " ".join(str(SERVICES[name].get("command", "")) for name in ("worker", "bulk", "webhooks"))
     assert "-Q notifier.transactional,notifier.control " in commands
     assert "-Q notifier.bulk,notifier.expansion " in commands
+    assert "-Q notifier.webhooks " in commands
 
 
 def test_final_stage_is_lean_and_not_root() -> None:
