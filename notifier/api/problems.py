@@ -131,6 +131,9 @@ CLAIMED = ProblemType(
     "The email can no longer be cancelled.",
     "It is being sent, or it came to rest: get the notification to see what became of it.",
 )
+ENDPOINT_DISABLED = ProblemType(
+    "endpoint-disabled", 409, "The endpoint is disabled.", "Enable it first: POST /v1/webhooks/{id}/enable."
+)
 OF_A_RUN = ProblemType(
     "of-a-run",
     409,
@@ -202,8 +205,8 @@ PROBLEMS: Final = {
     kind.code: kind
     for kind in (
         BAD_REQUEST, INVALID_JSON, KEY_MISSING, UNAUTHORIZED, MISSING_SCOPE, NOT_FOUND, METHOD_NOT_ALLOWED, CLAIMED,
-        OF_A_RUN, IN_PROGRESS, ERASED, TOO_LARGE, MEDIA, INVALID, KEY_REUSED, UNKNOWN_USER, NO_ADDRESS, RATE_LIMITED,
-        INTERNAL, UNAVAILABLE,
+        OF_A_RUN, ENDPOINT_DISABLED, IN_PROGRESS, ERASED, TOO_LARGE, MEDIA, INVALID, KEY_REUSED, UNKNOWN_USER,
+        NO_ADDRESS, RATE_LIMITED, INTERNAL, UNAVAILABLE,
     )
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ from notifier.consent.suppressions import users_of
 from notifier.database.keys import among
 from notifier.database.listed import ROWS, as_text, rows_of
 from notifier.database.transaction import transaction
-from notifier.events import EventType
+from notifier.events import EventType, wanted_types
 from notifier.models import (
     DeliveryState,
     Event,
@@ -81,7 +81,7 @@ def _publish(session: Session, drafts: Sequence[EventDraft]) -> int:
     if not drafts:
         return 0
     endpoints = session.scalars(select(WebhookEndpoint).order_by(WebhookEndpoint.id)).all()
-    wanted = {EventType.webhook_test.value}.union(*(each.types for each in endpoints))
+    wanted = wanted_types(session.connection(), clock.now()) | {EventType.webhook_test.value}
     made = [
         _Made(name, draft.at, facts) for draft in drafts for name, facts in json.loads(draft.items) if name in wanted
     ]

@@ -3,6 +3,8 @@
 from typing import Final
 
 from notifier.api.operation import Resource
-from notifier.api.resources import activities, notifications, users
+from notifier.api.resources import activities, events, notifications, users, webhooks
 
-RESOURCES: Final[tuple[Resource, ...]] = (users.resource, activities.resource, notifications.resource)
+RESOURCES: Final[tuple[Resource, ...]] = (
+    users.resource, activities.resource, notifications.resource, events.resource, webhooks.resource,
+)  # fmt: skip
