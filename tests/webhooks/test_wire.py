@@ -176,3 +176,8 @@ def test_a_name_without_an_address_is_a_failure() -> None:
 
     assert "not known" in call("https://hooks.example/", Wire(resolve=unknown)).error
     assert call("https://hooks.example/", Wire(resolve=lambda host, port: [])).status is None
+
+
+def test_headers_count_as_bytes_of_the_answer(receive: Callable[..., Receiver]) -> None:
+    here = receive(floods(b"HTTP/1.1 200 OK\r\n", (b"X-A: " + b"y" * 1000 + b"\r\n") * 60))
+    assert "the answer is longer than 64 kB" in call(here.url).error
