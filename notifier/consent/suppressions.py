@@ -4,7 +4,7 @@ Of an erased address only a keyed digest is kept. It becomes the plain address a
 again, so that a person who complained gets no email because of a new account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.database.keys import among
 from notifier.database.listed import insert_new
 from notifier.models import Suppression, SuppressionReason
 from notifier.security.digests import keyed_digest
@@ -38,9 +39,24 @@ def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
     """Replace the address of its suppression, if there is one, by a digest. The caller commits."""
     found = find(session, identity_key)
     if found is not None:
-        found.identity_key = _concealed(identity_key, keys[-1])
+        found.identity_key = concealed(identity_key, keys[-1])
         found.evidence, found.reply = "", None
         session.flush()
+
+
+def erased_among(session: Session, identity_keys: Collection[str], keys: Sequence[str]) -> set[str]:
+    """Return which of these addresses were erased and are suppressed all the same. `keys` as in SECRET_KEYS."""
+    digests = {concealed(identity_key, key): identity_key for identity_key in identity_keys for key in keys}
+    found = session.scalars(
+        select(Suppression.identity_key).where(among(session, Suppression.identity_key, [*digests]))
+    )
+    return {digests[each] for each in found}
+
+
+def present_among(session: Session, identity_keys: Collection[str]) -> set[str]:
+    """Return which of these addresses are suppressed."""
+    query = select(Suppression.identity_key).where(among(session, Suppression.identity_key, identity_keys))
+    return set(session.scalars(query))
 
 
 def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
@@ -48,7 +64,7 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
 
     `keys` are ordered as in SECRET_KEYS.
     """
-    digests = [_concealed(identity_key, key) for key in keys]
+    digests = [concealed(identity_key, key) for key in keys]
     if not digests:
         return
     found = session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
@@ -57,7 +73,8 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
         session.flush()
 
 
-def _concealed(identity_key: str, key: str) -> str:
+def concealed(identity_key: str, key: str) -> str:
+    """Return what stands for an erased address. `key`: one of SECRET_KEYS."""
     return CONCEALED + keyed_digest("notifier.suppression", key, identity_key)
 
 
@@ -110,6 +127,8 @@ class New:
     link: str | None = None
     #: What the remote server said.
     said: Said | None = None
+    #: Since when the address is suppressed; None: from now on.
+    since: datetime | None = None
 
     def values(self) -> dict[str, Any]:
         """Return the columns of its row."""
@@ -148,7 +167,8 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
     """Do as `add` for these addresses, each of which occurs once. Return those that have the new reason."""
     if not new:
         return set()
-    rows = [{"identity_key": each.identity_key, "created_at": clock.now(), **each.values()} for each in new]
+    now = clock.now()
+    rows = [{"identity_key": each.identity_key, "created_at": each.since or now, **each.values()} for each in new]
     made = {identity_key for _, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
     rest = {each.identity_key: each for each in new if each.identity_key not in made}
     if rest:

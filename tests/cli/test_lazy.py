@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS, INSIDE, SUPPRESSIONS
+from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS, INSIDE, SUPPRESSIONS, USERS
 from notifier.cli.lazy import Lazy, load
 from notifier.cli.main import build
 
@@ -26,7 +26,7 @@ DEAR = {"flask", "sqlalchemy", "celery", "pydantic", "rich", "notifier.app", "no
 #: The packages that only an application needs.
 OF_APPLICATIONS = {"flask", "celery", "alembic", "redis", "notifier.app", "notifier.services"}
 
-ALL = [*COMMANDS.items(), *CAMPAIGN.items(), *BOUNCES.items(), *SUPPRESSIONS.items(), *INSIDE.items()]
+ALL = [*COMMANDS.items(), *CAMPAIGN.items(), *BOUNCES.items(), *SUPPRESSIONS.items(), *USERS.items(), *INSIDE.items()]
 
 
 def imported_by(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
