@@ -13,7 +13,8 @@ from notifier.models import Consent, Frequency, Preference, User
 
 _CONSENTS = cast("Table", Consent.__table__)
 
-#: The category of the evidence that an address was confirmed elsewhere.
+#: The category of the evidence that an address was confirmed elsewhere; or that its person had another one before, and
+#: did not answer when we asked them to confirm that.
 CONFIRMED = "confirmed"
 
 
@@ -72,3 +73,23 @@ def record_confirmed(session: Session, people: Mapping[int, str], *, at: datetim
     ]  # fmt: skip
     if rows:
         session.execute(insert(_CONSENTS), rows)
+
+
+def record_unanswered(session: Session, people: Mapping[int, str], *, at: datetime) -> None:
+    """Store that these people, who get another address, never confirmed this one. The caller commits."""
+    rows: list[dict[str, Any]] = [
+        {
+            "user_id": user_id, "identity_key": identity_key, "category": CONFIRMED, "wanted": False,
+            "how": How.imported.value, "at": at,
+        }
+        for user_id, identity_key in people.items()
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(_CONSENTS), rows)
+
+
+def unanswered_among(session: Session, identity_keys: Collection[str]) -> set[str]:
+    """Return at which of these addresses a person never confirmed, before an import gave them another one."""
+    mine = among(session, Consent.identity_key, identity_keys)
+    query = select(Consent.identity_key).where(mine, Consent.category == CONFIRMED, Consent.wanted.is_(False))
+    return {str(each) for each in session.scalars(query)}

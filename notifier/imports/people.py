@@ -76,8 +76,11 @@ class _Change:
     is_vouched: bool
 
     @property
-    def moves(self) -> bool:
-        return self.before is None or self.before["identity_key"] != self.line.identity_key
+    def opens(self) -> bool:
+        """Whether email may go where it did not go before: to another address, or to one that counts as confirmed."""
+        if self.before is None or self.before["identity_key"] != self.line.identity_key:
+            return True
+        return bool(self.before["verified_at"] is None and self.after["verified_at"] is not None)
 
 
 def store(
@@ -180,7 +183,7 @@ def _confirmed(
         return before["verified_at"], False
     date = _date(line, responsibility)
     # A person whom we asked must answer, even if their address is another one now.
-    was_asked = before is not None and before["identity_key"] in against.asked
+    was_asked = before is not None and before["id"] in against.asked_people
     if date is None or was_asked or not against.may_count_as_confirmed(line.identity_key):
         return None, False
     return date, line.confirmed_at is None
@@ -209,11 +212,17 @@ def _write(
     refused = {
         pks[change.line.external_id]: categories
         for change in written
-        if change.moves and (categories := against.refused.get(change.line.identity_key))
+        if change.opens and (categories := against.refused.get(change.line.identity_key))
     }
     how = preferences.How.imported
     people = dict.fromkeys(sorted(refused))
     done.opted_out = len(preferences.decide_all_of(session, people, False, how=how, now=now, categories=refused))
+    unanswered = {
+        pks[change.line.external_id]: change.before["identity_key"]
+        for change in changed
+        if change.before is not None and change.opens and change.before["id"] in against.asked_people
+    }
+    by_address.record_unanswered(session, unanswered, at=now)
     if responsibility is not None:
         vouched = {pks[change.line.external_id]: change.line.identity_key for change in written if change.is_vouched}
         by_address.record_confirmed(session, vouched, at=responsibility.confirmed_at, basis=responsibility.basis)

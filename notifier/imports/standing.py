@@ -21,8 +21,10 @@ class Standing:
     #: People who signed up here themselves have them.
     signed_up: set[str] = field(default_factory=set)
     suppressed: set[str] = field(default_factory=set)
-    #: Their people were asked here to confirm, and have not done it.
+    #: Their people were asked here to confirm them, and have not done it.
     asked: set[str] = field(default_factory=set)
+    #: The keys of these people.
+    asked_people: set[int] = field(default_factory=set)
     #: The categories that they refuse.
     refused: dict[str, set[str]] = field(default_factory=dict)
 
@@ -38,11 +40,13 @@ def of(session: Session, identity_keys: Collection[str], keys: Sequence[str]) ->
     erased = audit_log.erased_among(session, identity_keys, keys)
     theirs = among(session, User.identity_key, identity_keys)
     was_asked = exists().where(Notification.user_id == User.id, Notification.kind == "verification")
-    asked = select(User.identity_key).where(theirs, User.verified_at.is_(None), was_asked)
+    asked = select(User.id, User.identity_key).where(theirs, User.verified_at.is_(None), was_asked)
+    people = {row.id: row.identity_key for row in session.execute(asked)}
     return Standing(
         erased | suppressions.erased_among(session, identity_keys, keys),
         set(session.scalars(select(User.identity_key).where(theirs, User.external_id.is_(None)))),
         suppressions.present_among(session, identity_keys),
-        set(session.scalars(asked)),
+        {*people.values(), *by_address.unanswered_among(session, identity_keys)},
+        {*people},
         by_address.refused_among(session, identity_keys),
     )
