@@ -64,7 +64,7 @@ def write_file(path: Path, users: int) -> None:
     with path.open("w") as file:
         file.write("external_id,email,name,locale,timezone,confirmed_at,attributes.plan,attributes.city\n")
         for number in range(1, users + 1):
-            domain = "example.com" if number % 2 else f"d{number}.example.org"
+            domain = "example.com" if number % 10 else f"d{number}.example.org"
             address = "refused" if number % REFUSED_EVERY == 0 else f"User.{number}@{domain}"
             date = "" if number % 10 == 1 else f"2025-{number % 12 + 1:02}-01T08:00:00Z"
             file.write(f"u{number},{address},User {number},pt-BR,Europe/Berlin,{date},pro,City {number % 100}\n")

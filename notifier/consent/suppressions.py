@@ -36,12 +36,24 @@ def lift(session: Session, suppression: Suppression) -> None:
 
 
 def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
-    """Replace the address of its suppression, if there is one, by a digest. The caller commits."""
+    """Replace the address of its suppression, if there is one, by a digest. The caller commits.
+
+    If the address was erased and suppressed before, the stronger one of the two stays.
+    """
     found = find(session, identity_key)
-    if found is not None:
+    if found is None:
+        return
+    former = _concealed_one(session, identity_key, keys)
+    if former is None:
         found.identity_key = concealed(identity_key, keys[-1])
-        found.evidence, found.reply = "", None
-        session.flush()
+    else:
+        values = {name: getattr(found, name) for name in _STRENGTH}
+        # First, because a link belongs to one suppression.
+        lift(session, found)
+        _replaced(former, values)
+        found = former
+    found.evidence, found.reply = "", None
+    session.flush()
 
 
 def erased_among(session: Session, identity_keys: Collection[str], keys: Sequence[str]) -> set[str]:
@@ -64,13 +76,15 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
 
     `keys` are ordered as in SECRET_KEYS.
     """
-    digests = [concealed(identity_key, key) for key in keys]
-    if not digests:
-        return
-    found = session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
+    found = _concealed_one(session, identity_key, keys)
     if found is not None and find(session, identity_key) is None:
         found.identity_key = identity_key
         session.flush()
+
+
+def _concealed_one(session: Session, identity_key: str, keys: Sequence[str]) -> Suppression | None:
+    digests = [concealed(identity_key, key) for key in keys]
+    return session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
 
 
 def concealed(identity_key: str, key: str) -> str:
@@ -111,6 +125,12 @@ _ORDER = (
     SuppressionReason.manual,
     SuppressionReason.complaint,
 )
+
+
+#: The columns that a stronger suppression replaces.
+_STRENGTH = (
+    "reason", "source", "evidence", "until", "link", "code", "enhanced", "reply", "rule_version", "feedback_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,18 +148,22 @@ def take(world: World, step: tuple[Any, ...]) -> None:
             preferences.decide_all(session, user.id, False, how=How.complaint)
             world.refused.setdefault(words[0], set()).update(REFUSABLE)
     elif what == "erase":
-        # With a person goes all that they said, at former addresses too.
-        theirs = select(Consent.identity_key).join(User, User.id == Consent.user_id)
-        for former in session.scalars(theirs.where(User.identity_key == words[0])):
-            world.refused.pop(str(former), None)
-            world.unanswered.discard(str(former))
-        erasure.erase_address(session, words[0], keys=KEYS, by=COMMAND_LINE)
-        world.erased.add(words[0])
+        erase(world, words[0])
     elif what == "ask" and (user := world.person(words[0])):
         world.number += 1
         key = f"ask:{world.number}"
         ledger.add(session, kind="verification", user=user, dedupe_key=key, now=clock.now(), grace=timedelta(0))
     session.commit()
+
+
+def erase(world: World, address: str) -> None:
+    # With a person goes all that they said, at former addresses too.
+    theirs = select(Consent.identity_key).join(User, User.id == Consent.user_id)
+    for former in world.session.scalars(theirs.where(User.identity_key == address)):
+        world.refused.pop(str(former), None)
+        world.unanswered.discard(str(former))
+    erasure.erase_address(world.session, address, keys=KEYS, by=COMMAND_LINE)
+    world.erased.add(address)
 
 
 def unsubscribed(world: World, address: str) -> None:
