@@ -83,17 +83,17 @@ def _tell(done: Tally, first: list[Problem], *, dry_run: bool, as_json: bool) ->
     show(("entry", "column", "problem"), [(each.line, each.column, each.text) for each in first])
     if done.refused > len(first):
         say(f"… and {done.refused - len(first):,} more: --report FILE writes all of them.")
-    would = "Nothing was changed. It would be: " if dry_run else ""
+    would = "Nothing was changed. It would be this. " if dry_run else ""
     say(
-        f"{would}{done.entries:,} entries: {done.suppressed:,} addresses suppressed, {done.known:,} unchanged; "
-        f"{done.refused:,} refused."
+        f"{would}Entries: {done.entries:,}; addresses suppressed: {done.suppressed:,}, unchanged: {done.known:,}; "
+        f"refused: {done.refused:,}."
     )
     if done.opted_out or done.kept:
         say(
-            f"{done.opted_out:,} people get no more campaigns. {done.kept:,} opt-outs are of addresses that no person "
-            "here has: they count for people who are imported later."
+            f"People who get no more campaigns: {done.opted_out:,}. Opt-outs of addresses that no person here has, and "
+            f"that count for people who are imported later: {done.kept:,}."
         )
     if done.temporary:
-        say(f"{done.temporary:,} are refusals that will pass: they are not imported.")
+        say(f"Not imported, because these refusals will pass: {done.temporary:,}.")
     if done.fine:
-        say(f"{done.fine:,} may get email: they are not imported.")
+        say(f"Not imported, because nothing is wrong with the address: {done.fine:,}.")

@@ -117,21 +117,25 @@ def _tell(done: Tally, first: list[Problem], unused: list[str], *, dry_run: bool
         say(f"… and {done.refused - len(first):,} more lines: --report FILE writes all of them.")
     if unused:
         say(f"Columns that were not used: {on_one_line(', '.join(unused))}.")
-    would = "Nothing was changed. It would be: " if dry_run else ""
+    would = "Nothing was changed. It would be this. " if dry_run else ""
     say(
-        f"{would}{done.lines:,} lines: {done.created:,} people new, {done.changed:,} changed, {done.unchanged:,} "
-        f"unchanged; {done.refused:,} lines refused."
+        f"{would}Lines: {done.lines:,}; people new: {done.created:,}, changed: {done.changed:,}, unchanged: "
+        f"{done.unchanged:,}; lines refused: {done.refused:,}."
     )
     without = done.unconfirmed - done.held_back
     if without:
-        say(f"{without:,} of {done.stored:,} have no confirmation date: campaigns will not reach them.")
+        say(f"{without:,} of {done.stored:,} {_have(without)} no confirmation date: campaigns will not reach them.")
     if done.held_back:
         say(
-            f"{done.held_back:,} have a date that does not count, because their address is suppressed, or because we "
-            "asked them to confirm it and they have not: campaigns will not reach them."
+            f"{done.held_back:,} {_have(done.held_back)} a date that does not count, because the address is suppressed "
+            "or because we asked them to confirm it and they have not: campaigns will not reach them."
         )
     if done.opted_out:
-        say(f"{done.opted_out:,} have an address that opted out before: they stay opted out.")
+        say(f"{done.opted_out:,} {_have(done.opted_out)} an address that opted out before, and stay opted out.")
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 _NUMBERS = ("lines", "created", "changed", "unchanged", "refused", "unconfirmed", "held_back", "opted_out")

@@ -15,6 +15,7 @@ from notifier.accounts import erasure
 from notifier.consent import preferences, suppressions
 from notifier.consent.preferences import How
 from notifier.extensions import db
+from notifier.imports import people
 from notifier.models import AuditEntry, Consent, Preference, SuppressionReason, User
 from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
@@ -190,7 +191,7 @@ def test_the_words_about_people_without_a_date(context: Flask, run: Run) -> None
     data = "external_id,email,confirmed_at\n1,a@example.com,2025-03-01\n2,b@example.com,\n3,c@example.com,\n"
     result = run("users", "import", "-", input=data)
     assert result.exit_code == 0
-    assert "3 lines: 3 people new, 0 changed, 0 unchanged; 0 lines refused." in result.stdout
+    assert "Lines: 3; people new: 3, changed: 0, unchanged: 0; lines refused: 0." in result.stdout
     assert "2 of 3 have no confirmation date: campaigns will not reach them." in result.stdout
 
 
@@ -279,3 +280,19 @@ def test_an_erasure_takes_the_address_from_the_decisions_of_others(load: Import)
     db.session.commit()
     assert db.session.scalars(select(Consent.identity_key)).all() == [None]
     assert db.session.scalars(select(Preference.wanted)).all() == [False]
+
+
+def test_a_chunk_is_stored_once_more_if_another_transaction_adds_its_people_meanwhile(
+    load: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load("external_id,email,name", "7,ada@example.com,Ada")
+    look, looks = people._present, []
+
+    def too_early(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return {} if len(looks) == 1 else look(*arguments)
+
+    monkeypatch.setattr(people, "_present", too_early)
+    found = load("external_id,email,name", "7,ada@example.com,Grace", "8,bob@example.com,Bob")
+    assert (len(looks), numbers(found, "created", "changed")) == (2, (1, 1))
+    assert person("7").display_name == "Grace"
