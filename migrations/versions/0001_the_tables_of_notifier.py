@@ -506,13 +506,16 @@ def _consent() -> None:
     op.create_table(
         "notifier_consents",
         sa.Column("id", ID, nullable=False),
-        sa.Column("user_id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=True),
+        sa.Column("identity_key", sa.String(400), nullable=True),
         sa.Column("category", sa.String(16), nullable=False),
         sa.Column("wanted", sa.Boolean(), nullable=False),
         sa.Column("frequency", sa.String(16), nullable=True),
         sa.Column("how", sa.String(16), nullable=False),
         sa.Column("notification_id", sa.BigInteger(), nullable=True),
+        sa.Column("basis", sa.String(500), nullable=True),
         sa.Column("at", MOMENT, nullable=False),
+        sa.CheckConstraint("user_id IS NOT NULL OR identity_key IS NOT NULL", name=op.f("ck_notifier_consents_whose")),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["notifier_users.id"],
@@ -522,6 +525,13 @@ def _consent() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_consents")),
     )
     op.create_index("ix_notifier_consents_user_id_id", "notifier_consents", ["user_id", "id"])
+    op.create_index(
+        "ix_notifier_consents_identity_key",
+        "notifier_consents",
+        ["identity_key", "id"],
+        postgresql_where=sa.text("identity_key IS NOT NULL"),
+        sqlite_where=sa.text("identity_key IS NOT NULL"),
+    )
     op.create_table(
         "notifier_digest_marks",
         sa.Column("campaign_id", ID, nullable=False),

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.models import DETACHED, IN_TRAY, AccountRequest, Attempt, Feedback, Notification, Status, User
+from notifier.models import DETACHED, IN_TRAY, AccountRequest, Attempt, Consent, Feedback, Notification, Status, User
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About, Actor
 from notifier.reasons import ReasonCode
@@ -45,6 +45,7 @@ def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
     others = select(User.id).where(User.identity_key == identity_key, User.id != pk).limit(1)
     if session.scalar(others) is None:
         suppressions.conceal(session, identity_key, keys)
+        _forget_decisions(session, identity_key)
     _record(session, identity_key, pk, keys, by)
     # The database deletes or detaches the rows that refer to the account.
     session.execute(delete(User).where(User.id == pk), execution_options=_PLAIN)
@@ -69,6 +70,7 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
     # Rows of an account that was deleted by other means. It has no index, and is done rarely.
     _forget_rows(session, func.lower(Notification.recipient) == identity_key)
     suppressions.conceal(session, identity_key, keys)
+    _forget_decisions(session, identity_key)
     _record(session, identity_key, "", keys, by)
     return before
 
@@ -83,6 +85,13 @@ def _forget_requests(session: Session, identity_key: str) -> None:
     # What names the address and waits for an operator. There are few, in an index of their own.
     tray = delete(Feedback).where(text(IN_TRAY), func.lower(Feedback.recipient) == identity_key)
     session.execute(tray, execution_options=_PLAIN)
+
+
+def _forget_decisions(session: Session, identity_key: str) -> None:
+    """Take the address from decisions of people who have another one now, and delete those of the address alone."""
+    about = Consent.identity_key == identity_key
+    session.execute(delete(Consent).where(about, Consent.user_id.is_(None)), execution_options=_PLAIN)
+    session.execute(update(Consent).where(about).values(identity_key=None), execution_options=_PLAIN)
 
 
 def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:

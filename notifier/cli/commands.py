@@ -11,7 +11,10 @@ COMMANDS = {
     "operator": Lazy("notifier.cli.operators:operator", "Manage the people who may sign in to the admin."),
     "apikey": Lazy("notifier.cli.api_keys:apikey", "Manage the keys of programs that use the HTTP API."),
     "person": Lazy("notifier.cli.people:person", "Manage the people who get email."),
-    "users": Lazy("notifier.cli.users:users", "Compare people with the users of the application that embeds notifier."),
+    "users": Lazy(
+        "notifier.cli.users:users",
+        "Import people, or compare them with the users of the application that embeds notifier.",
+    ),
     "seed": Lazy("notifier.cli.data:seed", "Add made-up users at reserved domains."),
     "outbox": Lazy("notifier.cli.data:outbox", "Manage waiting emails."),
     "campaign": Lazy("notifier.cli.campaign_group:campaign", "Manage campaigns: scheduled emails to many recipients."),
@@ -62,6 +65,15 @@ CAMPAIGN = {
     ),
 }
 
+#: Those of `notifier users`.
+USERS = {
+    "check": Lazy("notifier.cli.users:check", "Compare all users with the people here."),
+    "sync": Lazy("notifier.cli.users:sync", "Make the people here equal to the users of the application."),
+    "import": Lazy(
+        "notifier.cli.users_import:import_", "Add and change people by a CSV file, or by - for standard input."
+    ),
+}
+
 #: Those of `notifier bounces`.
 BOUNCES = {
     "classify": Lazy(
@@ -77,6 +89,10 @@ BOUNCES = {
 SUPPRESSIONS = {
     "rejudge": Lazy(
         "notifier.cli.suppressions:rejudge", "Judge the replies that suppressed addresses by today's rules."
+    ),
+    "import": Lazy(
+        "notifier.cli.suppressions_import:import_",
+        "Add the suppressions and opt-outs of another system by its FILE, or by - for standard input.",
     ),
 }
 

@@ -1,11 +1,12 @@
-"""`notifier users check | sync`: the users of an application that embeds us, and the people here."""
+"""`notifier users check | sync | import`: people here, and the users of an application that embeds us."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier.cli.lazy import load
+from notifier.cli.commands import USERS
+from notifier.cli.lazy import LazyGroup, load
 from notifier.cli.main import Root
 from notifier.cli.options import as_json_option
 from notifier.cli.showing import plain, progress, say, show, tell
@@ -23,9 +24,9 @@ _DESCRIPTIONS = {
 }
 
 
-@click.group()
+@click.group(cls=LazyGroup, lazy=USERS)
 def users() -> None:
-    """Compare people with the users of the application that embeds notifier."""
+    """Import people, or compare them with the users of the application that embeds notifier."""
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,7 +38,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return examples(addresses(as_json_option(command)))
 
 
-@users.command("check")
+@click.command("check")
 @_options
 @click.pass_context
 def check(context: click.Context, examples: int, addresses: bool, as_json: bool) -> None:
@@ -55,7 +56,7 @@ def check(context: click.Context, examples: int, addresses: bool, as_json: bool)
         context.exit(1)
 
 
-@users.command("sync")
+@click.command("sync")
 @click.option("--allow-many", is_flag=True, help="Also if more than a tenth of the users seem to be gone.")
 @_options
 @click.pass_context

@@ -5,7 +5,7 @@ something; without one the default applies: all categories, with digests once a 
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -42,6 +42,8 @@ class How(enum.StrEnum):
     operator = "operator"
     #: The recipient reported an email as spam.
     complaint = "complaint"
+    #: An import said so, or an imported person has an address that had refused it.
+    imported = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +96,49 @@ def decide(
     """
     chosen = _checked(category, frequency)
     # The lock on the user's row keeps two first decisions from being stored at once.
-    if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
+    mine = select(User.identity_key).where(User.id == user_id).with_for_update(key_share=True)
+    identity_key = session.scalar(mine)
+    if identity_key is None:
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
     after = _after(category, row, wanted, chosen)
-    before, now = _wish(category, row), now or clock.now()
-    has_changed = _stored(session, user_id, row, after, how, notification_id, now)
+    before = _wish(category, row)
+    evidence = _Evidence(user_id, identity_key, how, notification_id, now or clock.now())
+    has_changed = _stored(session, row, after, evidence)
     session.flush()
     if before.wanted and not after.wanted:
-        record(session, [_unsubscribed(user_id, category, how)], at=now)
+        record(session, [_unsubscribed(user_id, category, how)], at=evidence.now)
     return has_changed
 
 
-def _stored(
-    session: Session,
-    user_id: int,
-    row: Preference | None,
-    after: Wish,
-    how: How,
-    notification_id: int | None,
-    now: datetime,
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Who decided, how and when."""
+
+    user_id: int
+    identity_key: str
+    how: How
+    notification_id: int | None
+    now: datetime
+
+    def row(self, after: Wish) -> Consent:
+        """Return the row of this decision."""
+        found = Consent(user_id=self.user_id, identity_key=self.identity_key or None, category=after.category)
+        found.wanted, found.frequency = after.wanted, after.frequency
+        found.how, found.notification_id, found.at = self.how.value, self.notification_id, self.now
+        return found
+
+
+def _stored(session: Session, row: Preference | None, after: Wish, evidence: _Evidence) -> bool:
     """Add a decision to the session, unless it changes nothing. `row` is the present one of its user and category."""
     before = _wish(after.category, row)
     if (before.wanted, before.frequency) == (after.wanted, after.frequency):
         return False
     if row is None:
-        row = Preference(user_id=user_id, category=after.category)
+        row = Preference(user_id=evidence.user_id, category=after.category)
         session.add(row)
-    _apply(row, before, after, now)
-    session.add(_evidence(user_id, after, how, notification_id, now))
+    _apply(row, before, after, evidence.now)
+    session.add(evidence.row(after))
     return True
 
 
@@ -133,12 +148,6 @@ def _apply(row: Preference, before: Wish, after: Wish, now: datetime) -> None:
     row.wanted, row.updated_at = after.wanted, now
     if after.wanted:
         row.frequency = after.frequency  # an unwanted digest keeps its frequency, in case it is wanted again
-
-
-def _evidence(user_id: int, after: Wish, how: How, notification_id: int | None, now: datetime) -> Consent:
-    found = Consent(user_id=user_id, category=after.category, wanted=after.wanted, frequency=after.frequency)
-    found.how, found.notification_id, found.at = how.value, notification_id, now
-    return found
 
 
 def decide_all(
@@ -155,25 +164,36 @@ def decide_all(
 
 
 def decide_all_of(
-    session: Session, people: Mapping[int, int | None], wanted: bool, *, how: How, now: datetime
+    session: Session,
+    people: Mapping[int, int | None],
+    wanted: bool,
+    *,
+    how: How,
+    now: datetime,
+    categories: Mapping[int, Collection[str]] | None = None,
 ) -> set[int]:
-    """Do as `decide_all` for several users, given with the email whose link was used. Return for whom it changes."""
+    """Do as `decide_all` for several users, given with the email whose link was used. Return for whom it changes.
+
+    `categories`: of each user, those that are decided; by default all that may be refused.
+    """
     if not people:
         return set()
     # In the order of their keys, so that two transactions do not wait for each other.
-    locked = select(User.id).where(among(session, User.id, people)).order_by(User.id).with_for_update(key_share=True)
-    present = session.scalars(locked).all()
+    those = select(User.id, User.identity_key).where(among(session, User.id, people))
+    locked = those.order_by(User.id).with_for_update(key_share=True)
+    present = {row.id: row.identity_key for row in session.execute(locked)}
     query = select(Preference).where(among(session, Preference.user_id, present))
     rows = {
         (row.user_id, row.category): row for row in session.scalars(query.execution_options(populate_existing=True))
     }
     changed, gone = set(), []
-    for user_id in present:
-        for category in REFUSABLE:
+    for user_id, identity_key in present.items():
+        evidence = _Evidence(user_id, identity_key, how, people[user_id], now)
+        for category in REFUSABLE if categories is None else categories[user_id]:
             row = rows.get((user_id, category))
             after = _after(category, row, wanted, None)
             wished = _wish(category, row).wanted
-            if _stored(session, user_id, row, after, how, people[user_id], now):
+            if _stored(session, row, after, evidence):
                 changed.add(user_id)
                 if wished and not after.wanted:
                     gone.append(_unsubscribed(user_id, category, how))

@@ -4,7 +4,7 @@ Of an erased address only a keyed digest is kept. It becomes the plain address a
 again, so that a person who complained gets no email because of a new account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.database.keys import among
 from notifier.database.listed import insert_new
 from notifier.events import EventType, record
 from notifier.models import Suppression, SuppressionReason, User
@@ -48,12 +49,39 @@ def users_of(session: Session, identity_key: str) -> list[dict[str, Any]]:
 
 
 def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
-    """Replace the address of its suppression, if there is one, by a digest. The caller commits."""
+    """Replace the address of its suppression, if there is one, by a digest. The caller commits.
+
+    If the address was erased and suppressed before, the stronger one of the two stays.
+    """
     found = find(session, identity_key)
-    if found is not None:
-        found.identity_key = _concealed(identity_key, keys[-1])
-        found.evidence, found.reply = "", None
-        session.flush()
+    if found is None:
+        return
+    former = _concealed_one(session, identity_key, keys)
+    if former is None:
+        found.identity_key = concealed(identity_key, keys[-1])
+    else:
+        values = {name: getattr(found, name) for name in _STRENGTH}
+        # First, because a link belongs to one suppression.
+        lift(session, found)
+        _replaced(former, values)
+        found = former
+    found.evidence, found.reply = "", None
+    session.flush()
+
+
+def erased_among(session: Session, identity_keys: Collection[str], keys: Sequence[str]) -> set[str]:
+    """Return which of these addresses were erased and are suppressed all the same. `keys` as in SECRET_KEYS."""
+    digests = {concealed(identity_key, key): identity_key for identity_key in identity_keys for key in keys}
+    found = session.scalars(
+        select(Suppression.identity_key).where(among(session, Suppression.identity_key, [*digests]))
+    )
+    return {digests[each] for each in found}
+
+
+def present_among(session: Session, identity_keys: Collection[str]) -> set[str]:
+    """Return which of these addresses are suppressed."""
+    query = select(Suppression.identity_key).where(among(session, Suppression.identity_key, identity_keys))
+    return set(session.scalars(query))
 
 
 def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
@@ -61,16 +89,19 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
 
     `keys` are ordered as in SECRET_KEYS.
     """
-    digests = [_concealed(identity_key, key) for key in keys]
-    if not digests:
-        return
-    found = session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
+    found = _concealed_one(session, identity_key, keys)
     if found is not None and find(session, identity_key) is None:
         found.identity_key = identity_key
         session.flush()
 
 
-def _concealed(identity_key: str, key: str) -> str:
+def _concealed_one(session: Session, identity_key: str, keys: Sequence[str]) -> Suppression | None:
+    digests = [concealed(identity_key, key) for key in keys]
+    return session.scalars(select(Suppression).where(Suppression.identity_key.in_(digests)).limit(1)).first()
+
+
+def concealed(identity_key: str, key: str) -> str:
+    """Return what stands for an erased address. `key`: one of SECRET_KEYS."""
     return CONCEALED + keyed_digest("notifier.suppression", key, identity_key)
 
 
@@ -109,6 +140,12 @@ _ORDER = (
 )
 
 
+#: The columns that a stronger suppression replaces.
+_STRENGTH = (
+    "reason", "source", "evidence", "until", "link", "code", "enhanced", "reply", "rule_version", "feedback_id",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class New:
     """An address to suppress, and why."""
@@ -123,6 +160,8 @@ class New:
     link: str | None = None
     #: What the remote server said.
     said: Said | None = None
+    #: Since when the address is suppressed; None: from now on.
+    since: datetime | None = None
 
     def values(self) -> dict[str, Any]:
         """Return the columns of its row."""
@@ -166,7 +205,8 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
     """Do as `add` for these addresses, each of which occurs once. Return those that have the new reason."""
     if not new:
         return set()
-    rows = [{"identity_key": each.identity_key, "created_at": clock.now(), **each.values()} for each in new]
+    now = clock.now()
+    rows = [{"identity_key": each.identity_key, "created_at": each.since or now, **each.values()} for each in new]
     told = {identity_key: pk for pk, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
     rest = {each.identity_key: each for each in new if each.identity_key not in told}
     if rest:
@@ -177,7 +217,7 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
         session.flush()
     events = [(EventType.suppression_created, each.facts(told[each.identity_key])) for each in new
               if each.identity_key in told]  # fmt: skip
-    record(session, events, at=clock.now())
+    record(session, events, at=now)
     return set(told)
 
 

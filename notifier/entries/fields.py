@@ -71,6 +71,16 @@ def external_id_of(value: object) -> str:
     return text
 
 
+def is_locale(text: str) -> bool:
+    """Return whether this is a language tag such as `pt-BR` that fits the column."""
+    return _LOCALE.fullmatch(text) is not None
+
+
+def is_zone(text: str) -> bool:
+    """Return whether this is the name of an IANA time zone."""
+    return text in ZONES
+
+
 def columns_of(
     fields: UserFields, *, allow_local: bool, has_hook: bool = False, stored: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -91,8 +101,8 @@ def columns_of(
         "external_id": external_id_of(fields.id),
         **reach,
         "display_name": clean_text(fields.name or "", NAME_LIMIT),
-        "locale": locale if _LOCALE.fullmatch(locale) else "en",
-        "timezone": zone if zone in ZONES else "UTC",
+        "locale": locale if is_locale(locale) else "en",
+        "timezone": zone if is_zone(zone) else "UTC",
         "attributes": _json(fields.attributes),
         "verified_at": _confirmed(fields.verified_at),
         "confirms_here": has_hook or fields.verified_at is OURS,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.database.keys import among
 from notifier.models import AuditEntry, Operator
 from notifier.security.digests import keyed_digest
 from notifier.security.redaction import MAY_HOLD_ADDRESS, without_addresses
@@ -82,6 +83,15 @@ def _digest(identity_key: str, key: str) -> str:
 def erased_at(session: Session, identity_key: str, keys: Sequence[str]) -> datetime | None:
     """Return when this address was last erased; None if it never was, or longer ago than KEEP."""
     return _newest(session, is_about(identity_key, keys))
+
+
+def erased_among(session: Session, identity_keys: Collection[str], keys: Sequence[str]) -> set[str]:
+    """Return which of these addresses were erased within KEEP. `keys` as in SECRET_KEYS."""
+    digests = {_digest(identity_key, key): identity_key for identity_key in identity_keys for key in keys}
+    entries = select(AuditEntry.person_digest).where(
+        among(session, AuditEntry.person_digest, [*digests]), AuditEntry.action == ERASED
+    )
+    return {digests[each] for each in session.scalars(entries) if each is not None}
 
 
 def erased_at_by_id(session: Session, user_id: int) -> datetime | None:

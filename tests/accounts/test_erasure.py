@@ -8,10 +8,12 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import delete, select
 
+from notifier.accounts import erasure
 from notifier.cli.main import build
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import AuditEntry, Notification, Suppression, SuppressionReason, User
+from notifier.operators.audit_log import COMMAND_LINE
 from tests.support.applications import make_owed
 
 ADDRESS = "user1@example.com"
@@ -33,6 +35,15 @@ def tombstones(app: Flask) -> list[tuple[str, str]]:
     with app.app_context():
         query = select(AuditEntry.actor, AuditEntry.object_id).where(AuditEntry.action == "person.erased")
         return [(actor, pk) for actor, pk in db.session.execute(query.order_by(AuditEntry.id))]
+
+
+def test_an_address_that_is_suppressed_again_after_its_erasure_can_be_erased_again(context: Flask) -> None:
+    for reason in (SuppressionReason.hard_bounce, SuppressionReason.complaint, SuppressionReason.soft_bounces):
+        suppressions.add(db.session(), "ada@example.com", reason=reason, source="email", evidence="x")
+        erasure.erase_address(db.session(), "ada@example.com", keys=["k" * 40], by=COMMAND_LINE)
+        db.session.commit()
+    (row,) = db.session.scalars(select(Suppression)).all()
+    assert (row.reason, row.identity_key.startswith(suppressions.CONCEALED)) == ("complaint", True)
 
 
 def test_the_command_erases_and_says_what_was_before(app: Flask, erase: Erase, frozen: time_machine.Traveller) -> None:

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS, INSIDE, SUPPRESSIONS, WEBHOOKS
+from notifier.cli.commands import BOUNCES, CAMPAIGN, COMMANDS, INSIDE, SUPPRESSIONS, USERS, WEBHOOKS
 from notifier.cli.lazy import Lazy, load
 from notifier.cli.main import build
 
@@ -31,6 +31,7 @@ ALL = [
     *CAMPAIGN.items(),
     *BOUNCES.items(),
     *SUPPRESSIONS.items(),
+    *USERS.items(),
     *WEBHOOKS.items(),
     *INSIDE.items(),
 ]

@@ -57,6 +57,18 @@ def error(host: Host, *words: str) -> str:
     return result.output
 
 
+def test_people_are_imported_into_the_application_itself(mounted: Host, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("external_id,email\n1,ada@example.com\n")
+    assert "flask notifier users sync" in error(mounted, "users", "import", str(tmp_path / "people.csv"))
+
+
+def test_suppressions_are_imported_inside_an_application(mounted: Host, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("email\nada@example.com\n")
+    assert "addresses suppressed: 1" in shown(
+        mounted, "suppressions", "import", "--from", "csv", str(tmp_path / "list.csv")
+    )
+
+
 def test_the_help_names_every_command_that_makes_sense(hosted: Host) -> None:
     lines = shown(hosted, "--help").partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == sorted(COMMANDS.keys() - REFUSED_INSIDE.keys())

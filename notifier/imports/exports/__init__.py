@@ -1,0 +1,1 @@
+"""What other systems export about addresses that must not get email, one module for each system."""
