@@ -152,6 +152,30 @@ ERASED = ProblemType(
     "The person with this id was erased.",
     "They asked to be forgotten: nothing about them can be stored again under this id.",
 )
+BEING_SENT = ProblemType(
+    "being-sent",
+    409,
+    "An email to this person is being sent at this moment.",
+    "Repeat the request after the seconds in Retry-After. Nothing was changed.",
+)
+NEWER_DECISION = ProblemType(
+    "newer-decision",
+    409,
+    "The person decided something else after the time of your evidence.",
+    "Their later decision stays: get their preferences, and store those in your application.",
+)
+DRIFTED = ProblemType(
+    "audience-drifted",
+    409,
+    "What would run now is not what was planned.",
+    "`detail` says what changed, and `plan` is the new plan. Look at it, and start the run with its token.",
+)
+NOT_NOW = ProblemType(
+    "not-now",
+    409,
+    "The campaign or the run cannot do that now.",
+    "`detail` says why. Get the campaign or the run to see its state.",
+)
 TOO_LARGE = ProblemType("too-large", 413, "The body is too large.", "Send less in one request: `detail` has the limit.")
 MEDIA = ProblemType(
     "unsupported-media-type",
@@ -205,8 +229,8 @@ PROBLEMS: Final = {
     kind.code: kind
     for kind in (
         BAD_REQUEST, INVALID_JSON, KEY_MISSING, UNAUTHORIZED, MISSING_SCOPE, NOT_FOUND, METHOD_NOT_ALLOWED, CLAIMED,
-        OF_A_RUN, ENDPOINT_DISABLED, IN_PROGRESS, ERASED, TOO_LARGE, MEDIA, INVALID, KEY_REUSED, UNKNOWN_USER,
-        NO_ADDRESS, RATE_LIMITED, INTERNAL, UNAVAILABLE,
+        OF_A_RUN, ENDPOINT_DISABLED, IN_PROGRESS, ERASED, BEING_SENT, NEWER_DECISION, DRIFTED, NOT_NOW, TOO_LARGE,
+        MEDIA, INVALID, KEY_REUSED, UNKNOWN_USER, NO_ADDRESS, RATE_LIMITED, INTERNAL, UNAVAILABLE,
     )
 }  # fmt: skip
 

@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from flask import Request, g, request
 
+from notifier.operators.audit_log import Actor
+from notifier.security import clients
 from notifier.services import services
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -65,3 +67,8 @@ def caller_or_none() -> Caller | None:
     """Return who makes this request; None: it is not known, or the operation needs no key."""
     found: Caller | None = g.get(_CALLER)
     return found
+
+
+def actor() -> Actor:
+    """Return who stands in the audit log for what this request does: its key, by id."""
+    return Actor(f"API key {caller().key_id}", ip=clients.address())

@@ -44,6 +44,8 @@ class How(enum.StrEnum):
     complaint = "complaint"
     #: An import said so, or an imported person has an address that had refused it.
     imported = "import"
+    #: An application said so, and where it was decided.
+    application = "application"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def decide(
     *,
     how: How,
     notification_id: int | None = None,
+    basis: str | None = None,
     now: datetime | None = None,
 ) -> bool:
     """Store a user's decision about a category, with its evidence. The caller commits.
@@ -86,6 +89,7 @@ def decide(
         frequency: For the digest only; None keeps the present one.
         how: The way in which it was decided, as evidence.
         notification_id: The email whose link was used, if any.
+        basis: Where it was decided. Such evidence is stored even if nothing changes.
         now: The moment of the decision; by default the present one.
 
     Returns:
@@ -103,7 +107,7 @@ def decide(
     row = session.get(Preference, (user_id, category), populate_existing=True)
     after = _after(category, row, wanted, chosen)
     before = _wish(category, row)
-    evidence = _Evidence(user_id, identity_key, how, notification_id, now or clock.now())
+    evidence = _Evidence(user_id, identity_key, how, notification_id, now or clock.now(), basis)
     has_changed = _stored(session, row, after, evidence)
     session.flush()
     if before.wanted and not after.wanted:
@@ -120,19 +124,24 @@ class _Evidence:
     how: How
     notification_id: int | None
     now: datetime
+    #: Where it was decided, in another application.
+    basis: str | None = None
 
     def row(self, after: Wish) -> Consent:
         """Return the row of this decision."""
         found = Consent(user_id=self.user_id, identity_key=self.identity_key or None, category=after.category)
-        found.wanted, found.frequency = after.wanted, after.frequency
+        found.wanted, found.frequency, found.basis = after.wanted, after.frequency, self.basis
         found.how, found.notification_id, found.at = self.how.value, self.notification_id, self.now
         return found
 
 
 def _stored(session: Session, row: Preference | None, after: Wish, evidence: _Evidence) -> bool:
-    """Add a decision to the session, unless it changes nothing. `row` is the present one of its user and category."""
+    """Add a decision to the session, unless it changes nothing and has no basis.
+
+    `row` is the present one of its user and category.
+    """
     before = _wish(after.category, row)
-    if (before.wanted, before.frequency) == (after.wanted, after.frequency):
+    if (before.wanted, before.frequency) == (after.wanted, after.frequency) and evidence.basis is None:
         return False
     if row is None:
         row = Preference(user_id=evidence.user_id, category=after.category)

@@ -69,11 +69,11 @@ class Consent(Base):
     category: Mapped[str] = mapped_column(String(16))
     wanted: Mapped[bool] = mapped_column(Boolean)
     frequency: Mapped[str | None] = mapped_column(String(16))
-    #: one_click, page, undo, operator, complaint, import
+    #: one_click, page, undo, operator, complaint, import, application
     how: Mapped[str] = mapped_column(String(16))
     #: The email whose link was used. Not a foreign key, because this row outlives the ledger row.
     notification_id: Mapped[int | None] = mapped_column(BigInteger)
-    #: Why, in the words of the person who imported it.
+    #: Why, in the words of the person who imported it; or where it was decided, in those of the application.
     basis: Mapped[str | None] = mapped_column(String(500))
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 

@@ -3,8 +3,24 @@
 from typing import Final
 
 from notifier.api.operation import Resource
-from notifier.api.resources import activities, events, notifications, users, webhooks
+from notifier.api.resources import (
+    activities,
+    events,
+    notifications,
+    preferences,
+    suppressions,
+    users,
+    webhooks,
+    why,
+)
 
 RESOURCES: Final[tuple[Resource, ...]] = (
-    users.resource, activities.resource, notifications.resource, events.resource, webhooks.resource,
-)  # fmt: skip
+    users.resource,
+    preferences.resource,
+    why.resource,
+    activities.resource,
+    notifications.resource,
+    suppressions.resource,
+    events.resource,
+    webhooks.resource,
+)

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from flask import current_app
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from notifier.api.problems import in_body, invalid
-from notifier.api.shapes import Answer, Body, ExternalId, Moment, ShownMoment
+from notifier.api.problems import NOT_FOUND, Problem, in_body, invalid
+from notifier.api.shapes import Answer, Body, ExternalId, Moment, Path, ShownMoment
 from notifier.entries.fields import OURS, ZONES, UserFields
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
@@ -91,6 +93,20 @@ class UserAnswer(Answer):
             attributes=row.attributes,
             created_at=row.created_at,
         )
+
+
+class UserPath(Path):
+    """The person."""
+
+    external_id: ExternalId
+
+
+def person_of(session: Session, path: UserPath) -> User:
+    """Return the person whom a path names. Raise Problem if there is none, or if they were erased."""
+    row = session.scalars(select(User).where(User.external_id == path.external_id, User.is_person())).one_or_none()
+    if row is None:
+        raise Problem(NOT_FOUND)
+    return row
 
 
 def allow_local() -> bool:

@@ -3,25 +3,27 @@
 from flask import Response
 from sqlalchemy import select
 
+from notifier.accounts import erasure
+from notifier.accounts.export import everything_about
 from notifier.api.answers import answer
 from notifier.api.cursors import PageQuery, page
 from notifier.api.operation import Resource
-from notifier.api.problems import ERASED, NOT_FOUND, Problem
-from notifier.api.resources.people import UserAnswer, UserBody, allow_local
-from notifier.api.shapes import Answer, ExternalId, Path
+from notifier.api.problems import BEING_SENT, ERASED, NOT_FOUND, Problem
+from notifier.api.requests import actor
+from notifier.api.resources.export_shapes import ExportAnswer
+from notifier.api.resources.people import UserAnswer, UserBody, UserPath, allow_local, person_of
+from notifier.api.shapes import Answer
 from notifier.database.transaction import transaction
 from notifier.entries import people
 from notifier.extensions import db
 from notifier.models import DETACHED, User
 from notifier.operators.scopes import Scope
+from notifier.services import services
+
+#: Seconds after which a person can be erased, if an email to them was being sent.
+BUSY_SECONDS = 60
 
 resource = Resource("users", "People, by the ids that your application gives them.")
-
-
-class UserPath(Path):
-    """The person."""
-
-    external_id: ExternalId
 
 
 class UserPage(Answer):
@@ -58,10 +60,36 @@ def put_user(path: UserPath, body: UserBody) -> Response:
 @resource.operation("GET", "/users/<external_id>", scope=Scope.users_read, answers={200: UserAnswer})
 def get_user(path: UserPath) -> Response:
     """Return a person."""
-    row = db.session.scalars(select(User).where(User.external_id == path.external_id, User.is_person())).one_or_none()
-    if row is None:
-        raise Problem(NOT_FOUND)
-    return answer(UserAnswer.of(row))
+    return answer(UserAnswer.of(person_of(db.session(), path)))
+
+
+@resource.operation(
+    "DELETE", "/users/<external_id>", scope=Scope.users_write, answers={204: None}, problems=[BEING_SENT]
+)
+def delete_user(path: UserPath) -> Response:
+    """Erase a person. What is kept is their id, so that no later request stores them again.
+
+    A second time changes nothing.
+    """
+    query = select(User).where(User.external_id == path.external_id)
+    try:
+        with transaction(db.session) as session:
+            # A second request at the same moment waits here, and then finds what the first one left.
+            row = session.scalars(query.with_for_update()).one_or_none() or session.scalars(query).one_or_none()
+            if row is None:
+                raise Problem(NOT_FOUND)
+            if row.erased_at is None:
+                erasure.erase(session, row, keys=services().settings.secret_keys, by=actor())
+    except erasure.ErasureError:
+        raise Problem(BEING_SENT, retry_after=BUSY_SECONDS) from None
+    return Response(status=204)
+
+
+@resource.operation("POST", "/users/<external_id>/export", scope=Scope.users_read, answers={200: ExportAnswer})
+def export_user(path: UserPath) -> Response:
+    """Return everything that is stored about a person."""
+    session = db.session()
+    return answer(ExportAnswer.of(everything_about(session, person_of(session, path))))
 
 
 @resource.operation("GET", "/users", scope=Scope.users_read, answers={200: UserPage})

@@ -1,0 +1,61 @@
+"""Decisions that another application passes on: each with where and when it was made, and never over a later one."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from notifier.consent.preferences import How, decide
+from notifier.models import Consent, Frequency, Preference, User
+
+#: Characters of a basis.
+BASIS_LIMIT = 500
+
+
+class NewerDecision(ValueError):
+    """The person decided about this category at a later time than the evidence says."""
+
+
+def attest(
+    session: Session,
+    user_id: int,
+    category: str,
+    wanted: bool,
+    frequency: Frequency | None = None,
+    *,
+    basis: str,
+    at: datetime,
+) -> bool:
+    """Store a decision that was made in another application, with its evidence. The caller commits.
+
+    The evidence of what holds already is stored, too. Return False if the very same evidence is there.
+
+    Args:
+        session: The session.
+        user_id: Whose decision it is.
+        category: One of `preferences.REFUSABLE`.
+        wanted: Whether they want it.
+        frequency: For the digest only; None keeps the present one.
+        basis: Where it was decided, at most BASIS_LIMIT characters.
+        at: When.
+
+    Raise NewerDecision, which changes nothing; PreferenceError as `preferences.decide` does.
+    """
+    # Decisions of one person are serialised by the lock on their row.
+    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    row = session.get(Preference, (user_id, category), populate_existing=True)
+    if row is not None and row.updated_at > at:
+        raise NewerDecision(category)
+    same = select(Consent.id).where(
+        Consent.user_id == user_id,
+        Consent.category == category,
+        Consent.how == How.application.value,
+        Consent.wanted == wanted,
+        Consent.basis == basis,
+        Consent.at == at,
+    )
+    if frequency is not None:
+        same = same.where(Consent.frequency == frequency.value)
+    if session.scalar(same.limit(1)) is not None:
+        return False
+    return decide(session, user_id, category, wanted, frequency, how=How.application, basis=basis, now=at)
