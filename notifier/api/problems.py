@@ -47,6 +47,7 @@ class Problem(Exception):
         *,
         retry_after: int | None = None,
         headers: dict[str, str] | None = None,
+        plan: dict[str, Any] | None = None,
     ) -> None:
         """Create one.
 
@@ -56,11 +57,13 @@ class Problem(Exception):
             errors: Where.
             retry_after: Seconds after which the same request may succeed.
             headers: Further headers of the answer.
+            plan: The new plan, if another one was to be run.
         """
         super().__init__(kind.code)
         self.kind = kind
         self.detail = detail
         self.errors = tuple(errors)
+        self.plan = plan
         self.headers = dict(headers or {})
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
@@ -87,6 +90,7 @@ class ProblemAnswer(BaseModel):
     detail: str | None = Field(None, description="what is wrong this time")
     request_id: str = Field(description="as in the header X-Request-Id: name it when you ask for help")
     errors: list[ErrorPlace] = Field([], description="each mistake, if there can be several")
+    plan: dict[str, Any] | None = Field(None, description="the new plan, after `audience-drifted`")
 
 
 BAD_REQUEST = ProblemType(
@@ -261,6 +265,8 @@ def body_of(problem: Problem, base: str, request_id: str) -> dict[str, Any]:
     }
     if problem.detail:
         answer["detail"] = problem.detail
+    if problem.plan is not None:
+        answer["plan"] = problem.plan
     if problem.errors:
         answer["errors"] = [
             {name: value for name, value in each._asdict().items() if value is not None} for each in problem.errors

@@ -32,6 +32,10 @@ class PlanChanged(CampaignError):
     """What would run now is not what was planned."""
 
 
+class NoPlan(CampaignError):
+    """A text that is no token of a plan."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a plan rests on besides people: each part as a hash of 48 bits, so that a refusal can name the part."""
@@ -105,7 +109,7 @@ def issue(signer: Signer, planned: Planned) -> str:
 
 
 def read(signer: Signer, text: str) -> Planned:
-    """Return what this token says. Raise PlanChanged if it has expired, CampaignError if it is no token of a plan."""
+    """Return what this token says. Raise PlanChanged if it has expired, NoPlan if it is no token of a plan."""
     try:
         payload = signer.read(_PURPOSE, text.strip(), VALID)
     except ExpiredToken:
@@ -162,5 +166,5 @@ def _people(count: int) -> str:
     return f"{count:,} {'person' if count == 1 else 'people'}"
 
 
-def _no_token(text: str) -> CampaignError:
-    return CampaignError(f"{text[:60]!r} is not the token of a plan. Copy the whole token from `notifier plan`.")
+def _no_token(text: str) -> NoPlan:
+    return NoPlan(f"{text[:60]!r} is not the token of a plan. Copy the whole token from `notifier plan`.")

@@ -16,7 +16,7 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.services import services_of
 
 #: Values for the variable parts of paths.
-ARGUMENTS = {"external_id": "u1", "id": "1"}
+ARGUMENTS = {"external_id": "u1", "id": "1", "name": "news"}
 
 
 def sendable(app: Flask) -> list[str]:

@@ -5,9 +5,11 @@ from typing import Final
 from notifier.api.operation import Resource
 from notifier.api.resources import (
     activities,
+    campaigns,
     events,
     notifications,
     preferences,
+    runs,
     suppressions,
     users,
     webhooks,
@@ -21,6 +23,8 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     activities.resource,
     notifications.resource,
     suppressions.resource,
+    campaigns.resource,
+    runs.resource,
     events.resource,
     webhooks.resource,
 )
