@@ -102,6 +102,7 @@ def _people() -> None:
         sa.Column("timezone", sa.String(64), nullable=False),
         sa.Column("attributes", DOCUMENT, server_default=sa.text("'{}'"), nullable=False),
         sa.Column("verified_at", MOMENT, nullable=True),
+        sa.Column("address_changed_at", MOMENT, nullable=True),
         sa.Column("confirms_here", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("erased_at", MOMENT, nullable=True),
         sa.Column("link_nonce", sa.String(32), nullable=False),

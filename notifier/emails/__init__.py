@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from notifier.emails.account_exists import AccountExists
 from notifier.emails.activity_digest import ActivityDigest
+from notifier.emails.address_changed import AddressChanged
 from notifier.emails.announcement import Announcement
 from notifier.emails.kind import Category, EmailKind, Owed
 from notifier.emails.monthly_report import MonthlyReport
@@ -29,6 +30,7 @@ def registry(
     kinds: tuple[EmailKind, ...] = (
         Verification(),
         AccountExists(),
+        AddressChanged(),
         SecurityMessage(),
         VerificationReminder(),
         MonthlyReport(grace=report_grace),
@@ -55,6 +57,7 @@ __all__ = [
     "KINDS",
     "TOKEN_LIFE",
     "AccountExists",
+    "AddressChanged",
     "Category",
     "EmailKind",
     "Owed",

@@ -52,6 +52,7 @@ class Starting:
         publish: Publish | None = None,
         grace: timedelta = GRACE,
         allow_local_addresses: bool = False,
+        tell_old_addresses: bool = False,
     ) -> None:
         """Create one. It does nothing before `init_app`.
 
@@ -66,6 +67,8 @@ class Starting:
                 otherwise the sweep of a worker finds the rows.
             grace: With `publish`, the age at which the sweep enqueues a row as well.
             allow_local_addresses: Accept addresses at localhost, .local and .test, for development.
+            tell_old_addresses: When a user gets another address, tell the old one by an email, if it was confirmed.
+                False: that is up to the host.
         """
         self._own_kinds = tuple(kinds)
         self._kinds = kinds_with(self._own_kinds)
@@ -77,6 +80,7 @@ class Starting:
         self._has_publisher = publish is not None
         self._commits = Commits(Outbox(publish).publish if publish is not None else None)
         self._sending = Sending(self._commits, grace=grace if publish is not None else timedelta(0), seal=_cannot_seal)
+        self._watcher.telling = self._sending if tell_old_addresses else None
         self._built: Built | None = None
         #: As in SECRET_KEYS: digests name an erased address without saying which. `init_app` sets them if it builds our
         #: application.

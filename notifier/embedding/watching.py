@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session, UOWTransaction, object_session, sessionmaker
 from notifier.embedding.differences import differing
 from notifier.embedding.errors import SetupError
 from notifier.embedding.host_user import HostUser
-from notifier.entries import people
+from notifier.entries import changed_addresses, people
 from notifier.entries.fields import UserFields, external_id_of
+from notifier.entries.sending import Sending
 from notifier.models import User
 
 #: The session whose flush has just ended, while a hook of the host runs.
@@ -80,6 +81,8 @@ class Watcher:
         self.hooks: list[tuple[type[Any], Callable[[Any], object]]] = []
         #: Whether the host learns of confirmations by our links, and so can keep them itself.
         self.has_hook = False
+        #: Writes the email to an old address when one is replaced; None: the host tells it, or none does.
+        self.telling: Sending | None = None
         self._classes: tuple[type[Session], ...] = ()
 
     def listen(self, sessions: "sessionmaker[Session]") -> None:
@@ -100,8 +103,11 @@ class Watcher:
 
     def mirror(self, session: Session, fields: Iterable[UserFields]) -> None:
         """Store these people, in the session's transaction."""
-        connection = people.connection_of(session)
-        people.write(connection, fields, allow_local=self.allow_local, has_hook=self.has_hook)
+        how: Any = {"allow_local": self.allow_local, "has_hook": self.has_hook}
+        if self.telling is not None:
+            changed_addresses.write(session, fields, sending=self.telling, **how)
+        else:
+            people.write(people.connection_of(session), fields, **how)
 
     def differing(self, fields: UserFields, row: Mapping[str, Any] | None) -> list[str]:
         """Return the columns in which the row differs from the fields; all of them if there is no row.

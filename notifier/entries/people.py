@@ -29,8 +29,9 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from notifier import clock
 from notifier.entries.fields import OURS, UserFields, columns_of
-from notifier.models import DETACHED, User
+from notifier.models import DETACHED, NO_IDENTITY, User
 
 _TABLE = cast("Table", User.__table__)
 
@@ -89,8 +90,9 @@ def write(connection: Connection, people: Iterable[UserFields], *, allow_local: 
     that cannot be stored.
     """
     rows: dict[bool, list[dict[str, Any]]] = {}
+    now = clock.now()
     for fields in people:
-        columns = columns_of(fields, allow_local=allow_local, has_hook=has_hook)
+        columns = columns_of(fields, allow_local=allow_local, has_hook=has_hook) | {"b_now": now}
         rows.setdefault(fields.verified_at is OURS, []).append(columns)
     for ours in sorted(rows):
         statement = _upsert(connection.dialect.name, ours)
@@ -132,6 +134,17 @@ def find(connection: Connection, external_id: str) -> Person | None:
     """Return the person with this id, or what is left of an erased one; None if there is none."""
     row = connection.execute(_FIND, {"b_external_id": external_id}).one_or_none()
     return None if row is None else Person(*row)
+
+
+def confirmed(connection: Connection, external_ids: Collection[str]) -> dict[str, Person]:
+    """Return those of these people who have a confirmed address, locked until the transaction ends."""
+    query = select(*(_TABLE.c[name] for name in Person._fields)).where(
+        _is_one_of(connection, _TABLE.c.external_id, external_ids),
+        _TABLE.c.verified_at.is_not(None),
+        _TABLE.c.identity_key != NO_IDENTITY,
+    )
+    found = (Person(*row) for row in connection.execute(query.order_by(_TABLE.c.id).with_for_update()))
+    return {person.external_id: person for person in found}
 
 
 def keys_of(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
@@ -192,6 +205,9 @@ def _upsert(dialect: str, ours: bool) -> postgresql.Insert | sqlite.Insert:
         values["verified_at"] = case((moved, null()), else_=old.verified_at)
     else:
         values["verified_at"] = new.verified_at
+    replaced = and_(old.identity_key != NO_IDENTITY, old.identity_key.is_distinct_from(new.identity_key))
+    moment = bindparam("b_now", type_=old.address_changed_at.type)
     changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
     there = and_(old.erased_at.is_(None), changed)
+    values["address_changed_at"] = case((replaced, moment), else_=old.address_changed_at)
     return statement.on_conflict_do_update(index_elements=[old.external_id], set_=values, where=there)

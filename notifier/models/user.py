@@ -94,6 +94,8 @@ class User(Base):
         JSON().with_variant(JSONB(), "postgresql"), default=dict, server_default=text("'{}'")
     )
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When an application last replaced the address. Unsubscribe links of emails to earlier ones work for a while.
+    address_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Whether links in our emails confirm the address; False if the application that embeds us does that, and would not
     #: learn of it.
     confirms_here: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())

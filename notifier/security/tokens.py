@@ -137,6 +137,8 @@ class Signer:
     def read_unsubscribe(self, token: str) -> ConsentClaim:
         """Read an unsubscribe token, which never expires. The caller checks `matches(identity_key)` of the user.
 
+        If that does not match, the user had another address then.
+
         Raise BadToken for any fault.
         """
         return self._read_consent(_UNSUBSCRIBE, token)

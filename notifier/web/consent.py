@@ -13,8 +13,10 @@ from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as WerkzeugResponse
 from wtforms import ValidationError
 
+from notifier import clock
 from notifier.consent import preferences
 from notifier.consent.preferences import DIGEST, REFUSABLE, How, Wish
+from notifier.entries.changed_addresses import old_links_work
 from notifier.extensions import csrf, db
 from notifier.models import User
 from notifier.security.tokens import BadToken, ConsentClaim
@@ -35,6 +37,7 @@ class Reader:
     """The person with the link, and what the link is for. Plain values: an account may be deleted at any moment."""
 
     claim: ConsentClaim
+    #: Empty if the email went to an address that they had before: its reader must not learn the present one.
     email: str
     identity_key: str
 
@@ -70,7 +73,7 @@ csrf.exempt(unsubscribe)  # _how checks the token itself
 def undo(token: str) -> Answer:
     """Subscribe to this category again, as before."""
     reader = _unsubscriber(token)
-    if reader is None:
+    if reader is None or not reader.email:
         return _useless()
     _decide(reader, wanted=True, how=How.undo)
     return _shown("web/subscribed.html", reader, token)
@@ -104,7 +107,7 @@ def save(token: str) -> Answer:
 
 
 def _unsubscriber(token: str) -> Reader | None:
-    reader = _reader(services().links.signer.read_unsubscribe, token)
+    reader = _reader(services().links.signer.read_unsubscribe, token, former=True)
     return reader if reader and reader.claim.category in REFUSABLE else None
 
 
@@ -112,16 +115,22 @@ def _chooser(token: str) -> Reader | None:
     return _reader(services().links.signer.read_preferences, token)
 
 
-def _reader(read: Callable[[str], ConsentClaim], token: str) -> Reader | None:
-    """Return the person; None if the link is not ours, or its account was deleted or has another address now."""
+def _reader(read: Callable[[str], ConsentClaim], token: str, *, former: bool = False) -> Reader | None:
+    """Return the person; None if the link is not ours, or its account was deleted or has another address now.
+
+    `former`: the link also works for a while after the address of its account was replaced.
+    """
     try:
         claim = read(token)
     except BadToken:
         return None
     user = db.session().get(User, claim.user_id)
-    if user is None or not claim.matches(user.identity_key):
+    if user is None:
         return None
-    return Reader(claim, user.email, user.identity_key)
+    if claim.matches(user.identity_key):
+        return Reader(claim, user.email, user.identity_key)
+    # The token is signed, and keys are never used twice: the address was this person's when the email was sent.
+    return Reader(claim, "", "") if former and old_links_work(user, clock.now()) else None
 
 
 def _how() -> How | None:
@@ -181,8 +190,8 @@ def _shown(template: str, reader: Reader, token: str, *, status: int = 200, **va
         token=token,
         wording=wording,
         name=named.within if named else None,
-        email=_masked(reader.email),
-        preferences_url=_preferences_path(reader),
+        email=_masked(reader.email) if reader.email else "",
+        preferences_url=_preferences_path(reader) if reader.email else "",
         **values,
     )
     db.session.rollback()

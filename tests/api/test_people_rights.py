@@ -61,6 +61,9 @@ def test_an_export_has_everything_about_one_person(whole: Api, app: Flask) -> No
     ]
     assert found["came_back"] == []
     assert b"secret-" not in answer.data
+    with app.app_context():
+        entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "person.exported")).one()
+        assert (entry.actor, entry.object_id, entry.person_digest is None) == ("API key 1", "1", False)
 
 
 def test_an_erased_person_stays_erased_and_may_be_erased_again(whole: Api, app: Flask) -> None:

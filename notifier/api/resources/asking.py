@@ -24,7 +24,7 @@ from notifier.api.requests import Caller
 from notifier.api.resources.email_shapes import EmailBody
 from notifier.api.resources.people import InlineUser, allow_local
 from notifier.emails import EmailKind
-from notifier.entries import content, people
+from notifier.entries import changed_addresses, content, people
 from notifier.entries.errors import DataRefused, KeyConflict, UnknownKind
 from notifier.entries.people import Person
 from notifier.entries.sending import Wanted, check_times
@@ -110,10 +110,10 @@ def _reachable(session: Session, external_id: str) -> Person:
 
 def _store(session: Session, caller: Caller, user: InlineUser) -> None:
     """Store a person who came along. Only a key with users:write changes one who is here, or confirms an address."""
-    connection, fields = people.connection_of(session), user.fields(user.id, "/to")
+    fields = user.fields(user.id, "/to")
     if Scope.users_write in caller.scopes:
-        people.write(connection, [fields], allow_local=allow_local())
+        changed_addresses.write(session, [fields], sending=services().sending, allow_local=allow_local())
         return
     if user.verified_at is not None:
         raise Problem(MISSING_SCOPE, f"the key lacks the scope {Scope.users_write}, which confirming an address needs")
-    people.add_new(connection, fields, allow_local=allow_local())
+    people.add_new(people.connection_of(session), fields, allow_local=allow_local())

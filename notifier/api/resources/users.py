@@ -14,9 +14,11 @@ from notifier.api.resources.export_shapes import ExportAnswer
 from notifier.api.resources.people import UserAnswer, UserBody, UserPath, allow_local, person_of
 from notifier.api.shapes import Answer
 from notifier.database.transaction import transaction
-from notifier.entries import people
+from notifier.entries import changed_addresses, people
 from notifier.extensions import db
 from notifier.models import DETACHED, User
+from notifier.operators import audit_log
+from notifier.operators.audit_log import About
 from notifier.operators.scopes import Scope
 from notifier.services import services
 
@@ -49,7 +51,7 @@ def put_user(path: UserPath, body: UserBody) -> Response:
     with transaction(db.session) as session:
         connection = people.connection_of(session)
         before = people.find(connection, path.external_id)
-        people.write(connection, [fields], allow_local=allow_local())
+        changed_addresses.write(session, [fields], sending=services().sending, allow_local=allow_local())
         row = session.scalars(select(User).where(User.external_id == path.external_id)).one()
         if row.erased_at is not None:
             raise Problem(ERASED)
@@ -87,9 +89,13 @@ def delete_user(path: UserPath) -> Response:
 
 @resource.operation("POST", "/users/<external_id>/export", scope=Scope.users_read, answers={200: ExportAnswer})
 def export_user(path: UserPath) -> Response:
-    """Return everything that is stored about a person."""
-    session = db.session()
-    return answer(ExportAnswer.of(everything_about(session, person_of(session, path))))
+    """Return everything that is stored about a person. The audit log keeps who asked."""
+    with transaction(db.session) as session:
+        person = person_of(session, path)
+        shown = ExportAnswer.of(everything_about(session, person))
+        about = About.address(person.identity_key, services().settings.secret_keys) if person.identity_key else None
+        audit_log.record(session, actor(), "person.exported", object_type="person", object_id=person.id, about=about)
+    return answer(shown)
 
 
 @resource.operation("GET", "/users", scope=Scope.users_read, answers={200: UserPage})
