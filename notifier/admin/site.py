@@ -20,6 +20,7 @@ from notifier.admin.people.people import People
 from notifier.admin.people.suppressions import Suppressions
 from notifier.admin.people.unassigned import Unassigned
 from notifier.admin.people.uncertain import Uncertain
+from notifier.admin.system.api_keys import ApiKeys
 from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
 from notifier.admin.system.failures import FailuresPage
@@ -49,6 +50,7 @@ PAGES: Sequence[type[Page]] = (
     Jobs,
     Webhooks,
     WebhookEndpoints,
+    ApiKeys,
     HealthPage,
     AuditLog,
     Account,
@@ -111,7 +113,7 @@ def _menu(pages: Sequence[Page]) -> list[tuple[str, list[Entry]]]:
         return known
     by_section: dict[str, list[Entry]] = {name: [] for name in SECTIONS}
     for page in pages:
-        if page.in_menu:
+        if page.in_menu and page.is_accessible():
             here = (request.endpoint or "").partition(".")[0] == page.endpoint
             by_section[page.section].append(Entry(page.title, url_for(f"{page.endpoint}.index"), here, page.badge()))
     g._notifier_menu = [(name, entries) for name, entries in by_section.items() if entries]

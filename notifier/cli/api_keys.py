@@ -9,7 +9,7 @@ from notifier import clock
 from notifier.cli.context import with_app
 from notifier.cli.options import as_json_option
 from notifier.cli.showing import say, show, tell
-from notifier.emails.campaign_kind import CampaignKind
+from notifier.entries import content
 from notifier.extensions import db
 from notifier.models import ApiKey
 from notifier.operators import api_keys, scopes
@@ -41,13 +41,12 @@ def create(app: Flask, name: str, wanted: str, principal: str, expires: datetime
 
     To replace a key, make a second one for the same principal, give it to the program, and revoke the first.
     """
-    kinds = [name for name, kind in services_of(app).kinds.items() if not isinstance(kind, CampaignKind)]
     try:
         made = api_keys.create(
             db.session(),
             name=name,
             wanted=[scope.strip() for scope in wanted.split(",") if scope.strip()],
-            kinds=kinds,
+            kinds=content.names(services_of(app).kinds),
             by=COMMAND_LINE,
             principal=principal,
             expires_at=expires and expires.replace(tzinfo=UTC),

@@ -19,6 +19,11 @@ FINGERPRINT: Final = "fingerprint"
 SEND_AT: Final = "send_at"
 
 
+def names(kinds: Mapping[str, EmailKind]) -> list[str]:
+    """Return the names of the kinds that are sent one by one, and not by campaigns."""
+    return [name for name, kind in kinds.items() if not isinstance(kind, CampaignKind)]
+
+
 def sendable(kinds: Mapping[str, EmailKind], name: str) -> EmailKind:
     """Return the kind. Raise UnknownKind if there is none, or if only campaigns send it."""
     kind = kinds.get(name)

@@ -29,11 +29,17 @@ LAST_USED_STEP = timedelta(minutes=1)
 _PREFIX: Final = "nk"
 _KEY = re.compile(r"nk_([0-9]{1,18})_([A-Za-z0-9_-]{43})")
 _PRINCIPAL = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_NAME_LIMIT = 64
+#: Characters of a name.
+NAME_LIMIT: Final = 64
 
 
 class ApiKeyError(ValueError):
     """A key that cannot be made or found; the message says why."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        """Create one. `field`: the argument of `create` that is wrong."""
+        super().__init__(message)
+        self.field = field
 
 
 class Made(NamedTuple):
@@ -66,14 +72,8 @@ def create(
 
     Raise ApiKeyError for a name, a principal or a moment that cannot be used, and ScopeError for scopes.
     """
-    name = name.strip()
-    if not 1 <= len(name) <= _NAME_LIMIT or not name.isprintable():
-        raise ApiKeyError(f"the name of a key has 1 to {_NAME_LIMIT} printable characters")
-    if not _PRINCIPAL.fullmatch(principal):
-        raise ApiKeyError("a principal has 1 to 32 lower-case letters, digits and hyphens, and begins with a letter")
-    now = clock.now()
-    if expires_at is not None and expires_at <= now:
-        raise ApiKeyError("the key would have expired already")
+    name, now = name.strip(), clock.now()
+    _check(name, principal, expires_at, now)
     secret = secrets.token_urlsafe(32)
     row = ApiKey(
         principal=principal,
@@ -88,6 +88,16 @@ def create(
     facts = {"name": name, "principal": principal, "scopes": row.scopes, "expires_at": expires_at}
     audit_log.record(session, by, "api_key.created", object_type="api_key", object_id=row.id, after=facts)
     return Made(row, f"{_PREFIX}_{row.id}_{secret}")
+
+
+def _check(name: str, principal: str, expires_at: datetime | None, now: datetime) -> None:
+    if not 1 <= len(name) <= NAME_LIMIT or not name.isprintable():
+        raise ApiKeyError(f"the name of a key has 1 to {NAME_LIMIT} printable characters", "name")
+    if not _PRINCIPAL.fullmatch(principal):
+        words = "a principal has 1 to 32 lower-case letters, digits and hyphens, and begins with a letter"
+        raise ApiKeyError(words, "principal")
+    if expires_at is not None and expires_at <= now:
+        raise ApiKeyError("the key would have expired already", "expires_at")
 
 
 def revoke(session: Session, pk: int, *, by: Actor) -> ApiKey:

@@ -14,7 +14,7 @@ from notifier.admin.kit.page import Page
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
-from notifier.operators import roster
+from notifier.operators import api_keys, roster
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
 from notifier.testing.operators import SIGN_IN, Desk
@@ -54,6 +54,7 @@ def one_of_everything(app: Flask) -> Flask:
         )
         take(app, event())
         services_of(app).endpoints.add(db.session(), "https://hooks.example/", ["run.paused"], by=SYSTEM)
+        api_keys.create(db.session(), name="shop", wanted=["users:read"], kinds=(), by=SYSTEM)
         db.session.commit()
         assert pk == 1
         assert start_run(make_campaign()) == 1

@@ -48,6 +48,7 @@ ADMINS = {
     "admin_people.ask_erase", "admin_people.erase", "admin_jobs.run", "admin_audit.export",
     "admin_webhook_endpoints.add", "admin_webhook_endpoints.ask_rotate", "admin_webhook_endpoints.rotate",
     "admin_webhook_endpoints.ask_remove", "admin_webhook_endpoints.remove",
+    "admin_api_keys.index", "admin_api_keys.create", "admin_api_keys.ask_revoke", "admin_api_keys.revoke",
 }  # fmt: skip
 
 #: Not there if the application that embeds ours decides who the operators are: they sign in to that one.

@@ -9,6 +9,7 @@ import pytest
 #: Beginnings of ids.
 LONG = (
     "tests/admin/test_broken_texts.py",
+    "tests/admin/test_api_keys_browser.py",
     "tests/admin/test_campaign_form_browser.py",
     "tests/admin/test_content_frame.py",
     "tests/admin/test_feedback_browser.py",

@@ -133,8 +133,9 @@ class Page(BaseView):  # type: ignore[misc]  # Flask-Admin ships no types
         return ""
 
     def is_accessible(self) -> bool:
-        """Return whether the menu shows the page."""
-        return login.may(Role.viewer)
+        """Return whether the menu shows the page: to operators who may open it."""
+        role: Role = getattr(getattr(self, "index", None), _ROLE, Role.viewer)
+        return login.may(role)
 
 
 def turn_away(again: str = "", fields: Sequence[tuple[str, str]] = ()) -> ResponseReturnValue:
