@@ -100,13 +100,11 @@ def decide(
     """
     chosen = _checked(category, frequency)
     # The lock on the user's row keeps two first decisions from being stored at once.
-    mine = select(User.identity_key).where(User.id == user_id).with_for_update(key_share=True)
-    identity_key = session.scalar(mine)
+    identity_key = session.scalar(select(User.identity_key).where(User.id == user_id).with_for_update(key_share=True))
     if identity_key is None:
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
-    after = _after(category, row, wanted, chosen)
-    before = _wish(category, row)
+    before, after = _wish(category, row), _after(category, row, wanted, chosen)
     evidence = _Evidence(user_id, identity_key, how, notification_id, now or clock.now(), basis)
     has_changed = _stored(session, row, after, evidence)
     session.flush()
