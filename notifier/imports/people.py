@@ -17,6 +17,7 @@ from typing import Any, cast
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from notifier import clock
 from notifier.consent import by_address, preferences
 from notifier.database.keys import among
 from notifier.database.listed import ROWS, as_text, insert_new, rows_of
@@ -24,13 +25,14 @@ from notifier.imports import standing
 from notifier.imports.lines import PersonLine, Problem
 from notifier.imports.standing import Standing
 from notifier.mail.addresses import abuse_key
-from notifier.models import User, new_nonce
+from notifier.models import NO_IDENTITY, User, new_nonce
 
 _TABLE = cast("Table", User.__table__)
 
 #: Columns of a person that an import may change.
 _CHANGING = (
     "email", "identity_key", "abuse_key", "display_name", "locale", "timezone", "attributes", "verified_at",
+    "address_changed_at",
 )  # fmt: skip
 
 ERASED_PERSON = "this person was erased"
@@ -170,6 +172,7 @@ def _planned(
         "timezone": line.timezone or old["timezone"],
         "attributes": attributes,
         "verified_at": confirmed,
+        "address_changed_at": _address_changed_at(line, before),
     }
     return _Change(line, before, after, is_vouched)
 
@@ -187,6 +190,13 @@ def _confirmed(
     if date is None or was_asked or not against.may_count_as_confirmed(line.identity_key):
         return None, False
     return date, line.confirmed_at is None
+
+
+def _address_changed_at(line: PersonLine, before: Mapping[str, Any] | None) -> datetime | None:
+    """Return when the person's address changed last: the links in emails to the old one still unsubscribe."""
+    if before is None or before["identity_key"] in (line.identity_key, NO_IDENTITY):
+        return None if before is None else before["address_changed_at"]
+    return clock.now()
 
 
 def _date(line: PersonLine, responsibility: Responsibility | None) -> datetime | None:

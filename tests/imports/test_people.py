@@ -216,6 +216,12 @@ def test_a_changed_address_is_unconfirmed_unless_the_file_says_otherwise(load: I
     assert person("2").verified_at == datetime(2025, 4, 1, tzinfo=UTC)
 
 
+def test_a_changed_address_is_dated_so_that_links_to_the_old_one_still_unsubscribe(load: Import) -> None:
+    load("external_id,email", "1,a@example.com", "2,b@example.com")
+    load("external_id,email", "1,new-a@example.com", "2,b@example.com")
+    assert [person(each).address_changed_at for each in ("1", "2")] == [NOON, None]
+
+
 def test_the_opt_outs_of_an_address_follow_it_to_a_new_id(load: Import) -> None:
     load("external_id,email,confirmed_at", "1,a@example.com,2025-03-01")
     preferences.decide(db.session(), person("1").id, "news", False, how=How.page)
