@@ -87,8 +87,7 @@ def add_once(session: Session, once: Once) -> Notification | None:
         added: Notification | None = session.scalars(
             statement, once.values() | dict(_BEGINNING), bind_arguments=_BIND, execution_options=_FRESH
         ).one_or_none()
-        if added is not None and skip is not None:
-            tell(session, [AtRest(added.id, _status(skip), skip["reason_code"])], now=now)
+        _tell(session, [] if added is None else [added], once.now)
         return added
 
 
@@ -101,7 +100,16 @@ def add_many_once(session: Session, many: Sequence[Once]) -> Sequence[Notificati
     rows.sort(key=lambda row: row["dedupe_key"])
     text = {listed.ROWS: listed.as_text(rows)}
     with session.no_autoflush:
-        return session.scalars(_of_many(), text, bind_arguments=_BIND, execution_options=_FRESH).all()
+        added = session.scalars(_of_many(), text, bind_arguments=_BIND, execution_options=_FRESH).all()
+        _tell(session, added, many[0].now if many else None)
+        return added
+
+
+def _tell(session: Session, added: Sequence[Notification], now: datetime | None) -> None:
+    """Tell endpoints of the rows that came to rest at once."""
+    rested = [AtRest(row.id, Status(row.status), row.reason_code) for row in added if row.status != Status.pending]
+    if rested and now is not None:
+        tell(session, rested, now=now)
 
 
 def _status(skip: Why | None) -> Status:
