@@ -62,6 +62,19 @@ def test_a_repeated_batch_gets_the_same_answers_and_a_single_request_too(people:
     assert enqueued == [int(first[0][index]["id"]) for index in (0, 1)]
 
 
+def test_those_that_come_to_rest_at_once_are_events(people: Api, app: Flask, client_with: Callable[..., Api]) -> None:
+    feed = client_with("events:read")
+    notice = {"kind": "security_message", "data": {"subject": "s", "text": "t"}}
+    stored, _ = ask(people, item("a", **notice), item("b"), item("c", to="u2", **notice))
+    ask(people, item("a", **notice))
+    with app.app_context():
+        services().publishing.run()
+    events = feed("GET", "/events").get_json()["data"]
+    assert [(each["type"], each["data"]["id"]) for each in events] == [
+        ("notification.skipped", int(stored[index]["id"])) for index in (0, 2)
+    ]
+
+
 def test_a_person_who_gets_nothing_is_told_of(people: Api, app: Flask, enqueued: list[int]) -> None:
     with app.app_context():
         suppress(db.session(), "u1@example.com", reason=SuppressionReason.complaint, source="test", evidence="")
