@@ -139,7 +139,7 @@ def find(connection: Connection, external_id: str) -> Person | None:
 def confirmed(connection: Connection, external_ids: Collection[str]) -> dict[str, Person]:
     """Return those of these people who have a confirmed address, locked until the transaction ends."""
     query = select(*(_TABLE.c[name] for name in Person._fields)).where(
-        _is_one_of(connection, _TABLE.c.external_id, external_ids),
+        is_one_of(connection, _TABLE.c.external_id, external_ids),
         _TABLE.c.verified_at.is_not(None),
         _TABLE.c.identity_key != NO_IDENTITY,
     )
