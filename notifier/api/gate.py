@@ -5,6 +5,7 @@ models refuse.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Final, cast
 
 from flask import Flask, Response, current_app, request
@@ -13,6 +14,7 @@ from werkzeug.http import parse_options_header
 
 from notifier import clock
 from notifier.api import strict_json
+from notifier.api.known_keys import KnownKeys
 from notifier.api.operation import NEEDS, Needs
 from notifier.api.problems import (
     INVALID_JSON,
@@ -25,9 +27,8 @@ from notifier.api.problems import (
     in_body,
     invalid,
 )
-from notifier.api.rate import count
+from notifier.api.rate import Shares, count
 from notifier.api.requests import ApiRequest, Caller, caller_or_none, request_id, set_caller
-from notifier.database.sqlite import READ_ONLY
 from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.operators import api_keys
@@ -37,7 +38,7 @@ _REALM: Final = 'Bearer realm="notifier"'
 
 def init_app(app: Flask) -> None:
     """Put the gate before every operation of `app`, and its headers on every answer."""
-    app.before_request(_enter)
+    app.before_request(partial(_enter, KnownKeys(db.session), Shares()))
     app.after_request(_leave)
 
 
@@ -54,37 +55,30 @@ def needs_of(app: Flask, endpoint: str) -> Needs:
     return needs
 
 
-def _enter() -> None:
+def _enter(known: KnownKeys, shares: Shares) -> None:
     request_id()
     if request.endpoint is None or request.routing_exception is not None:
         return  # the router answers
     needs = needs_of(current_app, request.endpoint)
     if needs.scope is not None:
-        _admit(needs, _caller())
-        count()
+        _admit(needs, _caller(known))
+        count(shares)
     if needs.takes_body:
         _read_body(needs)
     if needs.takes_key and not request.headers.get("Idempotency-Key", "").strip():
         raise Problem(KEY_MISSING)
 
 
-def _caller() -> Caller:
+def _caller(known: KnownKeys) -> Caller:
     """Return who makes this request. Raise Problem if there is no key, or none that works."""
     words = request.headers.get("Authorization", "").split(" ")
     # Two headers are joined by a comma, which no key has.
     if len(words) != 2 or words[0].lower() != "bearer":
         raise Problem(UNAUTHORIZED, headers={"WWW-Authenticate": _REALM})
-    session = db.session()
-    apart = session.get_bind().dialect.name == "sqlite"
-    if apart:
-        # A request that is refused must not wait for a writer. On Postgres none waits: one transaction is enough.
-        session.connection(execution_options={READ_ONLY: True})
-    row = api_keys.find(session, words[1])
-    if apart:
-        session.rollback()
-    if row is None:
+    now, given = clock.now(), api_keys.split(words[1])
+    row = None if given is None else known.find(given[0])
+    if given is None or not api_keys.admits(row, given[1], now) or row is None:
         raise Problem(UNAUTHORIZED, headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'})
-    now = clock.now()
     principal = None if row.principal == api_keys.APPLICATION else row.principal
     found = Caller(row.id, principal, frozenset(row.scopes))
     set_caller(found)
@@ -92,6 +86,7 @@ def _caller() -> Caller:
         # The next request notes it, if this one would have to wait.
         with suppress(OperationalError), writing(db.session, patient=False) as noting:
             api_keys.note_use(noting, found.key_id, now)
+        known.forget(row.id)
     return found
 
 

@@ -80,7 +80,7 @@ def list_(app: Flask, as_json: bool) -> None:
 @click.argument("pk", metavar="ID", type=click.IntRange(min=1, max=10**18 - 1))
 @with_app
 def revoke(app: Flask, pk: int) -> None:
-    """End the key with this ID, effective with its next request."""
+    """End the key with this ID. After a second at most, no request with it gets through."""
     try:
         row = api_keys.revoke(db.session(), pk, by=COMMAND_LINE)
     except api_keys.ApiKeyError as error:

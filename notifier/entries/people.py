@@ -112,7 +112,7 @@ def detach(connection: Connection, external_ids: Collection[str]) -> None:
     What was sent stays explained, an email that waits is still sent, campaigns no longer reach them, and a person who
     gets the same id later is another one. So nothing is kept of an erased person.
     """
-    theirs = _is_one_of(connection, _TABLE.c.external_id, external_ids)
+    theirs = is_one_of(connection, _TABLE.c.external_id, external_ids)
     connection.execute(delete(_TABLE).where(theirs, _TABLE.c.erased_at.is_not(None)))
     gone = literal(DETACHED) + sql_cast(_TABLE.c.id, String)
     statement = update(_TABLE).where(theirs).values(external_id=gone)
@@ -139,7 +139,7 @@ def find(connection: Connection, external_id: str) -> Person | None:
 def confirmed(connection: Connection, external_ids: Collection[str]) -> dict[str, Person]:
     """Return those of these people who have a confirmed address, locked until the transaction ends."""
     query = select(*(_TABLE.c[name] for name in Person._fields)).where(
-        _is_one_of(connection, _TABLE.c.external_id, external_ids),
+        is_one_of(connection, _TABLE.c.external_id, external_ids),
         _TABLE.c.verified_at.is_not(None),
         _TABLE.c.identity_key != NO_IDENTITY,
     )
@@ -150,7 +150,7 @@ def confirmed(connection: Connection, external_ids: Collection[str]) -> dict[str
 def keys_of(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
     """Return the key of each of these people who is here and was not erased, by external id."""
     query = select(_TABLE.c.external_id, _TABLE.c.id).where(
-        _is_one_of(connection, _TABLE.c.external_id, external_ids), _TABLE.c.erased_at.is_(None)
+        is_one_of(connection, _TABLE.c.external_id, external_ids), _TABLE.c.erased_at.is_(None)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
@@ -158,9 +158,7 @@ def keys_of(connection: Connection, external_ids: Collection[str]) -> dict[str, 
 def rows_of(connection: Connection, external_ids: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return the key, the mirrored columns and `erased_at` of each of these people who is here, by external id."""
     names = ("external_id", "id", "erased_at", "verified_at", *MIRRORED)
-    query = select(*(_TABLE.c[name] for name in names)).where(
-        _is_one_of(connection, _TABLE.c.external_id, external_ids)
-    )
+    query = select(*(_TABLE.c[name] for name in names)).where(is_one_of(connection, _TABLE.c.external_id, external_ids))
     return {row[0]: dict(zip(names, row, strict=True)) for row in connection.execute(query)}
 
 
@@ -173,17 +171,17 @@ def mirrored_after(connection: Connection, pk: int, limit: int) -> list[tuple[in
 
 def lock(connection: Connection, pks: Collection[int]) -> None:
     """Lock these rows against changes until the transaction ends."""
-    mine = _is_one_of(connection, _TABLE.c.id, pks)
+    mine = is_one_of(connection, _TABLE.c.id, pks)
     connection.execute(select(_TABLE.c.id).where(mine).order_by(_TABLE.c.id).with_for_update())
 
 
 def addresses_of(connection: Connection, pks: Collection[int]) -> list[tuple[str, str]]:
     """Return the external id and address of each of these people."""
-    query = select(_TABLE.c.external_id, _TABLE.c.email).where(_is_one_of(connection, _TABLE.c.id, pks))
+    query = select(_TABLE.c.external_id, _TABLE.c.email).where(is_one_of(connection, _TABLE.c.id, pks))
     return [(row[0], row[1]) for row in connection.execute(query.order_by(_TABLE.c.id))]
 
 
-def _is_one_of(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+def is_one_of(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Build the condition with one parameter, however many values there are.
 
     IN takes one for each: no database takes more than some ten thousand, and the time grows with their square.

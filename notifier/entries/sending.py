@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -14,7 +14,7 @@ from notifier.emails import EmailKind
 from notifier.entries import content, people
 from notifier.entries.errors import KeyConflict, NoAddress
 from notifier.entries.namespaces import in_namespace, without_namespace
-from notifier.models import Notification
+from notifier.models import Notification, Status
 from notifier.reasons import ReasonCode
 
 #: Begin dedupe keys, as those of no campaign (`c7:`) and no sign-up (`signup:`) do.
@@ -60,6 +60,16 @@ class Wanted(NamedTuple):
         """
         user = " ".join(filter(None, [self.external_id, self.recipient]))
         return content.fingerprint(self.kind.name, user, None if self.kind.secret else self.data, self.at, self.until)
+
+
+class Asked(NamedTuple):
+    """One of many wanted emails."""
+
+    wanted: Wanted
+    #: The key of the person's row.
+    person: int
+    #: Why the email cannot go; None: it can.
+    skip: ledger.Why | None
 
 
 class Collects(Protocol):
@@ -114,15 +124,37 @@ class Sending:
                 return known
         raise RuntimeError(f"the key {key} is taken by a row that this transaction cannot see")
 
+    def write_many(self, session: Session, asked: Sequence[Asked]) -> list[Notification | None]:
+        """Write the rows of many emails on Postgres, or find those with the same keys and content.
+
+        Return a row for each, in their order. None: `write` says what is wrong with it, or waits for its key.
+        """
+        first = {each.wanted.dedupe_key: each for each in reversed(asked)}
+        now = clock.now()
+        added = ledger.add_many_once(
+            session, [self._once(each.wanted, each.skip, key, now) for key, each in first.items()]
+        )
+        for row in added:
+            self._collect(session, row, now)
+        rows = {row.dedupe_key: row for row in added}
+        rows |= {row.dedupe_key: row for row in ledger.with_keys(session, first.keys() - rows.keys())}
+        found = ((each, rows.get(each.wanted.dedupe_key)) for each in asked)
+        return [row if row is not None and _is_same(each.wanted, each.person, row) else None for each, row in found]
+
     def _add(self, session: Session, wanted: Wanted, key: str, skip: ledger.Why | None = None) -> Notification | None:
         now = clock.now()
+        row = ledger.add_once(session, self._once(wanted, skip, key, now))
+        if row is not None:
+            self._collect(session, row, now)
+        return row
+
+    def _once(self, wanted: Wanted, skip: ledger.Why | None, key: str, now: datetime) -> ledger.Once:
         due = wanted.at if wanted.at is not None and wanted.at > now else now
-        row = ledger.add_once(
-            session,
-            wanted.external_id,
+        return ledger.Once(
+            external_id=wanted.external_id,
+            recipient=wanted.recipient,
             kind=wanted.kind.name,
             dedupe_key=key,
-            recipient=wanted.recipient,
             params=self._params(wanted),
             now=now,
             due=due,
@@ -130,9 +162,11 @@ class Sending:
             deadline=wanted.until if wanted.until is not None else due + wanted.kind.lifetime,
             skip=skip,
         )
-        if row is not None and due == now and skip is None:
+
+    def _collect(self, session: Session, row: Notification, now: datetime) -> None:
+        """Publish the key of a new row after the commit if it is due now."""
+        if row.status == Status.pending and row.next_attempt_at <= now:
             self._commits.collect(session, row.id)
-        return row
 
     def _params(self, wanted: Wanted) -> dict[str, Any]:
         """Return the facts that the row keeps."""
@@ -145,12 +179,15 @@ def _check_content(session: Session, wanted: Wanted, known: Notification) -> Non
     """Raise KeyConflict if the row with this key has other content."""
     # A user who was deleted may have had the id that another one has now.
     person = people.find(people.connection_of(session), wanted.external_id)
-    same = person is not None and known.user_id == person.id
-    if not same or known.params.get(content.FINGERPRINT) != wanted.fingerprint:
+    if person is None or not _is_same(wanted, person.id, known):
         raise KeyConflict(
             f"the key {wanted.key!r} was used for another email, row {known.id}: the same key needs the "
             "same kind, user, data and times. Give another email another key"
         )
+
+
+def _is_same(wanted: Wanted, person: int, known: Notification) -> bool:
+    return known.user_id == person and known.params.get(content.FINGERPRINT) == wanted.fingerprint
 
 
 def check_times(at: datetime | None, until: datetime | None) -> None:

@@ -41,7 +41,7 @@ from notifier.ledger.leases import (
     store_facts,
 )
 from notifier.ledger.moving import RowMove, move_all
-from notifier.ledger.once import add_once, with_key
+from notifier.ledger.once import Once, add_many_once, add_once, with_key, with_keys
 from notifier.ledger.operator_emails import add_to_operator, operator_at
 from notifier.ledger.owners import boot_of, host_of, owner_name
 from notifier.ledger.restored import OPEN, enqueue_soon, mark_sent
@@ -76,6 +76,7 @@ __all__ = [
     "Claimed",
     "ForbiddenMove",
     "Lost",
+    "Once",
     "Recipient",
     "RowMove",
     "Settlement",
@@ -86,6 +87,7 @@ __all__ = [
     "Why",
     "add",
     "add_many",
+    "add_many_once",
     "add_once",
     "add_skipped",
     "add_to_operator",
@@ -137,4 +139,5 @@ __all__ = [
     "wake_run",
     "why",
     "with_key",
+    "with_keys",
 ]

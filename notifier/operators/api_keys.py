@@ -136,16 +136,23 @@ class Known(NamedTuple):
 _LOOK_UP: Final = select(*(getattr(ApiKey, name) for name in Known._fields)).where(ApiKey.id == bindparam("pk"))
 
 
-def find(session: Session, text: str) -> Known | None:
-    """Return the key with this text if it works now. None: it is not known, wrong, revoked or expired."""
+def split(text: str) -> tuple[int, str] | None:
+    """Return the id and the secret of a key; None: this text is none."""
     parts = _KEY.fullmatch(text)
-    if parts is None:
-        return None
-    found = session.execute(_LOOK_UP, {"pk": int(parts[1])}).one_or_none()
-    row = None if found is None else Known(*found)
+    return None if parts is None else (int(parts[1]), parts[2])
+
+
+def look_up(session: Session, pk: int) -> Known | None:
+    """Return the key with this id, whether it works or not."""
+    found = session.execute(_LOOK_UP, {"pk": pk}).one_or_none()
+    return None if found is None else Known(*found)
+
+
+def admits(row: Known | None, secret: str, now: datetime) -> bool:
+    """Return whether this secret is that of the key, and the key works now."""
     # Compared also if there is no such key, so that the time does not tell which ids there are.
-    same = hmac.compare_digest(_digest(parts[2]), row.digest if row is not None else _digest(""))
-    return row if same and row is not None and works(row, clock.now()) else None
+    same = hmac.compare_digest(_digest(secret), row.digest if row is not None else _digest(""))
+    return same and row is not None and works(row, now)
 
 
 def works(key: ApiKey | Known, now: datetime) -> bool:

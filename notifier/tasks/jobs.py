@@ -38,6 +38,11 @@ def handle_account_request(pk: int) -> None:
             services().outbox.publish([key])
 
 
+def deliver_several(pks: list[int]) -> None:
+    """Send some of people's own emails. One that must be tried again waits for the sweep."""
+    services().sender.deliver(pks)
+
+
 def deliver_batch(pks: list[int]) -> None:
     """Send a batch of bulk notifications, each with an outcome of its own."""
     services().sender.deliver(pks, bulk=True)
@@ -93,7 +98,7 @@ def register(celery: Celery) -> None:
     # Before the claim, a database that is away is as transient as a mail server that is away.
     transient = (TransientDelivery, DBAPIError)
     task(name="notifier.deliver_notification", bind=True, autoretry_for=transient, **QUICK_TRIES)(deliver_notification)
-    for job in (handle_account_request, deliver_batch, expand_run, call_webhook):
+    for job in (handle_account_request, deliver_several, deliver_batch, expand_run, call_webhook):
         task(name=f"notifier.{job.__name__}", autoretry_for=(DBAPIError,), **QUICK_TRIES)(job)
     for chore in (sweep, tick, purge, events):
         task(name=f"notifier.{chore.__name__}")(chore)

@@ -20,6 +20,11 @@ from notifier.tasks.celery_app import (
 #: chunks.
 BATCH = 1000
 
+#: The same of people's own emails: few, because several workers send them at once, and each is soon its turn.
+TOGETHER = 50
+#: Up to so many of these get a message each, whose task makes quick retries.
+SINGLY = 10
+
 #: Seconds after which a job that an operator started expires: by then, no one waits for it.
 RUN_NOW_EXPIRES = 300
 
@@ -97,14 +102,15 @@ class Publisher:
 
     def _send(self, keys: Sequence[int], bulk: bool, producer: Any) -> None:
         options = self._options(producer) | {"queue": BULK if bulk else TRANSACTIONAL}
-        if not bulk:
+        if not bulk and len(keys) <= SINGLY:
             task = self._celery.tasks["notifier.deliver_notification"]
             for key in keys:
                 task.apply_async((key,), **options)
             return
-        task = self._celery.tasks["notifier.deliver_batch"]
-        for start in range(0, len(keys), BATCH):
-            task.apply_async((list(keys[start : start + BATCH]),), **options)
+        task = self._celery.tasks["notifier.deliver_batch" if bulk else "notifier.deliver_several"]
+        size = BATCH if bulk else TOGETHER
+        for start in range(0, len(keys), size):
+            task.apply_async((list(keys[start : start + size]),), **options)
 
     def _options(self, producer: Any) -> dict[str, Any]:
         if is_rabbitmq(self._celery.broker_url):

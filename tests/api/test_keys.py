@@ -13,8 +13,10 @@ from flask import Flask
 from sqlalchemy import inspect, select, text
 
 from notifier import clock
+from notifier.api.known_keys import SECONDS
 from notifier.extensions import db
 from notifier.models import ApiKey, AuditEntry
+from notifier.operators import api_keys
 from notifier.operators.api_keys import LAST_USED_STEP
 from notifier.security.redaction import redacted
 from tests.api.conftest import Api, code_of, make_key
@@ -73,10 +75,16 @@ def test_the_list_shows_everything_but_the_secret(app: Flask, run: Run) -> None:
     assert key.rpartition("_")[2] not in table + str(rows)
 
 
-def test_a_revoked_key_ends_at_once_while_the_next_one_works(app: Flask, run: Run) -> None:
+def test_a_revoked_key_ends_within_a_second_while_the_next_one_works(
+    app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    monkeypatch.setattr(clock, "elapsed", lambda: moment)
     first, second = (Api(app, make_key(app, "users:read")) for _ in range(2))
-    assert [each("GET", "/users").status_code for each in (first, second)] == [200, 200]
+    # Each notes its first use, and then is known.
+    assert [each("GET", "/users").status_code for each in (first, second) * 2] == [200] * 4
     assert run("apikey", "revoke", "1").output == "Key 1 (test) of application no longer works.\n"
+    moment += SECONDS
     assert [each("GET", "/users").status_code for each in (first, second)] == [401, 200]
     assert code_of(first("GET", "/users")) == "unauthorized"
     assert "revoked" in run("apikey", "list").output
@@ -142,3 +150,26 @@ def test_a_key_in_a_text_is_redacted(around: str) -> None:
     key = "nk_17_" + "Ab-_" * 10 + "xyz"
     assert redacted(around.format(key)) == around.format("<key>")
     assert redacted(around.format(key[:20])) == around.format("<key>")
+
+
+def test_a_key_is_looked_up_once_a_second(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment, looked_up = 1000.0, []
+    look_up = api_keys.look_up
+    monkeypatch.setattr(clock, "elapsed", lambda: moment)
+    monkeypatch.setattr(api_keys, "look_up", lambda session, pk: looked_up.append(pk) or look_up(session, pk))
+    api = Api(app, make_key(app, "users:read"))
+    api("GET", "/users")  # notes its use
+    looked_up.clear()
+    assert [api("GET", "/users").status_code for _ in range(3)] == [200] * 3
+    assert looked_up == [1]
+    moment += SECONDS
+    api("GET", "/users")
+    assert looked_up == [1, 1]
+
+
+def test_a_wrong_secret_is_refused_also_while_the_key_is_known(app: Flask) -> None:
+    key = make_key(app, "users:read")
+    for _ in range(2):
+        assert Api(app, key)("GET", "/users").status_code == 200
+    wrong = key[:-4] + ("aaaa" if not key.endswith("aaaa") else "bbbb")
+    assert Api(app, wrong)("GET", "/users").status_code == 401

@@ -33,6 +33,7 @@ LONG = (
     "tests/e2e/test_broker_away.py",
     "tests/e2e/test_canary.py",
     "tests/e2e/test_day.py",
+    "tests/e2e/test_http_example.py",
     "tests/e2e/test_shop.py",
     "tests/e2e/test_slow_connections.py",
     "tests/e2e/test_stack.py::test_a_broker",

@@ -73,6 +73,13 @@ def test_a_burst_of_signups_does_not_queue_up(app_on_either: Flask, smtp: SmtpSe
     assert len(smtp.accepted) == 60
 
 
+def test_many_keys_share_their_messages(app_on_either: Flask, either_broker: Broker) -> None:
+    services_of(app_on_either).outbox.publish(range(1, 11))
+    assert either_broker.length(TRANSACTIONAL) == 10
+    services_of(app_on_either).outbox.publish(range(11, 71))
+    assert either_broker.length(TRANSACTIONAL) == 12
+
+
 def test_the_broker_sees_primary_keys_only(app_on_either: Flask, either_broker: Broker) -> None:
     Visitor(app_on_either).sign_up("canary@example.com", "Canary Name")
     handle_requests_of(app_on_either)

@@ -126,11 +126,12 @@ def test_an_example_is_started_by_its_own_script(checkout: Path, path: Path) -> 
     script = checkout / "examples" / "shop" / "up.py"
     script.parent.mkdir(parents=True)
     script.write_text("import sys; print(sys.argv[1:])")
+    (checkout / "examples" / "http").mkdir()  # nothing to start
     assert run(checkout, path, "example", "shop", "--web-port", "0").stdout == "['--web-port', '0']\n"
     for name in ([], ["shops"]):
         done = run(checkout, path, "example", *name)
         assert done.returncode == 2
-        assert "there is no such example; these exist: shop" in done.stderr
+        assert done.stderr.endswith("there is no such example; these exist: shop\n")
 
 
 def test_installs_once_and_again_when_the_lock_changed(checkout: Path, path: Path) -> None:

@@ -1,14 +1,14 @@
 """Ask for one email: the same for a single request and for an item of a batch."""
 
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from psycopg import errors as postgres_errors
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from notifier import clock
+from notifier import clock, ledger
 from notifier.api import mistakes
 from notifier.api.problems import (
     IN_PROGRESS,
@@ -24,11 +24,11 @@ from notifier.api.requests import Caller
 from notifier.api.resources.email_shapes import EmailBody
 from notifier.api.resources.people import InlineUser, allow_local
 from notifier.emails import EmailKind
-from notifier.entries import changed_addresses, content, people
+from notifier.entries import changed_addresses, content, people, standing
 from notifier.entries.errors import DataRefused, KeyConflict, UnknownKind
 from notifier.entries.people import Person
 from notifier.entries.sending import Wanted, check_times
-from notifier.entries.standing import reason_against
+from notifier.entries.standing import Standing
 from notifier.models import NO_IDENTITY, Notification
 from notifier.operators.scopes import Scope, may_send
 from notifier.services import services
@@ -47,65 +47,104 @@ def wait_briefly(session: Session) -> None:
 
     On SQLite one transaction writes at a time: it waits for its turn as every other one.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgres(session):
         session.execute(_WAIT)
 
 
+def is_postgres(session: Session) -> bool:
+    """Return whether our tables are in Postgres."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
 def still_running(error: OperationalError) -> Problem:
-    """Return the problem if another transaction had the key for too long. Raise any other error again."""
-    if not isinstance(error.orig, postgres_errors.LockNotAvailable):
+    """Return the problem if another transaction had the key for too long. Raise any other error again.
+
+    Two batches that wait for keys of each other are such transactions, too.
+    """
+    if not isinstance(error.orig, postgres_errors.LockNotAvailable | postgres_errors.DeadlockDetected):
         raise error
     return Problem(IN_PROGRESS, retry_after=RETRY_AFTER_SECONDS)
 
 
+class Content(NamedTuple):
+    """What an email is about, checked."""
+
+    kind: EmailKind
+    data: object
+
+
 def ask_for(session: Session, caller: Caller, key: str, body: EmailBody) -> Notification:
     """Write the row of an email, or return the one with this key. The caller commits. Raise Problem."""
+    about = checked(caller, body)
+    if isinstance(body.to, InlineUser):
+        wait_briefly(session)
+        _store(session, caller, body.to)
+    connection, external_id = people.connection_of(session), id_of(body)
+    found = standing.find(connection, external_id, about.kind, wait_ms=WAIT_MS)
+    refused = refusal(None if found is None else found.person)
+    if found is None or refused is not None:
+        raise refused or Problem(UNKNOWN_USER)
+    check = partial(_check_reachable, session, external_id)
+    try:
+        wanted = wanted_of(caller, key, body, about)
+        return services().sending.write(session, wanted, check, skip=reason_against(body, found, about.kind))
+    except KeyConflict:
+        raise Problem(KEY_REUSED) from None
+
+
+def checked(caller: Caller, body: EmailBody) -> Content:
+    """Check everything of a body that needs no row. Raise Problem."""
     if not may_send(caller.scopes, body.kind):
         raise Problem(MISSING_SCOPE, f"the key has neither {Scope.notifications_write} nor the scope to send this kind")
-    kind, data = _content(body)
+    about = _content(body)
     try:
         check_times(body.at, body.until)
     except ValueError:
         detail = "The email would end before it is sent."
         raise invalid(in_body("/until", "too-early", detail)) from None
-    person = _person(session, caller, body.to)
-    wanted = Wanted(kind, person.external_id, None, data, key, body.at, body.until, caller.principal)
+    return about
+
+
+def id_of(body: EmailBody) -> str:
+    """Return the id of the person."""
+    return body.to if isinstance(body.to, str) else body.to.id
+
+
+def wanted_of(caller: Caller, key: str, body: EmailBody, about: Content) -> Wanted:
+    """Return what a checked body asks for."""
+    return Wanted(about.kind, id_of(body), None, about.data, key, body.at, body.until, caller.principal)
+
+
+def refusal(person: Person | None) -> Problem | None:
+    """Return what is wrong with a person to whom no email can be sent; None: nothing."""
+    if person is None or person.erased_at is not None:
+        return Problem(UNKNOWN_USER)
+    return Problem(NO_ADDRESS) if person.identity_key == NO_IDENTITY else None
+
+
+def reason_against(body: EmailBody, found: Standing, kind: EmailKind) -> ledger.Why | None:
+    """Return why the person gets no such email; None: they do, or it is for later and is judged when it is sent."""
     is_later = body.at is not None and body.at > clock.now()
-    # An email for later is judged when it is sent.
-    skip = None if is_later else reason_against(session, person, kind)
-    try:
-        check = partial(_reachable, session, person.external_id)
-        return services().sending.write(session, wanted, check, skip=skip)
-    except KeyConflict:
-        raise Problem(KEY_REUSED) from None
+    return None if is_later else found.reason_against(kind)
 
 
-def _content(body: EmailBody) -> tuple[EmailKind, object]:
+def _content(body: EmailBody) -> Content:
     try:
         kind = content.sendable(services().kinds, body.kind)
     except UnknownKind:
         detail = "There is no such kind of email, or only campaigns send it."
         raise invalid(in_body("/kind", "unknown-kind", detail)) from None
     try:
-        return kind, content.checked(kind, body.data)
+        return Content(kind, content.checked(kind, body.data))
     except DataRefused as error:
         raise mistakes.in_data(error.places) from None
 
 
-def _person(session: Session, caller: Caller, to: str | InlineUser) -> Person:
-    if isinstance(to, InlineUser):
-        _store(session, caller, to)
-    return _reachable(session, to if isinstance(to, str) else to.id)
-
-
-def _reachable(session: Session, external_id: str) -> Person:
-    """Return the person with this id. Raise Problem if there is none, or none to whom an email can be sent."""
-    person = people.find(people.connection_of(session), external_id)
-    if person is None or person.erased_at is not None:
-        raise Problem(UNKNOWN_USER)
-    if person.identity_key == NO_IDENTITY:
-        raise Problem(NO_ADDRESS)
-    return person
+def _check_reachable(session: Session, external_id: str) -> None:
+    """Raise Problem if there is no person with this id, or none to whom an email can be sent."""
+    refused = refusal(people.find(people.connection_of(session), external_id))
+    if refused is not None:
+        raise refused
 
 
 def _store(session: Session, caller: Caller, user: InlineUser) -> None:

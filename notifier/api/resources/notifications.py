@@ -25,7 +25,8 @@ from notifier.api.problems import (
     Problem,
 )
 from notifier.api.requests import caller
-from notifier.api.resources.asking import ask_for, still_running, wait_briefly
+from notifier.api.resources.asking import ask_for, id_of, still_running, wait_briefly
+from notifier.api.resources.asking_many import ask_for_many
 from notifier.api.resources.email_shapes import (
     AskedAnswer,
     EmailBody,
@@ -119,9 +120,8 @@ def send_notification(header: IdempotencyHeader, body: EmailBody) -> Response:
     """
     try:
         with transaction(db.session) as session:
-            wait_briefly(session)
             row = ask_for(session, caller(), header.key, body)
-            shown = AskedAnswer.of(row, _id_of(body))
+            shown = AskedAnswer.of(row, id_of(body))
     except OperationalError as error:
         raise still_running(error) from None
     return answer(shown, 201)
@@ -143,13 +143,11 @@ def send_notifications(body: EmailBatch) -> Response:
     try:
         with transaction(db.session) as session:
             wait_briefly(session)
-            # In one order, so that two batches with the same keys cannot deadlock.
-            for index, item in sorted(right.items(), key=lambda each: each[1].key):
-                try:
-                    row = ask_for(session, caller(), item.key, item)
-                    asked.append(AskedItem(index=index, notification=AskedAnswer.of(row, _id_of(item))))
-                except Problem as problem:
-                    errors.append(batches.told(index, problem))
+            for index, row in ask_for_many(session, caller(), right).items():
+                if isinstance(row, Problem):
+                    errors.append(batches.told(index, row))
+                else:
+                    asked.append(AskedItem(index=index, notification=AskedAnswer.of(row, id_of(right[index]))))
     except OperationalError as error:
         raise still_running(error) from None
     asked.sort(key=lambda each: each.index)
@@ -216,10 +214,6 @@ def cancel_notification(path: NotificationPath) -> Response:
             session.refresh(row)
         shown = _detail(session, row)
     return answer(shown)
-
-
-def _id_of(body: EmailBody) -> str:
-    return body.to if isinstance(body.to, str) else body.to.id
 
 
 def _find(session: Session, pk: str) -> Notification:
