@@ -36,6 +36,7 @@ from notifier.explain.repair import Repair
 from notifier.explain.restore import Reconciliation
 from notifier.feedback.customers import Customers
 from notifier.feedback.intake import Intake
+from notifier.feedback.second_look import SecondLook
 from notifier.inbound.provider import Provider
 from notifier.inbound.sightings import Sightings
 from notifier.observability.healthcheck import HealthCheck
@@ -102,6 +103,8 @@ class Services:
     intake: Intake
     #: None: DNS is not asked for the providers of domains.
     customers: Customers | None
+    #: Asks the brakes of runs under way again.
+    second_look: SecondLook
 
     # --- content
     previews: Previews

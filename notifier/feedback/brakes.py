@@ -33,7 +33,8 @@ PauseProvider = Callable[..., bool]
 
 #: Emails that a recipient's server answered, or that were sent.
 _ANSWERED = (Status.sent, Status.bounced, Status.complained, Status.failed)
-_DEAD = or_(
+#: Emails to addresses that do not exist.
+ADDRESS_DEAD = or_(
     and_(_N.status == Status.bounced, _N.reason_code == ReasonCode.address_dead.value),
     and_(_N.status == Status.failed, _N.reason_code == ReasonCode.address_refused.value),
 )
@@ -58,7 +59,7 @@ class Brakes:
         """Pause through `pause_run` and `pause_provider`."""
         self._pause_run = pause_run
         self._pause_provider = pause_provider
-        self._limits = limits
+        self.limits = limits
 
     def check_dead(self, session: Session, run_id: int, now: datetime, *, sparsely: bool = False) -> bool:
         """Pause the run if too many of its addresses do not exist. Return whether this call did. The caller commits.
@@ -68,8 +69,8 @@ class Brakes:
         run = _under_way(session, run_id)
         if run is None:
             return False
-        since, limits = _sent_since(run.id, run.braked_at), self._limits
-        dead = session.scalar(select(func.count()).select_from(_N).where(*since, _DEAD)) or 0
+        since, limits = _sent_since(run.id, run.braked_at), self.limits
+        dead = session.scalar(select(func.count()).select_from(_N).where(*since, ADDRESS_DEAD)) or 0
         if sparsely and _is_skipped(dead):
             return False
         of = _answered(session, since, _beyond(dead, limits.dead, limits.dead_of))
@@ -95,7 +96,7 @@ class Brakes:
         if run is None or brake.get("paused"):
             return False
         at = datetime.fromisoformat(brake["at"]) if brake else None
-        limits, there = self._limits, (*_sent_since(run.id, at), is_at(scope))
+        limits, there = self.limits, (*_sent_since(run.id, at), is_at(scope))
         query = select(func.count()).select_from(_N).where(*there, _N.status == Status.complained)
         complaints = session.scalar(query) or 0
         if sparsely and _is_skipped(complaints):
@@ -118,18 +119,19 @@ def open_runs(session: Session, run_ids: Collection[int]) -> set[int]:
     """Return those of these runs that can be paused: for all others there is nothing to check."""
     if not run_ids:
         return set()
-    query = select(CampaignRun.id).where(among(session, CampaignRun.id, run_ids), CampaignRun.state.in_(_OPEN))
+    query = select(CampaignRun.id).where(among(session, CampaignRun.id, run_ids), CampaignRun.state.in_(OPEN))
     return set(session.scalars(query))
 
 
-_OPEN = (RunState.expanding, RunState.sending)
+#: States of runs that can be paused.
+OPEN = (RunState.expanding, RunState.sending)
 
 
 def _under_way(session: Session, run_id: int) -> CampaignRun | None:
     """Return the run as it is stored now; None if it is paused or over."""
     query = select(CampaignRun).where(CampaignRun.id == run_id).execution_options(populate_existing=True)
     run = session.scalars(query).one_or_none()
-    return run if run is not None and run.state in _OPEN else None
+    return run if run is not None and run.state in OPEN else None
 
 
 def _sent_since(run_id: int, at: datetime | None) -> tuple[ColumnElement[bool], ...]:

@@ -51,12 +51,16 @@ def deliver_batch(pks: list[int]) -> None:
 
 
 def sweep() -> dict[str, int]:
-    """Enqueue emails that no worker picked up; free those of a lost worker; ask who provides for domains of reports."""
+    """Enqueue emails that no worker picked up; free those of a lost worker; look again at what came back."""
     swept = asdict(services().sweep.run())
     requests = services().account_requests.sweep()
     customers = services().customers
     reports = 0 if customers is None else customers.run()
-    return swept | {"requests": requests.enqueued, "requests_refused": requests.refused, "reports_counted": reports}
+    stops = services().second_look.run()
+    return swept | {
+        "requests": requests.enqueued, "requests_refused": requests.refused, "reports_counted": reports,
+        "runs_braked": stops,
+    }  # fmt: skip
 
 
 def tick() -> dict[str, int]:

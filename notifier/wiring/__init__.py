@@ -29,6 +29,7 @@ from notifier.explain.restore import Reconciliation
 from notifier.extensions import db
 from notifier.feedback.customers import Customers
 from notifier.feedback.intake import Intake
+from notifier.feedback.second_look import SecondLook
 from notifier.inbound import registry
 from notifier.inbound.sightings import Sightings
 from notifier.observability import healthcheck
@@ -92,6 +93,7 @@ def build_services(
         sending=entries.Sending(Inserted(), grace=base.grace, seal=Sealer(settings.secret_keys).seal),
         intake=Intake(base.composer.ids, sending.brakes, witnesses=settings.mail_provider_witnesses),
         customers=_customers(sending, settings),
+        second_look=SecondLook(db.session, sending.brakes),
         previews=previews,
         drafts=Drafts(base.composer, base.links, partial(sending.mail.deliver, key=NO_KEY)),
         tick=Tick(db.session, broker.runs.publish, base.kinds),

@@ -47,6 +47,7 @@ def test_a_task_that_ends_well_leaves_its_numbers(eager: Flask) -> None:
     assert row.result == {
         "leases_expired": 0, "expired": 0, "enqueued": 0, "refused": 0, "requests": 0, "requests_refused": 0,
         "reports_counted": 0,
+        "runs_braked": 0,
     }  # fmt: skip
     assert row.started_at is not None
     assert row.finished_at is not None
