@@ -1,7 +1,9 @@
 """Emails in files: a single one, an mbox, a folder, a Maildir. At most MAX_READ bytes of each are kept in memory."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,8 @@ from notifier.bounces.parts import MAX_BYTES
 
 #: Bytes of one email that are read; twice what is looked at, because CRLF may make it that long.
 MAX_READ = 2 * MAX_BYTES
+#: The error of a pipe, a device or a link.
+NO_FILE = "not a file"
 #: Bytes of one line of an mbox that are read at once.
 _LINE = 64 * 1024
 #: The line before each email of an mbox: the sender and a date as asctime(3) writes it, perhaps with a time zone.
@@ -45,19 +49,29 @@ def emails_in(path: Path) -> Iterator[Found]:
 def new_in(maildir: Path) -> Iterator[Found]:
     """Yield the emails in new/ of a Maildir, in any order. They may be moved meanwhile, and more may come.
 
-    A Maildir with a hundred thousand emails takes as little memory as one with ten.
+    A Maildir with a hundred thousand emails takes as little memory as one with ten. Links, pipes and devices are no
+    emails: each has an error.
     """
     with os.scandir(maildir / "new") as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.is_dir():
+            if entry.name.startswith(".") or entry.is_dir(follow_symlinks=False):
                 continue
             try:
-                with open(entry.path, "rb") as file:
-                    yield Found(entry.path, file.read(MAX_READ))
+                with open(entry.path, "rb", opener=_without_waiting) as file:
+                    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                        yield Found(entry.path, file.read(MAX_READ))
+                    else:
+                        yield Found(entry.path, error=NO_FILE)
             except FileNotFoundError:
                 continue  # another reader was faster
             except OSError as error:
-                yield Found(entry.path, error=error.strerror or str(error))
+                link = error.errno == errno.ELOOP
+                yield Found(entry.path, error=NO_FILE if link else error.strerror or str(error))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file. Opening a pipe would wait for a writer, and a link may lead to any file of this machine."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def put_away(maildir: Path, path: str) -> None:
@@ -70,7 +84,7 @@ def put_away(maildir: Path, path: str) -> None:
 def _in_file(path: Path) -> Iterator[Found]:
     # A FIFO or a device would wait for ever.
     if not path.is_file() and path.exists():
-        yield Found(str(path), error="not a file")
+        yield Found(str(path), error=NO_FILE)
         return
     with path.open("rb") as file:
         yield from emails_of(str(path), file)

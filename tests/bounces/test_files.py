@@ -4,7 +4,7 @@ import io
 import os
 from pathlib import Path
 
-from notifier.bounces.files import MAX_READ, Found, emails_in, emails_of
+from notifier.bounces.files import MAX_READ, Found, emails_in, emails_of, new_in
 
 ONE, TWO = b"Subject: one\n\nFrom here on\n", b"Subject: two\r\n\r\nx\r\n"
 
@@ -51,3 +51,16 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert list(emails_in(tmp_path / "absent")) == [Found(str(tmp_path / "absent"), error="No such file or directory")]
     os.mkfifo(tmp_path / "fifo")
     assert list(emails_in(tmp_path / "fifo")) == [Found(str(tmp_path / "fifo"), error="not a file")]
+
+
+def test_pipes_and_links_in_a_maildir_are_told_and_the_others_read(tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    (tmp_path / "secret").write_bytes(TWO)
+    (new / "file").write_bytes(ONE)
+    os.mkfifo(new / "fifo")
+    (new / "link").symlink_to(tmp_path / "secret")
+    (new / "folder").symlink_to(tmp_path)
+    found = {Path(each.name).name: each for each in new_in(tmp_path)}
+    assert found.pop("file").data == ONE
+    assert {name: each.error for name, each in found.items()} == dict.fromkeys(("fifo", "link", "folder"), "not a file")
