@@ -4,7 +4,7 @@ The events of one call concern different emails, people and addresses, so that t
 move together, and then the consequences are written together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -69,23 +69,23 @@ class Consequences:
         return applied
 
     def _suppress(self, session: Session, acting: Sequence[Stored], now: datetime) -> dict[int, Effect]:
-        """Suppress the addresses. Return the effects that differ from the expected ones."""
+        """Suppress the addresses. Return what really followed, where that may differ from the expected effect."""
         scored = [each.email for each in acting if expected(each.event, each.email) is Effect.scored]
         complete = series.complete(session, scored, now)
-        new, effects, complained = [], {}, {}
+        new, complained = {}, {}
         for each in acting:
             effect, until = expected(each.event, each.email), None
             reason = _SUPPRESSES.get(effect)
             if effect is Effect.scored and each.email.pk in complete:
                 reason, until = SuppressionReason.soft_bounces, now + series.DECAY
-                effects[each.pk] = Effect.suppressed
-            if reason is not None and each.email.recipient != ERASED:
-                new.append(_suppression(each, reason, until))
+            if reason is not None:
+                new[each.pk] = (each, reason, until)
             if effect is Effect.complained and each.email.user_id is not None:
                 complained[each.email.user_id] = each.email.pk
-        suppressions.add_all(session, new)
-        preferences.decide_all_of(session, complained, False, how=preferences.How.complaint, now=now)
-        return effects
+        named = [_suppression(*one) for one in new.values() if one[0].email.recipient != ERASED]
+        suppressed = suppressions.add_all(session, named)
+        refused = preferences.decide_all_of(session, complained, False, how=preferences.How.complaint, now=now)
+        return {pk: _effect_of(one[0], suppressed, refused) for pk, one in new.items()}
 
     def pause(self, session: Session, applied: Sequence[Applied], now: datetime) -> None:
         """Pause the runs that harm us, and campaigns to providers that refuse us, by these events in their order.
@@ -119,6 +119,20 @@ _SUPPRESSES = {
     Effect.suppressed: SuppressionReason.hard_bounce,
     Effect.complained: SuppressionReason.complaint,
 }
+
+
+def _effect_of(each: Stored, suppressed: Collection[str], refused: Collection[int]) -> Effect:
+    """Return what followed from an event that suppresses.
+
+    `suppressed`: the addresses that are now suppressed for its reason. `refused`: users who got campaigns until now.
+    """
+    email, is_erased = each.email, each.email.recipient == ERASED
+    is_new = not is_erased and email.identity_key in suppressed
+    if each.event.kind is EventKind.complaint and (is_new or email.user_id in refused):
+        return Effect.complained
+    if is_new:
+        return Effect.suppressed
+    return Effect.none if is_erased else Effect.known
 
 
 def _is_unexpected(applied: Applied) -> bool:

@@ -129,6 +129,7 @@ def _portion(emails: Iterator[Found], most: int) -> Iterator[Found]:
 EFFECTS = {
     Effect.suppressed: "addresses suppressed",
     Effect.complained: "complaints",
+    Effect.known: "about addresses that were suppressed already",
     Effect.scored: "soft bounces that count for an address",
     Effect.counted: "refusals about us",
     Effect.waiting: "waiting for an operator",

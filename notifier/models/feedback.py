@@ -18,6 +18,8 @@ class Effect(enum.StrEnum):
     suppressed = "suppressed"
     #: The recipient gets no email of any campaign any more.
     complained = "complained"
+    #: Nothing new: the address was suppressed already, as strongly.
+    known = "known"
     #: It counts in the series of soft bounces of the address.
     scored = "scored"
     #: It concerns us, so it counts for the recipient's provider.

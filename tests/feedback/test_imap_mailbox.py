@@ -98,7 +98,7 @@ def test_a_mailbox_is_read_and_its_emails_are_deleted(context: Flask, box: Box, 
     status, output = read("--json")
     assert (status, json.loads(output)) == (0, {
         "emails": 4,
-        "effects": {"suppressed": 3, "complained": 0, "scored": 0, "counted": 0, "waiting": 0, "none": 0},
+        "effects": {"suppressed": 3, "complained": 0, "known": 0, "scored": 0, "counted": 0, "waiting": 0, "none": 0},
         "known_or_foreign": 1,
         "later": 0,
         "unreadable": [],

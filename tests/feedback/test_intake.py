@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from notifier import retention
 from notifier.accounts import erasure
@@ -19,7 +19,7 @@ from notifier.extensions import db
 from notifier.feedback import storing
 from notifier.feedback.events import EventKind, FeedbackEvent, of_email
 from notifier.feedback.intake import NotYet
-from notifier.models import Consent, Effect, Notification, RunState, Status, SuppressionReason, User
+from notifier.models import Consent, Effect, Notification, RunState, Status, Suppression, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
 from notifier.testing.mail_server import NO_REPLY
 from tests.support.applications import NOON, make_owed
@@ -254,10 +254,23 @@ def test_an_erased_person_leaves_no_address_in_it(context: Flask) -> None:
     suppressions.reveal(db.session(), address, ["k" * 32])
     found = suppression(address)
     assert found is None or (found.reply, found.evidence) == (None, "")
-    # A complaint about it is still stored, and names no address.
-    (taken,) = take(context, event(message.notifier_id, Reason.ABUSE))
-    assert taken.effect is Effect.complained
+    # What comes back of it is still stored, names no address, and changes nothing.
+    taken = take(context, event(message.notifier_id), event(message.notifier_id, Reason.ABUSE))
+    assert [each.effect for each in taken] == [Effect.none, Effect.none]
     assert feedback()[1].identity_key is None
+
+
+def test_the_effect_is_what_really_followed(context: Flask) -> None:
+    """The second one of a kind, and what is weaker than the reason that is there, change nothing."""
+    message = send(context)
+    reasons = (Reason.USER_UNKNOWN, Reason.USER_UNKNOWN, Reason.ABUSE, Reason.ABUSE, Reason.HOST_UNKNOWN)
+    taken = take(context, *(event(message.notifier_id, each) for each in reasons))
+    effects = [Effect.suppressed, Effect.known, Effect.complained, Effect.known, Effect.known]
+    assert [each.effect for each in taken] == effects
+    assert [each.effect for each in feedback()] == effects
+    db.session.execute(delete(Suppression))
+    db.session.commit()
+    assert [each.effect for each in take(context, event(message.notifier_id))] == [Effect.suppressed]
 
 
 def test_what_postgres_cannot_store_is_stored_without_it(context: Flask) -> None:

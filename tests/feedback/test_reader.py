@@ -49,7 +49,7 @@ def test_a_maildir_is_read_and_its_emails_move(context: Flask, run: Run, maildir
     assert done.exit_code == 0, done.output
     assert json.loads(done.output) == {
         "emails": 4,
-        "effects": {"suppressed": 3, "complained": 0, "scored": 0, "counted": 0, "waiting": 0, "none": 0},
+        "effects": {"suppressed": 3, "complained": 0, "known": 0, "scored": 0, "counted": 0, "waiting": 0, "none": 0},
         "known_or_foreign": 1,
         "later": 0,
         "unreadable": [],

@@ -32,6 +32,7 @@ _VERDICTS = {"hard": "Hard bounce", "soft": "Soft bounce", "none": "Delay"}
 _EFFECTS = {
     Effect.suppressed: "The address was suppressed.",
     Effect.complained: "The address was suppressed, and all campaigns were turned off for this person.",
+    Effect.known: "Nothing new: the address was suppressed already.",
     Effect.scored: f"It counts towards a series: {LEAST} such emails in a row suppress the address for a while.",
     Effect.counted: "It counts for the brake of the mailbox provider: it is about us, not about the recipient.",
     Effect.waiting: "Nothing yet: an operator has to assign it.",
