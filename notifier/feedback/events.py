@@ -4,8 +4,8 @@ import enum
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from notifier.bounces.names import Claim
 from notifier.bounces.parts import MAX_BYTES
@@ -15,6 +15,9 @@ from notifier.models import Feedback
 
 #: The source of emails that came back, from any mailbox.
 EMAIL = "email"
+
+#: How much too early the clock of a source may be.
+_WRONG_CLOCK = timedelta(days=1)
 
 #: What mail servers put before an email when they hand it on: Return-Path and Received (RFC 5321, section 4.4),
 #: Delivered-To (RFC 9228), and those of Postfix and Exim. A server that tries again may write other ones.
@@ -92,6 +95,18 @@ def of_email(data: bytes, report: Report, *, envelope_to: str, received_at: date
         claims=report.claims,
         server_ids=report.queue_ids,
     )
+
+
+def believed(event: FeedbackEvent, now: datetime, created_at: datetime | None) -> FeedbackEvent:
+    """Return the event with a time that can be true: after its email was made at `created_at`, and not after `now`.
+
+    A provider whose clock is a little wrong must not lose a bounce, so a time less than a day too early is that of the
+    email. An earlier one says nothing: then the event happened when it arrived.
+    """
+    at = min(event.happened_at, now)
+    if created_at is not None and at < created_at:
+        at = now if at < created_at - _WRONG_CLOCK else min(created_at, now)
+    return event if at == event.happened_at else replace(event, happened_at=at)
 
 
 def of_row(row: Feedback) -> FeedbackEvent:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.accounts.erasure import ERASED
 from notifier.feedback.brakes import Brakes
-from notifier.feedback.events import FeedbackEvent
+from notifier.feedback.events import FeedbackEvent, believed
 from notifier.feedback.following import Applied, Consequences
 from notifier.feedback.matching import Matched, find_all, is_return_path
 from notifier.feedback.storing import Stored, bound_tray, store_all
@@ -61,7 +61,11 @@ class Intake:
         should share a transaction, because their rows stay locked until its end. A brake looks once at many events.
         """
         now = clock.now()
-        found = list(zip(events, find_all(session, self._ids, events), strict=True))
+        emails = find_all(session, self._ids, events)
+        found = [
+            (believed(event, now, None if email is None else email.created_at), email)
+            for event, email in zip(events, emails, strict=True)
+        ]
         taken = {number: _if_not_stored(*each) for number, each in enumerate(found)}
         applied: dict[int, Applied] = {}
         for numbers in _layers({number: found[number] for number, each in taken.items() if each is _STORE}):

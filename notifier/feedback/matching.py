@@ -38,6 +38,7 @@ class Matched:
     campaign_id: int | None
     run_id: int | None
     transport: str | None
+    created_at: datetime
     sent_at: datetime | None
     unknowns: int
     #: verp, message_id, notifier_id, server_id or operator
@@ -54,8 +55,8 @@ class Matched:
 
 
 _COLUMNS = (
-    _N.id, _N.status, _N.recipient, _N.user_id, _N.campaign_id, _N.run_id, _N.transport, _N.sent_at, _N.unknowns,
-    _N.dedupe_key, _N.id_key, _N.message_id, _N.redirected,
+    _N.id, _N.status, _N.recipient, _N.user_id, _N.campaign_id, _N.run_id, _N.transport, _N.created_at, _N.sent_at,
+    _N.unknowns, _N.dedupe_key, _N.id_key, _N.message_id, _N.redirected,
 )  # fmt: skip
 
 
@@ -142,5 +143,5 @@ def _is_about_another(event: FeedbackEvent, found: Matched) -> bool:
 def _matched(row: _Row, by: str, *, proven: bool) -> Matched:
     return Matched(
         row.id, Status(row.status), row.recipient, row.user_id, row.campaign_id, row.run_id, row.transport,
-        row.sent_at, row.unknowns, by, proven, row.redirected,
+        row.created_at, row.sent_at, row.unknowns, by, proven, row.redirected,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.accounts.erasure import ERASED
-from notifier.feedback.events import of_row
+from notifier.feedback.events import believed, of_row
 from notifier.feedback.intake import Intake
 from notifier.feedback.matching import OPERATOR, by_key
 from notifier.feedback.scopes import scopes_of
@@ -33,8 +33,11 @@ def assign(session: Session, intake: Intake, feedback_id: int, notification_id: 
     if email.recipient != ERASED:
         domain = domain_of(email.recipient)
         row.identity_key, row.provider = email.identity_key, scopes_of(session, {domain})[domain]
+    now = clock.now()
+    event = believed(of_row(row), now, email.created_at)
+    row.happened_at = event.happened_at
     session.flush()
-    return intake.apply(session, row.id, email, of_row(row), clock.now())
+    return intake.apply(session, row.id, email, event, now)
 
 
 def foresee(session: Session, row: Feedback, notification_id: int) -> Effect:

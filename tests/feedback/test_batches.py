@@ -77,6 +77,7 @@ class World:
                 "id": 5000 + number, "dedupe_key": f"batch:{number}", "recipient": address, "user_id": user_id,
                 "status": self.chance.choice(STATUSES).value, "message_id": None, "sent_at": at, "run_id": self.run_id,
                 "unknowns": self.chance.choice((0, 0, 0, 1)), "transport": "smtp", "server_id": f"Q{number}",
+                "created_at": NOON - timedelta(days=9),
             }  # fmt: skip
 
     def begin(self) -> None:

@@ -173,6 +173,7 @@ def test_an_uncertain_email_that_comes_back_had_been_sent(context: Flask) -> Non
 
 def test_a_delivery_sets_its_moment_and_no_status(context: Flask, frozen: time_machine.Traveller) -> None:
     message = send(context)
+    frozen.shift(timedelta(minutes=10))
     for minutes in (5, 3, 9):
         at = NOON + timedelta(minutes=minutes)
         take(context, event(message.notifier_id, Reason.DELIVERED, kind=EventKind.delivered, happened_at=at))
@@ -258,6 +259,20 @@ def test_an_erased_person_leaves_no_address_in_it(context: Flask) -> None:
     taken = take(context, event(message.notifier_id), event(message.notifier_id, Reason.ABUSE))
     assert [each.effect for each in taken] == [Effect.none, Effect.none]
     assert feedback()[1].identity_key is None
+
+
+@pytest.mark.parametrize(
+    ("early", "stored"), [(timedelta(days=9999), 60), (timedelta(hours=2), 0), (-timedelta(days=2), 60)]
+)
+def test_a_time_that_cannot_be_true_is_not_believed_and_the_bounce_is(
+    context: Flask, frozen: time_machine.Traveller, early: timedelta, stored: int
+) -> None:
+    """Long before the email: when it came. A little before: when the email was made. In the future: when it came."""
+    message = send(context)
+    frozen.shift(timedelta(minutes=60))
+    (taken,) = take(context, event(message.notifier_id, happened_at=NOON - early))
+    assert (taken.effect, row(key_of(message)).status) == (Effect.suppressed, Status.bounced)
+    assert feedback()[0].happened_at == NOON + timedelta(minutes=stored)
 
 
 def test_the_effect_is_what_really_followed(context: Flask) -> None:
