@@ -12,7 +12,7 @@ from notifier import clock, ledger
 from notifier.database.transaction import transaction
 from notifier.emails.kind import SEALED
 from notifier.models import (
-    IN_TRAY,
+    UNASSIGNED,
     AccountRequest,
     Attempt,
     AuditEntry,
@@ -85,7 +85,7 @@ def purge(session: Callable[[], Session]) -> dict[str, int]:
         "secrets": purge_secrets(session),
         "events": purge_events(session),
         "feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_FEEDBACK),
-        "unassigned_feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_TRAY, text(IN_TRAY)),
+        "unassigned_feedback": _older(session, Feedback.id, Feedback.received_at, KEEP_TRAY, text(UNASSIGNED)),
     }
     if any(done.values()):
         log.info("purge.done", **done)

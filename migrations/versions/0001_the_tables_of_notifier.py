@@ -476,6 +476,12 @@ def _feedback() -> None:
         **_where("identity_key IS NOT NULL"),
     )
     op.create_index("ix_notifier_feedback_waiting", "notifier_feedback", ["id"], **_where("effect = 'waiting'"))
+    op.create_index(
+        "ix_notifier_feedback_unassigned",
+        "notifier_feedback",
+        ["source", "id"],
+        **_where("effect IN ('waiting', 'dropped')"),
+    )
     op.create_index("ix_notifier_feedback_provider_received_at", "notifier_feedback", ["provider", "received_at"])
     op.create_index(
         "ix_notifier_feedback_came_back",

@@ -81,9 +81,9 @@ class Intake:
         self._consequences.pause(session, [applied[number] for number in sorted(applied)], now)
         for number, each in applied.items():
             taken[number] = Taken(True, each.effect, each.stored.pk, each.stored.email.pk)
-        if any(each is not None and each.effect is Effect.waiting for each in taken.values()):
-            bound_tray(session)
-        return list(taken.values())
+        results = list(taken.values())
+        bound_tray(session, _waiting(events, results))
+        return results
 
     def known(self, session: Session, source: str, event_ids: Collection[str]) -> set[str]:
         """Return those of these events of one source that were taken before."""
@@ -113,6 +113,15 @@ def _if_not_stored(event: FeedbackEvent, email: Matched | None) -> Taken | None:
     if email is not None and email.status is Status.sending and event.acts:
         return None
     return _STORE
+
+
+def _waiting(events: Sequence[FeedbackEvent], taken: Sequence[Taken | None]) -> dict[str, list[int]]:
+    """Return the keys of the events that wait for an operator, by source."""
+    waiting: dict[str, list[int]] = {}
+    for event, each in zip(events, taken, strict=True):
+        if each is not None and each.effect is Effect.waiting and each.feedback_id is not None:
+            waiting.setdefault(event.source, []).append(each.feedback_id)
+    return waiting
 
 
 def _layers(found: Mapping[int, _Found]) -> list[list[int]]:

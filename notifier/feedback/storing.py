@@ -1,7 +1,7 @@
 """Store events: one row for each, however often it comes. The operators' tray is bounded here."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -16,12 +16,15 @@ from notifier.feedback.events import EventKind, FeedbackEvent
 from notifier.feedback.matching import Matched
 from notifier.feedback.scopes import scopes_of
 from notifier.mail.providers import domain_of
-from notifier.models import IN_TRAY, Effect, Feedback
+from notifier.models import IN_TRAY, UNASSIGNED, Effect, Feedback
 from notifier.security.redaction import without_addresses
 from notifier.smtp.outcome import MAX_TEXT, clean
 
-#: Events that may wait for an operator; the oldest are dropped beyond.
+#: Events of one source that may wait for an operator; beyond, the oldest are dropped. Anyone can forge an email, and
+#: what a provider has signed must not make room for it.
 MOST_IN_TRAY = 10_000
+#: Events of one source whose rows are kept, with those that were dropped, and how many come between two looks at that.
+MOST_KEPT, KEPT_LOOK = 100_000, 1000
 
 #: RFC 3463, section 2.
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -114,12 +117,29 @@ def set_effects(session: Session, effects: dict[int, Effect]) -> None:
         session.execute(update(_F).where(mine).values(effect=effect.value), execution_options=_PLAIN)
 
 
-def bound_tray(session: Session) -> None:
-    """Drop the oldest events beyond MOST_IN_TRAY: anyone can send emails that cannot be assigned."""
-    query = select(_F.id).where(text(IN_TRAY)).order_by(_F.id.desc()).offset(MOST_IN_TRAY).limit(1)
-    first = session.scalar(query)
-    if first is not None:
-        session.execute(delete(_F).where(text(IN_TRAY), _F.id <= first), execution_options=_PLAIN)
+def bound_tray(session: Session, waiting: Mapping[str, Collection[int]]) -> None:
+    """Drop the oldest events beyond MOST_IN_TRAY of these sources, given with the keys of the events that are new.
+
+    The row of a dropped event stays without what it said, so that the same email does not come a second time. Beyond
+    MOST_KEPT the oldest rows go, too; that is looked at about once in KEPT_LOOK events.
+    """
+    for source, keys in waiting.items():
+        last = _beyond(session, source, IN_TRAY, MOST_IN_TRAY)
+        if last is not None:
+            values = {"effect": Effect.dropped.value, "recipient": None, "text": None}
+            old = (text(IN_TRAY), _F.source == source, _F.id <= last)
+            session.execute(update(_F).where(*old).values(values), execution_options=_PLAIN)
+        if any(pk % KEPT_LOOK == 0 for pk in keys):
+            last = _beyond(session, source, UNASSIGNED, MOST_KEPT)
+            if last is not None:
+                old = (text(UNASSIGNED), _F.source == source, _F.id <= last)
+                session.execute(delete(_F).where(*old), execution_options=_PLAIN)
+
+
+def _beyond(session: Session, source: str, which: str, most: int) -> int | None:
+    """Return the newest event of a source that is too many."""
+    query = select(_F.id).where(text(which), _F.source == source)
+    return session.scalar(query.order_by(_F.id.desc()).offset(most).limit(1))
 
 
 def enhanced_of(event: FeedbackEvent) -> str | None:

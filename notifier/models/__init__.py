@@ -8,7 +8,7 @@ from notifier.models.campaign import OPEN, Campaign, CampaignRun, CampaignState,
 from notifier.models.content_version import ContentVersion
 from notifier.models.daily_total import DailyTotal, ProviderTotal
 from notifier.models.event import UNDELIVERED, DeliveryState, Event, EventDraft, WebhookDelivery, WebhookEndpoint
-from notifier.models.feedback import CAME_BACK, IN_TRAY, Effect, Feedback
+from notifier.models.feedback import CAME_BACK, IN_TRAY, UNASSIGNED, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
@@ -31,6 +31,7 @@ __all__ = [
     "NO_IDENTITY",
     "OPEN",
     "RECORDED",
+    "UNASSIGNED",
     "UNDELIVERED",
     "WAITING",
     "AccountAction",

@@ -26,11 +26,16 @@ class Effect(enum.StrEnum):
     counted = "counted"
     #: No email of ours is proven: an operator decides.
     waiting = "waiting"
+    #: It waited for an operator, until there were too many newer ones. Its row is kept so that it does not come again.
+    dropped = "dropped"
     none = "none"
 
 
 #: The condition of a partial index for the operators' tray: a query must repeat it exactly to use the index.
 IN_TRAY = "effect = 'waiting'"
+
+#: The condition of another one, for what waits and what has waited.
+UNASSIGNED = "effect IN ('waiting', 'dropped')"
 
 #: The condition of another one, for what came back badly: behind a provider's webhook most events are deliveries.
 CAME_BACK = "kind IN ('bounce', 'complaint')"
@@ -53,6 +58,14 @@ class Feedback(Base):
         ),
         # The operators' tray.
         Index("ix_notifier_feedback_waiting", "id", postgresql_where=text(IN_TRAY), sqlite_where=text(IN_TRAY)),
+        # Its bounds, by source.
+        Index(
+            "ix_notifier_feedback_unassigned",
+            "source",
+            "id",
+            postgresql_where=text(UNASSIGNED),
+            sqlite_where=text(UNASSIGNED),
+        ),
         # Reports about us, by provider.
         Index("ix_notifier_feedback_provider_received_at", "provider", "received_at"),
         # Recent bounces and complaints, for the rates.

@@ -235,12 +235,27 @@ def test_the_totals_of_a_run_that_is_over_follow(context: Flask) -> None:
 def test_the_tray_is_bounded(context: Flask, monkeypatch: pytest.MonkeyPatch, frozen: time_machine.Traveller) -> None:
     monkeypatch.setattr(storing, "MOST_IN_TRAY", 3)
     message = send(context)
-    take(context, event(message.notifier_id), *(event(recipient=f"n{number}@example.com") for number in range(5)))
-    assert [each.recipient for each in feedback()] == [None, "n2@example.com", "n3@example.com", "n4@example.com"]
+    forged = [event(recipient=f"n{number}@example.com") for number in range(5)]
+    take(context, event(source="ses", recipient="ada@example.com"), event(message.notifier_id), *forged)
+    kept = ["ada@example.com", None, None, None, "n2@example.com", "n3@example.com", "n4@example.com"]
+    assert [each.recipient for each in feedback()] == kept
+    assert [(each.effect, each.text) for each in feedback()][2:4] == [("dropped", None)] * 2
+    before = everything()
+    assert [each.is_new for each in take(context, *forged)] == [False] * 5
+    assert everything() == before
     frozen.shift(timedelta(days=31))
-    assert retention.purge(db.session)["unassigned_feedback"] == 3
+    assert retention.purge(db.session)["unassigned_feedback"] == 6
     frozen.shift(timedelta(days=370))
     assert retention.purge(db.session)["feedback"] == 1
+
+
+def test_what_was_dropped_is_bounded_too(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MOST_IN_TRAY": 1, "MOST_KEPT": 4, "KEPT_LOOK": 1}.items():
+        monkeypatch.setattr(storing, name, value)
+    take(context, event(source="ses"), *(event() for _ in range(9)))
+    assert [(each.source, each.effect) for each in feedback()] == [
+        ("ses", "waiting"), ("email", "dropped"), ("email", "dropped"), ("email", "dropped"), ("email", "waiting")
+    ]  # fmt: skip
 
 
 def test_an_erased_person_leaves_no_address_in_it(context: Flask) -> None:

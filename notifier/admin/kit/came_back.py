@@ -36,6 +36,7 @@ _EFFECTS = {
     Effect.scored: f"It counts towards a series: {LEAST} such emails in a row suppress the address for a while.",
     Effect.counted: "It counts for the brake of the mailbox provider: it is about us, not about the recipient.",
     Effect.waiting: "Nothing yet: an operator has to assign it.",
+    Effect.dropped: "Nothing: newer events took its place before an operator looked at it.",
     Effect.none: "Nothing.",
 }
 
