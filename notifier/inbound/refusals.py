@@ -13,5 +13,9 @@ class Unreadable(Refused):
     """The sender may be the provider, but this is not in its format."""
 
 
+class TooBig(Refused):
+    """The body is larger than any post of this provider. Nothing of it was looked at."""
+
+
 class TryLater(Refused):
     """The proof could not be checked now, because a server did not answer. The same request may succeed later."""

@@ -12,13 +12,14 @@ import structlog
 from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from notifier import clock
 from notifier.database.outages import is_outage
 from notifier.extensions import csrf, db, limiter
 from notifier.feedback.intake import NotYet
 from notifier.inbound.provider import Post, Received
-from notifier.inbound.refusals import NotProven, Refused, TryLater
+from notifier.inbound.refusals import NotProven, Refused, TooBig, TryLater
 from notifier.inbound.replays import is_first
 from notifier.services import services
 
@@ -63,19 +64,25 @@ def receive(provider: str) -> Response:
     if found is None:
         return _answer(404, "This webhook is not configured.")
     request.max_content_length = found.max_bytes
-    headers = {name.lower(): value for name, value in request.headers}
-    post = Post(headers, request.get_data(cache=False), clock.now())
+    headers, now = {name.lower(): value for name, value in request.headers}, clock.now()
     try:
-        received = found.receive(post)
-        new = _take(received, post.received_at)
+        received = found.receive(Post(headers, _body(found.max_bytes), now))
+        new = _take(received, now)
     except Refused as error:
-        return _refuse(provider, error, post.received_at)
-    _note(provider, "", post.received_at)
+        return _refuse(provider, error, now)
+    _note(provider, "", now)
     log.info("inbound.taken", provider=provider, events=len(received.events), new=new)
     return _answer(200, "Received.")
 
 
 csrf.exempt(receive)  # the provider proves itself; a browser's cookies prove nothing here
+
+
+def _body(most: int) -> bytes:
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise TooBig(f"the body has more than {most:,} bytes") from error
 
 
 def _take(received: Received, now: datetime) -> int:
@@ -118,6 +125,8 @@ def _refuse(provider: str, error: Refused, now: datetime) -> Response:
         answer = _answer(503, "This cannot be taken now. Try again later.")
         answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return answer
+    if isinstance(error, TooBig):
+        return _answer(413, "The body is too big.")
     return _answer(400, "The request could not be read.")
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from notifier.extensions import db
+from notifier.models import WebhookState
+from notifier.services import services_of
 from notifier.testing.clocks import NOON
 from tests.support.webhook_world import World, world
 from tests.support.webhooks import CERTIFICATE_URL, PROVIDERS, Signed, confirmation, settings, signed
@@ -99,7 +102,11 @@ every = pytest.mark.parametrize(
 def test_webhook_017_a_body_of_20_mb(service: World, provider: str) -> None:
     service.email()
     for size in (1024 * 1024 + 1, 20_000_000):
-        assert service.post(Signed(provider, {"Content-Type": "application/json"}, b" " * size)).status == 413
+        answer = service.post(Signed(provider, {"Content-Type": "application/json"}, b" " * size))
+        assert (answer.status, json.loads(answer.text)) == (413, {"message": "The body is too big."})
+    with service.app.app_context():
+        state = db.session.get_one(WebhookState, provider)
+        assert state.refusal == f"the body has more than {services_of(service.app).inbound[provider].max_bytes:,} bytes"
     assert service.statuses() == ["sent"]
 
 
