@@ -28,7 +28,7 @@ HARD_CUT = 2
 MAX_UNKNOWN = 20
 #: How often a connection may give each command.
 CALLS = {"MAIL": 1000, "RCPT": 2000, "DATA": 1000, "RSET": 1000, "NOOP": 100, "*": 20}
-#: Seconds that a client may take for its next command.
+#: Seconds that a client may take for its next command, or for more of its email.
 IDLE = 60
 
 TOO_BIG = "552 5.3.4 The email is too big"
@@ -108,6 +108,16 @@ class Conversation(_Base):
         self._admission.leave(self.client)
         super().connection_lost(error)
 
+    def data_received(self, data: bytes) -> None:
+        """Give the client as long again for its email, which may take longer than a command."""
+        if self._is_busy:
+            self._reset_timeout()
+        super().data_received(data)
+
+    def _timeout_cb(self) -> None:
+        """Say why before the connection ends (RFC 5321, section 3.8)."""
+        self.leave("421 4.4.2 Nothing came for too long")
+
     def stop(self) -> None:
         """End the connection, but let an email that is on its way be stored and answered first."""
         self._is_stopping = True
@@ -130,6 +140,14 @@ class Conversation(_Base):
         await super().smtp_RCPT(arg)
         if self.unknown >= MAX_UNKNOWN:
             self.leave("421 4.7.0 Too many unknown recipients")
+
+    async def smtp_VRFY(self, arg: str | None) -> None:
+        """Tell nothing about addresses (RFC 5321, section 7.3)."""
+        await self.push("252 2.5.2 Send an email, and see")
+
+    async def smtp_HELP(self, arg: str | None) -> None:
+        """Have no help: most commands of the base class do nothing here."""
+        await self.push("502 5.5.1 Not implemented")
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str | None) -> None:

@@ -24,7 +24,8 @@ R = TypeVar("R")
 #: Recipients of one email. A bounce has one.
 MAX_RECIPIENTS = 20
 
-STORED = "250 2.1.5 Stored"
+#: It is stored, or says nothing new.
+STORED = "250 2.1.5 Ok"
 NO_SUCH = "550 5.1.1 This is no return path of ours"
 NOT_YET = "451 4.2.0 The email that came back is still being sent, try again later"
 AWAY = "451 4.3.0 It could not be stored, try again later"

@@ -19,6 +19,7 @@ from notifier.bounces.parts import MAX_BYTES
 from notifier.dev.ports import wait_until
 from notifier.extensions import db
 from notifier.feedback.intake import Intake
+from notifier.listener import conversation
 from notifier.listener.admission import Admission
 from notifier.listener.receiver import STORED, Receiver
 from notifier.models import Notification, Status
@@ -66,7 +67,7 @@ def test_a_bounce_is_stored_before_the_answer(context: Flask, protocol: str) -> 
         assert client.has_extn("pipelining")
         assert client.has_extn("enhancedstatuscodes")
         assert client.esmtp_features["size"] == str(10 * 1024 * 1024)
-        assert dialogue(client, ANONYMOUS, message.envelope_sender.upper()) == [(250, "2.1.5 Stored")]
+        assert dialogue(client, ANONYMOUS, message.envelope_sender.upper()) == [(250, "2.1.5 Ok")]
         assert row(key_of(message)).status == Status.bounced
     assert suppression(message.recipient) is not None
 
@@ -79,7 +80,7 @@ def test_any_sender_is_accepted(context: Flask) -> None:
         senders = ("", "MAILER-DAEMON", "prvs=1=a+b@x.example", '"odd one"@x.example', "gr\u00fc\u00dfe@x.example")
         for sender in senders:
             answers = dialogue(client, ANONYMOUS, message.envelope_sender, sender=sender)
-            assert answers == [(250, "2.1.5 Stored")], sender
+            assert answers == [(250, "2.1.5 Ok")], sender
 
 
 def test_each_recipient_gets_an_answer_of_its_own_by_lmtp(context: Flask) -> None:
@@ -109,7 +110,7 @@ def test_a_second_try_changes_nothing(context: Flask) -> None:
     first: tuple[list[Any], ...] = ()
     with listening(context) as listener, listener.client() as client:
         for data in (ANONYMOUS, ANONYMOUS, TRACE + ANONYMOUS, TRACE.replace(b"now", b"later") + ANONYMOUS):
-            assert dialogue(client, data, message.envelope_sender) == [(250, "2.1.5 Stored")]
+            assert dialogue(client, data, message.envelope_sender) == [(250, "2.1.5 Ok")]
             first = first or snapshot()
     assert snapshot() == first
     assert len(first[2]) == 1
@@ -213,6 +214,31 @@ def test_a_slow_client_has_as_long_as_a_connection_may_last(context: Flask) -> N
                 is_open = False
             time.sleep(0.05)
         assert 0.3 < time.monotonic() - began < 3
+
+
+@SQLITE
+def test_an_email_may_take_longer_than_a_command_while_it_comes(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "IDLE", 0.3)
+    message = send(context)
+    with listening(context) as listener, listener.client() as client:
+        client.mail("")
+        client.rcpt(message.envelope_sender)
+        client.docmd("DATA")
+        for line in [ANONYMOUS, *[b"x\r\n"] * 5, b".\r\n"]:
+            time.sleep(0.1)
+            client.send(line)
+        assert client.getreply() == (250, b"2.1.5 Ok")
+        # Then nothing comes.
+        assert client.getreply()[0] == 421
+
+
+@SQLITE
+def test_commands_that_tell_about_people_or_about_us_tell_nothing(context: Flask) -> None:
+    with listening(context) as listener, listener.client() as client:
+        assert {client.docmd("VRFY", each)[0] for each in ("ada", "")} == {252}
+        assert {client.docmd("HELP", each)[0] for each in ("AUTH", "")} == {502}
 
 
 @SQLITE
@@ -334,7 +360,7 @@ def test_a_stop_ends_idle_connections_and_lets_an_email_be_stored(
             socket.create_connection(("127.0.0.1", listener.port), 5)
         go_on.set()
         sending.join(10)
-        assert answers == [(250, "2.1.5 Stored")]
+        assert answers == [(250, "2.1.5 Ok")]
         assert client.getreply()[0] == 421
     assert row(key_of(message)).status == Status.bounced
 

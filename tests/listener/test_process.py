@@ -69,7 +69,7 @@ def test_killed_between_commit_and_answer_it_stores_once(context: Flask, tmp_pat
     assert len(before[2]) == 1
     with started(context, tmp_path, port) as process:
         with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
-            assert dialogue(client, TRACE + ANONYMOUS, message.envelope_sender) == [(250, "2.1.5 Stored")]
+            assert dialogue(client, TRACE + ANONYMOUS, message.envelope_sender) == [(250, "2.1.5 Ok")]
             process.send_signal(signal.SIGTERM)
             assert client.getreply()[0] == 421
         output, _ = process.communicate(timeout=20)
