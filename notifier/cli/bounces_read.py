@@ -15,7 +15,7 @@ from notifier.bounces.files import Found, emails_in, emails_of, new_in, put_away
 from notifier.cli.bounces_imap import FROM_SETTINGS, Misconfigured, read_mailbox
 from notifier.cli.context import with_app
 from notifier.cli.options import as_json_option
-from notifier.cli.showing import say, show, tell
+from notifier.cli.showing import on_one_line, say, show, tell
 from notifier.extensions import db
 from notifier.feedback.reader import EFFECTS, Reader, Tally
 from notifier.services import services_of
@@ -39,7 +39,7 @@ def _try_later(command: Callable[P, R]) -> Callable[P, R]:
         except click.UsageError as error:
             error.exit_code = os.EX_USAGE  # type: ignore[misc]
             raise
-        except Misconfigured:
+        except (Misconfigured, NoInput):
             raise
         except click.ClickException as error:
             error.exit_code = os.EX_TEMPFAIL  # type: ignore[misc]
@@ -58,16 +58,33 @@ def _exit(status: int) -> NoReturn:
     sys.exit(status)
 
 
-@click.command("read")
+class NoInput(click.ClickException):
+    """What is to be read is not there, or is something else. Trying again does not help."""
+
+    exit_code = os.EX_NOINPUT
+
+
+class _Read(click.Command):
+    """End with EX_USAGE for wrong words, as programs do that mail servers run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.exit_code = os.EX_USAGE  # type: ignore[misc]
+            raise
+
+
+@click.command("read", cls=_Read)
 @click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
 @click.option(
     "--maildir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Read new/ of this Maildir, and move each email to cur/ when it is stored.",
 )
 @click.option(
     "--mbox",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Read this mbox; it stays as it is.",
 )
 @click.option(
@@ -99,7 +116,8 @@ def read(
 
     Give one source: --maildir, --mbox, --imap, or - for one email on standard input, such as a pipe from a mail
     server. An email that was read before changes nothing. Exit with 75 (EX_TEMPFAIL) if something is to be read
-    again, and with 78 (EX_CONFIG) if the server of a mailbox refuses.
+    again, with 66 (EX_NOINPUT) if there is no such Maildir or mbox, and with 78 (EX_CONFIG) if the server of a
+    mailbox refuses.
     """
     if sum(map(bool, (source, maildir, mbox, imap))) != 1:
         raise click.UsageError("Give one of --maildir, --mbox, --imap and -.")
@@ -108,8 +126,10 @@ def read(
     parts = services_of(app)
     reader = Reader(db.session, parts.intake)
     if maildir is not None:
+        _check(all((maildir / each).is_dir() for each in ("new", "cur")), f"{maildir} is no Maildir with new/ and cur/")
         tally = reader.read(new_in(maildir), envelope_to=recipient, done=partial(put_away, maildir))
     elif mbox is not None:
+        _check(mbox.is_file() and os.access(mbox, os.R_OK), f"{mbox} is no file that can be read")
         tally = reader.read(emails_in(mbox), envelope_to=recipient)
     elif imap is not None:
         tally = read_mailbox(reader, parts.settings, imap, keep=keep, move_to=move_to, recipient=recipient)
@@ -119,6 +139,11 @@ def read(
     # What is to be read again stays where it is: in a Maildir and in a mailbox the next run finds it.
     if tally.unreadable or (tally.later and maildir is None and imap is None):
         _exit(os.EX_TEMPFAIL)
+
+
+def _check(is_there: bool, what_is_wrong: str) -> None:
+    if not is_there:
+        raise NoInput(f"{on_one_line(what_is_wrong)}.")
 
 
 def _standard_input() -> Iterator[Found]:
@@ -141,8 +166,7 @@ def _report(tally: Tally, *, as_json: bool) -> None:
         )
         return
     show(("file", "error"), [(each.name, each.error) for each in tally.unreadable])
-    parts = [f"{words} {tally.effects[effect.value]:,}" for effect, words in EFFECTS.items()]
-    say(
-        f"Emails read: {tally.emails:,}; {'; '.join(parts)}; "
-        f"known already or not about our emails {tally.known_or_foreign:,}; to be read again {tally.later:,}."
-    )
+    numbers = {words: tally.effects[effect.value] for effect, words in EFFECTS.items()}
+    numbers |= {"known already or not about our emails": tally.known_or_foreign, "to be read again": tally.later}
+    parts = [f"Emails read: {tally.emails:,}", *(f"{words} {number:,}" for words, number in numbers.items() if number)]
+    say(f"{'; '.join(parts)}.")

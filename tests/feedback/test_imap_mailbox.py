@@ -105,7 +105,7 @@ def test_a_mailbox_is_read_and_its_emails_are_deleted(context: Flask, box: Box, 
     })  # fmt: skip
     assert {row(key_of(each)).status for each in messages} == {Status.bounced}
     assert box.subjects() == ["theirs"]
-    assert read()[1].startswith("Emails read: 0;")
+    assert read()[1].startswith("Emails read: 0.")
 
 
 def test_kept_emails_are_read_once_and_again_without_an_effect(context: Flask, box: Box, read: Read) -> None:
@@ -115,7 +115,7 @@ def test_kept_emails_are_read_once_and_again_without_an_effect(context: Flask, b
     box.put(bounce(message.notifier_id))
     assert read("--keep")[0] == 0
     before = everything()
-    assert read("--keep")[1].startswith("Emails read: 0;")
+    assert read("--keep")[1].startswith("Emails read: 0.")
     box.remake()
     box.put(bounce(message.notifier_id))
     assert "Emails read: 1;" in read("--keep")[1]

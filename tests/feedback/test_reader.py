@@ -56,7 +56,7 @@ def test_a_maildir_is_read_and_its_emails_move(context: Flask, run: Run, maildir
     }
     assert sorted(path.name for path in (maildir / "cur").iterdir()) == [f"{number}.host:2,S" for number in range(4)]
     assert {row(key_of(each)).status for each in messages} == {Status.bounced}
-    assert run("bounces", "read", "--maildir", str(maildir)).output.startswith("Emails read: 0;")
+    assert run("bounces", "read", "--maildir", str(maildir)).output == "Emails read: 0.\n"
 
 
 def test_the_same_emails_in_an_mbox_a_pipe_and_with_other_line_ends_change_nothing(
@@ -103,9 +103,18 @@ def test_an_email_that_is_being_sent_is_offered_again(context: Flask, run: Run, 
     assert not (maildir / "new" / "1").exists()
 
 
-@pytest.mark.parametrize("words", [[], ["-", "--mbox", __file__], ["--maildir", "/nowhere"]])
+@pytest.mark.parametrize(
+    "words", [["--maildir", "/nowhere"], ["--maildir", "/dev"], ["--mbox", "/"], ["--mbox", "/dev/null"]]
+)
+def test_what_is_not_there_ends_with_the_status_for_it(run: Run, context: Flask, words: list[str]) -> None:
+    """A mail server or a pipe that got 75 would try for ever."""
+    done = run("bounces", "read", *words)
+    assert (done.exit_code, words[1] in done.output) == (os.EX_NOINPUT, True)
+
+
+@pytest.mark.parametrize("words", [[], ["-", "--mbox", __file__], ["--no-such"], ["+"]])
 def test_a_wrong_command_ends_with_the_status_for_it(run: Run, context: Flask, words: list[str]) -> None:
-    assert run("bounces", "read", *words).exit_code in {os.EX_USAGE, 2}
+    assert run("bounces", "read", *words).exit_code == os.EX_USAGE
 
 
 def test_a_database_that_is_away_lets_the_mail_server_try_again(
