@@ -6,7 +6,7 @@ import click
 
 from notifier.cli.showing import on_one_line
 from notifier.config.cross_checks import is_loopback
-from notifier.config.imap_url import IMAP_URL, ImapUrl, parse_imap_url
+from notifier.config.imap_url import IMAP_URL, ImapUrl, holds_password, parse_imap_url
 from notifier.config.settings import Settings
 from notifier.feedback.imap_mailbox import After, Delete, ImapMailbox, Keep, Move
 from notifier.feedback.reader import Reader, Tally
@@ -53,6 +53,11 @@ def _url(settings: Settings, address: str) -> ImapUrl:
     try:
         return parse_imap_url(address)
     except ValueError:
+        if holds_password(address):
+            raise click.UsageError(
+                "The address of --imap has a password in it, which other users of this machine could see: take it out, "
+                "and set INBOUND_IMAP_PASSWORD."
+            ) from None
         raise click.UsageError(f"--imap must be {IMAP_URL}.") from None
 
 

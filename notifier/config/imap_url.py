@@ -45,6 +45,14 @@ def parse_imap_url(text: str) -> ImapUrl:
     return ImapUrl(host, port or _PORTS[parts.scheme], parts.scheme == "imaps", user, folder or "INBOX")
 
 
+def holds_password(text: str) -> bool:
+    """Return whether the address has a password in it, which is why it is refused."""
+    try:
+        return urlsplit(text).password is not None
+    except ValueError:
+        return False
+
+
 def checked_imap_url(text: str) -> str:
     """Return `text` if it is such an address. Raise ValueError."""
     parse_imap_url(text)

@@ -9,10 +9,13 @@ from typing import Any, Self
 
 from notifier.imap.account import Account, ImapAway, ImapReadOnly, ImapRefused, Security
 from notifier.imap.names import quoted
-from notifier.imap.wire import Wire
+from notifier.imap.wire import NotImap, Wire
 
 #: Response codes of a server that may say something else in a minute (RFC 5530, section 3).
 _LATER = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")
+
+#: What OpenSSL says of an answer that is no TLS; the second one since version 3.2.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
 
 class Connection:
@@ -33,7 +36,11 @@ class Connection:
             wire = Wire(account.host, account.port, context if account.security is Security.TLS else None)
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(where, error) from error
+        except NotImap as error:
+            raise ImapRefused(f"{where} does not speak IMAP: check the port in the URL") from error
         except (OSError, imaplib.IMAP4.error, UnicodeError) as error:
+            if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+                raise ImapRefused(f"{where} does not speak TLS: check the port, or use imap:// for STARTTLS") from error
             # Also a greeting such as "BYE too many connections".
             raise ImapAway(f"{where} does not answer: {_text_of(error)}") from error
         connection = cls(wire, account)

@@ -15,6 +15,10 @@ MAX_ANSWER = 2 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 
+class NotImap(Exception):
+    """What listens there speaks another protocol."""
+
+
 class Wire(imaplib.IMAP4):
     """A connection. The methods below are those that imaplib names for overriding.
 
@@ -22,9 +26,13 @@ class Wire(imaplib.IMAP4):
     """
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        """Connect, and read the greeting. `context`: TLS from the first byte. Raise OSError or imaplib's errors."""
+        """Connect, and read the greeting. `context`: TLS from the first byte.
+
+        Raise OSError, NotImap, or an error of imaplib.
+        """
         self._context = context
         self._buffer = bytearray()
+        self._is_greeted = False
         self._expect_answer()
         super().__init__(host, port)
 
@@ -62,7 +70,11 @@ class Wire(imaplib.IMAP4):
             if len(self._buffer) > MAX_LINE:
                 raise self.abort("the server sent a line that is too long")
             self._receive()
-        return self._take(end + 1)
+        line = self._take(end + 1)
+        if not self._is_greeted and not line.startswith(b"* "):
+            raise NotImap
+        self._is_greeted = True
+        return line
 
     def send(self, data: bytes) -> None:  # type: ignore[override]
         """Send a command, or a part of one."""

@@ -156,7 +156,7 @@ def test_an_email_whose_commit_fails_stays(
     ("words", "status", "said"),
     [
         (["--imap"], os.EX_USAGE, "set INBOUND_IMAP_URL"),
-        (["--imap", "imaps://a:hush@b.example/"], os.EX_USAGE, "without a password"),
+        (["--imap", "imaps://a:hush@b.example/"], os.EX_USAGE, "has a password in it"),
         (["--imap", "imaps://a@b.example", "--keep", "--move-to", "x"], os.EX_USAGE, "not both"),
         (["--imap", "imaps://a@b.example", "--move-to", "inbox"], os.EX_USAGE, "another folder"),
         (["--imap", "imaps://a@b.example", "-"], os.EX_USAGE, "Give one of"),

@@ -66,8 +66,21 @@ def test_a_server_that_sends_a_byte_now_and_then_ends_the_reading(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "greeting", [b"* BYE too many connections\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""]
+    ("greeting", "security", "said"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", Security.NONE, "does not speak IMAP"),
+        (b"220 smtp ready\r\n", Security.STARTTLS, "does not speak IMAP"),
+        (b"\xff\xfe\r\n", Security.NONE, "does not speak IMAP"),
+        (HELLO, Security.TLS, "does not speak TLS"),
+    ],
 )
+def test_another_protocol_is_a_wrong_port(greeting: bytes, security: Security, said: str) -> None:
+    """Trying again does not help."""
+    name, text, _ = failure(greeting, security=security)
+    assert (name, said in text) == ("ImapRefused", True)
+
+
+@pytest.mark.parametrize("greeting", [b"* BYE too many connections\r\n", b""])
 def test_a_greeting_that_is_none_is_a_server_that_is_away(greeting: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "READ_SECONDS", 0.1)
     assert failure(greeting)[0] == "ImapAway"
