@@ -293,7 +293,7 @@ def test_failures_that_differ_in_address_and_queue_id_are_one(app: Flask, here: 
     for number in (1, 2, 3):
         said = f"<user{number}@example.com>: unknown (queue 4A7F2B9{number})"
         settled(app, number, Status.failed, last_code=550, last_enhanced="5.1.1", last_text=said)
-    settled(app, 4, Status.bounced, last_code=552, last_text="full")
+    settled(app, 4, Status.failed, last_code=552, last_text="full")
     settled(app, 5, Status.failed, last_code=550, settled_at=NOON - timedelta(days=8))
     with app.app_context():
         found = failures(db.session(), since=NOON - timedelta(days=7))
