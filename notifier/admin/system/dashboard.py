@@ -14,6 +14,7 @@ from notifier.admin.kit.charts import bars
 from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.observability import by_provider, healthcheck, heartbeats, standing, totals
+from notifier.observability.braked_runs import braked_runs
 from notifier.observability.failures import failures
 from notifier.observability.held_providers import HeldProvider, held_providers
 
@@ -68,6 +69,7 @@ def _now() -> dict[str, Any]:
     return {
         "now": standing.now_in(session, now),
         "tick_age": age,
+        "braked_runs": braked_runs(session),
         "held_providers": held_providers(session),
         "unassigned": came_back.waiting(),
         "tick_late": age is None or age > healthcheck.LATE["tick"],
