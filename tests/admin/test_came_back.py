@@ -19,6 +19,7 @@ from notifier.services import services_of
 from notifier.testing.factories import make_notification, make_user
 from notifier.testing.operators import Desk
 from tests.support.campaigns import make_campaign, start_run
+from tests.support.commands import Run
 from tests.support.feedback import event, put_run, take
 
 REASONS = (Reason.USER_UNKNOWN, Reason.MAILBOX_FULL, Reason.AUTHENTICATION, Reason.ABUSE, None)
@@ -211,3 +212,30 @@ def test_hostile_texts_are_text(app: Flask, here: Desk) -> None:
         assert "<img src=x" not in page, path
         seen += "&lt;script&gt;alert" in page
     assert seen >= 6
+
+
+SAYS = "1 sent, 3 bounced, 1 complained"
+
+
+@pytest.mark.parametrize(("state", "stored"), [("sending", None), ("done", {"sent": 1, "bounced": 3, "complained": 1})])
+def test_list_and_page_say_the_same_numbers_of_a_run(
+    app: Flask, here: Desk, state: str, stored: dict[str, int] | None
+) -> None:
+    run = fill(app)
+    with app.app_context():
+        put_run(run, state=state, totals=stored, planned=5)
+    assert f"5 {SAYS}" in words(here.get("/admin/runs/").text)
+    assert "1 sent 0 failed 3 bounced 1 complained" in words(here.get(f"/admin/runs/{run}/").text)
+
+
+@pytest.mark.usefixtures("context", "frozen")
+def test_the_command_says_the_numbers_of_a_run_as_the_pages_do(app: Flask, run: Run) -> None:
+    fill(app)
+    assert SAYS in " ".join(run("campaign", "show", "news").output.split())
+
+
+def test_the_tile_of_the_dashboard_says_that_complaints_are_in_it(app: Flask, here: Desk) -> None:
+    fill(app)
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+    assert "4 failed, bounced or reported as spam" in words(here.get("/admin/").text)
