@@ -868,6 +868,7 @@ def _housekeeping() -> None:
         sa.Column("soft", sa.Integer(), nullable=False),
         sa.Column("refused", sa.Integer(), nullable=False),
         sa.Column("complained", sa.Integer(), nullable=False),
+        sa.Column("counted_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("day", "hour", "provider", name=op.f("pk_notifier_provider_totals")),
     )
     op.create_table(

@@ -164,7 +164,7 @@ def test_a_run_that_a_brake_paused_says_why_and_what_to_do(app: Flask, here: Des
         said = "5 of 200 addresses do not exist, more than 2 %"
         put_run(run, state="paused", reason_code="too_many_dead", reason=said, braked_at=clock.now())
     page = words(here.get(f"/admin/runs/{run}/").text)
-    assert f"Paused: {said} Find out where these addresses come from" in page
+    assert f"Paused: {said}. Find out where these addresses come from" in page
     assert "A brake last paused it" in page
 
 
@@ -239,3 +239,18 @@ def test_the_tile_of_the_dashboard_says_that_complaints_are_in_it(app: Flask, he
     with app.app_context():
         totals.roll_up(db.session, clock.now())
     assert "4 failed, bounced or reported as spam" in words(here.get("/admin/").text)
+
+
+def test_the_table_by_provider_says_when_it_was_counted(app: Flask, here: Desk, frozen: time_machine.Traveller) -> None:
+    fill(app)
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+        frozen.shift(timedelta(minutes=4))
+        totals.roll_up(db.session, clock.now())
+    assert "Numbers as of Fri 20 Nov, 12:00 UTC ; they are counted every five minutes." in words(
+        here.get("/admin/").text
+    )
+    frozen.shift(timedelta(minutes=1))
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+    assert "Numbers as of Fri 20 Nov, 12:05 UTC" in words(here.get("/admin/").text)

@@ -60,7 +60,8 @@ def _by_provider(days: int, held: Sequence[HeldProvider]) -> dict[str, Any]:
         states[scope].append("campaigns paused" if each.bulk_only else "held")
     figures = by_provider.of_days(db.session(), days=days, now=clock.now())
     names = [name for name in by_provider.NAMES if name in figures or name in states]
-    return {"figures": figures, "providers": names, "provider_states": states, "no_figures": by_provider.Figures()}
+    return {"figures": figures, "providers": names, "provider_states": states, "no_figures": by_provider.Figures(),
+            "counted_at": by_provider.counted_at(db.session())}  # fmt: skip
 
 
 def _now() -> dict[str, Any]:
