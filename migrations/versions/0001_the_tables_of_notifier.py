@@ -599,6 +599,7 @@ def _mail_servers() -> None:
         sa.Column("held_since", MOMENT, nullable=False),
         sa.Column("phase", sa.String(16), nullable=False),
         sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(16), nullable=True),
         sa.Column("text", sa.String(500), nullable=False),
         sa.Column("next_probe_at", MOMENT, nullable=False),
         sa.Column("probes", sa.Integer(), nullable=False),

@@ -366,6 +366,7 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
             held_since=NOON,
             phase="eod",
             code=550,
+            enhanced="5.7.515",
             text="Access denied, <b>sending domain</b>",
             next_probe_at=NOON + timedelta(minutes=2),
             probes=1,
@@ -374,10 +375,22 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
         db.session.commit()
     for page in (here.get("/admin/").text, here.get("/admin/now", headers={"X-Poll": "1"}).text):
         assert "<strong>Microsoft</strong> has refused our emails (through smtp) since" in page
-        assert "eod 550 Access denied, &lt;b&gt;sending domain&lt;/b&gt;" in page
+        assert 'It said: <span class="reply">550 5.7.515 Access denied, &lt;b&gt;sending domain&lt;/b&gt;' in page
         assert "2 emails wait" in page
         assert 'href="https://sendersupport.olc.protection.outlook.com/pm/"' in page
         assert "deadline" in page
+
+
+def test_a_refusing_provider_that_no_email_waits_for_announces_no_test_email(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        said = {"phase": "eod", "code": 550, "enhanced": "5.7.515", "text": "5.7.515 denied"}
+        times = {"held_since": NOON, "next_probe_at": NOON + timedelta(minutes=59), "probes": 0}
+        db.session.add(ProviderHold(key="a:yahoo", transport="a", scope="yahoo", **said, **times))
+        db.session.commit()
+    page = here.get("/admin/now").text
+    assert "No email waits at present. Of those that come, one is sent as a test <time" in page
+    assert "0 emails" not in page
+    assert ">550 5.7.515 denied<" in page
 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:
