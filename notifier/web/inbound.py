@@ -70,6 +70,10 @@ def receive(provider: str) -> Response:
         new = _take(received, post.received_at)
     except Refused as error:
         return _refuse(provider, error, post.received_at)
+    if new is None:
+        # Anyone who saw the token can send it again, which proves nothing.
+        log.info("inbound.repeated", provider=provider)
+        return _answer(200, "Received.")
     _note(provider, "", post.received_at)
     log.info("inbound.taken", provider=provider, events=len(received.events), new=new)
     return _answer(200, "Received.")
@@ -78,8 +82,8 @@ def receive(provider: str) -> Response:
 csrf.exempt(receive)  # the provider proves itself; a browser's cookies prove nothing here
 
 
-def _take(received: Received, now: datetime) -> int:
-    """Store the events, in short transactions. Return how many were new.
+def _take(received: Received, now: datetime) -> int | None:
+    """Store the events, in short transactions. Return how many were new; None if the token was used before.
 
     Raise TryLater if an email is being sent at this moment. All other events are stored then, and are known when the
     provider sends the post again.
@@ -87,7 +91,7 @@ def _take(received: Received, now: datetime) -> int:
     session, events, intake = db.session(), received.events, services().intake
     if received.token and not is_first(session, received.token, now):
         session.rollback()
-        return 0
+        return None
     new = late = 0
     for start in range(0, len(events), CHUNK):
         for event in events[start : start + CHUNK]:
