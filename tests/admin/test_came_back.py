@@ -15,6 +15,7 @@ from notifier.extensions import db
 from notifier.mail.message_ids import Ids
 from notifier.models import AuditEntry, Notification, ProviderHold, Role, Status, Suppression
 from notifier.observability import totals
+from notifier.operators import audit_log
 from notifier.services import services_of
 from notifier.testing.factories import make_notification, make_user
 from notifier.testing.operators import Desk
@@ -254,3 +255,14 @@ def test_the_table_by_provider_says_when_it_was_counted(app: Flask, here: Desk, 
     with app.app_context():
         totals.roll_up(db.session, clock.now())
     assert "Numbers as of Fri 20 Nov, 12:05 UTC" in words(here.get("/admin/").text)
+
+
+def test_the_page_of_an_email_counts_what_operators_did(app: Flask, here: Desk) -> None:
+    fill(app)
+    assert "No entry in the audit log." in words(here.get("/admin/notifications/1/").text)
+    with app.app_context():
+        for number in (1, 1, 2):
+            audit_log.record(db.session(), audit_log.SYSTEM, "x", object_type="notification", object_id=number)
+        db.session.commit()
+    # The view of the address just now is the third.
+    assert "3 entries in the audit log" in words(here.get("/admin/notifications/1/").text)
