@@ -605,6 +605,7 @@ def _mail_servers() -> None:
         sa.Column("held_since", MOMENT, nullable=False),
         sa.Column("phase", sa.String(16), nullable=False),
         sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(16), nullable=True),
         sa.Column("text", sa.String(500), nullable=False),
         sa.Column("next_probe_at", MOMENT, nullable=False),
         sa.Column("probes", sa.Integer(), nullable=False),
@@ -874,6 +875,7 @@ def _housekeeping() -> None:
         sa.Column("soft", sa.Integer(), nullable=False),
         sa.Column("refused", sa.Integer(), nullable=False),
         sa.Column("complained", sa.Integer(), nullable=False),
+        sa.Column("counted_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("day", "hour", "provider", name=op.f("pk_notifier_provider_totals")),
     )
     op.create_table(

@@ -1,5 +1,6 @@
 """Campaigns and runs as plain values, for tables and programs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,13 +11,20 @@ from notifier.audience import Kinds
 from notifier.campaigns.content_versions import current, numbers
 from notifier.campaigns.slots import slot_name, when
 from notifier.emails.campaign_kind import CampaignKind
-from notifier.models import Campaign, CampaignRun, Trigger
+from notifier.models import Campaign, CampaignRun, Status, Trigger
 from notifier.scheduling.descriptions import describe
 from notifier.scheduling.errors import ScheduleError
 from notifier.scheduling.schedule import Schedule
 
 #: Runs shown with a campaign.
 NEWEST = 10
+
+#: Statuses of emails in the order in which people read them.
+_ORDER = (
+    Status.sent, Status.failed, Status.bounced, Status.complained, Status.unknown, Status.suppressed, Status.skipped,
+    Status.cancelled, Status.expired, Status.sending, Status.pending,
+)  # fmt: skip
+_WORDS = {Status.pending: "waiting", Status.unknown: "delivery uncertain"}
 
 
 def overview(session: Session, kinds: Kinds) -> list[dict[str, Any]]:
@@ -65,6 +73,12 @@ def _content(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, An
     settings = {name: value for name, value in campaign.settings.items() if name not in texts}
     said = {"subject": version.subject, "heading": version.heading, "body": version.body}
     return {"settings": settings} | said
+
+
+def emails_in_words(emails: Mapping[str, int]) -> str:
+    """Return numbers of emails by status: "9,940 sent, 60 failed". Every page and command says them like this."""
+    shown = [(emails.get(status, 0), _WORDS.get(status, status.value)) for status in _ORDER]
+    return ", ".join(f"{number:,} {words}" for number, words in shown if number) or "no emails"
 
 
 def in_words(campaign: Campaign) -> str:

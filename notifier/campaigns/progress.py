@@ -56,6 +56,11 @@ class Progress:
         return 100 * self.done // self.total if self.total else (100 if self.final else 0)
 
 
+def counts_of(session: Session, run: CampaignRun) -> dict[str, int]:
+    """Return the run's emails by status: counted from the ledger until it is over, its stored totals afterwards."""
+    return ledger.count_by_status(session, run.id) if run.totals is None else dict(run.totals)
+
+
 def progress(
     session: Session, run: CampaignRun, now: datetime, *, limit: float | None = None, rates: bool = True
 ) -> Progress:
@@ -63,7 +68,7 @@ def progress(
 
     `limit`: the limit of all email, in emails per second. `rates`: whether rates of campaigns apply, which need Redis.
     """
-    counts = ledger.count_by_status(session, run.id) if run.totals is None else dict(run.totals)
+    counts = counts_of(session, run)
     total = max(sum(counts.values()), run.planned if run.state in OPEN else 0)
     waiting = sum(counts.get(status, 0) for status in (Status.pending, Status.sending))
     done = sum(counts.values()) - waiting

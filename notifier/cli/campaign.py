@@ -16,7 +16,7 @@ from notifier.campaigns.content_versions import has_content, kind_of
 from notifier.campaigns.default_campaigns import DEFAULTS, load
 from notifier.campaigns.editing import FIELDS, create, edit
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.overview import details
+from notifier.campaigns.overview import details, emails_in_words
 from notifier.campaigns.slots import when
 from notifier.cli import campaign_content
 from notifier.cli.context import with_app
@@ -90,7 +90,7 @@ def show_(app: Flask, name: str, as_json: bool) -> None:
     show(("", ""), [(field, _shown(value)) for field, value in found["campaign"].items()])
     runs = [
         (
-            str(row["id"]), row["for"], row["state"], str(row["planned"]), _shown(row["emails"]),
+            str(row["id"]), row["for"], row["state"], str(row["planned"]), emails_in_words(row["emails"]),
             _shown(row["excluded"]), row["reason"],
         )
         for row in found["runs"]

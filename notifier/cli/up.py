@@ -11,6 +11,7 @@ import click
 from notifier import extras
 from notifier.cli.refusals import refuse_older_layout
 from notifier.config.loading import load_settings, make_development_key
+from notifier.config.settings import UpSettings
 from notifier.database.older_layout import refuse_folder
 from notifier.dev.datalock import data_lock
 from notifier.dev.stack import PROBLEMS, Wishes, run_up
@@ -59,7 +60,7 @@ def up(host: str, web_port: int, inbox_port: int, smtp_port: int, bounce_port: i
         with data_lock(folder):
             # This is the only `up` with this folder: a file that still exists was left by one that was killed.
             up_env_path(folder).unlink(missing_ok=True)
-            settings = load_settings()
+            settings = load_settings(UpSettings)
             refuse_older_layout(settings)
             run_up(settings, Wishes(host, web_port, inbox_port, smtp_port, bounce_port), folder, migrate)
     except PROBLEMS as error:

@@ -74,7 +74,7 @@ def mistakes_everywhere(settings: "Settings") -> Iterator[str]:
 
 
 def _limits_without_redis(settings: "Settings") -> Iterator[str]:
-    if settings.redis_url:
+    if settings.redis_url or (settings.starts_redis and not settings.broker_url):
         return
     for name in ("mail_rate", "mail_rate_per_domain", "mail_concurrency_per_domain"):
         if getattr(settings, name) is not None:

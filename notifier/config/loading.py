@@ -21,7 +21,7 @@ KEY_FILE = "secret.key"
 UP_ENV, UP_LOCK = "up.env", "up.lock"
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(form: type[Settings] = Settings, **overrides: Any) -> Settings:
     """Return the settings from the environment (and, in development, from a running `./run up`).
 
     Raise ConfigError with one line for each mistake.
@@ -30,7 +30,7 @@ def load_settings(**overrides: Any) -> Settings:
     development = (os.environ.get("NOTIFIER_ENV", "").strip() or "development") == "development"
     env_file = data_dir / UP_ENV if development and up_runs(data_dir) else None
     try:
-        settings = Settings(_env_file=env_file, **overrides)
+        settings = form(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(lines(error, Settings.model_fields))) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. Th
 
 import re
 import socket
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,6 +45,9 @@ class Settings(
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, validate_default=False, allow_inf_nan=False
     )
+
+    #: Whether this process starts a Redis for all others if no broker is named, so that it needs no REDIS_URL.
+    starts_redis: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -125,3 +128,9 @@ class Settings(
     def reply_to(self) -> Mailbox | None:
         """Return the Reply-To of every email, if there is one."""
         return parse_mailbox(self.mail_reply_to, allow_local=True) if self.mail_reply_to else None
+
+
+class UpSettings(Settings):
+    """The settings as `notifier up` reads them."""
+
+    starts_redis: ClassVar[bool] = True

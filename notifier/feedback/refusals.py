@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from notifier.bounces.reasons import ABOUT_US, PASSING
 from notifier.feedback.events import FeedbackEvent
 from notifier.feedback.scopes import scopes_of
-from notifier.feedback.storing import Stored
+from notifier.feedback.storing import Stored, enhanced_of
 from notifier.mail import providers
 from notifier.mail.providers import domain_of
 from notifier.models import Feedback, Notification, ProviderHold
@@ -114,6 +114,7 @@ def _hold(session: Session, transport: str, scope: str, event: FeedbackEvent, no
         "held_since": now,
         "phase": Phase.EOD.value,
         "code": event.code,
+        "enhanced": enhanced_of(event),
         "text": without_addresses(clean(event.text))[:MAX_TEXT],
         "next_probe_at": now + PAUSE,
         "probes": 0,

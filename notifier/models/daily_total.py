@@ -6,6 +6,7 @@ from sqlalchemy import Date, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier.database.base import Base
+from notifier.database.types import UtcDateTime
 
 
 class DailyTotal(Base):
@@ -47,3 +48,5 @@ class ProviderTotal(Base):
     #: Refusals about the sender or the content, by a bounce or by our own dialogue.
     refused: Mapped[int] = mapped_column(Integer)
     complained: Mapped[int] = mapped_column(Integer)
+    #: When the hour was last counted.
+    counted_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

@@ -23,6 +23,7 @@ class ProviderHold(Base):
     #: The reply that opened the hold (or kept it open), without addresses.
     phase: Mapped[str] = mapped_column(String(16))
     code: Mapped[int | None] = mapped_column(Integer)
+    enhanced: Mapped[str | None] = mapped_column(String(16))
     text: Mapped[str] = mapped_column(String(500))
     #: The process that moves this moment forward sends the next probe.
     next_probe_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, TextClause, case, delete, func, insert, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from notifier import clock
 from notifier.database.expressions import DomainOf
 from notifier.mail import providers
 from notifier.models import FAILED, DomainProvider, Feedback, Notification, ProviderTotal, Status
@@ -123,10 +124,10 @@ def count(session: Session, hour: datetime) -> None:
     for provider, emails in session.execute(_delivered(hour, until)):
         figures[provider].delivered = emails
     session.execute(delete(_T).where(_T.day == hour.date(), _T.hour == hour.hour))
-    empty = Figures()
+    empty, now = Figures(), clock.now()
     # An hour without email has a row, too: it marks how far the count has come.
     rows = [
-        {"day": hour.date(), "hour": hour.hour, "provider": name, **asdict(each)}
+        {"day": hour.date(), "hour": hour.hour, "provider": name, "counted_at": now, **asdict(each)}
         for name, each in {OTHER: empty, **figures}.items()
         if each != empty or name == OTHER
     ]
@@ -141,6 +142,12 @@ def of_days(session: Session, *, days: int, now: datetime) -> Mapping[str, Figur
     rows = session.execute(select(_T.provider, *sums).where(_T.day >= first).group_by(_T.provider)).all()
     figures = {str(row[0]): Figures(*(int(each) for each in row[1:])) for row in rows}
     return {name: each for name, each in figures.items() if each != Figures()}
+
+
+def counted_at(session: Session) -> datetime | None:
+    """Return when the present figures were counted; None before the first count."""
+    newest = select(_T.counted_at).order_by(_T.day.desc(), _T.hour.desc(), _T.counted_at.desc()).limit(1)
+    return session.scalar(newest)
 
 
 def _delivered(since: datetime, until: datetime) -> Select[str, int]:

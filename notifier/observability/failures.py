@@ -5,11 +5,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Subquery, TextClause, case, func, select, text
+from sqlalchemy.orm import Session, aliased
 
-from notifier.models import FAILED, Notification
+from notifier.bounces.reasons import Verdict
+from notifier.models import FAILED, Feedback, Notification, Status
 
 #: Newest emails that are grouped; older ones are only counted.
 NEWEST = 5_000
@@ -20,10 +22,12 @@ REPLIES = 500
 #: Emails listed in a group.
 SAMPLE = 5
 
-_N = Notification
+_N, _F = Notification, Feedback
 _ADDRESS = re.compile(r"<?(?<![^\s<>@\"])[^\s<>@\"]++@[^\s<>@\"]{1,255}>?")
-#: Queue ids, session ids, times: words with digits, except the codes at the front.
-_NUMBERED = re.compile(r"\b(?=\w*\d)[\w.:-]{6,}\b")
+#: Ids that a word before them announces. They need no digit: a hyphen, or a capital that does not begin a word.
+_ANNOUNCED = re.compile(r"\b((?:queued|kept|stored) as |queue id )(?=\S{0,64}(?:[-_\d]|[^\W\d_][A-Z]))[\w.:-]{6,}+")
+#: Queue ids, session ids, times: words with digits. The first alternative is an enhanced code, which stays.
+_NUMBERED = re.compile(r"(?<![\w.:-])(?:([245](?:\.\d{1,3}){2})(?![\w:-]|\.\w)|(?=[\w.:-]{0,64}\d)[\w.:-]{6,}+)")
 
 
 @dataclass(slots=True)
@@ -55,15 +59,8 @@ def failures(session: Session, *, since: datetime | None = None, run_id: int | N
         lately.append(_N.settled_at >= since)
     if run_id is not None:
         lately.append(_N.run_id == run_id)
-    said = func.coalesce(_N.last_text, _N.reason, "").label("said")
-    newest = (
-        select(_N.id, _N.settled_at, _N.status, _N.last_code, _N.last_enhanced, said)
-        .where(*lately)
-        .order_by(_N.settled_at.desc())
-        .limit(NEWEST)
-        .subquery()
-    ).c
-    reply = (newest.status, newest.last_code, newest.last_enhanced, newest.said)
+    newest = _with_replies(lately).c
+    reply = (newest.status, newest.code, newest.enhanced, newest.said)
     query = (
         select(*reply, func.count(), func.max(newest.id), func.max(newest.settled_at))
         .group_by(*reply)
@@ -73,7 +70,7 @@ def failures(session: Session, *, since: datetime | None = None, run_id: int | N
     groups: dict[tuple[int | None, str | None, str], FailureGroup] = {}
     seen: dict[tuple[int | None, str | None, str], list[int]] = defaultdict(list)
     for status, code, enhanced, words, emails, last, last_at in session.execute(query):
-        key = (code, enhanced, without_people(words))
+        key = (code, enhanced, without_people(_without_codes(words, code, enhanced)))
         group = groups.setdefault(key, FailureGroup(*key))
         group.statuses.add(status)
         group.emails += emails
@@ -87,7 +84,52 @@ def failures(session: Session, *, since: datetime | None = None, run_id: int | N
     return Failures(ordered, everything, everything - shown)
 
 
+def _with_replies(where: list[ColumnElement[bool] | TextClause]) -> Subquery:
+    """Select the newest emails, each with the reply that failed it.
+
+    The row of an email that came back has the reply of its acceptance, so the report counts that moved it. Without
+    one, as for a complaint, or if the report was purged, the reason of the row is the text.
+    """
+    emails = (
+        select(_N.id, _N.settled_at, _N.status, _N.reason, _N.last_code, _N.last_enhanced, _N.last_text)
+        .where(*where)
+        .order_by(_N.settled_at.desc())
+        .limit(NEWEST)
+        .subquery()
+    )
+    mine = emails.c
+    each = aliased(_F)
+    is_bounce = (each.kind == "bounce", each.verdict.in_((Verdict.HARD, Verdict.SOFT)))
+    reports = select(func.min(each.id)).where(
+        mine.status == Status.bounced, each.notification_id == mine.id, *is_bounce
+    )
+    first = reports.correlate(emails).scalar_subquery()
+
+    def of(own: ColumnElement[Any], reported: ColumnElement[Any]) -> ColumnElement[Any]:
+        return case((mine.status == Status.failed, own), else_=reported)
+
+    said = func.coalesce(of(mine.last_text, _F.text.expression), mine.reason, "").label("said")
+    codes = (
+        of(mine.last_code, _F.code.expression).label("code"),
+        of(mine.last_enhanced, _F.enhanced.expression).label("enhanced"),
+    )
+    return (
+        select(mine.id, mine.settled_at, mine.status, *codes, said)
+        .select_from(emails)
+        .outerjoin(_F, _F.id == first)
+        .subquery()
+    )
+
+
+def _without_codes(said: str, code: int | None, enhanced: str | None) -> str:
+    """Return a reply's text without the codes that some servers repeat at its front."""
+    for each in (str(code or ""), enhanced or ""):
+        said = said.removeprefix(f"{each} ") if each else said
+    return said
+
+
 @lru_cache(maxsize=10_000)
 def without_people(said: str) -> str:
     """Return a reply without addresses and ids, so that equal replies are grouped."""
-    return " ".join(_NUMBERED.sub("…", _ADDRESS.sub("<address>", said)).split())
+    said = _ANNOUNCED.sub(r"\1…", _ADDRESS.sub("<address>", said))
+    return " ".join(_NUMBERED.sub(lambda found: found[1] or "…", said).split())

@@ -27,6 +27,7 @@ from notifier.models import (
 )  # fmt: skip
 from notifier.models.notification import FAILED
 from notifier.observability import heartbeats
+from notifier.observability.braked_runs import braked_runs
 from notifier.observability.held_providers import held_providers
 
 #: Seconds after which a job is late: several missed turns of its interval.
@@ -238,7 +239,7 @@ def _rates(session: Session) -> list[HealthCheck]:
 
 
 def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
-    """Return a failed check for each slot that no tick acted on and each stalled run."""
+    """Return a failed check for each slot that no tick acted on, and each run that stalled or that a brake paused."""
     waiting = select(Campaign).where(Campaign.state == CampaignState.active, Campaign.next_run_at < now - LATE_SLOT)
     late = [
         HealthCheck(
@@ -250,10 +251,9 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
     ]
     expanding = CampaignRun.state.in_((RunState.due, RunState.expanding))
     still = select(CampaignRun.id).where(expanding, CampaignRun.touched_at < now - LATE_SLOT).order_by(CampaignRun.id)
-    return late + [
-        HealthCheck(f"run {pk}", ok=False, detail="its expansion has stalled: does a worker read notifier.expansion?")
-        for pk in session.scalars(still)
-    ]
+    stalled = "its expansion has stalled: does a worker read notifier.expansion?"
+    runs = [(pk, stalled) for pk in session.scalars(still)] + [(each.id, each.detail) for each in braked_runs(session)]
+    return late + [HealthCheck(f"run {pk}", ok=False, detail=detail) for pk, detail in runs]
 
 
 def _held(session: Session, now: datetime) -> list[HealthCheck]:

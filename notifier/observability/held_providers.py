@@ -32,7 +32,7 @@ class HeldProvider:
     page: str | None
     since: datetime
     next_probe_at: datetime
-    #: Phase, code and text of the refusal, without addresses.
+    #: Code, enhanced code and text of the refusal, without addresses.
     said: str
     #: Whether only campaigns wait, because bounces reported the refusal.
     bulk_only: bool
@@ -63,7 +63,13 @@ def _shown(session: Session, hold: ProviderHold) -> HeldProvider:
         page=None if provider is None else provider.page,
         since=hold.held_since,
         next_probe_at=hold.next_probe_at,
-        said=" ".join(str(part) for part in (hold.phase, hold.code, hold.text) if part),
+        said=_said(hold),
         bulk_only=hold.bulk_only,
         waiting=ledger.count_held(session, hold.key, limit=ENOUGH),
     )
+
+
+def _said(hold: ProviderHold) -> str:
+    """Return the refusal as the server said it. Some servers repeat the enhanced code in the text."""
+    enhanced = hold.enhanced if hold.enhanced and not hold.text.startswith(hold.enhanced) else None
+    return " ".join(str(part) for part in (hold.code, enhanced, hold.text) if part)

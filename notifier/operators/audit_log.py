@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
@@ -109,6 +109,12 @@ def addresses_of(session: Session, entries: Collection[AuditEntry]) -> dict[int,
     pks = {entry.operator_id for entry in entries if entry.operator_id is not None}
     operators = session.scalars(select(Operator).where(Operator.id.in_(pks))) if pks else ()
     return {known.id: known.email for known in operators}
+
+
+def count_about(session: Session, object_type: str, object_id: int) -> int:
+    """Return the number of entries about an object."""
+    mine = (AuditEntry.object_type == object_type, AuditEntry.object_id == str(object_id))
+    return session.scalar(select(func.count()).select_from(AuditEntry).where(*mine)) or 0
 
 
 def record(

@@ -70,6 +70,10 @@ def receive(provider: str) -> Response:
         new = _take(received, now)
     except Refused as error:
         return _refuse(provider, error, now)
+    if new is None:
+        # Anyone who saw the token can send it again, which proves nothing.
+        log.info("inbound.repeated", provider=provider)
+        return _answer(200, "Received.")
     _note(provider, "", now)
     log.info("inbound.taken", provider=provider, events=len(received.events), new=new)
     return _answer(200, "Received.")
@@ -85,8 +89,8 @@ def _body(most: int) -> bytes:
         raise TooBig(f"the body has more than {most:,} bytes") from error
 
 
-def _take(received: Received, now: datetime) -> int:
-    """Store the events, in short transactions. Return how many were new.
+def _take(received: Received, now: datetime) -> int | None:
+    """Store the events, in short transactions. Return how many were new; None if the token was used before.
 
     Raise TryLater if an email is being sent at this moment. All other events are stored then, and are known when the
     provider sends the post again.
@@ -94,7 +98,7 @@ def _take(received: Received, now: datetime) -> int:
     session, events, intake = db.session(), received.events, services().intake
     if received.token and not is_first(session, received.token, now):
         session.rollback()
-        return 0
+        return None
     new = late = 0
     for start in range(0, len(events), CHUNK):
         for event in events[start : start + CHUNK]:

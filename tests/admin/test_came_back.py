@@ -15,10 +15,12 @@ from notifier.extensions import db
 from notifier.mail.message_ids import Ids
 from notifier.models import AuditEntry, Notification, ProviderHold, Role, Status, Suppression
 from notifier.observability import totals
+from notifier.operators import audit_log
 from notifier.services import services_of
 from notifier.testing.factories import make_notification, make_user
 from notifier.testing.operators import Desk
 from tests.support.campaigns import make_campaign, start_run
+from tests.support.commands import Run
 from tests.support.feedback import event, put_run, take
 
 REASONS = (Reason.USER_UNKNOWN, Reason.MAILBOX_FULL, Reason.AUTHENTICATION, Reason.ABUSE, None)
@@ -163,7 +165,7 @@ def test_a_run_that_a_brake_paused_says_why_and_what_to_do(app: Flask, here: Des
         said = "5 of 200 addresses do not exist, more than 2 %"
         put_run(run, state="paused", reason_code="too_many_dead", reason=said, braked_at=clock.now())
     page = words(here.get(f"/admin/runs/{run}/").text)
-    assert f"Paused: {said} Find out where these addresses come from" in page
+    assert f"Paused: {said}. Find out where these addresses come from" in page
     assert "A brake last paused it" in page
 
 
@@ -211,3 +213,56 @@ def test_hostile_texts_are_text(app: Flask, here: Desk) -> None:
         assert "<img src=x" not in page, path
         seen += "&lt;script&gt;alert" in page
     assert seen >= 6
+
+
+SAYS = "1 sent, 3 bounced, 1 complained"
+
+
+@pytest.mark.parametrize(("state", "stored"), [("sending", None), ("done", {"sent": 1, "bounced": 3, "complained": 1})])
+def test_list_and_page_say_the_same_numbers_of_a_run(
+    app: Flask, here: Desk, state: str, stored: dict[str, int] | None
+) -> None:
+    run = fill(app)
+    with app.app_context():
+        put_run(run, state=state, totals=stored, planned=5)
+    assert f"5 {SAYS}" in words(here.get("/admin/runs/").text)
+    assert "1 sent 0 failed 3 bounced 1 complained" in words(here.get(f"/admin/runs/{run}/").text)
+
+
+@pytest.mark.usefixtures("context", "frozen")
+def test_the_command_says_the_numbers_of_a_run_as_the_pages_do(app: Flask, run: Run) -> None:
+    fill(app)
+    assert SAYS in " ".join(run("campaign", "show", "news").output.split())
+
+
+def test_the_tile_of_the_dashboard_says_that_complaints_are_in_it(app: Flask, here: Desk) -> None:
+    fill(app)
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+    assert "4 failed, bounced or reported as spam" in words(here.get("/admin/").text)
+
+
+def test_the_table_by_provider_says_when_it_was_counted(app: Flask, here: Desk, frozen: time_machine.Traveller) -> None:
+    fill(app)
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+        frozen.shift(timedelta(minutes=4))
+        totals.roll_up(db.session, clock.now())
+    assert "Numbers as of Fri 20 Nov, 12:00 UTC ; they are counted every five minutes." in words(
+        here.get("/admin/").text
+    )
+    frozen.shift(timedelta(minutes=1))
+    with app.app_context():
+        totals.roll_up(db.session, clock.now())
+    assert "Numbers as of Fri 20 Nov, 12:05 UTC" in words(here.get("/admin/").text)
+
+
+def test_the_page_of_an_email_counts_what_operators_did(app: Flask, here: Desk) -> None:
+    fill(app)
+    assert "No entry in the audit log." in words(here.get("/admin/notifications/1/").text)
+    with app.app_context():
+        for number in (1, 1, 2):
+            audit_log.record(db.session(), audit_log.SYSTEM, "x", object_type="notification", object_id=number)
+        db.session.commit()
+    # The view of the address just now is the third.
+    assert "3 entries in the audit log" in words(here.get("/admin/notifications/1/").text)

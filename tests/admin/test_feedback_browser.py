@@ -26,7 +26,7 @@ from tests.support.axe import serious
 from tests.support.browser import chromium, scrolls_sideways
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign, start_run
-from tests.support.feedback import event, take
+from tests.support.feedback import event, put_run, take
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
@@ -86,6 +86,8 @@ def fill(app: Flask) -> None:
             text="5.7.515 Access denied", next_probe_at=clock.now() + timedelta(minutes=5), probes=1,
         )
     )  # fmt: skip
+    dead = "13 of 629 addresses do not exist, more than 2 %"
+    put_run(run, state="paused", reason_code="too_many_dead", reason=dead, braked_at=clock.now())
     services_of(app).sightings.refused(db.session(), "mailgun", "the signature is wrong", clock.now())
     services_of(app).sightings.taken(db.session(), "postmark", clock.now())
     db.session.commit()
@@ -114,6 +116,7 @@ def test_what_came_back_is_shown_and_assigned(app: Flask, site: str, browser: Br
             "dashboard": "", "emails": "notifications/?status=bounced&provider=gmail", "email": "notifications/1/",
             "complaint": "notifications/4/", "person": "people/1/", "suppressions": "suppressions/",
             "lift": "suppressions/2/lift", "run": "runs/1/", "run-providers": "runs/1/came-back",
+            "runs": "runs/", "campaign": "campaigns/1/", "health": "health/", "failures": "failures/",
             "webhooks": "webhooks/", "unassigned": "unassigned/", "older": "unassigned/dismiss-older?days=0",
         }  # fmt: skip
         for name, path in paths.items():

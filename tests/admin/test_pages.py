@@ -293,7 +293,7 @@ def test_failures_that_differ_in_address_and_queue_id_are_one(app: Flask, here: 
     for number in (1, 2, 3):
         said = f"<user{number}@example.com>: unknown (queue 4A7F2B9{number})"
         settled(app, number, Status.failed, last_code=550, last_enhanced="5.1.1", last_text=said)
-    settled(app, 4, Status.bounced, last_code=552, last_text="full")
+    settled(app, 4, Status.failed, last_code=552, last_text="full")
     settled(app, 5, Status.failed, last_code=550, settled_at=NOON - timedelta(days=8))
     with app.app_context():
         found = failures(db.session(), since=NOON - timedelta(days=7))
@@ -366,6 +366,7 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
             held_since=NOON,
             phase="eod",
             code=550,
+            enhanced="5.7.515",
             text="Access denied, <b>sending domain</b>",
             next_probe_at=NOON + timedelta(minutes=2),
             probes=1,
@@ -374,10 +375,22 @@ def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) 
         db.session.commit()
     for page in (here.get("/admin/").text, here.get("/admin/now", headers={"X-Poll": "1"}).text):
         assert "<strong>Microsoft</strong> has refused our emails (through smtp) since" in page
-        assert "eod 550 Access denied, &lt;b&gt;sending domain&lt;/b&gt;" in page
+        assert 'It said: <span class="reply">550 5.7.515 Access denied, &lt;b&gt;sending domain&lt;/b&gt;' in page
         assert "2 emails wait" in page
         assert 'href="https://sendersupport.olc.protection.outlook.com/pm/"' in page
         assert "deadline" in page
+
+
+def test_a_refusing_provider_that_no_email_waits_for_announces_no_test_email(app: Flask, here: Desk) -> None:
+    with app.app_context():
+        said = {"phase": "eod", "code": 550, "enhanced": "5.7.515", "text": "5.7.515 denied"}
+        times = {"held_since": NOON, "next_probe_at": NOON + timedelta(minutes=59), "probes": 0}
+        db.session.add(ProviderHold(key="a:yahoo", transport="a", scope="yahoo", **said, **times))
+        db.session.commit()
+    page = here.get("/admin/now").text
+    assert "No email waits at present. Of those that come, one is sent as a test <time" in page
+    assert "0 emails" not in page
+    assert ">550 5.7.515 denied<" in page
 
 
 def test_the_queue_page_says_what_waits_and_what_to_do_without_a_broker(app: Flask, here: Desk) -> None:

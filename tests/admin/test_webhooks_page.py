@@ -77,6 +77,16 @@ def test_the_page_says_since_when_and_why(
     assert "No post was taken since 20 Nov 2026 11:00:00 UTC ." in found
 
 
+def test_a_webhook_that_never_took_a_post_says_so(
+    app: Flask, desk: Callable[..., Desk], frozen: time_machine.Traveller
+) -> None:
+    with app.app_context():
+        Sightings().refused(db.session(), "ses", "the signature is wrong", NOON - timedelta(hours=1))
+        db.session.commit()
+    found = lines(desk(Role.viewer).get(PAGE).text)["Amazon SES"]
+    assert "Never taken; refused since 20 Nov 2026 11:00:00 UTC ." in found
+
+
 def test_refusals_begin_anew_after_a_post_that_was_taken(app: Flask, frozen: time_machine.Traveller) -> None:
     notes = Sightings()
     with app.app_context():

@@ -11,9 +11,11 @@ from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
 from notifier.cli.up import up
-from notifier.config.settings import Settings
+from notifier.config.loading import load_settings
+from notifier.config.settings import Settings, UpSettings
 from notifier.dev import stack
 from notifier.dev.datalock import data_lock
+from notifier.dev.plan import Ports
 from notifier.dev.ports import PortTakenError, free_port, is_free
 from notifier.dev.stack import UnreachableError, Wishes, choose_ports, own_broker, stack_env
 from notifier.dev.upenv import up_env
@@ -62,6 +64,22 @@ def test_redis_url_that_nobody_answers(tmp_path: Path, monkeypatch: pytest.Monke
     result = call(tmp_path, monkeypatch)
     assert result.exit_code == 1
     assert f"REDIS_URL: nothing answers at 127.0.0.1:{port}" in result.output
+
+
+@pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_DOMAIN"])
+def test_up_starts_the_redis_that_a_limit_needs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    monkeypatch.setenv(name, "10")
+    result = call(tmp_path, monkeypatch, "--web-port", str(taken))
+    assert f"Port {taken} (web)" in result.output  # it comes as far as the ports
+    settings = load_settings(UpSettings)
+    broker = own_broker(settings, tmp_path)
+    env = stack_env(settings, Ports("127.0.0.1", 1, 2, 3, 4), broker, with_inbox=False)
+    assert env[name] == "10"
+    assert env["REDIS_URL"].startswith("redis://")
+    monkeypatch.setenv("CELERY_BROKER_URL", "amqp://127.0.0.1:1//")
+    assert f"{name} needs REDIS_URL" in call(tmp_path, monkeypatch).output
 
 
 def test_env_file_of_a_killed_up_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from notifier import retention
 from notifier.dev.ports import free_port
 from notifier.extensions import csrf, db
+from notifier.inbound.sightings import states
 from notifier.models import Notification, Status, WebhookToken
 from notifier.testing.clocks import NOON
 from notifier.web import inbound
@@ -107,6 +108,16 @@ def test_a_token_of_mailgun_works_once_and_is_kept_for_a_day(service: World, fro
     frozen.move_to(NOON + timedelta(hours=25))
     assert service.post(other).status == 401
     assert (purge(service.app), tokens(service.app)) == (1, 0)
+
+
+@on_sqlite
+def test_a_token_that_comes_again_is_no_post_that_was_taken(service: World, frozen: time_machine.Traveller) -> None:
+    post = signed("mailgun", service.payload("mailgun", "bounce", service.email()), token="t" * 50)
+    assert service.post(post).status == 200
+    frozen.shift(timedelta(minutes=1))
+    assert service.post(post).status == 200
+    with service.app.app_context():
+        assert states(db.session())["mailgun"].taken_at == NOON
 
 
 def purge(app: Flask) -> int:

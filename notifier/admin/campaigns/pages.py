@@ -92,6 +92,7 @@ class Campaigns(Editing, Running):
             rate_note=RATE_IGNORED if found.rate and services().limits is None else "",
             preview=schedule_preview.of_campaign(found, now, services().kinds),
             runs=details(db.session(), found, services().kinds)["runs"],
+            paused_runs=control.paused_runs(db.session(), found),
             row=rows(db.session(), [found])[0],
             now=now,
         )

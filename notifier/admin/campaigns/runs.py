@@ -17,7 +17,7 @@ from notifier.campaigns import control
 from notifier.campaigns.content_held import Held, held
 from notifier.campaigns.content_versions import numbers
 from notifier.campaigns.errors import CampaignError
-from notifier.campaigns.progress import progress, words_of
+from notifier.campaigns.progress import counts_of, progress, words_of
 from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db
 from notifier.models import OPEN, Campaign, CampaignRun, Role, RunState, Trigger
@@ -52,9 +52,11 @@ class Runs(Page):
         # Prompt runs may be many: they are shown on request.
         query = query.where(CampaignRun.trigger == trigger if trigger else CampaignRun.trigger != Trigger.prompt)
         campaigns = {each.id: each for each in db.session.scalars(select(Campaign))}
+        listing = by_key(query, CampaignRun.id)
         page: str = self.render(
             "admin/runs.html",
-            listing=by_key(query, CampaignRun.id),
+            listing=listing,
+            counts={run.id: counts_of(db.session(), run) for run in listing.rows},
             campaign_of=campaigns,
             campaigns=sorted(((pk, each.title) for pk, each in campaigns.items()), key=lambda item: item[1].casefold()),
             campaign=campaign or "",

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from notifier.admin.kit.moments import also_here, in_zone, until
+from notifier.campaigns.overview import emails_in_words
 from notifier.campaigns.slots import goes_by_clocks, slot_name, when
 from notifier.models import Campaign, Trigger
 from notifier.services import services
@@ -53,6 +54,7 @@ def trigger_words(trigger: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "goes": goes,
     "slot_of": slot_of,
+    "emails_in_words": emails_in_words,
     "next_of": next_of,
     "trigger_words": trigger_words,
 }

@@ -105,6 +105,7 @@ class Notifications(Page):
             preview=preview,
             trouble=trouble,
             came_back=came_back.of_email(pk),
+            entries=audit_log.count_about(db.session(), "notification", pk),
             suppression=None
             if row.recipient == ERASED
             else suppressions.find(db.session(), identity_of(row.recipient)),

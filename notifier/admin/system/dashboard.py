@@ -14,6 +14,7 @@ from notifier.admin.kit.charts import bars
 from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.observability import by_provider, healthcheck, heartbeats, standing, totals
+from notifier.observability.braked_runs import braked_runs
 from notifier.observability.failures import failures
 from notifier.observability.held_providers import HeldProvider, held_providers
 
@@ -59,7 +60,8 @@ def _by_provider(days: int, held: Sequence[HeldProvider]) -> dict[str, Any]:
         states[scope].append("campaigns paused" if each.bulk_only else "held")
     figures = by_provider.of_days(db.session(), days=days, now=clock.now())
     names = [name for name in by_provider.NAMES if name in figures or name in states]
-    return {"figures": figures, "providers": names, "provider_states": states, "no_figures": by_provider.Figures()}
+    return {"figures": figures, "providers": names, "provider_states": states, "no_figures": by_provider.Figures(),
+            "counted_at": by_provider.counted_at(db.session())}  # fmt: skip
 
 
 def _now() -> dict[str, Any]:
@@ -68,6 +70,7 @@ def _now() -> dict[str, Any]:
     return {
         "now": standing.now_in(session, now),
         "tick_age": age,
+        "braked_runs": braked_runs(session),
         "held_providers": held_providers(session),
         "unassigned": came_back.waiting(),
         "tick_late": age is None or age > healthcheck.LATE["tick"],

@@ -194,7 +194,7 @@ class ProviderHolds:
         self._held[key] = held
         # Logged once per hold, because only one caller in all processes opens it. A single domain is no alarm.
         alert = log.error if scope in providers.PROVIDERS else log.warning
-        alert("provider.held", transport=transport, provider=scope, enhanced=outcome.enhanced, **_why(outcome))
+        alert("provider.held", transport=transport, provider=scope, **_why(outcome))
         return True
 
     def _ask_witnesses(self, transport: str, domain: str, outcome: Outcome, now: datetime) -> None:
@@ -254,7 +254,8 @@ def _read(session: Session, key: str) -> Held | None:
 
 
 def _why(outcome: Outcome) -> dict[str, Any]:
-    return {"phase": outcome.phase.value, "code": outcome.code, "text": text_of(outcome)}
+    said = {"code": outcome.code, "enhanced": outcome.enhanced, "text": text_of(outcome)}
+    return {"phase": outcome.phase.value, **said}
 
 
 def _still(probe: HoldProbe) -> tuple[ColumnElement[bool], ...]:
