@@ -19,7 +19,7 @@ _AT_ONCE = 500
 #: The UID of an email whose content came: before it, or after it.
 _UID = re.compile(rb"[( ]UID (\d{1,10})\b")
 #: A content so short that a server may quote it instead of announcing its length; NIL if there is none.
-_SHORT = re.compile(rb'BODY\[\](?:<0>)? (?:NIL|"((?:[^"\\]|\\.)*)")')
+_SHORT = re.compile(rb'BODY\[\](?:<0>)? (?:NIL|"([^"\\]*(?:\\.[^"\\]*)*)")')
 
 
 class Folder:
