@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import resources
 from notifier.admin import site as admin
+from notifier.admin.system.imports import largest_upload
 from notifier.api import building as api_building
 from notifier.api.gate import largest_body
 from notifier.api.mounting import PATH as API
@@ -124,6 +125,7 @@ def _flask_config(settings: Settings, host: Host | None) -> dict[str, object]:
         "WTF_CSRF_SSL_STRICT": False,  # Pages send no Referer, by policy, so only the token counts.
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_PARTS": 100,
+        "LARGEST_UPLOAD": largest_upload,
         "TRUSTED_HOSTS": sorted({own_host, *settings.trusted_hosts, "127.0.0.1", "localhost"} - {""}),
         "INBOX_URL": settings.inbox_url,
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,

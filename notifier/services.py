@@ -70,6 +70,8 @@ class Services:
     """The parts of one application. `dataclasses.replace` makes a copy with other parts."""
 
     settings: Settings
+    #: Whether another application embeds ours: people are its users.
+    is_embedded: bool
     kinds: Mapping[str, EmailKind]
     links: Links
     sealer: Sealer

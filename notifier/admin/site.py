@@ -25,6 +25,7 @@ from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
 from notifier.admin.system.failures import FailuresPage
 from notifier.admin.system.health import HealthPage
+from notifier.admin.system.imports import Imports
 from notifier.admin.system.jobs import Jobs
 from notifier.admin.system.queue import QueuePage
 from notifier.admin.system.tasks import Tasks
@@ -51,6 +52,7 @@ PAGES: Sequence[type[Page]] = (
     Webhooks,
     WebhookEndpoints,
     ApiKeys,
+    Imports,
     HealthPage,
     AuditLog,
     Account,

@@ -4,9 +4,10 @@ The order is that of the answers: 404 and 405 from the router, then 401, 403, 42
 models refuse.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from flask import Flask, Response, current_app, request
 from sqlalchemy.exc import OperationalError
@@ -31,7 +32,14 @@ from notifier.api.rate import Shares, count
 from notifier.api.requests import ApiRequest, Caller, caller_or_none, request_id, set_caller
 from notifier.database.transaction import writing
 from notifier.extensions import db
+from notifier.imports.bounded import Upload
 from notifier.operators import api_keys
+
+#: Character sets of a CSV file, by their names of IANA; none: UTF-8, or what a byte order mark says.
+CHARSETS: Final[Mapping[str, str | None]] = {
+    "": None, "utf-8": "utf-8", "utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
+    "windows-1252": "cp1252", "iso-8859-1": "latin-1",
+}  # fmt: skip
 
 _REALM: Final = 'Bearer realm="notifier"'
 
@@ -94,27 +102,46 @@ def _admit(needs: Needs, caller: Caller) -> None:
     if not needs.admits(caller.scopes):
         raise Problem(
             MISSING_SCOPE,
-            f"the key lacks the scope {needs.scope}",
+            f"the key lacks the scope {needs.scope}" + (f" or {needs.or_scope}" if needs.or_scope else ""),
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{needs.scope}"'},
         )
 
 
 def _read_body(needs: Needs) -> None:
-    kind, options = parse_options_header(request.headers.get("Content-Type", ""))
-    if kind.lower() != "application/json" or options.get("charset", "utf-8").lower() != "utf-8":
-        raise Problem(MEDIA)
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise Problem(MEDIA)
+    is_table, charset = _media(needs)
     if (request.content_length or 0) > needs.largest:
         raise Problem(TOO_LARGE, f"a body of this operation has at most {needs.largest:,} bytes")
     request.max_content_length = needs.largest
-    try:
-        value = strict_json.read(request.get_data(cache=False))
-    except strict_json.NotStrict as error:
-        raise Problem(INVALID_JSON, str(error)) from None
+    data, asked = request.get_data(cache=False), cast("ApiRequest", request)
+    if needs.takes_file:
+        asked.upload = Upload(data, CHARSETS[charset])
+    value = None if is_table else _strict(data)
+    if needs.takes_file:
+        return
     if not isinstance(value, dict):
         raise invalid(in_body("", "not-an-object", "The body is one JSON object."))
-    cast("ApiRequest", request).strict_json = value
+    asked.strict_json = value
+
+
+def _media(needs: Needs) -> tuple[bool, str]:
+    """Return whether the body is CSV, and the name of its character set. Raise Problem for what is not taken."""
+    kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+    kind, charset = kind.lower(), options.get("charset", "").lower()
+    is_table = needs.takes_file and kind == "text/csv"
+    if not is_table and kind != "application/json":
+        raise Problem(MEDIA)
+    if charset not in (CHARSETS if is_table else ("", "utf-8")):
+        raise Problem(MEDIA)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem(MEDIA)
+    return is_table, charset
+
+
+def _strict(data: bytes) -> Any:
+    try:
+        return strict_json.read(data)
+    except strict_json.NotStrict as error:
+        raise Problem(INVALID_JSON, str(error)) from None
 
 
 def _leave(response: Response) -> Response:

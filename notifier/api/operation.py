@@ -21,6 +21,12 @@ NEEDS: Final = "notifier_needs"
 #: The name of the security scheme in the document.
 SCHEME: Final = "apiKey"
 
+#: The body of an operation that takes a file, in the document.
+_FILE: Final = {
+    "required": True,
+    "content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": {}}},
+}
+
 #: Bytes of a body that holds one thing.
 ONE_THING: Final = 256 * 1024
 
@@ -31,16 +37,29 @@ class Needs:
 
     #: None: no key.
     scope: Scope | None
+    #: Another scope that is enough to get in. The view then asks for the one that it needs.
+    or_scope: Scope | None = None
     #: Whether a key for one kind of email is enough. The view then asks for which.
     sends: bool = False
     takes_body: bool = False
+    #: Whether the body is a file: CSV, or JSON that need not be an object.
+    takes_file: bool = False
     #: Whether the header Idempotency-Key must be there.
     takes_key: bool = False
     largest: int = ONE_THING
 
     def admits(self, given: frozenset[str]) -> bool:
         """Return whether a key with these scopes may do it."""
-        return self.scope in given or (self.sends and scopes.sends_something(given))
+        return bool({self.scope, self.or_scope} & given) or (self.sends and scopes.sends_something(given))
+
+    def enough(self) -> list[str]:
+        """Return the scopes of which each is enough, for the document."""
+        given = [scope.value for scope in (self.scope, self.or_scope) if scope is not None]
+        return [*given, f"{scopes.SEND}<kind>"] if self.sends else given
+
+    def problems(self) -> list[ProblemType]:
+        """Return the errors that follow from what it takes."""
+        return [*(WITH_BODY if self.takes_body else ()), *([KEY_MISSING] if self.takes_key else ())]
 
 
 class Resource:
@@ -59,6 +78,8 @@ class Resource:
         answers: Mapping[int, type[BaseModel] | None],
         problems: Iterable[ProblemType] = (),
         sends: bool = False,
+        or_scope: Scope | None = None,
+        takes_file: bool = False,
         largest: int = ONE_THING,
     ) -> Callable[[View], View]:
         """Register the decorated function. Its docstring is the documentation; its annotations are the request.
@@ -70,25 +91,24 @@ class Resource:
             answers: The model of each status that is no error; None: no content.
             problems: The errors beyond those of every operation.
             sends: A key with `send:<kind>` may do it, too.
+            or_scope: A key with this scope instead may do a part of it, which the view checks.
+            takes_file: The body is a file.
             largest: Bytes of the largest body.
         """
 
         def register(view: View) -> View:
             named = inspect.signature(view).parameters
             needs = Needs(
-                scope=scope, sends=sends, takes_body="body" in named, takes_key="header" in named, largest=largest
-            )
+                scope=scope, or_scope=or_scope, sends=sends, takes_body=takes_file or "body" in named,
+                takes_file=takes_file, takes_key="header" in named, largest=largest,
+            )  # fmt: skip
             setattr(view, NEEDS, needs)
-            expected = [*ALWAYS, *problems]
-            expected += WITH_BODY if needs.takes_body else ()
-            expected += [KEY_MISSING] if needs.takes_key else ()
-            expected += [NOT_FOUND] if "path" in named else ()
-            security = [{SCHEME: [scope.value]}, *([{SCHEME: [f"{scopes.SEND}<kind>"]}] if sends else [])]
-            add = getattr(self.blueprint, method.lower())
-            add(
+            expected = [*ALWAYS, *problems, *needs.problems(), *([NOT_FOUND] if "path" in named else ())]
+            getattr(self.blueprint, method.lower())(
                 rule,
                 operation_id=view.__name__,
-                security=security,
+                security=[{SCHEME: [each]} for each in needs.enough()],
+                **({"openapi_extensions": {"requestBody": _FILE}} if takes_file else {}),
                 responses={**{str(status): model for status, model in answers.items()}, **_documented(expected)},
             )(view)
             return view

@@ -185,7 +185,8 @@ MEDIA = ProblemType(
     "unsupported-media-type",
     415,
     "The body is in another format.",
-    "Send JSON with `Content-Type: application/json`, without a content encoding.",
+    "Send JSON with `Content-Type: application/json`, without a content encoding. `POST /v1/imports` takes `text/csv`, "
+    "too.",
 )
 INVALID = ProblemType(
     "invalid", 422, "The request has mistakes.", "`errors` names each place, and what is wrong there."

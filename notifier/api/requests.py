@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from flask import Request, g, request
 
+from notifier.imports.bounded import Upload
 from notifier.operators.audit_log import Actor
 from notifier.security import clients
 from notifier.services import services
@@ -30,6 +31,8 @@ class ApiRequest(Request):
 
     #: The object of the body; None: the operation takes none.
     strict_json: dict[str, Any] | None = None
+    #: The file that is the body; None: the operation takes none.
+    upload: Upload | None = None
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Return the body as the gate has read it."""

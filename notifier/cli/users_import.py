@@ -108,9 +108,8 @@ def _responsibility(confirmed_at: str | None, basis: str | None) -> Responsibili
 
 def _tell(done: Tally, first: list[Problem], unused: list[str], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        numbers = {name: getattr(done, name) for name in _NUMBERS}
         problems = [{"line": each.line, "column": each.column, "problem": each.text} for each in first]
-        tell(numbers | {"dry_run": dry_run, "unused_columns": unused, "problems": problems})
+        tell(done.numbers() | {"dry_run": dry_run, "unused_columns": unused, "problems": problems})
         return
     show(("line", "column", "problem"), [(each.line, each.column, each.text) for each in first])
     if done.refused > len(first):
@@ -136,6 +135,3 @@ def _tell(done: Tally, first: list[Problem], unused: list[str], *, dry_run: bool
 
 def _have(number: int) -> str:
     return "has" if number == 1 else "have"
-
-
-_NUMBERS = ("lines", "created", "changed", "unchanged", "refused", "unconfirmed", "held_back", "opted_out")

@@ -29,6 +29,12 @@ _QUOTED = re.compile(r'"[^"]*"')
 class FileError(ValueError):
     """The file as a whole cannot be imported. The message is for the person who gave it, and quotes no data of it."""
 
+    def __init__(self, message: str, for_command: str = "") -> None:
+        """`for_command`: what helps a person who gave it to the command, such as an option."""
+        super().__init__(f"{message} {for_command}".rstrip())
+        #: What is wrong, for every door.
+        self.message = message
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -71,7 +71,7 @@ class ColumnMap:
         for needed in COLUMNS[:2]:
             if needed not in self.places:
                 hint = f"Name it with --map {needed}=COLUMN. The file has: {_names(header)}."
-                raise FileError(f"No column is {needed}. {hint}")
+                raise FileError(f"No column is {needed}.", hint)
         found = ((_ATTRIBUTE.fullmatch(ours), place) for ours, place in self.places.items())
         #: The places of attributes, by their name.
         self.attributes = {match[1]: place for match, place in found if match}

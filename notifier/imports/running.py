@@ -25,6 +25,7 @@ from notifier.operators.audit_log import Actor
 CHUNK: Final = 1000
 #: How often a chunk is tried if others add the same people at the same time.
 _TRIES: Final = 5
+_NUMBERS: Final = ("lines", "created", "changed", "unchanged", "refused", "unconfirmed", "held_back", "opted_out")
 
 
 @dataclass(slots=True)
@@ -41,6 +42,10 @@ class Tally:
     refused: int = 0
     #: Refused lines by what is wrong: (column, text) -> lines.
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def numbers(self) -> dict[str, int]:
+        """Return the numbers by their names."""
+        return {name: getattr(self, name) for name in _NUMBERS}
 
     @property
     def stored(self) -> int:

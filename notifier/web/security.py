@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 import structlog
-from flask import Flask, abort, g, request
+from flask import Flask, abort, current_app, g, request
 from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
@@ -87,8 +87,11 @@ def _start_clock() -> None:
 
 
 def _refuse_undecodable_forms() -> None:
-    if request.mimetype == "multipart/form-data" and request.files:
-        abort(400)  # no form of ours has a file, and a text field sent as a file cannot be checked as text
+    allowed = current_app.config.get("LARGEST_UPLOAD", _no_upload)()
+    if allowed:
+        request.max_content_length = allowed
+    elif request.mimetype == "multipart/form-data" and request.files:
+        abort(400)  # no other form of ours has a file, and a text field sent as a file cannot be checked as text
     # Werkzeug keeps bytes that are not UTF-8 as percent escapes, which are legal in an address: what would be stored is
     # then not what was typed.
     if request.mimetype == "application/x-www-form-urlencoded":
@@ -96,6 +99,10 @@ def _refuse_undecodable_forms() -> None:
             unquote_to_bytes(request.get_data(cache=True)).decode()
         except UnicodeDecodeError:
             abort(400)
+
+
+def _no_upload() -> int:
+    return 0
 
 
 def _lead_to_ourselves(response: Response) -> Response:

@@ -74,6 +74,7 @@ def build_services(
     audit = Audit(db.session, base.composer.message_id_of)
     return Services(
         settings=settings,
+        is_embedded=host is not None,
         kinds=base.kinds,
         links=base.links,
         sealer=Sealer(settings.secret_keys),

@@ -130,7 +130,8 @@ NAMES = (
     "email", "password", "new_password", "code", "next", "note", "reason", "host", "run", "campaign", "before", "for",
     "slot", "plan", "count", "seen", "version", "move", "change", "example", "person", "view", "subject", "heading",
     "body", "language", "display_name", "locale", "timezone", "digest", "report", "news", "stop", "back", "do", "start",
-    "List-Unsubscribe", "email_no", "confirmed", "which", "url", "types", "principal", "scopes", "expires", *TYPED,
+    "List-Unsubscribe", "email_no", "confirmed", "which", "url", "types", "principal", "scopes", "expires", "what",
+    "encoding", "confirmed_at", "basis", "digest", *TYPED,
 )  # fmt: skip
 CHOSEN = {"for": "now", "move": "yes", "email": "user1@example.com"}
 ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "provider": "mailgun", "event": 1}

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from notifier.models import Notification
+from notifier.models import Notification, Suppression
 from tests.api.conftest import make_key
 from tests.embedding.conftest import Host, make_host
 
@@ -59,6 +59,20 @@ def test_a_key_of_send_and_an_idempotency_key_are_one(mounted: Host) -> None:
     other = ask("POST", "/notifications", {"to": to, "kind": "account_exists"}, Idempotency_Key="welcome:1")
     assert other.get_json()["code"] == "key-reused"
     assert len(mounted.stored(select(Notification))) == 1
+
+
+def test_suppressions_are_imported_there_and_people_are_not(mounted: Host) -> None:
+    key, client = make_key(mounted.notifier.app, "users:write", "suppressions:write"), mounted.app.test_client()
+
+    def load(kind: str) -> Any:
+        data, headers = b"external_id,email\n7,ada@example.com\n", {"Authorization": f"Bearer {key}"}
+        path = f"/mail/v1/imports?kind={kind}"
+        return client.post(path, data=data, content_type="text/csv", headers=headers, base_url=ORIGIN).get_json()
+
+    assert [each["code"] for each in load("people")["errors"]] == ["embedded"]
+    assert load("suppressions")["numbers"]["suppressed"] == 1
+    assert [row.identity_key for row in mounted.stored(select(Suppression))] == ["ada@example.com"]
+    assert mounted.mirrored() == {}
 
 
 def test_problems_lead_below_the_mount(mounted: Host) -> None:

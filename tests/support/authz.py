@@ -49,6 +49,7 @@ ADMINS = {
     "admin_webhook_endpoints.add", "admin_webhook_endpoints.ask_rotate", "admin_webhook_endpoints.rotate",
     "admin_webhook_endpoints.ask_remove", "admin_webhook_endpoints.remove",
     "admin_api_keys.index", "admin_api_keys.create", "admin_api_keys.ask_revoke", "admin_api_keys.revoke",
+    "admin_import.index", "admin_import.preview", "admin_import.store",
 }  # fmt: skip
 
 #: Not there if the application that embeds ours decides who the operators are: they sign in to that one.
