@@ -1,9 +1,7 @@
 """The campaign form in a real browser: mistakes beside their inputs, a session that ends, and what comes back."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -16,26 +14,14 @@ from notifier.models import Campaign, OperatorSession, Role
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
 from tests.support.axe import serious
-from tests.support.browser import chromium, scrolls_sideways
+from tests.support.browser import browser, scrolls_sideways
 from tests.support.browser import page as browsing
+from tests.support.one_database import database_url
+
+__all__ = ["browser", "database_url"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
-    """For what databases do not differ in."""
-    path = tmp_path / "form.db"
-    shutil.copy(migrated_sqlite, path)
-    return f"{request.param}:///{path}"
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """One Chromium."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

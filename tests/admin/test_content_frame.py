@@ -22,9 +22,11 @@ from notifier.services import services_of
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
 from tests.support.applications import NOON, make_settings
-from tests.support.browser import chromium
+from tests.support.browser import browser
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign
+
+__all__ = ["browser"]
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "template_html.json").read_text())
 RAW = [case["input"] for case in CASES] + [
@@ -49,12 +51,6 @@ SHOWN = [case["input"] for case in CASES if is_accepted(case["input"])]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

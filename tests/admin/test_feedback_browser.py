@@ -1,10 +1,8 @@
 """What came back, in a real browser under the strict policy: hostile texts, a desktop and a phone."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -23,30 +21,18 @@ from notifier.testing.factories import make_notification, make_user
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
 from tests.support.axe import serious
-from tests.support.browser import chromium, scrolls_sideways
+from tests.support.browser import browser, scrolls_sideways
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.feedback import event, put_run, take
+from tests.support.one_database import database_url
+
+__all__ = ["browser", "database_url"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)"> \u202etxet\u202c ' + "w" * 300
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
-    """For what databases do not differ in."""
-    path = tmp_path / "feedback.db"
-    shutil.copy(migrated_sqlite, path)
-    return f"{request.param}:///{path}"
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """One Chromium."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

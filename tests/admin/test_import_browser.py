@@ -1,6 +1,5 @@
 """The page Import in a real browser on a phone: a preview, the same file again, and nothing wider than the screen."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,17 +14,12 @@ from notifier.testing.website import serving
 from tests.support.axe import serious
 from tests.support.browser import chromium, scrolls_sideways
 from tests.support.browser import page as browsing
+from tests.support.one_database import database_url
+
+__all__ = ["database_url"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture
-def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    """For what databases do not differ in."""
-    path = tmp_path / "import.db"
-    shutil.copy(migrated_sqlite, path)
-    return f"sqlite:///{path}"
 
 
 @pytest.fixture

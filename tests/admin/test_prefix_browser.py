@@ -1,11 +1,9 @@
 """Published at /mail behind a proxy, in a real browser: every page, email, file and cookie stays below the path."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -23,31 +21,21 @@ from notifier.testing.forms import csrf_token
 from notifier.testing.operators import PASSWORD
 from notifier.testing.smtp_server import SmtpServer
 from notifier.testing.website import Person, serving
-from tests.support.browser import chromium
+from tests.support.browser import browser
 from tests.support.browser import page as browsing
+from tests.support.one_database import database_url
 from tests.support.path_proxy import PathProxy, proxying
+
+__all__ = ["browser", "database_url"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
-    path = tmp_path / "prefix.db"
-    shutil.copy(migrated_sqlite, path)
-    return f"{request.param}:///{path}"
 
 
 @pytest.fixture
 def smtp() -> Iterator[SmtpServer]:
     with SmtpServer() as server:
         yield server
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from notifier.models import Role
 from notifier.operators import roster
 from notifier.testing.operators import PASSWORD, Desk
 from tests.api.conftest import Api
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

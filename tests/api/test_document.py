@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from notifier.api.problems import PROBLEMS
 from tests.api.conftest import Api, operations
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 from tests.support.spec_changes import breaking
 
 __all__ = ["database_url"]

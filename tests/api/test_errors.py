@@ -12,7 +12,7 @@ from notifier.api.operation import NEEDS
 from notifier.api.resources import users
 from notifier.extensions import db
 from tests.api.conftest import Api, code_of, filled, make_key, mistakes_of, operations
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

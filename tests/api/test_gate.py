@@ -10,7 +10,7 @@ import pytest
 from notifier.models import Activity, Notification, User
 from notifier.operators.scopes import Scope
 from tests.api.conftest import Api, code_of, count, filled, operations
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

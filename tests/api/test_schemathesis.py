@@ -12,7 +12,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from notifier.operators.scopes import Scope
 from tests.api.conftest import make_key
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

@@ -11,7 +11,7 @@ from notifier.extensions import db
 from notifier.models import Notification, User
 from notifier.operators.scopes import Scope
 from tests.api.conftest import Api, code_of, count, filled, make_key, operations
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

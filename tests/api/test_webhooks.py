@@ -12,7 +12,7 @@ from notifier.extensions import db
 from notifier.services import services_of
 from notifier.testing.clocks import NOON
 from tests.api.conftest import Api, code_of, mistakes_of
-from tests.api.one_database import database_url
+from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
 

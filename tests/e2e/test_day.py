@@ -16,8 +16,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from notifier.dev.ports import wait_until
 from notifier.testing.servers.postgres import PostgresServer
 from tests.support.axe import serious
-from tests.support.browser import chromium, page, picture, scrolls_sideways
+from tests.support.browser import browser, page, picture, scrolls_sideways
 from tests.support.up import Up, mails_to
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,12 +43,6 @@ PAGES = {
     "audit": "/admin/audit/",
     "account": "/admin/account/",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from notifier.dev.ports import wait_until
 from notifier.dev.process import die_with_parent
-from tests.support.browser import chromium, page, picture, scrolls_sideways
+from tests.support.browser import browser, page, picture, scrolls_sideways
 from tests.support.family import descendants, is_alive
 from tests.support.up import ROOT
+
+__all__ = ["browser"]
 
 #: Eight Pythons import the whole application; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(240)
@@ -58,12 +60,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(60) == 0, running.says()[-5000:]
     assert [pid for pid in family if is_alive(pid)] == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def open_email(person: Page, shop: Shop, subject: str) -> None:

@@ -16,9 +16,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from notifier.dev.ports import wait_until
-from tests.support.browser import chromium, page, picture, scrolls_sideways
+from tests.support.browser import browser, page, picture, scrolls_sideways
 from tests.support.family import member, members
 from tests.support.up import Up, mails_to, sign_up
+
+__all__ = ["browser"]
 
 #: Five Pythons import the whole application; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(240)
@@ -93,12 +95,6 @@ def test_a_worker_killed_between_claim_and_send_costs_time_and_makes_no_copy(up:
         os.kill(worker, signal.SIGKILL)
         assert wait_until(lambda: set(members(up.process.pid, "celery", "transactional")) - {worker} != set(), 20, 0.1)
     assert_arrives_once(up, address, 60)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def test_from_signup_to_verified(up: Up, browser: Browser) -> None:

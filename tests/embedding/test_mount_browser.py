@@ -1,8 +1,6 @@
 """Our pages inside a host, in a real browser: silent, below the mount, and back to the host's front page."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
@@ -16,26 +14,16 @@ from notifier.services import services_of
 from notifier.testing.website import serving
 from tests.embedding.conftest import Host, deliver
 from tests.support.axe import serious
-from tests.support.browser import chromium, picture, scrolls_sideways
+from tests.support.browser import browser, picture, scrolls_sideways
 from tests.support.browser import page as browsing
+from tests.support.one_database import database_url
+
+__all__ = ["browser", "database_url"]
 
 FRONT = '<link rel="icon" href="data:,"><title>Shop</title><h1>The front page of the shop</h1>'
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
-    path = tmp_path / "mounted.db"
-    shutil.copy(migrated_sqlite, path)
-    return f"{request.param}:///{path}"
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,20 +13,16 @@ from notifier.testing.website import serving
 from tests.embedding.conftest import Host
 from tests.embedding.office import Office
 from tests.support.axe import serious
-from tests.support.browser import chromium, page, picture, scrolls_sideways
+from tests.support.browser import browser, page, picture, scrolls_sideways
 from tests.support.campaigns import make_campaign
+
+__all__ = ["browser"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -40,6 +40,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The one browser process of a module, for those that import it."""
+    with chromium() as running:
+        yield running
+
+
 @contextmanager
 def page(
     browser: Browser, *, width: int = 1280, height: int = 800, dark: bool = False, expected: str = ""
