@@ -11,10 +11,20 @@ from typing import BinaryIO
 
 import click
 
+from notifier.imports.files import ENCODINGS
 from notifier.imports.lines import Problem
 
 #: Refused lines that are shown; the report has all.
 SHOWN = 20
+
+
+encoding_option = click.option(
+    "--encoding", type=click.Choice(ENCODINGS), help="By default UTF-8, or what a byte order mark says."
+)
+report_option = click.option(
+    "--report", type=click.Path(dir_okay=False), help="Write everything that was refused to this file."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 
 
 @contextmanager

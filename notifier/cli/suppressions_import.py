@@ -8,13 +8,13 @@ from flask import Flask
 
 from notifier import clock
 from notifier.cli.context import with_app
-from notifier.cli.import_files import opened, problems_to
+from notifier.cli.import_files import dry_run_option, encoding_option, opened, problems_to, report_option
 from notifier.cli.options import as_json_option
 from notifier.cli.showing import progress, say, show, tell
 from notifier.extensions import db
 from notifier.imports.exports import plain, sendgrid
 from notifier.imports.exports.registry import SYSTEMS, entries_of
-from notifier.imports.files import ENCODINGS, FileError, TextFile
+from notifier.imports.files import FileError, TextFile
 from notifier.imports.lines import Problem
 from notifier.imports.suppressing import SuppressionImport, Tally
 from notifier.operators.audit_log import COMMAND_LINE
@@ -29,9 +29,9 @@ from notifier.services import services_of
     "--reason", type=click.Choice([*plain.REASONS]), default="manual", show_default=True,
     help="Of lines of a plain CSV file that name none.",
 )  # fmt: skip
-@click.option("--encoding", type=click.Choice(ENCODINGS), help="By default UTF-8, or what a byte order mark says.")
-@click.option("--report", type=click.Path(dir_okay=False), help="Write all entries that were refused to it.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@encoding_option
+@report_option
+@dry_run_option
 @as_json_option
 @with_app
 @click.pass_context

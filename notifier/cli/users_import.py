@@ -7,12 +7,12 @@ from flask import Flask
 
 from notifier import clock
 from notifier.cli.context import with_app
-from notifier.cli.import_files import opened, problems_to
+from notifier.cli.import_files import dry_run_option, encoding_option, opened, problems_to, report_option
 from notifier.cli.main import root_of
 from notifier.cli.options import as_json_option
 from notifier.cli.showing import on_one_line, progress, say, show, tell
 from notifier.extensions import db
-from notifier.imports.files import DELIMITERS, ENCODINGS, FileError, Table, TextFile
+from notifier.imports.files import DELIMITERS, FileError, Table, TextFile
 from notifier.imports.lines import ColumnMap, LineReader, Problem, confirmation_date
 from notifier.imports.people import Responsibility
 from notifier.imports.running import PeopleImport, Tally
@@ -27,10 +27,10 @@ INSIDE = "Here, people are the users of your application: import them there, and
 @click.option("--map", "named", multiple=True, metavar="NAME=COLUMN", help="Our column NAME is the file's COLUMN.")
 @click.option("--confirmed-at", metavar="DATE", help="Since when addresses without a date of their own are confirmed.")
 @click.option("--basis", metavar="TEXT", help="Why you may say so; it is kept as evidence.")
-@click.option("--encoding", type=click.Choice(ENCODINGS), help="By default UTF-8, or what a byte order mark says.")
+@encoding_option
 @click.option("--delimiter", type=click.Choice([*DELIMITERS, "tab"]), help="By default the one in the header.")
-@click.option("--report", type=click.Path(dir_okay=False), help="Write every refused line to this file.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@report_option
+@dry_run_option
 @as_json_option
 @with_app
 @click.pass_context

@@ -10,7 +10,7 @@ What a line does not say stays as it is, so the same file twice changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, cast
 
@@ -53,8 +53,8 @@ class Responsibility:
 
 
 @dataclass(slots=True)
-class Stored:
-    """What became of some lines."""
+class Numbers:
+    """What became of the people of some lines."""
 
     created: int = 0
     changed: int = 0
@@ -65,6 +65,17 @@ class Stored:
     held_back: int = 0
     #: People who were given the opt-outs of their address.
     opted_out: int = 0
+
+    def count(self, others: "Numbers") -> None:
+        """Add the numbers of `others`."""
+        for each in fields(Numbers):
+            setattr(self, each.name, getattr(self, each.name) + getattr(others, each.name))
+
+
+@dataclass(slots=True)
+class Stored(Numbers):
+    """What became of a chunk, and which of its lines were refused."""
+
     problems: list[Problem] = field(default_factory=list)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from notifier.database.transaction import transaction
 from notifier.imports.files import Row
 from notifier.imports.lines import LineReader, PersonLine, Problem
-from notifier.imports.people import Raced, Responsibility, Stored, store
+from notifier.imports.people import Numbers, Raced, Responsibility, Stored, store
 from notifier.imports.seen import SeenIds
 from notifier.operators import audit_log
 from notifier.operators.audit_log import Actor
@@ -29,16 +29,10 @@ _NUMBERS: Final = ("lines", "created", "changed", "unchanged", "refused", "uncon
 
 
 @dataclass(slots=True)
-class Tally:
+class Tally(Numbers):
     """What became of the lines of a file."""
 
     lines: int = 0
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    unconfirmed: int = 0
-    held_back: int = 0
-    opted_out: int = 0
     refused: int = 0
     #: Refused lines by what is wrong: (column, text) -> lines.
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -55,12 +49,7 @@ class Tally:
     def add(self, lines: int, stored: Stored) -> None:
         """Add the numbers of a chunk."""
         self.lines += lines
-        self.created += stored.created
-        self.changed += stored.changed
-        self.unchanged += stored.unchanged
-        self.unconfirmed += stored.unconfirmed
-        self.held_back += stored.held_back
-        self.opted_out += stored.opted_out
+        self.count(stored)
         self.refused += len(stored.problems)
         self.problems.update((problem.column, problem.text) for problem in stored.problems)
 

@@ -1,11 +1,10 @@
 """The page of API keys in a real browser under the strict policy: a desktop and a phone."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from notifier.dev.ports import free_port
 from notifier.extensions import db
@@ -15,9 +14,9 @@ from notifier.operators.audit_log import COMMAND_LINE
 from notifier.operators.scopes import Scope
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
-from tests.support.axe import serious
-from tests.support.browser import browser, scrolls_sideways
+from tests.support.browser import browser
 from tests.support.browser import page as browsing
+from tests.support.looking import look
 from tests.support.one_database import database_url
 
 __all__ = ["browser", "database_url"]
@@ -37,15 +36,6 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int]) -> I
         db.session.commit()
     with serving(app, port):
         yield f"http://127.0.0.1:{port}"
-
-
-def look(shot: Page, name: str) -> None:
-    """Hold the page against what every page keeps; FORM_PICTURES names a folder for pictures."""
-    shot.wait_for_load_state()
-    assert not scrolls_sideways(shot), name
-    assert serious(shot) == [], name
-    if folder := os.environ.get("FORM_PICTURES"):
-        shot.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize("width", [1280, 360])

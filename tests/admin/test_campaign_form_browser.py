@@ -1,6 +1,5 @@
 """The campaign form in a real browser: mistakes beside their inputs, a session that ends, and what comes back."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,9 +12,9 @@ from notifier.extensions import db
 from notifier.models import Campaign, OperatorSession, Role
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
-from tests.support.axe import serious
-from tests.support.browser import browser, scrolls_sideways
+from tests.support.browser import browser
 from tests.support.browser import page as browsing
+from tests.support.looking import look
 from tests.support.one_database import database_url
 
 __all__ = ["browser", "database_url"]
@@ -31,16 +30,6 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int]) -> I
     make_operator(Role.editor)
     with serving(make_app(public_url=f"http://127.0.0.1:{port}"), port):
         yield f"http://127.0.0.1:{port}"
-
-
-def look(shot: Page, name: str) -> None:
-    """Hold the page against what every page keeps; FORM_PICTURES names a folder for pictures."""
-    shot.wait_for_load_state()
-    expect(shot.locator("[aria-busy]")).to_have_count(0)
-    assert not scrolls_sideways(shot)
-    assert serious(shot) == []
-    if folder := os.environ.get("FORM_PICTURES"):
-        shot.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def sign_in(person: Page) -> None:

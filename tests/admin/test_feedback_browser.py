@@ -1,12 +1,11 @@
 """What came back, in a real browser under the strict policy: hostile texts, a desktop and a phone."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import update
 
 from notifier import clock
@@ -20,11 +19,11 @@ from notifier.services import services_of
 from notifier.testing.factories import make_notification, make_user
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
-from tests.support.axe import serious
-from tests.support.browser import browser, scrolls_sideways
+from tests.support.browser import browser
 from tests.support.browser import page as browsing
 from tests.support.campaigns import make_campaign, start_run
 from tests.support.feedback import event, put_run, take
+from tests.support.looking import look
 from tests.support.one_database import database_url
 
 __all__ = ["browser", "database_url"]
@@ -78,15 +77,6 @@ def fill(app: Flask) -> None:
     services_of(app).sightings.taken(db.session(), "postmark", clock.now())
     db.session.commit()
     totals.roll_up(db.session, clock.now())
-
-
-def look(shot: Page, name: str) -> None:
-    """Hold the page against what every page keeps; FORM_PICTURES names a folder for pictures."""
-    shot.wait_for_load_state()
-    assert not scrolls_sideways(shot), name
-    assert serious(shot) == [], name
-    if folder := os.environ.get("FORM_PICTURES"):
-        shot.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize("width", [1280, 360])

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from notifier.dev.ports import free_port
 from notifier.models import Role
 from notifier.testing.operators import PASSWORD
 from notifier.testing.website import serving
-from tests.support.axe import serious
-from tests.support.browser import chromium, scrolls_sideways
+from tests.support.browser import chromium
 from tests.support.browser import page as browsing
+from tests.support.looking import look
 from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
@@ -29,12 +29,6 @@ def site(make_app: Callable[..., Flask], make_operator: Callable[..., int]) -> I
     make_operator(Role.admin)
     with serving(make_app(public_url=f"http://127.0.0.1:{port}"), port):
         yield f"http://127.0.0.1:{port}"
-
-
-def look(shot: Page, name: str) -> None:
-    shot.wait_for_load_state()
-    assert not scrolls_sideways(shot), name
-    assert serious(shot) == [], name
 
 
 def test_people_are_imported_on_a_phone(site: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from notifier.bounces.files import MAX_READ, Found
@@ -22,12 +22,11 @@ from notifier.feedback.intake import Intake
 from notifier.imap.account import ImapAway, ImapRefused
 from notifier.imap.folder import Folder
 from notifier.models import Feedback, Notification, Status, Suppression
-from notifier.services import services_of
 from notifier.testing.servers import dovecot as dovecots
 from notifier.testing.servers.dovecot import PASSWORD, DovecotServer
 from tests.feedback.test_reader import bounce
 from tests.support.commands import Run, runner
-from tests.support.feedback import everything, feedback, key_of, row, send
+from tests.support.feedback import everything, feedback, key_of, row, send, send_many
 from tests.support.mailboxes import Box, CuttingProxy, authority, dovecot, email
 from tests.support.needs import need
 
@@ -315,18 +314,7 @@ def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     context: Flask, box: Box, database_url: str, tmp_path: Path
 ) -> None:
     """kill -9 twice in between, then once to the end. Each reader is a process of its own."""
-    message = send(context)
-    pk = key_of(message)
-    template = dict(db.session.execute(select(Notification.__table__).where(Notification.id == pk)).mappings().one())
-    db.session.execute(delete(Notification).where(Notification.id == pk))
-    ids = services_of(context).sender.composer.ids
-    rows = [
-        template | {"id": 1000 + n, "dedupe_key": f"k:{n}", "recipient": f"u{n}@example.com", "message_id": None}
-        for n in range(KILLED)
-    ]
-    db.session.execute(insert(Notification.__table__), rows)
-    db.session.commit()
-    box.put(*(bounce(ids.make(each["id"], each["dedupe_key"], each["id_key"])) for each in rows))
+    box.put(*map(bounce, send_many(context, KILLED)))
     command = [sys.executable, "-c", _READ, str(box.server.port), box.user, PASSWORD, database_url, str(tmp_path)]
     for part in (1, 2):
         reader = subprocess.Popen(command, cwd=Path(__file__).parents[2])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -22,7 +22,7 @@ from notifier.feedback.reader import Reader
 from notifier.models import Feedback, Notification, Status, Suppression
 from notifier.services import services_of
 from tests.support.commands import Run
-from tests.support.feedback import everything, feedback, key_of, row, send, suppression
+from tests.support.feedback import everything, feedback, key_of, row, send, send_many, suppression
 
 DATA = Path(__file__).parent.parent / "data"
 HARD = next(case["raw"] for case in json.loads((DATA / "dsn.json").read_text()) if case["name"] == "bad_domain")
@@ -186,20 +186,8 @@ def test_a_reader_that_is_killed_loses_and_doubles_nothing(
     context: Flask, database_url: str, maildir: Path, tmp_path: Path
 ) -> None:
     """kill -9 three times in between, then once to the end."""
-    message = send(context)
-    pk = key_of(message)
-    template = dict(db.session.execute(select(Notification.__table__).where(Notification.id == pk)).mappings().one())
-    db.session.execute(delete(Notification).where(Notification.id == pk))
-    ids = services_of(context).sender.composer.ids
-    rows = [
-        template | {"id": 1000 + n, "dedupe_key": f"k:{n}", "recipient": f"u{n}@example.com", "message_id": None}
-        for n in range(KILLED)
-    ]
-    db.session.execute(insert(Notification.__table__), rows)
-    db.session.commit()
-    for each in rows:
-        made = ids.make(each["id"], each["dedupe_key"], each["id_key"])
-        (maildir / "new" / f"{each['id']}").write_bytes(bounce(made))
+    for number, made in enumerate(send_many(context, KILLED)):
+        (maildir / "new" / str(number)).write_bytes(bounce(made))
     command = [sys.executable, "-c", _READ, str(maildir), database_url, str(tmp_path)]
     for part in (1, 2, 3):
         reader = subprocess.Popen(command, cwd=Path(__file__).parents[2])

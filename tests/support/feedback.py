@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from notifier import clock
 from notifier.bounces.names import Claim
@@ -37,6 +37,21 @@ def send(app: Flask, pk: int | None = None, answer: Outcome = QUEUED) -> Message
 def key_of(message: Message) -> int:
     """The key of an email's row."""
     return int(message.notifier_id.partition(".")[0])
+
+
+def send_many(app: Flask, number: int) -> list[str]:
+    """Store this many emails that were sent, each to another person. Return their ids, as return paths carry them."""
+    pk = key_of(send(app))
+    template = dict(db.session.execute(select(Notification.__table__).where(Notification.id == pk)).mappings().one())
+    db.session.execute(delete(Notification).where(Notification.id == pk))
+    rows = [
+        template | {"id": 1000 + n, "dedupe_key": f"k:{n}", "recipient": f"u{n}@example.com", "message_id": None}
+        for n in range(number)
+    ]
+    db.session.execute(insert(Notification.__table__), rows)
+    db.session.commit()
+    ids = services_of(app).sender.composer.ids
+    return [ids.make(each["id"], each["dedupe_key"], each["id_key"]) for each in rows]
 
 
 def claim(notifier_id: str, source: str = "return_path") -> Claim:
