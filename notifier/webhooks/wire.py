@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import SplitResult
 
@@ -76,8 +77,13 @@ class Wire:
         """
         self._loopback = loopback
         self._resolve = resolve
-        self._context = context or ssl.create_default_context()
+        self._given_context = context
         self._seconds = seconds
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """What verifies certificates. Reading the system's authorities takes 40 ms, which most processes never need."""
+        return self._given_context or ssl.create_default_context()
 
     def post(self, url: SplitResult, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send `body` once. Never raise for anything that the other side, its name or the network does."""
