@@ -114,7 +114,11 @@ def open_site() -> Iterator[Site]:
             db.engine.dispose()
         env = clean_env(
             {
-                "NOTIFIER_ENV": "test",
+                "NOTIFIER_ENV": "production",
+                "PUBLIC_URL": "https://notifier.example",
+                "TRUSTED_HOSTS": _HOST,
+                "MAIL_SERVER": _HOST,
+                "MAIL_DEFAULT_SENDER": "notifier@notifier.example",
                 "NOTIFIER_DATA_DIR": str(folder),
                 "SECRET_KEYS": SECRET,
                 "DATABASE_URL": url,
@@ -124,8 +128,8 @@ def open_site() -> Iterator[Site]:
         )
         port = free_port()
         argv = [
-            executable, "-m", "gunicorn", "bench.faults.worker:app", "--bind", f"{_HOST}:{port}", "--workers", "2",
-            "--threads", "8", "--keep-alive", "60", "--no-control-socket",
+            executable, "-m", "gunicorn", "-c", "python:notifier.gunicorn_conf", "notifier.wsgi:app",
+            "--bind", f"{_HOST}:{port}",
         ]  # fmt: skip
         web = stack.enter_context(Child("web", argv, env, folder))
         if not wait_until(lambda: is_healthy(_HOST, port), READY_SECONDS):

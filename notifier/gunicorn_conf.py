@@ -8,6 +8,9 @@ don't block the others. More than that is the job of the proxy in front (docs/pr
 
 import os
 import sys
+from typing import Any
+
+from notifier.services import services_of
 
 
 def _number(name: str, default: int, most: int) -> int:
@@ -37,3 +40,14 @@ if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let a thread of each process publish the keys of emails: no request waits for the broker."""
+    services_of(worker.wsgi).outbox.relay()
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Publish the last keys, unless the application could not be loaded."""
+    if hasattr(worker, "wsgi"):
+        services_of(worker.wsgi).outbox.close()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from notifier.outbox_relay import Relay
+
 log = structlog.get_logger(__name__)
 
 #: Hands primary keys to the broker: (keys, bulk). Raises the errors of the broker's client.
@@ -54,15 +56,33 @@ class Outbox:
         #: What takes the keys. A test may replace it.
         self.hand_over = publish
         self._cooldown = cooldown or Cooldown()
+        self._relay: Relay | None = None
         #: Keys that the broker took, since this process started.
         self.published = 0
         #: Keys left to the sweep, since this process started.
         self.left_to_sweep = 0
 
+    def relay(self) -> None:
+        """Publish people's own emails in a thread of this process from now on: for servers of web pages."""
+        self._relay = Relay(lambda keys: self._hand_over(keys, False))
+
+    def close(self) -> None:
+        """Publish what the thread still has, and end it."""
+        if self._relay is not None:
+            self._relay.close()
+
     def publish(self, keys: Sequence[int], *, bulk: bool = False) -> bool:
-        """Enqueue these keys. Return False, and raise nothing, if the broker did not take them."""
+        """Enqueue these keys. Return False, and raise nothing, if the broker did not take them.
+
+        True if they wait for the thread of `relay`, too: the sweep finds those that the broker then does not take.
+        """
         if not keys:
             return True
+        if self._relay is not None and not bulk and self._relay.take(keys):
+            return True
+        return self._hand_over(keys, bulk)
+
+    def _hand_over(self, keys: Sequence[int], bulk: bool) -> bool:
         if not self._cooldown.allows():
             self.left_to_sweep += len(keys)
             return False
