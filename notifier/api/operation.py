@@ -67,6 +67,8 @@ class Resource:
 
     def __init__(self, name: str, about: str) -> None:
         """Create one. `about`: what the documentation says about it."""
+        #: The models of the answers of each operation, by status.
+        self.answers: dict[str, Mapping[int, type[BaseModel] | None]] = {}
         self.blueprint = APIBlueprint(name, __name__, abp_tags=[{"name": name, "description": about}])
 
     def operation(
@@ -103,6 +105,7 @@ class Resource:
                 takes_file=takes_file, takes_key="header" in named, largest=largest,
             )  # fmt: skip
             setattr(view, NEEDS, needs)
+            self.answers[view.__name__] = answers
             expected = [*ALWAYS, *problems, *needs.problems(), *([NOT_FOUND] if "path" in named else ())]
             getattr(self.blueprint, method.lower())(
                 rule,
