@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from notifier.consent import preferences
-from notifier.consent.preferences import Wish
+from notifier.consent.decisions import Wish
 from notifier.mail.addresses import identity_of
 from notifier.models import NO_IDENTITY, Activity, Attempt, Consent, Feedback, Notification, Suppression, User
 

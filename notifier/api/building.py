@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask_openapi.openapi import OpenAPI
 from werkzeug.routing import BaseConverter
 
-from notifier.api import documentation, errors, gate, rate
+from notifier.api import documentation, errors, gate, links, rate
 from notifier.api.mistakes import refuse
 from notifier.api.operation import SCHEME
 from notifier.api.problems import ProblemAnswer
@@ -67,6 +67,7 @@ def build(config: Mapping[str, Any], templates: str, address: str) -> OpenAPI:
     gate.init_app(api)
     for resource in RESOURCES:
         api.register_api(resource.blueprint)
+    links.add(api.paths, {name: each for resource in RESOURCES for name, each in resource.answers.items()})
     documentation.init_app(api)
     for endpoint in api.view_functions:
         gate.needs_of(api, endpoint)

@@ -24,6 +24,7 @@ from notifier.api.problems import (
     MISSING_SCOPE,
     TOO_LARGE,
     UNAUTHORIZED,
+    At,
     Problem,
     in_body,
     invalid,
@@ -40,6 +41,9 @@ CHARSETS: Final[Mapping[str, str | None]] = {
     "": None, "utf-8": "utf-8", "utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
     "windows-1252": "cp1252", "iso-8859-1": "latin-1",
 }  # fmt: skip
+
+#: Characters of the longest name of a parameter that is repeated in an answer.
+_LONGEST_NAME: Final = 40
 
 _REALM: Final = 'Bearer realm="notifier"'
 
@@ -71,6 +75,8 @@ def _enter(known: KnownKeys, shares: Shares) -> None:
     if needs.scope is not None:
         _admit(needs, _caller(known))
         count(shares)
+    if request.query_string:
+        _check_query()
     if needs.takes_body:
         _read_body(needs)
     if needs.takes_key and not request.headers.get("Idempotency-Key", "").strip():
@@ -105,6 +111,14 @@ def _admit(needs: Needs, caller: Caller) -> None:
             f"the key lacks the scope {needs.scope}" + (f" or {needs.or_scope}" if needs.or_scope else ""),
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{needs.scope}"'},
         )
+
+
+def _check_query() -> None:
+    """Raise Problem for a parameter that is there twice: one reader takes the first, and another one the last."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            named = name if name.isidentifier() and len(name) <= _LONGEST_NAME else ""
+            raise invalid(At(None, "twice", "The parameter is there more than once.", parameter=named))
 
 
 def _read_body(needs: Needs) -> None:

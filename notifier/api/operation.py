@@ -67,6 +67,8 @@ class Resource:
 
     def __init__(self, name: str, about: str) -> None:
         """Create one. `about`: what the documentation says about it."""
+        #: The models of the answers of each operation, by status.
+        self.answers: dict[str, Mapping[int, type[BaseModel] | None]] = {}
         self.blueprint = APIBlueprint(name, __name__, abp_tags=[{"name": name, "description": about}])
 
     def operation(
@@ -102,7 +104,7 @@ class Resource:
                 scope=scope, or_scope=or_scope, sends=sends, takes_body=takes_file or "body" in named,
                 takes_file=takes_file, takes_key="header" in named, largest=largest,
             )  # fmt: skip
-            setattr(view, NEEDS, needs)
+            self._keep(view, needs, answers)
             expected = [*ALWAYS, *problems, *needs.problems(), *([NOT_FOUND] if "path" in named else ())]
             getattr(self.blueprint, method.lower())(
                 rule,
@@ -114,6 +116,11 @@ class Resource:
             return view
 
         return register
+
+    def _keep(self, view: View, needs: Needs, answers: Mapping[int, type[BaseModel] | None]) -> None:
+        """Keep what the gate and the document ask for later."""
+        setattr(view, NEEDS, needs)
+        self.answers[view.__name__] = answers
 
 
 def _documented(problems: Iterable[ProblemType]) -> dict[str, Any]:

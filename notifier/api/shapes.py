@@ -131,6 +131,9 @@ Line = Annotated[str, AfterValidator(_one_line)]
 #: A name, for programs.
 Printable = Annotated[str, AfterValidator(_printable)]
 
+#: An address. Which ones can be used, `mail.addresses` says.
+Email = Annotated[str, Field(max_length=320, examples=["ada@example.com"], json_schema_extra={"format": "email"})]
+
 #: The id of a person in the caller's application, which never begins with a tilde.
 ExternalId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._:@|-][A-Za-z0-9._:@|~-]{0,199}$"), Field(examples=["user-17"])

@@ -63,8 +63,7 @@ def pause_run(session: Session, run: CampaignRun, code: ReasonCode, **details: o
     run.resume_to, run.state = run.state, RunState.paused.value
     run.reason_code, run.reason = code.value, sentence(code, **details)
     session.flush()
-    facts = {"id": run.id, "campaign": run.campaign_id, "reason_code": code.value}
-    record(session, [(EventType.run_paused, facts)], at=clock.now())
+    _tell_paused(session, run, code, None, clock.now())
     return True
 
 
@@ -83,7 +82,14 @@ def pause_provider(
     if run.state != RunState.paused:
         run.reason_code, run.reason = code.value, reason
     session.flush()
+    _tell_paused(session, run, code, scope, at)
     return True
+
+
+def _tell_paused(session: Session, run: CampaignRun, code: ReasonCode, provider: str | None, at: datetime) -> None:
+    """Tell other applications that a run was paused; `provider`: only its emails to this one were."""
+    facts = {"id": run.id, "campaign": run.campaign_id, "reason_code": code.value, "provider": provider}
+    record(session, [(EventType.run_paused, facts)], at=at)
 
 
 def resume_run(session: Session, run: CampaignRun) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
 from notifier.consent.preferences import DIGEST, REFUSABLE, How
 from notifier.database.keys import among
+from notifier.database.listed import insert_all
 from notifier.models import Consent, Frequency, Preference, User
 
 _CONSENTS = cast("Table", Consent.__table__)
@@ -43,7 +44,7 @@ def refused_among(session: Session, identity_keys: Collection[str]) -> dict[str,
 
 def refuse_all(session: Session, identity_keys: Mapping[str, datetime]) -> None:
     """Store that these addresses, which no person here has, refused every category, and when. The caller commits."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "identity_key": identity_key, "category": category, "wanted": False, "how": How.imported.value,
             "frequency": Frequency.never.value if category == DIGEST else None, "at": at,
@@ -51,8 +52,7 @@ def refuse_all(session: Session, identity_keys: Mapping[str, datetime]) -> None:
         for identity_key, at in identity_keys.items()
         for category in REFUSABLE
     ]  # fmt: skip
-    if rows:
-        session.execute(insert(_CONSENTS), rows)
+    insert_all(session, _CONSENTS, rows)
 
 
 def record_confirmed(session: Session, people: Mapping[int, str], *, at: datetime, basis: str) -> None:
@@ -71,8 +71,7 @@ def record_confirmed(session: Session, people: Mapping[int, str], *, at: datetim
         }
         for user_id, identity_key in people.items()
     ]  # fmt: skip
-    if rows:
-        session.execute(insert(_CONSENTS), rows)
+    insert_all(session, _CONSENTS, rows)
 
 
 def record_unanswered(session: Session, people: Mapping[int, str], *, at: datetime) -> None:
@@ -84,8 +83,7 @@ def record_unanswered(session: Session, people: Mapping[int, str], *, at: dateti
         }
         for user_id, identity_key in people.items()
     ]  # fmt: skip
-    if rows:
-        session.execute(insert(_CONSENTS), rows)
+    insert_all(session, _CONSENTS, rows)
 
 
 def unanswered_among(session: Session, identity_keys: Collection[str]) -> set[str]:

@@ -6,7 +6,6 @@ something; without one the default applies: all categories, with digests once a 
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,9 +13,10 @@ from sqlalchemy import ColumnElement, case, false, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from notifier import clock
+from notifier.consent.decisions import Decisions, Evidence, Wish
 from notifier.database.keys import among
 from notifier.events import EventType, Facts, record
-from notifier.models import Consent, Frequency, Preference, User
+from notifier.models import Frequency, Preference, User
 
 DIGEST: Final = "digest"
 #: The name of each refusable category within a sentence.
@@ -46,18 +46,6 @@ class How(enum.StrEnum):
     imported = "import"
     #: An application said so, and where it was decided.
     application = "application"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """The present preference of a user for a category, decided or by default."""
-
-    category: str
-    wanted: bool
-    #: Set for the digest only; `never` if it is not wanted.
-    frequency: Frequency | None = None
-    #: None if the default applies.
-    decided_at: datetime | None = None
 
 
 def of(session: Session, user_id: int) -> dict[str, Wish]:
@@ -105,56 +93,13 @@ def decide(
         return False
     row = session.get(Preference, (user_id, category), populate_existing=True)
     before, after = _wish(category, row), _after(category, row, wanted, chosen)
-    evidence = _Evidence(user_id, identity_key, how, notification_id, now or clock.now(), basis)
-    has_changed = _stored(session, row, after, evidence)
-    session.flush()
+    evidence = Evidence(user_id, identity_key, how.value, notification_id, now or clock.now(), basis)
+    decisions = Decisions()
+    has_changed = decisions.take(row, before, after, evidence)
+    decisions.store(session)
     if before.wanted and not after.wanted:
         record(session, [_unsubscribed(user_id, category, how)], at=evidence.now)
     return has_changed
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """Who decided, how and when."""
-
-    user_id: int
-    identity_key: str
-    how: How
-    notification_id: int | None
-    now: datetime
-    #: Where it was decided, in another application.
-    basis: str | None = None
-
-    def row(self, after: Wish) -> Consent:
-        """Return the row of this decision."""
-        found = Consent(user_id=self.user_id, identity_key=self.identity_key or None, category=after.category)
-        found.wanted, found.frequency, found.basis = after.wanted, after.frequency, self.basis
-        found.how, found.notification_id, found.at = self.how.value, self.notification_id, self.now
-        return found
-
-
-def _stored(session: Session, row: Preference | None, after: Wish, evidence: _Evidence) -> bool:
-    """Add a decision to the session, unless it changes nothing and has no basis.
-
-    `row` is the present one of its user and category.
-    """
-    before = _wish(after.category, row)
-    if (before.wanted, before.frequency) == (after.wanted, after.frequency) and evidence.basis is None:
-        return False
-    if row is None:
-        row = Preference(user_id=evidence.user_id, category=after.category)
-        session.add(row)
-    _apply(row, before, after, evidence.now)
-    session.add(evidence.row(after))
-    return True
-
-
-def _apply(row: Preference, before: Wish, after: Wish, now: datetime) -> None:
-    if before.wanted is not after.wanted:
-        row.wanted_since = now if after.wanted else None
-    row.wanted, row.updated_at = after.wanted, now
-    if after.wanted:
-        row.frequency = after.frequency  # an unwanted digest keeps its frequency, in case it is wanted again
 
 
 def decide_all(
@@ -193,18 +138,18 @@ def decide_all_of(
     rows = {
         (row.user_id, row.category): row for row in session.scalars(query.execution_options(populate_existing=True))
     }
-    changed, gone = set(), []
+    changed, gone, decisions = set(), [], Decisions()
     for user_id, identity_key in present.items():
-        evidence = _Evidence(user_id, identity_key, how, people[user_id], now)
+        evidence = Evidence(user_id, identity_key, how.value, people[user_id], now)
         for category in REFUSABLE if categories is None else categories[user_id]:
             row = rows.get((user_id, category))
             after = _after(category, row, wanted, None)
-            wished = _wish(category, row).wanted
-            if _stored(session, row, after, evidence):
+            before = _wish(category, row)
+            if decisions.take(row, before, after, evidence):
                 changed.add(user_id)
-                if wished and not after.wanted:
+                if before.wanted and not after.wanted:
                     gone.append(_unsubscribed(user_id, category, how))
-    session.flush()
+    decisions.store(session)
     record(session, gone, at=now)
     return changed
 

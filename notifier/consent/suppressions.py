@@ -210,7 +210,7 @@ def add_all(session: Session, new: Sequence[New]) -> set[str]:
     told = {identity_key: pk for pk, identity_key in insert_new(session, _TABLE, rows, unique=["identity_key"])}
     rest = {each.identity_key: each for each in new if each.identity_key not in told}
     if rest:
-        query = select(Suppression).where(Suppression.identity_key.in_(rest)).order_by(Suppression.id)
+        query = select(Suppression).where(among(session, Suppression.identity_key, rest)).order_by(Suppression.id)
         # One that was removed at this moment is not among them.
         present = session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
         told |= {each.identity_key: each.id for each in present if _replaced(each, rest[each.identity_key].values())}

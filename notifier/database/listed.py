@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, Table, TableValuedAlias, Text, bindparam, cast, column, func, select
+from sqlalchemy import Table, TableValuedAlias, Text, bindparam, cast, column, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
@@ -34,6 +34,16 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
 
 
+def insert_all(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert these rows, which have the same columns, with one statement. The caller commits."""
+    if not rows:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_from_text(table, tuple(rows[0])), {ROWS: as_text(rows)})
+    else:
+        session.execute(insert(table), list(map(dict, rows)))
+
+
 def insert_new(
     session: Session, table: Table, rows: Sequence[Mapping[str, Any]], *, unique: Sequence[str]
 ) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -43,13 +53,12 @@ def insert_new(
     """
     returned = [table.c.id, *(table.c[name] for name in unique)]
     if session.get_bind().dialect.name == "postgresql":
-        text = {ROWS: as_text(rows)}
-        return session.execute(_from_text(table, tuple(rows[0]), tuple(unique)).returning(*returned), text).all()
+        added = _from_text(table, tuple(rows[0])).on_conflict_do_nothing(index_elements=unique)
+        return session.execute(added.returning(*returned), {ROWS: as_text(rows)}).all()
     statement = sqlite.insert(table).on_conflict_do_nothing(index_elements=unique)
     return session.execute(statement.returning(*returned), list(map(dict, rows))).all()
 
 
-def _from_text(table: Table, names: tuple[str, ...], unique: tuple[str, ...]) -> Insert:
+def _from_text(table: Table, names: tuple[str, ...]) -> postgresql.Insert:
     listed = rows_of({name: table.c[name].type for name in names})
-    statement = postgresql.insert(table).from_select(list(names), select(*(listed.c[name] for name in names)))
-    return statement.on_conflict_do_nothing(index_elements=unique)
+    return postgresql.insert(table).from_select(list(names), select(*(listed.c[name] for name in names)))

@@ -24,6 +24,7 @@ from sqlalchemy.sql.selectable import FromClause
 from notifier.database.keys import among
 from notifier.ledger.giving_back import given_back, move_marks_back
 from notifier.ledger.rows import changed, why
+from notifier.ledger.telling import AtRest, tell
 from notifier.ledger.waiting import latest_enqueue_at
 from notifier.models import CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode, sentence
@@ -193,10 +194,12 @@ def cancel_run(session: Session, run_id: int, *, now: datetime, limit: int) -> i
         update(_N)
         .where(_N.id.in_(select(_N.id).where(*waiting).limit(limit)), *waiting)
         .values(status=Status.cancelled, settled_at=now, dedupe_key=given_back(), **why(ReasonCode.run_cancelled))
-        .returning(_N.campaign_id, _N.user_id)
+        .returning(_N.id, _N.campaign_id, _N.user_id)
     )
     cancelled = session.execute(statement.execution_options(synchronize_session=False)).all()
-    move_marks_back(session, [(campaign_id, user_id) for campaign_id, user_id in cancelled])
+    move_marks_back(session, [(campaign_id, user_id) for _, campaign_id, user_id in cancelled])
+    code = ReasonCode.run_cancelled.value
+    tell(session, (AtRest(pk, Status.cancelled, code) for pk, _, _ in cancelled), now=now)
     return len(cancelled)
 
 

@@ -13,7 +13,7 @@ from notifier.models import Notification, Status
 
 _N = Notification
 
-#: The event of each status at rest. An operator who cancels a run knows it, and `run.finished` counts its emails.
+#: The event of each status at rest.
 _TYPES = {
     Status.sent: EventType.notification_sent,
     Status.failed: EventType.notification_failed,
@@ -23,6 +23,7 @@ _TYPES = {
     Status.skipped: EventType.notification_skipped,
     Status.suppressed: EventType.notification_skipped,
     Status.expired: EventType.notification_skipped,
+    Status.cancelled: EventType.notification_skipped,
 }
 
 

@@ -15,7 +15,8 @@ from wtforms import ValidationError
 
 from notifier import clock
 from notifier.consent import preferences
-from notifier.consent.preferences import DIGEST, REFUSABLE, How, Wish
+from notifier.consent.decisions import Wish
+from notifier.consent.preferences import DIGEST, REFUSABLE, How
 from notifier.entries.changed_addresses import old_links_work
 from notifier.extensions import csrf, db
 from notifier.models import User

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.models import Activity, Notification, User
 from notifier.operators.scopes import Scope
-from tests.api.conftest import Api, code_of, count, filled, operations
+from tests.api.conftest import Api, code_of, count, filled, mistakes_of, operations
 from tests.support.one_database import database_url
 
 __all__ = ["database_url"]
@@ -111,6 +111,11 @@ def test_what_is_strict_passes(api: Api, text: str, read: Any) -> None:
         "/v1/users/u1", data=body, content_type=JSON, headers={"Authorization": f"Bearer {api.key}"}
     )
     assert (answer.status_code, answer.get_json()["attributes"]) == (201, read)
+
+
+def test_a_parameter_that_is_there_twice_is_refused(api: Api) -> None:
+    assert mistakes_of(api("GET", "/users?limit=1&limit=2")) == {"limit": "twice"}
+    assert mistakes_of(api("GET", "/users?hush%20hush=1&hush%20hush=1")) == {"": "twice"}
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=UTF-8"])

@@ -10,7 +10,8 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from notifier.consent import preferences
-from notifier.consent.preferences import ALWAYS, REFUSABLE, How, PreferenceError, Wish
+from notifier.consent.decisions import Wish
+from notifier.consent.preferences import ALWAYS, REFUSABLE, How, PreferenceError
 from notifier.emails import Category
 from notifier.extensions import db
 from notifier.models import Consent, Frequency, Preference, User

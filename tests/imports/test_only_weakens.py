@@ -4,6 +4,7 @@ What an address can get is its set of categories that a campaign may send to it.
 speaks against it: this test remembers what was said about each address, by itself, and looks at the rows.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,9 @@ from notifier.imports.people import Responsibility, store
 from notifier.imports.suppressing import SuppressionImport
 from notifier.models import Consent, Notification, Preference, Suppression, SuppressionReason, User
 from notifier.operators.audit_log import COMMAND_LINE
+
+#: Sequences that are tried. `EXAMPLES=1500 ./run test tests/imports/test_only_weakens.py` is the long run.
+EXAMPLES = int(os.environ.get("EXAMPLES", "30"))
 
 KEYS = ["first-key-that-is-long-enough", "second-key-that-is-long-enough"]
 BEFORE = datetime(2025, 1, 1, tzinfo=UTC)
@@ -200,7 +204,7 @@ def load(world: World, lines: list[tuple[str, str, datetime | None]], vouched: b
     world.unanswered.update(moved)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=1, max_size=12))
 @example(
     # The address of an opt-out becomes free, and comes back with a new id.

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -167,10 +168,39 @@ def test_runs_are_told(hooked: Flask, add: Add) -> None:
     db.session.commit()
     assert tick.close(db.session, run_id, NOON)
     assert not tick.close(db.session, run_id, NOON)
+    facts = {"id": run_id, "campaign": campaign.id}
     assert published(hooked) == [
-        ("run.paused", {"id": run_id, "campaign": campaign.id, "reason_code": "paused_by_hand"}),
-        ("run.finished", {"id": run_id, "campaign": campaign.id, "state": "done", "totals": {}}),
+        ("run.paused", facts | {"reason_code": "paused_by_hand", "provider": None}),
+        ("run.finished", facts | {"state": "done", "totals": {}}),
     ]
+
+
+def test_a_run_that_stops_at_one_provider_is_told_once(hooked: Flask, add: Add) -> None:
+    add(URL)
+    campaign = make_campaign()
+    run_id = start_run(campaign, state=RunState.sending)
+    pause = partial(control.pause_provider, db.session(), run_id, "google", ReasonCode.too_many_complaints, at=NOON)
+    details = {"complaints": "2", "of": "1,000", "share": "0.1 %", "provider": "Google"}
+    assert [pause(**details), pause(**details)] == [True, False]
+    db.session.commit()
+    facts = {"id": run_id, "campaign": campaign.id, "reason_code": "too_many_complaints", "provider": "google"}
+    assert published(hooked) == [("run.paused", facts)]
+
+
+def test_emails_that_were_cancelled_are_told(hooked: Flask, add: Add) -> None:
+    add(URL)
+    one = make_owed(1)
+    ledger.move(
+        db.session(), one, Status.pending, Status.cancelled, now=NOON, code=ReasonCode.cancelled_by_hand, why="x"
+    )
+    campaign = make_campaign()
+    run_id = start_run(campaign, state=RunState.cancelled)
+    of_run = [make_owed(number, campaign_id=campaign.id, run_id=run_id) for number in (2, 3)]
+    assert ledger.cancel_run(db.session(), run_id, now=NOON, limit=10) == 2
+    db.session.commit()
+    told = [(name, data["id"], data["status"], data["reason_code"]) for name, data in published(hooked)]
+    assert told[0] == ("notification.skipped", one, "cancelled", "cancelled_by_hand")
+    assert sorted(told[1:]) == [("notification.skipped", pk, "cancelled", "run_cancelled") for pk in of_run]
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

@@ -1,6 +1,6 @@
 """Activities: what happened to people, for digests and reports."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from flask import Response
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from notifier.api import batches
 from notifier.api.answers import answer
 from notifier.api.batches import CheckedLater, ItemProblem
+from notifier.api.links import Names
 from notifier.api.operation import Resource
 from notifier.api.problems import KEY_REUSED, UNKNOWN_USER, Problem
 from notifier.api.requests import caller
@@ -64,6 +65,8 @@ class ActivityItem(ActivityBody):
 
 class ActivityAnswer(Answer):
     """An activity, as it is stored."""
+
+    names: ClassVar = Names("/users/{external_id}", "to")
 
     to: str
     kind: str

@@ -1,12 +1,13 @@
 """Campaigns, plans and runs in answers."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from notifier import clock
+from notifier.api.links import Names
 from notifier.api.shapes import Answer, ShownMoment
 from notifier.campaigns.progress import progress
 from notifier.campaigns.slots import slot_name
@@ -38,6 +39,8 @@ class RunBrief(Answer):
 class CampaignAnswer(Answer):
     """A campaign, with its newest run."""
 
+    names: ClassVar = Names("/campaigns/{name}", "name")
+
     name: str
     title: str
     kind: str
@@ -56,6 +59,8 @@ class CampaignAnswer(Answer):
 
 class CampaignDetail(Answer):
     """A campaign, with its settings and its newest runs."""
+
+    names: ClassVar = Names("/campaigns/{name}", "name")
 
     name: str
     title: str
@@ -94,6 +99,8 @@ class LeftOutAnswer(Answer):
 class PlanAnswer(Answer):
     """What a run would do. It names no person."""
 
+    names: ClassVar = Names("/campaigns/{name}", "campaign", {"run_campaign": ("plan", "moment")})
+
     plan: Annotated[str, Field(description="its token, which starts the run; it works for 24 hours")]
     moment: MomentName
     campaign: str
@@ -122,6 +129,8 @@ class PlanAnswer(Answer):
 
 class RunAnswer(RunBrief):
     """A run, and how far it is."""
+
+    names: ClassVar = Names("/runs/{id}", "id")
 
     campaign: str
     planned: Annotated[int, Field(description="emails that it has queued so far")]

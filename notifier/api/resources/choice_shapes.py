@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from notifier.api.shapes import Answer, ShownMoment
-from notifier.consent.preferences import Wish
+from notifier.consent.decisions import Wish
 from notifier.models import Frequency
 
 

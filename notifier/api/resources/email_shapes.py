@@ -1,10 +1,11 @@
 """An email in requests and answers."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from notifier.api.links import Names
 from notifier.api.resources.people import InlineUser
 from notifier.api.shapes import Answer, Body, ExternalId, Key, Moment, ShownMoment
 from notifier.database.expressions import moment_of
@@ -39,6 +40,8 @@ class EmailItem(EmailBody):
 
 class AskedAnswer(Answer):
     """An email that was asked for. It never changes: the same request gets the same answer at any time."""
+
+    names: ClassVar = Names("/notifications/{id}", "id")
 
     id: str
     key: str | None
@@ -88,6 +91,8 @@ class Reply(Answer):
 
 class NotificationAnswer(Answer):
     """An email: what became of it, or will, and why."""
+
+    names: ClassVar = Names("/notifications/{id}", "id")
 
     id: str
     kind: str

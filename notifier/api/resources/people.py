@@ -1,6 +1,6 @@
 """A person in requests and answers, wherever they occur."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from flask import current_app
 from pydantic import AfterValidator, Field
@@ -8,8 +8,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from notifier.api.links import Names
 from notifier.api.problems import NOT_FOUND, Problem, in_body, invalid
-from notifier.api.shapes import Answer, Body, ExternalId, Moment, Path, ShownMoment
+from notifier.api.shapes import Answer, Body, Email, ExternalId, Moment, Path, ShownMoment
 from notifier.entries.fields import OURS, ZONES, UserFields
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
@@ -24,7 +25,7 @@ def _zone(name: str) -> str:
 class UserBody(Body):
     """What you say about a person. What you leave out gets its default."""
 
-    email: Annotated[str | None, Field(max_length=320, description="null: no email can be sent to them")] = None
+    email: Annotated[Email | None, Field(description="null: no email can be sent to them")] = None
     name: Annotated[str, Field(max_length=64)] = ""
     locale: Annotated[
         str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}$", examples=["de", "pt-BR"])
@@ -70,6 +71,8 @@ class InlineUser(UserBody):
 
 class UserAnswer(Answer):
     """A person."""
+
+    names: ClassVar = Names("/users/{external_id}", "id")
 
     id: str
     email: str | None

@@ -1,9 +1,10 @@
 """A suppression in answers."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from notifier.api.links import Names
 from notifier.api.shapes import Answer, ShownMoment
 from notifier.consent.suppressions import CONCEALED
 from notifier.models import Suppression, SuppressionReason
@@ -11,6 +12,8 @@ from notifier.models import Suppression, SuppressionReason
 
 class SuppressionAnswer(Answer):
     """An address to which no email is sent, and why."""
+
+    names: ClassVar = Names("/suppressions/{id}", "id")
 
     id: str
     email: Annotated[

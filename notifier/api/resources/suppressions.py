@@ -13,7 +13,7 @@ from notifier.api.problems import MISSING_SCOPE, NOT_FOUND, Problem, in_body, in
 from notifier.api.requests import actor, caller
 from notifier.api.resources.people import allow_local
 from notifier.api.resources.suppression_shapes import SuppressionAnswer
-from notifier.api.shapes import Answer, Body, Line, Path, Query, RowId
+from notifier.api.shapes import Answer, Body, Email, Line, Path, Query, RowId
 from notifier.consent import suppressions
 from notifier.consent.suppressions import CONCEALED
 from notifier.database.transaction import transaction
@@ -55,7 +55,7 @@ class LiftQuery(Query):
 class SuppressionBody(Body):
     """An address to suppress."""
 
-    email: Annotated[str, Field(max_length=320)]
+    email: Email
     note: Annotated[Line, Field(min_length=1, max_length=NOTE_LIMIT, description="why, for operators")]
 
 

@@ -1,7 +1,7 @@
 """Webhooks: endpoints of other applications, what they were sent, and sending it again."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from flask import Response
 from pydantic import Field
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from notifier import clock
 from notifier.api.answers import answer
 from notifier.api.cursors import PageQuery, page
+from notifier.api.links import Names
 from notifier.api.operation import Resource
 from notifier.api.problems import ENDPOINT_DISABLED, NOT_FOUND, Problem, in_body, invalid
 from notifier.api.requests import caller
@@ -53,6 +54,8 @@ class ReplayBody(Body):
 
 class WebhookAnswer(Answer):
     """An endpoint."""
+
+    names: ClassVar = Names("/webhooks/{id}", "id")
 
     id: str
     url: str
