@@ -15,8 +15,10 @@ from redis.retry import Retry
 
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, Waiting
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import QUEUES, BoundCelery, is_rabbitmq, is_redis
+from notifier.tasks.broker_options import is_rabbitmq, is_redis
+from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.message_check import TASK_NAME
+from notifier.tasks.queues import QUEUES
 
 #: How many messages of each queue, and how many rejected ones, are shown.
 SAMPLE = 10
