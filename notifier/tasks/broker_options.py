@@ -3,12 +3,14 @@
 import ssl
 from typing import Any
 
+from notifier.config import sentinel_url
 from notifier.config.settings import Settings
 
 #: The scheme of a broker's address -> kombu's transport with our changes. Other schemes use kombu's own.
 TRANSPORTS = {
     "redis": "notifier.tasks.redis_transport:Transport",
     "rediss": "notifier.tasks.redis_transport:Transport",
+    **dict.fromkeys(sentinel_url.SCHEMES, "notifier.tasks.redis_transport:SentinelTransport"),
     "amqp": "notifier.tasks.amqp_transport:Transport",
     "amqps": "notifier.tasks.amqp_transport:SSLTransport",
     "pyamqp": "notifier.tasks.amqp_transport:Transport",
@@ -46,8 +48,8 @@ def broker_options(settings: Settings) -> dict[str, Any]:
 
 
 def for_kombu(broker_url: str) -> str:
-    """Return the address as kombu reads it."""
-    return broker_url
+    """Return the address as kombu reads it: its options for Sentinels are not part of the address."""
+    return sentinel_url.read(broker_url).for_kombu() if sentinel_url.is_sentinel(broker_url) else broker_url
 
 
 def scheme_of(broker_url: str) -> str:
@@ -57,7 +59,7 @@ def scheme_of(broker_url: str) -> str:
 
 def is_redis(broker_url: str) -> bool:
     """Return True for a server that speaks Redis' protocol."""
-    return scheme_of(broker_url) in {"redis", "rediss"}
+    return scheme_of(broker_url) in {"redis", "rediss", *sentinel_url.SCHEMES}
 
 
 def is_rabbitmq(broker_url: str) -> bool:
@@ -84,4 +86,13 @@ def worker_transport_options(settings: Settings) -> dict[str, Any]:
         "unacked_index_key": "notifier.unacked_index",
         "unacked_mutex_key": "notifier.unacked_mutex",
         "rejected_kept": settings.rejected_messages_kept,
+        **_of_sentinels(broker_url),
     }
+
+
+def _of_sentinels(broker_url: str) -> dict[str, Any]:
+    if not sentinel_url.is_sentinel(broker_url):
+        return {}
+    found = sentinel_url.read(broker_url)
+    patience = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+    return {"master_name": found.master_name, "sentinel_kwargs": patience | found.own}

@@ -114,6 +114,7 @@ def make_celery(app: Flask, settings: Settings, *, hosts: Celery | None = None, 
         task_cls=AppTask,
         tasks=OwnTasks(),
         log="notifier.tasks.log_setup:Logs",
+        amqp="notifier.tasks.shown_connection:OwnAMQP",
         set_as_current=False,
     )
     celery.flask_app, celery.settings, celery.hosts = app, settings, hosts

@@ -38,7 +38,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "wsgi:celery_app"]
 def surroundings(live_app: Flask, valkey: ValkeyServer, database_url: str, tmp_path: Path) -> dict[str, str]:
     return clean_env(
         {
-            "NOTIFIER_ENV": "test",
+            "NOTIFIER_ENV": "development",
             "NOTIFIER_DATA_DIR": str(tmp_path),
             "SECRET_KEYS": services_of(live_app).settings.secret_keys[0],
             "DATABASE_URL": database_url,
@@ -143,5 +143,3 @@ def test_flower_shows_the_queues_to_those_who_know_the_password(
         assert "notifier.transactional" in shown
         assert ">3<" in "".join(shown.split())
     assert "not supported" not in shown
-
-
