@@ -25,11 +25,11 @@ from tests.support.working import eventually
 pytestmark = [
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(500),
 ]
 
 #: Seconds that a busy machine may take to start one.
-START = 90.0
+START = 200.0
 
 CELERY = [sys.executable, "-m", "celery", "-A", "wsgi:celery_app"]
 
