@@ -24,8 +24,8 @@ def connect(url: str, *, timeout: float) -> Redis:
     if not sentinel_url.is_sentinel(url):
         return Redis.from_url(url, **options)
     found = sentinel_url.read(url)
-    sentinels = Sentinel(found.hosts, sentinel_kwargs=options | found.own)
-    client: Redis = sentinels.master_for(
+    sentinels = Sentinel(found.hosts, sentinel_kwargs=options | found.own)  # type: ignore[no-untyped-call]  # redis-py
+    client: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]  # redis-py
         found.master_name, db=found.db, username=found.username, password=found.password, **options
     )
     return client

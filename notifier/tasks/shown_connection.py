@@ -6,7 +6,7 @@ Flower chooses by the address's scheme how it counts messages, and people read i
 from typing import Any
 
 from celery.app.amqp import AMQP
-from kombu import Connection
+from kombu.connection import Connection
 
 from notifier.tasks.broker_options import TRANSPORTS
 
@@ -18,7 +18,7 @@ _SCHEMES = {
 }
 
 
-class ShownConnection(Connection):  # type: ignore[misc]  # kombu ships no types
+class ShownConnection(Connection):
     """A connection whose address can be read."""
 
     def switch(self, conn_str: str) -> None:
