@@ -62,9 +62,19 @@ def pids(tmp_path: Path) -> Iterator[Callable[[], list[int]]]:
         return [int(each.read_text()) for each in tmp_path.glob("*.pid") if each.read_text().strip()]
 
     yield found
-    for pid in found():
+    for pid in named(tmp_path):
         with suppress(ProcessLookupError):
-            os.killpg(os.getpgid(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+
+
+def named(folder: Path) -> list[int]:
+    """The processes whose command line names the folder, also those that have no file there yet."""
+    pids = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"{folder}/".encode() in (each / "cmdline").read_bytes():
+                pids.append(int(each.name))
+    return pids
 
 
 @pytest.mark.usefixtures("broker")
