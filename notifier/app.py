@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notifier import resources
+from notifier import redis_client, resources
 from notifier.admin import site as admin
 from notifier.admin.system.imports import largest_upload
 from notifier.api import building as api_building
@@ -18,6 +18,7 @@ from notifier.api.gate import largest_body
 from notifier.api.mounting import PATH as API
 from notifier.api.mounting import beside
 from notifier.config.loading import load_settings
+from notifier.config.sentinel_url import is_sentinel
 from notifier.config.settings import Settings
 from notifier.database import engines
 from notifier.emails import EmailKind
@@ -129,7 +130,7 @@ def _flask_config(settings: Settings, host: Host | None) -> dict[str, object]:
         "TRUSTED_HOSTS": sorted({own_host, *settings.trusted_hosts, "127.0.0.1", "localhost"} - {""}),
         "INBOX_URL": settings.inbox_url,
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
-        "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
+        "RATELIMIT_STORAGE_URI": _limiter_store(settings),
         "RATELIMIT_STORAGE_OPTIONS": _limiter_options(settings),
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": bool(settings.redis_url),
         "RATELIMIT_KEY_PREFIX": "notifier",
@@ -177,9 +178,16 @@ def _cookie_name(prefix: str, production: bool, host: Host | None) -> str:
     return f"__Secure-{name}" if prefix else f"__Host-{name}"
 
 
+def _limiter_store(settings: Settings) -> str:
+    """Return the address for Flask-Limiter. It reads none of Sentinels, and takes their pool of connections instead."""
+    return "redis://" if is_sentinel(settings.redis_url) else settings.redis_url or "memory://"
+
+
 def _limiter_options(settings: Settings) -> dict[str, object]:
     if not settings.redis_url:
         return {}
+    if is_sentinel(settings.redis_url):
+        return {"connection_pool": redis_client.connect(settings.redis_url, timeout=LIMITER_TIMEOUT).connection_pool}
     return {
         "socket_connect_timeout": LIMITER_TIMEOUT,
         "socket_timeout": LIMITER_TIMEOUT,

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 #: Retention of attempts, which hold the servers' replies.
 KEEP_ATTEMPTS = timedelta(days=90)
-#: Retention of the results of control tasks.
+#: Retention of the results of control tasks, unless `TASK_RESULTS_KEPT` says otherwise.
 KEEP_TASK_RESULTS = timedelta(days=7)
 #: Retention of admin sessions, which have ended long before.
 KEEP_SESSIONS = timedelta(days=2)
@@ -69,12 +69,15 @@ _MAY_GO = (Status.pending, Status.sending, Status.unknown)
 CHUNK = 5000
 
 
-def purge(session: Callable[[], Session]) -> dict[str, int]:
-    """Delete rows past their retention, in short transactions. Return the counts by kind of row."""
+def purge(session: Callable[[], Session], *, task_results: timedelta = KEEP_TASK_RESULTS) -> dict[str, int]:
+    """Delete rows past their retention, in short transactions. Return the counts by kind of row.
+
+    `task_results`: the retention of the results of control tasks.
+    """
     done = {
         "attempts": purge_attempts(session),
         "audit_entries": _older(session, AuditEntry.id, AuditEntry.at, audit_log.KEEP),
-        "task_results": _older(session, TaskResult.id, TaskResult.queued_at, KEEP_TASK_RESULTS),
+        "task_results": _older(session, TaskResult.id, TaskResult.queued_at, task_results),
         "sessions": _older(session, OperatorSession.id, OperatorSession.created_at, KEEP_SESSIONS),
         "kept_forms": _older(session, KeptForm.id, KeptForm.created_at, kept_forms.KEEP),
         "signup_emails": _older(session, SignupEmail.notification_id, SignupEmail.at, KEEP_SIGNUP_EMAILS),

@@ -14,7 +14,7 @@ from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
 from notifier.dev.ports import wait_until
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, TRANSACTIONAL
+from notifier.tasks.queues import BULK, CONTROL, EXPANSION, TRANSACTIONAL
 from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker
 from notifier.testing.poison import ENTRIES, WRONG
 

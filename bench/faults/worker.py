@@ -11,7 +11,7 @@ from notifier.emails import Owed
 from notifier.observability import logs
 from notifier.rendering.compose import Composed
 from notifier.services import services_of
-from notifier.tasks.celery_app import RECONNECT
+from notifier.tasks.broker_options import RECONNECT
 
 # A kill -9 of the worker's first process, or of the driver, must leave no sending child behind.
 os.register_at_fork(after_in_child=die_with_parent)

@@ -36,10 +36,12 @@ GROW_BELOW_SECONDS, SHRINK_ABOVE_SECONDS = 0.25, 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The result of one chunk: the keys to enqueue, and whether it was the last chunk."""
+    """The result of one chunk: the keys to enqueue, whether it was the last chunk, and how far the run is now."""
 
     keys: list[int]
     over: bool
+    cursor: int = 0
+    planned: int = 0
 
 
 class Expansion:
@@ -69,12 +71,16 @@ class Expansion:
         self.chunk = chunk
         self._is_limited = is_limited
 
-    def run(self, run_id: int) -> bool:
+    def run(self, run_id: int, told: Callable[..., None] = lambda **numbers: None) -> bool:
         """Expand this run to its end.
 
-        Return False if another worker has it, if it is paused, cancelled or expanded, or if this process is to stop.
+        Return False if another worker has it, if it is paused, cancelled or expanded, or if this task is to stop.
+
+        Args:
+            told: Is called after each chunk, outside of any transaction, with the numbers `current` and `total` (the
+                last user looked at, and the newest one) and `planned` (rows added so far).
         """
-        size, first = min(FIRST, self.chunk), True
+        size, first, newest = min(FIRST, self.chunk), True, None
         while True:
             started = time.monotonic()
             with transaction(self._session) as session:
@@ -85,9 +91,15 @@ class Expansion:
             self._enqueue(step.keys)
             if step.over:
                 return True
-            if stopping.is_asked():  # the tick lets another worker continue here
+            newest = newest or self._newest()
+            told(current=step.cursor, total=max(newest, step.cursor), planned=step.planned)
+            if stopping.claims_no_more():  # the tick lets another worker continue here
                 return False
             first = False
+
+    def _newest(self) -> int:
+        with transaction(self._session) as session:
+            return session.scalar(select(func.max(User.id))) or 0
 
     def _next_size(self, size: int, took: float) -> int:
         """Return the number of users of the next chunk, by the seconds that this one took."""
@@ -124,7 +136,8 @@ class Expansion:
         if upper is None:
             return _finished(run, now, untold)
         limited = self._is_limited(campaign)
-        return _Step(untold + _expand(session, run, occasion, upper, now, self._ids, limited=limited), over=False)
+        keys = untold + _expand(session, run, occasion, upper, now, self._ids, limited=limited)
+        return _Step(keys, over=False, cursor=run.cursor, planned=run.planned)
 
     def _enqueue(self, keys: list[int]) -> None:
         """Enqueue rows that are due. If the broker refuses them, the next sweep enqueues them."""

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from notifier.config import sentinel_url
 from notifier.config.url_options import REDIS_TLS, options_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _limits_without_redis(settings: "Settings") -> Iterator[str]:
 
 
 def _options_without_broker(settings: "Settings") -> Iterator[str]:
-    if settings.celery_broker_url:
+    if settings.celery_broker_url or sentinel_url.is_sentinel(settings.redis_url):
         return
     for name, _ in options_of(urlsplit(settings.redis_url)):
         if name not in REDIS_TLS:
@@ -140,10 +141,18 @@ def _open_brokers(settings: "Settings") -> Iterator[str]:
     See CVE-2022-30034.
     """
     for name in ("redis_url", "celery_broker_url"):
-        parts = urlsplit(getattr(settings, name))
-        remote = parts.hostname is not None and not is_loopback(parts.hostname)
-        if remote and parts.scheme != "memory" and not parts.password:
+        hosts, password = _hosts_and_password(getattr(settings, name))
+        if not password and not all(map(is_loopback, hosts)):
             yield f"{name.upper()}: a broker on another machine needs a password, unless ALLOW_OPEN_BROKER=1"
+
+
+def _hosts_and_password(url: str) -> tuple[list[str], str | None]:
+    """Return the hosts of a broker that are not part of this process, and its password."""
+    if sentinel_url.is_sentinel(url):
+        found = sentinel_url.read(url)
+        return [host for host, _ in found.hosts], found.password
+    parts = urlsplit(url)
+    return [parts.hostname] if parts.hostname and parts.scheme != "memory" else [], parts.password
 
 
 def _is_guessable(key: str) -> bool:

@@ -160,6 +160,13 @@ class BrokerSettings(BaseModel):
         description="number of broker messages that no worker could run that are kept for operators, newest first "
         "([runbook](runbook.md#messages-were-rejected))",
     )
+    task_results_kept: Annotated[int, Unit("days")] = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="how long the results of control tasks are kept: the page Tasks, and "
+        "[`AsyncResult`](celery.md#results)",
+    )
     message_max_bytes: Annotated[int, Unit("bytes")] = Field(
         1024 * 1024,
         ge=64 * 1024,

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from notifier.config import sentinel_url
 from notifier.config.text import Must, Unit
 from notifier.config.url_options import check_broker, check_postgres, check_redis
 from notifier.mail.addresses import AddressError, parse_address
@@ -137,11 +138,16 @@ def _redis_parts(value: str) -> SplitResult:
 
 
 def _redis_url(value: str) -> str:
+    if sentinel_url.is_sentinel(value):
+        sentinel_url.read(value)
+        return value
     check_redis(_redis_parts(value))
     return value
 
 
 def _broker_url(value: str) -> str:
+    if sentinel_url.is_sentinel(value):
+        return _redis_url(value)
     parts = _split(value, BROKERS)
     if parts.scheme in {"redis", "rediss"}:
         _redis_parts(value)
@@ -233,7 +239,10 @@ DatabaseUrl = Annotated[
 ]
 RedisUrl = Annotated[
     str,
-    Must("redis://:password@host:6379/0, or rediss:// for TLS; in the password write @ as %40, / as %2F, # as %23"),
+    Must(
+        "redis://:password@host:6379/0, rediss:// for TLS, or sentinel://host:26379;sentinel://…?master_name=NAME; "
+        "in the password write @ as %40, / as %2F, # as %23"
+    ),
     AfterValidator(_redis_url),
 ]
 BrokerUrl = Annotated[

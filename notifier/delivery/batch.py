@@ -224,6 +224,9 @@ class Batch(Observer):
             if left is not None:
                 # The rest of the time is for storing the outcomes of the emails being sent.
                 self._portion.stopped, self._end_by = ReasonCode.worker_stopped, monotonic() + left * ON_THE_WIRE
+            elif stopping.is_task_over():
+                # Emails being sent take the time that they need.
+                self._portion.stopped, self._end_by = ReasonCode.worker_stopped, inf
             elif self._hold.is_lost():
                 log.error("deliver.lease_lost", rows=len(self._under_way))
                 self._portion.stopped, self._end_by = ReasonCode.lease_lost, inf

@@ -113,13 +113,13 @@ class Sender:
         decisions: Counter[Decision] = Counter()
         quick = len(pks) == 1 and quick_tries_left > 0
         with closing(self.gate.portions(pks, bulk=bulk, granted=pacing is not None)) as portions:
-            while not stopping.is_asked() and (portion := next(portions, None)) is not None:
+            while not stopping.claims_no_more() and (portion := next(portions, None)) is not None:
                 if isinstance(portion, Deferred):
                     decisions[Decision.THROTTLE] += len(portion.pks) if portion.briefly else 0
                 else:
                     decisions += self._send(portion, pacing, quick=quick)
                     decisions += self._send_alone(portion)
-        if stopping.is_asked():
+        if stopping.claims_no_more():
             self._leave(pks)
         elif quick and decisions[Decision.THROTTLE]:
             raise TransientDelivery
@@ -133,7 +133,7 @@ class Sender:
         """Send rows that processes crashed on, each alone, so that another crash affects no other email."""
         decisions: Counter[Decision] = Counter()
         for pk in portion.solitary:
-            if portion.stopped or stopping.is_asked():
+            if portion.stopped or stopping.claims_no_more():
                 break
             with self._company.alone() as made:
                 if made is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier import resources
+from notifier.config.sentinel_url import is_sentinel
 from notifier.config.settings import Settings
 from notifier.dev.broker import Broker, BrokerMissingError, find_server
 from notifier.dev.console import Console
@@ -95,6 +96,8 @@ def own_broker(settings: Settings, data_dir: Path, others: Collection[int] = ())
     if not settings.broker_url:
         return new_broker(data_dir, others)
     name = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
+    if is_sentinel(settings.broker_url):
+        return None
     parts = urlsplit(settings.broker_url)
     port = parts.port or BROKER_PORTS.get(parts.scheme, BROKER_PORTS["redis"])
     if parts.hostname and not answers(parts.hostname, port, timeout=3):

@@ -17,6 +17,7 @@ class TaskState(enum.StrEnum):
 
     PENDING = "PENDING"
     STARTED = "STARTED"
+    PROGRESS = "PROGRESS"
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
     RETRY = "RETRY"
@@ -43,7 +44,7 @@ class TaskResult(Base):
     #: notifier.tick, ...
     name: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=TaskState.PENDING.value)
-    #: Contains numbers only.
+    #: Contains numbers only. While the state is PROGRESS: how far the task is.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     #: The class of the exception. Its message may contain what people typed, so it is only in the log.
     error: Mapped[str | None] = mapped_column(String(200))

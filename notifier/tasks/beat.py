@@ -1,4 +1,7 @@
-"""The periodic jobs. Campaigns are rows that beat knows nothing about, so two beats at once are harmless."""
+"""The periodic jobs. Campaigns are rows that beat knows nothing about, so two beats at once are harmless.
+
+An installation may add entries of its own: `add_periodic_task`, or `beat_schedule` of the module CELERY_CONFIG_MODULE.
+"""
 
 from typing import Any
 
@@ -8,7 +11,10 @@ from celery.beat import SchedulingError
 
 from notifier.config.settings import Settings
 from notifier.tasks.alive import SignOfLife, beat_sign
-from notifier.tasks.celery_app import CONTROL, RECONNECT, BoundCelery
+from notifier.tasks.broker_options import RECONNECT
+from notifier.tasks.celery_app import BoundCelery
+from notifier.tasks.own_tasks import is_ours
+from notifier.tasks.queues import CONTROL
 
 log = structlog.get_logger(__name__)
 
@@ -19,17 +25,20 @@ PURGE = 3600.0
 EVENTS = 5.0
 
 
+#: The names of our own entries.
+OWN = ("tick", "sweep", "purge", "events")
+
+
+def intervals(settings: Settings) -> dict[str, float]:
+    """Return the seconds between two runs of each of our own jobs, by name."""
+    return dict(zip(OWN, (TICK, settings.sweep_interval, PURGE, EVENTS), strict=True))
+
+
 def schedule(celery: Celery, settings: Settings) -> None:
-    """Set the jobs that `celery beat` triggers. A job that waits longer than its interval expires."""
-    every = {
-        "tick": ("notifier.tick", TICK),
-        "sweep": ("notifier.sweep", settings.sweep_interval),
-        "purge": ("notifier.purge", PURGE),
-        "events": ("notifier.events", EVENTS),
-    }
-    celery.conf.beat_schedule = {
-        name: {"task": task, "schedule": seconds, "options": {"queue": CONTROL, "expires": seconds}}
-        for name, (task, seconds) in every.items()
+    """Set the jobs that `celery beat` triggers, beside others. A job that waits longer than its interval expires."""
+    celery.conf.beat_schedule = celery.conf.beat_schedule | {
+        name: {"task": f"notifier.{name}", "schedule": seconds, "options": {"queue": CONTROL, "expires": seconds}}
+        for name, seconds in intervals(settings).items()
     }
     # Wake often enough to keep the shortest interval, also after a short failure of the broker.
     celery.conf.beat_max_loop_interval = min(5.0, settings.sweep_interval)
@@ -50,8 +59,11 @@ class Recovery:
         scheduler.apply_entry = self.apply_entry
 
     def run_all(self) -> None:
-        """Trigger all jobs now. Wait for the broker as long as it takes."""
-        for entry in self._scheduler.schedule.values():
+        """Trigger all of our jobs now. Wait for the broker as long as it takes.
+
+        Entries that others added wait for their own time.
+        """
+        for entry in [each for each in self._scheduler.schedule.values() if each.name in OWN]:
             try:
                 self._publish(entry)
             except SchedulingError as error:
@@ -86,6 +98,16 @@ class Recovery:
             connection.collect()
 
 
+def refuse_homeless(celery: BoundCelery) -> None:
+    """Raise SystemExit for an entry whose task no worker of ours knows, if there is no other Celery to send it."""
+    others = [name for name, entry in celery.conf.beat_schedule.items() if not is_ours(entry["task"])]
+    if others and celery.hosts is None:
+        raise SystemExit(
+            f"beat_schedule: {', '.join(sorted(others))}: notifier's workers run only notifier's tasks. "
+            "Name your own Celery in Notifier.init_app(celery=...), or give your entries to its beat."
+        )
+
+
 def _cause(error: SchedulingError) -> str:
     """Return the class of the client's error, which Celery wraps into this one."""
     return type(error.__context__ or error).__name__
@@ -95,4 +117,5 @@ def _cause(error: SchedulingError) -> str:
 def run_all_once(sender: Any, **_: Any) -> None:
     """Trigger all jobs when our beat starts: beat itself first waits a whole interval, an hour for the purge."""
     if isinstance(sender.app, BoundCelery):
+        refuse_homeless(sender.app)
         Recovery(sender.scheduler, beat_sign(sender.app.settings)).run_all()

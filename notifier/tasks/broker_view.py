@@ -8,15 +8,15 @@ from typing import Any
 
 from amqp.exceptions import AMQPError, NotFound
 from kombu.exceptions import KombuError
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
+from notifier import redis_client
 from notifier.observability.queues import BrokerAway, BrokerState, Queue, Rejected, Waiting
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import QUEUES, BoundCelery, is_rabbitmq, is_redis
+from notifier.tasks.broker_options import is_rabbitmq, is_redis
+from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.message_check import TASK_NAME
+from notifier.tasks.queues import QUEUES
 
 #: How many messages of each queue, and how many rejected ones, are shown.
 SAMPLE = 10
@@ -30,7 +30,7 @@ TIMEOUT = 0.5
 
 def peek(celery: BoundCelery) -> BrokerState:
     """Return every queue with its length and its next messages. Raise BrokerAway with a message for people."""
-    url = celery.broker_url
+    url = celery.settings.broker_url
     if not (is_redis(url) or is_rabbitmq(url)):
         raise BrokerAway("No broker is configured. Set REDIS_URL or CELERY_BROKER_URL, or start ./run up.")
     try:
@@ -43,9 +43,8 @@ def peek(celery: BoundCelery) -> BrokerState:
 
 
 def _peek_redis(celery: BoundCelery) -> BrokerState:
-    url, kept = celery.broker_url, celery.settings.rejected_messages_kept
-    client = Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0))
-    with client:
+    url, kept = celery.settings.broker_url, celery.settings.rejected_messages_kept
+    with redis_client.connect(url, timeout=TIMEOUT) as client:
         return BrokerState([_look(client, name) for name in QUEUES], rejected.read_redis(client, SAMPLE, kept=kept))
 
 

@@ -18,8 +18,9 @@ from kombu.exceptions import ContentDisallowed, SerializationError
 
 from notifier import extras
 from notifier.tasks import rejected
-from notifier.tasks.celery_app import RECONNECT, is_rabbitmq, rejected_queue
+from notifier.tasks.broker_options import RECONNECT, is_rabbitmq
 from notifier.tasks.message_check import why_unreadable
+from notifier.tasks.queues import rejected_queue
 
 log = structlog.get_logger(__name__)
 

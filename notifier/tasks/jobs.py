@@ -1,10 +1,11 @@
 """The tasks: they call use cases. They take primary keys; those of the control queue return numbers."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 
 from celery import Celery, Task
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from notifier import clock, retention
 from notifier.campaigns.tick import close_after
@@ -13,6 +14,7 @@ from notifier.extensions import db
 from notifier.observability import heartbeats, totals
 from notifier.services import services
 from notifier.tasks import after_commit
+from notifier.tasks.progress import Progress
 
 #: Seconds. With full jitter, three quick tries take well below a minute, the longest delay of a message.
 QUICK_TRIES = {"retry_backoff": 2, "retry_backoff_max": 20, "retry_jitter": True, "max_retries": 3}
@@ -70,9 +72,12 @@ def tick() -> dict[str, int]:
     return {name: len(getattr(ticked, name)) for name in ("started", "prompted", "resumed", "finished", "failed")}
 
 
-def expand_run(pk: int) -> dict[str, int]:
-    """Create the notifications of a run. Running it twice, or twice at once, equals running it once."""
-    over = services().expansion.run(pk)
+def expand_run(self: Task, pk: int) -> dict[str, int]:
+    """Create the notifications of a run. Running it twice, or twice at once, equals running it once.
+
+    Meanwhile its state is PROGRESS.
+    """
+    over = services().expansion.run(pk, Progress(self))
     return {"run": pk, "expanded": int(over)}
 
 
@@ -93,16 +98,25 @@ def purge() -> dict[str, int]:
     """Delete data past its retention."""
     heartbeats.beat(db.session(), "purge", clock.now())
     db.session.commit()
-    return retention.purge(db.session)
+    return retention.purge(db.session, task_results=timedelta(days=services().settings.task_results_kept))
+
+
+#: Errors that are expected, so that Celery logs one line without a traceback: a mail server or a database is away, the
+#: row waits for the sweep.
+EXPECTED = (TransientDelivery, OperationalError, InterfaceError)
 
 
 def register(celery: Celery) -> None:
     """Register the tasks with this Celery object, and with no other one of the process."""
-    task = partial(celery.task, shared=False, lazy=False)
+    task = partial(celery.task, shared=False, lazy=False, throws=EXPECTED)
     # Before the claim, a database that is away is as transient as a mail server that is away.
     transient = (TransientDelivery, DBAPIError)
     task(name="notifier.deliver_notification", bind=True, autoretry_for=transient, **QUICK_TRIES)(deliver_notification)
-    for job in (handle_account_request, deliver_several, deliver_batch, expand_run, call_webhook):
+    for job in (handle_account_request, deliver_several, deliver_batch, call_webhook):
         task(name=f"notifier.{job.__name__}", autoretry_for=(DBAPIError,), **QUICK_TRIES)(job)
-    for chore in (sweep, tick, purge, events):
-        task(name=f"notifier.{chore.__name__}")(chore)
+    # Their results are recorded, so callers may ask for them.
+    recorded = partial(task, ignore_result=False)
+    recorded(name="notifier.expand_run", bind=True, autoretry_for=(DBAPIError,), **QUICK_TRIES)(expand_run)
+    for chore in (sweep, tick, purge):
+        recorded(name=f"notifier.{chore.__name__}")(chore)
+    task(name="notifier.events")(events)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.delivery.recovery.replay import replay
 from notifier.extensions import db
+from notifier.tasks import configuration
 from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.this_worker import in_our_worker
 
@@ -24,6 +25,15 @@ def refuse_root(celery: BoundCelery, **_: Any) -> None:
     """Refuse root in production: a worker unpickles nothing, but it renders and connects."""
     if celery.settings.notifier_env == "production" and os.geteuid() == 0:
         raise SystemExit("the worker refuses to run as root in production: give it a user of its own")
+
+
+@signals.worker_init.connect(weak=False)
+@in_our_worker
+def keep_promises(celery: BoundCelery, **_: Any) -> None:
+    """Refuse to start if the application changed a setting of Celery that notifier promises."""
+    broken = configuration.broken_promises(celery, celery.settings)
+    if broken:
+        raise SystemExit("\n".join(broken))
 
 
 @signals.worker_init.connect(weak=False)

@@ -4,6 +4,14 @@ from typing import Any
 
 from celery.app.registry import TaskRegistry
 
+#: The prefixes of the names of our tasks, and of Celery's own.
+PREFIXES = ("notifier.", "celery.")
+
+
+def is_ours(name: str) -> bool:
+    """Return True for a task of ours or of Celery itself, by its name."""
+    return name.startswith(PREFIXES)
+
 
 class OwnTasks(TaskRegistry):  # type: ignore[misc]  # Celery ships no types
     """A registry that takes tasks of `notifier.` and of Celery itself.
@@ -12,10 +20,7 @@ class OwnTasks(TaskRegistry):  # type: ignore[misc]  # Celery ships no types
     process. Our workers would then run tasks of the application that embeds us, and report them as registered.
     """
 
-    #: The prefixes of the names that it takes.
-    PREFIXES = ("notifier.", "celery.")
-
     def __setitem__(self, name: str, task: Any) -> None:
         """Add the task, or ignore it if it is another application's."""
-        if name.startswith(self.PREFIXES):
+        if is_ours(name):
             super().__setitem__(name, task)

@@ -5,16 +5,9 @@ from typing import Any
 
 from kombu import pools
 
-from notifier.tasks.celery_app import (
-    BULK,
-    CONTROL,
-    EXPANSION,
-    TRANSACTIONAL,
-    WEBHOOKS,
-    BoundCelery,
-    is_rabbitmq,
-    is_redis,
-)
+from notifier.tasks.broker_options import is_rabbitmq, is_redis
+from notifier.tasks.celery_app import BoundCelery
+from notifier.tasks.queues import BULK, CONTROL, EXPANSION, TRANSACTIONAL, WEBHOOKS
 
 #: Keys in one message: enough that Celery costs little and connections stay busy. Workers claim them in smaller
 #: chunks.

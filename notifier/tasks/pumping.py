@@ -6,7 +6,8 @@ from celery import bootsteps, signals
 
 from notifier import stopping
 from notifier.delivery.pump import Pump
-from notifier.tasks.celery_app import BULK, TRANSACTIONAL, BoundCelery
+from notifier.tasks.celery_app import BoundCelery
+from notifier.tasks.queues import BULK, TRANSACTIONAL
 from notifier.tasks.this_worker import in_our_worker
 
 #: Seconds that a stopping process waits for emails being sent.

@@ -155,6 +155,12 @@ class Channel(redis.Channel):
             return False
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same on the server that Sentinels name."""
+
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "rejected_kept")  # type: ignore[assignment]  # kombu infers a length
+
+
 def _decode(entry: bytes) -> Any:
     try:
         return loads(entry.decode())
@@ -167,3 +173,9 @@ class Transport(redis.Transport):
     """The transport of these channels."""
 
     Channel = Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """The transport of the channels on a server that Sentinels name."""
+
+    Channel = SentinelChannel

@@ -14,8 +14,9 @@ import structlog
 
 from notifier import clock
 from notifier.observability.queues import Rejected, RejectedMessage
-from notifier.tasks.celery_app import REJECTED, BoundCelery
+from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.message_check import size_of, task_of, why_unreadable
+from notifier.tasks.queues import REJECTED
 from notifier.tasks.utf8 import is_utf8
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,8 @@
 """Results of the control tasks, in a table. Tasks that send are left out: the ledger has their results.
 
-A row is written when a task is handed to the broker, when it starts and when it ends, each in a transaction of
-its own. If the table is unavailable, tasks must go on, so errors are only logged.
+A row is written when a task is handed to the broker, when it starts, when it tells how far it is, and when it ends,
+each in a transaction of its own. If the table is unavailable, tasks must go on, so errors are only logged.
+`result_backend` reads them for `AsyncResult`.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,6 +60,12 @@ def started(task_id: str, task: Any, **_: Any) -> None:
     if not _change(task.app, task_id, values):
         worker = task.request.hostname
         _add(task.app, task_id, task.name, TaskState.STARTED, started_at=clock.now(), worker=worker)
+
+
+@_careful
+def progressed(celery: BoundCelery, task_id: str, meta: dict[str, Any]) -> None:
+    """Record how far the task is: `meta` has numbers only. A task that nothing recorded stays so."""
+    _change(celery, task_id, {"state": TaskState.PROGRESS, "result": meta})
 
 
 @signals.task_success.connect(weak=False)

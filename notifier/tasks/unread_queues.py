@@ -11,7 +11,8 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from notifier import stopping
-from notifier.tasks.celery_app import ALL_QUEUES, QUEUES, BoundCelery
+from notifier.tasks.celery_app import BoundCelery
+from notifier.tasks.queues import ALL_QUEUES, QUEUES
 from notifier.tasks.this_worker import in_our_worker
 
 log = structlog.get_logger(__name__)

@@ -68,7 +68,8 @@ def build_services(
     """Build the parts of `app`, whose database is bound; `create_app` documents the parameters. Raise ConfigError."""
     base = lay_foundation(app, settings, kinds, host)
     sending = build_sending(base, resolver)
-    broker = build_broker(app, settings, publishing, hosts_celery=host.celery if host else None)
+    hosts_celery = host.celery if host else None
+    broker = build_broker(app, settings, publishing, hosts_celery=hosts_celery, embedded=host is not None)
     outbox, limits, sender = broker.emails, sending.limits, sending.sender
     previews = Previews(base.composer, base.links)
     audit = Audit(db.session, base.composer.message_id_of)

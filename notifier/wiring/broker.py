@@ -9,14 +9,14 @@ from flask import Flask
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.outbox import Outbox, Publish, discard, never
-from notifier.tasks import beat, jobs, lifecycle, pumping, results, shutdown, unread_queues
+from notifier.tasks import beat, jobs, lifecycle, pumping, results, shutdown, time_limits, unread_queues
 from notifier.tasks.after_commit import watch
 from notifier.tasks.celery_app import BoundCelery, make_celery
 from notifier.tasks.publisher import Publisher
 from notifier.tasks.pumping import PumpStep
 
 #: Modules that connect handlers of Celery's signals when they are imported. They act for our own objects only.
-CONNECTED = (beat, lifecycle, pumping, results, shutdown, unread_queues)
+CONNECTED = (beat, lifecycle, pumping, results, shutdown, time_limits, unread_queues)
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,17 @@ class Broker:
     @property
     def schedule(self) -> Mapping[str, float]:
         """Return the seconds between two runs of each job."""
-        return {name: entry["schedule"] for name, entry in self.celery.conf.beat_schedule.items()}
+        return beat.intervals(self.celery.settings)
 
 
-def build_broker(app: Flask, settings: Settings, given: Publishing, *, hosts_celery: Celery | None = None) -> Broker:
+def build_broker(
+    app: Flask, settings: Settings, given: Publishing, *, hosts_celery: Celery | None = None, embedded: bool = False
+) -> Broker:
     """Build the Celery object of `app`, and watch the sessions for rows to publish.
 
-    `hosts_celery`: that of the application that embeds us.
+    `hosts_celery`: that of the application that embeds us. `embedded`: whether there is such an application.
     """
-    celery = make_celery(app, settings, hosts=hosts_celery)
+    celery = make_celery(app, settings, hosts=hosts_celery, embedded=embedded)
     jobs.register(celery)
     celery.steps["worker"].add(PumpStep)
     beat.schedule(celery, settings)

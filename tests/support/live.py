@@ -31,7 +31,7 @@ from notifier.services import services_of
 from notifier.smtp.outcome import Phase
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
-from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from notifier.tasks.queues import BULK, CONTROL, TRANSACTIONAL
 from notifier.testing.smtp_server import SmtpServer
 from tests.support.services import job
 

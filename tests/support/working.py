@@ -13,7 +13,7 @@ from sqlalchemy import select
 from notifier.extensions import db
 from notifier.models import Notification
 from notifier.services import services_of
-from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
+from notifier.tasks.queues import BULK, CONTROL, TRANSACTIONAL
 
 #: Until a test gives up on what should happen.
 SECONDS = 10.0

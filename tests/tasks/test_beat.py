@@ -20,7 +20,7 @@ from notifier import clock
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun
 from notifier.services import services_of
-from notifier.tasks.celery_app import CONTROL
+from notifier.tasks.queues import CONTROL
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.campaigns import make_campaign
 from tests.support.working import eventually, working

@@ -19,7 +19,7 @@ from notifier.delivery.claiming import RECHECK_TTL_SECONDS
 from notifier.extensions import db
 from notifier.models import CampaignRun, Notification, User
 from notifier.services import services_of
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION
+from notifier.tasks.queues import BULK, CONTROL, EXPANSION
 from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.campaigns import CONTENT, expand, make_campaign, make_people, start_run
 from tests.support.services import job

@@ -19,7 +19,7 @@ from notifier import clock
 from notifier.extensions import db
 from notifier.models import TaskResult
 from notifier.services import services_of
-from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
+from notifier.tasks.queues import BULK, CONTROL, QUEUES, TRANSACTIONAL
 from notifier.testing.applications import migrate
 from notifier.testing.browse import Visitor
 from notifier.testing.factories import make_notification, make_user

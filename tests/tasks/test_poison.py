@@ -13,7 +13,7 @@ from kombu import Connection
 from notifier import clock
 from notifier.observability.queues import Rejected
 from notifier.services import services_of
-from notifier.tasks.celery_app import BULK, CONTROL, QUEUES, TRANSACTIONAL
+from notifier.tasks.queues import BULK, CONTROL, QUEUES, TRANSACTIONAL
 from notifier.testing.brokers import Broker, RabbitBroker, RedisBroker, entry, task
 from notifier.testing.browse import Visitor
 from notifier.testing.poison import BATCH, EMBED, ENTRIES, PROPERTIES, WRONG

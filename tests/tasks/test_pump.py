@@ -14,7 +14,7 @@ from notifier import clock, ledger
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification
 from notifier.services import services_of
-from notifier.tasks.celery_app import BULK, EXPANSION, TRANSACTIONAL
+from notifier.tasks.queues import BULK, EXPANSION, TRANSACTIONAL
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
 from tests.support.applications import make_user

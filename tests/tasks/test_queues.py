@@ -18,8 +18,8 @@ from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import rejected
 from notifier.tasks.broker_view import peek
-from notifier.tasks.celery_app import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
 from notifier.tasks.publisher import Publisher
+from notifier.tasks.queues import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
 from notifier.tasks.unread_queues import without_reader
 from notifier.testing.brokers import Broker, RedisBroker, task
 from tests.support.working import eventually, working

@@ -18,8 +18,8 @@ from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import results
 from notifier.tasks.broker_view import peek
-from notifier.tasks.celery_app import BULK, CONTROL, TRANSACTIONAL
 from notifier.tasks.publisher import Publisher
+from notifier.tasks.queues import BULK, CONTROL, TRANSACTIONAL
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.services import job
 

@@ -10,7 +10,7 @@ from notifier.events import EventType, record
 from notifier.extensions import db
 from notifier.operators.audit_log import SYSTEM
 from notifier.services import services_of
-from notifier.tasks.celery_app import CONTROL, WEBHOOKS
+from notifier.tasks.queues import CONTROL, WEBHOOKS
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.receiver import Receiver, hangs, says
 from tests.support.working import eventually, working

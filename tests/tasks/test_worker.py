@@ -11,7 +11,7 @@ from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import AccountRequest, Notification
 from notifier.services import services_of
-from notifier.tasks.celery_app import TRANSACTIONAL
+from notifier.tasks.queues import TRANSACTIONAL
 from notifier.testing.brokers import Broker
 from notifier.testing.browse import Visitor
 from notifier.testing.smtp_server import SmtpServer

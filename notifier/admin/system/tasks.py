@@ -8,6 +8,7 @@ from notifier.admin.kit.listing import by_key
 from notifier.admin.kit.page import Page, show
 from notifier.extensions import db
 from notifier.models import RECORDED, TaskResult, TaskState
+from notifier.services import services
 
 STATES = tuple(str(state) for state in TaskState)
 
@@ -39,6 +40,7 @@ class Tasks(Page):
             counts={state: _count(state) for state in STATES},
             enough=ENOUGH,
             names=RECORDED,
+            kept=services().settings.task_results_kept,
             listing=by_key(query, TaskResult.id),
         )
         return page

@@ -16,9 +16,8 @@ from typing import Self, cast
 
 import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from notifier import redis_client
 from notifier.config.settings import Settings
 from notifier.delivery.throttle.limit_requests import (
     MAX_AHEAD_SECONDS,
@@ -110,12 +109,7 @@ class Limits:
         wanted = settings.mail_rate or settings.mail_rate_per_domain or settings.mail_concurrency_per_domain
         if not settings.redis_url or not (wanted or campaigns):
             return None
-        client = redis.Redis.from_url(
-            settings.redis_url,
-            socket_connect_timeout=timeout,
-            socket_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = redis_client.connect(settings.redis_url, timeout=timeout)
         return cls(
             client,
             rate=settings.mail_rate,
