@@ -69,7 +69,7 @@ def _lines(
     else:
         yield from _of_database(known, now)
     yield f"Can I stop and resume?      {_stopping(problems, known, settings)}"
-    yield "  One campaign: notifier campaign pause NAME, then resume NAME. Everything: stop the workers, then start them."
+    yield "  One campaign: notifier campaign pause NAME, then resume NAME. All: stop the workers, then start them."
 
 
 def _of_database(known: Facts, now: datetime) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""An operator on call, in a real browser under the strict policy: each fault is named within 10 s, and then it is gone."""
+"""An operator on call, in a real browser under the strict policy: each fault is named within 10 s, and then gone."""
 
 import socket
 import threading

@@ -41,7 +41,8 @@ def make_watcher(
     def make(**values: object) -> Flask:
         given = {
             "mail_server": mail_server.host, "mail_port": mail_server.port, "alert_emails": ["boss@example.com"],
-            "alert_webhook_url": f"http://127.0.0.1:{hook.port}/hook", "webhook_loopback": True, "mail_suppress_send": False, "notifier_data_dir": tmp_path,
+            "alert_webhook_url": f"http://127.0.0.1:{hook.port}/hook", "webhook_loopback": True,
+            "mail_suppress_send": False, "notifier_data_dir": tmp_path,
             "runbook_url": "https://runbook.example/runbook",
         }  # fmt: skip
         return make_app(**given | values)
