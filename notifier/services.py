@@ -155,7 +155,7 @@ class Services:
     schema: Schema
     #: Checks all servers that sending depends on.
     probes: Callable[[], list[HealthCheck]]
-    #: Makes the whole health report, `probes` and the database's. Takes seven seconds at most, whatever hangs.
+    #: Makes the whole health report, `probes` and the database's. Takes seven seconds at most, even if a server hangs.
     look: Callable[[], list[HealthCheck]]
     #: The newest look, for pages.
     watch: Watch

@@ -52,7 +52,7 @@ class Sighting(NamedTuple):
 
 def _explains(rule: Rule, check: HealthCheck) -> bool:
     if family(check.name) == "run":
-        # A run that a brake paused is paused whatever else is wrong.
+        # A run that a brake paused is paused for its own reason.
         return "run" in rule.explains and is_stalled(check)
     return bool({check.name, family(check.name)} & rule.explains)
 

@@ -76,7 +76,7 @@ def _writes(app: Flask) -> HealthCheck:
 
 
 def _look(app: Flask, asker: Asker) -> list[HealthCheck]:
-    """Ask everything at once. Whatever hangs, the answer comes within LOOK_SECONDS."""
+    """Ask everything at once. The answer comes within LOOK_SECONDS, even if a server hangs."""
     return asker.ask({"database": partial(_examine, app), "probes": services_of(app).probes})
 
 
