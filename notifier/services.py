@@ -16,6 +16,7 @@ from werkzeug import Response
 from notifier.accounts.not_me import NotMe
 from notifier.accounts.requests import AccountRequests
 from notifier.accounts.signup import Accounts
+from notifier.alerts.alerts import Alerts
 from notifier.campaigns.content_moves import Moving
 from notifier.campaigns.control import RunEffects
 from notifier.campaigns.expand import Expansion
@@ -39,8 +40,9 @@ from notifier.feedback.intake import Intake
 from notifier.feedback.second_look import SecondLook
 from notifier.inbound.provider import Provider
 from notifier.inbound.sightings import Sightings
-from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.check import HealthCheck
 from notifier.observability.queues import BrokerState
+from notifier.observability.watch import Watch
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
@@ -153,6 +155,12 @@ class Services:
     schema: Schema
     #: Checks all servers that sending depends on.
     probes: Callable[[], list[HealthCheck]]
+    #: Makes the whole health report, `probes` and the database's. Takes seven seconds at most, even if a server hangs.
+    look: Callable[[], list[HealthCheck]]
+    #: The newest look, for pages.
+    watch: Watch
+    #: Tells operators about what a look found.
+    alerts: Alerts
     #: Checks one process: "beat", or the name of a worker (mail@host).
     is_alive: Callable[[str], HealthCheck]
     #: Builds the DNS resolver.

@@ -59,6 +59,7 @@ TABLES = (
     "notifier_recovery_codes",
     "notifier_audit_entries",
     "notifier_heartbeats",
+    "notifier_incidents",
     "notifier_task_results",
     "notifier_daily_totals",
     "notifier_provider_totals",
@@ -833,9 +834,23 @@ def _housekeeping() -> None:
     """Chores, counts, and what a database knows of itself after a restore."""
     op.create_table(
         "notifier_heartbeats",
+        "notifier_incidents",
         sa.Column("name", sa.String(32), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_notifier_heartbeats")),
+    )
+    op.create_table(
+        "notifier_incidents",
+        sa.Column("key", sa.String(200), nullable=False),
+        sa.Column("check", sa.String(200), nullable=False),
+        sa.Column("title", sa.String(400), nullable=False),
+        sa.Column("anchor", sa.String(120), nullable=False),
+        sa.Column("since", MOMENT, nullable=False),
+        sa.Column("first_seen_at", MOMENT, nullable=False),
+        sa.Column("well_since", MOMENT, nullable=True),
+        sa.Column("claimed_until", MOMENT, nullable=True),
+        sa.Column("alerted_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_notifier_incidents")),
     )
     op.create_table(
         "notifier_task_results",
@@ -844,6 +859,7 @@ def _housekeeping() -> None:
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("idle", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("error", sa.String(200), nullable=True),
         sa.Column("worker", sa.String(200), nullable=True),
         sa.Column("queued_at", MOMENT, nullable=False),

@@ -13,7 +13,7 @@ from notifier.admin.campaigns import slot_times
 from notifier.admin.campaigns.pages import Campaigns
 from notifier.admin.campaigns.runs import Runs
 from notifier.admin.content.pages import Templates
-from notifier.admin.kit import arguments, came_back, formats, login, moments
+from notifier.admin.kit import arguments, came_back, formats, login, moments, trouble
 from notifier.admin.kit.page import Page
 from notifier.admin.people.notifications import Notifications
 from notifier.admin.people.people import People
@@ -25,6 +25,7 @@ from notifier.admin.system.audit_log import AuditLog
 from notifier.admin.system.dashboard import Dashboard
 from notifier.admin.system.failures import FailuresPage
 from notifier.admin.system.health import HealthPage
+from notifier.admin.system.held import HeldPage
 from notifier.admin.system.imports import Imports
 from notifier.admin.system.jobs import Jobs
 from notifier.admin.system.queue import QueuePage
@@ -47,6 +48,7 @@ PAGES: Sequence[type[Page]] = (
     Uncertain,
     Unassigned,
     QueuePage,
+    HeldPage,
     Tasks,
     Jobs,
     Webhooks,
@@ -100,6 +102,7 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(sign_in)
     app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | dict(came_back.FILTERS) | slot_times.FILTERS
     app.jinja_env.globals |= {
+        **trouble.GLOBALS,
         "admin_operator": login.current,
         "admin_host_path": lambda: services().host_path,
         "admin_menu": lambda: _menu(pages),

@@ -89,6 +89,8 @@ class Tick:
         if ticked.slots or ticked.prompted or ticked.resumed or ticked.finished:
             counts = {name: len(getattr(ticked, name)) for name in ("prompted", "resumed", "finished")}
             log.info("tick.done", **ticked.slots, **counts)
+        else:
+            log.debug("tick.idle")
         return ticked
 
     def _beat(self, now: datetime) -> None:

@@ -29,6 +29,11 @@ COMMANDS = {
     "bounces": Lazy("notifier.cli.bounces:bounces", "Understand emails that came back."),
     "suppressions": Lazy("notifier.cli.suppressions:suppressions", "Manage addresses that get no email."),
     "webhooks": Lazy("notifier.cli.webhooks:webhooks", "Tell other applications what happened."),
+    "status": Lazy(
+        "notifier.cli.status:status",
+        "Say on one screen whether email goes out, how late, whose, what changed, and how to stop it.",
+    ),
+    "alerts": Lazy("notifier.cli.alerts:alerts", "Tell operators when something is wrong, and when it is well again."),
     "health": Lazy("notifier.cli.data:health", "Check everything that sending depends on."),
     "alive": Lazy("notifier.cli.alive:alive", "Check one process."),
     "doctor": Lazy(
@@ -94,6 +99,12 @@ SUPPRESSIONS = {
         "notifier.cli.suppressions_import:import_",
         "Add the suppressions and opt-outs of another system by its FILE, or by - for standard input.",
     ),
+}
+
+#: Those of `notifier alerts`.
+ALERTS = {
+    "watch": Lazy("notifier.cli.alerts:watch", "Check everything again and again, until SIGTERM or Ctrl-C."),
+    "test": Lazy("notifier.cli.alerts:test", "Send a test to all operators, by email and to the webhook."),
 }
 
 #: Those of `notifier webhooks`.

@@ -14,12 +14,11 @@ from notifier.campaigns.default_campaigns import load
 from notifier.cli import upgrading
 from notifier.cli.context import with_app
 from notifier.cli.operators import make_first_operator
+from notifier.cli.problems import told
 from notifier.cli.showing import progress, say, show, tell
 from notifier.database import identity
-from notifier.database.transaction import read_only
 from notifier.extensions import db
 from notifier.models import Campaign
-from notifier.observability import healthcheck
 from notifier.services import services_of
 
 
@@ -120,16 +119,15 @@ def retry(app: Flask) -> None:
 @with_app
 def health(app: Flask, as_json: bool) -> None:
     """Check everything that sending depends on. Exit with 1 if a check fails."""
-    read_only()
-    schema, rates = services_of(app).schema, bool(services_of(app).limits)
-    findings = [
-        *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
-        *services_of(app).probes(),
-    ]
+    look = services_of(app).watch.look()
     if as_json:
-        tell([asdict(finding) for finding in findings])
+        causes = {check.name: problem.key for problem in look.problems for check in problem.checks}
+        tell([asdict(finding) | {"cause": causes.get(finding.name)} for finding in look.checks])
     else:
+        for problem in look.problems:
+            for line in told(problem, services_of(app).settings.runbook_url, clock.now()):
+                say(line)
         verdicts = {True: Text("ok", "green"), False: Text("WRONG", "red")}
-        show(("", "check", "detail"), [(verdicts[each.ok], each.name, each.detail) for each in findings])
-    if not all(finding.ok for finding in findings):
+        show(("", "check", "detail"), [(verdicts[each.ok], each.name, each.detail) for each in look.checks])
+    if look.problems:
         sys.exit(1)

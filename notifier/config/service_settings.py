@@ -70,6 +70,18 @@ class ServiceSettings(BaseModel):
         False,
         description="lets the [endpoints of webhooks](webhooks.md) be on this machine, also by http: for development",
     )
+    status_check_interval: Seconds = Field(
+        3,
+        ge=0,
+        le=60,
+        description="while pages of the admin are open, the web process checks everything that sending needs this "
+        "often, and each page shows what is wrong; 0: no such checks, and no banner",
+    )
+    runbook_url: WebAddress = Field(
+        "",
+        description="address of your copy of [the runbook](runbook.md), for links in the admin, `notifier status` and "
+        "alerts; a heading is added after `#`",
+    )
     inbox_url: WebAddress = Field(
         "",
         description="address of a development inbox, shown as a link on the pages; `./run up` sets it",

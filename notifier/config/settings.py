@@ -2,7 +2,8 @@
 
 Names are those that people know: Flask-Mail's `MAIL_*`, Flask-Limiter's `RATELIMIT_ENABLED`,
 Celery's `CELERY_BROKER_URL`. Units are seconds unless a name says otherwise. The fields are in `service_settings`,
-`mail_server_settings`, `inbound_settings`, `listener_settings` and `limit_settings`; docs/settings.md lists them all.
+`mail_server_settings`, `inbound_settings`, `listener_settings`, `alert_settings` and `limit_settings`;
+docs/settings.md lists them all.
 """
 
 import re
@@ -13,6 +14,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
+from notifier.config.alert_settings import AlertSettings
 from notifier.config.cross_checks import is_loopback, mistakes_everywhere, mistakes_in_production
 from notifier.config.inbound_settings import InboundSettings
 from notifier.config.limit_settings import LimitSettings, TimingSettings
@@ -31,6 +33,7 @@ class ConfigError(SystemExit):
 class Settings(
     TimingSettings,
     LimitSettings,
+    AlertSettings,
     ListenerSettings,
     InboundSettings,
     StagingSettings,

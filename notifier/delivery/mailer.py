@@ -73,15 +73,17 @@ class Mail(flask_mail.Mail):
         self._bound, self.state = app, state
         return state
 
-    def deliver(self, message: Message, *, key: int) -> Outcome:
-        """Send one of notifier's emails; `key` is the primary key of its notification.
+    def deliver(self, message: Message, *, key: int, via: Sends | None = None) -> Outcome:
+        """Send one of notifier's emails, through the primary transport if `via` names no other.
+
+        `key` is the primary key of its notification.
 
         An email that cannot be built safely is a FAIL with the reason in its text, not an exception.
         """
         envelope = _envelope(message, key, self._staging)
         if isinstance(envelope, Outcome):
             return envelope
-        outcome = self._hand_over(envelope)
+        outcome = self._hand_over(envelope, via)
         if outcome.decision is Decision.ACCEPTED and flask_mail.email_dispatched.receivers:
             self._signal(DispatchedMessage.of(message, envelope.data))
         return outcome
@@ -138,11 +140,11 @@ class Mail(flask_mail.Mail):
             raise RecipientsRefused(refused)
         self._signal(message)
 
-    def _hand_over(self, envelope: Envelope) -> Outcome:
+    def _hand_over(self, envelope: Envelope, via: Sends | None = None) -> Outcome:
         if self._app().extensions["mail"].suppress:
             log.info("mail.suppressed", notification=envelope.key, reason=SUPPRESSED)
             return Outcome(Decision.ACCEPTED, Phase.EOD, Scope.MESSAGE, text=SUPPRESSED)
-        return self._transport.send(envelope)
+        return (via or self._transport).send(envelope)
 
     def _signal(self, message: flask_mail.Message) -> None:
         try:

@@ -100,6 +100,8 @@ class Sweep:
         swept = Swept(freed, expired, enqueued, refused)
         if freed or expired or enqueued or refused:
             log.info("sweep.done", leases_expired=freed, expired=expired, enqueued=enqueued, refused=refused)
+        else:
+            log.debug("sweep.idle")
         return swept
 
     def _help_out(self, session: Session, now: datetime) -> None:

@@ -10,6 +10,7 @@ from notifier.models.daily_total import DailyTotal, ProviderTotal
 from notifier.models.event import UNDELIVERED, DeliveryState, Event, EventDraft, WebhookDelivery, WebhookEndpoint
 from notifier.models.feedback import CAME_BACK, IN_TRAY, UNASSIGNED, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
+from notifier.models.incident import Incident
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
 from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
@@ -56,6 +57,7 @@ __all__ = [
     "Feedback",
     "Frequency",
     "Heartbeat",
+    "Incident",
     "KeptForm",
     "Misfire",
     "Notification",

@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, Boolean, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from notifier import clock
@@ -46,6 +46,8 @@ class TaskResult(Base):
     state: Mapped[str] = mapped_column(String(16), default=TaskState.PENDING.value)
     #: Contains numbers only. While the state is PROGRESS: how far the task is.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    #: Whether it succeeded and had nothing to do: all its numbers are 0.
+    idle: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: The class of the exception. Its message may contain what people typed, so it is only in the log.
     error: Mapped[str | None] = mapped_column(String(200))
     worker: Mapped[str | None] = mapped_column(String(200))

@@ -1,17 +1,13 @@
 """The checks of `notifier health` on the database: is everything there that sending needs, and is anything stuck?"""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from notifier import ledger
+from notifier import english, ledger
 from notifier.database import identity
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.schema import Schema
@@ -22,13 +18,13 @@ from notifier.models import (
     CampaignState,
     Notification,
     RunState,
-    Status,
-    TransportState,
 )  # fmt: skip
 from notifier.models.notification import FAILED
-from notifier.observability import heartbeats
+from notifier.observability import heartbeats, standing
 from notifier.observability.braked_runs import braked_runs
-from notifier.observability.held_providers import held_providers
+from notifier.observability.check import HealthCheck
+from notifier.observability.hold_checks import hold_checks
+from notifier.observability.webhook_check import webhook_check
 
 #: Seconds after which a job is late: several missed turns of its interval.
 LATE = {"tick": 120.0, "sweep": 60.0, "purge": 3 * 3600.0}
@@ -49,20 +45,6 @@ LOST_LATELY = timedelta(hours=1)
 
 #: Hosts named in one line.
 NAMED = 5
-
-#: Seconds that all probes together may take.
-PROBES_TIMEOUT_SECONDS = 6.0
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """One line of the report."""
-
-    name: str
-    ok: bool
-    detail: str
-    #: The facts for programs: `notifier health --json`, docs/runbook.md. Names are stable; new ones may be added.
-    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(session: Session, now: datetime, schema: Schema | None = None, *, rates: bool = True) -> list[HealthCheck]:
@@ -85,35 +67,15 @@ def examine(session: Session, now: datetime, schema: Schema | None = None, *, ra
             _unknown(session),
             _failed(session, now),
             _lost_claims(session, now),
-            *_held(session, now),
-            *_held_providers(session),
+            *hold_checks(session, now),
             *_campaigns(session, now),
             *([] if rates else _rates(session)),
+            *webhook_check(session, now),
             *_chores(session, now),
         ]
     except SQLAlchemyError as error:
         session.rollback()
         return [*checks, HealthCheck("database", ok=False, detail=_why_not(session, error))]
-
-
-def ask(
-    probes: Mapping[str, Callable[[], HealthCheck]], *, patience: float = PROBES_TIMEOUT_SECONDS
-) -> list[HealthCheck]:
-    """Run these probes, each in a thread of its own. One without an answer after `patience` seconds fails."""
-    pool = ThreadPoolExecutor(max_workers=max(1, len(probes)))
-    asked = {name: pool.submit(probe) for name, probe in probes.items()}
-    wait(asked.values(), timeout=patience)
-    pool.shutdown(wait=False, cancel_futures=True)
-    return [_answer(name, future, patience) for name, future in asked.items()]
-
-
-def _answer(name: str, future: Future[HealthCheck], patience: float) -> HealthCheck:
-    if not future.done():
-        return HealthCheck(name, ok=False, detail=f"did not answer within {patience:.0f} s")
-    error = future.exception()
-    if error is not None:
-        return HealthCheck(name, ok=False, detail=f"could not be checked: {type(error).__name__}")
-    return future.result()
 
 
 def _why_not(session: Session, error: SQLAlchemyError) -> str:
@@ -132,19 +94,17 @@ def _restored(session: Session) -> list[HealthCheck]:
 
 
 def _ledger(session: Session, now: datetime) -> HealthCheck:
-    oldest = session.scalar(
-        select(func.min(Notification.next_attempt_at)).where(
-            Notification.status == Status.pending, Notification.enqueue_at <= now, Notification.next_attempt_at <= now
-        )
-    )
-    age = (now - oldest).total_seconds() if oldest else 0.0
-    if age > STUCK:
-        return HealthCheck(
-            "ledger", ok=False, detail=f"the oldest overdue email has been waiting for {age:.0f} s: see the runbook"
-        )
-    return HealthCheck(
-        "ledger", ok=True, detail="nothing is stuck" if oldest is None else f"oldest due email: {age:.0f} s"
-    )
+    counts = standing.now_in(session, now)
+    figures = {"overdue": counts.due, "scheduled": counts.scheduled, "held": counts.held,
+               "oldest_seconds": round(counts.oldest or 0)}  # fmt: skip
+    if counts.oldest is None:
+        return HealthCheck("ledger", ok=True, detail=f"0 overdue, {counts.scheduled:,} scheduled", figures=figures)
+    detail = f"{counts.due:,} overdue, {counts.scheduled:,} scheduled; the oldest has been waiting for"
+    if counts.oldest > STUCK:
+        detail = f"{detail} {english.duration(counts.oldest)}: see the runbook"
+        since = now - timedelta(seconds=counts.oldest)
+        return HealthCheck("ledger", ok=False, detail=detail, figures=figures, since=since)
+    return HealthCheck("ledger", ok=True, detail=f"{detail} {counts.oldest:.0f} s", figures=figures)
 
 
 def _requests(session: Session, now: datetime) -> HealthCheck:
@@ -246,6 +206,7 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
             f"campaign {campaign.name}",
             ok=False,
             detail=f"its run was due at {campaign.next_run_at:%Y-%m-%d %H:%M} UTC and has not begun: is beat running?",
+            since=campaign.next_run_at,
         )
         for campaign in session.scalars(waiting.order_by(Campaign.next_run_at))
     ]
@@ -253,36 +214,8 @@ def _campaigns(session: Session, now: datetime) -> list[HealthCheck]:
     still = select(CampaignRun.id).where(expanding, CampaignRun.touched_at < now - LATE_SLOT).order_by(CampaignRun.id)
     stalled = "its expansion has stalled: does a worker read notifier.expansion?"
     runs = [(pk, stalled) for pk in session.scalars(still)] + [(each.id, each.detail) for each in braked_runs(session)]
-    return late + [HealthCheck(f"run {pk}", ok=False, detail=detail) for pk, detail in runs]
-
-
-def _held(session: Session, now: datetime) -> list[HealthCheck]:
-    """Return a failed check for each transport that the breaker holds."""
-    query = select(TransportState).where(TransportState.held_since.is_not(None)).order_by(TransportState.name)
-    return [
-        HealthCheck(f"transport {row.name}", ok=False, detail=_why_held(row, now)) for row in session.scalars(query)
-    ]
-
-
-def _why_held(row: TransportState, now: datetime) -> str:
-    assert row.held_since is not None  # the query asks for held transports only
-    said = " ".join(str(part) for part in (row.phase, row.code, row.text) if part)
-    probe = "" if row.next_probe_at is None else f"; next probe at {row.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
-    held = f"held since {row.held_since:%Y-%m-%d %H:%M:%S} UTC ({(now - row.held_since).total_seconds():.0f} s)"
-    return f"{held}: {said}{probe}"
-
-
-def _held_providers(session: Session) -> list[HealthCheck]:
-    """Return a check for each provider that refuses our emails. A single domain is reported, but does not fail."""
-    return [
-        HealthCheck(
-            f"provider {each.name}",
-            ok=not each.known,
-            detail=f"refuses our emails through {each.transport} since {each.since:%Y-%m-%d %H:%M:%S} UTC: "
-            f"{each.said}; waiting: {each.count}; next probe at {each.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
-            + (f"; see {each.page}" if each.page else ""),
-        )
-        for each in held_providers(session)
+    return late + [
+        HealthCheck(f"run {pk}", ok=False, detail=detail, figures={"stalled": detail == stalled}) for pk, detail in runs
     ]
 
 
@@ -291,7 +224,9 @@ def _chores(session: Session, now: datetime) -> list[HealthCheck]:
     for name, age in heartbeats.ages(session, now).items():
         if age is None:
             checks.append(HealthCheck(name, ok=False, detail="has never run: is beat running?"))
-        else:
-            ok = age <= LATE[name]
-            checks.append(HealthCheck(name, ok=ok, detail=f"{age:.0f} s ago" + ("" if ok else ": is beat running?")))
+            continue
+        ok = age <= LATE[name]
+        detail = f"{age:.0f} s ago" + ("" if ok else ": is beat running?")
+        since = None if ok else now - timedelta(seconds=age)
+        checks.append(HealthCheck(name, ok=ok, detail=detail, since=since))
     return checks

@@ -40,9 +40,14 @@ class HeldProvider:
     waiting: int
 
     @property
+    def is_at_least(self) -> bool:
+        """Whether `waiting` may be more."""
+        return self.waiting >= ENOUGH
+
+    @property
     def count(self) -> str:
         """The number of waiting emails as text."""
-        more = "more than " if self.waiting >= ENOUGH else ""
+        more = "more than " if self.is_at_least else ""
         return f"{more}{self.waiting:,} email{'' if self.waiting == 1 else 's'}"
 
 

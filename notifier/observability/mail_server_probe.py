@@ -3,7 +3,7 @@
 import socket
 
 from notifier.config.settings import Settings
-from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.check import HealthCheck
 
 #: Seconds.
 TIMEOUT = 5

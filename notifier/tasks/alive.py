@@ -11,7 +11,7 @@ from celery import Celery
 
 from notifier import clock
 from notifier.config.settings import Settings
-from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.check import HealthCheck
 from notifier.tasks.unread_queues import AWAY
 
 log = structlog.get_logger(__name__)

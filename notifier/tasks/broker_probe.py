@@ -9,7 +9,8 @@ from kombu.exceptions import OperationalError
 
 from notifier import clock
 from notifier.config.settings import Settings
-from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.asking import Asker, Probe
+from notifier.observability.check import HealthCheck
 from notifier.observability.queues import BrokerAway, RejectedMessage
 from notifier.tasks.broker_view import peek
 from notifier.tasks.celery_app import BoundCelery
@@ -21,16 +22,35 @@ NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./
 TROUBLE = 3600.0
 
 
-def probes(celery: BoundCelery, *, configured: bool, settings: Settings) -> Mapping[str, Callable[[], HealthCheck]]:
+#: Seconds for the questions that go through the broker, after it has answered itself.
+PATIENCE = 4.0
+
+
+def probes(celery: BoundCelery, *, configured: bool, settings: Settings) -> Mapping[str, Probe]:
     """Return all checks by the names of their results. `configured`: a broker is set."""
     found = bool(settings.broker_url)
-    return {
-        "rate limits": partial(probe_limits, settings),
-        "broker": partial(probe_broker, celery, configured=configured),
+    through_it = {
         "workers": partial(probe_workers, celery, configured=found),
         "queues": partial(probe_queues, celery, configured=found),
         "rejected messages": partial(probe_rejected, celery, configured=found),
     }
+    return {
+        "rate limits": partial(probe_limits, settings),
+        "broker": partial(
+            _broker_first, partial(probe_broker, celery, configured=configured), through_it, Asker(patience=PATIENCE)
+        ),
+    }
+
+
+def _broker_first(
+    broker: Callable[[], HealthCheck], through_it: Mapping[str, Probe], asker: Asker
+) -> list[HealthCheck]:
+    """Ask the broker, and through it only if it answers: a frozen one would keep each question waiting."""
+    check = broker()
+    if check.ok or check.detail == NO_BROKER:
+        return [check, *asker.ask(through_it)]
+    detail = "cannot be checked while the broker is unreachable"
+    return [check, *(HealthCheck(name, ok=False, detail=detail) for name in through_it)]
 
 
 def probe_limits(settings: Settings) -> HealthCheck:

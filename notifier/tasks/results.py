@@ -74,8 +74,13 @@ def succeeded(sender: Any, result: Any, **_: Any) -> None:
     """Record that the task succeeded."""
     if _is_recorded(sender):
         numbers = result if isinstance(result, dict) else None
-        values = {"state": TaskState.SUCCESS, "result": numbers, "finished_at": clock.now()}
+        values = {"state": TaskState.SUCCESS, "result": numbers, "idle": _is_idle(numbers), "finished_at": clock.now()}
         _change(sender.app, sender.request.id, values)
+
+
+def _is_idle(numbers: dict[str, Any] | None) -> bool:
+    """Return whether these numbers say that there was nothing to do."""
+    return numbers is not None and not any(numbers.values())
 
 
 @signals.task_failure.connect(weak=False)

@@ -22,7 +22,8 @@ def migrate(url: str) -> None:
 
 
 def close(app: Flask) -> None:
-    """Close all connections of `app`: to mail servers and to the database."""
+    """Close all connections of `app`, to mail servers and to the database, and end what looks beside its pages."""
+    services_of(app).watch.stop()
     services_of(app).transports.primary.close()
     with app.app_context():
         db.session.remove()

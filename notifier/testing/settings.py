@@ -30,7 +30,9 @@ def _data() -> TemporaryDirectory[str]:
 
 
 def make_settings(**values: Any) -> Settings:
-    """Build settings. Without `values`: no rate limits, no waiting in forms, no DNS, data in a temporary folder.
+    """Build settings. Without `values`: no rate limits, no waiting in forms, no DNS, no looks beside pages.
+
+    Data is in a temporary folder.
 
     Raise TypeError for a name that is no setting, and ConfigError with one line for each value that cannot be used.
     """
@@ -41,6 +43,7 @@ def make_settings(**values: Any) -> Settings:
         "ratelimit_enabled": False,
         "form_answer_step": 0,
         "mail_mx_ttl": 0,
+        "status_check_interval": 0,
         "notifier_data_dir": Path(_data().name),
     }
     unknown = values.keys() - Settings.model_fields.keys()

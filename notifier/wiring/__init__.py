@@ -32,9 +32,6 @@ from notifier.feedback.intake import Intake
 from notifier.feedback.second_look import SecondLook
 from notifier.inbound import registry
 from notifier.inbound.sightings import Sightings
-from notifier.observability import healthcheck
-from notifier.observability.healthcheck import HealthCheck
-from notifier.observability.mail_server_probe import probe_mail_server
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
@@ -43,15 +40,15 @@ from notifier.sender_auth import Resolver, UrlClient
 from notifier.services import Challenge, Services
 from notifier.tasks import alive
 from notifier.tasks.after_commit import Inserted
-from notifier.tasks.broker_probe import probes
 from notifier.tasks.broker_view import peek
 from notifier.webhooks.calling import Calling
 from notifier.webhooks.disabling import Disabling
 from notifier.webhooks.endpoints import Endpoints
 from notifier.webhooks.publishing import Publishing as EventPublishing
 from notifier.webhooks.wire import Wire
-from notifier.wiring.broker import Broker, Publishing, build_broker, has_broker
+from notifier.wiring.broker import Publishing, build_broker
 from notifier.wiring.foundation import Foundation, lay_foundation
+from notifier.wiring.looking import build_looking
 from notifier.wiring.sending import Sending, build_sending, pump_maker
 
 
@@ -118,7 +115,7 @@ def build_services(
         queues=partial(peek, broker.celery),
         schedule=broker.schedule,
         schema=Schema(resources.migrations()),
-        probes=partial(_ask_all, base, broker),
+        **build_looking(base, broker, sending),
         is_alive=partial(alive.is_alive, broker.celery, settings),
         resolver=resolver,
         web=UrlClient,
@@ -171,16 +168,4 @@ def _planner(base: Foundation, previews: Previews, limits: Limits | None) -> Pla
         signer=base.signer,
         limit=base.settings.mail_rate,
         rates=limits is not None,
-    )
-
-
-def _ask_all(base: Foundation, broker: Broker) -> list[HealthCheck]:
-    settings = base.settings
-    warn_above = settings.database_clock_warn_above
-    return healthcheck.ask(
-        {
-            "clock": partial(healthcheck.clock_check, base.clock, warn_above=warn_above),
-            **probes(broker.celery, configured=has_broker(settings), settings=settings),
-            "mail server": partial(probe_mail_server, settings),
-        }
     )

@@ -38,7 +38,8 @@ from tests.support.services import replace_services
 HOUR = timedelta(hours=1)
 
 PAGES = (
-    "", "notifications/", "people/", "suppressions/", "failures/", "queue/", "tasks/", "jobs/", "health/", "audit/",
+    "", "notifications/", "people/", "suppressions/", "failures/", "queue/", "held/", "tasks/", "jobs/",
+    "health/", "audit/",
     "account/", "account/second-factor", "?days=90", "failures/?days=30",
 )  # fmt: skip
 
@@ -345,13 +346,14 @@ def test_the_dashboard_shows_what_waits_and_what_is_unknown(app: Flask, here: De
         totals.roll_up(db.session, clock.now())
     page = here.get("/admin/").text
     assert "<strong>1</strong> <span>sent</span>" in page
-    assert "<strong>1</strong> <span>waiting</span>" in page
+    assert "<strong>1</strong> <span>overdue</span>" in page
+    assert "<strong>0</strong> <span>scheduled</span>" in page
     assert "<strong>1</strong> <span>needs a decision</span>" in page
     assert "The scheduler is not running" in page
     assert "<svg" in page
     fragment = here.get("/admin/now", headers={"X-Poll": "1"}).text
     assert "<html" not in fragment
-    assert "<span>waiting</span>" in fragment
+    assert "<span>scheduled</span>" in fragment
 
 
 def test_the_dashboard_names_a_provider_that_refuses_us(app: Flask, here: Desk) -> None:

@@ -154,6 +154,9 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "home_url": WEB_ADDRESSES,
     "product_name": [("x" * 65, MUST), (" Acm\u00e9 & Sons ", Means("Acm\u00e9 & Sons")), ("\u200b", Means(""))],
     "inbox_url": WEB_ADDRESSES,
+    "runbook_url": WEB_ADDRESSES,
+    "alert_webhook_url": WEB_ADDRESSES,
+    "alert_emails": [("boss", MUST), ("boss@example.com, @", MUST), (" a@example.com ,", Means(["a@example.com"]))],
     "trusted_hosts": [
         ("https://example.com", MUST), ("example.com:443", MUST), ("example.com/x", MUST), ("*.example.com", MUST),
         ("..example.com", MUST), ('["example.com"]', "a JSON list is not read"),

@@ -295,5 +295,6 @@ def test_health_names_a_held_transport(context: Flask, frozen: time_machine.Trav
     (found,) = [line for line in healthcheck.examine(db.session(), clock.now()) if "transport" in line.name]
     assert (found.name, found.ok) == ("transport smtp", False)
     assert found.detail == (
-        "held since 2026-11-20 12:00:00 UTC (30 s): auth 535 bad credentials; next probe at 2026-11-20 12:01:00 UTC"
+        "held since 2026-11-20 12:00:00 UTC (30 seconds): while signing in: 535 bad credentials; "
+        "next probe at 2026-11-20 12:01:00 UTC"
     )

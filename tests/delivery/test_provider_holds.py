@@ -363,7 +363,8 @@ def test_health_names_the_provider_the_text_and_its_page(make_sender: Make, serv
     assert not found["provider Microsoft"].ok
     assert found["provider one.example"].ok  # one stranger's server is no fault of the whole
     assert found["provider Microsoft"].detail == (
-        "refuses our emails through smtp since 2026-11-20 12:00:00 UTC: 550 5.7.515 Access denied, sending domain; "
+        "refuses our emails through smtp since 2026-11-20 12:00:00 UTC (1 second): "
+        "550 5.7.515 Access denied, sending domain; "
         "waiting: 3 emails; next probe at 2026-11-20 12:01:00 UTC; "
         "see https://sendersupport.olc.protection.outlook.com/pm/"
     )

@@ -13,7 +13,7 @@ from flask import Flask
 from bench.children import Child, clean_env
 from notifier import clock
 from notifier.cli.main import build
-from notifier.observability.healthcheck import HealthCheck
+from notifier.observability.check import HealthCheck
 from notifier.observability.queues import BrokerAway
 from notifier.services import services_of
 from notifier.tasks import rejected

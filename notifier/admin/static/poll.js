@@ -1,5 +1,6 @@
 // Live parts: <div data-poll="/address" data-every="5">. The answer replaces the element's content.
-// It polls less often while nothing changes or the server is unreachable, not at all while the page is hidden,
+// It polls less often while nothing changes or the server is unreachable (data-longest: at most so many seconds
+// apart), not at all while the page is hidden,
 // and stops at an answer that holds [data-final], or when the session is over.
 (function () {
   "use strict";
@@ -7,6 +8,7 @@
 
   function follow(part) {
     var every = Number(part.dataset.every) || 5;
+    var longest = Number(part.dataset.longest) || LONGEST;
     var pause = every;
     var last = null;
     var timer = null;
@@ -49,12 +51,12 @@
         .then(function (text) {
           busy = false;
           if (text === null) return;
-          pause = show(text) ? every : Math.min(pause * 1.5, LONGEST);
+          pause = show(text) ? every : Math.min(pause * 1.5, longest);
           if (!part.querySelector("[data-final]")) later();
         })
         .catch(function () {
           busy = false;
-          pause = Math.min(pause * 2, LONGEST);
+          pause = Math.min(pause * 2, longest);
           later();
         });
     }

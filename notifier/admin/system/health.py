@@ -1,11 +1,9 @@
-"""Health: everything that sending needs, each checked with a timeout."""
+"""Health: everything that sending needs, each checked with a timeout, and the cause of what is wrong."""
 
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from notifier import clock
 from notifier.admin.kit.page import Page, show
-from notifier.extensions import db
-from notifier.observability import healthcheck
 from notifier.services import services
 
 
@@ -18,11 +16,17 @@ class HealthPage(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Show one line per check."""
-        schema, rates = services().schema, bool(services().limits)
-        findings = [
-            *healthcheck.examine(db.session(), clock.now(), schema, rates=rates),
-            *services().probes(),
-        ]
-        page: str = self.render("admin/health.html", findings=findings, well=all(each.ok for each in findings))
+        """Show the causes, and one line per check."""
+        look = services().watch.look()
+        page: str = self.render(
+            "admin/health.html",
+            findings=look.checks,
+            problems=look.problems,
+            well=all(each.ok for each in look.checks),
+        )
         return page
+
+    @show("/banner")
+    def banner(self) -> ResponseReturnValue:
+        """Return the banner of all pages, which they fetch."""
+        return render_template("admin/_banner.html", on_health=False)

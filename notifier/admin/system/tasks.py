@@ -25,9 +25,10 @@ class Tasks(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Show the newest results, and the number in each state."""
+        """Show the newest results, and the number in each state. Those with nothing to do are left out by default."""
         name, state = arguments.text("name", 64), arguments.choice("state", STATES)
-        query = select(TaskResult)
+        every = arguments.choice("idle", ("show",)) == "show"
+        query = select(TaskResult) if every else select(TaskResult).where(TaskResult.idle.is_(False))
         if name:
             query = query.where(TaskResult.name == name)
         if state:
@@ -36,6 +37,7 @@ class Tasks(Page):
             "admin/tasks.html",
             name=name,
             state=state,
+            every=every,
             states=STATES,
             counts={state: _count(state) for state in STATES},
             enough=ENOUGH,

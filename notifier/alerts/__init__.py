@@ -1,0 +1,1 @@
+"""Tell operators when something is wrong, once, and once more when it is well again."""

@@ -1,0 +1,88 @@
+"""The screen of a person on call, and its exit code."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+import time_machine
+from click.testing import CliRunner
+from flask import Flask
+
+from notifier import clock
+from notifier.cli.main import build
+from notifier.extensions import db
+from notifier.models import TransportState
+from notifier.observability import heartbeats
+from notifier.observability.check import HealthCheck
+from tests.support.applications import make_owed
+from tests.support.commands import Run
+from tests.support.services import replace_services
+
+
+def probed(app: Flask, *checks: HealthCheck) -> None:
+    found: Sequence[HealthCheck] = checks
+    replace_services(app, probes=lambda: list(found))
+    with app.app_context():
+        for chore in heartbeats.CHORES:
+            heartbeats.beat(db.session(), chore, clock.now())
+        db.session.commit()
+
+
+def test_all_is_well(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
+    probed(context)
+    with context.app_context():
+        later = clock.now() + timedelta(hours=1)
+        make_owed(1, next_attempt_at=later, enqueue_at=later)
+    result = run("status")
+    assert result.exit_code == 0, result.output
+    assert "Is email going out now?     Yes." in result.output
+    assert "0 overdue, 1 scheduled" in result.output
+    assert "No email is late." in result.output
+    assert "Can I stop and resume?      Yes." in result.output
+
+
+def test_a_broker_that_is_away(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
+    probed(
+        context, HealthCheck("broker", ok=False, detail="does not answer"), HealthCheck("workers", ok=False, detail="x")
+    )
+    with context.app_context():
+        make_owed(1)
+    frozen.shift(timedelta(minutes=10))
+    result = run("status")
+    assert result.exit_code == 3
+    assert "No." in result.output
+    assert "The broker does not answer. Since 20 Nov 12:00:00 UTC (10 minutes)." in result.output
+    assert "docs/runbook.md#the-broker-is-away" in result.output
+    assert "1 overdue, 0 scheduled" in result.output
+    assert "verification: 1 overdue, the oldest for 10 minutes" in result.output
+    asked = json.loads(run("status", "--json").output)
+    assert (asked["going_out"], [each["key"] for each in asked["problems"]]) == ("no", ["broker"])
+    assert asked["problems"][0]["consequences"][:1] == ["ledger"]
+    assert (asked["database"]["counts"]["due"], asked["database"]["scheduled"]) == (1, 0)
+
+
+def test_what_is_held_is_shown_in_plain_words(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
+    probed(context)
+    with context.app_context():
+        later = clock.now() + timedelta(minutes=1)
+        make_owed(1, next_attempt_at=later, enqueue_at=later, reason_code="transport_held")
+        said = {"phase": "eod", "code": 452, "text": "4.3.1 disk full"}
+        db.session.add(TransportState(name="smtp", held_since=clock.now(), next_probe_at=later, probes=0, **said))
+        db.session.commit()
+    result = run("status")
+    assert "Sending through smtp is on hold." in result.output
+    assert "transport smtp: held for 1 second, 1 email waiting" in result.output
+    assert "after the email's text: 452 4.3.1 disk full" in result.output
+    assert "eod" not in result.output
+    assert "0 overdue, 0 scheduled, 1 held" in result.output
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_database_that_is_away_is_said(make_app: Callable[..., Flask]) -> None:
+    app = make_app(database_url="postgresql://x:y@127.0.0.1:1/z")
+    replace_services(app, probes=list)
+    result = CliRunner().invoke(build(lambda: app), ["status"])
+    assert result.exit_code == 3
+    assert "The database does not answer." in result.output
+    assert "Not known: the database does not answer." in result.output
