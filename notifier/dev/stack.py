@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier import resources
+from notifier.config.secret_files import SUFFIX
 from notifier.config.settings import Settings
 from notifier.dev.broker import Broker, BrokerMissingError, find_server
 from notifier.dev.console import Console
@@ -129,7 +130,8 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
         env["REDIS_URL"] = broker.url
     if with_inbox:
         env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp), "INBOX_URL": ports.inbox_url}
-    return env
+    # The values that were found count for all processes, and not the files from which they came.
+    return env | {f"{name}{SUFFIX}": "" for name in env if f"{name}{SUFFIX}" in os.environ}
 
 
 def python_env(*folders: Path) -> dict[str, str]:
