@@ -11,7 +11,7 @@ from notifier.models.event import UNDELIVERED, DeliveryState, Event, EventDraft,
 from notifier.models.feedback import CAME_BACK, IN_TRAY, UNASSIGNED, Effect, Feedback
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
-from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
+from notifier.models.operator import KeptForm, LinkPurpose, Operator, OperatorLink, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
 from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
@@ -57,10 +57,12 @@ __all__ = [
     "Frequency",
     "Heartbeat",
     "KeptForm",
+    "LinkPurpose",
     "Misfire",
     "Notification",
     "OnUnknown",
     "Operator",
+    "OperatorLink",
     "OperatorSession",
     "PaceState",
     "Preference",

@@ -30,7 +30,11 @@ def test_roles_change_and_operators_come_and_go(
     app: Flask, call: Callable[..., Result], make_operator: Callable[..., int]
 ) -> None:
     make_operator()
-    assert call("operator", "role", WHO, "viewer").exit_code == 0
+    for words in (("role", WHO, "viewer"), ("disable", WHO)):
+        refused = call("operator", *words)
+        assert (refused.exit_code, "the last admin who can sign in" in refused.output) == (1, True)
+    assert operator(app).active
+    assert call("operator", "role", WHO, "viewer", "--force").exit_code == 0
     assert operator(app).role == "viewer"
     assert call("operator", "disable", WHO).exit_code == 0
     assert Desk(app).sign_in().status_code == 401
