@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from notifier.cli.context import with_app
 from notifier.cli.showing import say, show
+from notifier.dev.first_login import first_login, forget_login, keep_login
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError
 from notifier.models import LinkPurpose, Operator, Role
@@ -187,15 +188,20 @@ def reset_totp(app: Flask, email: str) -> None:
 
 
 def make_first_operator(app: Flask) -> None:
-    """Create an admin user if no one can sign in yet, and print the password once. Never in production."""
+    """Create an admin user if no one can sign in yet; `up` shows the login while it works. Never in production."""
     if services_of(app).ask_operator is not None or app.config["NOTIFIER_ENV"] == "production":
         return
+    folder = services_of(app).settings.notifier_data_dir
     if roster.any_exists(db.session()):
+        email, _, password = first_login(folder).partition("  ")
+        if password and roster.authenticate(db.session(), email, password) is None:
+            forget_login(folder)
         return
     password = secrets.token_urlsafe(18)
     roster.create(db.session(), email=FIRST, password=password, role=Role.admin)
     db.session.commit()
-    say(f"\nFor the admin, on this machine only (shown once): {FIRST}  {password}\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_login(folder, FIRST, password)
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier import resources
+from notifier.config.running import known_to_others
 from notifier.config.secret_files import SUFFIX
 from notifier.config.settings import Settings
 from notifier.dev.broker import Broker, BrokerMissingError, find_server
 from notifier.dev.console import Console
 from notifier.dev.datalock import InUseError
+from notifier.dev.first_login import first_login
 from notifier.dev.plan import Ports, make_plan
 from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, is_free
 from notifier.dev.supervisor import GivenUpError, Supervisor
@@ -153,7 +155,7 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
     console = Console(sys.stdout, [child.name for wave in waves for child in wave])
     # Celery and gunicorn import from their working directory: not from a folder that may hold a `redis.py`.
     supervisor = Supervisor(waves, cwd=data_dir, log_dir=data_dir / "log", console=console)
-    with up_env(data_dir, shared):
+    with up_env(data_dir, shared), known_to_others(data_dir):
         supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
 
 
@@ -162,6 +164,7 @@ def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, wi
     rows = [
         ("web", public_url),
         ("admin", f"{public_url}/admin/"),
+        *([("login", login)] if (login := first_login(data_dir)) else []),
         ("inbox", ports.inbox_url) if with_inbox else ("SMTP", f"{settings.mail_server}:{settings.mail_port}"),
         *([("bounces", f"lmtp 127.0.0.1:{ports.bounces}")] if with_inbox else []),
         ("data", str(data_dir)),
