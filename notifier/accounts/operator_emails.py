@@ -9,7 +9,7 @@ from notifier import clock, ledger
 from notifier.emails.kind import SEALED
 from notifier.emails.operator_link import OperatorLinkData, OperatorLinkEmail
 from notifier.models import LinkPurpose, Operator, Role
-from notifier.operators import links, roster
+from notifier.operators import links, roster, sessions
 from notifier.operators.audit_log import Actor
 from notifier.security.sealing import Sealer
 
@@ -41,7 +41,7 @@ class OperatorEmails:
             session,
             kind=OperatorLinkEmail.name,
             recipient=operator.email,
-            dedupe_key=f"operator:{operator.id}:{links.digest(token)[:32]}",
+            dedupe_key=f"operator:{operator.id}:{sessions.digest(token)[:32]}",
             now=now,
             grace=self._grace,
             # After it, the link would not work.

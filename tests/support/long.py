@@ -59,6 +59,7 @@ LONG = (
     "tests/tasks/test_beat.py",
     "tests/tasks/test_celery_objects.py",
     "tests/tasks/test_killed_worker.py",
+    "tests/tasks/test_new_version.py",
     "tests/tasks/test_pgbouncer.py",
     "tests/tasks/test_pump.py",
     "tests/tasks/test_queues.py::test_a_worker_that_starts",
