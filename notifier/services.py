@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from werkzeug import Response
 
 from notifier.accounts.not_me import NotMe
+from notifier.accounts.operator_emails import OperatorEmails
 from notifier.accounts.requests import AccountRequests
 from notifier.accounts.signup import Accounts
 from notifier.alerts.alerts import Alerts
@@ -82,6 +83,8 @@ class Services:
     accounts: Accounts
     account_requests: AccountRequests
     not_me: NotMe
+    #: Sends invitations and resets to operators of ours.
+    operator_emails: OperatorEmails
     #: Called while first emails are slowed; None: no challenge.
     challenge: Challenge | None
     #: Asks the embedding application who makes the request of this environ; None: it decides about no operators.

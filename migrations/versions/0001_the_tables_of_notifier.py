@@ -54,6 +54,7 @@ TABLES = (
     "notifier_webhook_deliveries",
     "notifier_operators",
     "notifier_operator_sessions",
+    "notifier_operator_links",
     "notifier_api_keys",
     "notifier_kept_forms",
     "notifier_recovery_codes",
@@ -724,6 +725,8 @@ def _operators() -> None:
         sa.Column("password_hash", sa.String(200), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("invited", sa.Boolean(), nullable=False),
+        sa.Column("signed_in_at", MOMENT, nullable=True),
         sa.Column("totp_secret", sa.String(300), nullable=True),
         sa.Column("totp_step", sa.BigInteger(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
@@ -750,6 +753,27 @@ def _operators() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_notifier_operator_sessions_token_hash")),
     )
     op.create_index("ix_notifier_operator_sessions_operator_id", "notifier_operator_sessions", ["operator_id"])
+    op.create_table(
+        "notifier_operator_links",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("operator_id", ID, nullable=False),
+        sa.Column("purpose", sa.String(16), nullable=False),
+        sa.Column("token_hash", sa.String(64), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.CheckConstraint(
+            "purpose IN ('invitation', 'password', 'second_factor')", name=op.f("ck_notifier_operator_links_purpose")
+        ),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["notifier_operators.id"],
+            name=op.f("fk_notifier_operator_links_operator_id_notifier_operators"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_operator_links")),
+        sa.UniqueConstraint("operator_id", name=op.f("uq_notifier_operator_links_operator_id")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_notifier_operator_links_token_hash")),
+    )
     op.create_table(
         "notifier_api_keys",
         sa.Column("id", ID, nullable=False),

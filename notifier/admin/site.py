@@ -8,6 +8,8 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from notifier.admin.access.account import Account
+from notifier.admin.access.link import link
+from notifier.admin.access.operators import Operators
 from notifier.admin.access.sign_in import sign_in
 from notifier.admin.campaigns import slot_times
 from notifier.admin.campaigns.pages import Campaigns
@@ -54,11 +56,15 @@ PAGES: Sequence[type[Page]] = (
     Webhooks,
     WebhookEndpoints,
     ApiKeys,
+    Operators,
     Imports,
     HealthPage,
     AuditLog,
     Account,
 )
+
+#: Not there if an application that embeds ours decides who the operators are.
+OF_OUR_OPERATORS = (Account, Operators)
 
 #: The sections of the menu; pages without a section come first.
 SECTIONS = ("", "Send", "Find", "System")
@@ -87,7 +93,7 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["key"] = arguments.KeyConverter
     login.init_app(app)
     signs_in = services_of(app).ask_operator is None
-    pages = [page() for page in PAGES if signs_in or page is not Account]
+    pages = [page() for page in PAGES if signs_in or page not in OF_OUR_OPERATORS]
     admin = Admin(
         app,
         name="Notifier",
@@ -100,6 +106,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(assets)
     if signs_in:
         app.register_blueprint(sign_in)
+        app.register_blueprint(link)
     app.jinja_env.filters |= formats.FILTERS | moments.FILTERS | dict(came_back.FILTERS) | slot_times.FILTERS
     app.jinja_env.globals |= {
         **trouble.GLOBALS,

@@ -1,10 +1,14 @@
 """The answers of a command to a database that it cannot use: one line each, with what to do."""
 
+import shlex
+from pathlib import Path
+
 import click
 from psycopg.errors import UndefinedTable
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
+from notifier.config.running import running
 from notifier.config.settings import ConfigError, Settings
 from notifier.database import older_layout
 from notifier.database.outages import is_outage
@@ -24,6 +28,12 @@ INSIDE = "Upgrade them in a revision of your application, with notifier.migratio
 
 def no_tables(path: str | None) -> str:
     """Say what to do about an SQLite file that is empty or does not exist."""
+    others = [str(data_dir) for data_dir in running() if path is None or data_dir != Path(path).parent]
+    if others:
+        return (
+            f"No tables in {path}. `up` is running with its data in {' and in '.join(others)}: "
+            f"to use that, run: NOTIFIER_DATA_DIR={shlex.quote(others[0])} notifier …"
+        )
     return (
         f"No tables in {path}. If your data is in another folder, set NOTIFIER_DATA_DIR; "
         "if this is a new database, run: notifier db upgrade"

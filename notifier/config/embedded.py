@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from notifier.config.loading import addresses_of_up, development_key, make_development_key
+from notifier.config.secret_files import read
 from notifier.config.settings import ConfigError, Settings
 from notifier.config.text import lines
 
@@ -112,7 +113,11 @@ def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[tu
     for name in Settings.model_fields:
         plain = name.upper()
         prefixed = plain if plain.startswith(PREFIX) else PREFIX + plain
-        candidates = [environ.get(prefixed) or None, config.get(prefixed)]
+        in_file = read(name, prefixed, environ)
+        if in_file and name not in in_file:
+            # A file that cannot be used: its mistake has the name of the variable.
+            yield from in_file.items()
+        candidates = [environ.get(prefixed) or None, in_file.get(name), config.get(prefixed)]
         if name not in _OURS_ALONE:
             candidates.append(config.get(plain))
         for value in candidates:

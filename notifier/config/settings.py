@@ -11,7 +11,7 @@ import socket
 from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
 from notifier.config.alert_settings import AlertSettings
@@ -20,6 +20,7 @@ from notifier.config.inbound_settings import InboundSettings
 from notifier.config.limit_settings import LimitSettings, TimingSettings
 from notifier.config.listener_settings import ListenerSettings
 from notifier.config.mail_server_settings import MailServerSettings, StagingSettings
+from notifier.config.secret_files import FileSource
 from notifier.config.service_settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from notifier.config.text import tidied
 from notifier.mail.mailboxes import Mailbox, parse_mailbox
@@ -43,7 +44,7 @@ class Settings(
     ServiceSettings,
     BaseSettings,
 ):
-    """All settings, immutable. Each comes from the environment variable of its name in upper case."""
+    """All settings, immutable. Each comes from the environment variable of its name in upper case, or from its file."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, validate_default=False, allow_inf_nan=False
@@ -51,6 +52,18 @@ class Settings(
 
     #: Whether this process starts a Redis for all others if no broker is named, so that it needs no REDIS_URL.
     starts_redis: ClassVar[bool] = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        *others: Any,
+        **more: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, then the files that it names, then the env file of a running `up`."""
+        return (init_settings, env_settings, FileSource(settings_cls), more["dotenv_settings"])
 
     @model_validator(mode="before")
     @classmethod

@@ -36,6 +36,13 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """Stands for a value that could not be read. It follows the name of the setting in an error message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unset:
     """The effective value while a setting without a default is not set, for docs/settings.md."""
 
@@ -60,6 +67,8 @@ def _trimmed(text: str) -> str:
 
 def _mistakes(name: str, value: Any) -> Iterator[str]:
     """Yield at most one."""
+    if isinstance(value, Mistake):
+        yield value.text
     if not isinstance(value, str):
         return
     text = _trimmed(value)

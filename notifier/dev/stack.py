@@ -9,11 +9,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier import resources
+from notifier.config.running import known_to_others
+from notifier.config.secret_files import SUFFIX
 from notifier.config.sentinel_url import is_sentinel
 from notifier.config.settings import Settings
 from notifier.dev.broker import Broker, BrokerMissingError, find_server
 from notifier.dev.console import Console
 from notifier.dev.datalock import InUseError
+from notifier.dev.first_login import first_login
 from notifier.dev.plan import Ports, make_plan
 from notifier.dev.ports import PortTakenError, answers, can_listen, free_port, is_free
 from notifier.dev.supervisor import GivenUpError, Supervisor
@@ -132,7 +135,8 @@ def stack_env(settings: Settings, ports: Ports, broker: Broker | None, with_inbo
         env["REDIS_URL"] = broker.url
     if with_inbox:
         env |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(ports.smtp), "INBOX_URL": ports.inbox_url}
-    return env
+    # The values that were found count for all processes, and not the files from which they came.
+    return env | {f"{name}{SUFFIX}": "" for name in env if f"{name}{SUFFIX}" in os.environ}
 
 
 def python_env(*folders: Path) -> dict[str, str]:
@@ -154,7 +158,7 @@ def run_up(settings: Settings, wishes: Wishes, data_dir: Path, prepare: Callable
     console = Console(sys.stdout, [child.name for wave in waves for child in wave])
     # Celery and gunicorn import from their working directory: not from a folder that may hold a `redis.py`.
     supervisor = Supervisor(waves, cwd=data_dir, log_dir=data_dir / "log", console=console)
-    with up_env(data_dir, shared):
+    with up_env(data_dir, shared), known_to_others(data_dir):
         supervisor.run(lambda: console.say(banner(settings, ports, shared["PUBLIC_URL"], data_dir, with_inbox)))
 
 
@@ -163,6 +167,7 @@ def banner(settings: Settings, ports: Ports, public_url: str, data_dir: Path, wi
     rows = [
         ("web", public_url),
         ("admin", f"{public_url}/admin/"),
+        *([("login", login)] if (login := first_login(data_dir)) else []),
         ("inbox", ports.inbox_url) if with_inbox else ("SMTP", f"{settings.mail_server}:{settings.mail_port}"),
         *([("bounces", f"lmtp 127.0.0.1:{ports.bounces}")] if with_inbox else []),
         ("data", str(data_dir)),

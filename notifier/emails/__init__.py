@@ -10,6 +10,7 @@ from notifier.emails.address_changed import AddressChanged
 from notifier.emails.announcement import Announcement
 from notifier.emails.kind import Category, EmailKind, Owed
 from notifier.emails.monthly_report import MonthlyReport
+from notifier.emails.operator_link import OperatorLinkEmail
 from notifier.emails.security_message import SecurityMessage
 from notifier.emails.verification import TOKEN_LIFE, Verification
 from notifier.emails.verification_reminder import VerificationReminder
@@ -37,6 +38,7 @@ def registry(
         ActivityDigest(within=digest_within, gap=digest_gap),
         Announcement(),
         WebhookDisabled(),
+        OperatorLinkEmail(),
     )
     return MappingProxyType({kind.name: kind for kind in kinds})
 
@@ -60,6 +62,7 @@ __all__ = [
     "AddressChanged",
     "Category",
     "EmailKind",
+    "OperatorLinkEmail",
     "Owed",
     "SecurityMessage",
     "Verification",

@@ -20,17 +20,19 @@ SEND_AT: Final = "send_at"
 
 
 def names(kinds: Mapping[str, EmailKind]) -> list[str]:
-    """Return the names of the kinds that are sent one by one, and not by campaigns."""
-    return [name for name, kind in kinds.items() if not isinstance(kind, CampaignKind)]
+    """Return the names of the kinds that are sent to people one by one, and not by campaigns."""
+    return [name for name, kind in kinds.items() if not isinstance(kind, CampaignKind) and not kind.to_operators]
 
 
 def sendable(kinds: Mapping[str, EmailKind], name: str) -> EmailKind:
-    """Return the kind. Raise UnknownKind if there is none, or if only campaigns send it."""
+    """Return the kind. Raise UnknownKind if there is none, or if only campaigns, or notifier itself, send it."""
     kind = kinds.get(name)
     if kind is None:
         raise UnknownKind(f"there is no kind of email {name!r}: register it with Notifier(kinds=[...])")
     if isinstance(kind, CampaignKind):
         raise UnknownKind(f"emails of the kind {name!r} are sent by campaigns only")
+    if kind.to_operators:
+        raise UnknownKind(f"emails of the kind {name!r} are sent to operators, by notifier itself")
     return kind
 
 

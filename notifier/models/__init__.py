@@ -12,7 +12,7 @@ from notifier.models.feedback import CAME_BACK, IN_TRAY, UNASSIGNED, Effect, Fee
 from notifier.models.heartbeat import Heartbeat
 from notifier.models.incident import Incident
 from notifier.models.notification import FAILED, WAITING, Attempt, Notification, OnUnknown, Status
-from notifier.models.operator import KeptForm, Operator, OperatorSession, RecoveryCode, Role
+from notifier.models.operator import KeptForm, LinkPurpose, Operator, OperatorLink, OperatorSession, RecoveryCode, Role
 from notifier.models.preference import Consent, DigestMark, Frequency, Preference
 from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
@@ -59,10 +59,12 @@ __all__ = [
     "Heartbeat",
     "Incident",
     "KeptForm",
+    "LinkPurpose",
     "Misfire",
     "Notification",
     "OnUnknown",
     "Operator",
+    "OperatorLink",
     "OperatorSession",
     "PaceState",
     "Preference",

@@ -19,6 +19,15 @@ class Role(enum.StrEnum):
     admin = "admin"
 
 
+class LinkPurpose(enum.StrEnum):
+    """What a link lets its operator do: choose the first password, or another one, or turn the second factor off."""
+
+    invitation = "invitation"
+    password = "password"
+    second_factor = "second_factor"
+
+
+_PURPOSE_LIST = ", ".join(f"'{purpose}'" for purpose in LinkPurpose)
 _ROLE_LIST = ", ".join(f"'{role}'" for role in Role)
 
 
@@ -35,11 +44,31 @@ class Operator(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(16), default=Role.viewer.value)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    #: Whether the invitation is still open: this operator has chosen no password yet, so they cannot sign in.
+    invited: Mapped[bool] = mapped_column(Boolean, default=False)
+    signed_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The secret of the second factor, sealed (notifier.security.sealing). None if a password is enough.
     totp_secret: Mapped[str | None] = mapped_column(String(300))
     #: The time step of the last accepted code: it and all earlier ones are used up (RFC 6238 5.2).
     totp_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+class OperatorLink(Base):
+    """A link that was sent to an operator, and works once. It is deleted when it is used, and no operator has two."""
+
+    __tablename__ = "notifier_operator_links"
+    __table_args__ = (CheckConstraint(f"purpose IN ({_PURPOSE_LIST})", name="purpose"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    operator_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("notifier_operators.id", ondelete="CASCADE"), unique=True
+    )
+    purpose: Mapped[str] = mapped_column(String(16))
+    #: SHA-256 of the token in the link, in hexadecimal.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class OperatorSession(Base):

@@ -1,6 +1,7 @@
 """Operators, their roles and passwords. Every change is recorded in the audit log and ends open sessions."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,7 +30,7 @@ class OperatorError(ValueError):
 def create(session: Session, *, email: str, password: str, role: Role, by: Actor = COMMAND_LINE) -> Operator:
     """Add an operator. The caller commits. Raise OperatorError or AddressError."""
     address = parse_address(email)
-    _check_new(password)
+    check_new(password)
     if session.scalars(select(Operator).where(Operator.identity_key == address.identity_key)).one_or_none():
         raise OperatorError("an operator with this address already exists")
     operator = Operator(
@@ -64,16 +65,30 @@ def any_exists(session: Session) -> bool:
     return session.scalar(select(Operator.id).limit(1)) is not None
 
 
-def set_role(session: Session, operator: Operator, role: Role, *, by: Actor = COMMAND_LINE) -> None:
-    """Change the operator's role. The caller commits."""
+def set_role(
+    session: Session, operator: Operator, role: Role, *, by: Actor = COMMAND_LINE, force: bool = False
+) -> None:
+    """Change the operator's role. The caller commits.
+
+    Raise OperatorError if no admin who can sign in were left, unless `force`.
+    """
+    if role is not Role.admin and not force:
+        _spare_last_admin(session, operator)
     before = {"role": operator.role}
     operator.role = role.value
     sessions.end_all(session, operator.id)
     _record(session, by, "operator.role_changed", operator, before=before, after={"role": operator.role})
 
 
-def set_active(session: Session, operator: Operator, active: bool, *, by: Actor = COMMAND_LINE) -> None:
-    """Enable the operator, or disable them from the next request on. The caller commits."""
+def set_active(
+    session: Session, operator: Operator, active: bool, *, by: Actor = COMMAND_LINE, force: bool = False
+) -> None:
+    """Enable the operator, or disable them from the next request on. The caller commits.
+
+    Raise OperatorError if no admin who can sign in were left, unless `force`.
+    """
+    if not active and not force:
+        _spare_last_admin(session, operator)
     before = {"active": operator.active}
     operator.active = active
     sessions.end_all(session, operator.id)
@@ -81,12 +96,46 @@ def set_active(session: Session, operator: Operator, active: bool, *, by: Actor 
     _record(session, by, action, operator, before=before, after={"active": active})
 
 
+def _spare_last_admin(session: Session, operator: Operator) -> None:
+    """Raise OperatorError if this is the only admin who can sign in.
+
+    The rows of all admins are locked, so that two of them cannot take the role from each other at once.
+    """
+    admins = select(Operator).where(Operator.role == Role.admin.value).order_by(Operator.id).with_for_update()
+    present = session.scalars(admins.execution_options(populate_existing=True)).all()
+    able = {each.id for each in present if each.active and not each.invited}
+    if able == {operator.id}:
+        raise OperatorError("this is the last admin who can sign in: make another operator an admin first")
+
+
+def everyone(session: Session) -> Sequence[Operator]:
+    """Return all operators, by address."""
+    return session.scalars(select(Operator).order_by(Operator.email)).all()
+
+
+def invite(session: Session, *, email: str, role: Role, by: Actor = COMMAND_LINE) -> Operator:
+    """Add an operator who has no password yet. The caller commits. Raise OperatorError or AddressError."""
+    # A password that is known to no one: checking it takes as long as for all others, so a sign-in tells nothing.
+    operator = create(session, email=email, password=secrets.token_urlsafe(48), role=role, by=by)
+    operator.invited = True
+    return operator
+
+
+def withdraw(session: Session, operator: Operator, *, by: Actor = COMMAND_LINE) -> None:
+    """Delete an operator whose invitation is still open. The caller commits. Raise OperatorError."""
+    if not operator.invited:
+        raise OperatorError("this operator has accepted the invitation: disable the operator instead")
+    _record(session, by, "operator.invitation_revoked", operator, before={"role": operator.role})
+    session.delete(operator)
+
+
 def change_password(
     session: Session, operator: Operator, password: str, *, by: Actor = COMMAND_LINE, keep: str | None = None
 ) -> None:
     """Set a new password and end all sessions except that of the token `keep`. The caller commits."""
-    _check_new(password)
+    check_new(password)
     operator.password_hash = _hasher.hash(password)
+    operator.invited = False
     sessions.end_all(session, operator.id, keep=keep)
     _record(session, by, "operator.password_changed", operator)
 
@@ -129,7 +178,8 @@ def _no_password() -> str:
     return _hasher.hash("an address that is no operator's")
 
 
-def _check_new(password: str) -> None:
+def check_new(password: str) -> None:
+    """Raise OperatorError if this cannot be a new password."""
     if len(password) < MIN_PASSWORD:
         raise OperatorError(f"the password needs {MIN_PASSWORD} characters or more")
     if len(password) > MAX_PASSWORD:

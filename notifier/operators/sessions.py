@@ -28,6 +28,7 @@ def start(session: Session, operator: Operator, *, by: Actor, now: datetime, how
     token = secrets.token_urlsafe(32)
     over = (OperatorSession.seen_at <= now - IDLE) | (OperatorSession.created_at <= now - ABSOLUTE)
     session.execute(delete(OperatorSession).where(OperatorSession.operator_id == operator.id, over))
+    operator.signed_in_at = now
     session.add(
         OperatorSession(operator_id=operator.id, token_hash=digest(token), ip=by.ip, created_at=now, seen_at=now)
     )

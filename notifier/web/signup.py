@@ -12,6 +12,7 @@ from notifier.accounts.signup import Applicant
 from notifier.database.transaction import check_answers
 from notifier.extensions import db
 from notifier.mail.addresses import Address
+from notifier.mail.typos import suggestion
 from notifier.models import AccountAction
 from notifier.security import clients
 from notifier.services import services
@@ -66,6 +67,7 @@ def check_inbox() -> Answer:
         "web/check_inbox.html",
         form=AddressForm(formdata=None),
         email=session.get(_TYPED, ""),
+        meant=suggestion(session.get(_TYPED, "")),
         inbox_url=current_app.config["INBOX_URL"] or None,
     )
 

@@ -9,6 +9,7 @@ from flask import Flask
 
 from notifier import resources
 from notifier.accounts.not_me import NotMe
+from notifier.accounts.operator_emails import OperatorEmails
 from notifier.accounts.requests import AccountRequests
 from notifier.campaigns.content_moves import Moving
 from notifier.campaigns.control import RunEffects
@@ -79,6 +80,7 @@ def build_services(
         accounts=base.accounts,
         account_requests=AccountRequests(db.session, base.accounts, broker.requests.publish, grace=base.grace),
         not_me=NotMe(base.signer, settings.secret_keys, days=settings.not_me_days),
+        operator_emails=OperatorEmails(Sealer(settings.secret_keys), grace=base.grace),
         challenge=challenge,
         ask_operator=host.operator if host else None,
         host_path=_host_path(settings, host),

@@ -28,7 +28,10 @@ AUTHZ = {case["id"]: case for case in json.loads((DATA / "admin_authz.json").rea
 CSRF = json.loads((DATA / "csrf.json").read_text())
 
 #: The way in is for everybody.
-OPEN = {"sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out"}
+OPEN = {
+    "sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out",
+    "operator_link.form", "operator_link.use",
+}  # fmt: skip
 
 
 def rules(app: Flask, method: str) -> Iterator[tuple[Rule, str]]:
@@ -108,7 +111,12 @@ def test_a_post_without_its_token_changes_nothing(world: Flask, desk: Callable[.
     """csrf.json over every POST of the map, for the highest role: no token, another session's, a strange origin."""
     here, stranger = desk(), Desk(world, "203.0.113.7")
     foreign = stranger.token(SIGN_IN)
-    paths = [path for _, path in rules(world, "POST")] + [SIGN_IN, "/admin/sign-in/code", "/admin/sign-out"]
+    paths = [path for _, path in rules(world, "POST")] + [
+        SIGN_IN,
+        "/admin/sign-in/code",
+        "/admin/sign-out",
+        "/admin/join/x",
+    ]
     paths += [case["path"].replace("<token>", "x") for case in CSRF if not case["path"].startswith("/admin")]
     assert len(paths) > 12
     before = rows(world)

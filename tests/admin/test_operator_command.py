@@ -1,6 +1,7 @@
 """`notifier operator`: create operators, and let them in again."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -8,9 +9,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from notifier.cli.main import build
+from notifier.dev.first_login import LOGIN_FILE, first_login
 from notifier.extensions import db
 from notifier.models import AuditEntry, Operator
-from notifier.operators import roster
+from notifier.services import services_of
 from notifier.testing.operators import PASSWORD, Desk
 
 WHO = "admin@example.com"
@@ -30,7 +32,11 @@ def test_roles_change_and_operators_come_and_go(
     app: Flask, call: Callable[..., Result], make_operator: Callable[..., int]
 ) -> None:
     make_operator()
-    assert call("operator", "role", WHO, "viewer").exit_code == 0
+    for words in (("role", WHO, "viewer"), ("disable", WHO)):
+        refused = call("operator", *words)
+        assert (refused.exit_code, "the last admin who can sign in" in refused.output) == (1, True)
+    assert operator(app).active
+    assert call("operator", "role", WHO, "viewer", "--force").exit_code == 0
     assert operator(app).role == "viewer"
     assert call("operator", "disable", WHO).exit_code == 0
     assert Desk(app).sign_in().status_code == 401
@@ -67,13 +73,30 @@ def test_an_address_that_is_nobodys_is_said_so(call: Callable[..., Result]) -> N
     assert "there is no operator with this address" in done.output
 
 
-def test_up_lets_somebody_in_once_and_never_in_production(app: Flask, call: Callable[..., Result]) -> None:
+@pytest.fixture
+def app(make_app: Callable[..., Flask], tmp_path: Path) -> Flask:
+    """With a data folder of its own."""
+    return make_app(publish=lambda keys, bulk: None, notifier_data_dir=tmp_path)
+
+
+def test_up_lets_its_developer_in_and_never_in_production(app: Flask, call: Callable[..., Result]) -> None:
+    folder = services_of(app).settings.notifier_data_dir
     app.config["NOTIFIER_ENV"] = "production"
-    assert "shown once" not in call("db", "upgrade", "--first-operator").output
+    call("db", "upgrade", "--first-operator")
+    assert first_login(folder) == ""
     app.config["NOTIFIER_ENV"] = "development"
-    words = call("db", "upgrade", "--first-operator").output.split()
-    password = words[words.index("operator@notifier.example") + 1]
-    assert Desk(app).sign_in("operator@notifier.example", password).status_code == 303
-    assert "shown once" not in call("db", "upgrade", "--first-operator").output
-    with app.app_context():
-        assert roster.any_exists(db.session())
+    assert call("db", "upgrade", "--first-operator").exit_code == 0
+    email, password = first_login(folder).split()
+    assert (folder / LOGIN_FILE).stat().st_mode & 0o777 == 0o600
+    assert Desk(app).sign_in(email, password).status_code == 303
+    call("db", "upgrade", "--first-operator")
+    assert first_login(folder) == f"{email}  {password}", "every `up` shows it"
+
+
+def test_up_shows_no_login_that_no_longer_works(app: Flask, call: Callable[..., Result]) -> None:
+    folder = services_of(app).settings.notifier_data_dir
+    app.config["NOTIFIER_ENV"] = "development"
+    call("db", "upgrade", "--first-operator")
+    call("operator", "password", "operator@notifier.example", "--password", "a new password of words")
+    call("db", "upgrade", "--first-operator")
+    assert first_login(folder) == ""

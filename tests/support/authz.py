@@ -8,6 +8,7 @@ EVERYONE = {
     "not_me.look", "not_me.end_account", "not_me.take_back",
     "consent.look", "consent.unsubscribe", "consent.undo", "consent.choose", "consent.save",
     "health.healthz", "inbound.receive", "admin_assets.static",
+    "operator_link.form", "operator_link.use",
     "sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out",
 }  # fmt: skip
 
@@ -51,10 +52,18 @@ ADMINS = {
     "admin_webhook_endpoints.ask_remove", "admin_webhook_endpoints.remove",
     "admin_api_keys.index", "admin_api_keys.create", "admin_api_keys.ask_revoke", "admin_api_keys.revoke",
     "admin_import.index", "admin_import.preview", "admin_import.store",
+    "admin_operators.index", "admin_operators.invite", "admin_operators.one", "admin_operators.role",
+    "admin_operators.enable", "admin_operators.ask_disable", "admin_operators.disable",
+    "admin_operators.invite_again", "admin_operators.revoke", "admin_operators.send_password_link",
+    "admin_operators.send_second_factor_link",
 }  # fmt: skip
 
 #: Not there if the application that embeds ours decides who the operators are: they sign in to that one.
-OF_OUR_OPERATORS = {name for name in EVERYONE | VIEWERS if name.startswith(("sign_in.", "admin_account."))}
+OF_OUR_OPERATORS = {
+    name
+    for name in EVERYONE | VIEWERS | ADMINS
+    if name.startswith(("sign_in.", "operator_link.", "admin_account.", "admin_operators."))
+}
 
 #: Not there inside another application: people sign up with that one.
 OF_OUR_SIGN_UP = {name for name in EVERYONE if name.startswith("signup.")}

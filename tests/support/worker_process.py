@@ -22,9 +22,12 @@ class WorkerProcess:
 
     def __init__(
         self, app: Flask, folder: Path, *, pool: str = "prefork", concurrency: int = 1, queues: str = "notifier.bulk",
-        target: str = "wsgi:celery_app", **settings: str,
+        target: str = "wsgi:celery_app", command: list[str] | None = None, **settings: str,
     ) -> None:  # fmt: skip
-        """`folder`: for its log. `target`: where the Celery object is. `settings`: more for its environment."""
+        """`folder`: for its log. `target`: where the Celery object is. `settings`: more for its environment.
+
+        `command`: a whole command line, instead of one that is made from the other arguments.
+        """
         own = services_of(app).settings
         self._log = folder / "worker.log"
         ready = folder / "worker.ready"
@@ -46,7 +49,7 @@ class WorkerProcess:
         self._ready = ready
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                argv, env=env | settings, cwd=folder, stdout=log, stderr=log, start_new_session=True,
+                command or argv, env=env | settings, cwd=folder, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=die_with_parent,
             )  # fmt: skip
 

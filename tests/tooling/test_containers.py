@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from notifier.config.settings import Settings
+from tests.support.compose import put_in
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -18,7 +21,7 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
 def test_services() -> None:
-    assert set(SERVICES) == OURS | {"postgres", "redis", "mailhog", "flower"}
+    assert set(SERVICES) == OURS | {"postgres", "redis", "mailhog", "flower", "backup"}
 
 
 @each_service
@@ -32,7 +35,8 @@ def test_names_exist(name: str) -> None:
 
 
 def test_no_volume_or_network_is_left_over() -> None:
-    volumes = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    volumes = {volume.split(":")[0] for volume in mounted if not volume.startswith(".")}
     networks = {network for service in SERVICES.values() for network in service["networks"]}
     assert volumes == set(COMPOSE["volumes"])
     assert networks == set(COMPOSE["networks"])
@@ -40,24 +44,37 @@ def test_no_volume_or_network_is_left_over() -> None:
 
 @each_service
 def test_dependency_is_not_in_another_profile(name: str) -> None:
-    """Compose refuses to start a service that depends on one whose profile is off."""
+    """Compose refuses to start a service that requires one whose profile is off."""
     mine = set(SERVICES[name].get("profiles", []))
-    for needed in SERVICES[name].get("depends_on", {}):
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
         profiles = set(SERVICES[needed].get("profiles", []))
-        assert not profiles or profiles & mine
+        assert not profiles or profiles & mine or how["required"] is False
+
+
+def test_databases_may_be_outside() -> None:
+    """The trial has both; production starts those that its .env names."""
+    assert SERVICES["postgres"]["profiles"] == ["dev", "postgres"]
+    assert SERVICES["redis"]["profiles"] == ["dev", "redis"]
+    example = (ROOT / ".env.example").read_text()
+    assert re.search(r"(?m)^COMPOSE_PROFILES=postgres,redis$", example)
+    assert re.search(r"(?m)^DATABASE_URL=$", example)
 
 
 @each_service
-def test_only_two_ports_are_published(name: str) -> None:
-    """web and the development mailbox, both on loopback."""
-    published = {"web": ["127.0.0.1:${WEB_PORT:-8000}:8000"], "mailhog": ["127.0.0.1:8025:8025"]}
+def test_few_ports_are_published(name: str) -> None:
+    """web, the development mailbox and Flower, all on loopback."""
+    published = {
+        "web": ["127.0.0.1:${WEB_PORT:-8000}:8000"],
+        "mailhog": ["127.0.0.1:8025:8025"],
+        "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"],
+    }
     assert SERVICES[name].get("ports", []) == published.get(name, [])
     assert SERVICES[name].get("network_mode") is None
 
 
 @each_service
 def test_images_are_pinned(name: str) -> None:
-    image = SERVICES[name]["image"]
+    image = put_in(SERVICES[name]["image"], {})
     assert re.fullmatch(r"[\w./-]+:(v?\d[\w.-]*|local)", image), image
     if name in OURS:
         assert SERVICES[name]["build"] == "."
@@ -65,8 +82,8 @@ def test_images_are_pinned(name: str) -> None:
 
 @each_service
 def test_healthcheck_and_restart(name: str) -> None:
-    """All but the one that ends by itself."""
-    if name == "migrate":
+    """All but those that end by themselves."""
+    if name in {"migrate", "backup"}:
         assert SERVICES[name]["restart"] == "no"
         return
     assert SERVICES[name]["restart"] == "unless-stopped"
@@ -107,9 +124,35 @@ def test_no_secret_is_written_down() -> None:
         assert re.search(rf"(?m)^{name}=$", example), f"{name} must be there and empty"
 
 
-def test_flower_needs_a_password() -> None:
-    assert SERVICES["flower"]["profiles"] == ["flower"]
-    assert "FLOWER_BASIC_AUTH" in " ".join(SERVICES["flower"]["command"])
+@each_service
+def test_every_service_has_its_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+[mg]", put_in(str(service["mem_limit"]), {}))
+    assert 0 < float(put_in(str(service["cpus"]), {})) <= 2
+    assert 64 <= service["pids_limit"] <= 512
+
+
+def test_the_limit_of_redis_leaves_room_for_its_own() -> None:
+    """Redis refuses at maxmemory; at the limit of the container the kernel would kill it."""
+    (maxmemory,) = re.findall(r"--maxmemory (\S+)", put_in(" ".join(SERVICES["redis"]["command"]), {}))
+    assert (maxmemory, put_in(SERVICES["redis"]["mem_limit"], {})) == ("256mb", "512m")
+
+
+@each_service
+def test_scaled_containers_are_told_apart(name: str) -> None:
+    """The host name is the container's own, and a worker's name ends in it."""
+    assert not {"hostname", "container_name"} & set(SERVICES[name])
+    command = str(SERVICES[name].get("command", ""))
+    assert " worker " not in command or re.search(r" -n [a-z]+@%h ", command)
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "bulk", "webhooks"])
+def test_containers_stop_after_their_processes(name: str) -> None:
+    """Docker kills after the grace period: workers stop within STOP_GRACE, gunicorn within 30 s."""
+    seconds = int(put_in(SERVICES[name]["stop_grace_period"], {}).removesuffix("s"))
+    own = float(put_in(SERVICES[name]["environment"]["STOP_GRACE"], {}))
+    assert own == Settings.model_fields["stop_grace"].default
+    assert seconds > max(own, 30)
 
 
 def test_every_queue_has_a_worker() -> None:

@@ -181,3 +181,14 @@ def test_addresses_through_the_form(request: pytest.FixtureRequest, case: dict[s
             assert (stored[0].email, stored[0].identity_key) == (case["envelope"], case["identity_key"])
         if case["expect"] == "trim_or_reject" and accepted:
             assert stored[0].identity_key == "user@example.com"
+
+
+def test_a_typo_of_a_well_known_domain_is_asked_about_and_blocks_no_one(
+    app: Flask, visitor: Visitor, enqueued: list[int]
+) -> None:
+    visitor.sign_up("ada@gmial.com")
+    page = visitor.get("/check-inbox").text
+    assert 'Did you mean <bdi class="address">ada@gmail.com</bdi>?' in page
+    assert [row.email for row in users(app)] == ["ada@gmial.com"]
+    visitor.sign_up("ada@gmail.com")
+    assert "Did you mean" not in visitor.get("/check-inbox").text

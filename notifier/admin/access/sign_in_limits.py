@@ -24,6 +24,8 @@ PER_CLIENT = "10 per minute; 60 per hour"
 PER_NETWORK = "40 per minute; 300 per hour"
 PER_ADDRESS = "5 per minute; 30 per hour"
 IN_ALL = "600 per minute"
+#: Invitations and resets that one operator sends.
+EMAILS = "10 per minute; 60 per hour"
 
 #: Session key of the operator whose code is asked for; see `notifier.admin.access.sign_in`.
 HALF_WAY = "half_way"
@@ -51,6 +53,11 @@ def _own() -> str:
     """Return the key of the operator whose password an account page asks for again."""
     operator = login.own()
     return f"operator {operator.id if operator else 0}"
+
+
+def _link() -> str:
+    """Return a digest of the token in the address: only its owner uses up its limit."""
+    return _digest(f"link {(request.view_args or {}).get('token', '')}")
 
 
 def _was_wrong(response: Response) -> bool:
@@ -100,6 +107,15 @@ code_limits = (
 own_password_limits = (
     limiter.shared_limit(PER_ADDRESS, scope="own-password", key_func=_own, methods=["POST"], deduct_when=_was_wrong),
 )
+
+#: For links of invitations and resets. A link of a second factor asks for the password.
+link_limits = (
+    *_SHARED,
+    limiter.shared_limit(PER_ADDRESS, scope="operator-link", key_func=_link, methods=["POST"], deduct_when=_was_wrong),
+)
+
+#: For emails that an admin sends to operators: a stolen session must not fill mailboxes.
+sending_limits = (limiter.shared_limit(EMAILS, scope="operator-emails", key_func=_own, methods=["POST"]),)
 
 
 def limited(by: Sequence[Any]) -> Callable[[View], View]:
