@@ -39,6 +39,8 @@ from notifier.feedback.intake import Intake
 from notifier.feedback.second_look import SecondLook
 from notifier.inbound.provider import Provider
 from notifier.inbound.sightings import Sightings
+from notifier.metrics import Recorder
+from notifier.observability.exposition import Exposition
 from notifier.observability.healthcheck import HealthCheck
 from notifier.observability.queues import BrokerState
 from notifier.outbox import Outbox
@@ -150,6 +152,9 @@ class Services:
     schedule: Mapping[str, float]
 
     # --- looking
+    #: Counts and measures in the memory of this process.
+    recorder: Recorder
+    exposition: Exposition
     schema: Schema
     #: Checks all servers that sending depends on.
     probes: Callable[[], list[HealthCheck]]

@@ -16,6 +16,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from notifier import clock
 from notifier.database.keys import among
 from notifier.events import EventType, Facts, record
+from notifier.metrics import tally
+from notifier.metrics.catalogue import UNSUBSCRIBES
 from notifier.models import Consent, Frequency, Preference, User
 
 DIGEST: Final = "digest"
@@ -110,6 +112,7 @@ def decide(
     session.flush()
     if before.wanted and not after.wanted:
         record(session, [_unsubscribed(user_id, category, how)], at=evidence.now)
+        tally(session, UNSUBSCRIBES, how.value)
     return has_changed
 
 
@@ -206,6 +209,8 @@ def decide_all_of(
                     gone.append(_unsubscribed(user_id, category, how))
     session.flush()
     record(session, gone, at=now)
+    if gone:
+        tally(session, UNSUBSCRIBES, how.value, by=len(gone))
     return changed
 
 

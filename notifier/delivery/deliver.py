@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger, stopping
 from notifier.delivery.batch import Batch
 from notifier.delivery.composition_brake import Failing
+from notifier.delivery.measuring import Measures
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases
@@ -25,6 +26,7 @@ from notifier.delivery.staging import EVERYBODY, Staging
 from notifier.delivery.throttle.gate import Deferred, Gate, Portion
 from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.mail.message import Message
+from notifier.metrics import Recorder
 from notifier.rendering.compose import Composer
 from notifier.security.links import Links
 from notifier.smtp.envelope import Later
@@ -65,6 +67,7 @@ class Sender:
         context: Context | None = None,
         on_first_bounce: Callable[[], None] = lambda: None,
         on_dead: Callable[[int], bool] = lambda run_id: False,
+        recorder: Recorder | None = None,
     ) -> None:
         """Send through the parts given.
 
@@ -73,6 +76,7 @@ class Sender:
             alone_from: Number of processes that must have crashed on an email before it is rendered alone.
             context: Opens the application context that another thread needs. None: there is no side thread.
             on_first_bounce: Called when the bounce of a first email has been stored.
+            recorder: Counts and measures for monitoring. None: what it is told is kept and never read.
             on_dead: Called with a run of whose emails some met dead addresses.
         """
         self.session = session
@@ -91,6 +95,7 @@ class Sender:
         self.context = context
         self.on_first_bounce = on_first_bounce
         self.on_dead = on_dead
+        self.measures = Measures(recorder or Recorder())
 
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None

@@ -17,6 +17,7 @@ from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
+from notifier.models.tally import MetricTotal, Tally
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import DETACHED, NO_IDENTITY, User, new_nonce
@@ -57,6 +58,7 @@ __all__ = [
     "Frequency",
     "Heartbeat",
     "KeptForm",
+    "MetricTotal",
     "Misfire",
     "Notification",
     "OnUnknown",
@@ -73,6 +75,7 @@ __all__ = [
     "Status",
     "Suppression",
     "SuppressionReason",
+    "Tally",
     "TaskResult",
     "TaskState",
     "TransportState",
