@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Boolean, TextClause, bindparam, func, select, text
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from notifier.database import identity
 from notifier.database.types import UtcDateTime
@@ -85,7 +86,7 @@ def oldest_due(session: Session, now: datetime, *, bulk: bool) -> float:
 
 
 #: The types of the values that these statements take.
-_TYPES = {"now": UtcDateTime(), "bulk": Boolean(), "run": BigInteger()}
+_TYPES: dict[str, TypeEngine[Any]] = {"now": UtcDateTime(), "bulk": Boolean(), "run": BigInteger()}
 
 
 def _typed(statement: str, values: Collection[str]) -> TextClause:

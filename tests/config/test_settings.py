@@ -152,7 +152,7 @@ TEXTS: dict[str, list[tuple[str, Any]]] = {
     "metrics_token": [
         ("short", MUST), ("x" * 15, MUST), ("x" * 201, MUST), ("a token with spaces in it", MUST),
         ("p\u00e4ssword-of-some-length", MUST), (" " + "x" * 16 + " ", Means("x" * 16)),
-    ],  # fmt: skip
+    ],
     "notifier_data_dir": [*PATHS, (__file__, "is a file: name a folder"), (f"{__file__}/x", "cannot be used")],
     "public_url": WEB_ADDRESSES,
     "home_url": WEB_ADDRESSES,

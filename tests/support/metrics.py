@@ -29,6 +29,15 @@ def scraped(app: Flask) -> dict[str, dict[Labels, float]]:
     return found
 
 
+def samples_of(text: str) -> dict[tuple[str, Labels], float]:
+    """All samples of a scrape, by name and labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
 def value(app: Flask, name: str, **labels: str) -> float:
     """One value; 0 if it is not shown."""
     return scraped(app).get(f"notifier_{name}", {}).get(tuple(sorted(labels.items())), 0.0)
