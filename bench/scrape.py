@@ -1,7 +1,8 @@
 """What monitoring costs: `python -m bench.scrape --rows 1000000`.
 
-Postgres with a million notifications, 60,000 of them due. It measures a scrape of `/metrics` with the gauges read anew and
-with those of the cache, and what the counting triggers add to a claim and its settlement: alone, and in batches of 250.
+Postgres with a million notifications, and 60,000 that are due. It measures a scrape of `/metrics`, with the gauges read
+anew and with those of the cache, and what the triggers that count add to a claim and its settlement: of one email, and
+of 250 together.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from flask import Flask
 from rich.console import Console
 from rich.table import Table
 
-from bench.admin import LEDGER, RUNS
+from bench.admin import LEDGER
 from bench.servers import SECRET, open_stage
 from notifier import clock, ledger
 from notifier.accounts.seeds import seed
@@ -46,6 +47,14 @@ _OWED = """
     SELECT 'verification', 1, 'u@example.com', 'due:' || n, '{}', n %% 10 <> 0, 'resend', 'pending', 0, 0, 0,
         now() - n * interval '1 millisecond', now(), now()
     FROM generate_series(1, %(due)s) AS n"""
+
+#: One run of each campaign is under way.
+_RUNS = """
+    INSERT INTO notifier_campaign_runs (campaign_id, slot, trigger, state, cursor, planned, excluded, zone_fallbacks,
+        provider_brakes, created_at, touched_at)
+    SELECT 1 + n %% 2, now() - n * interval '1 day', 'schedule', CASE WHEN n > 18 THEN 'sending' ELSE 'done' END, 0,
+        %(rows)s / 20, '{}', 0, '{}', now(), now()
+    FROM generate_series(1, 20) AS n"""
 
 #: How often each batch is claimed and settled, by its size.
 _ROUNDS = {1: 400, 250: 20}
@@ -75,7 +84,7 @@ def _populate(app: Flask, rows: int, users: int) -> None:
         pass
     load(db.session(), services_of(app).kinds, now=clock.now(), paused_reason=None)
     connection = db.session.connection()
-    connection.exec_driver_sql(RUNS, {"rows": rows})
+    connection.exec_driver_sql(_RUNS, {"rows": rows})
     connection.exec_driver_sql(LEDGER, {"rows": rows, "users": users})
     connection.exec_driver_sql(_OWED, {"due": DUE})
     db.session.commit()
