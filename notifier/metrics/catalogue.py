@@ -68,7 +68,7 @@ UNKNOWN = _counter(
     known=OnUnknown,
 )  # fmt: skip
 BOUNCES = _counter(
-    "bounces_total", f"Emails that came back or were refused for good. {_SAME_TRANSACTION}", "source", "class"
+    "bounces_total", f"Emails that came back, and permanent refusals. {_SAME_TRANSACTION}", "source", "class"
 )
 COMPLAINTS = _counter(
     "complaints_total", f"Emails reported as spam. {_SAME_TRANSACTION}", "provider",

@@ -171,7 +171,7 @@ class Notification(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: When the sweep enqueues it again unless a worker has picked it up.
     enqueue_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    #: When it was due at first, whatever deferred it later: from then on it is owed. None: when it was added.
+    #: When it was due at first, also if it was deferred later: since then it is owed. None: since it was added.
     owed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The sending process of the newest claim, whose journal knows how far the email came. It stays on unknown rows
