@@ -69,14 +69,13 @@ class Sender:
         on_dead: Callable[[int], bool] = lambda run_id: False,
         recorder: Recorder | None = None,
     ) -> None:
-        """Send through the parts given.
+        """Send through the parts given. `recorder` counts and measures for monitoring.
 
         Args:
             session: Returns the current session.
             alone_from: Number of processes that must have crashed on an email before it is rendered alone.
             context: Opens the application context that another thread needs. None: there is no side thread.
             on_first_bounce: Called when the bounce of a first email has been stored.
-            recorder: Counts and measures for monitoring. None: what it is told is kept and never read.
             on_dead: Called with a run of whose emails some met dead addresses.
         """
         self.session = session
@@ -86,15 +85,13 @@ class Sender:
         self.gate = gate
         self.journal = journal
         self.recheck = recheck
-        self.refusals = refusals
-        self.failing = failing
+        self.refusals, self.failing = refusals, failing
         self.leases = leases
         self.alone_from = alone_from
         self._company = Company()
         self.staging = staging
         self.context = context
-        self.on_first_bounce = on_first_bounce
-        self.on_dead = on_dead
+        self.on_first_bounce, self.on_dead = on_first_bounce, on_dead
         self.measures = Measures(recorder or Recorder())
 
     def deliver(

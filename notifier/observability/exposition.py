@@ -26,7 +26,7 @@ CACHE_SECONDS = 15.0
 #: The values of one metric, or of a part of it, by the values of its labels.
 _Values = Mapping[tuple[str, ...], float]
 #: The ends that each kind of email shows from the beginning.
-_ENDS = (Status.sent.value, Status.failed.value)
+_ENDS = (str(Status.sent), str(Status.failed))
 
 
 class Exposition:
