@@ -33,6 +33,7 @@ from notifier.web.chunked_bodies import read_whole
 from notifier.web.consent import consent
 from notifier.web.health import health
 from notifier.web.inbound import LARGEST_BODY, PATH, inbound, without_cookies
+from notifier.web.metrics import metrics
 from notifier.web.not_me import not_me
 from notifier.web.prefix import below, path_of
 from notifier.web.signup import sign_up
@@ -203,5 +204,6 @@ def _register_doors(app: Flask, *, own_signup: bool) -> None:
     app.register_blueprint(not_me)
     app.register_blueprint(consent)
     app.register_blueprint(health)
+    app.register_blueprint(metrics)
     app.register_blueprint(inbound)
     admin.init_app(app)

@@ -41,7 +41,9 @@ from notifier.feedback.intake import Intake
 from notifier.feedback.second_look import SecondLook
 from notifier.inbound.provider import Provider
 from notifier.inbound.sightings import Sightings
+from notifier.metrics import Recorder
 from notifier.observability.check import HealthCheck
+from notifier.observability.exposition import Exposition
 from notifier.observability.queues import BrokerState
 from notifier.observability.watch import Watch
 from notifier.outbox import Outbox
@@ -155,6 +157,9 @@ class Services:
     schedule: Mapping[str, float]
 
     # --- looking
+    #: Counts and measures in the memory of this process.
+    recorder: Recorder
+    exposition: Exposition
     schema: Schema
     #: Checks all servers that sending depends on.
     probes: Callable[[], list[HealthCheck]]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.faults.checker import judge_kills, tally, wire_at
 from bench.faults.history import Kill
 from bench.faults.killer import Killer
+from bench.faults.metrics import check_counters
 from bench.faults.result import Result
 from bench.faults.scene import Scene
 from bench.faults.stage import Stage
@@ -39,6 +40,7 @@ def kill9(stage: Stage, *, mails: int, kills: int, policy: str, seed: int, delay
         found, wire = tally(rows, seen), wire_at(seen, rows, done)
         result.add(found)
         result.problems += judge_kills(found, wire)
+        check_counters(stage, result, found)
         result.expect(len(done) == kills, f"only {len(done)} of {kills} kills were made")
         result.figures |= {
             "kills": dict(Counter(kill.whom for kill in done)),

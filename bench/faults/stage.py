@@ -40,7 +40,7 @@ _TABLES = ", ".join(
     for name in (
         "heartbeats", "notifications", "attempts", "suppressions", "transports", "paces", "preferences",
         "campaign_runs", "campaigns", "content_versions", "audit_entries", "signup_emails", "account_requests",
-        "provider_holds", "domain_providers",
+        "provider_holds", "domain_providers", "tallies", "metric_totals",
     )
 )  # fmt: skip
 

@@ -26,6 +26,67 @@ ONLY_ADDED = {
 }
 
 
+#: What counts the emails that are added, come to rest, or become uncertain (notifier.models.tally).
+ON_POSTGRES = (
+    """CREATE OR REPLACE FUNCTION notifier_notifications_count_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+INSERT INTO notifier_tallies (name, labels, value)
+SELECT 'enqueued_total', CASE a.status WHEN 'pending' THEN 'queued' ELSE a.status END, count(*)
+FROM added a GROUP BY a.status
+UNION ALL SELECT 'notifications_total', a.kind || chr(31) || a.status, count(*)
+FROM added a WHERE a.status NOT IN ('pending', 'sending') GROUP BY a.kind, a.status;
+RETURN NULL;
+END $$""",
+    """CREATE OR REPLACE FUNCTION notifier_notifications_count_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+INSERT INTO notifier_tallies (name, labels, value)
+SELECT 'notifications_total', n.kind || chr(31) || n.status, count(*)
+FROM moved n JOIN former o ON o.id = n.id
+WHERE n.status <> o.status AND n.status NOT IN ('pending', 'sending') GROUP BY n.kind, n.status
+UNION ALL SELECT 'unknown_total', n.on_unknown, sum(n.unknowns - o.unknowns)
+FROM moved n JOIN former o ON o.id = n.id WHERE n.unknowns > o.unknowns GROUP BY n.on_unknown;
+RETURN NULL;
+END $$""",
+    """CREATE TRIGGER notifier_notifications_count_added AFTER INSERT ON notifier_notifications
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION notifier_notifications_count_added()""",
+    """CREATE TRIGGER notifier_notifications_count_moved AFTER UPDATE ON notifier_notifications
+REFERENCING OLD TABLE AS former NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION notifier_notifications_count_moved()""",
+)
+ON_SQLITE = (
+    """CREATE TRIGGER notifier_notifications_count_added AFTER INSERT ON notifier_notifications BEGIN
+UPDATE notifier_metric_totals SET value = value + 1
+WHERE true
+AND name = 'enqueued_total' AND labels = CASE NEW.status WHEN 'pending' THEN 'queued' ELSE NEW.status END;
+INSERT INTO notifier_metric_totals (name, labels, value)
+SELECT 'enqueued_total', CASE NEW.status WHEN 'pending' THEN 'queued' ELSE NEW.status END, 1
+WHERE true AND changes() = 0;
+UPDATE notifier_metric_totals SET value = value + 1
+WHERE NEW.status NOT IN ('pending', 'sending')
+AND name = 'notifications_total' AND labels = NEW.kind || char(31) || NEW.status;
+INSERT INTO notifier_metric_totals (name, labels, value)
+SELECT 'notifications_total', NEW.kind || char(31) || NEW.status, 1
+WHERE NEW.status NOT IN ('pending', 'sending') AND changes() = 0;
+END""",
+    """CREATE TRIGGER notifier_notifications_count_ended AFTER UPDATE OF status ON notifier_notifications
+WHEN NEW.status <> OLD.status AND NEW.status NOT IN ('pending', 'sending') BEGIN
+UPDATE notifier_metric_totals SET value = value + 1
+WHERE true
+AND name = 'notifications_total' AND labels = NEW.kind || char(31) || NEW.status;
+INSERT INTO notifier_metric_totals (name, labels, value)
+SELECT 'notifications_total', NEW.kind || char(31) || NEW.status, 1
+WHERE true AND changes() = 0;
+END""",
+    """CREATE TRIGGER notifier_notifications_count_unknown AFTER UPDATE OF unknowns ON notifier_notifications
+WHEN NEW.unknowns > OLD.unknowns BEGIN
+UPDATE notifier_metric_totals SET value = value + NEW.unknowns - OLD.unknowns
+WHERE true
+AND name = 'unknown_total' AND labels = NEW.on_unknown;
+INSERT INTO notifier_metric_totals (name, labels, value)
+SELECT 'unknown_total', NEW.on_unknown, NEW.unknowns - OLD.unknowns
+WHERE true AND changes() = 0;
+END""",
+)
+
 #: In the order in which each finds what it points at.
 TABLES = (
     "notifier_users",
@@ -61,6 +122,8 @@ TABLES = (
     "notifier_audit_entries",
     "notifier_heartbeats",
     "notifier_incidents",
+    "notifier_tallies",
+    "notifier_metric_totals",
     "notifier_task_results",
     "notifier_daily_totals",
     "notifier_provider_totals",
@@ -80,6 +143,7 @@ def upgrade() -> None:
     _housekeeping()
     for table, message in ONLY_ADDED.items():
         _refuse_updates(table, message)
+    _count_notifications()
 
 
 def downgrade() -> None:
@@ -88,6 +152,8 @@ def downgrade() -> None:
     if _is_postgres():
         for table in ONLY_ADDED:
             op.execute(f"DROP FUNCTION {table}_refuse()")
+        for name in ("added", "moved"):
+            op.execute(f"DROP FUNCTION notifier_notifications_count_{name}()")
 
 
 def _people() -> None:
@@ -329,6 +395,7 @@ def _ledger() -> None:
         sa.Column("deaths", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_attempt_at", MOMENT, nullable=False),
         sa.Column("enqueue_at", MOMENT, nullable=False),
+        sa.Column("owed_at", MOMENT, nullable=True),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("claimed_by", sa.String(64), nullable=True),
         sa.Column("deadline", MOMENT, nullable=True),
@@ -360,6 +427,12 @@ def _ledger() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_notifications")),
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_notifier_notifications_dedupe_key")),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_notifier_notifications_due",
+        "notifier_notifications",
+        ["bulk", "next_attempt_at"],
+        **_where("status = 'pending'"),
     )
     op.create_index(
         "ix_notifier_notifications_failed_settled_at",
@@ -919,6 +992,21 @@ def _housekeeping() -> None:
         sa.PrimaryKeyConstraint("day", "hour", "provider", name=op.f("pk_notifier_provider_totals")),
     )
     op.create_table(
+        "notifier_tallies",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("labels", sa.String(400), nullable=False),
+        sa.Column("value", sa.Float(53), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_tallies")),
+    )
+    op.create_table(
+        "notifier_metric_totals",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("labels", sa.String(400), nullable=False),
+        sa.Column("value", sa.Float(53), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels", name=op.f("pk_notifier_metric_totals")),
+    )
+    op.create_table(
         "notifier_database_identity",
         sa.Column("id", ID, nullable=False),
         sa.Column("transaction_id", sa.BigInteger(), nullable=False),
@@ -933,6 +1021,12 @@ def _housekeeping() -> None:
         sa.Column("noted_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("mac", name=op.f("pk_notifier_unrecorded_emails")),
     )
+
+
+def _count_notifications() -> None:
+    """Triggers that count what becomes of emails: on Postgres once for each statement, on SQLite for each row."""
+    for statement in ON_POSTGRES if _is_postgres() else ON_SQLITE:
+        op.execute(statement)
 
 
 def _refuse_updates(table: str, message: str) -> None:

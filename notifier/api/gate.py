@@ -34,7 +34,9 @@ from notifier.api.requests import ApiRequest, Caller, caller_or_none, request_id
 from notifier.database.transaction import writing
 from notifier.extensions import db
 from notifier.imports.bounded import Upload
+from notifier.metrics.catalogue import API_REQUESTS
 from notifier.operators import api_keys
+from notifier.services import services
 
 #: Character sets of a CSV file, by their names of IANA; none: UTF-8, or what a byte order mark says.
 CHARSETS: Final[Mapping[str, str | None]] = {
@@ -159,6 +161,7 @@ def _strict(data: bytes) -> Any:
 
 
 def _leave(response: Response) -> Response:
+    services().recorder.count(API_REQUESTS, request.endpoint or "none", str(response.status_code))
     response.headers["X-Request-Id"] = request_id()
     # What a key may see is for its owner alone.
     response.headers.setdefault("Cache-Control", "no-store")

@@ -18,6 +18,8 @@ from notifier.campaigns.runs import Planned, add_runs, changed, run_of
 from notifier.campaigns.slots import schedule_of, slot_name
 from notifier.database.transaction import transaction
 from notifier.events import EventType, record
+from notifier.metrics import Metric
+from notifier.metrics.catalogue import RUN_LATENESS
 from notifier.models import Campaign, CampaignRun, CampaignState, Notification, RunState
 from notifier.observability import heartbeats
 from notifier.scheduling.misfires import backlog, misfired
@@ -58,14 +60,17 @@ class Tick:
         kinds: Kinds,
         *,
         stale: timedelta = STALE,
+        observe: Callable[[Metric, float], None] = lambda metric, seconds: None,
     ) -> None:
         """Act for these kinds.
 
         Args:
             enqueue: Enqueues the expansions of runs. Returns False if the broker did not take them.
+            observe: Measures for monitoring.
             stale: Time without progress after which an expansion is enqueued again.
         """
         self.stale = stale
+        self._observe = observe
         self._session = session
         self._enqueue = enqueue
         self._kinds = kinds
@@ -110,10 +115,13 @@ class Tick:
             campaign = session.get(Campaign, campaign_id, populate_existing=True)
             if campaign is None or not campaign.next_slot or not campaign.next_run_at or campaign.next_run_at > now:
                 return
+            due_at = campaign.next_run_at
             planned = self._advance(session, campaign, campaign.next_slot, now)
             if planned is None:
                 return  # another tick, or an edit, was first
             started = add_runs(session, campaign, planned, self._kinds, now)
+        if started:
+            self._observe(RUN_LATENESS, max(0.0, (now - due_at).total_seconds()))
         ticked.started += started
         ticked.slots.update(each.state.value for each in planned)
 

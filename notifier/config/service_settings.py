@@ -98,6 +98,13 @@ class ServiceSettings(BaseModel):
         max_length=500,
         description="sender's postal address in the footer of subscription emails; production refuses the example",
     )
+    metrics_token: Annotated[str, Must("16 letters, digits and . _ ~ - at least")] = Field(
+        "",
+        pattern=r"^([A-Za-z0-9._~-]{16,200})?$",
+        repr=False,
+        description="what Prometheus sends as `Authorization: Bearer` to read [`/metrics`](metrics.md); without it, "
+        "production answers 404 there",
+    )
     ratelimit_enabled: bool = Field(
         True,
         description="limits of the public forms and of sign-up emails; can't be turned off in production",

@@ -16,6 +16,8 @@ from notifier import clock
 from notifier.consent.decisions import Decisions, Evidence, Wish
 from notifier.database.keys import among
 from notifier.events import EventType, Facts, record
+from notifier.metrics import tally
+from notifier.metrics.catalogue import UNSUBSCRIBES
 from notifier.models import Frequency, Preference, User
 
 DIGEST: Final = "digest"
@@ -99,6 +101,7 @@ def decide(
     decisions.store(session)
     if before.wanted and not after.wanted:
         record(session, [_unsubscribed(user_id, category, how)], at=evidence.now)
+        tally(session, UNSUBSCRIBES, how.value)
     return has_changed
 
 
@@ -151,6 +154,8 @@ def decide_all_of(
                     gone.append(_unsubscribed(user_id, category, how))
     decisions.store(session)
     record(session, gone, at=now)
+    if gone:
+        tally(session, UNSUBSCRIBES, how.value, by=len(gone))
     return changed
 
 

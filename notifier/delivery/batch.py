@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -86,6 +86,7 @@ class Batch(Observer):
         self._intake = Intake(
             sender.session, sender.recheck, side_thread, page, leases=sender.leases, alone_from=alone_from,
             id_keys=sender.composer.ids.names, redirects=self._redirected if sender.staging.active else None,
+            measures=sender.measures,
         )  # fmt: skip
         self._settler = Settler(sender.session, side_thread)
         self._decisions: Counter[Decision] = Counter()
@@ -183,12 +184,14 @@ class Batch(Observer):
                 continue
             if self._pacing is not None:
                 self._page.makes(row.id)  # others were composed since it was taken up
+            started = perf_counter()
             try:
                 composed = self._sender.composer.compose(owed)
             except Exception as error:
                 # Any error of ours: this row must not block the others, nor be lost in a traceback.
                 self._not_made(row, error)
                 continue
+            self._sender.measures.composed(row, started)
             if row.run_id is not None and not row.attempts and self._sender.failing.made(row.run_id):
                 self._portion.stopped = ReasonCode.run_paused
             facts = Facts(composed.message.message_id, composed.template_version, self._portion.transport)
@@ -280,6 +283,7 @@ class Batch(Observer):
             return
         now = clock.now()
         self._decisions[outcome.decision] += 1
+        self._sender.measures.ended(row, outcome, self._portion.transport, now)
         self._portion.report(row.recipient, outcome, now)
         if row.campaign_id is not None and self._sender.refusals.too_many(row.campaign_id, outcome):
             self._portion.stopped = ReasonCode.content_refused

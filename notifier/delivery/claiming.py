@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
+from notifier.delivery.measuring import Measures
 from notifier.delivery.recheck import Recheck, RecheckResult
 from notifier.delivery.recovery.journal import Page
 from notifier.delivery.recovery.leases import Leases
@@ -45,6 +46,7 @@ class Intake:
         alone_from: int,
         id_keys: Sequence[str],
         redirects: Callable[[Claimed], bool] | None = None,
+        measures: Measures,
     ) -> None:
         """Claim rows in the name of `page`.
 
@@ -52,6 +54,7 @@ class Intake:
             session: Returns the current session of the thread that `side_thread` uses.
             alone_from: Rows on which this many processes crashed are skipped, and their keys put into `solitary`.
             id_keys: The names of the keys that can sign an email's id, the newest last.
+            measures: Counts what is claimed.
             redirects: Whether staging sends this email to another address. None: no staging.
         """
         self._session = session
@@ -62,6 +65,7 @@ class Intake:
         self._alone_from = alone_from
         self._id_keys = id_keys
         self._redirects = redirects
+        self._measures = measures
         #: Keys of rows to be composed alone.
         self.solitary: list[int] = []
 
@@ -104,6 +108,7 @@ class Intake:
         if self._redirects is not None and (elsewhere := [row.id for row in rows if self._redirects(row)]):
             ledger.mark_redirected(session, elsewhere)
         session.commit()
+        self._measures.claimed(len(pks), len(rows))
         if len(rows) < len(pks):
             claimed = {row.id for row in rows}
             left = [pk for pk in pks if pk not in claimed]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from notifier import clock, ledger, stopping
 from notifier.delivery.batch import Batch
 from notifier.delivery.composition_brake import Failing
+from notifier.delivery.measuring import Measures
 from notifier.delivery.recheck import Recheck
 from notifier.delivery.recovery.journal import Journal
 from notifier.delivery.recovery.leases import Leases
@@ -25,6 +26,7 @@ from notifier.delivery.staging import EVERYBODY, Staging
 from notifier.delivery.throttle.gate import Deferred, Gate, Portion
 from notifier.delivery.throttle.timed_starts import Pacing
 from notifier.mail.message import Message
+from notifier.metrics import Recorder
 from notifier.rendering.compose import Composer
 from notifier.security.links import Links
 from notifier.smtp.envelope import Later
@@ -65,8 +67,9 @@ class Sender:
         context: Context | None = None,
         on_first_bounce: Callable[[], None] = lambda: None,
         on_dead: Callable[[int], bool] = lambda run_id: False,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Send through the parts given.
+        """Send through the parts given. `recorder` counts and measures for monitoring.
 
         Args:
             session: Returns the current session.
@@ -82,15 +85,14 @@ class Sender:
         self.gate = gate
         self.journal = journal
         self.recheck = recheck
-        self.refusals = refusals
-        self.failing = failing
+        self.refusals, self.failing = refusals, failing
         self.leases = leases
         self.alone_from = alone_from
         self._company = Company()
         self.staging = staging
         self.context = context
-        self.on_first_bounce = on_first_bounce
-        self.on_dead = on_dead
+        self.on_first_bounce, self.on_dead = on_first_bounce, on_dead
+        self.measures = Measures(recorder or Recorder())
 
     def deliver(
         self, pks: Sequence[int], *, quick_tries_left: int = 0, bulk: bool = False, pacing: Pacing | None = None

@@ -15,6 +15,8 @@ from notifier.consent import suppressions
 from notifier.delivery.side_thread import SideThread, run_inline
 from notifier.ledger import Claimed, Settlement
 from notifier.mail.addresses import identity_of
+from notifier.metrics import tally
+from notifier.metrics.catalogue import BOUNCES
 from notifier.models import SuppressionReason
 from notifier.smtp.outcome import Outcome, clean
 
@@ -152,6 +154,8 @@ class Settler:
             settled += ledger.correct(session, ends, now=clock.now())
         for identity_key, outcome in bounced:
             _suppress(session, identity_key, outcome)
+        if bounced:
+            tally(session, BOUNCES, "smtp", "hard", by=len(bounced))
         session.commit()
         self.statuses.update(end.to.value for end in ends)
         if settled < len(ends):

@@ -144,10 +144,10 @@ def bracketed(host: str) -> str:
 
 
 def is_healthy(host: str, port: int) -> bool:
-    """Return True if GET /healthz answers 200."""
+    """Return True if GET /readyz answers 200."""
     connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -1,6 +1,7 @@
 """Store events: one row for each, however often it comes. The operators' tray is bounded here."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,8 @@ from notifier.feedback.events import EventKind, FeedbackEvent
 from notifier.feedback.matching import Matched
 from notifier.feedback.scopes import scopes_of
 from notifier.mail.providers import domain_of
+from notifier.metrics import provider_label, tally
+from notifier.metrics.catalogue import BOUNCES, COMPLAINTS
 from notifier.models import IN_TRAY, UNASSIGNED, Effect, Feedback
 from notifier.security.redaction import without_addresses
 from notifier.smtp.outcome import MAX_TEXT, clean
@@ -60,7 +63,39 @@ def store_all(
     ]
     new = insert_new(session, _TABLE, rows, unique=("source", "event_id"))
     made = {(source, event_id): pk for pk, source, event_id in new}
+    _count(session, found, new, scopes, domains)
     return [made.pop((event.source, event.event_id), None) for event, _ in found]
+
+
+def _count(
+    session: Session,
+    found: Sequence[tuple[FeedbackEvent, Matched | None]],
+    new: Collection[tuple[int, str, str]],
+    scopes: Mapping[str, str],
+    domains: Sequence[str],
+) -> None:
+    """Count the new bounces and complaints for monitoring."""
+    waiting = {(source, event_id) for _, source, event_id in new}
+    bounced: Counter[tuple[str, str]] = Counter()
+    complained: Counter[str] = Counter()
+    for (event, _), domain in zip(found, domains, strict=True):
+        if (event.source, event.event_id) not in waiting:
+            continue
+        waiting.remove((event.source, event.event_id))
+        if event.kind is EventKind.bounce:
+            bounced[event.source, _class_of(event)] += 1
+        elif event.kind is EventKind.complaint:
+            complained[provider_label(scopes[domain])] += 1
+    for labels, number in sorted(bounced.items()):
+        tally(session, BOUNCES, *labels, by=number)
+    for provider, number in sorted(complained.items()):
+        tally(session, COMPLAINTS, provider, by=number)
+
+
+def _class_of(event: FeedbackEvent) -> str:
+    if event.is_about_us:
+        return "about_us"
+    return {Verdict.HARD: "hard", Verdict.SOFT: "soft"}.get(event.verdict, "other")
 
 
 def _address(event: FeedbackEvent, email: Matched | None) -> str:

@@ -92,7 +92,8 @@ def add_many(
 
 _NAMES = [
     "kind", "user_id", "recipient", "dedupe_key", "params", "bulk", "on_unknown", "campaign_id", "run_id",
-    "content_id", "status", "reason_code", "reason", "next_attempt_at", "enqueue_at", "deadline", "created_at",
+    "content_id", "status", "reason_code", "reason", "next_attempt_at", "enqueue_at", "owed_at",
+    "deadline", "created_at",
 ]  # fmt: skip
 
 
@@ -120,6 +121,7 @@ def _rows(judged: FromClause, shared: SharedColumns, now: datetime) -> Select[*t
         _planned_reason(code),
         person.due,
         case((is_due, again), else_=person.due),
+        person.due,
         person.deadline,
         literal(now, columns.created_at.type),
     ).where(person.code.is_(None))

@@ -59,6 +59,8 @@ class Claimed(NamedTuple):
     deaths: int = 0
     #: The name of the key that signs its id.
     id_key: str | None = None
+    #: When it was due at first; None: when it was added.
+    owed_at: datetime | None = None
 
     @property
     def private(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ _CLAIMED = (
     _N.content_id,
     _N.deaths,
     _N.id_key,
+    _N.owed_at,
     _N.id,
     _N.claims,
     _N.kind,
@@ -97,6 +100,8 @@ _CLAIMED = (
     _N.campaign_id,
     _N.run_id,
 )
+#: The place of the id: before it, what Claimed has behind the user.
+_ID = 5
 #: Until an address is confirmed, a stranger may have typed the name: it could be an advertisement, a link, a phone
 #: number. So no email contains it.
 _NAME = case((_U.verified_at.is_not(None), _U.display_name), else_="")
@@ -130,7 +135,7 @@ def claim(
     values = {"b_now": now, "b_lease": (lease_from or now) + lease, "b_owner": owner, "b_alone": alone_from}
     values |= {"b_id_keys": list(id_keys), "b_id_key": id_keys[-1] if id_keys else None}
     won = connection.execute(_CLAIM[_postgres(connection)], values | _keys(connection, pks)).all()
-    claimed = {row[4]: row for row in won}
+    claimed = {row[_ID]: row for row in won}
     return _complete(connection, [claimed[pk] for pk in pks if pk in claimed])
 
 
@@ -167,7 +172,7 @@ def _complete(connection: Connection, rows: Sequence[Any]) -> list[Claimed]:
     ids = {row[0] for row in rows} - {None}
     found = connection.execute(_RECIPIENTS[_postgres(connection)], _keys(connection, list(ids))) if ids else ()
     users = {row[0]: Recipient._make(row) for row in found}
-    claimed = [Claimed._make((*row[4:], users.get(row[0]), row[1], row[2], row[3])) for row in rows]
+    claimed = [Claimed._make((*row[_ID:], users.get(row[0]), *row[1:_ID])) for row in rows]
     moved = [
         row
         for row in claimed

@@ -34,7 +34,7 @@ _BEGINNING: Mapping[str, Any] = {
     "unknowns": 0,
 }
 _GIVEN = (
-    "kind", "dedupe_key", "params", "created_at", "next_attempt_at", "enqueue_at", "deadline",
+    "kind", "dedupe_key", "params", "created_at", "next_attempt_at", "enqueue_at", "owed_at", "deadline",
     "status", "reason_code", "reason", "settled_at",
 )  # fmt: skip
 
@@ -68,6 +68,7 @@ class Once(NamedTuple):
             "created_at": self.now,
             "next_attempt_at": self.due,
             "enqueue_at": self.enqueue_at,
+            "owed_at": self.due,
             "deadline": self.deadline,
             "status": _status(skip).value,
             "reason_code": skip and skip["reason_code"],

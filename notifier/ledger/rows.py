@@ -61,6 +61,7 @@ def add(
         created_at=now,
         next_attempt_at=due or now,
         enqueue_at=due or now + grace,
+        owed_at=due,
         deadline=deadline,
     )
     if waits is not None:

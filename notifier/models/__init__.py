@@ -18,6 +18,7 @@ from notifier.models.provider import DomainProvider, ProviderHold
 from notifier.models.restore import DatabaseIdentity, UnrecordedEmail
 from notifier.models.signup_email import SignupEmail
 from notifier.models.suppression import Suppression, SuppressionReason
+from notifier.models.tally import MetricTotal, Tally
 from notifier.models.task_result import RECORDED, TaskResult, TaskState
 from notifier.models.transport import PaceState, TransportState
 from notifier.models.user import DETACHED, NO_IDENTITY, User, new_nonce
@@ -60,6 +61,7 @@ __all__ = [
     "Incident",
     "KeptForm",
     "LinkPurpose",
+    "MetricTotal",
     "Misfire",
     "Notification",
     "OnUnknown",
@@ -77,6 +79,7 @@ __all__ = [
     "Status",
     "Suppression",
     "SuppressionReason",
+    "Tally",
     "TaskResult",
     "TaskState",
     "TransportState",

@@ -111,6 +111,15 @@ class Notification(Base):
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),
+        # For `oldest_due_seconds`: what is due, in the order in which it fell due, for people's own emails and for
+        # those of campaigns.
+        Index(
+            "ix_notifier_notifications_due",
+            "bulk",
+            "next_attempt_at",
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        ),
         # Rows that wait for a rate limit, by run. Emails without a limit add nothing to this index.
         Index(
             "ix_notifier_notifications_waiting",
@@ -162,6 +171,8 @@ class Notification(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     #: When the sweep enqueues it again unless a worker has picked it up.
     enqueue_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    #: When it was due at first, also if it was deferred later: since then it is owed. None: since it was added.
+    owed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The sending process of the newest claim, whose journal knows how far the email came. It stays on unknown rows
     #: and is cleared when other rows are settled.

@@ -4,6 +4,7 @@ On a server with PIPELINING (RFC 2920) the three commands travel in one write, a
 final dot of this one. In any case an email is decided by its own replies alone.
 """
 
+from time import monotonic
 from typing import Protocol
 
 from notifier.smtp.classify import WANTED, classify, classify_failure
@@ -50,7 +51,9 @@ def converse(pipe: Pipe, session: Session, work: Work) -> Conversation[None]:
     """
     envelope = _announce_next(pipe, session, work)
     while envelope is not None:
+        started = monotonic()
         refusal, go_on = yield from _ask_leave(pipe, session, envelope)
+        session.timed(Phase.MAIL.value, monotonic() - started)
         following = None
         if refusal is None:
             following = yield from _hand_over(pipe, session, work, envelope)
@@ -150,6 +153,7 @@ def _hand_over(pipe: Pipe, session: Session, work: Work, envelope: Envelope) -> 
         # a killed process leaves as few emails as possible that were sent and not recorded.
         yield YIELD
         following = _next(session, work)
+    started = monotonic()
     try:
         _begin(work, envelope)
         pipe.write(stuff(envelope), Phase.BODY)
@@ -164,6 +168,7 @@ def _hand_over(pipe: Pipe, session: Session, work: Work, envelope: Envelope) -> 
     else:
         outcome = classify(Phase.EOD, reply, envelope.rcpt_to)
         session.broken = reply.code == 421 or reply.code // 100 == 3
+    session.timed(Phase.EOD.value, monotonic() - started)
     _settle(work, envelope, outcome)
     if session.broken and following is not None:
         work.give_back(following)

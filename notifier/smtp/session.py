@@ -2,8 +2,10 @@
 
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Self
 
 from notifier.config.settings import Settings
@@ -15,6 +17,10 @@ from notifier.smtp.transport_config import Tls, TransportConfig, primary_config
 
 #: Replies to EHLO that mean only that the server is too old for it (RFC 5321, section 3.2).
 _NO_EHLO = (500, 502, 504)
+
+
+def _untimed(phase: str, seconds: float) -> None:
+    """Do nothing, for endpoints that nothing measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class Endpoint:
     context: ssl.SSLContext | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    #: Called with a phase (connect, mail or eod) and the seconds that it took, also if it failed.
+    timed: Callable[[str, float], None] = field(default=_untimed, repr=False, compare=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -78,6 +86,8 @@ class Session:
     dirty: bool = False
     #: The connection must be closed without another command.
     broken: bool = False
+    #: That of the endpoint.
+    timed: Callable[[str, float], None] = _untimed
 
 
 class _Refused(Exception):
@@ -90,10 +100,13 @@ class _Refused(Exception):
 
 def open_session(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session | Outcome]:
     """Open a session that is ready for MAIL. Return it, or the outcome for all emails that wanted it."""
+    started = monotonic()
     try:
         return (yield from _open(pipe, endpoint))
     except _Refused as refused:
         return refused.outcome
+    finally:
+        endpoint.timed(Phase.CONNECT.value, monotonic() - started)
 
 
 def close_session(pipe: Pipe) -> Conversation[None]:
@@ -130,6 +143,7 @@ def _open(pipe: Pipe, endpoint: Endpoint) -> Conversation[Session]:
         smtputf8="SMTPUTF8" in offers,
         size=int(size) if size.isdecimal() else 0,
         has_size="SIZE" in offers,
+        timed=endpoint.timed,
     )
 
 

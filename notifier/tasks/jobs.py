@@ -11,6 +11,7 @@ from notifier import clock, retention
 from notifier.campaigns.tick import close_after
 from notifier.delivery.deliver import TransientDelivery
 from notifier.extensions import db
+from notifier.metrics import folding
 from notifier.observability import heartbeats, totals
 from notifier.services import services
 from notifier.tasks import after_commit
@@ -59,6 +60,7 @@ def sweep() -> dict[str, int]:
     customers = services().customers
     reports = 0 if customers is None else customers.run()
     stops = services().second_look.run()
+    folding.fold(db.session)
     return swept | {
         "requests": requests.enqueued, "requests_refused": requests.refused, "reports_counted": reports,
         "runs_braked": stops,

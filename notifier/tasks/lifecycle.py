@@ -134,5 +134,6 @@ def give_current_app_back(celery: BoundCelery, **_: Any) -> None:
 @signals.worker_shutdown.connect(weak=False)
 @in_our_worker
 def say_goodbye(celery: BoundCelery, **_: Any) -> None:
-    """Close the kept connections to mail servers with QUIT."""
+    """Write down what this process counted, and close the kept connections to mail servers with QUIT."""
+    celery.services.recorder.close()
     celery.services.transports.primary.close()

@@ -1,4 +1,8 @@
-"""/healthz: does the web process answer, and its database, with the schema that this code needs?"""
+"""Health endpoints for load balancers, Kubernetes and systemd. Every one answers any Host header.
+
+/livez asks the process alone: a broker or a database that is away must not restart it. /readyz and /healthz ask the
+database, its schema and whether it was restored.
+"""
 
 import structlog
 from flask import Blueprint, jsonify
@@ -14,9 +18,30 @@ log = structlog.get_logger(__name__)
 health = Blueprint("health", __name__)
 
 
+@health.get("/livez")
+def livez() -> ResponseReturnValue:
+    """Answer 200: this process takes requests. It asks nothing else."""
+    return jsonify(status="ok"), 200
+
+
+@health.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Answer 200 if requests can be served, else 503 with the reason in one line.
+
+    The settings are those that this process started with: it would not have started with invalid ones.
+    """
+    answer, status = _state()
+    return jsonify(**answer, settings="ok"), status
+
+
 @health.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Answer 200 if sign-ups can be served, else 503 with the reason in one line."""
+    answer, status = _state()
+    return jsonify(**answer), status
+
+
+def _state() -> tuple[dict[str, str], int]:
     schema = services().schema
     try:
         state = schema.state(db.session.connection())
@@ -25,11 +50,15 @@ def healthz() -> ResponseReturnValue:
     except SQLAlchemyError as error:
         log.error("health.database_unavailable", error=type(error).__name__)
         detail = "the database does not answer"
-        return jsonify(status="unavailable", database="unavailable", schema="unknown", detail=detail), 503
+        return _unavailable("unavailable", "unknown", detail)
     if state.behind:
         log.error("health.schema_behind", detail=state.detail)
-        return jsonify(status="unavailable", database="ok", schema="behind", detail=state.detail), 503
+        return _unavailable("ok", "behind", state.detail)
     if restored:
         log.error("health.database_restored")
-        return jsonify(status="unavailable", database="restored", schema="ok", detail=identity.HELD), 503
-    return jsonify(status="ok", database="ok", schema="ok"), 200
+        return _unavailable("restored", "ok", identity.HELD)
+    return {"status": "ok", "database": "ok", "schema": "ok"}, 200
+
+
+def _unavailable(database: str, schema: str, detail: str) -> tuple[dict[str, str], int]:
+    return {"status": "unavailable", "database": database, "schema": schema, "detail": detail}, 503

@@ -25,11 +25,13 @@ CSP = (
 )
 
 #: Load balancers request these by a process's address, not by our host name. Their answers name no host.
-PROBES = frozenset({"/healthz"})
+PROBES = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
 
 _IPV6_HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?\Z")
 
-ROUTINE = frozenset({"health.healthz", "web.static", "admin_assets.static"})
+ROUTINE = frozenset(
+    {"health.healthz", "health.livez", "health.readyz", "metrics.scrape", "web.static", "admin_assets.static"}
+)
 
 HEADERS = {
     "Content-Security-Policy": CSP,

@@ -6,6 +6,7 @@ not answer is left alone for a while, and then tried with a single event.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -18,7 +19,9 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.database.transaction import transaction
-from notifier.models import UNDELIVERED, Event, WebhookDelivery, WebhookEndpoint
+from notifier.metrics import tally
+from notifier.metrics.catalogue import WEBHOOK_DELIVERIES
+from notifier.models import UNDELIVERED, DeliveryState, Event, WebhookDelivery, WebhookEndpoint
 from notifier.security.sealing import SealError
 from notifier.security.standard_webhooks import sign
 from notifier.webhooks import feed, outcomes
@@ -167,6 +170,9 @@ class Calling:
             ]
             for row, answer in called:
                 outcomes.settle(row, answer, now)
+            ends = Counter("retry" if row.state == DeliveryState.waiting else row.state for row, _ in called)
+            for result, calls in sorted(ends.items()):
+                tally(session, WEBHOOK_DELIVERIES, result, by=calls)
             why = outcomes.judge(endpoint, called, now)
             if why is not None:
                 self._disabling.disable(session, endpoint, why)

@@ -33,6 +33,7 @@ from notifier.feedback.intake import Intake
 from notifier.feedback.second_look import SecondLook
 from notifier.inbound import registry
 from notifier.inbound.sightings import Sightings
+from notifier.observability.exposition import Exposition
 from notifier.outbox import Outbox
 from notifier.rendering.drafts import Drafts
 from notifier.rendering.previews import Previews
@@ -97,7 +98,7 @@ def build_services(
         second_look=SecondLook(db.session, sending.brakes),
         previews=previews,
         drafts=Drafts(base.composer, base.links, partial(sending.mail.deliver, key=NO_KEY)),
-        tick=Tick(db.session, broker.runs.publish, base.kinds),
+        tick=Tick(db.session, broker.runs.publish, base.kinds, observe=base.recorder.observe),
         expansion=_expansion(base, outbox, limits),
         run_effects=RunEffects(db.session, broker.runs.publish),
         moving=Moving(db.session, base.kinds),
@@ -116,6 +117,8 @@ def build_services(
         call_webhooks=broker.publisher.call_webhooks,
         queues=partial(peek, broker.celery),
         schedule=broker.schedule,
+        recorder=base.recorder,
+        exposition=_exposition(base, sending),
         schema=Schema(resources.migrations()),
         **build_looking(base, broker, sending),
         is_alive=partial(alive.is_alive, broker.celery, settings),
@@ -137,6 +140,15 @@ def _webhooks(base: Foundation) -> _Webhooks:
     endpoints, wire = Endpoints(Sealer(base.settings.secret_keys), loopback=loopback), Wire(loopback=loopback)
     calling = Calling(db.session, endpoints, wire, Disabling(grace=base.grace), loopback=loopback)
     return {"publishing": EventPublishing(db.session), "endpoints": endpoints, "calling": calling, "wire": wire}
+
+
+def _exposition(base: Foundation, sending: Sending) -> Exposition:
+    return Exposition(
+        db.session,
+        base.clock.now,
+        transports=sending.transports.names,
+        kinds=base.kinds,
+    )
 
 
 def _customers(sending: Sending, settings: Settings) -> Customers | None:

@@ -1,6 +1,6 @@
 """Parts that most other parts are built from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,9 +16,12 @@ from notifier.config.settings import Settings
 from notifier.consent.wording import Words, wording
 from notifier.database.database_clock import DatabaseClock
 from notifier.database.identity import RestoreHold
+from notifier.database.transaction import writing
 from notifier.emails import EmailKind, registry_of
 from notifier.embedding.host import Host
 from notifier.extensions import db
+from notifier.metrics import Recorder, write
+from notifier.metrics.tallies import Counted
 from notifier.rendering.compose import Composer
 from notifier.rendering.render import Renderer
 from notifier.security.links import Links
@@ -44,6 +47,7 @@ class Foundation:
     signups: SignupLimits | None
     accounts: Accounts
     hold: RestoreHold
+    recorder: Recorder
 
 
 def lay_foundation(
@@ -86,6 +90,7 @@ def lay_foundation(
             confirm_for_host=host.confirm if host else None,
         ),
         hold=RestoreHold(db.session),
+        recorder=_recorder(app, settings),
     )
 
 
@@ -95,6 +100,16 @@ def _renamed(kind: EmailKind, words: Mapping[str, Words]) -> EmailKind:
     # For type checkers it belongs to the class, because every other kind says it there.
     vars(renamed)["because"] = words[kind.category].because
     return renamed
+
+
+def _recorder(app: Flask, settings: Settings) -> Recorder:
+    """Return the recorder, whose thread needs an application context and a session of its own."""
+
+    def store(counted: Sequence[Counted]) -> None:
+        with app.app_context(), writing(db.session) as session:  # also within a GET, which promises not to write
+            write(session, counted)
+
+    return Recorder(store, background=settings.notifier_env != "test")
 
 
 def _clock(app: Flask, settings: Settings) -> DatabaseClock:

@@ -1,7 +1,7 @@
 """From a claimed row to the wire: transports, gate, sender, pump."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -31,6 +31,8 @@ from notifier.delivery.throttle.rate_limits import Limits
 from notifier.delivery.throttle.slowdowns import Pace
 from notifier.extensions import db
 from notifier.feedback.brakes import BrakeLimits, Brakes
+from notifier.metrics import Recorder
+from notifier.metrics.catalogue import SMTP_SECONDS
 from notifier.reasons import ReasonCode
 from notifier.sender_auth import Resolver
 from notifier.smtp.session import Endpoint
@@ -56,7 +58,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
     """Build the parts. The application gets Flask-Mail's state, too."""
     app, settings, composer = base.app, base.settings, base.composer
     staging = Staging.from_settings(settings)
-    transports = _transports(settings)
+    transports = _transports(settings, base.recorder)
     mail = Mail(transport=transports.primary, staging=staging)
     mail.init_app(app)
     limits = Limits.from_settings(settings, campaigns=True)
@@ -83,6 +85,7 @@ def build_sending(base: Foundation, resolver: Callable[[], Resolver]) -> Sending
         context=app.app_context,
         on_first_bounce=first_emails.bounced if first_emails else lambda: None,
         on_dead=partial(_check_dead, brakes),
+        recorder=base.recorder,
     )
     return Sending(transports, mail, limits, sender, brakes, members)
 
@@ -107,11 +110,14 @@ def pump_maker(base: Foundation, sending: Sending) -> Callable[[Collection[bool]
     return make_pump
 
 
-def _transports(settings: Settings) -> Transports:
+def _transports(settings: Settings, recorder: Recorder) -> Transports:
+    def timer(name: str) -> Callable[[str, float], None]:
+        return lambda phase, seconds: recorder.observe(SMTP_SECONDS, seconds, name, phase)
+
     return Transports(
         transport_configs(settings),
         lambda config: Transport(
-            Endpoint.from_config(config, settings),
+            replace(Endpoint.from_config(config, settings), timed=timer(config.name)),
             connections=settings.mail_connections,
             sign=config.signer.sign if config.signer else None,
         ),

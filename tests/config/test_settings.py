@@ -149,6 +149,10 @@ WHSEC = "whsec_" + "A" * 43 + "="
 
 #: Settings that are text: what is wrong with each beyond ANY_TEXT. Those with None have no more to get wrong.
 TEXTS: dict[str, list[tuple[str, Any]]] = {
+    "metrics_token": [
+        ("short", MUST), ("x" * 15, MUST), ("x" * 201, MUST), ("a token with spaces in it", MUST),
+        ("p\u00e4ssword-of-some-length", MUST), (" " + "x" * 16 + " ", Means("x" * 16)),
+    ],
     "notifier_data_dir": [*PATHS, (__file__, "is a file: name a folder"), (f"{__file__}/x", "cannot be used")],
     "public_url": WEB_ADDRESSES,
     "home_url": WEB_ADDRESSES,

@@ -7,8 +7,8 @@ EVERYONE = {
     "web.index", "signup.signup", "signup.check_inbox", "signup.resend", "web.verify", "web.confirm", "web.static",
     "not_me.look", "not_me.end_account", "not_me.take_back",
     "consent.look", "consent.unsubscribe", "consent.undo", "consent.choose", "consent.save",
-    "health.healthz", "inbound.receive", "admin_assets.static",
     "operator_link.form", "operator_link.use",
+    "health.healthz", "health.livez", "health.readyz", "metrics.scrape", "inbound.receive", "admin_assets.static",
     "sign_in.form", "sign_in.check", "sign_in.code_form", "sign_in.check_code", "sign_in.sign_out",
 }  # fmt: skip
 

@@ -69,6 +69,7 @@ LONG = (
     "tests/tasks/test_sentinel.py::test_emails_go_out",
     "tests/tasks/test_smtp_worker.py",
     "tests/tasks/test_stop.py",
+    "tests/tasks/test_worker_metrics.py",
     "tests/testing/test_alone.py",
     "tests/testing/test_fixtures.py::test_an_email_that_cannot_be_rendered",
     "tests/testing/test_fixtures.py::test_an_error_of_a_worker",
