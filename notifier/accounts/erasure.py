@@ -39,6 +39,9 @@ from notifier.reasons import ReasonCode
 #: Stored in place of an address.
 ERASED = "erased"
 
+#: Characters of the reference of an erasure, such as the number of a ticket.
+REFERENCE_LIMIT = 60
+
 
 class ErasureError(ValueError):
     """The person cannot be erased now; the message says why."""

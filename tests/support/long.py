@@ -16,6 +16,7 @@ LONG = (
     "tests/admin/test_hostile_queries.py",
     "tests/admin/test_import_browser.py",
     "tests/admin/test_prefix_browser.py",
+    "tests/admin/test_support_browser.py",
     "tests/api/test_schemathesis.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",

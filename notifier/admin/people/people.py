@@ -26,9 +26,6 @@ from notifier.models import Consent, Notification, Role, User
 from notifier.operators import audit_log
 from notifier.services import services
 
-#: Characters of the reference of an erasure, such as the number of a ticket.
-REFERENCE_LIMIT = 60
-
 #: Forms of a person's export, with their types.
 _FORMS = {"json": "application/json", "html": "text/html"}
 
@@ -85,6 +82,7 @@ class People(PersonActions):
         page: str = self.render(
             "admin/person.html",
             user=user,
+            wording=services().wording,
             wishes=preferences.of(db.session(), pk),
             consents=db.session.scalars(consents).all(),
             suppression=suppression,
@@ -127,7 +125,7 @@ class People(PersonActions):
     def erase(self, pk: int) -> ResponseReturnValue:
         """Erase the person permanently, if the address was typed once more."""
         user = person_of(pk)
-        reference, reference_wrong = arguments.typed("reference", REFERENCE_LIMIT)
+        reference, reference_wrong = arguments.typed("reference", erasure.REFERENCE_LIMIT)
         if not reference_wrong and "@" in reference:
             reference_wrong = "Enter a number, such as a ticket's: the receipt must name no person."
         wrong = ""

@@ -30,11 +30,14 @@ def cannot_verify(user: User) -> str:
 
 
 def send_verification(user: User) -> Notification | None:
-    """Queue the email as the sign-up form, or the application of this person, would."""
-    if user.external_id is None:
-        return services().accounts.resend_to(db.session(), user)
+    """Queue the email as the sign-up form, or the application of this person, would. The caller commits.
+
+    Return None if one to the present address was queued within COOL_DOWN, or waits already.
+    """
     mine = (Notification.user_id == user.id, Notification.kind == "verification", Notification.recipient == user.email)
     last = db.session.scalar(select(Notification.created_at).where(*mine).order_by(Notification.id.desc()).limit(1))
     if last is not None and clock.now() - last < COOL_DOWN:
         return None
+    if user.external_id is None:
+        return services().accounts.resend_to(db.session(), user)
     return correcting.send_verification(db.session(), user, sending=services().sending)
