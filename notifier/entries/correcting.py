@@ -64,23 +64,27 @@ def correct(
     session.refresh(user, with_for_update=True)
     if user.email == address.envelope:
         raise CorrectionRefused("This is the address that is stored already.")
-    former, is_same = user.identity_key, user.identity_key == address.identity_key
-    was_confirmed = user.verified_at is not None
-    if is_same:
+    former, was_confirmed = user.identity_key, user.verified_at is not None
+    if former == address.identity_key:
+        # Another spelling of the same mailbox stays confirmed.
         user.email = address.envelope
-    elif user.external_id is None:
+    else:
+        _replace(session, user, address, sending=sending, allow_local=allow_local)
+        suppressions.reveal(session, address.identity_key, keys)
+        _cancel_links(session, user.id)
+    audit_log.record(
+        session, by, audit_log.CORRECTED, object_type="person", object_id=user.id,
+        about=About.address(former, keys) if former else None,
+        before={"confirmed": was_confirmed}, after={"confirmed": user.verified_at is not None, "note": note},
+    )  # fmt: skip
+    session.flush()
+
+
+def _replace(session: Session, user: User, address: Address, *, sending: Sending, allow_local: bool) -> None:
+    if user.external_id is None:
         _of_sign_up(session, user, address)
     else:
         _of_application(session, user, address, sending=sending, allow_local=allow_local)
-    if not is_same:
-        suppressions.reveal(session, address.identity_key, keys)
-        _cancel_links(session, user.id)
-    about = About.address(former, keys) if former else None
-    audit_log.record(
-        session, by, audit_log.CORRECTED, object_type="person", object_id=user.id, about=about,
-        before={"confirmed": was_confirmed}, after={"confirmed": was_confirmed and is_same, "note": note},
-    )  # fmt: skip
-    session.flush()
 
 
 def _of_sign_up(session: Session, user: User, address: Address) -> None:

@@ -26,10 +26,18 @@ from tests.support.looking import look
 __all__ = ["browser"]
 
 # A browser that leaves a page hangs up in the middle of a file, which the development server leaves to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"), pytest.mark.timeout(240)]
 
-ADDRESS, CORRECTED = "ada.lovelace@exmaple.com", "ada.lovelace@example.com"
+ADDRESS, CORRECTED = "ada.lovelce@example.com", "ada.lovelace@example.com"
 LONG = "Maximilian Bartholomea Konstantinopolitanskaya-Featherstonehaugh"
+
+
+@pytest.fixture(autouse=True)
+def _patient() -> Iterator[None]:
+    """A machine that does much beside takes its time."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
