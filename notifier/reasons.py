@@ -49,6 +49,7 @@ class ReasonCode(enum.StrEnum):
     campaign_gone = "campaign_gone"
     mailbox_limit = "mailbox_limit"
     superseded = "superseded"
+    address_corrected = "address_corrected"
     erased = "erased"
     too_late = "too_late"
     deadline_passed = "deadline_passed"
@@ -110,6 +111,7 @@ SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.campaign_gone: "the campaign was deleted",
     ReasonCode.mailbox_limit: "this mailbox got {limit} sign-up emails in a day; a later sign-up gets its email",
     ReasonCode.superseded: "a newer sign-up of the same person replaced it",
+    ReasonCode.address_corrected: "the address was corrected, so its link was void",
     ReasonCode.erased: "the person was erased",
     ReasonCode.too_late: "{why}, and it would expire before then",
     ReasonCode.deadline_passed: "its deadline passed before it could be sent",

@@ -50,7 +50,8 @@ END $$""",
     """CREATE TRIGGER notifier_notifications_count_added AFTER INSERT ON notifier_notifications
 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION notifier_notifications_count_added()""",
     """CREATE TRIGGER notifier_notifications_count_moved AFTER UPDATE ON notifier_notifications
-REFERENCING OLD TABLE AS former NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION notifier_notifications_count_moved()""",
+REFERENCING OLD TABLE AS former NEW TABLE AS moved
+FOR EACH STATEMENT EXECUTE FUNCTION notifier_notifications_count_moved()""",
 )
 ON_SQLITE = (
     """CREATE TRIGGER notifier_notifications_count_added AFTER INSERT ON notifier_notifications BEGIN

@@ -10,14 +10,28 @@ erasure commits at the same moment; and a digest would end with its key in SECRE
 number. When the application deletes the person, the row is deleted too.
 """
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.consent import suppressions
-from notifier.models import DETACHED, IN_TRAY, AccountRequest, Attempt, Consent, Feedback, Notification, Status, User
+from notifier.models import (
+    DETACHED,
+    IN_TRAY,
+    AccountRequest,
+    Activity,
+    Attempt,
+    Consent,
+    Feedback,
+    Notification,
+    Preference,
+    Status,
+    User,
+)  # fmt: skip
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About, Actor
 from notifier.reasons import ReasonCode
@@ -25,28 +39,54 @@ from notifier.reasons import ReasonCode
 #: Stored in place of an address.
 ERASED = "erased"
 
+#: Characters of the reference of an erasure, such as the number of a ticket.
+REFERENCE_LIMIT = 60
+
 
 class ErasureError(ValueError):
     """The person cannot be erased now; the message says why."""
 
 
-def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure deleted, in numbers: the receipt, which the entry in the audit log keeps."""
+
+    accounts: int = 0
+    activities: int = 0
+    preferences: int = 0
+    consents: int = 0
+    #: Emails that stay in the ledger without address, data and replies, and those of them that were cancelled.
+    emails: int = 0
+    cancelled: int = 0
+    #: Whether the address stays suppressed, as a keyed hash.
+    is_suppressed: bool = False
+
+
+def erase(session: Session, user: User, *, keys: list[str], by: Actor, reference: str = "") -> None:
     """Delete a person: account, activities, preferences, requests, and their address in every row.
 
     A suppression stays, without the address (`keys` as in SECRET_KEYS). A person of an application that embeds us does
-    not come back by a change there. The caller commits. Raise ErasureError while an email to them is being sent.
+    not come back by a change there. `reference`: of the request in the operator's own books, such as a ticket; it must
+    name no person. The caller commits. Raise ErasureError while an email to them is being sent.
     """
     pk, identity_key, external_id = user.id, user.identity_key, user.external_id
     _forget_requests(session, identity_key)
     # A transaction that adds an email to them right now ends before their rows are looked at.
     session.execute(select(User.id).where(User.id == pk).with_for_update())
-    _forget_rows(session, Notification.user_id == pk)
+    owned = {
+        "activities": _count(session, Activity.user_id == pk),
+        "preferences": _count(session, Preference.user_id == pk),
+        "consents": _count(session, Consent.user_id == pk),
+    }
+    emails, cancelled = _forget_rows(session, Notification.user_id == pk)
     # People of an application that embeds us may share a mailbox: its suppression then still needs the address.
     others = select(User.id).where(User.identity_key == identity_key, User.id != pk).limit(1)
     if session.scalar(others) is None:
         suppressions.conceal(session, identity_key, keys)
         _forget_decisions(session, identity_key)
-    _record(session, identity_key, pk, keys, by)
+    is_suppressed = suppressions.is_kept(session, identity_key, keys)
+    erased = Erased(1, **owned, emails=emails, cancelled=cancelled, is_suppressed=is_suppressed)
+    _record(session, identity_key, pk, keys, by, erased, reference)
     # The database deletes or detaches the rows that refer to the account.
     session.execute(delete(User).where(User.id == pk), execution_options=_PLAIN)
     if external_id is not None and not external_id.startswith(DETACHED):
@@ -54,7 +94,9 @@ def erase(session: Session, user: User, *, keys: list[str], by: Actor) -> None:
         session.execute(insert(User).values(**left, erased_at=clock.now()), execution_options=_PLAIN)
 
 
-def erase_address(session: Session, identity_key: str, *, keys: list[str], by: Actor) -> datetime | None:
+def erase_address(
+    session: Session, identity_key: str, *, keys: list[str], by: Actor, reference: str = ""
+) -> datetime | None:
     """Delete every person with this address, and what is kept of the address if there is no account.
 
     Return when the address was erased before; None if it never was. Each call leaves an entry. The caller commits.
@@ -64,14 +106,16 @@ def erase_address(session: Session, identity_key: str, *, keys: list[str], by: A
     _forget_requests(session, identity_key)
     people = session.scalars(select(User).where(User.identity_key == identity_key).order_by(User.id)).all()
     for user in people:
-        erase(session, user, keys=keys, by=by)
+        erase(session, user, keys=keys, by=by, reference=reference)
     if people:
         return before
     # Rows of an account that was deleted by other means. It has no index, and is done rarely.
-    _forget_rows(session, func.lower(Notification.recipient) == identity_key)
+    emails, cancelled = _forget_rows(session, func.lower(Notification.recipient) == identity_key)
     suppressions.conceal(session, identity_key, keys)
     _forget_decisions(session, identity_key)
-    _record(session, identity_key, "", keys, by)
+    is_suppressed = suppressions.is_kept(session, identity_key, keys)
+    erased = Erased(emails=emails, cancelled=cancelled, is_suppressed=is_suppressed)
+    _record(session, identity_key, "", keys, by, erased, reference)
     return before
 
 
@@ -94,11 +138,14 @@ def _forget_decisions(session: Session, identity_key: str) -> None:
     session.execute(update(Consent).where(about).values(identity_key=None), execution_options=_PLAIN)
 
 
-def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
+def _forget_rows(session: Session, mine: ColumnElement[bool]) -> tuple[int, int]:
+    """Take everything about the person from these rows. Return how many there are, and how many were cancelled."""
     now = clock.now()
     waiting = select(Notification.id).where(mine, Notification.status == Status.pending)
-    for pk in session.scalars(waiting).all():
+    cancelled = [
         ledger.move(session, pk, Status.pending, Status.cancelled, now=now, code=ReasonCode.erased)
+        for pk in session.scalars(waiting).all()
+    ]
     busy = session.scalar(select(Notification.id).where(mine, Notification.status == Status.sending).limit(1))
     if busy is not None:
         raise ErasureError("An email to this person is being sent right now. Try again in a few minutes.")
@@ -111,12 +158,21 @@ def _forget_rows(session: Session, mine: ColumnElement[bool]) -> None:
     )
     reason = case((Notification.reason_code == ReasonCode.erased.value, Notification.reason), else_=None)
     values: dict[str, object] = {"recipient": ERASED, "last_text": None, "params": {}, "reason": reason}
+    emails = _count(session, mine)
     session.execute(update(Notification).where(mine).values(values), execution_options=_PLAIN)
+    return emails, sum(cancelled)
 
 
-def _record(session: Session, identity_key: str, user_id: int | str, keys: list[str], by: Actor) -> None:
+def _count(session: Session, where: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).where(where)) or 0
+
+
+def _record(
+    session: Session, identity_key: str, user_id: int | str, keys: list[str], by: Actor, erased: Erased, reference: str
+) -> None:
     about = About.address(identity_key, keys) if identity_key else None
-    audit_log.record(session, by, audit_log.ERASED, object_type="person", object_id=user_id, about=about)
+    after: dict[str, Any] = asdict(erased) | ({"reference": reference} if reference else {})
+    audit_log.record(session, by, audit_log.ERASED, object_type="person", object_id=user_id, about=about, after=after)
 
 
 _PLAIN = {"synchronize_session": False}

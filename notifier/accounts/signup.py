@@ -19,7 +19,7 @@ from notifier.accounts.signup_limits import SendTime, SignupLimits
 from notifier.consent import suppressions
 from notifier.database.expressions import number_of
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
-from notifier.mail.addresses import Address
+from notifier.mail.addresses import Address, identity_of
 from notifier.models import Notification, SignupEmail, Status, User
 from notifier.reasons import ReasonCode
 from notifier.security.tokens import BadToken, ExpiredToken, Signer
@@ -97,6 +97,14 @@ class Accounts:
         if user is not None:
             self._owe(session, user, network)
 
+    def resend_to(self, session: Session, user: User) -> Notification | None:
+        """Queue the verification email of this account again, as an operator asks for it.
+
+        Return its row: pending, or skipped if the limits of the mailbox refuse it; None if such an email to the present
+        address was queued within COOL_DOWN, or waits already. The caller has checked that the account is not verified.
+        """
+        return self._owe(session, user, "")
+
     def is_slowed(self, session: Session, address: Address, network: str) -> bool:
         """Return whether a first email to this address, requested from this network, would wait because many bounced.
 
@@ -160,24 +168,26 @@ class Accounts:
         suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
 
-    def _owe(self, session: Session, user: User, network: str) -> None:
+    def _owe(self, session: Session, user: User, network: str) -> Notification | None:
         now = clock.now()
         suppressions.end(session, user.identity_key, now)
         kind = KINDS["account_exists" if user.verified_at else "verification"]
         last = self._last(session, user)
         if self._limits is None:
-            self._add(session, user, kind, last, SendTime(now, SignupEmail()), now)
-            return
+            return self._add(session, user, kind, last, SendTime(now, SignupEmail()), now)
         # Always called: the response time must not tell which addresses have just had an email.
         turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
-        waits = last is not None and last.status == Status.pending and last.next_attempt_at > now
-        if last is not None and not waits and now - last.created_at < COOL_DOWN:
-            return
-        if last is not None and waits and not self._overtakes(session, last, turn, now):
-            return
+        # An email to an address that was corrected since counts for neither rule.
+        counts = last if last is not None and identity_of(last.recipient) == user.identity_key else None
+        waits = counts is not None and counts.status == Status.pending and counts.next_attempt_at > now
+        if counts is not None and not waits and now - counts.created_at < COOL_DOWN:
+            return None
+        if counts is not None and waits and not self._overtakes(session, counts, turn, now):
+            return None
         row = self._add(session, user, kind, last, turn, now)
         if row is not None and turn.due is not None:
             self._limits.record(session, turn, row.id)
+        return row
 
     def _overtakes(self, session: Session, last: Notification, turn: SendTime, now: datetime) -> bool:
         """Cancel the waiting email, which another person may have caused, if this one would be sent before it."""

@@ -17,6 +17,7 @@ from notifier.admin.campaigns.runs import Runs
 from notifier.admin.content.pages import Templates
 from notifier.admin.kit import arguments, came_back, formats, login, moments, trouble
 from notifier.admin.kit.page import Page
+from notifier.admin.people.finding import Search
 from notifier.admin.people.notifications import Notifications
 from notifier.admin.people.people import People
 from notifier.admin.people.suppressions import Suppressions
@@ -60,6 +61,7 @@ PAGES: Sequence[type[Page]] = (
     Imports,
     HealthPage,
     AuditLog,
+    Search,
     Account,
 )
 

@@ -69,6 +69,11 @@ def conceal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
     session.flush()
 
 
+def is_kept(session: Session, identity_key: str, keys: Sequence[str]) -> bool:
+    """Return whether this address is suppressed, plainly or concealed. `keys` as in SECRET_KEYS."""
+    return find(session, identity_key) is not None or _concealed_one(session, identity_key, keys) is not None
+
+
 def erased_among(session: Session, identity_keys: Collection[str], keys: Sequence[str]) -> set[str]:
     """Return which of these addresses were erased and are suppressed all the same. `keys` as in SECRET_KEYS."""
     digests = {concealed(identity_key, key): identity_key for identity_key in identity_keys for key in keys}

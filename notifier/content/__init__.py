@@ -8,7 +8,7 @@ from notifier.content.characters import UNSHOWABLE
 from notifier.content.content import FIELDS, Checked, Content, Drawn
 from notifier.content.errors import ContentError
 from notifier.content.language import TAG, direction_of, language_of
-from notifier.content.layout import Filled, lay_out
+from notifier.content.layout import Filled, lay_out, subject_of
 from notifier.content.parser import parse
 from notifier.content.schema import Sample, shape_of
 from notifier.content.web_address import web_address
@@ -28,5 +28,6 @@ __all__ = [
     "lay_out",
     "parse",
     "shape_of",
+    "subject_of",
     "web_address",
 ]

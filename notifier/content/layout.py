@@ -78,6 +78,11 @@ def lay_out(drawn: Drawn, *, language: str = DEFAULT, strict: bool = False) -> F
     )
 
 
+def subject_of(drawn: Drawn) -> str:
+    """Return the subject alone, as `lay_out` does, without reading the markup of the body."""
+    return _line(drawn.subject)
+
+
 def _turned(block: Block, base: Direction) -> Block:
     """Return the block with its own direction and language, if the direction differs from the text around it."""
     text = "\n".join("".join(span.text for span in line) for line in block.lines)

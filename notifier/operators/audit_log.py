@@ -30,6 +30,8 @@ _SECRET = ("password", "secret", "token", "code_hash", "nonce")
 
 #: The action of the entry that an erasure leaves.
 ERASED = "person.erased"
+#: The action of the entry that a corrected address leaves, about the former address.
+CORRECTED = "person.address_corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,25 @@ def erased_among(session: Session, identity_keys: Collection[str], keys: Sequenc
 def erased_at_by_id(session: Session, user_id: int) -> datetime | None:
     """Return when the person with this id was erased; None if they were not, or longer ago than KEEP."""
     return _newest(session, (AuditEntry.object_type == "person") & (AuditEntry.object_id == str(user_id)))
+
+
+def erased_person(session: Session, identity_key: str, keys: Sequence[str]) -> int | None:
+    """Return the number of the last person who was erased with this address; None if it had no account."""
+    mine = (is_about(identity_key, keys), AuditEntry.action == ERASED, AuditEntry.object_id != "")
+    found = session.scalar(select(AuditEntry.object_id).where(*mine).order_by(AuditEntry.id.desc()).limit(1))
+    return None if found is None else int(found)
+
+
+def corrected_from(session: Session, identity_key: str, keys: Sequence[str]) -> list[int]:
+    """Return the numbers of the people whose address operators corrected within KEEP, and who had this one before."""
+    mine = (is_about(identity_key, keys), AuditEntry.action == CORRECTED)
+    return sorted({int(each) for each in session.scalars(select(AuditEntry.object_id).where(*mine))})
+
+
+def erasure_of(session: Session, user_id: int) -> AuditEntry | None:
+    """Return the entry of the erasure of the person with this number; None if there is none, or it is over KEEP."""
+    mine = (AuditEntry.object_type == "person", AuditEntry.object_id == str(user_id), AuditEntry.action == ERASED)
+    return session.scalars(select(AuditEntry).where(*mine).order_by(AuditEntry.id.desc()).limit(1)).first()
 
 
 def _newest(session: Session, which: ColumnElement[bool]) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from notifier import clock
 from notifier.config.settings import Settings
 from notifier.consent import preferences
-from notifier.content import Filled, lay_out
+from notifier.content import Filled, lay_out, subject_of
 from notifier.emails import EmailKind, Owed
 from notifier.emails.content_variables import reading, values
 from notifier.emails.kind import DATA, SEALED
@@ -84,6 +84,15 @@ class Composer:
         rendered = self._renderer.render_content(kind.name, filled, known)
         digest = hashlib.sha256(f"{rendered.template_version}{content.content.digest}".encode()).hexdigest()
         return self._finished(owed, rendered, f"w{row.content_id}-{digest[:8]}", common["unsubscribe_url"])
+
+    def subject(self, owed: Owed) -> str:
+        """Render the subject alone, of an email whose data are not secret. Raise what `compose` raises."""
+        row = owed.notification
+        known = self._common(owed) | self.kinds[row.kind].context(owed)
+        content = self.content_cache.of(row)
+        if content is None:
+            return self._renderer.subject(row.kind, known)
+        return subject_of(content.draw(values(owed, known)))
 
     def _opened(self, owed: Owed) -> Owed:
         row = owed.notification

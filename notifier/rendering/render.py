@@ -121,6 +121,11 @@ class Renderer:
         )
         return Rendered(subject=content.subject, text=plain, html=page, template_version=template_version)
 
+    def subject(self, kind: str, context: Mapping[str, object]) -> str:
+        """Render the subject alone, as `render` does."""
+        known = {**self._environment.globals, **context}
+        return " ".join(_text(self._templates(kind).subject, known).split())
+
     def version(self, kind: str) -> str:
         """Return a short hash of all files that an email of this kind is made from."""
         return self._templates(kind).version

@@ -21,7 +21,7 @@ VIEWERS = {
     "admin_jobs.index", "admin_notifications.index", "admin_notifications.detail",
     "admin_notifications.mail", "admin_people.index", "admin_people.person", "admin_queue.index", "admin_queue.now",
     "admin_runs.index", "admin_runs.run", "admin_runs.progress", "admin_runs.came_back", "admin_suppressions.index",
-    "admin_tasks.index",
+    "admin_tasks.index", "admin_search.index", "admin_people.receipt", "admin_people.receipt_file",
     "admin_uncertain.index", "admin_unassigned.index", "admin_webhooks.index",
     "admin_webhook_endpoints.index", "admin_webhook_endpoints.one",
     "admin_content.index", "admin_content.campaign", "admin_content.look",
@@ -30,7 +30,9 @@ VIEWERS = {
 
 EDITORS = {
     "admin_notifications.export", "admin_notifications.ask", "admin_notifications.decide",
-    "admin_people.export", "admin_suppressions.export", "admin_suppressions.add",
+    "admin_people.export", "admin_people.export_one", "admin_people.verification", "admin_people.ask_address",
+    "admin_people.address", "admin_people.ask_preferences", "admin_people.preferences", "admin_people.ask_suppress",
+    "admin_people.suppress", "admin_suppressions.export", "admin_suppressions.add",
     "admin_suppressions.ask_lift", "admin_suppressions.lift",
     "admin_campaigns.choose_kind", "admin_campaigns.create", "admin_campaigns.edit", "admin_campaigns.save",
     "admin_campaigns.preview_schedule", "admin_campaigns.preview_audience", "admin_campaigns.pause",
@@ -77,4 +79,13 @@ MAY_OPEN: dict[Role | None, set[str]] = {
 }
 
 #: Values for the variable parts of addresses; `world` of tests/admin/test_authz.py has one of everything, with key 1.
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x", "provider": "ses", "event": 1}
+ARGUMENTS = {
+    "pk": 1,
+    "job": "sweep",
+    "decision": "again",
+    "token": "x",
+    "filename": "x",
+    "provider": "ses",
+    "event": 1,
+    "form": "json",
+}

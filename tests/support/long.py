@@ -18,6 +18,7 @@ LONG = (
     "tests/admin/test_on_call_browser.py",
     "tests/admin/test_operators_browser.py",
     "tests/admin/test_prefix_browser.py",
+    "tests/admin/test_support_browser.py",
     "tests/api/test_schemathesis.py",
     "tests/campaigns/test_expand_killed.py",
     "tests/campaigns/test_prompt_digests.py",

@@ -48,6 +48,11 @@ def until(value: datetime | None) -> str:
     return english.ago(now - value) if value - now >= timedelta(seconds=1) else "due now"
 
 
+def is_ahead(value: datetime) -> bool:
+    """Return whether a moment is still to come."""
+    return value > clock.now()
+
+
 def takes(seconds: float | None) -> str:
     """Format roughly how long something takes: 40 seconds; 3 hours, 20 minutes. Nothing if that is not known."""
     return "" if seconds is None else english.duration(seconds)
@@ -68,6 +73,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "here": here,
     "also_here": also_here,
     "until": until,
+    "is_ahead": is_ahead,
     "takes": takes,
     "capitalize_first": capitalize_first,
 }

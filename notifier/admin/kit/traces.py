@@ -7,8 +7,10 @@ wait, the trace is a log line instead, so that reading stays possible.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 import structlog
 from flask import current_app, g, request
@@ -56,7 +58,7 @@ FILTERS = frozenset(
 )
 
 #: Fields in which people type an address.
-ADDRESS_FIELDS = ("email", "person", "address")
+ADDRESS_FIELDS = ("email", "person", "address", "q")
 
 _KEY = "_notifier_traces"
 
@@ -81,15 +83,23 @@ def keys() -> list[str]:
     return settings.secret_keys
 
 
-def shown(what: str, count: int, *, pk: int | None = None, person: About | None = None) -> None:
+def shown(
+    what: str,
+    count: int,
+    *,
+    pk: int | None = None,
+    person: About | None = None,
+    facts: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Note that this page shows `count` addresses: a list named `what`, or those of the object `pk`.
 
-    `person`: the person whose address it is; by default, the one that was searched for.
+    `person`: the person whose address it is; by default, the one that was searched for. `facts`: what else the entry
+    says, such as the numbers of the people of a list; never an address.
     """
     person = person or searched()
     if not count and person is None:
         return
-    filters = searched_by()
+    filters = searched_by() | dict(facts)
     key = str(pk) if pk is not None else _digest(filters, person)
     g.setdefault(_KEY, []).append(_Trace(what, key, count, person, filters))
 

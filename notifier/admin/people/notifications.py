@@ -1,7 +1,5 @@
 """Notifications: any email of the ledger, found by exact filters and explained in full."""
 
-from typing import Any
-
 from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -12,18 +10,19 @@ from notifier.admin.kit import arguments, came_back, login, traces
 from notifier.admin.kit.exports import stream
 from notifier.admin.kit.listing import link
 from notifier.admin.kit.page import Page, act, get, show
+from notifier.admin.people.listed import beside
 from notifier.admin.people.search import REASONS, Search
 from notifier.bounces.reasons import SENTENCES, Reason
 from notifier.consent import suppressions
 from notifier.emails import KINDS
 from notifier.extensions import db
 from notifier.mail.addresses import identity_of
-from notifier.models import Attempt, Campaign, Notification, Role, Status
+from notifier.models import Attempt, Campaign, ContentVersion, Notification, Role, Status
 from notifier.observability.by_provider import NAMES
 from notifier.operators import audit_log
 from notifier.operators.audit_log import About
 from notifier.reasons import ReasonCode
-from notifier.rendering.previews import PreviewError
+from notifier.rendering.previews import Preview, PreviewError
 from notifier.services import services
 
 #: Policy of an email that is looked at: its own styles and embedded images. No script runs, no form is sent, nothing is
@@ -73,7 +72,7 @@ class Notifications(Page):
             search=search,
             listing=listing,
             statuses=[str(status) for status in Status],
-            results=came_back.results(listing.rows),
+            **beside(listing.rows),
             kinds=sorted(KINDS),
             reasons=[(reason, SENTENCES[Reason(reason)].removesuffix(".")) for reason in REASONS],
             providers=[(name, came_back.provider(name)) for name in NAMES],
@@ -95,7 +94,7 @@ class Notifications(Page):
             select(Attempt).where(Attempt.notification_id == pk).order_by(Attempt.id).limit(200)
         ).all()
         campaign = db.session.get(Campaign, row.campaign_id) if row.campaign_id else None
-        preview, trouble = _preview(pk)
+        preview, trouble = _preview(row)
         _trace(row)
         page: str = self.render(
             "admin/notification.html",
@@ -104,6 +103,8 @@ class Notifications(Page):
             campaign=campaign,
             preview=preview,
             trouble=trouble,
+            content=_content_version(row),
+            is_exact=preview is not None and preview.template_version == row.template_version,
             came_back=came_back.of_email(pk),
             entries=audit_log.count_about(db.session(), "notification", pk),
             suppression=None
@@ -115,8 +116,9 @@ class Notifications(Page):
     @show("/<key:pk>/mail")
     def mail(self, pk: int) -> ResponseReturnValue:
         """Return the email alone, for the frame."""
-        _trace(get(Notification, pk))
-        preview, trouble = _preview(pk)
+        row: Notification = get(Notification, pk)
+        _trace(row)
+        preview, trouble = _preview(row)
         answer = Response(preview.html if preview else f"<p>{trouble}</p>", mimetype="text/html")
         answer.headers["Content-Security-Policy"] = MAIL_CSP
         answer.headers["X-Frame-Options"] = "SAMEORIGIN"
@@ -164,9 +166,17 @@ def _trace(row: Notification) -> None:
     traces.shown("notification", int(person is not None), pk=row.id, person=person)
 
 
-def _preview(pk: int) -> tuple[Any, str]:
-    previews = services().previews
+def _preview(row: Notification) -> tuple[Preview | None, str]:
+    """Return the email of this row, rebuilt from what is stored; or why it cannot be."""
+    if row.recipient == ERASED:
+        return None, "The person was erased, so their address and the data of this email are gone."
     try:
-        return previews.of(db.session(), pk), ""
+        return services().previews.of(db.session(), row.id), ""
     except PreviewError as error:
         return None, str(error)
+
+
+def _content_version(row: Notification) -> str:
+    """Return the version of its content, for people; empty for the template files of its kind."""
+    found = db.session.get(ContentVersion, row.content_id) if row.content_id else None
+    return "" if found is None else f"version {found.number} of its content"

@@ -59,15 +59,7 @@ class Suppressions(Page):
         if note_wrong or not note:
             note_wrong = note_wrong or "Enter a reason for your colleagues."
             return self._list("", added=email, note=note, note_wrong=note_wrong), 400
-        new = suppressions.add(
-            db.session(), address.identity_key, reason=SuppressionReason.manual, source="operator", evidence=note
-        )
-        if new:
-            audit_log.record(
-                db.session(), login.actor(), "suppression.added", object_type="suppression",
-                object_id=_pk(address.identity_key), about=traces.about(address.identity_key),
-                after={"reason": str(SuppressionReason.manual), "note": note},
-            )  # fmt: skip
+        new = suppress(address.identity_key, note)
         db.session.commit()
         flash(f"{email} receives no email from now on." if new else f"{email} was already suppressed.", "success")
         return redirect(url_for(".index", email=address.envelope), 303)
@@ -77,7 +69,7 @@ class Suppressions(Page):
         """Explain the removal and ask for confirmation."""
         row = _liftable(pk)
         _trace(row)
-        page: str = self.render("admin/lift.html", row=row, **_asked(row))
+        page: str = self.render("admin/lift.html", row=row, back=_back_to(arguments.key("for")), **_asked(row))
         return page
 
     @act("/<key:pk>/lift", Role.editor)
@@ -91,7 +83,8 @@ class Suppressions(Page):
         if wrong or not confirmed:
             _trace(row)
             unconfirmed = "" if confirmed else "This doesn't match. Nothing was removed."
-            return self.render("admin/lift.html", row=row, **_asked(row, note, wrong, typed, unconfirmed)), 400
+            asked = _asked(row, note, wrong, typed, unconfirmed)
+            return self.render("admin/lift.html", row=row, back=_back_to(_given_person()), **asked), 400
         audit_log.record(
             db.session(), login.actor(), "suppression.lifted", object_type="suppression", object_id=pk,
             about=_about(row), before={"reason": row.reason, "source": row.source}, after={"note": note},
@@ -99,7 +92,7 @@ class Suppressions(Page):
         suppressions.lift(db.session(), row)
         db.session.commit()
         flash("Suppression removed. The address can receive email again.", "success")
-        return redirect(url_for(".index"), 303)
+        return redirect(_back_to(_given_person()) or url_for(".index"), 303)
 
     def _list(self, email: str, *, added: str = "", note: str = "", wrong: str = "", note_wrong: str = "") -> str:
         query, not_found = select(Suppression), ""
@@ -115,6 +108,19 @@ class Suppressions(Page):
             note_wrong=note_wrong, listing=listing, may_lift=may_lift,
         )  # fmt: skip
         return page
+
+
+def suppress(identity_key: str, note: str) -> bool:
+    """Suppress an address, with an entry in the audit log. Return False if it already is. The caller commits."""
+    reason = SuppressionReason.manual
+    is_new = suppressions.add(db.session(), identity_key, reason=reason, source="operator", evidence=note)
+    if is_new:
+        audit_log.record(
+            db.session(), login.actor(), "suppression.added", object_type="suppression",
+            object_id=_pk(identity_key), about=traces.about(identity_key),
+            after={"reason": str(reason), "note": note},
+        )  # fmt: skip
+    return is_new
 
 
 class NotForEditors(Forbidden):
@@ -151,6 +157,17 @@ def _asked(
         "asks_to_type": asks_to_type(row), "to_type": to_type(row), "note": note, "wrong": wrong,
         "confirmed": confirmed, "unconfirmed": unconfirmed,
     }  # fmt: skip
+
+
+def _given_person() -> int | None:
+    """Return the person from whose page the form was opened."""
+    given = arguments.field("for", 20)
+    return int(given) if given.isascii() and given.isdecimal() and int(given) <= arguments.MAX_KEY else None
+
+
+def _back_to(person: int | None) -> str:
+    """Return the page of the person from which the form was opened; empty for the list."""
+    return "" if person is None else url_for("admin_people.person", pk=person)
 
 
 def _liftable(pk: int) -> Suppression:
