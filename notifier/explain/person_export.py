@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock
 from notifier.accounts.export import Everything, everything_about
-from notifier.consent.preferences import Wish
+from notifier.consent.decisions import Wish
 from notifier.consent.suppressions import CONCEALED
 from notifier.emails.kind import DATA
 from notifier.entries.sending import given_key

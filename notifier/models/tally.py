@@ -71,7 +71,7 @@ END $$""",
     f"CREATE TRIGGER {_TABLE.name}_count_added AFTER INSERT ON {_TABLE.name}\nREFERENCING NEW TABLE AS added "
     f"FOR EACH STATEMENT EXECUTE FUNCTION {_TABLE.name}_count_added()",
     f"CREATE TRIGGER {_TABLE.name}_count_moved AFTER UPDATE ON {_TABLE.name}\n"
-    f"REFERENCING OLD TABLE AS former NEW TABLE AS moved "
+    f"REFERENCING OLD TABLE AS former NEW TABLE AS moved\n"
     f"FOR EACH STATEMENT EXECUTE FUNCTION {_TABLE.name}_count_moved()",
 )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from notifier.consent import preferences
-from notifier.consent.preferences import DIGEST, How, Wish
+from notifier.consent.decisions import Wish
+from notifier.consent.preferences import DIGEST, How
 from notifier.extensions import db
 from notifier.models import Consent, Frequency, User
 from notifier.operators.audit_log import Actor
