@@ -8,6 +8,7 @@ don't block the others. More than that is the job of the proxy in front (docs/pr
 
 import os
 import sys
+from typing import Any
 
 
 def _number(name: str, default: int, most: int) -> int:
@@ -24,6 +25,14 @@ threads = _number("WEB_THREADS", 64, 1000)
 # Once, before the processes fork: they share its memory, all are ready together, and invalid settings stop the start.
 # New code needs a restart, not a reload (SIGHUP).
 preload_app = True
+
+
+def when_ready(server: Any) -> None:
+    """Build the API, which other processes never need, before the workers fork."""
+    api = getattr(server.app.wsgi(), "extensions", {}).get("notifier.api")
+    if api is not None:
+        api.ready()
+
 
 # Longer than a proxy keeps its connections to us (60 s in nginx), so that it never uses one that we close.
 keepalive = 65
