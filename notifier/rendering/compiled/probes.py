@@ -23,7 +23,7 @@ class EmailEnvironment(Environment):
         return tree
 
     def _mark_loops(self, node: nodes.Node) -> None:
-        """Surround the body of each loop with marks. Like the reader, find no loop in another loop or in a macro."""
+        """Surround the body of each loop with marks. Like TemplateReader, find none in another loop or macro."""
         if isinstance(node, nodes.Macro):
             return
         if not isinstance(node, nodes.For):
