@@ -17,7 +17,7 @@ from bench.servers import SECRET, Stage
 #: Worker processes of every contender.
 PROCESSES = 2
 
-_WORKER = ["--concurrency", str(PROCESSES), "--pool", "prefork", "--without-gossip", "--without-mingle"]
+WORKER_OPTIONS = ["--concurrency", str(PROCESSES), "--pool", "prefork", "--without-gossip", "--without-mingle"]
 _QUIET = ["--loglevel", "WARNING"]
 
 
@@ -108,7 +108,16 @@ class Tutorial(Contender):
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
         ready = setting.folder / "worker.ready"
         env = setting.env(NOTIFIER_READY_FILE=str(ready))
-        argv = [sys.executable, "-m", "celery", "-A", "bench.programs.tutorial:celery_app", "worker", *_WORKER, *_QUIET]
+        argv = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "bench.programs.tutorial:celery_app",
+            "worker",
+            *WORKER_OPTIONS,
+            *_QUIET,
+        ]
         worker = setting.start(stack, "worker", argv, env)
         sender = setting.start(stack, "send", [sys.executable, "-m", "bench.programs.tutorial_send"], env)
         worker.wait_for(ready)
@@ -181,9 +190,12 @@ class Notifier(Contender):
             MAIL_SERVER="127.0.0.1",
             MAIL_PORT=str(setting.smtp_port),
             MAIL_SUPPRESS_SEND="0",
-            MAIL_CONNECTIONS=str(self.connections(setting.delay_ms) // PROCESSES),
             RATELIMIT_ENABLED="0",
+            **self._connection_settings(setting),
         )
+
+    def _connection_settings(self, setting: Setting) -> dict[str, str]:
+        return {"MAIL_CONNECTIONS": str(self.connections(setting.delay_ms) // PROCESSES)}
 
     def start_worker(
         self, stack: ExitStack, setting: Setting, name: str, queues: str, pool: list[str]
@@ -201,7 +213,7 @@ class Notifier(Contender):
 
     def start_bulk_worker(self, stack: ExitStack, setting: Setting) -> tuple[Child, Path]:
         """Start a worker of the queue notifier.bulk, as the README says."""
-        return self.start_worker(stack, setting, "bulk", "notifier.bulk", _WORKER)
+        return self.start_worker(stack, setting, "bulk", "notifier.bulk", WORKER_OPTIONS)
 
     def _start(self, stack: ExitStack, setting: Setting) -> list[Child]:
         worker, ready = self.start_bulk_worker(stack, setting)

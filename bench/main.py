@@ -12,8 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.campaigns import ALL
 from bench.children import ChildError
-from bench.contenders import CONTENDERS, PostOffice
+from bench.contenders import Notifier, PostOffice
 from bench.hook import measure_hook
 from bench.latency import measure_latency
 from bench.machine import describe
@@ -54,7 +55,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, help="rounds of each contender (3; with --quick 1)")
     parser.add_argument("--delays", type=_numbers, help="ms per reply, with commas (0,5,20; with --quick 0,20)")
-    parser.add_argument("--only", type=_names, default=[*CONTENDERS, *FIGURES], help=", ".join([*CONTENDERS, *FIGURES]))
+    parser.add_argument("--only", type=_names, default=[*ALL, *FIGURES], help=", ".join([*ALL, *FIGURES]))
     parser.add_argument("--quick", action="store_true", help="a short test of about a minute; its figures mean little")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--docs", action="store_true", help="write figures and picture to docs/performance.md")
@@ -71,7 +72,7 @@ def command_of(options: argparse.Namespace) -> str:
     delays = ",".join(f"{delay:g}" for delay in options.delays)
     words = ["./run", "bench", *["--quick"][: options.quick]]
     words += ["--emails", str(options.emails), "--rounds", str(options.rounds), "--delays", delays]
-    if set(options.only) != {*CONTENDERS, *FIGURES}:
+    if set(options.only) != {*ALL, *FIGURES}:
         words += ["--only", ",".join(options.only)]
     return shlex.join(words)
 
@@ -82,14 +83,14 @@ def _numbers(text: str) -> list[float]:
 
 def _names(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := set(names) - {*CONTENDERS, *FIGURES}:
+    if unknown := set(names) - {*ALL, *FIGURES}:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
     return names
 
 
 def measure(options: argparse.Namespace, other_python: str) -> dict[str, Any]:
     """Measure everything that was requested. Return figures for JSON."""
-    contenders = [CONTENDERS[name] for name in CONTENDERS if name in options.only]
+    contenders = [ALL[name] for name in ALL if name in options.only]
     if any(isinstance(one, PostOffice) for one in contenders) and not Path(other_python).exists():
         raise SystemExit("bench: .venv-bench is missing: start it with ./run bench")
     plan = Plan(options.emails, options.rounds, options.delays, contenders)
@@ -160,7 +161,7 @@ def main() -> None:
         sys.exit(f"bench: {result['error']}")
     if options.docs:
         write_docs(result)
-    if any(run["lost"] for run in result["runs"] if run["contender"] == "notifier"):
+    if any(run["lost"] for run in result["runs"] if isinstance(ALL[run["contender"]], Notifier)):
         sys.exit("bench: notifier lost emails")
 
 

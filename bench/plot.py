@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bench.arithmetic import ratio
+from bench.campaigns import CAMPAIGNS
 from bench.report import OURS, Row, delays_of, rows_of, times, title_of
 
 WIDTH = 760
@@ -48,14 +50,18 @@ def picture(result: dict[str, Any]) -> str:
 
 def _panel(rows: Sequence[Row], top: int) -> list[str]:
     longest = max(row.rate.median for row in rows)
+    # What an operator sends comes first: the others are compared with the first campaign, if there is one.
+    first = next((row for row in rows if row.contender in CAMPAIGNS), None)
+    name = first.contender if first else OURS
     parts = []
     for number, row in enumerate(rows):
         y = top + number * STEP
-        ours = row.contender == OURS
+        ours = row.contender == OURS or row.contender in CAMPAIGNS
+        slower = ratio(first.rate.median, row.rate.median) if first else row.slower
         width = max(2.0, (WIDTH - LEFT - RIGHT) * row.rate.median / longest)
         label = f"{row.rate.median:,.0f}"
-        if not ours and (factor := times(row.slower)):
-            label += f"  (notifier {factor})"
+        if not ours and (factor := times(slower)):
+            label += f"  ({name} {factor})"
         weight = 700 if ours else 400
         parts += [
             _text(LEFT - 10, y + 16, row.contender, anchor="end", weight=weight),

@@ -19,7 +19,7 @@ SLOW_RUN = 12.0
 #: Seconds after which any run is given up; emails that have not arrived by then are lost.
 LIMIT = 180.0
 #: Seconds without any email after which a run is given up, too.
-SILENCE = 20.0
+SILENCE = 60.0
 #: Seconds to wait for late copies.
 GRACE = 0.3
 LOOK_EVERY = 0.02

@@ -10,9 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.arithmetic import Spread, ratio, spread
-from bench.contenders import CONTENDERS
+from bench.campaigns import ALL, CAMPAIGNS
 
 OURS = "notifier"
+#: The others to which campaigns are compared.
+OTHERS = ("smtplib", "smtplib_whole", "tutorial", "post_office")
+CAMPAIGN_HEADINGS = (
+    "campaign", "emails", "emails/s", *(f"to {name}" for name in OTHERS),
+    "CPU s per 1,000", "peak MB", "lost", "doubled",
+)  # fmt: skip
 HEADINGS = ("contender", "emails", "emails/s", "notifier is faster", "CPU s per 1,000", "peak MB", "lost", "doubled")
 
 #: A run as it is written to JSON: the result of Run.as_dict.
@@ -80,6 +86,34 @@ def rows_of(runs: Sequence[RunDict], delay_ms: float) -> list[Row]:
     ]
 
 
+def campaign_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the cells of each campaign: what an operator's command sends, beside the other ways of sending."""
+    rates = {row.contender: row.rate.median for row in rows}
+    table = []
+    for row in rows:
+        if row.contender in CAMPAIGNS:
+            name, mails, rate, _, cpu, memory, lost, doubled = row.cells()
+            ratios = (times(ratio(row.rate.median, rates.get(other, math.nan))) for other in OTHERS)
+            table.append((name, mails, rate, *ratios, cpu, memory, lost, doubled))
+    return table
+
+
+def engine_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the cells of all others: the engine alone, with a kind of email made for the bench, beside them."""
+    return [row.cells() for row in rows if row.contender not in CAMPAIGNS]
+
+
+def tables_of(result: dict[str, Any]) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
+    """Return title, headings and rows of each table that has rows: real campaigns first."""
+    tables: list[tuple[str, Sequence[str], list[tuple[str, ...]]]] = []
+    by_delay = {delay: rows_of(result["runs"], delay) for delay in delays_of(result["runs"])}
+    for delay, rows in by_delay.items():
+        tables.append((f"real campaigns, {title_of(delay)}", CAMPAIGN_HEADINGS, campaign_rows(rows)))
+    for delay, rows in by_delay.items():
+        tables.append((f"the engine alone, {title_of(delay)}", HEADINGS, engine_rows(rows)))
+    return [table for table in tables if table[2]]
+
+
 def title_of(delay_ms: float) -> str:
     """Return the title of the runs with this delay."""
     return f"{delay_ms:g} ms per reply" if delay_ms else "replies at once"
@@ -107,12 +141,12 @@ def figures_of(result: dict[str, Any]) -> list[tuple[str, str]]:
 
 def show(result: dict[str, Any], console: Console) -> None:
     """Print all tables and figures."""
-    for delay in delays_of(result["runs"]):
-        table = Table(title=title_of(delay), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in HEADINGS:
-            table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True)
-        for row in rows_of(result["runs"], delay):
-            table.add_row(*row.cells(), style="bold" if row.contender == OURS else None)
+    for title, headings, rows in tables_of(result):
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row, style="bold" if row[0] == OURS else None)
         console.print(table)
     for name, text in figures_of(result):
         console.print(f"{name}: [bold]{text}[/]")
@@ -122,19 +156,15 @@ def markdown(result: dict[str, Any]) -> str:
     """Return the part of docs/performance.md with the figures."""
     lines = [f"Command: `{result['command']}`, {result['measured_at'][:10]}.", ""]
     lines += [f"{name}: {text}  " for name, text in result["machine"].items()]
-    for delay in delays_of(result["runs"]):
-        lines += ["", f"### {title_of(delay).capitalize()}", "", _line(HEADINGS), _line(_rules())]
-        lines += [_line(row.cells()) for row in rows_of(result["runs"], delay)]
+    for title, headings, rows in tables_of(result):
+        lines += ["", f"### {title.capitalize()}", "", _line(headings), _line(("---", *("---:" for _ in headings[1:])))]
+        lines += [_line(row) for row in rows]
     if figures := figures_of(result):
         lines += ["", "### Other figures", "", _line(("figure", "measured")), _line(("---", "---"))]
         lines += [_line(pair) for pair in figures]
     names = dict.fromkeys(run["contender"] for run in result["runs"])
-    lines += ["", *(f"* **{name}**: {CONTENDERS[name].how}" for name in names)]
+    lines += ["", *(f"* **{name}**: {ALL[name].how}" for name in names)]
     return "\n".join(lines) + "\n"
-
-
-def _rules() -> tuple[str, ...]:
-    return ("---", *("---:" for _ in HEADINGS[1:]))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,10 +14,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from notifier import redis_client, resources
 from notifier.admin import site as admin
 from notifier.admin.system.imports import largest_upload
-from notifier.api import building as api_building
-from notifier.api.gate import largest_body
+from notifier.api.mounting import KEY as API_KEY
+from notifier.api.mounting import LARGEST_BODY as LARGEST_API_BODY
 from notifier.api.mounting import PATH as API
-from notifier.api.mounting import beside
+from notifier.api.mounting import OnDemand, beside
 from notifier.config.loading import load_settings
 from notifier.config.sentinel_url import is_sentinel
 from notifier.config.settings import Settings
@@ -72,19 +73,17 @@ def create_app(
     # The blueprints have their own static files; Flask's /static would hide them.
     app = Flask("notifier", template_folder=str(templates or resources.templates()), static_folder=None)
     app.config.from_mapping(_flask_config(settings, host))
-    api = _api_of(app, settings)
+    _mount_api(app, settings, host)
     if host is None:
         _own_the_process(app, settings)
     # First, so that it sees a form before any other code reads it.
-    for each in (app, api):
-        security.init_app(each, settings.public_url, owns_host=host is None)
-    app.wsgi_app = _read_first(app, api)  # type: ignore[assignment, method-assign]
+    security.init_app(app, settings.public_url, owns_host=host is None)
+    app.wsgi_app = _read_first(app)  # type: ignore[assignment, method-assign]
     bind_database(app, settings, host.engine if host else None)
-    bind_api(api, app)
     csrf.init_app(app)
     limiter.init_app(app)
     publishing = Publishing(publish, publish_runs, publish_requests)
-    app.extensions[KEY] = api.extensions[KEY] = build_services(
+    app.extensions[KEY] = build_services(
         app, settings, publishing, host=host, kinds=kinds, resolver=resolver, challenge=challenge
     )
     _register_doors(app, own_signup=host is None)
@@ -92,16 +91,27 @@ def create_app(
     return app
 
 
-def _api_of(app: Flask, settings: Settings) -> Flask:
-    """Build the application of the API, and serve it below `/v1` of `app`."""
-    api = api_building.build(app.config, str(app.template_folder), f"{settings.link_base}{API}")
+def _mount_api(app: Flask, settings: Settings, host: Host | None) -> None:
+    """Serve the API below `/v1` of `app`. It is built when it is first asked, or by gunicorn before it forks.
+
+    Workers and commands never ask it, and its library and models take 25 MB and a third of a second.
+    """
+
+    def build() -> Flask:
+        address = f"{settings.link_base}{API}"
+        api: Flask = resolve_name("notifier.api.building:build")(app.config, str(app.template_folder), address)
+        security.init_app(api, settings.public_url, owns_host=host is None)
+        bind_api(api, app)
+        api.extensions[KEY] = app.extensions[KEY]
+        return api
+
+    app.extensions[API_KEY] = api = OnDemand(build)
     app.wsgi_app = beside(app.wsgi_app, api, but=PATH)  # type: ignore[assignment, method-assign]
-    return api
 
 
-def _read_first(app: Flask, api: Flask) -> "WSGIApplication":
+def _read_first(app: Flask) -> "WSGIApplication":
     """Return `app` behind what reads its bodies and hides cookies from webhooks."""
-    larger = {PATH: LARGEST_BODY, f"{API}/": largest_body(api)}
+    larger = {PATH: LARGEST_BODY, f"{API}/": LARGEST_API_BODY}
     return read_whole(without_cookies(app.wsgi_app), app.config["MAX_CONTENT_LENGTH"], larger)
 
 

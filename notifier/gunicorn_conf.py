@@ -42,6 +42,13 @@ if os.path.isdir("/dev/shm"):
 control_socket_disable = True
 
 
+def when_ready(server: Any) -> None:
+    """Build the API, which other processes never need, before the workers fork."""
+    api = getattr(server.app.wsgi(), "extensions", {}).get("notifier.api")
+    if api is not None:
+        api.ready()
+
+
 def post_worker_init(worker: Any) -> None:
     """Let a thread of each process publish the keys of emails: no request waits for the broker."""
     services_of(worker.wsgi).outbox.relay()

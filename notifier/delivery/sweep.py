@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
 from notifier.delivery.recovery.replay import replay
+from notifier.delivery.sweep_window import SweepWindow
 from notifier.observability import heartbeats
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class Sweep:
         self._journals = journals
         self._lease_clock = lease_clock
         self._alone_from = alone_from
+        self._window = SweepWindow()
         self.chunk = chunk
         self.enqueue_again_after = enqueue_again_after
 
@@ -80,29 +82,44 @@ class Sweep:
         lease_now = self._lease_clock()
         session = self._session()
         now = clock.now()
+        since = self._window.since(session, now)
         heartbeats.beat(session, "sweep", now)
         freed = ledger.expire_leases(
-            session, now=now, lease_now=lease_now, limit=self.chunk, alone_from=self._alone_from
+            session,
+            now=now,
+            lease_now=lease_now,
+            since=None if since is None else lease_now - (now - since),
+            limit=self.chunk,
+            alone_from=self._alone_from,
         )
-        expired = ledger.expire(session, now=now, limit=self.chunk)
+        expired = ledger.expire(session, now=now, since=since, limit=self.chunk)
         self._help_out(session, now)
         session.commit()
-
-        enqueued = refused = 0
-        for _ in range(ROUNDS):
-            waiting = self._overdue(now)
-            for bulk in (False, True):
-                heard, unheard = self._enqueue([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
-                enqueued += heard
-                refused += unheard
-            if refused or len(waiting) < self.chunk:
-                break
+        enqueued, refused, left = self._enqueue_overdue(now, since)
+        if refused:
+            self._window.refused(session)
+        elif not left and max(freed, expired) < self.chunk:
+            self._window.completed(session, now, since)
+        session.commit()
         swept = Swept(freed, expired, enqueued, refused)
         if freed or expired or enqueued or refused:
             log.info("sweep.done", leases_expired=freed, expired=expired, enqueued=enqueued, refused=refused)
         else:
             log.debug("sweep.idle")
         return swept
+
+    def _enqueue_overdue(self, now: datetime, since: datetime | None) -> tuple[int, int, bool]:
+        """Return (rows enqueued, rows the broker refused, whether more are overdue)."""
+        enqueued = refused = 0
+        for _ in range(ROUNDS):
+            waiting = self._overdue(now, since)
+            for bulk in (False, True):
+                heard, unheard = self._enqueue([key for key, is_bulk in waiting if is_bulk is bulk], bulk, now)
+                enqueued += heard
+                refused += unheard
+            if refused or len(waiting) < self.chunk:
+                return enqueued, refused, False
+        return enqueued, refused, True
 
     def _help_out(self, session: Session, now: datetime) -> None:
         """Enqueue a few rows that wait for a rate limit if no pump sends them."""
@@ -115,9 +132,9 @@ class Sweep:
             if rows:
                 log.warning("sweep.no_pump", run=line.run_id, rows=rows)
 
-    def _overdue(self, now: datetime) -> list[tuple[int, bool]]:
+    def _overdue(self, now: datetime, since: datetime | None) -> list[tuple[int, bool]]:
         session = self._session()
-        waiting = ledger.overdue(session, now=now, limit=self.chunk)
+        waiting = ledger.overdue(session, now=now, since=since, limit=self.chunk)
         session.commit()
         return waiting
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
-from notifier.database.keys import among
+from notifier.database.keys import among, only_by_key
 from notifier.ledger.giving_back import given_back, move_marks_back
 from notifier.ledger.rows import changed, why
 from notifier.ledger.telling import AtRest, tell
@@ -156,7 +156,10 @@ def hold_paused(session: Session, pks: Collection[int], *, until: datetime) -> s
     statement = (
         update(_N)
         .where(
-            among(session, _N.id, pks), _N.status == Status.pending, _N.run_id.in_(paused), _N.next_attempt_at < until
+            among(session, _N.id, pks),
+            only_by_key(_N.status) == Status.pending,
+            only_by_key(_N.run_id).in_(paused),
+            _N.next_attempt_at < until,
         )
         .values(next_attempt_at=until, enqueue_at=until, **why(ReasonCode.run_paused))
         .returning(_N.id)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func,
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from notifier.database.keys import among
+from notifier.database.keys import among, only_by_key
 from notifier.mail.addresses import identity_of
 from notifier.models import CampaignRun, Notification, RunState, Status, Suppression, User
 
@@ -150,7 +150,7 @@ def mark_redirected(session: Session, pks: Sequence[int]) -> None:
 
 def due_alone(session: Session, pks: Sequence[int], *, now: datetime, alone_from: int) -> list[int]:
     """Return the keys of the rows that are due and must be rendered alone, because processes crashed on them."""
-    waits = (_N.status == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
+    waits = (only_by_key(_N.status) == Status.pending, _N.next_attempt_at <= now, _N.deaths >= alone_from)
     return list(session.scalars(select(_N.id).where(among(session, _N.id, pks), *waits)))
 
 
@@ -223,7 +223,7 @@ def _claiming(*, postgres: bool) -> Any:
     moment = bindparam("b_now", type_=_N.lease_until.type)
     due = select(_N.id).where(
         _among(_N.id, postgres=postgres),
-        _N.status == Status.pending.value,
+        only_by_key(_N.status) == Status.pending.value,
         _N.next_attempt_at <= moment,
         _N.deaths < bindparam("b_alone", type_=_N.deaths.type),
         (_N.deadline.is_(None)) | (_N.deadline > moment),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from notifier.ledger.claims import Claimed, load
 from notifier.ledger.owners import host_of
-from notifier.ledger.rows import changed, unknown
+from notifier.ledger.rows import between, changed, unknown
 from notifier.ledger.settling import StoredReply, settle
 from notifier.models import Attempt, Notification, OnUnknown, Status
 
@@ -39,11 +39,18 @@ def renew(session: Session, owners: Collection[str], *, now: datetime, until: da
 
 
 def expire_leases(
-    session: Session, *, now: datetime, limit: int, lease_now: datetime | None = None, alone_from: int = 2
+    session: Session,
+    *,
+    now: datetime,
+    limit: int,
+    lease_now: datetime | None = None,
+    since: datetime | None = None,
+    alone_from: int = 2,
 ) -> int:
     """Settle the claims whose lease ran out, because their process crashed or is cut off. Return how many.
 
-    `lease_now` is this moment by the database's clock; `now` if None. The caller commits.
+    `lease_now` is this moment by the database's clock; `now` if None. Leases that ran out before `since`, by that
+    clock too, are left out; None: none is. The caller commits.
 
     It is unknown how far the attempt came, so it counts as unknown: rows whose policy is `resend` wait again, the
     others come to rest as unknown. The attempt names the process, so that its journal can correct the row later.
@@ -53,7 +60,7 @@ def expire_leases(
     """
     query = (
         select(_N.id, _N.claims, _N.attempts, _N.unknowns, _N.on_unknown, _N.claimed_by, _N.deaths)
-        .where(_SENDING, _N.lease_until <= (lease_now or now))
+        .where(_SENDING, *between(_N.lease_until, since, lease_now or now))
         .order_by(_N.lease_until)
         .limit(limit)
     )

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, cast
 from sqlalchemy import ColumnElement, CursorResult, Update, case, select, update
 from sqlalchemy.orm import Session
 
-from notifier.database.keys import among
+from notifier.database.keys import among, only_by_key
 from notifier.ledger.settling import Settlement, StoredReply
 from notifier.ledger.telling import AtRest, tell
 from notifier.ledger.transitions import AT_REST, ForbiddenMove, check_edge
@@ -138,11 +138,20 @@ def decide_unknown(
     return _told(session, decided, to, reason, now)
 
 
-def expire(session: Session, *, now: datetime, limit: int) -> int:
-    """Mark pending rows past their deadline as expired, `limit` at most. Return how many. The caller commits."""
+def between(column: Any, since: datetime | None, now: datetime) -> list[ColumnElement[bool]]:
+    """Build the condition that a moment is after `since`, if that is given, and not after `now`."""
+    return [column <= now] if since is None else [column <= now, column > since]
+
+
+def expire(session: Session, *, now: datetime, limit: int, since: datetime | None = None) -> int:
+    """Mark pending rows past their deadline as expired, `limit` at most. Return how many. The caller commits.
+
+    Rows that had to be enqueued before `since` are left out; None: none is.
+    """
+    due = between(Notification.enqueue_at, since, now)
     late = (
         select(Notification.id)
-        .where(Notification.status == Status.pending, Notification.enqueue_at <= now, Notification.deadline <= now)
+        .where(Notification.status == Status.pending, *due, Notification.deadline <= now)
         .order_by(Notification.enqueue_at)
         .limit(limit)
     )
@@ -179,11 +188,14 @@ def unknown(
     )
 
 
-def overdue(session: Session, *, now: datetime, limit: int) -> list[tuple[int, bool]]:
-    """Return (primary key, bulk) of pending rows that no worker picked up in time, the most overdue first."""
+def overdue(session: Session, *, now: datetime, limit: int, since: datetime | None = None) -> list[tuple[int, bool]]:
+    """Return (primary key, bulk) of pending rows that no worker picked up in time, the most overdue first.
+
+    Rows that had to be enqueued before `since` are left out; None: none is.
+    """
     query = (
         select(Notification.id, Notification.bulk)
-        .where(Notification.status == Status.pending, Notification.enqueue_at <= now)
+        .where(Notification.status == Status.pending, *between(Notification.enqueue_at, since, now))
         .order_by(Notification.enqueue_at)
         .limit(limit)
     )
@@ -198,7 +210,7 @@ def mark_enqueued(session: Session, pks: Collection[int], *, seen: datetime, aga
     """
     waiting = (
         among(session, Notification.id, pks),
-        Notification.status == Status.pending,
+        only_by_key(Notification.status) == Status.pending,
         Notification.enqueue_at <= seen,
     )
     later = case((Notification.next_attempt_at > again_at, Notification.next_attempt_at), else_=again_at)
@@ -238,7 +250,7 @@ def defer(
         values["hold_key"] = hold_key
     statement = (
         update(_N)
-        .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at < due)
+        .where(among(session, _N.id, pks), only_by_key(_N.status) == Status.pending, _N.next_attempt_at < due)
         .values(**values)
     )
     return changed(session, statement)

@@ -31,6 +31,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
+from notifier.database.keys import only_by_key
 from notifier.models import Notification, Status
 
 _TABLE = cast("Any", Notification.__table__)
@@ -147,7 +148,7 @@ def _statement(value: _Value, *, waiting: bool, late: bool) -> Update:
 def _left(value: _Value, *, late: bool) -> ColumnElement[bool]:
     """Return the condition on the row's present status."""
     if not late:
-        return _TABLE.c.status == Status.sending.value  # type: ignore[no-any-return]
+        return only_by_key(_TABLE.c.status) == Status.sending.value
     again = and_(_TABLE.c.status == Status.pending.value, value("to") == Status.sent.value)
     return or_(_TABLE.c.status == Status.unknown.value, again)
 

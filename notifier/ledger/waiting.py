@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, exists, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from notifier.database.keys import among
+from notifier.database.keys import among, only_by_key
 from notifier.ledger.rows import changed, why
 from notifier.models import WAITING, Campaign, CampaignRun, Notification, RunState, Status
 from notifier.reasons import ReasonCode
@@ -55,7 +55,7 @@ def wait_for_turn(session: Session, pks: Collection[int], *, now: datetime) -> i
     fresh = or_(_N.reason_code.is_(None), ~left_alone)
     statement = (
         update(_N)
-        .where(among(session, _N.id, pks), _N.status == Status.pending, _N.next_attempt_at <= now, fresh)
+        .where(among(session, _N.id, pks), only_by_key(_N.status) == Status.pending, _N.next_attempt_at <= now, fresh)
         .values(enqueue_at=latest_enqueue_at(now), **why(ReasonCode.rate_limited))
     )
     return changed(session, statement)

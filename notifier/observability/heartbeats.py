@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from notifier.models import Heartbeat
@@ -19,9 +19,19 @@ def beat(session: Session, name: str, now: datetime) -> None:
     session.merge(Heartbeat(name=name, at=now))
 
 
+def forget(session: Session, name: str) -> None:
+    """Forget when `name` last ran. The caller commits."""
+    session.execute(delete(Heartbeat).where(Heartbeat.name == name))
+
+
+def last(session: Session, name: str) -> datetime | None:
+    """Return when `name` last ran; None if it never did."""
+    return session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
+
+
 def age(session: Session, name: str, now: datetime) -> float | None:
     """Return the seconds since the last heartbeat of `name`; None if there was none."""
-    at: datetime | None = session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
+    at = last(session, name)
     return None if at is None else (now - at).total_seconds()
 
 

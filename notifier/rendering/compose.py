@@ -167,14 +167,11 @@ def _consent_links(owed: Owed, category: str) -> tuple[str, str] | tuple[None, N
     """Return the unsubscribe and preferences links, the same in every attempt; none if the category is always sent."""
     if category not in preferences.REFUSABLE:
         return None, None
-    row, user, links = owed.notification, owed.user, owed.links
-    unsubscribe = links.unsubscribe(
+    row, user = owed.notification, owed.user
+    return owed.links.both(
         user_id=user.id,
         identity_key=user.identity_key,
         category=category,
         notification_id=row.id,
         issued_at=row.created_at,
-    )
-    return unsubscribe, links.preferences(
-        user_id=user.id, identity_key=user.identity_key, notification_id=row.id, issued_at=row.created_at
     )

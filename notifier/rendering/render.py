@@ -21,6 +21,7 @@ from notifier.content.language import DEFAULT
 from notifier.emails.content_variables import reading
 from notifier.mail.mime import Body
 from notifier.rendering.compiled.kind import EMAILS_PER_SHAPE, CompiledKind
+from notifier.rendering.compiled.probes import EmailEnvironment
 from notifier.rendering.compiled.syntax_tree import NotFlat
 from notifier.rendering.content_templates import FOLDER, is_made, made
 from notifier.rendering.inline_css import inline_fragment, inline_page
@@ -206,8 +207,8 @@ class _MailLoader(BaseLoader):
         return source, filename, None
 
 
-def _environment(folders: Sequence[Path]) -> Environment:
-    environment = Environment(
+def _environment(folders: Sequence[Path]) -> EmailEnvironment:
+    environment = EmailEnvironment(
         loader=_MailLoader(folders),
         autoescape=lambda name: bool(name and name.endswith(".html")),
         undefined=StrictUndefined,

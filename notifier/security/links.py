@@ -37,6 +37,16 @@ class Links:
         token = self.signer.issue_unsubscribe(user_id, identity_key, category, notification_id, issued_at)
         return f"{self.base}/u/{token}"
 
+    def both(
+        self, *, user_id: int, identity_key: str, category: str, notification_id: int | None, issued_at: datetime
+    ) -> tuple[str, str]:
+        """Return the unsubscribe link and the link to the email preferences of one email.
+
+        They share a token: two signatures would take a tenth of the time in which an email is made.
+        """
+        token = self.signer.issue_unsubscribe(user_id, identity_key, category, notification_id, issued_at)
+        return f"{self.base}/u/{token}", f"{self.base}/preferences/{token}"
+
     def preferences(self, *, user_id: int, identity_key: str, notification_id: int | None, issued_at: datetime) -> str:
         """Return the link to the email preferences."""
         token = self.signer.issue_preferences(user_id, identity_key, notification_id, issued_at)

@@ -1,8 +1,9 @@
 """Sign and read the tokens of links: verification, "this wasn't me", unsubscribe, preferences.
 
 Tokens are those of itsdangerous' URL-safe timed serializer, with SHA-256 named explicitly (its default is SHA-1), one
-salt per purpose, so that a token serves only its own, and a list of keys: the last one signs, all of them verify. The
-time comes from notifier.clock. The caller passes the time of issue, so that a retried email has the very same link.
+salt per purpose, so that a token serves only its own, and a list of keys: the last one signs, all of them verify. One
+exception: the token of an unsubscribe link, whose page leads to the preferences, opens those itself, too. The time
+comes from notifier.clock. The caller passes the time of issue, so that a retried email has the very same link.
 itsdangerous reads tokens; they are signed here, in a tenth of its time, because an email may have two links.
 """
 
@@ -144,8 +145,11 @@ class Signer:
         return self._read_consent(_UNSUBSCRIBE, token)
 
     def read_preferences(self, token: str) -> ConsentClaim:
-        """Read a preferences token; see `read_unsubscribe`."""
-        return self._read_consent(_PREFERENCES, token)
+        """Read a preferences token, or the token that the links of an email share; see `read_unsubscribe`."""
+        try:
+            return self._read_consent(_PREFERENCES, token)
+        except BadToken:
+            return self._read_consent(_UNSUBSCRIBE, token)
 
     def _read_consent(self, purpose: str, token: str) -> ConsentClaim:
         payload, issued_at = self._read(purpose, token, None)

@@ -2,15 +2,19 @@
 
 import json
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from notifier.api.gate import largest_body
+from notifier.api.mounting import KEY, LARGEST_BODY
 from notifier.api.problems import PROBLEMS
 from tests.api.conftest import Api, operations
 from tests.support.one_database import database_url
@@ -145,3 +149,23 @@ def test_the_docs_tell_every_problem() -> None:
     if os.environ.get("UPDATE_DOCS"):
         page.write_text(head + told)
     assert page.read_text() == head + told
+
+
+def test_the_largest_body_is_known_before_the_api_is_built(app: Flask) -> None:
+    assert largest_body(cast("Flask", app.extensions[KEY].ready())) == LARGEST_BODY
+
+
+def test_the_api_is_built_when_it_is_asked_and_once(make_app: Callable[..., Flask]) -> None:
+    """Workers and commands never ask it: they carry neither its library nor its models."""
+    app = make_app(publish=lambda keys, bulk: True)
+    api = app.extensions[KEY]
+    assert api._built is None
+    assert app.test_client().get("/v1/openapi.json").status_code == 200
+    built = api.ready()
+    assert app.test_client().get("/v1/docs").status_code == 200
+    assert api.ready() is built
+
+
+def test_a_process_that_serves_nothing_does_not_load_the_api() -> None:
+    program = "import sys, notifier.app; sys.exit('flask_openapi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from notifier import clock, ledger
-from notifier.delivery.sweep import Sweep, Swept
+from notifier.delivery.sweep import ROUNDS, Sweep, Swept
+from notifier.delivery.sweep_window import OVERLAP, WHOLE_EVERY
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, Status
 from tests.support.applications import NOON, make_owed
@@ -113,3 +115,63 @@ def test_what_no_broker_took_keeps_its_place(context: Flask, tmp_path: Path) -> 
     heard: list[int] = []
     sweep(tmp_path, lambda keys: not heard.extend(keys), chunk=2)  # type: ignore[func-returns-value]
     assert heard == pks
+
+
+#: Long before everything that a sweep has looked at.
+LONG_AGO = NOON - timedelta(hours=1)
+
+
+@pytest.fixture
+def heard() -> list[int]:
+    """The keys that the broker got."""
+    return []
+
+
+@pytest.fixture
+def sweeper(context: Flask, tmp_path: Path, heard: list[int]) -> Sweep:
+    """The sweep of one process that has completed one."""
+    swept = Sweep(db.session, lambda keys, bulk: not heard.extend(keys), tmp_path)  # type: ignore[func-returns-value]
+    swept.run()
+    return swept
+
+
+def test_a_sweep_looks_back_to_the_last_complete_one(
+    sweeper: Sweep, heard: list[int], frozen: time_machine.Traveller
+) -> None:
+    """Below that, the indexes hold the dead entries of everything that was sent, and nothing that is due."""
+    frozen.shift(15)
+    old = make_owed(1, enqueue_at=LONG_AGO)
+    recent = make_owed(2, enqueue_at=NOON - OVERLAP / 2)
+    lost = make_owed(3, status="sending", claims=1, lease_until=LONG_AGO)
+    assert sweeper.run() == Swept(leases_expired=0, expired=0, enqueued=1, refused=0)
+    assert heard == [recent]
+    frozen.shift(WHOLE_EVERY)
+    assert sweeper.run().leases_expired == 1
+    assert set(heard) == {recent, old, lost}
+
+
+def test_the_first_sweep_of_a_process_looks_at_everything(sweeper: Sweep, heard: list[int], tmp_path: Path) -> None:
+    pk = make_owed(1, enqueue_at=LONG_AGO)
+    assert sweep(tmp_path, lambda keys: not heard.extend(keys)).enqueued == 1  # type: ignore[func-returns-value]
+    assert heard == [pk]
+
+
+def test_what_the_broker_refused_is_found_by_every_process(
+    sweeper: Sweep, heard: list[int], tmp_path: Path, frozen: time_machine.Traveller
+) -> None:
+    """The row goes to the front, far before the last complete sweep of this process."""
+    pk = make_owed(1, enqueue_at=NOON)
+    frozen.shift(15)
+    assert sweep(tmp_path, lambda keys: False).refused == 1
+    frozen.shift(15)
+    assert sweeper.run().enqueued == 1
+    assert heard == [pk]
+
+
+def test_a_sweep_that_left_rows_behind_is_not_complete(context: Flask, tmp_path: Path) -> None:
+    heard: list[int] = []
+    publish = lambda keys, bulk: not heard.extend(keys)  # type: ignore[func-returns-value]  # noqa: E731
+    pks = [make_owed(number, enqueue_at=LONG_AGO) for number in range(ROUNDS + 1)]
+    swept = Sweep(db.session, publish, tmp_path, chunk=1)
+    assert (swept.run().enqueued, swept.run().enqueued) == (ROUNDS, 1)
+    assert sorted(heard) == sorted(pks)

@@ -21,10 +21,11 @@ from notifier.mail.header_fields import UnsafeHeader
 from notifier.mail.mime import EncodedBody, as_given, quoted_lines, quoted_printable
 from notifier.rendering import render
 from notifier.rendering.compiled import kind as compiled
-from notifier.rendering.compiled.forms import Segments, Unfit, encode_values
+from notifier.rendering.compiled.forms import Segments, encode_values
 from notifier.rendering.compiled.kind import MAX_SHAPES, CompiledKind
 from notifier.rendering.compiled.marked_render import Mark
 from notifier.rendering.compiled.syntax_tree import NotFlat
+from notifier.rendering.compiled.values import Unfit
 from notifier.rendering.render import Rendered, Renderer
 from notifier.testing.applications import merge_templates
 from tests.mail.test_message import PLAIN
@@ -201,7 +202,14 @@ def test_the_first_mail_of_a_shape_is_rendered_and_the_next_is_filled(folder: Pa
 
 FALLBACKS: dict[str, tuple[str, dict[str, Any]]] = {
     "a loop over data": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": [("a", 1), ("b", 2)]}),
-    "a loop over numbers": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": [1, True]}),
+    "a loop over other things": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": [1, b"x"]}),
+    "a loop over rows of another length": (
+        "{% for x, y in items %}<i>{{ x }}{{ y }}</i>{% endfor %}",
+        {"items": ["ab", ("a", 1)]},
+    ),
+    "a loop that knows its place": ("{% for x in items %}{{ loop.index }}{% endfor %}", {"items": ["a"]}),
+    "a loop that is filtered": ("{% for x, y in items if y %}{{ x }}{% endfor %}", {"items": [("a", 1)]}),
+    "a fraction of none in a row": ("{% for x in items %}{{ x or 'no' }}{% endfor %}", {"items": [-0.0]}),
     "a loop over markup": ("{% for x in items %}<i>{{ x }}</i>{% endfor %}", {"items": ["a", Markup("<b>")]}),
     "an attribute": ("{{ items.a }}", {"items": {"a": 1}}),
     "a value with markup": ("{{ html }}", {"html": Markup("<b>x</b>")}),

@@ -204,7 +204,7 @@ def test_a_preferences_token_is_for_all_categories(signer: Signer) -> None:
 def test_tokens_of_consent_open_no_other_door(signer: Signer, token: str) -> None:
     for read, others in [
         (signer.read_unsubscribe, [token, preferences(signer)]),
-        (signer.read_preferences, [token, unsubscribe(signer)]),
+        (signer.read_preferences, [token]),
         (lambda text: signer.read_verification(text, DAY), [preferences(signer), unsubscribe(signer)]),
     ]:
         for other in others:
@@ -242,3 +242,12 @@ def test_links_of_consent(signer: Signer) -> None:
     }
     assert links.unsubscribe(**who, category="news") == f"https://app.example.com/u/{unsubscribe(signer)}"
     assert links.preferences(**who) == f"https://app.example.com/preferences/{preferences(signer)}"
+
+
+def test_the_links_of_an_email_share_a_token(signer: Signer) -> None:
+    """The page of an unsubscribe link leads to the preferences anyway."""
+    links = Links("https://app.example.com", signer)
+    both = links.both(user_id=42, identity_key="user@example.com", category="news", notification_id=7, issued_at=NOW)
+    assert both == tuple(f"https://app.example.com/{page}/{unsubscribe(signer)}" for page in ("u", "preferences"))
+    claim = signer.read_preferences(unsubscribe(signer))
+    assert (claim.user_id, claim.notification_id, claim.matches("user@example.com")) == (42, 7, True)

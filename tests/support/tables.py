@@ -13,6 +13,8 @@ _POSTGRES = (
     """SELECT 'column', c.table_name, column_name,
            concat_ws(' ', udt_name, character_maximum_length, is_nullable, column_default)
        FROM information_schema.columns AS c WHERE table_schema = 'public'""",
+    """SELECT 'storage', relname, relname, array_to_string(reloptions, ', ')
+       FROM pg_class WHERE relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL""",
     "SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
     """SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
        FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'""",

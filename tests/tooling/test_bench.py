@@ -16,7 +16,7 @@ from bench.mails import TEMPLATES, Bench, flatten_templates
 from bench.personal import personal_values
 from bench.plot import picture
 from bench.race import Plan, _order
-from bench.report import delays_of, markdown, rows_of, times
+from bench.report import delays_of, markdown, rows_of, tables_of, times
 from bench.usage import parse_stat, usage_of
 from notifier.testing.applications import merge_templates
 
@@ -117,6 +117,15 @@ def test_rows_compare_medians_with_ours() -> None:
     assert (theirs.contender, theirs.rate.median, theirs.slower) == ("smtplib", 150.0, pytest.approx(400 / 150))
     assert (ours.rate.median, ours.lost) == (400.0, 1)
     assert delays_of([*runs, run("notifier", 1.0, delay_ms=5.0)]) == [0.0, 5.0]
+
+
+def test_real_campaigns_come_first_and_are_compared_with_the_others() -> None:
+    runs = [run("announcement", 500.0), run("smtplib", 1000.0), run("tutorial", 50.0), run("notifier", 900.0)]
+    (campaigns, _, (row,)), (engine, _, others) = tables_of(result(*runs))
+    assert (campaigns, engine) == ("real campaigns, replies at once", "the engine alone, replies at once")
+    assert row[:7] == ("announcement", "100", "500 (500 to 500)", "0.50 x", "", "10.0 x", "")
+    assert [cells[0] for cells in others] == ["smtplib", "tutorial", "notifier"]
+    assert "announcement 10.0 x" in picture(result(*runs))
 
 
 def test_without_ours_there_is_no_ratio() -> None:

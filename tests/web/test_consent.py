@@ -304,7 +304,6 @@ def bad_paths(app: Flask, user: int) -> Iterator[str]:
     unsubscribe, choose = unsubscribe_path(app, user), preferences_path(app, user)
     for token in ("x", "a.b.c", "%00", "é", "a" * 20_000, "%ff%fe", choose.rpartition("/")[2]):
         yield f"/u/{token}"
-    yield f"/preferences/{unsubscribe.rpartition('/')[2]}"
     for path in (unsubscribe, choose):
         yield path[:-1] + ("A" if path[-1] != "A" else "E")
         yield path + "="

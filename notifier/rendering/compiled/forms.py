@@ -4,13 +4,15 @@ A soft line break precedes and follows each hole, so that neither side needs to 
 the decoded text is the same, and no line exceeds 76 characters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import escape
 
 from notifier.mail.mime import EncodedBody, quoted_lines, quoted_printable
-from notifier.rendering.compiled.marked_render import split, split_wrapped
+from notifier.rendering.compiled.marked_render import MAX_NUMBER, split, split_wrapped
 from notifier.rendering.compiled.syntax_tree import NotFlat
+from notifier.rendering.compiled.values import Unfit
 from notifier.rendering.wrap import wordwrap
 
 _SOFT = b"=\r\n"
@@ -19,10 +21,6 @@ _SOFT = b"=\r\n"
 _GUARD = "~"
 #: A separate line between runs of lines that are wrapped and encoded together.
 _FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
-
-
-class Unfit(Exception):
-    """A value that does not fit the holes, so this email has to be rendered."""
 
 
 def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
@@ -60,16 +58,41 @@ class HoledText:
 
 
 @dataclass(frozen=True, slots=True)
+class RowSegments:
+    """A row of a loop: encoded constants at even indexes and holes at odd ones. It ends with a line break."""
+
+    parts: list[bytes]
+    numbers: list[int]
+
+    @classmethod
+    def of(cls, text: str, *, escaped: bool) -> "RowSegments":
+        """Build from text with marks."""
+        constants, numbers = split(text, escaped=escaped)
+        parts = [_between_breaks(constant, first=not place) for place, constant in enumerate(constants)]
+        return cls(_with_room(parts), numbers)
+
+
+#: The rows of a loop: their forms, and the values that each has.
+FilledRows = list[tuple[RowSegments, list[str]]]
+NO_ROWS: Mapping[int, FilledRows] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Segments:
-    """Encoded constants at even indexes and holes at odd ones; value `wanted[places[n]]` goes into hole n."""
+    """Encoded constants at even indexes and holes at odd ones; value `wanted[places[n]]` goes into hole n.
+
+    A hole whose number is `first_loop` or more is for the rows of a loop; its place is None.
+    """
 
     parts: list[bytes]
     wanted: list[int]
-    places: list[int]
+    places: list[int | None]
+    #: Number of the loop, and index of its hole in `parts`.
+    loops: list[tuple[int, int]]
     escaped: bool
 
     @classmethod
-    def of(cls, text: str, *, escaped: bool) -> "Segments":
+    def of(cls, text: str, *, escaped: bool, first_loop: int = MAX_NUMBER) -> "Segments":
         """Build from text with marks. Raise NotFlat if it ends with a value."""
         constants, numbers = split(text, escaped=escaped)
         if not constants[-1]:
@@ -77,14 +100,31 @@ class Segments:
         *before, last = constants
         parts = [_between_breaks(constant, first=not place) for place, constant in enumerate(before)]
         parts.append((_SOFT if before else b"") + quoted_printable(last))
-        wanted = sorted(set(numbers))
-        return cls(_with_room(parts), wanted, [wanted.index(number) for number in numbers], escaped)
+        wanted = sorted({number for number in numbers if number < first_loop})
+        places = [wanted.index(number) if number < first_loop else None for number in numbers]
+        loops = [(number - first_loop, 2 * hole + 1) for hole, number in enumerate(numbers) if number >= first_loop]
+        return cls(_with_room(parts), wanted, places, loops, escaped)
 
-    def fill(self, values: list[str]) -> bytes:
-        """Return the encoded part with these values. Raise Unfit."""
-        encoded = encode_values([values[number] for number in self.wanted], escaped=self.escaped)
+    def fill(self, values: list[str], rows: Mapping[int, FilledRows] = NO_ROWS) -> bytes:
+        """Return the encoded part with these values and rows, by the number of their loop. Raise Unfit."""
+        texts = [values[number] for number in self.wanted]
+        # The values of all rows are encoded together with the others: one call costs as much as the values of a row.
+        for loop, _ in self.loops:
+            for form, own in rows[loop]:
+                texts += [own[number] for number in form.numbers]
+        encoded = encode_values(texts, escaped=self.escaped)
         parts = self.parts.copy()
-        parts[1::2] = [encoded[place] for place in self.places]
+        parts[1::2] = [b"" if place is None else encoded[place] for place in self.places]
+        start = len(self.wanted)
+        for loop, hole in self.loops:
+            pieces: list[bytes] = []
+            for form, _ in rows[loop]:
+                end = start + len(form.numbers)
+                row = form.parts.copy()
+                row[1::2] = encoded[start:end]
+                pieces += row
+                start = end
+            parts[hole] = b"".join(pieces)
         return b"".join(parts)
 
 

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from notifier.rendering.compiled.syntax_tree import Imports, NamesUsed, NotFlat, TemplateReader
+from notifier.rendering.compiled.names_used import NamesUsed
+from notifier.rendering.compiled.syntax_tree import Imports, NotFlat, TemplateReader
 
 #: Returns the syntax tree of the template with this name.
 Parse = Callable[[str], nodes.Template]
 
 
-def read_template(name: str, parse: Parse) -> NamesUsed:
-    """Read the template `name` and everything that it extends or imports. Raise NotFlat."""
+def read_template(name: str, parse: Parse, unrolled: frozenset[str] | None) -> NamesUsed:
+    """Read the template `name` and everything that it extends or imports. Raise NotFlat.
+
+    Loops over the names `unrolled` are read together with their rows; None: all loops are.
+    """
     chain = list(_chain(name, parse))
-    reader = TemplateReader(_Library(parse), _imports(chain))
+    reader = TemplateReader(_Library(parse), _imports(chain), unrolled)
     for template in chain:
         reader.visit_all(template.body)
     return reader.reading

@@ -15,11 +15,16 @@ Split = tuple[list[str], list[int]]
 
 # Characters of the last private-use plane, which no template needs.
 _START, _END, _NUMBER, _COUNT = "\U0010f000", "\U0010f001", 0x10F100, 0x200
+#: Greater than the number of any value.
+MAX_NUMBER = _COUNT
 _WRAP, _BEGIN, _STOP = "\U0010f002", "\U0010f003", "\U0010f004"
-_OURS = re.compile("[\U0010f000-\U0010f2ff]")
+#: A row of a loop is between its beginning, which names the loop, and its end.
+_ROW, _LOOP_NUMBER, ROW_END = "\U0010f005", 0x10F300, "\U0010f006"
+_OURS = re.compile("[\U0010f000-\U0010f3ff]")
 _MARK = re.compile(f"{_START}([\U0010f100-\U0010f2ff])(&(?:amp;)*){_END}")
 _WRAPPED = re.compile(f"{_WRAP}([0-9]+){_BEGIN}([^{_WRAP}{_BEGIN}{_STOP}]*){_STOP}")
 _PLAIN, _ESCAPED = "&", "&amp;"
+_LOOPS = 0x40
 
 
 class Mark(str):
@@ -57,6 +62,33 @@ def mark_wrapped(text: str, width: int = 79, break_long_words: bool = False, bre
     if break_long_words or break_on_hyphens:
         raise NotFlat("words are broken")
     return f"{_WRAP}{width}{_BEGIN}{text}{_STOP}"
+
+
+def row_begin(loop: int) -> str:
+    """Return the mark before each row of the loop `loop`. Raise NotFlat for too many loops."""
+    if loop >= _LOOPS:
+        raise NotFlat("too many loops")
+    return f"{_ROW}{chr(_LOOP_NUMBER + loop)}"
+
+
+def take_rows(text: str, *, first: int, escaped: bool) -> tuple[str, dict[int, list[str]]]:
+    """Replace the rows of each loop by one mark. Return the text, and the rows by loop.
+
+    The mark of loop n has the number `first` + n. Raise NotFlat if a loop is in the text twice.
+    """
+    before, *pieces = text.split(_ROW)
+    kept, rows, last = [before], dict[int, list[str]](), None
+    for piece in pieces:
+        loop = ord(piece[0]) - _LOOP_NUMBER
+        row, end, after = piece[1:].partition(ROW_END)
+        if loop != last:
+            if loop in rows or not end:
+                raise NotFlat("a loop in two places")
+            kept.append(f"{_START}{chr(_NUMBER + first + loop)}{_ESCAPED if escaped else _PLAIN}{_END}")
+        rows.setdefault(loop, []).append(row)
+        kept.append(after)
+        last = None if after else loop
+    return "".join(kept), rows
 
 
 def split_wrapped(text: str) -> tuple[str, int, str] | None:

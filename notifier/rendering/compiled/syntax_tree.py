@@ -4,14 +4,18 @@ A name that is only printed, joined with `~` or passed to a macro that does the 
 name under `if`, `or`, `not` or `is none` is also tested. Under anything else (a filter, a comparison, a loop, a call)
 it is watched, because the text around it depends on its value. A statement that is not handled here makes the whole
 template NotFlat, so an incomplete list of statements can only cost speed, never correctness.
+
+A loop over a name that is used for nothing else is a hole, too: each of its rows is filled in by itself, and what the
+loop's body does with the parts of a row is read in the same way.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jinja2 import nodes
 from jinja2.visitor import NodeVisitor
+
+from notifier.rendering.compiled.names_used import NamesUsed, row_loop
 
 #: Names and filters whose result does not follow from the names within the expression.
 _UNKNOWABLE_NAMES = frozenset(
@@ -31,16 +35,6 @@ class NotFlat(Exception):
     """A template, or a use of a value, that cannot be compiled in advance."""
 
 
-@dataclass(slots=True)
-class NamesUsed:
-    """The names that a template loads, the tested and watched ones among them, and the names that it sets."""
-
-    loaded: set[str] = field(default_factory=set)
-    tested: set[str] = field(default_factory=set)
-    watched: set[str] = field(default_factory=set)
-    set_here: set[str] = field(default_factory=set)
-
-
 class Macros(Protocol):
     """The source of imported macros."""
 
@@ -51,8 +45,12 @@ class Macros(Protocol):
 class TemplateReader(NodeVisitor):
     """Read one template or macro. `visit` is for an expression that is printed unchanged."""
 
-    def __init__(self, macros: Macros, imports: Imports) -> None:
-        """Resolve `imports`, the names of other templates and their macros, by `macros`."""
+    def __init__(self, macros: Macros, imports: Imports, unrolled: frozenset[str] | None = None) -> None:
+        """Resolve `imports`, the names of other templates and their macros, by `macros`.
+
+        Loops over the names `unrolled` are read together with their rows; None: all loops are.
+        """
+        self._unrolled = unrolled
         self.reading = NamesUsed()
         self._macros = macros
         self._imports = imports
@@ -78,7 +76,7 @@ class TemplateReader(NodeVisitor):
         if isinstance(node, nodes.Test) and node.name in _FLAT_TESTS and isinstance(node.node, nodes.Name):
             node = node.node
         if isinstance(node, nodes.Name):
-            self.visit(node)
+            self._load(node)
             self.reading.tested |= {node.name} - self._known
         elif isinstance(node, nodes.Not):
             self.test(node.node)
@@ -95,10 +93,17 @@ class TemplateReader(NodeVisitor):
         self.watch(node)
 
     def visit_Name(self, node: nodes.Name) -> None:
+        if self._load(node):
+            self.reading.printed.add(node.name)
+
+    def _load(self, node: nodes.Name) -> bool:
+        """Record a name. Return whether the context gives its value."""
         if node.name in _UNKNOWABLE_NAMES:
             raise NotFlat(f"the name {node.name}")
-        if node.name not in self._known and node.name not in self._imports:
-            self.reading.loaded.add(node.name)
+        if node.name in self._known or node.name in self._imports:
+            return False
+        self.reading.loaded.add(node.name)
+        return True
 
     def visit_Output(self, node: nodes.Output | nodes.Concat) -> None:
         self.visit_all(node.nodes)
@@ -164,6 +169,8 @@ class TemplateReader(NodeVisitor):
     def visit_For(self, node: nodes.For) -> None:
         if node.recursive:
             raise NotFlat("a recursive loop")
+        if self._is_row_loop(node):
+            return
         self.watch(node.iter)
         before = self._known
         targets = {name.name for name in _names(node.target)}
@@ -173,6 +180,21 @@ class TemplateReader(NodeVisitor):
         self.visit_all(node.body)
         self._known = before
         self.visit_all(node.else_)
+
+    def _is_row_loop(self, node: nodes.For) -> bool:
+        """Read a loop whose rows can be filled in one by one. Return False if it is none."""
+        loop = row_loop(node)
+        if loop is None or self._unrolled is None or loop.name in self._unrolled | self._imports.keys() | self._known:
+            return False
+        body = TemplateReader(self._macros, self._imports)
+        body.visit_all(node.body)
+        parts = frozenset(loop.parts)
+        if self._known or parts & (body.reading.set_here | self._imports.keys()):
+            return False
+        self.reading.loops.append(loop.used(body.reading))
+        self.reading.add(body.reading, without=parts)
+        self.visit_all(node.else_)
+        return True
 
     def visit_Assign(self, node: nodes.Assign) -> None:
         if not isinstance(node.target, nodes.Name):
