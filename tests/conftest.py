@@ -16,6 +16,8 @@ from tests.support.shares import Sharing
 # As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+#: A test must not find the `up` of the person who runs it, nor leave anything there.
+os.environ["XDG_STATE_HOME"] = "/nonexistent"
 
 #: Rooms whose tests need no application, no database and no frozen clock: none of those fixtures exists there.
 PLAIN = ("content", "mail", "scheduling", "security", "sender_auth")

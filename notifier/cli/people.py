@@ -1,6 +1,5 @@
 """`notifier person export | erase`: what a person may ask for."""
 
-import json
 from datetime import UTC
 from typing import IO
 
@@ -11,7 +10,7 @@ from sqlalchemy import or_, select
 from notifier.accounts import erasure
 from notifier.accounts.erasure import REFERENCE_LIMIT
 from notifier.cli.context import with_app
-from notifier.cli.showing import say
+from notifier.cli.showing import as_document, hand_out, say
 from notifier.explain.person_export import export_person
 from notifier.extensions import db
 from notifier.mail.addresses import AddressError, parse_address
@@ -41,13 +40,13 @@ def export(app: Flask, who: str, form: str, output: IO[str]) -> None:
         db.session(), _the_one(app, who), keys=parts.settings.secret_keys, by=COMMAND_LINE, form=form
     )
     if form == "json":
-        text = json.dumps(document, indent=2, ensure_ascii=False)
+        text = as_document(document)
     else:
         names = {"product": parts.settings.product, "wording": parts.wording}
         text = render_template("export/person.html", document=document, **names)
     # First, so that no export is without its entry.
     db.session.commit()
-    output.write(f"{text}\n")
+    hand_out(text, output)
 
 
 def _the_one(app: Flask, who: str) -> User:

@@ -32,7 +32,8 @@ def no_tables(path: str | None) -> str:
     if others:
         return (
             f"No tables in {path}. `up` is running with its data in {' and in '.join(others)}: "
-            f"to use that, run: NOTIFIER_DATA_DIR={shlex.quote(others[0])} notifier …"
+            f"to use that, run: NOTIFIER_DATA_DIR={shlex.quote(others[0])} notifier …; "
+            "if this is a new database, run: notifier db upgrade"
         )
     return (
         f"No tables in {path}. If your data is in another folder, set NOTIFIER_DATA_DIR; "

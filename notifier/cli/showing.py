@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -73,6 +73,16 @@ def as_text(value: Any, default: Callable[[object], object] = _plain) -> str:
     """Return JSON in ASCII; times are in ISO 8601 unless `default` says otherwise."""
     # The one control character that JSON does not escape.
     return json.dumps(value, default=default).replace("\x7f", "\\u007f")
+
+
+def as_document(value: Any) -> str:
+    """Return JSON with a field on each line, for a file that people look into, too."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def hand_out(text: str, output: IO[str]) -> None:
+    """Write `text` to a file as it is; to a terminal, escaped."""
+    click.echo(escaped(text) if output.isatty() else text, file=output)
 
 
 def plain(value: Any) -> dict[str, Any]:

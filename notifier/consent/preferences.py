@@ -100,8 +100,7 @@ def decide(
     has_changed = decisions.take(row, before, after, evidence)
     decisions.store(session)
     if before.wanted and not after.wanted:
-        record(session, [_unsubscribed(user_id, category, how)], at=evidence.now)
-        tally(session, UNSUBSCRIBES, how.value)
+        _tell(session, [_unsubscribed(user_id, category, how)], how, evidence.now)
     return has_changed
 
 
@@ -153,10 +152,15 @@ def decide_all_of(
                 if before.wanted and not after.wanted:
                     gone.append(_unsubscribed(user_id, category, how))
     decisions.store(session)
+    _tell(session, gone, how, now)
+    return changed
+
+
+def _tell(session: Session, gone: list[tuple[EventType, Facts]], how: How, now: datetime) -> None:
+    """Write down and count who unsubscribed."""
     record(session, gone, at=now)
     if gone:
         tally(session, UNSUBSCRIBES, how.value, by=len(gone))
-    return changed
 
 
 def _unsubscribed(user_id: int, category: str, how: How) -> tuple[EventType, Facts]:

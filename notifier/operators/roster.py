@@ -68,10 +68,12 @@ def any_exists(session: Session) -> bool:
 def set_role(
     session: Session, operator: Operator, role: Role, *, by: Actor = COMMAND_LINE, force: bool = False
 ) -> None:
-    """Change the operator's role. The caller commits.
+    """Change the operator's role. The caller commits. The role that they have already changes nothing.
 
     Raise OperatorError if no admin who can sign in were left, unless `force`.
     """
+    if operator.role == role.value:
+        return
     if role is not Role.admin and not force:
         _spare_last_admin(session, operator)
     before = {"role": operator.role}
@@ -83,10 +85,12 @@ def set_role(
 def set_active(
     session: Session, operator: Operator, active: bool, *, by: Actor = COMMAND_LINE, force: bool = False
 ) -> None:
-    """Enable the operator, or disable them from the next request on. The caller commits.
+    """Enable the operator, or disable them from the next request on. The caller commits. A repeat changes nothing.
 
     Raise OperatorError if no admin who can sign in were left, unless `force`.
     """
+    if operator.active == active:
+        return
     if not active and not force:
         _spare_last_admin(session, operator)
     before = {"active": operator.active}

@@ -120,7 +120,7 @@ def build_services(
         recorder=base.recorder,
         exposition=_exposition(base, sending),
         schema=Schema(resources.migrations()),
-        **build_looking(base, broker, sending),
+        **build_looking(base, broker, sending, host),
         is_alive=partial(alive.is_alive, broker.celery, settings),
         resolver=resolver,
         web=UrlClient,

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TypedDict
 
 from flask import Flask
+from sqlalchemy.pool import StaticPool
 
 from notifier import clock
 from notifier.alerts.alerts import Alerts
@@ -13,6 +14,7 @@ from notifier.alerts.rows import File, Rows
 from notifier.config.settings import Settings
 from notifier.database.transaction import read_only
 from notifier.delivery.mailer import NO_KEY
+from notifier.embedding.host import Host
 from notifier.extensions import db
 from notifier.observability import healthcheck
 from notifier.observability.asking import PROBES_TIMEOUT_SECONDS, Asker, Probe
@@ -40,13 +42,15 @@ class Looking(TypedDict):
     alerts: Alerts
 
 
-def build_looking(base: Foundation, broker: Broker, sending: Sending) -> Looking:
+def build_looking(base: Foundation, broker: Broker, sending: Sending, host: Host | None) -> Looking:
     """Build the parts. None of them asks anything yet."""
+    # A database in memory has one connection, which a second thread would use in the middle of a page's transaction.
+    in_memory = host is not None and isinstance(host.engine.pool, StaticPool)
     look = partial(_look, base.app, Asker(patience=LOOK_SECONDS))
     return {
         "probes": _probes(base, broker),
         "look": look,
-        "watch": Watch(look, sending.transports.names, every=base.settings.status_check_interval),
+        "watch": Watch(look, sending.transports.names, every=0 if in_memory else base.settings.status_check_interval),
         "alerts": _alerts(base.settings, sending),
     }
 

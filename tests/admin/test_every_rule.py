@@ -29,7 +29,10 @@ OPENED = {200, 302, 404, 410}
 #: Kept by looking: when a session was last used, and who took an export along.
 TRACES = {"notifier_operator_sessions", "notifier_audit_entries"}
 #: After these the session is over, or the person is gone: last.
-ENDS = ("admin_people.erase", "admin_account.password", "sign_in.sign_out")
+ENDS = (
+    "admin_people.erase", "admin_account.password", "admin_operators.disable", "admin_operators.role",
+    "sign_in.sign_out",
+)  # fmt: skip
 
 
 def addresses(app: Flask) -> Iterator[tuple[str, dict[str, str]]]:

@@ -106,9 +106,9 @@ def test_what_is_taken_away_is_gone_at_the_next_request(desk: Callable[..., Desk
     with app.app_context():
         operator = roster.find(db.session(), "admin@example.com")
         if change == "disabled":
-            roster.set_active(db.session(), operator, False)
+            roster.set_active(db.session(), operator, False, force=True)
         elif change == "role":
-            roster.set_role(db.session(), operator, Role.viewer)
+            roster.set_role(db.session(), operator, Role.viewer, force=True)
         else:
             roster.change_password(db.session(), operator, "another password, long enough")
         db.session.commit()

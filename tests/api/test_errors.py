@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from notifier.api.mounting import KEY
 from notifier.api.operation import NEEDS
 from notifier.api.resources import users
 from notifier.extensions import db
@@ -66,17 +67,10 @@ def test_a_crash_tells_only_where_it_is_in_the_log(
 
 
 def dispatch(app: Flask) -> Flask:
-    """The application of the API, found as a request finds it."""
-    found: list[Flask] = []
-    for cell in walk(app.wsgi_app):
-        if isinstance(cell, Flask) and cell.name == "notifier.api":
-            found.append(cell)
-    return found[0]
-
-
-def walk(function: Any) -> list[Any]:
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    return [*cells, *(inner for cell in cells if callable(cell) for inner in walk(cell))]
+    """The application of the API, built as its first request builds it."""
+    built = app.extensions[KEY].ready()
+    assert isinstance(built, Flask)
+    return built
 
 
 def test_a_database_that_is_away(api: Api, spec: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ def test_a_running_up_is_named_with_its_path(tmp_path: Path) -> None:
     with data_lock(elsewhere), known_to_others(elsewhere):
         assert no_tables(str(here)) == (
             f"No tables in {here}. `up` is running with its data in {elsewhere}: "
-            f"to use that, run: NOTIFIER_DATA_DIR='{elsewhere}' notifier …"
+            f"to use that, run: NOTIFIER_DATA_DIR='{elsewhere}' notifier …; "
+            "if this is a new database, run: notifier db upgrade"
         )
         assert "`up` is running" not in no_tables(str(elsewhere / "notifier.db")), "it is that one"
     assert running() == []

@@ -33,6 +33,8 @@ class Host:
         self.reads = 0
         self.app = Flask("host", instance_path=str(folder))
         self.app.config["SQLALCHEMY_DATABASE_URI"] = url
+        # No thread beside the pages, whose connections would outlive the test.
+        self.app.config["NOTIFIER_STATUS_CHECK_INTERVAL"] = 0
         self.notifier.user(self.User, watch=("email", "name", "confirmed_at"))(reader or self.fields)
 
     def fields(self, user: Any) -> UserFields:

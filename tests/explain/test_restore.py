@@ -279,7 +279,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     job(in_use, "deliver_notification").apply(args=(pk,))
     job(in_use, "sweep").apply()
     assert statuses() == {"test:1": "pending", "test:2": "pending"}
-    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 0
+    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats WHERE name = 'sweep'")) == 0
     db.session.rollback()
 
     reconcile(seen((pk, "test:1")))
@@ -287,7 +287,7 @@ def test_a_restored_copy_is_known_and_sends_nothing_until_it_is_adopted(backup: 
     assert statuses() == {"test:1": "sent", "test:2": "pending"}
     assert Visitor(in_use).get("/healthz").status_code == 200
     job(in_use, "sweep").apply()
-    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats")) == 1
+    assert db.session.scalar(text("SELECT count(*) FROM notifier_heartbeats WHERE name = 'sweep'")) == 1
 
 
 @only_postgres

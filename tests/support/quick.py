@@ -69,7 +69,8 @@ def _compile_template_once(
 ) -> Any:
     """Jinja's own, remembered: each application has environments of its own, with the same templates of pages and
     emails. To compile those of one email takes longer than most tests of it."""
-    if raw or rest or not isinstance(source, str):
+    # Compiling marked templates also notes their loops.
+    if raw or rest or not isinstance(source, str) or getattr(environment, "marked", None):
         return _compile_template(environment, source, name, filename, raw, *rest)
     filters = frozenset((key, getattr(each, "__qualname__", each)) for key, each in environment.filters.items())
     syntax = tuple(getattr(environment, each) for each in _SYNTAX)

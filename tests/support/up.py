@@ -34,7 +34,8 @@ class Up:
     def env(self) -> dict[str, str]:
         """From another folder, as `./run` does it; leases end soon, so that tests need not wait for them."""
         quick = {"MAIL_TIMEOUT_TOTAL": "4", "MAIL_LEASE": "5", "RATELIMIT_ENABLED": "0"}
-        return {**os.environ, "PYTHONPATH": str(ROOT), "NOTIFIER_DATA_DIR": str(self.data), **quick, **self.settings}
+        places = {"NOTIFIER_DATA_DIR": str(self.data), "XDG_STATE_HOME": str(self.data.parent / "state")}
+        return {**os.environ, "PYTHONPATH": str(ROOT), **places, **quick, **self.settings}
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of `notifier` with these arguments."""

@@ -21,8 +21,11 @@ from notifier.services import services_of
 from notifier.testing.browse import Visitor
 from tests.support.applications import PAGES, make_settings
 
-#: Static files, the probe and webhooks (tests/web/test_inbound.py) have answers of their own.
-ASKED_BY_MACHINES = {"web.static", "admin_assets.static", "health.healthz", "inbound.receive"}
+#: Static files, probes, metrics and webhooks (tests/web/test_inbound.py) have answers of their own.
+ASKED_BY_MACHINES = {
+    "web.static", "admin_assets.static", "health.healthz", "health.livez", "health.readyz", "metrics.scrape",
+    "inbound.receive",
+}  # fmt: skip
 
 
 def away(port: int, **settings: object) -> Flask:
