@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.long import LONG_FILES, is_long
+from tests.support.long import LONG_FILES, is_left_to_the_other, is_long
 from tests.support.shares import Sharing
 
 # As `./run` has it: without compiled modules each process that a test starts compiles the whole application anew.
@@ -45,8 +45,9 @@ DEAR = ("e2e", "tasks", "smtp", "admin")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long. Dear folders first; all else in its order (`--no-loadscope-reorder` keeps it)."""
+    ids = {item.nodeid for item in items}
     for item in items:
-        if is_long(item):
+        if is_long(item) or is_left_to_the_other(item.nodeid, ids):
             item.add_marker("long")
     ranks = {folder: rank for rank, folder in enumerate(DEAR)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))

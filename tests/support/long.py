@@ -4,6 +4,9 @@ What they hold is held in short by others; they add real processes that are star
 wheel, and years of schedules.
 """
 
+import zlib
+from collections.abc import Collection
+
 import pytest
 
 #: Beginnings of ids.
@@ -96,3 +99,17 @@ def is_long(item: pytest.Item) -> bool:
         or RABBIT in getattr(item, "fixturenames", ())
         or RABBITMQ in item.nodeid.partition("[")[2]
     )
+
+
+def is_left_to_the_other(nodeid: str, all_ids: Collection[str]) -> bool:
+    """Return whether `./run test` leaves this case out because it has the same one on the other database.
+
+    Half of the tests that have both run on SQLite then, the other half on Postgres. Their ids decide, so it is always
+    the same half.
+    """
+    for here, other in (("sqlite", "postgres"), ("postgres", "sqlite")):
+        twin = nodeid.replace(here, other)
+        if here in nodeid.partition("[")[2] and twin != nodeid and twin in all_ids:
+            pair = min(nodeid, twin)
+            return ("sqlite", "postgres")[zlib.crc32(pair.encode()) % 2] == here
+    return False
