@@ -242,7 +242,7 @@ def follow(desk: Page, name: str) -> None:
 def find(desk: Page, address: str) -> None:
     follow(desk, "People")
     desk.get_by_label("Email address").fill(address)
-    desk.get_by_role("button", name="Search").click()
+    desk.get_by_role("button", name="Search", exact=True).click()
     expect(desk.locator("h1")).to_have_text(address)
 
 
