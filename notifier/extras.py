@@ -11,7 +11,8 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "web": (
             "argon2", "cryptography", "css_inline", "dkim", "dns", "flask", "flask_admin", "flask_limiter",
             "flask_login", "flask_mail", "flask_migrate", "flask_openapi", "flask_sqlalchemy", "flask_wtf",
-            "psycopg", "pydantic_settings", "pyotp", "redis", "rich", "segno", "werkzeug", "wtforms",
+            "prometheus_client", "psycopg", "pydantic_settings", "pyotp", "redis", "rich", "segno", "werkzeug",
+            "wtforms",
         ),
         "worker": (),
         "inbound": ("aiosmtpd",),

@@ -98,8 +98,10 @@ class Expansion:
             first = False
 
     def _newest(self) -> int:
-        with transaction(self._session) as session:
-            return session.scalar(select(func.max(User.id))) or 0
+        session = self._session()
+        newest = session.scalar(select(func.max(User.id))) or 0
+        session.rollback()
+        return newest
 
     def _next_size(self, size: int, took: float) -> int:
         """Return the number of users of the next chunk, by the seconds that this one took."""

@@ -40,7 +40,9 @@ def checked(kind: EmailKind, data: object) -> Any:
     """Return the data as JSON, completed by the kind's schema; None if the kind takes none. Raise DataRefused."""
     if kind.Data is None:
         if data is not None:
-            raise DataRefused(f"emails of the kind {kind.name!r} take no data")
+            refused = DataRefused(f"emails of the kind {kind.name!r} take no data")
+            refused.places = (((), "no_data"),)
+            raise refused
         return None
     try:
         model = kind.Data.model_validate({} if data is None else data)

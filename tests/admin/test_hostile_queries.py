@@ -24,7 +24,7 @@ READ = (
 )  # fmt: skip
 NUL, ODD = "\0", "\x1b]0;t\x07\u202e\ufffe\U0010ffff"
 BROKEN = ("%ff=%ff&email=%ed%a0%80&%=%&%zz", "%00=%00", "&&==&a[]=1&a[]=2")
-ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x"}
+ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "filename": "x", "form": "json"}
 
 #: Its page is made by a process of its own, which takes a second each time.
 DEAR = "admin_content.look"

@@ -16,7 +16,7 @@ from notifier.extensions import db
 from notifier.models import Heartbeat, ProviderHold, Role
 from notifier.observability import heartbeats
 from notifier.tasks import broker_probe
-from notifier.tasks.celery_app import ALL_QUEUES, CONTROL
+from notifier.tasks.queues import ALL_QUEUES, CONTROL
 from notifier.testing.operators import PASSWORD
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.website import serving

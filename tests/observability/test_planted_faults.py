@@ -16,7 +16,7 @@ from notifier.observability import heartbeats
 from notifier.observability.watch import Look
 from notifier.services import services_of
 from notifier.tasks import broker_probe
-from notifier.tasks.celery_app import ALL_QUEUES, CONTROL
+from notifier.tasks.queues import ALL_QUEUES, CONTROL
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer

@@ -36,6 +36,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "embedded": _TOGETHER, "of-another-kind": _TOGETHER, "list": _TOGETHER, "together": _TOGETHER,
         "file": "what is inside of a file has no schema",
         "invalid-json": "the document gives a file of JSON no schema",
+        "unsupported-media-type": "schemathesis leaves the body out, and with it the type of its content",
     },
     "list_users": _CURSOR,
     "list_notifications": _CURSOR | _DAY,

@@ -49,7 +49,7 @@ class ReplayBody(Body):
 
     event: Annotated[RowId | None, Field(description="this event only; null: what failed or was missed")] = None
     hours: Annotated[int, Field(ge=1, le=720, description="how far back to go, without `event`")] = 48
-    delivered: Annotated[bool, Field(description="also what was delivered, without `event`")] = False
+    delivered: Annotated[bool, Field(strict=True, description="also what was delivered, without `event`")] = False
 
 
 class WebhookAnswer(Answer):
