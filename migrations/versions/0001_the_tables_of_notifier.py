@@ -428,9 +428,13 @@ def _ledger() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifier_notifications")),
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_notifier_notifications_dedupe_key")),
         sqlite_autoincrement=True,
-        # Every email leaves two dead rows, and by default Postgres would wait for a fifth of the ledger to be dead.
-        postgresql_with={"autovacuum_vacuum_scale_factor": 0.01, "autovacuum_analyze_scale_factor": 0.01},
     )
+    if _is_postgres():
+        # Every email leaves two dead rows, and by default Postgres would wait for a fifth of the ledger to be dead.
+        op.execute(
+            "ALTER TABLE notifier_notifications SET "
+            "(autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01)"
+        )
     op.create_index(
         "ix_notifier_notifications_due",
         "notifier_notifications",

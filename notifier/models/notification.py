@@ -4,7 +4,20 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, false, text
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    event,
+    false,
+    text,
+)  # fmt: skip
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from notifier import clock
@@ -50,7 +63,7 @@ RARE = "status NOT IN ('pending', 'sending', 'sent')"
 WAITING = "status = 'pending' AND reason_code = 'rate_limited'"
 
 #: Every email leaves two dead rows, and by default Postgres would wait for a fifth of the ledger to be dead.
-VACUUMED_OFTEN = {"autovacuum_vacuum_scale_factor": 0.01, "autovacuum_analyze_scale_factor": 0.01}
+VACUUMED_OFTEN = "autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01"
 
 _STATUS_LIST = ", ".join(f"'{status}'" for status in Status)
 
@@ -137,7 +150,7 @@ class Notification(Base):
             postgresql_where=text(WAITING),
             sqlite_where=text(WAITING),
         ),
-        NEVER_AGAIN | {"postgresql_with": VACUUMED_OFTEN},
+        NEVER_AGAIN,
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -214,6 +227,14 @@ class Notification(Base):
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     user: Mapped[User | None] = relationship(lazy="raise_on_sql")
+
+
+# Not `postgresql_with` of the table, which SQLAlchemy 2.0 refuses.
+event.listen(
+    Notification.__table__,
+    "after_create",
+    DDL(f"ALTER TABLE {Notification.__tablename__} SET ({VACUUMED_OFTEN})").execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]
+)
 
 
 class Attempt(Base):
