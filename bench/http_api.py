@@ -114,11 +114,7 @@ def open_site() -> Iterator[Site]:
             db.engine.dispose()
         env = clean_env(
             {
-                "NOTIFIER_ENV": "production",
-                "PUBLIC_URL": "https://notifier.example",
-                "TRUSTED_HOSTS": _HOST,
-                "MAIL_SERVER": _HOST,
-                "MAIL_DEFAULT_SENDER": "notifier@notifier.example",
+                "NOTIFIER_ENV": "development",
                 "NOTIFIER_DATA_DIR": str(folder),
                 "SECRET_KEYS": SECRET,
                 "DATABASE_URL": url,
