@@ -9,9 +9,8 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 from bench.children import Child
-from bench.contenders import CONTENDERS, PROCESSES, WORKER_OPTIONS, Contender, Notifier, Setting
+from bench.contenders import CONTENDERS, WORKER_OPTIONS, Contender, Notifier, Setting
 from bench.servers import Stage
-from notifier.config.settings import Settings
 
 #: Of each user, evenly over ACTIVITY_DAYS: so everyone has something to report, in a month and in a week.
 ACTIVITIES, ACTIVITY_DAYS = 24, 62
@@ -33,13 +32,6 @@ class CampaignRun(Notifier):
 
     kind: ClassVar[str]
     how = "`notifier campaign run`, with two worker processes for bulk email and expansion"
-
-    def connections(self, delay_ms: float) -> int:
-        """Return the default of each process."""
-        return PROCESSES * Settings.model_fields["mail_connections"].default
-
-    def _connection_settings(self, setting: Setting) -> dict[str, str]:
-        return {}
 
     def prepare(self, stage: Stage) -> None:
         """Give everyone a history."""

@@ -13,6 +13,8 @@ import psycopg
 
 from bench.children import Child
 from bench.servers import SECRET, Stage
+from notifier.config.settings import Settings
+from notifier.smtp.connection_count import START
 
 #: Worker processes of every contender.
 PROCESSES = 2
@@ -171,8 +173,8 @@ class Notifier(Contender):
     round_trips = 2
 
     def connections(self, delay_ms: float) -> int:
-        """Return ten for each process, a hundred if replies are slow."""
-        return PROCESSES * (100 if delay_ms > 0 else 10)
+        """Return the most that its processes find by default; if replies come at once, they stay at a few."""
+        return PROCESSES * (Settings.model_fields["mail_connections"].default if delay_ms > 0 else START)
 
     def reset(self, stage: Stage) -> None:
         """Delete all notifications, empty the broker, and leave Postgres nothing to write."""
@@ -191,11 +193,7 @@ class Notifier(Contender):
             MAIL_PORT=str(setting.smtp_port),
             MAIL_SUPPRESS_SEND="0",
             RATELIMIT_ENABLED="0",
-            **self._connection_settings(setting),
         )
-
-    def _connection_settings(self, setting: Setting) -> dict[str, str]:
-        return {"MAIL_CONNECTIONS": str(self.connections(setting.delay_ms) // PROCESSES)}
 
     def start_worker(
         self, stack: ExitStack, setting: Setting, name: str, queues: str, pool: list[str]

@@ -133,11 +133,11 @@ class MailServerSettings(BaseModel):
         description="longest time for one email in total",
     )
     mail_connections: int = Field(
-        10,
+        50,
         ge=1,
         le=500,
-        description="connections that one worker process may use for a batch of bulk email; emails sent at a rate may "
-        "use twice as many more",
+        description="most connections that one worker process may use for bulk email at each mail server; it starts "
+        "with 4 and uses more only while replies are slow and the server refuses none",
     )
     mail_probe_first: Seconds = Field(
         60,

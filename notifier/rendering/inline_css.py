@@ -17,7 +17,7 @@ from notifier.rendering.flatten import TemplatePiece, flatten, pieces_of
 _MARK = re.compile(r"<!--zqj(\d+)jqz-->|zqj(\d+)jqz")
 _MARK_WORD = re.compile(r"zqj\d+jqz")
 _STYLE = re.compile(r"<style[^<>]*>((?:[^<]++|<(?!/?style))*+)</style>", re.IGNORECASE)
-_AT_RULE = re.compile(r"@[\w-]++[^{;@]*+(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
+_AT_RULE = re.compile(r"@[\w-]++[^{;@]*+(?:;|\{(?:[^{}]++|\{[^{}]*+\})*+\})")
 _TAG_OR_COMMENT = re.compile(r"<(?:!--|/?([A-Za-z][A-Za-z0-9-]*))")
 _TAG_STOP = re.compile(r"[\"'>]")
 _ATTRIBUTE = re.compile(r"(?<![\w-])([\w-]{1,100})\s{0,20}=\s{0,20}\Z")

@@ -1,17 +1,18 @@
 """Hand over a batch of emails on many connections in one thread, with one selector.
 
-Each connection runs `dialogue.converse`, the same as for a single email. This module decides only how many
-connections there are, which email comes next, and what happens if no connection can be opened.
+Each connection runs `dialogue.converse`, the same as for a single email. This module decides only which email comes
+next, and what happens if no connection can be opened; how many there may be, `connection_count` finds.
 """
 
 import selectors
 from collections import deque
 from collections.abc import Iterable, Iterator
 from time import monotonic
-from typing import Protocol
 
+from notifier.smtp.connection_count import Stretch
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
+from notifier.smtp.lender import Lender
 from notifier.smtp.observer import Observer, tell
 from notifier.smtp.outcome import Decision, Outcome, Phase, Scope
 from notifier.smtp.session import Session, close_session, open_session
@@ -21,28 +22,16 @@ from notifier.smtp.wire import Wire
 _TICK_SECONDS = 0.05
 #: Connections that may be opening before one has succeeded; afterwards twice as many as have been opened.
 _FIRST_CONNECTIONS = 4
+#: Share of a tick that a batch must have lacked connections for its waiting to be judged.
+_JUDGED_FROM = 0.5
+#: The server ends this session: it may have too many of them (RFC 5321, section 3.8).
+_CLOSING = 421
+#: The server takes no emails at all now, as when it restarts (RFC 3463): that says nothing about a number.
+_NOT_ACCEPTING = "4.3.2"
 #: The outcome of emails that had no turn before their batch was asked to end.
 NOT_TRIED = Outcome(Decision.THROTTLE, Phase.CONNECT, Scope.TRANSPORT, text="not tried: this batch was asked to end")
 #: Emails settled per step if none can be sent, so that the queue of outcomes stays short.
 _SETTLED_PER_STEP = 100
-
-
-class Lender(Protocol):
-    """The owner of the connections."""
-
-    connections: int
-
-    def take(self) -> Wire | None:
-        """Return an idle connection with a session, or None."""
-
-    def new_wire(self) -> Wire:
-        """Return a connection that is not open yet."""
-
-    def keep(self, wire: Wire) -> bool:
-        """Take back a connection. Return False if it is not kept: then the caller sends QUIT."""
-
-    def is_spent(self, session: Session) -> bool:
-        """Return whether the session has carried its maximum of emails."""
 
 
 def send_all(
@@ -94,8 +83,8 @@ class _Batch:
         #: Paused connections, in the order in which they paused.
         self._paused: deque[tuple[Wire, selectors.SelectorKey]] = deque()
         self._opened = 0
-        #: The number of connections that the server allows, as far as known.
-        self._limit = lender.connections
+        self._count = lender.count
+        self._stretch = Stretch()
         #: The outcome for all emails that still wait, once it is decided.
         self._verdict: Outcome | None = None
         self._next_check = monotonic() + _TICK_SECONDS
@@ -124,6 +113,8 @@ class _Batch:
         """Tell the observer the outcome, and queue it for the caller."""
         tell(self._observer, envelope, outcome)
         self.outcomes.append((envelope.key, outcome))
+        if outcome.code == _CLOSING:
+            self._count.shrink()
 
     def _look_ahead(self, count: int) -> None:
         while len(self._waiting) < count and not self._dry and not self._early():
@@ -146,13 +137,27 @@ class _Batch:
         waiting = True
         if self._verdict is not None:
             waiting = self._give_up(self._verdict)
-        elif len(self._talking) + len(self._opening) < self._limit:
+        elif self._count.has_room(self._own()):
             waiting = self._grow()
         early = self._early()
         if not self._opening and not self._talking and not early:
             return waiting or not self._dry
+        # Emails that no connection is free for.
+        lacking = waiting and not early and not self._opening and not self._count.has_room(self._own())
         no_wait = self._paused or (waiting and self._verdict)
-        for key, _ in self._selector.select(0 if no_wait else min(early or _TICK_SECONDS, _TICK_SECONDS)):
+        started = monotonic()
+        ready = self._selector.select(0 if no_wait else min(early or _TICK_SECONDS, _TICK_SECONDS))
+        waited = monotonic() - started
+        self._continue(ready)
+        now = monotonic()
+        if lacking and not self._dry:
+            self._stretch.add(now - started, waited)
+        if now >= self._next_check:
+            self._check_clock(now)
+        return True
+
+    def _continue(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, _ in ready:
             wire: Wire = key.data
             if not wire.paused:
                 wire.on_ready()
@@ -161,10 +166,9 @@ class _Batch:
             wire, key = self._paused.popleft()
             wire.resume()
             self._follow(wire, key)
-        now = monotonic()
-        if now >= self._next_check:
-            self._check_clock(now)
-        return True
+
+    def _own(self) -> int:
+        return len(self._talking) + len(self._opening)
 
     def _follow(self, wire: Wire, key: selectors.SelectorKey) -> None:
         if wire.paused:
@@ -174,21 +178,23 @@ class _Batch:
 
     def close(self) -> None:
         """Close the connections in use; the idle ones belong to the lender."""
+        self._count.leave(self._own())
         for wire in [*self._opening, *self._talking, *self._leaving]:
             wire.close()
         self._selector.close()
 
     def _grow(self) -> bool:
         """Use as many connections as there are emails for. Return whether emails wait."""
-        room = self._limit - len(self._talking) - len(self._opening)
-        if room > 0 and not self._dry:
-            self._look_ahead(room)
+        if not self._dry:
+            self._look_ahead(self._count.room(self._own()))
         if not self._waiting and not self._returned:
             return False
         while self._may_grow() and (wire := self._kept()) is not None:
+            self._count.use()
             self._converse(wire)
         while self._may_grow() and self._may_open():
             wire = self._lender.new_wire()
+            self._count.use()
             self._opening.add(wire)
             wire.start(open_session(wire, wire.endpoint), self._deadline)
             self._watch(wire)
@@ -196,7 +202,7 @@ class _Batch:
 
     def _may_grow(self) -> bool:
         emails = len(self._waiting) + len(self._returned) - len(self._opening)
-        return emails > 0 and len(self._talking) + len(self._opening) < self._limit
+        return emails > 0 and self._count.has_room(self._own())
 
     def _may_open(self) -> bool:
         return self._verdict is None and len(self._opening) < max(_FIRST_CONNECTIONS, 2 * self._opened)
@@ -228,6 +234,7 @@ class _Batch:
             self._opened_or_not(wire)
         elif wire in self._talking:
             self._talking.remove(wire)
+            self._count.leave()
             self._talked_out(wire)
         else:
             self._leaving.discard(wire)
@@ -241,8 +248,10 @@ class _Batch:
             self._converse(wire)
             return
         wire.close()
-        self._limit = len(self._talking) + len(self._opening)
-        if not self._limit:
+        self._count.leave()
+        if self._own():
+            self._count.refuse(by_reply=result.code is not None and result.enhanced != _NOT_ACCEPTING)
+        else:
             self._verdict = result
 
     def _talked_out(self, wire: Wire) -> None:
@@ -259,6 +268,9 @@ class _Batch:
 
     def _check_clock(self, now: float) -> None:
         self._next_check = now + _TICK_SECONDS
+        waited = self._stretch.end(least=_TICK_SECONDS * _JUDGED_FROM)
+        if waited is not None:
+            self._count.judge(waited)
         end_by = self._observer.tick()
         if end_by is not None:
             self._deadline = min(self._deadline, end_by)

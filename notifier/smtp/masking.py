@@ -46,10 +46,18 @@ def without_recipient(outcome: Outcome, recipient: str) -> Outcome:
     Journals are not covered by the erasure of a person. The local part is replaced, too, if it stands as a word of its
     own, even if the server meant that word: the code and the enhanced code still say what was refused.
     """
-    if not outcome.text or not recipient:
+    if not outcome.text or not recipient or not _may_name(outcome.text, recipient.rpartition("@")[0]):
         return outcome
     text = _repeated(recipient).sub(RECIPIENT, outcome.text)
     return outcome if text == outcome.text else outcome._replace(text=text)
+
+
+def _may_name(text: str, local: str) -> bool:
+    """Return False if no form of this local part can stand in `text`. A pattern for each recipient is expensive."""
+    if not text.isascii() or not local.isascii():
+        return True
+    low, least = text.lower(), local.lower()
+    return (least.partition("+")[0] or least) in low or quote(local).lower() in low
 
 
 @lru_cache(maxsize=4096)

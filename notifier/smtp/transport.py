@@ -7,6 +7,7 @@ from threading import Lock
 from time import monotonic
 
 from notifier.config.settings import Settings
+from notifier.smtp.connection_count import ConnectionCount
 from notifier.smtp.dialogue import Envelope, converse
 from notifier.smtp.envelope import Later
 from notifier.smtp.event_loop import send_all
@@ -25,7 +26,7 @@ class Transport:
         self,
         to: Settings | Endpoint,
         *,
-        connections: int = 10,
+        connections: int = 50,
         max_idle: float = 30.0,
         max_emails: int = 1000,
         sign: Callable[[bytes], bytes] | None = None,
@@ -34,7 +35,7 @@ class Transport:
 
         Args:
             to: The server, or the settings that describe it.
-            connections: How many connections a batch may use, and how many are kept.
+            connections: How many connections batches may use at most; `count` finds the best number.
             max_idle: Seconds that an unused connection is kept.
             max_emails: Transactions after which a connection is replaced.
             sign: Adds a signature to an email's bytes.
@@ -44,7 +45,7 @@ class Transport:
             ssl.SSLError: MAIL_CA_FILE holds no certificate.
         """
         self.endpoint = to if isinstance(to, Endpoint) else Endpoint.from_settings(to)
-        self.connections = connections
+        self.count = ConnectionCount(connections)
         self._max_idle = max_idle
         self._max_emails = max_emails
         self._sign = sign
@@ -73,7 +74,7 @@ class Transport:
     def send_batch(
         self, envelopes: Iterable[Envelope | Later], observer: Observer = NO_OBSERVER, *, budget: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
-        """Hand over many emails on up to `connections` connections; yield (key, outcome) as they become known.
+        """Hand over many emails on as many connections as help; yield (key, outcome) as they become known.
 
         See `event_loop.send_all`. `budget` limits the whole batch, in seconds (default MAIL_TIMEOUT_TOTAL).
         """
@@ -112,7 +113,7 @@ class Transport:
         """Take back a working connection. Return False if it is surplus or worn out: then the caller sends QUIT."""
         assert wire.session is not None
         with self._lock:
-            room = len(self._idle) < self.connections and not self.is_spent(wire.session)
+            room = len(self._idle) < self.count.allowed and not self.is_spent(wire.session)
             if room:
                 self._idle.append(wire)
         return room
@@ -162,6 +163,7 @@ class Transport:
     def _forget(self) -> None:
         """Drop the parent's connections in a forked child: close only this process's copies of the sockets."""
         self._lock = Lock()
+        self.count = ConnectionCount(self.count.ceiling)
         self._idle.clear()
         for wire in list(self._wires):
             wire.abandon()

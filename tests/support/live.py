@@ -28,6 +28,7 @@ from notifier.emails import Category, EmailKind, Owed
 from notifier.extensions import db
 from notifier.models import Attempt, Notification, PaceState, ProviderHold, Suppression, TransportState, User
 from notifier.services import services_of
+from notifier.smtp.connection_count import ConnectionCount
 from notifier.smtp.outcome import Phase
 from notifier.smtp.session import Endpoint
 from notifier.smtp.transport import Transport
@@ -135,7 +136,7 @@ class Live:
         endpoint = Endpoint.from_settings(self._settings.model_copy(update=values))
         patient = dict.fromkeys(Phase, 10.0) | {Phase.QUIT: 1.0}
         transport.endpoint = replace(endpoint, timeouts=patient | dict(timeouts or {}), total=total)
-        transport.connections = connections
+        transport.count = ConnectionCount(connections)
         transport._max_emails = max_emails
 
     # --- the ledger --------------------------------------------------------------------------------
