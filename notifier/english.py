@@ -6,6 +6,7 @@ British, as the rest of what notifier writes: "a, b and c" without a comma befor
 import math
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_timedelta, get_day_names, get_month_names
@@ -28,7 +29,22 @@ _SUFFIXES = {"one": "st", "two": "nd", "few": "rd", "other": "th"}
 
 def listed(items: Iterable[str]) -> str:
     """Return "a, b and c"; nothing for no items."""
-    return format_list(list(items), locale=LOCALE)
+    given = list(items)
+    if len(given) > _FEW:
+        return format_list(given, locale=LOCALE)
+    # Emails list a few things all the time, and the words between them depend on their number alone.
+    return "".join([part for pair in zip(_between(len(given)), given, strict=True) for part in pair])
+
+
+#: Lists of up to so many things are put together from what Babel writes between them.
+_FEW = 10
+
+
+@lru_cache(maxsize=_FEW + 1)
+def _between(number: int) -> tuple[str, ...]:
+    """Return what stands before each of so many things."""
+    listed_marks = format_list(["\0"] * number, locale=LOCALE)
+    return tuple(listed_marks.split("\0")[:-1])
 
 
 def either(items: Iterable[str]) -> str:

@@ -144,10 +144,10 @@ class MonthlyReport(CampaignKind):
         """Return everything that is shown: see templates/emails/monthly_report."""
         figures: Figures = owed.data
         first, total = figures.month.first, figures.counts.total()
-        earlier = f"{first - timedelta(days=1):%B}"
+        month, earlier = _names(first)
         change = "" if figures.joined else _change(total, figures.before.total(), earlier)
         return {
-            "month": f"{first:%B}",
+            "month": month,
             "year": first.year,
             "total": f"{total:,}",
             "activities": "interaction" if total == 1 else "interactions",
@@ -174,6 +174,12 @@ def _wanted(row: Claimed, user_id: int) -> ReportRequest:
     return ReportRequest(row.id, user_id, month, params["top"])
 
 
+@lru_cache(maxsize=64)
+def _names(first: date) -> tuple[str, str]:
+    """Return the name of the month, and of the one before."""
+    return f"{first:%B}", f"{first - timedelta(days=1):%B}"
+
+
 def _change(now: int, before: int, earlier: str) -> str:
     if before == 0:
         return f"up from 0 in {earlier}"
@@ -185,28 +191,27 @@ def _change(now: int, before: int, earlier: str) -> str:
 def _kinds(figures: Figures, earlier: str) -> list[tuple[str, str, str]]:
     """Return (heading, count, change) of each kind in either month."""
     now, before = activity_phrases.by_phrases(figures.counts), activity_phrases.by_phrases(figures.before)
-    return [
-        (
-            phrases.heading,
-            f"{now[phrases]:,}",
-            "" if figures.joined else _change(now[phrases], before[phrases], earlier),
-        )
-        for phrases in activity_phrases.PHRASES
-        if now[phrases] or (before[phrases] and not figures.joined)
-    ]
+    found = []
+    for phrases in activity_phrases.PHRASES:
+        count, earlier_count = now.get(phrases, 0), before.get(phrases, 0)
+        if count or (earlier_count and not figures.joined):
+            change = "" if figures.joined else _change(count, earlier_count, earlier)
+            found.append((phrases.heading, f"{count:,}", change))
+    return found
 
 
 def _weeks(figures: Figures) -> list[tuple[str, str, int, str]]:
     """Return (days, count, per cent of the best week, the whole row as text) of each week."""
     month = figures.month
     best = max(figures.weeks.values(), default=1)
-    rows = []
-    for week, days in enumerate(_days(month.first, month.last)):
-        count = figures.weeks[week]
-        # Rounded up, so that the smallest count is visible.
-        percent, marks = -(-100 * count // best), -(-_MARKS * count // best)
-        rows.append((days, f"{count:,}", percent, f"{days:<9} {'#' * marks:.<{_MARKS}} {count:,}"))
-    return rows
+    return [_week(days, figures.weeks[week], best) for week, days in enumerate(_days(month.first, month.last))]
+
+
+@lru_cache(maxsize=4096)
+def _week(days: str, count: int, best: int) -> tuple[str, str, int, str]:
+    # Rounded up, so that the smallest count is visible.
+    percent, marks = -(-100 * count // best), -(-_MARKS * count // best)
+    return days, f"{count:,}", percent, f"{days:<9} {'#' * marks:.<{_MARKS}} {count:,}"
 
 
 @lru_cache(maxsize=64)

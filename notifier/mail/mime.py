@@ -63,13 +63,29 @@ _KEPT_LENGTH = 2000
 
 
 def quoted_lines(data: bytes) -> bytes:
-    """Encode lines with CRLF, none of which ends with a blank, in quoted-printable. Most need no change at all."""
-    if len(data) < _WORTH_A_LOOK or data.translate(None, _VERBATIM) or _has_leading_dot(data):
+    """Encode lines with CRLF in quoted-printable. Most need no change at all."""
+    if len(data) < _WORTH_A_LOOK:
         return _encode(data)
     lines = data.split(b"\r\n")
-    if max(map(len, lines)) <= _LINE:
+    if max(map(len, lines)) <= _LINE and not (
+        data.translate(None, _VERBATIM) or b" \r\n" in data or _has_leading_dot(data)
+    ):
         return data
-    return b"\r\n".join([line if len(line) <= _LINE else _encode(line + b"\r\n")[:-2] for line in lines])
+    return b"\r\n".join(map(_encoded_line, lines))
+
+
+def _encoded_line(line: bytes) -> bytes:
+    if len(line) <= _LINE and not (line.translate(None, _VERBATIM) or line.endswith(b" ") or line.startswith(b".")):
+        return line
+    # Few lines need it, and many of those are the same in the next email.
+    return _kept_bytes(line) if len(line) <= _KEPT_LENGTH else _quoted_bytes(line)
+
+
+def _quoted_bytes(line: bytes) -> bytes:
+    return _encode(line + b"\r\n")[:-2]
+
+
+_kept_bytes = lru_cache(maxsize=4096)(_quoted_bytes)
 
 
 _LINE, _WORTH_A_LOOK = 76, 400

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.metrics.catalogue import Metric, MetricKind
+from notifier.metrics.catalogue import HISTOGRAMS, Metric
 from notifier.metrics.tallies import Counted
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,11 @@ EVERY_SECONDS = 10.0
 
 #: The bound of a histogram's last bucket.
 INFINITE = "+Inf"
+
+#: Of each histogram: the names of its two parts, and its bounds as they are written.
+_PARTS = {
+    each.name: (f"{each.name}_bucket", f"{each.name}_sum", (*map(str, each.buckets), INFINITE)) for each in HISTOGRAMS
+}
 
 #: Numbers by the name of a metric, or of a part of it, and the values of its labels.
 _Sums = defaultdict[tuple[str, tuple[str, ...]], float]
@@ -67,12 +72,11 @@ class Recorder:
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Add one measurement to a histogram."""
-        assert metric.kind is MetricKind.histogram
-        place = bisect_left(metric.buckets, seconds)
-        bound = str(metric.buckets[place]) if place < len(metric.buckets) else INFINITE
+        bucket, total, bounds = _PARTS[metric.name]
+        bound = bounds[bisect_left(metric.buckets, seconds)]
         with self._lock:
-            self._sums[f"{metric.name}_bucket", (*labels, bound)] += 1
-            self._sums[f"{metric.name}_sum", labels] += seconds
+            self._sums[bucket, (*labels, bound)] += 1
+            self._sums[total, labels] += seconds
         if self._background and self._thread is None:
             self._start()
 

@@ -19,18 +19,18 @@ _SOFT = b"=\r\n"
 #: Ends each value while it is encoded: so a blank before it is never at the end of a line and stays as it is, and
 #: there is room for the `=` of a soft line break.
 _GUARD = "~"
+_BETWEEN, _ENCODED_BETWEEN = f"{_GUARD}\n", f"{_GUARD}\r\n".encode()
 #: A separate line between runs of lines that are wrapped and encoded together.
 _FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
 
 
 def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
     """Encode each value in quoted-printable, for a place between soft line breaks. Newlines become CRLF."""
-    between = f"{_GUARD}\r\n"
-    joined = between.join([*values, ""])
+    joined = _BETWEEN.join([*values, ""])
     if escaped:
         joined = escape(joined)
     # Encoding all at once costs little more than encoding one of them.
-    encoded = quoted_lines(joined.encode()).split(between.encode())
+    encoded = quoted_lines(joined.replace("\n", "\r\n").encode()).split(_ENCODED_BETWEEN)
     encoded.pop()  # what follows the last guard
     if len(encoded) != len(values):
         raise Unfit("a value looks like several")
