@@ -1,6 +1,7 @@
 """The arithmetic of the bench, without any process: medians, ratios, losses, how much work is affordable."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -96,3 +97,12 @@ def affordable(mails: int, *, delay_ms: float, round_trips: float, connections: 
         return mails
     rate = connections / (round_trips * delay_ms / 1000)
     return min(mails, max(100, int(rate * seconds)))
+
+
+def per_minute(moments: Sequence[float]) -> list[int]:
+    """Return how many of `moments` (in seconds, sorted or not) fall into each whole minute since the first."""
+    if not moments:
+        return []
+    first, last = min(moments), max(moments)
+    found = Counter(int((moment - first) // 60) for moment in moments)
+    return [found[minute] for minute in range(int((last - first) // 60))]

@@ -62,6 +62,14 @@ class Announcement(CampaignRun):
     name = kind = "announcement"
 
 
+class AnnouncementInDevelopment(Announcement):
+    """The same, as a developer runs it: its templates may change at any time."""
+
+    name = "announcement_dev"
+    environment = "development"
+    how = "the announcement with NOTIFIER_ENV=development"
+
+
 class MonthlyReport(CampaignRun):
     """Last month in numbers."""
 
@@ -74,6 +82,8 @@ class ActivityDigest(CampaignRun):
     name = kind = "activity_digest"
 
 
-CAMPAIGNS: dict[str, Contender] = {each.name: each for each in (Announcement(), MonthlyReport(), ActivityDigest())}
+CAMPAIGNS: dict[str, Contender] = {
+    each.name: each for each in (Announcement(), AnnouncementInDevelopment(), MonthlyReport(), ActivityDigest())
+}
 #: Everything that runs can have.
 ALL: dict[str, Contender] = CAMPAIGNS | CONTENDERS

@@ -169,6 +169,8 @@ class Notifier(Contender):
     """The whole of notifier."""
 
     name = "notifier"
+    #: Production refuses root and a server without TLS; see bench/worker.py.
+    environment: ClassVar[str] = "test"
     how = "rows by INSERT … SELECT, the outbox, a Celery worker for the queue notifier.bulk; the whole ledger kept"
     round_trips = 2
 
@@ -184,7 +186,7 @@ class Notifier(Contender):
     def env(self, setting: Setting) -> dict[str, str]:
         """Return the settings of notifier as a user would set them."""
         return setting.env(
-            NOTIFIER_ENV="test",  # Production refuses root and a server without TLS; see bench/worker.py
+            NOTIFIER_ENV=self.environment,
             NOTIFIER_DATA_DIR=str(setting.folder),
             SECRET_KEYS=SECRET,
             DATABASE_URL=setting.stage.dsn,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.arithmetic import affordable, tally
+from bench.arithmetic import affordable, per_minute, tally
 from bench.children import READY_SECONDS, Child
 from bench.contenders import Contender, Setting
 from bench.servers import Sink, Stage, open_sink
@@ -56,6 +56,8 @@ class Run:
     postgres_cpu_per_1000: float
     valkey_cpu_per_1000: float
     sink_cpu_per_1000: float
+    #: Emails accepted in each whole minute.
+    per_minute: list[int]
     facts: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,8 +89,13 @@ def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:
                     yield delay, number, contender
 
 
-def run_once(stage: Stage, contender: Contender, *, delay_ms: float, mails: int, number: int) -> Run:
-    """Make one run, with its own folder and sink. Raise ChildError if a process fails."""
+def run_once(
+    stage: Stage, contender: Contender, *, delay_ms: float, mails: int, number: int, limit: float = LIMIT
+) -> Run:
+    """Make one run, with its own folder and sink; it is given up after `limit` seconds.
+
+    Raise ChildError if a process fails.
+    """
     contender.reset(stage)
     with (
         tempfile.TemporaryDirectory(dir=stage.folder) as folder,
@@ -96,15 +103,17 @@ def run_once(stage: Stage, contender: Contender, *, delay_ms: float, mails: int,
         contender.processes(Setting(stage, Path(folder), sink.port, delay_ms, mails)) as children,
     ):
         children[0].hear("ready", READY_SECONDS * 2)
-        return _Measurement(stage, contender, sink, children, mails).run(delay_ms, number)
+        return _Measurement(stage, contender, sink, children, mails, limit).run(delay_ms, number)
 
 
 class _Measurement:
     """The clock and the meters of a run, and the check whether it is over."""
 
-    def __init__(self, stage: Stage, contender: Contender, sink: Sink, children: list[Child], mails: int) -> None:
+    def __init__(
+        self, stage: Stage, contender: Contender, sink: Sink, children: list[Child], mails: int, limit: float
+    ) -> None:
         self._stage, self._contender, self._sink, self._children = stage, contender, sink, children
-        self._mails = mails
+        self._mails, self._limit = mails, limit
         self._intended = set(stage.recipients(mails))
         self._meters = {
             "own": [child.pid for child in children],
@@ -141,6 +150,7 @@ class _Measurement:
             postgres_cpu_per_1000=spent["postgres"] / thousands,
             valkey_cpu_per_1000=spent["valkey"] / thousands,
             sink_cpu_per_1000=spent["sink"] / thousands,
+            per_minute=per_minute([mail.at for mail in accepted]),
             facts=facts,
         )
 
@@ -158,7 +168,7 @@ class _Measurement:
             complete = len(seen) >= len(self._intended) and done is not None
             if complete and self._contender.settled(self._stage):
                 break
-            if now - start > LIMIT or now - last > SILENCE:
+            if now - start > self._limit or now - last > SILENCE:
                 break
             time.sleep(LOOK_EVERY)
         return json_facts(done), time.time()

@@ -265,7 +265,7 @@ class Batch(Observer):
     def _look_again(self, row: Claimed) -> None:
         """Recheck a campaign's email whose recheck is too old. Raise OSError if it must not be sent."""
         try:
-            found = self._sender.recheck.look([row]).halts.get(row.id)
+            found = self._sender.recheck.look([row], data={row.id: None}).halts.get(row.id)
         except DBAPIError as error:
             raise OSError("the database is away") from error
         if found is not None:

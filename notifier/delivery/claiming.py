@@ -22,14 +22,17 @@ CHUNK = 250
 
 #: Seconds for which the recheck of a campaign's email holds.
 RECHECK_TTL_SECONDS = 1.0
+#: If the database is so slow that a recheck takes longer, it holds this many times as long as it took: otherwise it
+#: would be over when it arrives, and each email would wait for one of its own.
+SLOW_RECHECK = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     rows: list[Claimed]
     look: RecheckResult
-    #: Monotonic seconds.
-    looked: float
+    #: When the recheck no longer holds, in monotonic seconds.
+    until: float
 
 
 class Intake:
@@ -70,7 +73,7 @@ class Intake:
         self.solitary: list[int] = []
 
     def rows(self, pks: Sequence[int], is_open: Callable[[], bool]) -> Iterator[tuple[Claimed, RecheckResult]]:
-        """Yield the rows claimed, each with a recheck at most RECHECK_TTL_SECONDS old, for as long as `is_open()`.
+        """Yield the rows claimed, each with a recheck that holds, for as long as `is_open()`.
 
         The next chunk is claimed when half of this one is done.
         """
@@ -81,8 +84,8 @@ class Intake:
             for index, row in enumerate(chunk.rows):
                 if index == len(chunk.rows) // 2 and start < len(pks) and is_open():
                     following = self._side_thread(self._take, pks[start : start + CHUNK])
-                if row.run_id is not None and time.monotonic() - chunk.looked > RECHECK_TTL_SECONDS:
-                    chunk = self._side_thread(self._again, chunk.rows, index).result()
+                if row.run_id is not None and time.monotonic() > chunk.until:
+                    chunk = self._side_thread(self._again, chunk.rows, index, chunk.look).result()
                 self._page.makes(row.id)
                 yield row, chunk.look
             if following is None:
@@ -116,13 +119,14 @@ class Intake:
             session.rollback()
         return self._again(rows, 0)
 
-    def _again(self, rows: list[Claimed], index: int) -> _Chunk:
+    def _again(self, rows: list[Claimed], index: int, before: RecheckResult | None = None) -> _Chunk:
+        """Recheck the rows from `index` on. `before`: the result of an earlier recheck."""
         looked = time.monotonic()
         planned = [row.id for row in rows[index:] if row.run_id is not None]
         if planned:
             self._page.loads(planned)
         try:
-            look = self._recheck.look(rows[index:])
+            look = self._recheck.look(rows[index:], data=before.data if before else None)
         except DBAPIError:
             raise
         except Exception as error:
@@ -131,4 +135,4 @@ class Intake:
         finally:
             if planned:
                 self._page.loads(())
-        return _Chunk(rows, look, looked)
+        return _Chunk(rows, look, looked + max(RECHECK_TTL_SECONDS, SLOW_RECHECK * (time.monotonic() - looked)))

@@ -78,8 +78,11 @@ class Recheck:
         self._fetch = fetch
         self._counted = sorted(name for name, kind in kinds.items() if kind.category is not Category.security)
 
-    def look(self, rows: Sequence[Claimed]) -> RecheckResult:
-        """Recheck these rows, mostly of campaigns. Raise what the database or a kind's `load` raises."""
+    def look(self, rows: Sequence[Claimed], *, data: Mapping[int, Any] | None = None) -> RecheckResult:
+        """Recheck these rows, mostly of campaigns. Raise what the database or a kind's `load` raises.
+
+        `data`: what an earlier look at them loaded. It is kept, and only what is missing is loaded.
+        """
         planned = {row.id: row for row in rows if row.run_id is not None and row.user is not None}
         single = [row for row in rows if row.run_id is None and self._category(row.kind) not in preferences.ALWAYS]
         if not planned and not single:
@@ -90,15 +93,23 @@ class Recheck:
             for run_id in sorted({row.run_id for row in planned.values() if row.run_id is not None}):
                 mine = [row for row in planned.values() if row.run_id == run_id]
                 look.halts.update(self._of_run(session, run_id, mine, now))
-            wanted = [row for row in planned.values() if row.id not in look.halts]
-            self._fetch(session, wanted)
-            for name in sorted({row.kind for row in wanted}):
-                kind = self._kinds.get(name)
-                if isinstance(kind, CampaignKind):
-                    look.data.update(kind.load(session, [row for row in wanted if row.kind == name]))
+            look.data.update(data or {})
+            self._load(session, [row for row in planned.values() if row.id not in look.halts], look)
         finally:
             session.rollback()
         return look
+
+    def _load(self, session: Session, wanted: Sequence[Claimed], look: RecheckResult) -> None:
+        wanted = [row for row in wanted if row.id not in look.data]
+        if not wanted:
+            return
+        self._fetch(session, wanted)
+        for name in sorted({row.kind for row in wanted}):
+            kind = self._kinds.get(name)
+            if isinstance(kind, CampaignKind):
+                look.data.update(kind.load(session, [row for row in wanted if row.kind == name]))
+        # Those that need nothing need not be asked again, either.
+        look.data.update({row.id: None for row in wanted if row.id not in look.data})
 
     def _category(self, kind: str) -> Category:
         # A kind that is gone cannot be composed, which is told there.

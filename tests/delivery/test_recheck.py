@@ -59,12 +59,12 @@ def meanwhile(sender: Sender, act: Callable[[], None]) -> None:
     """Hold the worker between its claim and its last look, and let this happen."""
     look = sender.recheck.look
 
-    def held(rows: Any) -> RecheckResult:
+    def held(rows: Any, **given: Any) -> RecheckResult:
         assert {row.status for row in db.session.scalars(select(Notification))} == {"sending"}
         db.session.rollback()
         act()
         db.session.commit()
-        return look(rows)
+        return look(rows, **given)
 
     sender.recheck.look = held  # type: ignore[method-assign]
 

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -16,9 +16,12 @@ from sqlalchemy import select, update
 
 from notifier import clock
 from notifier.delivery.claiming import RECHECK_TTL_SECONDS
+from notifier.delivery.recheck import RecheckResult
 from notifier.extensions import db
+from notifier.ledger import Claimed
 from notifier.models import CampaignRun, Notification, User
 from notifier.services import services_of
+from notifier.smtp.connection_count import ConnectionCount
 from notifier.tasks.queues import BULK, CONTROL, EXPANSION
 from notifier.testing.smtp_server import EVERYTHING, Session, SmtpServer
 from tests.support.campaigns import CONTENT, expand, make_campaign, make_people, start_run
@@ -116,7 +119,7 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
     live_app: Flask, smtp: SmtpServer, pipelining: bool
 ) -> None:
     smtp.ehlo = EVERYTHING if pipelining else ("8BITMIME", "SMTPUTF8")
-    services_of(live_app).transports.primary.connections = 1
+    services_of(live_app).transports.primary.count = ConnectionCount(1)
     keys = reminders(live_app, 4)
     with held(smtp), working(live_app, [BULK]):
         job(live_app, "deliver_batch").apply_async((keys,), queue=BULK)
@@ -136,3 +139,31 @@ def test_whoever_verifies_while_an_earlier_mail_of_the_batch_is_slow_gets_no_rem
         ("skipped", "the address is confirmed already")
     ] * 3
     assert [mail.rcpt_to for mail in smtp.accepted] == [("user1@example.com",)]
+
+
+def test_a_database_that_takes_longer_than_a_recheck_holds_stops_no_campaign(
+    live_app: Flask, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each email would wait for a recheck of its own, which is over when it arrives."""
+    keys = reminders(live_app, 40)
+    recheck = services_of(live_app).sender.recheck
+    looks: list[int] = []
+    loads: list[int] = []
+
+    def slow(rows: Sequence[Claimed], **given: Any) -> RecheckResult:
+        looks.append(len(rows))
+        time.sleep(0.2)
+        return recheck.__class__.look(recheck, rows, **given)
+
+    def load(session: object, rows: Sequence[Claimed]) -> dict[int, Any]:
+        loads.append(len(rows))
+        return {}
+
+    monkeypatch.setattr(recheck, "look", slow)
+    monkeypatch.setattr(services_of(live_app).kinds["verification_reminder"], "load", load)
+    monkeypatch.setattr("notifier.delivery.claiming.RECHECK_TTL_SECONDS", 0.05)
+    with live_app.app_context():
+        services_of(live_app).sender.deliver(keys, bulk=True)
+    assert len(smtp.accepted) == 40
+    assert len(looks) <= 10
+    assert loads == [40]

@@ -26,11 +26,11 @@ _FENCE, _ENCODED_FENCE = "~~~\n", b"~~~\r\n"
 
 def encode_values(values: list[str], *, escaped: bool) -> list[bytes]:
     """Encode each value in quoted-printable, for a place between soft line breaks. Newlines become CRLF."""
-    joined = _BETWEEN.join([*values, ""])
+    joined = _BETWEEN.join([*values, ""]).replace("\n", "\r\n")
     if escaped:
         joined = escape(joined)
     # Encoding all at once costs little more than encoding one of them.
-    encoded = quoted_lines(joined.replace("\n", "\r\n").encode()).split(_ENCODED_BETWEEN)
+    encoded = quoted_lines(joined.encode()).split(_ENCODED_BETWEEN)
     encoded.pop()  # what follows the last guard
     if len(encoded) != len(values):
         raise Unfit("a value looks like several")
