@@ -7,7 +7,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -24,6 +24,8 @@ _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
 #: Bytes that are looked at to find the encoding.
 _HEAD: Final = 4096
 _QUOTED = re.compile(r'"[^"]*"')
+#: How files begin that spreadsheets and archivers write: ZIP, which is also .xlsx; gzip; the older .xls; PDF.
+_NO_TEXT: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"%PDF-")
 
 
 class FileError(ValueError):
@@ -40,7 +42,7 @@ class FileError(ValueError):
 class Row:
     """A line of a table. `problem` says why it has no cells that can be used."""
 
-    #: The physical line on which it ends, from 1; the header is on 1.
+    #: The physical line on which it ends, from 1; the header is on 1. With a problem: on which it begins.
     line: int
     cells: Sequence[str]
     problem: str = ""
@@ -122,7 +124,8 @@ class Table:
     def _header(self) -> tuple[str, ...]:
         first = next(self._read(), None)
         if first is None or first.problem or not any(cell.strip() for cell in first.cells):
-            raise FileError("The first line must name the columns." + (f" Here {first.problem}." if first else ""))
+            why = f" Here {first.problem}." if first and first.problem else ""
+            raise FileError(f"The first line must name the columns.{why}")
         if len(first.cells) > MAX_COLUMNS:
             raise FileError(f"The file has more than {MAX_COLUMNS} columns.")
         names = tuple(cell.strip() for cell in first.cells)
@@ -135,9 +138,11 @@ class Table:
 
     def _read(self) -> Iterator[Row]:
         text = self.file.text()
-        reader = csv.reader(text, delimiter=self.delimiter)
+        lines = _Lines(text)
+        reader = csv.reader(lines, delimiter=self.delimiter)
         try:
             while True:
+                begin = reader.line_num + 1
                 # The limit is one for the whole process, so it counts only while our reader works.
                 before = csv.field_size_limit(MAX_CELL)
                 try:
@@ -145,14 +150,49 @@ class Table:
                 except StopIteration:
                     return
                 except csv.Error:
-                    yield Row(reader.line_num, (), f"a cell is longer than {MAX_CELL:,} characters: is a quote open?")
+                    problem = f"a cell is longer than {MAX_CELL:,} characters, as if a quote were open"
+                    yield Row(begin, (), problem + _swallowed(begin, reader.line_num))
                     continue
                 finally:
                     csv.field_size_limit(before)
-                nul = any("\0" in cell for cell in cells)
-                yield Row(reader.line_num, () if nul else cells, "a cell contains a NUL character" if nul else "")
+                if lines.ended:
+                    yield Row(begin, (), "a quote is open to the end of the file" + _swallowed(begin, reader.line_num))
+                elif any("\0" in cell for cell in cells):
+                    yield Row(begin, (), "a cell contains a NUL character")
+                else:
+                    yield Row(reader.line_num, cells)
         finally:
             text.detach()
+
+
+class _Lines:
+    """The lines of a text for a reader of CSV.
+
+    A reader that asks for more than there is, and still returns a row, has a quote that is open: all later lines are in
+    that one cell.
+    """
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._lines = iter(text)
+        #: Whether more was asked for than there is.
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._lines)
+        except StopIteration:
+            self.ended = True
+            raise
+
+
+def _swallowed(begin: int, end: int) -> str:
+    """Return which lines after `begin` are part of its cell, and so are not read by themselves."""
+    if end <= begin:
+        return ""
+    return f": line {end:,} is in it, too" if end == begin + 1 else f": lines {begin + 1:,} to {end:,} are in it, too"
 
 
 def _encoding(file: BinaryIO, named: str | None) -> str:
@@ -160,6 +200,8 @@ def _encoding(file: BinaryIO, named: str | None) -> str:
     head = file.read(_HEAD)
     if not head:
         raise FileError("The file is empty.")
+    if head.startswith(_NO_TEXT):
+        raise FileError("The file is an archive, a workbook or a document, and no text. Unpack it, or save it as CSV.")
     found = next((encoding for mark, encoding in _BOMS if head.startswith(mark)), None)
     if named is not None:
         return "utf-8-sig" if named == "utf-8" else named

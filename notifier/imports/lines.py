@@ -79,7 +79,7 @@ class ColumnMap:
             raise FileError(f"There are more than {MAX_ATTRIBUTES} attributes.")
         used = set(self.places.values())
         #: The columns of the file that are not used.
-        self.unused = [name for place, name in enumerate(header) if place not in used]
+        self.unused = [name or f"column {place + 1}" for place, name in enumerate(header) if place not in used]
 
 
 def _is_column(name: str) -> bool:

@@ -126,6 +126,32 @@ def test_a_refused_line_is_named_with_its_column_and_not_quoted(
     assert numbers(found, "created", "refused") == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (['8,eve@example.com,"Eve', "9,bo@example.com,Bo"],
+         "a quote is open to the end of the file: line 4 is in it, too"),
+        (['8,eve@example.com,"Eve', *["9,bo@example.com,Bo"] * 2],
+         "a quote is open to the end of the file: lines 4 to 5 are in it, too"),
+        (['8,eve@example.com,"'], "a quote is open to the end of the file"),
+        (['8,eve@example.com,"Eve', *["x" * 30_000] * 2, "y" * 6_000],
+         "a cell is longer than 65,536 characters, as if a quote were open: lines 4 to 6 are in it, too"),
+    ],
+)  # fmt: skip
+def test_a_quote_that_stays_open_swallows_no_line_silently(load: Import, lines: list[str], problem: str) -> None:
+    found = load("external_id,email,name", "7,ada@example.com,Ada", *lines)
+    assert found["problems"] == [{"line": 3, "column": "", "problem": problem}]
+    assert (person("7").display_name, numbers(found, "created", "refused")) == ("Ada", (1, 1))
+
+
+def test_a_quoted_cell_may_have_several_lines_and_end_the_file(load: Import) -> None:
+    assert numbers(load("external_id,email,name", '7,ada@example.com,"Ada', 'L."'), "created", "refused") == (1, 0)
+
+
+def test_a_column_without_a_name_is_told_by_its_place(load: Import) -> None:
+    assert load("external_id,,email,", "7,x,ada@example.com,")["unused_columns"] == ["column 2", "column 4"]
+
+
 def test_the_report_has_every_refused_line(load: Import, tmp_path: Path) -> None:
     report = tmp_path / "refused.csv"
     bad = [f"{number},bad" for number in range(30)]
@@ -155,7 +181,10 @@ def test_columns_are_mapped(load: Import) -> None:
     ("data", "words", "message"),
     [
         (b"", (), "empty"),
-        (b"\n\n", (), "must name the columns"),
+        (b"\n\n", (), "must name the columns."),
+        (b"PK\x03\x04\x14\0people.csv", (), "Unpack it, or save it as CSV."),
+        (b"PK\x03\x04\x14\0people.csv", ("--encoding", "latin-1"), "Unpack it, or save it as CSV."),
+        (b"\x1f\x8b\x08\0\0\0", (), "no text"),
         (b"external_id,name\n", (), "No column is email"),
         (b"external_id,email,EMAIL\n", (), "Column 3 has the same name"),
         ("external_id,email,name\n7,ada@example.com,Zoë".encode("cp1252"), (), "line 2 is not UTF-8"),
@@ -174,6 +203,7 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(
     result = run("users", "import", str(path), *words)
     assert result.exit_code in (1, 2)
     assert message in " ".join(result.output.split())
+    assert "Here ." not in result.output
     assert "ada@" not in result.output
     assert db.session.scalars(select(User)).all() == []
 

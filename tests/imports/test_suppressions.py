@@ -60,6 +60,8 @@ SES = json.dumps(
     },
     indent=4,
 )
+#: One that is not the last.
+SES_PAGE = SES[:-1] + ', "NextToken": "abc"}'
 SES_ONE = json.dumps(
     {"SuppressedDestination": {"EmailAddress": "dead@example.com", "Reason": "BOUNCE", "LastUpdateTime": 1704207845.5,
                                "Attributes": {"MessageId": "x", "FeedbackId": "y"}}}
@@ -111,7 +113,7 @@ def refusals(pk: int) -> set[str]:
             ("ses",),
             {"dead@example.com": ("hard_bounce", JANUARY), "angry@example.com": ("complaint", JANUARY)},
         ),
-        (SES + SES.replace("dead", "dead2"), ("ses",), {
+        (SES_PAGE + SES.replace("dead", "dead2"), ("ses",), {
             "dead@example.com": ("hard_bounce", JANUARY), "angry@example.com": ("complaint", JANUARY),
             "dead2@example.com": ("hard_bounce", JANUARY),
         }),
@@ -215,6 +217,26 @@ def test_another_file_is_refused(
 def test_entries_that_are_no_addresses_or_have_no_reason_are_told(load: Import) -> None:
     found = load("email,reason\nnobody,complaint\na@example.com,whim\n", "csv")
     assert [(each["line"], each["column"]) for each in found["problems"]] == [(2, "email"), (3, "reason")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "line", "problem"),
+    [
+        (LISTMONK_JSON.replace('"total": 2', '"total": 21'), ("listmonk",), 3, "after 2 of 21 subscribers"),
+        (SES.replace("{", '{"NextToken": "abc",', 1), ("ses",), 3, "before the last page"),
+        (SES_PAGE, ("ses",), 3, "before the last page"),
+        (SES_PAGE * 2, ("ses",), 5, "before the last page"),
+        ('email\na@example.com\n"b@example.com\nc@example.com\n', ("csv",), 3, "line 4 is in it, too"),
+    ],
+)
+def test_a_file_that_lacks_a_part_says_so(
+    load: Import, text: str, words: tuple[str, ...], line: int, problem: str
+) -> None:
+    found = load(text, *words)
+    (told,) = found["problems"]
+    assert (told["line"], told["column"]) == (line, "")
+    assert problem in told["problem"]
+    assert found["suppressed"] > 0
 
 
 def test_json_on_one_long_line_is_read_item_by_item(load: Import) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from notifier.imports.exports.entries import Entry, What, cells_of, moment_of, text_of
-from notifier.imports.exports.json_items import items_of
+from notifier.imports.exports.json_items import Items
 from notifier.imports.files import Table, TextFile
 
 LISTS: Final = {
@@ -31,7 +31,7 @@ def entries(table: Table, of: str) -> Iterator[Entry]:
 
 def json_entries(file: TextFile, of: str) -> Iterator[Entry]:
     """Yield the entries of a JSON file. `of`: one of LISTS."""
-    for number, item in enumerate(items_of(file), 1):
+    for number, item in enumerate(Items(file), 1):
         email, at, reason, status = (text_of(item.get(name)) for name in ("email", "created", "reason", "status"))
         yield _entry(number, email, at, reason, status, of, "")
 

@@ -7,14 +7,16 @@ which means a hard one, or COMPLAINT. Pages may follow each other in one file.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from notifier.imports.exports.entries import Entry, What, moment_of, text_of
-from notifier.imports.exports.json_items import items_of
+from notifier.imports.exports.json_items import Items
 from notifier.imports.files import FileError, TextFile
 
 _REASONS = {"BOUNCE": What.dead, "COMPLAINT": What.complained}
+_TOKEN = re.compile(r'"NextToken"\s*:\s*"')
 #: Characters of the answer about one address.
 _SINGLE: Final = 64 * 1024
 
@@ -22,11 +24,21 @@ _SINGLE: Final = 64 * 1024
 def json_entries(file: TextFile) -> Iterator[Entry]:
     """Yield the entries of a file, which may also be the answer about one address."""
     single = _single(file)
-    items = iter([single]) if single is not None else items_of(file, "SuppressedDestinationSummaries")
+    if single is not None:
+        yield _entry(1, single)
+        return
+    items, number = Items(file, "SuppressedDestinationSummaries"), 0
     for number, item in enumerate(items, 1):
-        address, reason, at = (text_of(item.get(name)) for name in ("EmailAddress", "Reason", "LastUpdateTime"))
-        what = _REASONS.get(reason.upper(), What.unclear)
-        yield Entry(number, address, what, moment_of(at), reason.lower())
+        yield _entry(number, item)
+    # Each page but the last one has a token, before or after its list.
+    if sum(1 for _ in _TOKEN.finditer(items.outside)) >= items.arrays:
+        problem = "the file ends before the last page: it has a NextToken, with which there are more addresses"
+        yield Entry(number + 1, "", What.unclear, None, "", problem)
+
+
+def _entry(number: int, item: dict[str, Any]) -> Entry:
+    address, reason, at = (text_of(item.get(name)) for name in ("EmailAddress", "Reason", "LastUpdateTime"))
+    return Entry(number, address, _REASONS.get(reason.upper(), What.unclear), moment_of(at), reason.lower())
 
 
 def _single(file: TextFile) -> dict[str, Any] | None:
