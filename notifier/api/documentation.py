@@ -50,7 +50,10 @@ class Shown(NamedTuple):
     path: str
     facts: Mapping[str, Any]
     scopes: list[str]
+    #: The name of the schema of the body.
     body: str | None
+    #: The media types of a body that is a file.
+    files: list[str]
 
 
 def _by_tag(spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], list[Shown]]]:
@@ -64,12 +67,13 @@ def _operations(spec: Mapping[str, Any]) -> Iterator[Shown]:
             if method in item:
                 facts = item[method]
                 scopes = [scope for each in facts["security"] for names in each.values() for scope in names]
-                yield Shown(method.upper(), path, facts, scopes, _body(facts))
+                content = facts.get("requestBody", {}).get("content", {})
+                body = _body(content)
+                yield Shown(method.upper(), path, facts, scopes, body, [] if body else list(content))
 
 
-def _body(facts: Mapping[str, Any]) -> str | None:
-    """Return the name of the schema of the body."""
-    content = facts.get("requestBody", {}).get("content", {})
+def _body(content: Mapping[str, Any]) -> str | None:
+    """Return the name of the schema of the body; None: there is no body, or it is a file."""
     schema: Mapping[str, str] = content.get("application/json", {}).get("schema", {})
     return schema["$ref"].rpartition("/")[2] if schema else None
 

@@ -110,7 +110,7 @@ class Resource:
                 rule,
                 operation_id=view.__name__,
                 security=[{SCHEME: [each]} for each in needs.enough()],
-                **({"openapi_extensions": {"requestBody": _FILE}} if takes_file else {}),
+                **({"request_body": _FILE} if takes_file else {}),
                 responses={**{str(status): model for status, model in answers.items()}, **_documented(expected)},
             )(view)
             return view

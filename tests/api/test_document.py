@@ -15,6 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from notifier.api.gate import largest_body
 from notifier.api.mounting import KEY, LARGEST_BODY
+from notifier.api.operation import NEEDS
 from notifier.api.problems import PROBLEMS
 from tests.api.conftest import Api, operations
 from tests.support.one_database import database_url
@@ -139,6 +140,16 @@ def test_the_page_names_every_operation_and_shape(app: Flask, spec: Mapping[str,
     page = Api(app, None)("GET", "/docs").get_data(as_text=True)
     assert [path for method, path, _ in operations(spec) if f"{method} {path}" not in page] == []
     assert [name for name in spec["components"]["schemas"] if f'id="schema-{name}"' not in page] == []
+
+
+def test_what_takes_a_body_says_so(app: Flask, spec: Mapping[str, Any]) -> None:
+    """The probes of the gate, and programs made from the document, send bodies where it has them."""
+    views = cast("Flask", app.extensions[KEY].ready()).view_functions.items()
+    taking = {name.rpartition(".")[2] for name, view in views if getattr(view, NEEDS).takes_body}
+    assert {each["operationId"] for _, _, each in operations(spec) if "requestBody" in each} == taking
+    assert set(spec["paths"]["/imports"]["post"]["requestBody"]["content"]) == {"text/csv", "application/json"}
+    page = Api(app, None)("GET", "/docs").get_data(as_text=True)
+    assert "Body: a file, as <code>" in page
 
 
 def test_the_docs_tell_every_problem() -> None:
