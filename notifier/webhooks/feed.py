@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from notifier.models import Event
@@ -22,6 +22,11 @@ def read(session: Session, *, after: int = 0, types: Collection[str] = (), limit
     if types:
         query = query.where(Event.type.in_(types))
     return session.scalars(query).all()
+
+
+def newest(session: Session) -> int:
+    """Return the id of the newest event; 0: there is none. What `read` finds later has no event below it to miss."""
+    return session.scalar(select(func.max(Event.id))) or 0
 
 
 def payload(event: Event) -> dict[str, Any]:

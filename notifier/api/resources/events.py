@@ -62,7 +62,11 @@ def list_events(query: EventQuery) -> Response:
 
     Events are kept from the moment on in which a key may read them, or an endpoint wants them.
     """
-    types = [query.type] if query.type else []
-    events = feed.read(db.session(), after=int(query.after), types=types, limit=query.limit)
-    data = [EventAnswer.of(each) for each in events]
-    return answer(EventPage(data=data, next=data[-1].id if data else query.after), 200)
+    types, after = [query.type] if query.type else [], int(query.after)
+    # Before the events are read: all up to it are visible then.
+    newest = feed.newest(db.session())
+    events = feed.read(db.session(), after=after, types=types, limit=query.limit)
+    last = events[-1].id if events else after
+    # Of a rare type few are found, or none: the next request must not look through all the others again.
+    following = last if len(events) == query.limit else max(last, newest)
+    return answer(EventPage(data=[EventAnswer.of(each) for each in events], next=str(following)), 200)
