@@ -6,7 +6,7 @@ the address that was checked.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 #: Characters.
@@ -18,6 +18,13 @@ LOWEST_PORT = 1024
 #: IPv6 addresses that stand for an IPv4 address, which a gateway may forward anywhere: compatible (RFC 4291), NAT64
 #: (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
 _TRANSLATED = tuple(IPv6Network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+
+#: Special networks (IANA: special-purpose registries) that some versions of Python take for public ones: of IETF
+#: protocols, with the metadata service of Oracle's cloud; the former relays of 6to4; of documentation; of SRv6. And the
+#: service of Azure that each of its machines reaches at a public address.
+_SPECIAL = tuple(ip_network(each) for each in (
+    "192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16", "168.63.129.16/32",
+))  # fmt: skip
 
 
 class BadUrl(ValueError):
@@ -93,7 +100,7 @@ def refusal(address: str, *, loopback: bool = False) -> str | None:
     if ip.is_multicast:
         return "a multicast address"
     # Private, shared (RFC 6598), reserved, documentation and unspecified addresses are not global.
-    if not ip.is_global or ip.is_reserved:
+    if not ip.is_global or ip.is_reserved or any(ip in each for each in _SPECIAL):
         return "an address in a private or reserved network"
     return "this machine (one of its own addresses)" if _is_own(ip) else None
 

@@ -13,6 +13,8 @@ from notifier.webhooks.addresses import BadUrl, checked_url, refusal
         "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
         "fe80::1%eth0", "100.64.0.1", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1", "192.0.0.170",
         "198.18.0.1", "203.0.113.9", "fc00::1", "fec0::1", "2001:db8::1",
+        # Special, although some versions of Python do not know it; two of them answer virtual machines of a cloud.
+        "192.0.0.192", "192.0.0.9", "192.88.99.1", "3fff::1", "5f00::1", "168.63.129.16", "::ffff:192.0.0.192",
         # IPv4 in another form: mapped, compatible, 6to4, Teredo, NAT64.
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::10.0.0.1", "::8.8.8.8",
         "2002:7f00:1::", "2002:0a00:0001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2",
