@@ -51,6 +51,9 @@ def test_a_program_hears_that_its_email_was_sent(loopback: dict[str, str], tmp_p
     first, second = told.splitlines()
     assert first.endswith(": accepted")
     assert second.endswith(": notification.sent")
+    # The same key again: the same email, whose webhook does not come again.
+    again = ran(loopback, tmp_path, sys.executable, "-I", "-S", str(HERE / "client.py"), "bo@example.com")
+    assert again.splitlines() == [first, second.replace("notification.sent", "sent")]
 
 
 @pytest.fixture(scope="module")
