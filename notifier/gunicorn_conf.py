@@ -6,10 +6,12 @@ It uses threads, because a slow client occupies one for as long as it likes: wit
 don't block the others. More than that is the job of the proxy in front (docs/proxy.md).
 """
 
+import logging
 import os
 import sys
 from typing import Any
 
+from notifier.security.redaction import redacted
 from notifier.services import services_of
 
 
@@ -40,6 +42,16 @@ if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Let gunicorn's own lines repeat no key, token or address of a request that it cannot read."""
+    server.log.error_log.addFilter(_redact)
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redacted(record.getMessage()), None
+    return True
 
 
 def when_ready(server: Any) -> None:

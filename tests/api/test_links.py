@@ -27,6 +27,7 @@ class Step(NamedTuple):
     body: Any = None
     headers: Mapping[str, str] = {}
     query: Mapping[str, Any] = {}
+    media: str = "application/json"
 
 
 #: Each begins with a request that makes or lists something; the others follow the links of its answer.
@@ -64,6 +65,7 @@ WALKS = {
     "activities": [
         Step("record_activity", 201, {"to": "ben", "kind": "like", "id": "1"}), Step("get_user", 200),
     ],
+    "imports": [Step("import_file", 200, "external_id,email\nada,a@example.com\n", {}, {"kind": "people"}, "text/csv")],
 }  # fmt: skip
 
 
@@ -86,7 +88,7 @@ class Walker:
         body = schemathesis.core.NOT_SET if step.body is None and not linked else {**linked, **(step.body or {})}
         case = operation.Case(
             path_parameters=path, body=body, headers={**self.headers, **step.headers}, query=dict(step.query),
-            media_type="application/json",
+            media_type=step.media,
         )  # fmt: skip
         answer = case.call()
         case.validate_response(answer)

@@ -124,3 +124,18 @@ def test_no_head_of_a_request_writes_into_the_log(served: Served, case: dict[str
         assert not answer.startswith(b"HTTP/1.1 5"), (head, answer[:200])
     _assert_calm(served)
     assert max(map(len, served.log.read_bytes().splitlines())) < 20_000
+
+
+def test_no_key_of_a_request_that_cannot_be_read_is_in_the_log(served: Served) -> None:
+    key = b"nk_7_" + b"hushhush" * 5
+    for head in (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nBearer %s\r\n\r\n",
+        b"GET /u/%s x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"%s GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET / %s\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /\xe9 %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ):
+        assert served.say(head % key).startswith(b"HTTP/1.1 400 "), head
+    said = served.log.read_bytes()
+    assert said.count(b"Invalid request from ip=") >= 5
+    assert b"hushhush" not in said
