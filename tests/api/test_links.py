@@ -85,7 +85,9 @@ class Walker:
         path, linked = self.open.get(step.operation, (FIRST.get(step.operation, {}), {}))
         if step.operation in self.open:
             self.followed.add(step.operation)
-        body = schemathesis.core.NOT_SET if step.body is None and not linked else {**linked, **(step.body or {})}
+        body = schemathesis.core.NOT_SET if step.body is None else step.body
+        if linked:
+            body = {**linked, **(step.body or {})}
         case = operation.Case(
             path_parameters=path, body=body, headers={**self.headers, **step.headers}, query=dict(step.query),
             media_type=step.media,
