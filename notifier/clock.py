@@ -2,6 +2,10 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+#: Moments that others name lie before it, so that adding a duration to one stays within the calendar.
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from notifier.clock import LATEST
 from notifier.mail.characters import escaped
 
 #: RFC 3339, section 5.6. A second is never 60: no clock of ours has that moment.
@@ -92,10 +93,12 @@ def _moment(value: object) -> datetime:
         )
     try:
         # Python reads at most six digits of a second.
-        moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", value.upper()))
-        return moment.astimezone(UTC)
+        moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", value.upper())).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PydanticCustomError("moment", "There is no such moment") from None
+    if moment >= LATEST:
+        raise PydanticCustomError("moment", "The moment must lie before the year 9000")
+    return moment
 
 
 _MOMENT_SCHEMA: Final = {"type": "string", "format": "date-time"}

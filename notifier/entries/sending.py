@@ -191,10 +191,12 @@ def _is_same(wanted: Wanted, person: int, known: Notification) -> bool:
 
 
 def check_times(at: datetime | None, until: datetime | None) -> None:
-    """Raise ValueError for a moment without a time zone, or an email that ends before it begins."""
+    """Raise ValueError for a moment without a time zone or out of bounds, or an email that ends before it begins."""
     for name, moment in (("at", at), ("until", until)):
         if moment is not None and moment.tzinfo is None:
             raise ValueError(f"{name} has no time zone")
+        if moment is not None and moment >= clock.LATEST:
+            raise ValueError(f"{name} does not lie before the year {clock.LATEST.year}")
     if until is not None and until <= (at or clock.now()):
         raise ValueError("until is not after the moment of sending")
 

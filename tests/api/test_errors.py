@@ -119,6 +119,20 @@ def test_a_query_with_a_mistake(api: Api, query: str) -> None:
     assert set(mistakes_of(api("GET", f"/users?{query}"))) == {query.partition("=")[0]}
 
 
+@pytest.mark.parametrize(("mistakes", "named"), [(20, 20), (21, 20), (1000, 20), (1001, 0), (20_000, 0)])
+def test_the_answer_to_a_body_full_of_mistakes_is_short(api: Api, mistakes: int, named: int) -> None:
+    wrong = {f"k{number}": 0 for number in range(mistakes)}
+    single = api("PUT", "/users/u1", wrong)
+    item = api("POST", "/activities/batch", {"activities": [{"to": "u1", "kind": "like", "id": "1"} | wrong]})
+    data = api.send("a", to="u1", kind="security_message", data={"subject": "s"} | wrong)
+    for problem in (single.get_json(), item.get_json()["errors"][0]["problem"]):
+        assert problem["code"] == "invalid"
+        assert len(problem.get("errors", [])) == named
+        assert (f"{mistakes:,} mistakes" in (problem.get("detail") or "")) == (mistakes > 20)
+    assert len(data.get_json()["errors"]) == 20
+    assert max(len(each.data) for each in (single, item, data)) < 5000
+
+
 def test_a_view_that_does_not_say_what_it_needs_is_not_served(app: Flask) -> None:
     for view in dispatch(app).view_functions.values():
         assert hasattr(view, NEEDS)

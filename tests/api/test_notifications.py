@@ -95,6 +95,9 @@ def test_a_key_that_is_none(ada: Api, key: str) -> None:
         ({"to": {"id": "u1", "email": "x"}}, "#/to/email"), ({"to": {"id": "u1", "nom": 1}}, "#/to/nom"),
         ({"to": {"email": "a@example.com"}}, "#/to/id"), ({"at": "tomorrow"}, "#/at"),
         ({"until": "2020-01-01T00:00:00Z"}, "#/until"), ({"more": 1}, "#/more"),
+        # The email would end after the last day of the calendar.
+        ({"at": "9999-12-31T23:59:59Z"}, "#/at"), ({"until": "9999-12-31T23:59:59Z"}, "#/until"),
+        ({"to": {"id": "u1", "email": "a@example.com", "verified_at": "2126-01-01T00:00:00Z"}}, "#/to/verified_at"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_its_place(ada: Api, change: dict[str, Any], place: str) -> None:

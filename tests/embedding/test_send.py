@@ -204,6 +204,7 @@ def refusals() -> list[tuple[str, dict[str, Any], type[Exception]]]:
         ("order_receipt", data | {"at": NOON.replace(tzinfo=None)}, ValueError),
         ("order_receipt", data | {"at": NOON + HOUR, "until": NOON + HOUR}, ValueError),
         ("order_receipt", data | {"until": NOON}, ValueError),
+        ("order_receipt", data | {"at": datetime.max.replace(tzinfo=UTC)}, ValueError),
     ]
 
 

@@ -11,16 +11,17 @@ _ADDRESS: Final = {"address": "which addresses can be used is decided by more th
 _LINE: Final = {"unprintable": "the pattern of all characters that can be seen would be longer than the document"}
 _ZONE: Final = {"timezone": "the names of time zones come from the system, and grow"}
 _DAY: Final = {"moment": "a moment may have the right form, and be no day of the calendar"}
+_FUTURE: Final = {"future": "it is compared with the clock"}
 _PERSON: Final = {"unknown-user": "it names a person who may not be there"}
 _CURSOR: Final = {"cursor": "it is a token that an earlier answer gave"}
 _TOGETHER: Final = "parameters depend on each other"
 
 #: Codes of mistakes, by operation: those of which a schema cannot tell, and why.
 MEANINGS: Final[dict[str, dict[str, str]]] = {
-    "put_user": _ADDRESS | _ZONE | _LINE | _DAY,
-    "put_preferences": _LINE | _DAY | {"future": "it is compared with the clock"},
+    "put_user": _ADDRESS | _ZONE | _LINE | _DAY | _FUTURE,
+    "put_preferences": _LINE | _DAY | _FUTURE,
     "record_activity": _PERSON | _LINE | _DAY,
-    "send_notification": _PERSON | _ADDRESS | _ZONE | _LINE | _DAY | {
+    "send_notification": _PERSON | _ADDRESS | _ZONE | _LINE | _DAY | _FUTURE | {
         "no-address": "it names a person who may have no address",
         "unknown-kind": "kinds are those of the installation, and of an application that embeds it",
         "too-early": "two moments, and the clock, are compared",

@@ -1,6 +1,7 @@
 """A person in requests and answers, wherever they occur."""
 
-from typing import Annotated, Any, ClassVar
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final
 
 from flask import current_app
 from pydantic import AfterValidator, Field
@@ -8,12 +9,16 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from notifier import clock
 from notifier.api.links import Names
 from notifier.api.problems import NOT_FOUND, Problem, in_body, invalid
 from notifier.api.shapes import Answer, Body, Email, ExternalId, Moment, Path, ShownMoment
 from notifier.entries.fields import OURS, ZONES, UserFields
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.models import User
+
+#: Clocks of two hosts may differ by so much.
+MOST_AHEAD: Final = timedelta(minutes=5)
 
 
 def _zone(name: str) -> str:
@@ -41,7 +46,9 @@ class UserBody(Body):
     attributes: Annotated[dict[str, Any], Field(default_factory=dict, description="further facts")]
 
     def fields(self, external_id: str, at: str = "") -> UserFields:
-        """Return these facts about the person with this id. Raise Problem for an address that cannot be used.
+        """Return these facts about the person with this id.
+
+        Raise Problem for an address that cannot be used, and for a confirmation in the future.
 
         `at`: the place of this object in the body.
         """
@@ -51,6 +58,8 @@ class UserBody(Body):
             except AddressError:
                 detail = "No email can be sent to this address."
                 raise invalid(in_body(f"{at}/email", "address", detail)) from None
+        if self.verified_at is not None and self.verified_at > clock.now() + MOST_AHEAD:
+            raise invalid(in_body(f"{at}/verified_at", "future", "This moment is in the future."))
         said = "verified_at" in self.model_fields_set
         return UserFields(
             id=external_id,

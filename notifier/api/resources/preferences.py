@@ -1,6 +1,5 @@
 """Preferences: which emails a person gets, and what proves that they chose it."""
 
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from flask import Response
@@ -12,7 +11,7 @@ from notifier.api.answers import answer
 from notifier.api.operation import Resource
 from notifier.api.problems import NEWER_DECISION, Problem, in_body, invalid
 from notifier.api.resources.choice_shapes import PreferencesAnswer
-from notifier.api.resources.people import UserPath, person_of
+from notifier.api.resources.people import MOST_AHEAD, UserPath, person_of
 from notifier.api.shapes import Body, Line, Moment
 from notifier.consent import attested, preferences
 from notifier.consent.attested import BASIS_LIMIT
@@ -22,9 +21,6 @@ from notifier.models import Frequency
 from notifier.operators.scopes import Scope
 
 resource = Resource("preferences", "Which emails a person gets, and what proves it.")
-
-#: Clocks of two hosts may differ by so much.
-MOST_AHEAD = timedelta(minutes=5)
 
 
 class ChoiceBody(Body):
