@@ -78,7 +78,7 @@ def _enter(known: KnownKeys, shares: Shares) -> None:
         _admit(needs, _caller(known))
         count(shares)
     if request.query_string:
-        _check_query()
+        _check_query(needs)
     if needs.takes_body:
         _read_body(needs)
     if needs.takes_key and not request.headers.get("Idempotency-Key", "").strip():
@@ -115,12 +115,17 @@ def _admit(needs: Needs, caller: Caller) -> None:
         )
 
 
-def _check_query() -> None:
-    """Raise Problem for a parameter that is there twice: one reader takes the first, and another one the last."""
+def _check_query(needs: Needs) -> None:
+    """Raise Problem for a parameter that is there twice: one reader takes the first, and another one the last.
+
+    And for one of an operation that takes none: `dry_run=true`, say, would not keep it from being done.
+    """
     for name, values in request.args.lists():
+        named = name if name.isidentifier() and len(name) <= _LONGEST_NAME else ""
         if len(values) > 1:
-            named = name if name.isidentifier() and len(name) <= _LONGEST_NAME else ""
             raise invalid(At(None, "twice", "The parameter is there more than once.", parameter=named))
+        if needs.scope is not None and not needs.takes_query:
+            raise invalid(At(None, "extra-forbidden", "The operation takes no parameter.", parameter=named))
 
 
 def _read_body(needs: Needs) -> None:

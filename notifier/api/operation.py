@@ -41,6 +41,8 @@ class Needs:
     or_scope: Scope | None = None
     #: Whether a key for one kind of email is enough. The view then asks for which.
     sends: bool = False
+    #: Whether there are parameters behind the question mark.
+    takes_query: bool = False
     takes_body: bool = False
     #: Whether the body is a file: CSV, or JSON that need not be an object.
     takes_file: bool = False
@@ -102,7 +104,7 @@ class Resource:
             named = inspect.signature(view).parameters
             needs = Needs(
                 scope=scope, or_scope=or_scope, sends=sends, takes_body=takes_file or "body" in named,
-                takes_file=takes_file, takes_key="header" in named, largest=largest,
+                takes_query="query" in named, takes_file=takes_file, takes_key="header" in named, largest=largest,
             )  # fmt: skip
             self._keep(view, needs, answers)
             expected = [*ALWAYS, *problems, *needs.problems(), *([NOT_FOUND] if "path" in named else ())]
