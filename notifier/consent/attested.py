@@ -28,7 +28,8 @@ def attest(
 ) -> bool:
     """Store a decision that was made in another application, with its evidence. The caller commits.
 
-    The evidence of what holds already is stored, too. Return False if the very same evidence is there.
+    The evidence of what holds already is stored, too. Return False if the very same evidence is there; a refusal holds
+    all the same, if another decision of the same moment came after it.
 
     Args:
         session: The session.
@@ -46,6 +47,17 @@ def attest(
     row = session.get(Preference, (user_id, category), populate_existing=True)
     if row is not None and row.updated_at > at:
         raise NewerDecision(category)
+    # Two decisions of one moment, such as a date: no order of theirs, and no repeat, leaves what was refused wanted.
+    is_refused_again = not wanted and row is not None and row.wanted
+    if not is_refused_again and _is_known(session, user_id, category, wanted, frequency, basis, at):
+        return False
+    return decide(session, user_id, category, wanted, frequency, how=How.application, basis=basis, now=at)
+
+
+def _is_known(
+    session: Session, user_id: int, category: str, wanted: bool, frequency: Frequency | None, basis: str, at: datetime
+) -> bool:
+    """Return whether the very same evidence is stored."""
     same = select(Consent.id).where(
         Consent.user_id == user_id,
         Consent.category == category,
@@ -56,6 +68,4 @@ def attest(
     )
     if frequency is not None:
         same = same.where(Consent.frequency == frequency.value)
-    if session.scalar(same.limit(1)) is not None:
-        return False
-    return decide(session, user_id, category, wanted, frequency, how=How.application, basis=basis, now=at)
+    return session.scalar(same.limit(1)) is not None

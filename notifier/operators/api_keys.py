@@ -27,7 +27,7 @@ APPLICATION: Final = "application"
 LAST_USED_STEP = timedelta(minutes=1)
 
 _PREFIX: Final = "nk"
-_KEY = re.compile(r"nk_([0-9]{1,18})_([A-Za-z0-9_-]{43})")
+_KEY = re.compile(r"nk_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})")
 _PRINCIPAL = re.compile(r"[a-z][a-z0-9-]{0,31}")
 #: Characters of a name.
 NAME_LIMIT: Final = 64

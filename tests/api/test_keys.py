@@ -173,3 +173,10 @@ def test_a_wrong_secret_is_refused_also_while_the_key_is_known(app: Flask) -> No
         assert Api(app, key)("GET", "/users").status_code == 200
     wrong = key[:-4] + ("aaaa" if not key.endswith("aaaa") else "bbbb")
     assert Api(app, wrong)("GET", "/users").status_code == 401
+
+
+def test_a_key_is_written_in_one_way_only(app: Flask) -> None:
+    key = make_key(app, "users:read")
+    assert Api(app, key)("GET", "/users").status_code == 200
+    padded = key.replace("nk_", "nk_0", 1)
+    assert code_of(Api(app, padded)("GET", "/users")) == "unauthorized"

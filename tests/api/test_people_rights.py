@@ -120,6 +120,16 @@ def test_a_decision_is_stored_with_its_evidence_once(whole: Api, app: Flask) -> 
         assert {row.at.isoformat() for row in rows} == {body["evidence"]["time"]}
 
 
+@pytest.mark.parametrize("order", ["yes no", "yes no yes", "no yes no", "no yes no yes", "yes no yes no yes"])
+def test_a_refusal_among_decisions_of_one_moment_cannot_get_lost(whole: Api, order: str) -> None:
+    """An application that knows only dates sends several decisions with one time, and repeats some."""
+    when = evidence(timedelta(hours=1))
+    for word in order.split():
+        body = {"news": {"wanted": word == "yes"}, "evidence": when}
+        assert whole("PUT", "/users/u1/preferences", body).status_code == 200
+    assert whole("GET", "/users/u1/preferences").get_json()["news"]["wanted"] is False
+
+
 def test_what_holds_already_is_evidence_too(whole: Api, app: Flask) -> None:
     body = {"news": {"wanted": True}, "evidence": evidence(source="the box on the order form")}
     assert whole("PUT", "/users/u1/preferences", body).get_json()["news"]["decided_at"] is not None
