@@ -10,6 +10,7 @@ from flask import Flask
 from notifier import clock
 from notifier.cli.context import without_database
 from notifier.cli.showing import say
+from notifier.observability.sign_of_life import alerts_sign
 from notifier.services import services_of
 
 NO_ONE = "ALERT_EMAILS and ALERT_WEBHOOK_URL are not set: there is no one to tell"
@@ -27,19 +28,28 @@ def watch(app: Flask, once: bool) -> None:
     """Check everything again and again, until SIGTERM or Ctrl-C.
 
     It is a process of its own, so it also notices a silent beat, a frozen broker and a database that is away. It can
-    run on several hosts: operators are told once.
+    run on several hosts: operators are told once. Exit with 3 if the settings name no one to tell.
     """
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise click.ClickException(NO_ONE)
+        raise _no_one()
+    sign = alerts_sign(parts.settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while not stop.is_set():
         parts.alerts.round(parts.watch.look(), tell=say)
+        sign.show()
         if once:
             return
         stop.wait(parts.settings.alert_interval)
+
+
+def _no_one() -> click.ClickException:
+    """Return the error of settings that name no one. Its exit code is that of invalid settings: no restart mends it."""
+    error = click.ClickException(NO_ONE)
+    error.exit_code = 3
+    return error
 
 
 @alerts.command()
@@ -48,7 +58,7 @@ def test(app: Flask) -> None:
     """Send a test to all operators, by email and to the webhook. Exit with 1 if it reached none of them."""
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise click.ClickException(NO_ONE)
+        raise _no_one()
     if parts.alerts.test(clock.now()):
         say("The test was taken.")
         return
