@@ -21,8 +21,8 @@ class Effect(enum.StrEnum):
     asks = "asks"
 
 
-#: Families of checks with a name of their own for each transport, provider, campaign and run.
-NAMED = ("transport", "provider", "campaign", "run")
+#: Families of checks with a name of their own for each transport, provider, campaign, run and webhook endpoint.
+NAMED = ("transport", "provider", "campaign", "run", "endpoint")
 
 
 #: The check of the primary transport, whose server the check "mail server" asks.
@@ -165,6 +165,12 @@ RULES: Sequence[Rule] = (
     Rule(
         "webhook calls", "Other applications are not told what happened.", "Emails are not affected.",
         "Start a worker that reads notifier.webhooks.", "a-queue-has-no-reader", Effect.asks,
+    ),
+    Rule(
+        "endpoint", "The webhook endpoint {name} takes no events.",
+        "Emails are not affected. Its events are kept and tried again; after 48 hours it is disabled.",
+        "Ask the operators of that application, then send it a test event.",
+        "a-webhook-endpoint-takes-no-events", Effect.asks,
     ),
     Rule(
         "campaign", "A run of the campaign {name} has not begun.", "Its emails are late.",

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from notifier import clock
 from notifier.extensions import db
 from notifier.models import DeliveryState, Heartbeat, ProviderHold, WebhookDelivery, WebhookEndpoint
 from notifier.observability import heartbeats
+from notifier.observability.cause_rules import Effect
 from notifier.observability.watch import Look
 from notifier.services import services_of
 from notifier.tasks import broker_probe
@@ -147,6 +148,32 @@ def test_webhooks_that_no_worker_calls(site: Flask) -> None:
     assert "notifier.webhooks" in problem.detail
     with site.app_context():
         db.session.execute(delete(WebhookDelivery))
+        db.session.commit()
+    assert causes(site) == []
+
+
+def test_a_webhook_endpoint_that_fails_while_another_works(site: Flask) -> None:
+    now = clock.now()
+    with site.app_context():
+        failing = WebhookEndpoint(
+            url="https://crm.example/hook?token=hush", types=[], secret="sealed",
+            failing_since=now - timedelta(minutes=11), failures=3,
+        )  # fmt: skip
+        briefly = WebhookEndpoint(
+            url="https://wiki.example/", types=[], secret="sealed", failing_since=now - timedelta(minutes=2), failures=2
+        )
+        works = WebhookEndpoint(url="https://shop.example/", types=[], secret="sealed", last_success_at=now)
+        db.session.add_all([failing, briefly, works])
+        db.session.commit()
+        pk = failing.id
+    (problem,) = look(site).problems
+    assert (problem.key, problem.title) == (f"endpoint {pk}", f"The webhook endpoint {pk} takes no events.")
+    assert problem.since == now - timedelta(minutes=11)
+    assert "crm.example has taken no event for 11 minutes: 3 tries failed" in problem.detail
+    assert "hush" not in problem.detail
+    assert services_of(site).watch.look().problems[0].effect is Effect.asks
+    with site.app_context():
+        db.session.execute(update(WebhookEndpoint).where(WebhookEndpoint.id == pk).values(failing_since=None, failures=0))
         db.session.commit()
     assert causes(site) == []
 
