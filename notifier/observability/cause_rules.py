@@ -65,9 +65,13 @@ _LATE = frozenset({"ledger", "sign-up requests", "limited emails", "campaign", "
 _BROKER = frozenset({"workers", "queues", "rejected messages"})
 
 
-def _lacks(*queues: str) -> Callable[[HealthCheck], bool]:
+def _lacks(*queues: str, besides: str = "") -> Callable[[HealthCheck], bool]:
+    """Find the check of the queues if one of `queues` has no reader, and the queue `besides` has none either."""
+
     def finds(check: HealthCheck) -> bool:
         missing = check.figures.get("without_reader", ())
+        if besides and f"notifier.{besides}" not in missing:
+            return False
         return check.name == "queues" and any(f"notifier.{queue}" in missing for queue in queues)
 
     return finds
@@ -119,6 +123,12 @@ RULES: Sequence[Rule] = (
         "workers", "No worker answers.", "Emails are stored, and sent when one runs.",
         "Start a worker. If one runs, look at its log.",
         "no-worker-answers", Effect.stops, frozenset({"queues", *_CHORES, *_LATE}),
+    ),
+    Rule(
+        "control and email queues", "No worker reads the queue notifier.control, nor a queue of emails.",
+        "Emails wait. The jobs of beat do not run: late emails are not found and campaigns do not start.",
+        _QUEUES_TODO, "a-queue-has-no-reader", Effect.delays, frozenset({*_CHORES, *_LATE}),
+        _lacks("transactional", "bulk", "expansion", besides="control"),
     ),
     Rule(
         "control queue", "No worker reads the queue notifier.control.",

@@ -17,7 +17,7 @@ from notifier.observability.cause_rules import Effect
 from notifier.observability.watch import Look
 from notifier.services import services_of
 from notifier.tasks import broker_probe
-from notifier.tasks.queues import ALL_QUEUES, CONTROL
+from notifier.tasks.queues import ALL_QUEUES
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
@@ -81,6 +81,22 @@ def test_a_frozen_broker(site: Flask, broker: ValkeyServer) -> None:
     assert causes(site) == []
 
 
+def test_a_broker_that_freezes_while_workers_are_asked(
+    site: Flask, broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cannot answer through it: it is named, and not a worker."""
+
+    def freezes(_celery: object) -> dict[str, set[str]]:
+        broker.pause()
+        return {}
+
+    monkeypatch.setattr(broker_probe, "read_by_workers", freezes)
+    try:
+        assert causes(site) == ["broker"]
+    finally:
+        broker.cont()
+
+
 def test_a_mail_server_that_takes_the_connection_and_hangs(make_app: Callable[..., Flask], site: Flask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         redis_url = services_of(site).settings.redis_url
@@ -101,16 +117,6 @@ def test_a_provider_that_is_held(site: Flask) -> None:
     with site.app_context():
         db.session.execute(delete(ProviderHold))
         db.session.commit()
-    assert causes(site) == []
-
-
-def test_a_worker_with_a_wrong_queue(site: Flask, queues: dict[str, set[str]]) -> None:
-    queues["mail@here"].discard(CONTROL)
-    age(site, timedelta(minutes=10))
-    (problem,) = look(site).problems
-    assert (problem.key, [check.name for check in problem.consequences]) == ("control queue", ["tick", "sweep"])
-    queues["mail@here"].add(CONTROL)
-    beat(site)
     assert causes(site) == []
 
 
