@@ -12,7 +12,7 @@ from notifier import clock
 from notifier.accounts.seeds import seed as plant
 from notifier.campaigns.default_campaigns import load
 from notifier.cli import upgrading
-from notifier.cli.context import with_app
+from notifier.cli.context import for_report, with_app
 from notifier.cli.operators import make_first_operator
 from notifier.cli.problems import told
 from notifier.cli.showing import progress, say, show, tell
@@ -116,7 +116,7 @@ def retry(app: Flask) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_app
+@for_report
 def health(app: Flask, as_json: bool) -> None:
     """Check everything that sending depends on. Exit with 1 if a check fails."""
     look = services_of(app).watch.look()

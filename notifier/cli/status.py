@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier import clock, english
-from notifier.cli.context import without_database
+from notifier.cli.context import for_report
 from notifier.cli.problems import told
 from notifier.cli.showing import say, tell
 from notifier.config.settings import Settings
@@ -28,7 +28,7 @@ _ANSWERS = {Going.yes: "Yes.", Going.partly: "Partly: some emails wait.", Going.
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@without_database
+@for_report
 def status(app: Flask, as_json: bool) -> None:
     """Say on one screen whether email goes out, how late, whose, what changed, and how to stop it.
 
@@ -103,7 +103,8 @@ def _stopping(problems: Sequence[Problem], known: Facts | None, settings: Settin
         return "Yes. No email is being sent at this moment."
     emails = f"{sending:,} email{' is' if sending == 1 else 's are'} being sent"
     if any(problem.key == "mail server" for problem in problems):
-        return f"With care. {emails} to a server that does not answer: after {grace} their delivery is uncertain."
+        whose = "its" if sending == 1 else "their"
+        return f"With care. {emails} to a server that does not answer: after {grace} {whose} delivery is uncertain."
     return f"Yes. {emails}: a worker that gets SIGTERM finishes them within {grace}, and gives the rest back."
 
 
