@@ -16,6 +16,12 @@ from notifier.services import services_of
 NO_ONE = "ALERT_EMAILS and ALERT_WEBHOOK_URL are not set: there is no one to tell"
 
 
+class NoOne(click.ClickException):
+    """The settings name no one to tell. The exit code is that of invalid settings: no restart mends it."""
+
+    exit_code = 3
+
+
 @click.group()
 def alerts() -> None:
     """Tell operators when something is wrong, and when it is well again."""
@@ -32,7 +38,7 @@ def watch(app: Flask, once: bool) -> None:
     """
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise _no_one()
+        raise NoOne(NO_ONE)
     sign = alerts_sign(parts.settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,20 +51,13 @@ def watch(app: Flask, once: bool) -> None:
         stop.wait(parts.settings.alert_interval)
 
 
-def _no_one() -> click.ClickException:
-    """Return the error of settings that name no one. Its exit code is that of invalid settings: no restart mends it."""
-    error = click.ClickException(NO_ONE)
-    error.exit_code = 3
-    return error
-
-
 @alerts.command()
 @without_database
 def test(app: Flask) -> None:
     """Send a test to all operators, by email and to the webhook. Exit with 1 if it reached none of them."""
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise _no_one()
+        raise NoOne(NO_ONE)
     if parts.alerts.test(clock.now()):
         say("The test was taken.")
         return

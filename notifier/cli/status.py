@@ -78,10 +78,15 @@ def _of_database(known: Facts, now: datetime) -> Iterator[str]:
     numbers = [f"{counts.due:,}{more} overdue", f"{counts.scheduled:,}{more} scheduled"]
     numbers += [f"{counts.held:,} held"] if counts.held else []
     numbers += [f"{counts.unknown:,} uncertain"] if counts.unknown else []
+    if known.requests:
+        numbers.append(f"{known.requests:,} sign-up request{' waits' if known.requests == 1 else 's wait'}")
     oldest = f"; the oldest overdue one has been waiting for {english.duration(counts.oldest)}" if counts.oldest else ""
     last = "never" if known.last_sent_at is None else english.ago(now - known.last_sent_at)
     yield f"How late?                   {', '.join(numbers)}{oldest}. Last email accepted: {last}."
-    yield "Whose?" + ("                      No email is late." if not known.whose and not known.holds else "")
+    none_late = not known.whose and not known.holds and not known.requests
+    yield "Whose?" + ("                      No email is late." if none_late else "")
+    if known.requests:
+        yield "  people who have just signed up: their emails are made when a worker runs and the broker answers"
     for each in known.whose:
         yield f"  {each.whose}: {each.emails:,} overdue, the oldest for {english.duration(each.oldest_seconds)}"
     for hold in known.holds:

@@ -107,7 +107,9 @@ def probe_queues(celery: Celery, *, configured: bool) -> HealthCheck:
             "queues", ok=False, detail=f"cannot be checked while the broker is unreachable: {type(error).__name__}"
         )
     missing, typos = without_reader(read), misspelt(read)
-    detail = " ".join([advice(missing) if missing else f"each has a worker that reads it{'.' if typos else ''}", *typos])
+    detail = " ".join(
+        [advice(missing) if missing else f"each has a worker that reads it{'.' if typos else ''}", *typos]
+    )
     return HealthCheck("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
 
 

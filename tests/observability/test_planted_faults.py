@@ -179,7 +179,9 @@ def test_a_webhook_endpoint_that_fails_while_another_works(site: Flask) -> None:
     assert "hush" not in problem.detail
     assert services_of(site).watch.look().problems[0].effect is Effect.asks
     with site.app_context():
-        db.session.execute(update(WebhookEndpoint).where(WebhookEndpoint.id == pk).values(failing_since=None, failures=0))
+        db.session.execute(
+            update(WebhookEndpoint).where(WebhookEndpoint.id == pk).values(failing_since=None, failures=0)
+        )
         db.session.commit()
     assert causes(site) == []
 
