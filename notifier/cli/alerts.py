@@ -16,7 +16,7 @@ from notifier.services import services_of
 NO_ONE = "ALERT_EMAILS and ALERT_WEBHOOK_URL are not set: there is no one to tell"
 
 
-class NoOne(click.ClickException):
+class NoOneToTell(click.ClickException):
     """The settings name no one to tell. The exit code is that of invalid settings: no restart mends it."""
 
     exit_code = 3
@@ -38,7 +38,7 @@ def watch(app: Flask, once: bool) -> None:
     """
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise NoOne(NO_ONE)
+        raise NoOneToTell(NO_ONE)
     sign = alerts_sign(parts.settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,7 +57,7 @@ def test(app: Flask) -> None:
     """Send a test to all operators, by email and to the webhook. Exit with 1 if it reached none of them."""
     parts = services_of(app)
     if not parts.alerts.are_set:
-        raise NoOne(NO_ONE)
+        raise NoOneToTell(NO_ONE)
     if parts.alerts.test(clock.now()):
         say("The test was taken.")
         return

@@ -1,5 +1,7 @@
 """The geometry of the charts."""
 
+from itertools import pairwise
+
 import pytest
 
 from notifier.admin.kit.charts import WIDTH, bars
@@ -13,4 +15,4 @@ def test_every_label_is_inside_the_chart_and_today_has_one(days: int) -> None:
     # "30 Nov" is about 36 units wide.
     middles = [bar.x + bar.width / 2 for bar in labelled]
     assert all(18 <= middle <= WIDTH - 18 for middle in middles)
-    assert all(later - earlier >= 36 for earlier, later in zip(middles, middles[1:], strict=False))
+    assert all(later - earlier >= 36 for earlier, later in pairwise(middles))

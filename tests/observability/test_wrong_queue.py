@@ -25,13 +25,12 @@ def test_a_worker_with_a_wrong_queue(make_app: Callable[..., Flask], tmp_path: P
             db.session.commit()
         parts = services_of(app)
         others = "notifier.transactional,notifier.bulk,notifier.expansion"
-        with WorkerProcess(app, tmp_path, pool="threads", queues=f"{others},notifier.controll"):
+        with WorkerProcess(app, tmp_path, pool="threads", queues=f"{others},notifier.controls"):
             (problem,) = parts.watch.look().problems
         assert (problem.key, problem.title) == ("control queue", "No worker reads the queue notifier.control.")
         assert "No worker reads notifier.control." in problem.detail
         assert (
-            "reads notifier.controll, into which notifier puts nothing: did you mean notifier.control?"
-            in problem.detail
+            "reads notifier.controls, into which notifier puts nothing: did you mean notifier.control?" in problem.detail
         )
         (tmp_path / "worker.ready").unlink()
         with WorkerProcess(app, tmp_path, pool="threads", queues=f"{others},notifier.control,notifier.bulks"):

@@ -47,8 +47,8 @@ def test_a_queue_that_no_worker_reads_is_found() -> None:
 @pytest.mark.usefixtures("database_url")
 def test_a_misspelt_queue_is_named_and_a_queue_of_the_application_is_not() -> None:
     assert misspelt({"mail@a": {TRANSACTIONAL, CONTROL}, "all@a": {*QUEUES, "celery", "notifications", "blk"}}) == []
-    assert misspelt({"bulk@b": {"notifier.bulks"}, "bulk@a": {BULK, "notifer.expansion"}}) == [
-        "bulk@a reads notifer.expansion, into which notifier puts nothing: did you mean notifier.expansion?",
+    assert misspelt({"bulk@b": {"notifier.bulks"}, "bulk@a": {BULK, "notifier.expansions"}}) == [
+        "bulk@a reads notifier.expansions, into which notifier puts nothing: did you mean notifier.expansion?",
         "bulk@b reads notifier.bulks, into which notifier puts nothing: did you mean notifier.bulk?",
     ]
 
