@@ -29,9 +29,8 @@ def test_a_worker_with_a_wrong_queue(make_app: Callable[..., Flask], tmp_path: P
             (problem,) = parts.watch.look().problems
         assert (problem.key, problem.title) == ("control queue", "No worker reads the queue notifier.control.")
         assert "No worker reads notifier.control." in problem.detail
-        assert (
-            "reads notifier.controls, into which notifier puts nothing: did you mean notifier.control?" in problem.detail
-        )
+        typo = "reads notifier.controls, into which notifier puts nothing: did you mean notifier.control?"
+        assert typo in problem.detail
         (tmp_path / "worker.ready").unlink()
         with WorkerProcess(app, tmp_path, pool="threads", queues=f"{others},notifier.control,notifier.bulks"):
             look = parts.watch.look()
