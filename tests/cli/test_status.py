@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from notifier import clock
 from notifier.cli.main import build
 from notifier.extensions import db
-from notifier.models import AccountRequest, TransportState
+from notifier.models import AccountRequest, Status, TransportState
 from notifier.observability import heartbeats
 from notifier.observability.check import HealthCheck
 from notifier.operators import audit_log
@@ -77,6 +77,17 @@ def test_sign_ups_that_wait_are_emails_that_are_late(context: Flask, run: Run, f
     assert "0 overdue, 0 scheduled, 1 sign-up request waits." in result.output
     assert "No email is late." not in result.output
     assert "people who have just signed up" in result.output
+
+
+@pytest.mark.parametrize(("emails", "said"), [(1, "1 email is being sent"), (2, "2 emails are being sent")])
+def test_stopping_while_the_mail_server_hangs_needs_care(context: Flask, run: Run, emails: int, said: str) -> None:
+    probed(context, HealthCheck("mail server", ok=False, detail="timed out"))
+    with context.app_context():
+        for number in range(emails):
+            make_owed(number, status=Status.sending, lease_until=clock.now() + timedelta(minutes=5))
+    whose = "its" if emails == 1 else "their"
+    expected = f"With care. {said} to a server that does not answer: after 25 seconds {whose} delivery is uncertain."
+    assert expected in run("status").output
 
 
 def test_exports_are_no_changes(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
