@@ -10,6 +10,7 @@ from bench.faults.checker import judge_kills, tally, wire_at
 from bench.faults.expanding import Expanding, Standing
 from bench.faults.history import Kill, Seen
 from bench.faults.killer import Killer
+from bench.faults.metrics import check_counters
 from bench.faults.result import Result
 from bench.faults.scene import SWEEP, Scene
 from bench.faults.stage import Stage
@@ -141,6 +142,7 @@ def _judge(result: Result, scene: Scene, kills: list[Kill], policy: str, users: 
     found, wire = tally(rows, seen), wire_at(seen, rows, kills)
     result.add(found)
     result.problems += judge_kills(found, wire)
+    check_counters(scene.stage, result, found)
     result.expect(policy != "never" or not found.extra, "I2: copies although the policy is never")
     totals = scene.stage.execute("SELECT totals FROM notifier_campaign_runs")[0][0]
     result.expect(totals == dict(found.statuses), f"I8: the run says {totals}, its rows {dict(found.statuses)}")

@@ -12,7 +12,7 @@ from notifier.services import services_of
 @click.argument("process")
 @without_database
 def alive(app: Flask, process: str) -> None:
-    """Check one process. PROCESS is beat, or the name of a worker such as mail@host.
+    """Check one process. PROCESS is beat, alerts, or the name of a worker such as mail@host.
 
     Exit with 1 only if a restart of this process may help. `notifier health` checks everything else.
     """

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 from notifier.cli.main import root_of
-from notifier.cli.refusals import refusal, refuse_older_layout
+from notifier.cli.refusals import refusal, refuse_older_layout, refuse_wrong_folder
 from notifier.extensions import db
 from notifier.services import services_of
 
@@ -29,6 +29,21 @@ def with_app(command: Callable[..., R]) -> Callable[..., R]:
         # A host's tables have never had that layout, and its engine is the only one to look with.
         if root_of(click.get_current_context()).host is None:
             refuse_older_layout(services_of(app).settings)
+        return command(app, *args, **kwargs)
+
+    return without_database(looking)
+
+
+def for_report(command: Callable[..., R]) -> Callable[..., R]:
+    """Do as `with_app`, for a report that must come while the database is away or hangs.
+
+    Raise ClickException only if a file that should be the database is none of ours.
+    """
+
+    @wraps(command)
+    def looking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
+        if root_of(click.get_current_context()).host is None:
+            refuse_wrong_folder(services_of(app).settings)
         return command(app, *args, **kwargs)
 
     return without_database(looking)

@@ -9,17 +9,21 @@ from rich.text import Text
 from sqlalchemy import func, select
 
 from notifier import clock
+from notifier.accounts.seed_history import PAST, plant_history
 from notifier.accounts.seeds import seed as plant
 from notifier.campaigns.default_campaigns import load
 from notifier.cli import upgrading
-from notifier.cli.context import with_app
+from notifier.cli.context import for_report, with_app
 from notifier.cli.operators import make_first_operator
 from notifier.cli.problems import told
 from notifier.cli.showing import progress, say, show, tell
 from notifier.database import identity
 from notifier.extensions import db
-from notifier.models import Campaign
+from notifier.models import Campaign, User
 from notifier.services import services_of
+
+#: Activities of each user, on average, if a history is asked for: enough that most months have some.
+ACTIVITIES_OF_HISTORY = 40
 
 
 @click.group("db")
@@ -73,17 +77,23 @@ def _load_into_new(app: Flask) -> None:
 @click.option("--users", type=click.IntRange(1, 10_000_000), required=True, help="How many users to add.")
 @click.option("--verified", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Share that is verified.")
 @click.option("--activities", type=click.IntRange(0, 1000), default=0, show_default=True, help="Average for each user.")
+@click.option("--history", is_flag=True, help="Add emails of the last 90 days, too, with activities to report on.")
 @click.option("--seed", "number", type=int, default=1, show_default=True, help="The same number gives the same people.")
 @with_app
-def seed(app: Flask, users: int, verified: float, activities: int, number: int) -> None:
+def seed(app: Flask, users: int, verified: float, activities: int, history: bool, number: int) -> None:
     """Add made-up users at reserved domains. Refused in production."""
     if app.config["NOTIFIER_ENV"] == "production":
         raise click.ClickException("seed adds made-up users, so it does not run in production")
+    above = db.session.scalar(select(func.coalesce(func.max(User.id), 0))) or 0
+    activities = activities or (ACTIVITIES_OF_HISTORY if history else 0)
     with progress("users") as on_progress:
         steps = plant(db.session(), users=users, verified=verified, activities=activities, now=clock.now(), seed=number)
         for done in steps:
             on_progress(done, users)
-    say(f"Added {users} users.")
+    say(f"Added {users:,} users.")
+    if history:
+        emails = plant_history(db.session, above=above, now=clock.now(), seed=number)
+        say(f"Added {emails:,} emails of the last {PAST.days} days, and what came back.")
 
 
 @click.group()
@@ -116,7 +126,7 @@ def retry(app: Flask) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_app
+@for_report
 def health(app: Flask, as_json: bool) -> None:
     """Check everything that sending depends on. Exit with 1 if a check fails."""
     look = services_of(app).watch.look()

@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notifier.cli.main import Root, root_of
-from notifier.cli.refusals import no_tables, refusal, refuse_older_layout
+from notifier.cli.refusals import refusal, refuse_missing_file, refuse_older_layout
 from notifier.config.settings import Settings
 from notifier.database.engines import open_engine
 from notifier.database.snapshot import reading
@@ -63,16 +62,9 @@ def _engine_of(root: Root, settings: Settings) -> Iterator[Engine]:
     if settings.notifier_env != "test":
         logs.configure()
     refuse_older_layout(settings)
-    _refuse_missing_file(settings)
+    refuse_missing_file(settings)
     engine = open_engine(settings)
     try:
         yield engine
     finally:
         engine.dispose()
-
-
-def _refuse_missing_file(settings: Settings) -> None:
-    """Raise ClickException if the SQLite file does not exist: opening it would create it, and its folder."""
-    url = make_url(settings.sqlalchemy_url)
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        raise click.ClickException(no_tables(url.database))

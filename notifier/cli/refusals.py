@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 from psycopg.errors import UndefinedTable
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from notifier.config.running import running
@@ -20,6 +20,20 @@ def refuse_older_layout(settings: Settings) -> None:
         older_layout.refuse(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
+
+
+def refuse_missing_file(settings: Settings) -> None:
+    """Raise ClickException if the SQLite file does not exist: opening it would create it, and its folder."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise click.ClickException(no_tables(url.database))
+
+
+def refuse_wrong_folder(settings: Settings) -> None:
+    """Raise ClickException if the SQLite file does not exist or has the older layout. No server is asked."""
+    if make_url(settings.sqlalchemy_url).get_backend_name() == "sqlite":
+        refuse_older_layout(settings)
+        refuse_missing_file(settings)
 
 
 #: What to do about tables that are missing or old, in an application that embeds us.

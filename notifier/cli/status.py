@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier import clock, english
-from notifier.cli.context import without_database
+from notifier.cli.context import for_report
 from notifier.cli.problems import told
 from notifier.cli.showing import say, tell
 from notifier.config.settings import Settings
@@ -28,7 +28,7 @@ _ANSWERS = {Going.yes: "Yes.", Going.partly: "Partly: some emails wait.", Going.
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@without_database
+@for_report
 def status(app: Flask, as_json: bool) -> None:
     """Say on one screen whether email goes out, how late, whose, what changed, and how to stop it.
 
@@ -78,10 +78,15 @@ def _of_database(known: Facts, now: datetime) -> Iterator[str]:
     numbers = [f"{counts.due:,}{more} overdue", f"{counts.scheduled:,}{more} scheduled"]
     numbers += [f"{counts.held:,} held"] if counts.held else []
     numbers += [f"{counts.unknown:,} uncertain"] if counts.unknown else []
+    if known.requests:
+        numbers.append(f"{known.requests:,} sign-up request{' waits' if known.requests == 1 else 's wait'}")
     oldest = f"; the oldest overdue one has been waiting for {english.duration(counts.oldest)}" if counts.oldest else ""
     last = "never" if known.last_sent_at is None else english.ago(now - known.last_sent_at)
     yield f"How late?                   {', '.join(numbers)}{oldest}. Last email accepted: {last}."
-    yield "Whose?" + ("                      No email is late." if not known.whose and not known.holds else "")
+    none_late = not known.whose and not known.holds and not known.requests
+    yield "Whose?" + ("                      No email is late." if none_late else "")
+    if known.requests:
+        yield "  people who have just signed up: their emails are made when a worker runs and the broker answers"
     for each in known.whose:
         yield f"  {each.whose}: {each.emails:,} overdue, the oldest for {english.duration(each.oldest_seconds)}"
     for hold in known.holds:
@@ -103,7 +108,8 @@ def _stopping(problems: Sequence[Problem], known: Facts | None, settings: Settin
         return "Yes. No email is being sent at this moment."
     emails = f"{sending:,} email{' is' if sending == 1 else 's are'} being sent"
     if any(problem.key == "mail server" for problem in problems):
-        return f"With care. {emails} to a server that does not answer: after {grace} their delivery is uncertain."
+        whose = "its" if sending == 1 else "their"
+        return f"With care. {emails} to a server that does not answer: after {grace} {whose} delivery is uncertain."
     return f"Yes. {emails}: a worker that gets SIGTERM finishes them within {grace}, and gives the rest back."
 
 

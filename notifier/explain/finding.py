@@ -17,7 +17,7 @@ from notifier.consent import suppressions
 from notifier.mail.addresses import AddressError, parse_address
 from notifier.mail.message_ids import MAX_KEY, Ids, read
 from notifier.mail.return_path import read_return_path
-from notifier.models import Notification, Suppression, User
+from notifier.models import AuditEntry, Notification, Suppression, User
 from notifier.operators import audit_log
 
 #: People, and emails, that one search returns.
@@ -49,13 +49,16 @@ class Found:
     #: When the address that was typed was erased, and the number of the person that it belonged to, if known.
     erased_at: datetime | None = None
     erased_person: int | None = None
+    #: The entries of erasures whose reference was typed.
+    erasures: list[AuditEntry] = field(default_factory=list)
     #: Whether the text is too short for a part of a name.
     is_short: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was found."""
-        return not (self.people or self.emails or self.forged or self.suppression or self.erased_at)
+        told = self.forged or self.suppression or self.erased_at
+        return not (self.people or self.emails or self.erasures or told)
 
 
 class Finder:
@@ -77,6 +80,7 @@ class Finder:
         self._by_address(found, texts)
         is_exact = bool(found.people or found.emails or found.forged) and not texts[0].isdecimal()
         self._by_id(found, texts)
+        found.erasures = audit_log.erasures_under(self._session, texts, MOST)
         if is_exact:
             return found
         words = unicodedata.normalize("NFC", texts[-1]).split()[:MOST_WORDS]

@@ -21,8 +21,8 @@ class Effect(enum.StrEnum):
     asks = "asks"
 
 
-#: Families of checks with a name of their own for each transport, provider, campaign and run.
-NAMED = ("transport", "provider", "campaign", "run")
+#: Families of checks with a name of their own for each transport, provider, campaign, run and webhook endpoint.
+NAMED = ("transport", "provider", "campaign", "run", "endpoint")
 
 
 #: The check of the primary transport, whose server the check "mail server" asks.
@@ -65,9 +65,13 @@ _LATE = frozenset({"ledger", "sign-up requests", "limited emails", "campaign", "
 _BROKER = frozenset({"workers", "queues", "rejected messages"})
 
 
-def _lacks(*queues: str) -> Callable[[HealthCheck], bool]:
+def _lacks(*queues: str, besides: str = "") -> Callable[[HealthCheck], bool]:
+    """Find the check of the queues if one of `queues` has no reader, and the queue `besides` has none either."""
+
     def finds(check: HealthCheck) -> bool:
         missing = check.figures.get("without_reader", ())
+        if besides and f"notifier.{besides}" not in missing:
+            return False
         return check.name == "queues" and any(f"notifier.{queue}" in missing for queue in queues)
 
     return finds
@@ -121,6 +125,12 @@ RULES: Sequence[Rule] = (
         "no-worker-answers", Effect.stops, frozenset({"queues", *_CHORES, *_LATE}),
     ),
     Rule(
+        "control and email queues", "No worker reads the queue notifier.control, nor a queue of emails.",
+        "Emails wait. The jobs of beat do not run: late emails are not found and campaigns do not start.",
+        _QUEUES_TODO, "a-queue-has-no-reader", Effect.delays, frozenset({*_CHORES, *_LATE}),
+        _lacks("transactional", "bulk", "expansion", besides="control"),
+    ),
+    Rule(
         "control queue", "No worker reads the queue notifier.control.",
         "The jobs of beat do not run: late emails are not found and campaigns do not start.",
         _QUEUES_TODO, "a-queue-has-no-reader", Effect.delays, frozenset({*_CHORES, *_LATE}), _lacks("control"),
@@ -165,6 +175,12 @@ RULES: Sequence[Rule] = (
     Rule(
         "webhook calls", "Other applications are not told what happened.", "Emails are not affected.",
         "Start a worker that reads notifier.webhooks.", "a-queue-has-no-reader", Effect.asks,
+    ),
+    Rule(
+        "endpoint", "The webhook endpoint {name} takes no events.",
+        "Emails are not affected. Its events are kept and tried again; after 48 hours it is disabled.",
+        "Ask the operators of that application, then send it a test event.",
+        "a-webhook-endpoint-takes-no-events", Effect.asks,
     ),
     Rule(
         "campaign", "A run of the campaign {name} has not begun.", "Its emails are late.",

@@ -84,7 +84,9 @@ def _why_not(session: Session, error: SQLAlchemyError) -> str:
     except SQLAlchemyError:
         return f"does not answer: {type(error).__name__}"
     if Notification.__tablename__ not in tables:
-        return "answers, but its tables are missing: run notifier db upgrade"
+        return (
+            f"answers, but its tables are missing in {session.get_bind().engine.url.database}: run notifier db upgrade"
+        )
     return f"answers with an error: {type(error).__name__}"
 
 

@@ -194,6 +194,8 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # Alembic tells twice at each check of the schema which dialect it has.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
     if problem is not None:
         logging.getLogger(__name__).error("log.file_unusable: %s: %s; logging to standard error", file, problem)
 

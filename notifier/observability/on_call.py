@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from notifier.models import AuditEntry, Campaign, CampaignRun, Notification, Status
+from notifier.models import AccountRequest, AuditEntry, Campaign, CampaignRun, Notification, Status
 from notifier.observability import standing
 from notifier.observability.cause_rules import Effect
 from notifier.observability.causes import Problem
@@ -17,6 +17,9 @@ from notifier.observability.held import Hold, holds
 #: Time back in which changes are of interest.
 LATELY = timedelta(hours=24)
 
+#: Time after which a sign-up request that waits is worth a word: a worker handles it within a second.
+LATE_REQUEST = timedelta(seconds=10)
+
 #: Changes that are told, newest first, and senders of overdue emails.
 MOST_CHANGES, MOST_SENDERS = 8, 6
 
@@ -24,7 +27,7 @@ MOST_CHANGES, MOST_SENDERS = 8, 6
 LOOKED_AT = 100_000
 
 #: Actions of the audit log that change nothing.
-_VIEWS = ("addresses.shown", "operator.signed_in", "operator.signed_out")
+_VIEWS = ("addresses.shown", "operator.signed_in", "operator.signed_out", "person.exported")
 
 _N = Notification
 
@@ -61,6 +64,8 @@ class Facts:
     """What the database knows. There are none while it is away."""
 
     counts: standing.Now
+    #: Sign-up requests that no worker has handled in time; each becomes an email.
+    requests: int
     last_sent_at: datetime | None
     whose: Sequence[Late]
     holds: Sequence[Hold]
@@ -80,11 +85,17 @@ def facts(session: Session, now: datetime) -> Facts:
     held = holds(session, now)
     return Facts(
         counts=standing.now_in(session, now),
+        requests=_late_requests(session, now),
         last_sent_at=_last_sent(session),
         whose=_whose(session, now),
         holds=held,
         changes=_changes(session, held, now),
     )
+
+
+def _late_requests(session: Session, now: datetime) -> int:
+    late = select(func.count()).where(~AccountRequest.given_up(), AccountRequest.created_at < now - LATE_REQUEST)
+    return session.scalar(late) or 0
 
 
 def _last_sent(session: Session) -> datetime | None:

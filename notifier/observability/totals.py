@@ -4,7 +4,7 @@ An hour is counted as a whole and may be counted again, which corrects emails th
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -96,6 +96,16 @@ def _count_hours(session: Callable[[], Session], table: Table, count: Count, now
     with transaction(session) as current:
         current.execute(delete(table).where(table.day < (now - KEEP).date()))
     return counted
+
+
+def recount(session: Callable[[], Session], hours: Iterable[datetime], now: datetime) -> None:
+    """Count again the hours that begin at these moments, up to `now`: emails were added to the past."""
+    past = sorted(hour for hour in set(hours) if hour <= now)
+    for count in (_count, by_provider.count):
+        for start in range(0, len(past), HOURS_AT_ONCE):
+            with transaction(session) as current:
+                for hour in past[start : start + HOURS_AT_ONCE]:
+                    count(current, hour)
 
 
 def by_day(session: Session, *, days: int, now: datetime) -> list[Day]:

@@ -101,6 +101,13 @@ def erased_at_by_id(session: Session, user_id: int) -> datetime | None:
     return _newest(session, (AuditEntry.object_type == "person") & (AuditEntry.object_id == str(user_id)))
 
 
+def erasures_under(session: Session, references: Collection[str], limit: int) -> list[AuditEntry]:
+    """Return the erasures with one of these references, such as the number of a ticket, the newest first."""
+    reference = AuditEntry.after["reference"].as_string()
+    mine = select(AuditEntry).where(AuditEntry.action == ERASED, reference.in_(sorted(references)))
+    return list(session.scalars(mine.order_by(AuditEntry.id.desc()).limit(limit)))
+
+
 def erased_person(session: Session, identity_key: str, keys: Sequence[str]) -> int | None:
     """Return the number of the last person who was erased with this address; None if it had no account."""
     mine = (is_about(identity_key, keys), AuditEntry.action == ERASED, AuditEntry.object_id != "")

@@ -10,7 +10,7 @@ from celery import Celery, signals
 from celery.beat import SchedulingError
 
 from notifier.config.settings import Settings
-from notifier.tasks.alive import SignOfLife, beat_sign
+from notifier.observability.sign_of_life import SignOfLife, beat_sign
 from notifier.tasks.broker_options import RECONNECT
 from notifier.tasks.celery_app import BoundCelery
 from notifier.tasks.own_tasks import is_ours

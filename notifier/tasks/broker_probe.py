@@ -14,7 +14,7 @@ from notifier.observability.check import HealthCheck
 from notifier.observability.queues import BrokerAway, RejectedMessage
 from notifier.tasks.broker_view import peek
 from notifier.tasks.celery_app import BoundCelery
-from notifier.tasks.unread_queues import AWAY, advice, read_by_workers, without_reader
+from notifier.tasks.unread_queues import AWAY, advice, misspelt, read_by_workers, without_reader
 
 NO_BROKER = "none is configured: set REDIS_URL or CELERY_BROKER_URL, or start ./run up"
 
@@ -48,7 +48,12 @@ def _broker_first(
     """Ask the broker, and through it only if it answers: a frozen one would keep each question waiting."""
     check = broker()
     if check.ok or check.detail == NO_BROKER:
-        return [check, *asker.ask(through_it)]
+        answers = asker.ask(through_it)
+        if check.ok and not all(answer.ok for answer in answers):
+            # It may have frozen meanwhile: then it is the cause, and not a worker that could not answer through it.
+            check = broker()
+        if check.ok or check.detail == NO_BROKER:
+            return [check, *answers]
     detail = "cannot be checked while the broker is unreachable"
     return [check, *(HealthCheck(name, ok=False, detail=detail) for name in through_it)]
 
@@ -96,12 +101,15 @@ def probe_queues(celery: Celery, *, configured: bool) -> HealthCheck:
     if not configured:
         return HealthCheck("queues", ok=False, detail="there are none without a broker")
     try:
-        missing = without_reader(read_by_workers(celery))
+        read = read_by_workers(celery)
     except AWAY as error:
         return HealthCheck(
             "queues", ok=False, detail=f"cannot be checked while the broker is unreachable: {type(error).__name__}"
         )
-    detail = advice(missing) if missing else "each has a worker that reads it"
+    missing, typos = without_reader(read), misspelt(read)
+    detail = " ".join(
+        [advice(missing) if missing else f"each has a worker that reads it{'.' if typos else ''}", *typos]
+    )
     return HealthCheck("queues", ok=not missing, detail=detail, figures={"without_reader": missing})
 
 

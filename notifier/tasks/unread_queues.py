@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any
 
 import structlog
@@ -23,6 +24,9 @@ AWAY = (KombuError, AMQPError, RedisError, OSError)
 #: Seconds that a starting worker gives the others before it asks.
 GRACE = 5.0
 
+#: How similar two names of queues are if one may be the other with a typo, from 0 to 1.
+_SIMILAR = 0.85
+
 
 def read_by_workers(celery: Celery, *, timeout: float = 1.0) -> dict[str, set[str]]:
     """Ask all workers which queues they read: name of the worker -> names of queues.
@@ -42,6 +46,19 @@ def without_reader(workers: dict[str, set[str]]) -> list[str]:
 def advice(missing: Collection[str]) -> str:
     """Say what to do about queues that no worker reads."""
     return f"No worker reads {', '.join(missing)}. Start one with -Q {','.join(missing)}, or correct its -Q."
+
+
+def misspelt(workers: dict[str, set[str]]) -> list[str]:
+    """Name each queue of a worker that almost has the name of one of ours, in a sentence without a full stop.
+
+    Others are no mistake: a worker of an application that embeds notifier reads queues of that application, too.
+    """
+    return [
+        f"{worker} reads {name}, into which notifier puts nothing: did you mean {meant[0]}?"
+        for worker, read in sorted(workers.items())
+        for name in sorted(read.difference(ALL_QUEUES))
+        if (meant := get_close_matches(name, ALL_QUEUES, n=1, cutoff=_SIMILAR))
+    ]
 
 
 @signals.worker_ready.connect(weak=False)

@@ -240,6 +240,9 @@ def test_an_erasure_leaves_a_receipt_that_names_no_person(app: Flask, desk: Call
     assert "2 kept without address, data and replies; 1 of them waited and were cancelled" in page
     assert "By:           operator 1\n" in text
     assert "See the receipt" in here.get("/admin/search/?q=ada@example.com").text
+    by_reference = here.get("/admin/search/?q=ticket+4711").text
+    assert f'href="{path}d"' in by_reference
+    assert "with the reference <bdi>ticket 4711</bdi>" in by_reference
     assert here.get(f"/admin/people/{ada}/").status_code == 404
 
 

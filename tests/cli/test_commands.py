@@ -5,6 +5,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from sqlalchemy import func, inspect, select
 
 from notifier import clock
 from notifier.accounts.signup import Applicant
+from notifier.campaigns.default_campaigns import load
 from notifier.cli.main import build
 from notifier.extensions import db
 from notifier.mail.addresses import parse_address
-from notifier.models import Activity, Operator, User
-from notifier.observability import heartbeats
+from notifier.models import Activity, CampaignRun, Notification, Operator, Suppression, User
+from notifier.observability import heartbeats, totals
 from notifier.outbox import Cooldown, Outbox
 from notifier.services import services_of
 from tests.support.services import replace_services
@@ -50,6 +52,32 @@ def test_seed_adds_varied_users(app: Flask, run: Run) -> None:
         assert len({user.display_name for user in users}) > 150
         assert all(user.verified_at is None or user.verified_at >= user.created_at for user in users)
         assert 600 < (db.session.scalar(select(func.count()).select_from(Activity)) or 0) < 1200
+
+
+def test_a_seeded_history_fills_the_dashboard_and_adds_up(app: Flask, run: Run) -> None:
+    with app.app_context():
+        load(db.session(), services_of(app).kinds, now=clock.now(), paused_reason=None)
+        db.session.commit()
+        totals.roll_up(db.session, clock.now())
+    result = run("seed", "--users", "400", "--history")
+    assert result.exit_code == 0, result.output
+    assert "emails of the last 90 days" in result.output
+    with app.app_context():
+        emails = Counter(db.session.scalars(select(Notification.status)))
+        by_day = totals.by_day(db.session(), days=95, now=clock.now())
+        shown = totals.total(by_day)
+        assert sum(bool(each.counts) for each in by_day) > 30, "not a single spike"
+        # Bounced and reported emails were sent before, and count as sent, too.
+        assert shown["sent"] == emails["sent"] + emails["bounced"] + emails["complained"]
+        for status in ("failed", "bounced", "complained"):
+            assert shown[status] == emails[status]
+        runs = db.session.scalars(select(CampaignRun)).all()
+        assert len(runs) in {2, 3}, "90 days have two or three first days of a month that are over"
+        assert {each.state for each in runs} == {"done"}
+        assert all(sum((each.totals or {}).values()) == each.planned > 0 for each in runs)
+        dead = {each.identity_key for each in db.session.scalars(select(Suppression))}
+        assert len(dead) == emails["bounced"] + emails["complained"] + emails["failed"]
+    assert "It adds up." in run("audit").output
 
 
 def test_seed_twice_adds_others(app: Flask, run: Run) -> None:

@@ -38,6 +38,14 @@ def test_reading_creates_neither_a_folder_nor_a_file(tmp_path: Path, monkeypatch
     assert not path.parent.exists()
 
 
+@pytest.mark.parametrize("words", [["status"], ["health"], ["health", "--json"]])
+def test_a_report_names_the_folder_too_and_creates_nothing(words: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, words)
+    assert (result.exit_code, result.output.startswith(f"Error: No tables in {tmp_path}/notifier.db. ")) == (1, True)
+    assert "Is email going out" not in result.output
+    assert not (tmp_path / "notifier.db").exists()
+
+
 def test_a_server_that_does_not_answer_is_not_called_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/notifier")
     assert error().startswith("Error: The database does not answer (")

@@ -8,13 +8,15 @@ import pytest
 import time_machine
 from click.testing import CliRunner
 from flask import Flask
+from sqlalchemy import insert
 
 from notifier import clock
 from notifier.cli.main import build
 from notifier.extensions import db
-from notifier.models import TransportState
+from notifier.models import AccountRequest, Status, TransportState
 from notifier.observability import heartbeats
 from notifier.observability.check import HealthCheck
+from notifier.operators import audit_log
 from tests.support.applications import make_owed
 from tests.support.commands import Run
 from tests.support.services import replace_services
@@ -60,6 +62,42 @@ def test_a_broker_that_is_away(context: Flask, run: Run, frozen: time_machine.Tr
     assert (asked["going_out"], [each["key"] for each in asked["problems"]]) == ("no", ["broker"])
     assert asked["problems"][0]["consequences"][:1] == ["ledger"]
     assert (asked["database"]["counts"]["due"], asked["database"]["scheduled"]) == (1, 0)
+
+
+def test_sign_ups_that_wait_are_emails_that_are_late(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
+    probed(context, HealthCheck("broker", ok=False, detail="does not answer"))
+    with context.app_context():
+        # A statement of its own: a request that is added to the session is handled when it commits, without a broker.
+        row = {"action": "signup", "email": "a@example.com", "identity_key": "a@example.com", "enqueue_at": clock.now()}
+        db.session.execute(insert(AccountRequest), row)
+        db.session.commit()
+    assert "No email is late." in run("status").output
+    frozen.shift(timedelta(seconds=11))
+    result = run("status")
+    assert "0 overdue, 0 scheduled, 1 sign-up request waits." in result.output
+    assert "No email is late." not in result.output
+    assert "people who have just signed up" in result.output
+
+
+@pytest.mark.parametrize(("emails", "said"), [(1, "1 email is being sent"), (2, "2 emails are being sent")])
+def test_stopping_while_the_mail_server_hangs_needs_care(context: Flask, run: Run, emails: int, said: str) -> None:
+    probed(context, HealthCheck("mail server", ok=False, detail="timed out"))
+    with context.app_context():
+        for number in range(emails):
+            make_owed(number, status=Status.sending, lease_until=clock.now() + timedelta(minutes=5))
+    whose = "its" if emails == 1 else "their"
+    expected = f"With care. {said} to a server that does not answer: after 25 seconds {whose} delivery is uncertain."
+    assert expected in run("status").output
+
+
+def test_exports_are_no_changes(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:
+    probed(context)
+    with context.app_context():
+        for action in ("person.exported", "person.erased"):
+            audit_log.record(db.session(), audit_log.COMMAND_LINE, action, object_type="person", object_id=1)
+        db.session.commit()
+    output = run("status").output
+    assert ("person.erased" in output, "person.exported" in output) == (True, False)
 
 
 def test_what_is_held_is_shown_in_plain_words(context: Flask, run: Run, frozen: time_machine.Traveller) -> None:

@@ -95,6 +95,19 @@ def test_many_people_are_cut_and_said_to_be(ada: int) -> None:
     assert found.people[0].id > found.people[-1].id
 
 
+def test_an_erasure_is_found_by_its_reference(ada: int) -> None:
+    user = make_user("bo@example.com")
+    pk = str(user.id)
+    keys = services().settings.secret_keys
+    erasure.erase(db.session(), user, keys=keys, by=COMMAND_LINE, reference="ticket 4711")
+    erasure.erase(db.session(), make_user("cy@example.com"), keys=keys, by=COMMAND_LINE)
+    db.session.commit()
+    found = find(" ticket 4711 ")
+    assert [(entry.object_id, entry.after["reference"]) for entry in found.erasures] == [(pk, "ticket 4711")]
+    assert not found.is_empty
+    assert (find("4711").erasures, find("ticket").erasures) == ([], [])
+
+
 def test_a_suppressed_and_an_erased_address_are_told(ada: int) -> None:
     suppressions.add(
         db.session(), "gone@example.com", reason=SuppressionReason.manual, source="operator", evidence="asked"

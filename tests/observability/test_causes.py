@@ -35,6 +35,9 @@ FAULTS: dict[str, tuple[Sequence[HealthCheck], list[str]]] = {
     "beat silent": (bad("tick", "sweep", "campaign news", "ledger"), ["beat"]),
     "no worker": ([*bad("workers", "sweep", "tick"), *lacking("control", "bulk")], ["workers"]),
     "worker with a wrong queue": ([*lacking("control"), *bad("tick", "sweep", "ledger")], ["control queue"]),
+    "worker of two queues with a wrong one": (
+        [*lacking("control", "transactional"), *bad("tick", "ledger")], ["control and email queues"],
+    ),
     "nobody reads emails": ([*lacking("transactional"), *bad("ledger", "sign-up requests")], ["email queues"]),
     "provider held": (bad("provider Microsoft"), ["provider Microsoft"]),
     "password wrong": (bad("transport smtp", "ledger"), ["transport smtp"]),

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import structlog
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from notifier.observability import logs
 
@@ -24,7 +26,10 @@ def restored() -> Iterator[None]:
     """The logging of the tests, back afterwards."""
     root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
+    alembic = logging.getLogger("alembic.runtime.migration")
+    of_alembic = alembic.level
     yield
+    alembic.setLevel(of_alembic)
     for handler in root.handlers:
         with suppress(OSError):  # of /dev/full
             handler.close()
@@ -68,6 +73,15 @@ def test_a_long_traceback_keeps_its_end_where_the_error_is(tmp_path: Path, way: 
     assert event["exception"].startswith("Traceback")
     assert event["error"] == "LookupError"
     assert len(event["exception"]) < 10_000
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_check_of_the_schema_writes_no_line(tmp_path: Path) -> None:
+    logs.configure(file=tmp_path / "log")
+    with create_engine("sqlite://").connect() as connection:
+        MigrationContext.configure(connection)
+    logging.getLogger("alembic.runtime.migration").warning("a warning")
+    assert [line["event"] for line in written(tmp_path / "log")] == ["a warning"]
 
 
 @pytest.mark.usefixtures("restored")

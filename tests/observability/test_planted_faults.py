@@ -7,16 +7,17 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from notifier import clock
 from notifier.extensions import db
 from notifier.models import DeliveryState, Heartbeat, ProviderHold, WebhookDelivery, WebhookEndpoint
 from notifier.observability import heartbeats
+from notifier.observability.cause_rules import Effect
 from notifier.observability.watch import Look
 from notifier.services import services_of
 from notifier.tasks import broker_probe
-from notifier.tasks.queues import ALL_QUEUES, CONTROL
+from notifier.tasks.queues import ALL_QUEUES
 from notifier.testing.servers.postgres import PostgresServer
 from notifier.testing.servers.valkey import ValkeyServer
 from notifier.testing.smtp_server import SmtpServer
@@ -80,6 +81,22 @@ def test_a_frozen_broker(site: Flask, broker: ValkeyServer) -> None:
     assert causes(site) == []
 
 
+def test_a_broker_that_freezes_while_workers_are_asked(
+    site: Flask, broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cannot answer through it: it is named, and not a worker."""
+
+    def freezes(_celery: object) -> dict[str, set[str]]:
+        broker.pause()
+        return {}
+
+    monkeypatch.setattr(broker_probe, "read_by_workers", freezes)
+    try:
+        assert causes(site) == ["broker"]
+    finally:
+        broker.cont()
+
+
 def test_a_mail_server_that_takes_the_connection_and_hangs(make_app: Callable[..., Flask], site: Flask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         redis_url = services_of(site).settings.redis_url
@@ -100,16 +117,6 @@ def test_a_provider_that_is_held(site: Flask) -> None:
     with site.app_context():
         db.session.execute(delete(ProviderHold))
         db.session.commit()
-    assert causes(site) == []
-
-
-def test_a_worker_with_a_wrong_queue(site: Flask, queues: dict[str, set[str]]) -> None:
-    queues["mail@here"].discard(CONTROL)
-    age(site, timedelta(minutes=10))
-    (problem,) = look(site).problems
-    assert (problem.key, [check.name for check in problem.consequences]) == ("control queue", ["tick", "sweep"])
-    queues["mail@here"].add(CONTROL)
-    beat(site)
     assert causes(site) == []
 
 
@@ -147,6 +154,34 @@ def test_webhooks_that_no_worker_calls(site: Flask) -> None:
     assert "notifier.webhooks" in problem.detail
     with site.app_context():
         db.session.execute(delete(WebhookDelivery))
+        db.session.commit()
+    assert causes(site) == []
+
+
+def test_a_webhook_endpoint_that_fails_while_another_works(site: Flask) -> None:
+    now = clock.now()
+    with site.app_context():
+        failing = WebhookEndpoint(
+            url="https://crm.example/hook?token=hush", types=[], secret="sealed",
+            failing_since=now - timedelta(minutes=11), failures=3,
+        )  # fmt: skip
+        briefly = WebhookEndpoint(
+            url="https://wiki.example/", types=[], secret="sealed", failing_since=now - timedelta(minutes=2), failures=2
+        )
+        works = WebhookEndpoint(url="https://shop.example/", types=[], secret="sealed", last_success_at=now)
+        db.session.add_all([failing, briefly, works])
+        db.session.commit()
+        pk = failing.id
+    (problem,) = look(site).problems
+    assert (problem.key, problem.title) == (f"endpoint {pk}", f"The webhook endpoint {pk} takes no events.")
+    assert problem.since == now - timedelta(minutes=11)
+    assert "crm.example has taken no event for 11 minutes: 3 tries failed" in problem.detail
+    assert "hush" not in problem.detail
+    assert services_of(site).watch.look().problems[0].effect is Effect.asks
+    with site.app_context():
+        db.session.execute(
+            update(WebhookEndpoint).where(WebhookEndpoint.id == pk).values(failing_since=None, failures=0)
+        )
         db.session.commit()
     assert causes(site) == []
 

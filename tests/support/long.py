@@ -61,6 +61,7 @@ LONG = (
     "tests/feedback/test_reader.py::test_a_reader_that_is_killed",
     "tests/listener/test_process.py",
     "tests/observability/test_planted_faults.py",
+    "tests/observability/test_wrong_queue.py",
     "tests/observability/test_logs.py::test_the_log_file_of_a_celery",
     "tests/tasks/test_beat.py",
     "tests/tasks/test_celery_objects.py",

@@ -21,9 +21,10 @@ from flask import Flask
 from notifier.cli.main import build
 from notifier.dev.ports import free_port
 from notifier.models import Status
+from notifier.observability.sign_of_life import SignOfLife, alerts_sign, beat_sign
 from notifier.services import services_of
 from notifier.tasks import alive
-from notifier.tasks.alive import BEAT_STOPPED, SignOfLife, beat_sign
+from notifier.tasks.alive import ALERTS_STOPPED, BEAT_STOPPED
 from notifier.tasks.beat import Recovery
 from notifier.testing.servers.valkey import ValkeyServer
 from tests.support.applications import make_owed
@@ -62,6 +63,27 @@ def test_beat_is_alive_once_it_triggers_and_until_it_stops(make: Callable[..., F
     stopped = time.time() - BEAT_STOPPED - 1
     os.utime(sign.path, (stopped, stopped))
     assert check(app, "alive", "beat").exit_code == 1
+
+
+def test_alerts_are_alive_once_they_check_and_until_they_stop(make: Callable[..., Flask]) -> None:
+    app = make(alert_emails=["boss@example.com"])
+    sign = alerts_sign(services_of(app).settings)
+    before = check(app, "alive", "alerts")
+    assert (before.exit_code, before.output.startswith("alerts has not checked everything yet")) == (1, True)
+    assert check(app, "alerts", "watch", "--once").exit_code == 0
+    after = check(app, "alive", "alerts")
+    assert (after.exit_code, after.output) == (0, "alerts last checked everything 0 s ago\n")
+    stopped = time.time() - services_of(app).settings.alert_interval - ALERTS_STOPPED - 1
+    os.utime(sign.path, (stopped, stopped))
+    assert check(app, "alive", "alerts").exit_code == 1
+
+
+def test_alerts_with_no_one_to_tell_end_as_with_invalid_settings(make: Callable[..., Flask]) -> None:
+    """Exit code 3, with which systemd does not start a unit again."""
+    app = make()
+    for command in ("watch", "test"):
+        ended = check(app, "alerts", command)
+        assert (ended.exit_code, "ALERT_EMAILS and ALERT_WEBHOOK_URL are not set" in ended.output) == (3, True)
 
 
 def test_beat_that_waits_for_the_broker_is_alive(make: Callable[..., Flask]) -> None:
@@ -148,11 +170,12 @@ def test_the_check_of_web_takes_any_answer_for_life(answering: int) -> None:
 
 @pytest.mark.usefixtures("database_url")
 def test_every_process_of_ours_has_such_a_check() -> None:
-    checks = {name: " ".join(COMPOSE[name]["healthcheck"]["test"][1:]) for name in ("worker", "bulk", "beat")}
+    checks = {name: " ".join(COMPOSE[name]["healthcheck"]["test"][1:]) for name in ("worker", "bulk", "beat", "alerts")}
     assert checks == {
         "worker": "python -m notifier alive mail@$$(hostname)",
         "bulk": "python -m notifier alive bulk@$$(hostname)",
         "beat": "python -m notifier alive beat",
+        "alerts": "python -m notifier alive alerts",
     }
     for name in ("worker", "bulk"):
         node = checks[name].split()[-1].partition("@")[0]

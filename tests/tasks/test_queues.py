@@ -20,7 +20,7 @@ from notifier.tasks import rejected
 from notifier.tasks.broker_view import peek
 from notifier.tasks.publisher import Publisher
 from notifier.tasks.queues import BULK, CONTROL, EXPANSION, QUEUES, TRANSACTIONAL
-from notifier.tasks.unread_queues import without_reader
+from notifier.tasks.unread_queues import misspelt, without_reader
 from notifier.testing.brokers import Broker, RedisBroker, task
 from tests.support.working import eventually, working
 
@@ -42,6 +42,15 @@ def test_a_queue_that_no_worker_reads_is_found() -> None:
     assert without_reader({}) == [TRANSACTIONAL, BULK, EXPANSION, CONTROL]
     assert without_reader({"mail@a": {TRANSACTIONAL, CONTROL}, "bulk@a": {BULK, "blk"}}) == [EXPANSION]
     assert without_reader({"all@a": set(QUEUES)}) == []
+
+
+@pytest.mark.usefixtures("database_url")
+def test_a_misspelt_queue_is_named_and_a_queue_of_the_application_is_not() -> None:
+    assert misspelt({"mail@a": {TRANSACTIONAL, CONTROL}, "all@a": {*QUEUES, "celery", "notifications", "blk"}}) == []
+    assert misspelt({"bulk@b": {"notifier.bulks"}, "bulk@a": {BULK, "notifier.expansions"}}) == [
+        "bulk@a reads notifier.expansions, into which notifier puts nothing: did you mean notifier.expansion?",
+        "bulk@b reads notifier.bulks, into which notifier puts nothing: did you mean notifier.bulk?",
+    ]
 
 
 def test_health_names_the_queues_without_a_reader(app_on_either: Flask) -> None:

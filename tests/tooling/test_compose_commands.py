@@ -30,7 +30,7 @@ def shell(service: str, folder: Path, stub: str, env: Mapping[str, str]) -> subp
 
 def test_a_database_and_a_broker_of_ones_own_win() -> None:
     own = {"DATABASE_URL": "postgresql://me@db.example.com/n", "REDIS_URL": "rediss://:p@redis.example.com/0"}
-    for name in ("migrate", "web", "worker", "bulk", "webhooks", "beat", "flower"):
+    for name in ("migrate", "web", "worker", "bulk", "webhooks", "beat", "alerts", "flower"):
         env = environment(name, own)
         assert {key: env[key] for key in own} == own
     assert environment("backup", own)["DATABASE_URL"] == own["DATABASE_URL"]

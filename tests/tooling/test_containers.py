@@ -15,7 +15,7 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 FINAL_STAGE = re.split(r"(?m)^FROM ", DOCKERFILE)[-1]
-OURS = {"migrate", "web", "worker", "bulk", "webhooks", "beat"}
+OURS = {"migrate", "web", "worker", "bulk", "webhooks", "beat", "alerts"}
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
@@ -153,6 +153,15 @@ def test_containers_stop_after_their_processes(name: str) -> None:
     own = float(put_in(SERVICES[name]["environment"]["STOP_GRACE"], {}))
     assert own == Settings.model_fields["stop_grace"].default
     assert seconds > max(own, 30)
+
+
+def test_alerts_are_sent_by_who_wants_them() -> None:
+    """Without ALERT_EMAILS and ALERT_WEBHOOK_URL the process has no one to tell, and ends."""
+    assert SERVICES["alerts"]["profiles"] == ["alerts"]
+    assert SERVICES["alerts"]["command"].endswith(" alerts watch")
+    example = (ROOT / ".env.example").read_text()
+    for name in ("ALERT_EMAILS", "ALERT_WEBHOOK_URL"):
+        assert re.search(rf"(?m)^# ?{name}=", example), f"{name} must be there, and commented out"
 
 
 def test_every_queue_has_a_worker() -> None:

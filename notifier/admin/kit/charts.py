@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 720, 220
 _LEFT, _TOP, _BOTTOM = 52, 10, 24
+#: Half of the last label, such as "30 Nov", is to the right of its bar.
+_RIGHT = 18
 #: Labels below the bars: more would overlap.
 _LABELS = 15
 
@@ -59,7 +61,7 @@ def bars(rows: Sequence[tuple[str, Mapping[str, int]]], series: Sequence[str]) -
     top = _round_up(max((sum(numbers.get(name, 0) for name in used) for _, numbers in rows), default=0))
     floor = HEIGHT - _BOTTOM
     scale = (floor - _TOP) / top
-    step = (WIDTH - _LEFT) / max(1, len(rows))
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(rows))
     every = -(-len(rows) // _LABELS)
     drawn = []
     for place, (label, numbers) in enumerate(rows):
