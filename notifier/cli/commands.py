@@ -111,6 +111,7 @@ ALERTS = {
 WEBHOOKS = {
     "list": Lazy("notifier.cli.webhooks:list_", "List all endpoints."),
     "add": Lazy("notifier.cli.webhooks:add", "Add the endpoint URL, and show its secret once."),
+    "change": Lazy("notifier.cli.webhooks:change", "Change which events the endpoint ID gets from now on."),
     "rotate": Lazy(
         "notifier.cli.webhooks:rotate",
         "Give the endpoint ID a new secret, and show it once; the old one signs as well for a day.",

@@ -61,6 +61,17 @@ def add(app: Flask, url: str, types: tuple[str, ...]) -> None:
     say(f"Endpoint {pk} gets events from now on.\nSecret (shown once): {secret}")
 
 
+@click.command("change")
+@click.argument("pk", metavar="ID", type=int)
+@click.option("--type", "types", multiple=True, help="A type of event; may be given several times. Without it: all.")
+@with_app
+def change(app: Flask, pk: int, types: tuple[str, ...]) -> None:
+    """Change which events the endpoint ID gets from now on."""
+    with _refusing(), transaction(db.session) as session:
+        services_of(app).endpoints.change(session, endpoints.find(session, pk), types or TYPES, by=COMMAND_LINE)
+    say(f"Endpoint {pk} gets {_short(list(types or TYPES))} from now on.")
+
+
 @click.command("rotate")
 @click.argument("pk", metavar="ID", type=int)
 @with_app

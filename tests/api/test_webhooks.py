@@ -71,6 +71,11 @@ def test_an_endpoint_over_http(app: Flask, client_with: Callable[..., Api]) -> N
     assert [each["event"] for each in rest["data"]] == ["1"]
     assert api("POST", f"{here}/replay", {}).get_json() == {"events": 3}
     assert api("POST", f"{here}/replay", {"event": "1"}).get_json() == {"events": 1}
+    changed = api("PUT", here, {"types": ["run.finished"]}).get_json()
+    assert (changed["types"], changed["url"]) == (["run.finished"], URL)
+    paused(app, 1)
+    assert len(api("GET", f"{here}/deliveries").get_json()["data"]) == 4
+    assert set(api("PUT", here, {"types": None}).get_json()["types"]) == set(TYPES)
     assert api("POST", f"{here}/disable").get_json()["disabled_reason"] == "a program disabled it over HTTP"
     for path in ("test", "replay"):
         refused = api("POST", f"{here}/{path}", {} if path == "replay" else None)
@@ -78,6 +83,7 @@ def test_an_endpoint_over_http(app: Flask, client_with: Callable[..., Api]) -> N
     assert api("POST", f"{here}/enable").get_json()["disabled_at"] is None
     assert api("DELETE", here).status_code == 204
     assert {api(method, here).status_code for method in ("GET", "DELETE")} == {404}
+    assert api("PUT", here, {"types": ["run.paused"]}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,16 @@ def test_an_endpoint_from_its_first_day_to_its_last(command: Callable[..., str],
     assert "was not disabled" in command("enable", "1")
     assert "Events that are sent again: 0." in command("replay", "1", "--hours", "1")
     assert first not in command("rotate", "1")
+    assert "run.finished, run.paused" in command("change", "1", "--type", "run.finished", "--type", "run.paused")
+    assert "gets all" in command("change", "1")
     assert "deleted" in command("remove", "1", "--yes")
     assert "there is no endpoint 1" in command("remove", "1", "--yes", code=1)
     with command.app.app_context():  # type: ignore[attr-defined]
         said = db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
         assert db.session.scalars(select(Event)).all() == [], "a test from here is no part of the feed"
     assert said == [
-        f"webhook.{each}" for each in ("added", "disabled", "enabled", "replayed", "secret_rotated", "removed")
+        f"webhook.{each}"
+        for each in ("added", "disabled", "enabled", "replayed", "secret_rotated", "changed", "changed", "removed")
     ]
 
 

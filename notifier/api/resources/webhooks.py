@@ -44,6 +44,12 @@ class WebhookBody(Body):
     types: Annotated[list[Type] | None, Field(min_length=1, description="the events that it gets; null: all")] = None
 
 
+class TypesBody(Body):
+    """What an endpoint gets from now on."""
+
+    types: Annotated[list[Type] | None, Field(min_length=1, description="the events that it gets; null: all")]
+
+
 class ReplayBody(Body):
     """What is sent again."""
 
@@ -147,6 +153,15 @@ def get_webhook(path: WebhookPath) -> Response:
     if row is None:
         raise Problem(NOT_FOUND)
     return answer(WebhookAnswer.of(row))
+
+
+@resource.operation("PUT", "/webhooks/<row:id>", scope=Scope.webhooks_write, answers={200: WebhookAnswer})
+def change_webhook(path: WebhookPath, body: TypesBody) -> Response:
+    """Change which events an endpoint gets. What it was sent, and what waits, stays."""
+    with transaction(db.session) as session:
+        row = _locked(session, path)
+        services().endpoints.change(session, row, body.types or TYPES, by=_actor())
+        return answer(WebhookAnswer.of(row))
 
 
 @resource.operation("DELETE", "/webhooks/<row:id>", scope=Scope.webhooks_write, answers={204: None})
