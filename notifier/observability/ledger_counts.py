@@ -55,8 +55,7 @@ def _count(session: Session, conditions: Conditions, moments: Moments, limit: in
     """Count the rows of each condition in one statement; each count stops behind `limit`."""
     stop = "" if limit is None else f" LIMIT {limit + 1}"
     each = (
-        f"(SELECT count(*) FROM (SELECT 1 {_ROWS}{where}{stop}) AS few) AS {name}"
-        for name, where in conditions.items()
+        f"(SELECT count(*) FROM (SELECT 1 {_ROWS}{where}{stop}) AS few) AS {name}" for name, where in conditions.items()
     )
     statement = _typed(each, conditions.values(), moments)
     return dict(session.execute(statement, _named(conditions.values(), moments)).mappings().one())
