@@ -38,6 +38,7 @@ EMAIL = "admin@example.com"
 #: The target for a page, in milliseconds.
 TARGET = 150.0
 
+#: Not the page Health, which asks all servers and workers anew, and waits a second for the workers' answers.
 PAGES = {
     "dashboard": "/admin/",
     "dashboard, 90 days": "/admin/?days=90",
@@ -54,6 +55,11 @@ PAGES = {
     "search: a Message-ID": "/admin/search/?q={message_id}",
     "search: a queue id": "/admin/search/?q=4cQ{half}",
     "search: a number": "/admin/search/?q={half}",
+    "a run, the part that is fetched": "/admin/runs/1/progress",
+    "moving a run to the newest content": "/admin/runs/1/move",
+    "cancelling a run": "/admin/runs/1/cancel",
+    "repairing a run": "/admin/runs/1/repair",
+    "resuming a campaign": "/admin/campaigns/2/resume",
     "notifications": "/admin/notifications/",
     "notifications, next page": "/admin/notifications/?before={half}",
     "notifications that failed": "/admin/notifications/?status=failed",
@@ -73,10 +79,15 @@ PAGES = {
     "suppressing a person": "/admin/people/5000/suppress",
     "erasing a person": "/admin/people/5000/erase",
     "uncertain": "/admin/uncertain/",
+    "deciding about uncertain emails": "/admin/uncertain/decide/sent",
     "content": "/admin/content/",
     "content of a campaign": "/admin/content/4/",
+    "earlier versions of a content": "/admin/content/4/versions",
     "a new campaign": "/admin/campaigns/new",
     "editing a campaign": "/admin/campaigns/2/edit",
+    "queue": "/admin/queue/",
+    "held": "/admin/held/",
+    "operators": "/admin/operators/",
     "suppressions": "/admin/suppressions/",
     "unassigned": "/admin/unassigned/",
     "webhooks": "/admin/webhooks/",
