@@ -105,18 +105,24 @@ def populate(kinds: Mapping[str, EmailKind], rows: int, users: int) -> dict[str,
         "audit": rows // 2, "params": _report(), "id_key": Ids([SECRET]).names[-1],
     }  # fmt: skip
     for statement in (RUNS, LEDGER, FEEDBACK, TRAY, ACTIVITIES, ENDPOINTS, EVENTS, DELIVERIES, AUDIT):
-        _execute(db.session.connection(), statement, values)
+        execute(db.session.connection(), statement, values)
         db.session.commit()
     totals.roll_up(db.session, clock.now())
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
-        plain.execute(text("VACUUM ANALYZE" if plain.dialect.name == "postgresql" else "ANALYZE"))
-        half = rows // 2
+    analyze()
+    half = rows // 2
+    with db.engine.connect() as plain:
         query = text("SELECT dedupe_key FROM notifier_notifications WHERE id = :half")
         key = plain.execute(query, {"half": half}).scalar_one()
         email = plain.execute(text("SELECT email FROM notifier_users WHERE id = 4321")).scalar_one()
     db.session.remove()
     named = message_id(Ids([SECRET]).make(half, key), "example.com")
     return {"email": email, "half": half, "message_id": named.strip("<>")}
+
+
+def analyze() -> None:
+    """Give the planner the figures of the present rows, as autovacuum does in time."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
+        plain.execute(text("VACUUM ANALYZE" if plain.dialect.name == "postgresql" else "ANALYZE"))
 
 
 def _report() -> str:
@@ -126,7 +132,8 @@ def _report() -> str:
     return f'{{"month": "2026-10-01", {moments}, "home": "UTC", "top": 3}}'
 
 
-def _execute(connection: Connection, statement: str, values: Mapping[str, Any]) -> None:
+def execute(connection: Connection, statement: str, values: Mapping[str, Any]) -> None:
+    """Run a statement in the dialect of this connection (see above for what it may hold)."""
     postgres = connection.dialect.name == "postgresql"
     now = int(clock.now().timestamp())
 

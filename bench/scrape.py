@@ -20,12 +20,11 @@ from flask import Flask
 from rich.console import Console
 from rich.table import Table
 
-from bench.admin import LEDGER
+from bench import processor
+from bench.admin_rows import analyze, execute, populate
 from bench.servers import SECRET, open_stage
 from notifier import clock, ledger
-from notifier.accounts.seeds import seed
 from notifier.app import create_app
-from notifier.campaigns.default_campaigns import load
 from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.metrics import folding
@@ -44,17 +43,11 @@ DUE = 60_000
 _OWED = """
     INSERT INTO notifier_notifications (kind, user_id, recipient, dedupe_key, params, bulk, on_unknown, status, claims,
         attempts, unknowns, next_attempt_at, enqueue_at, created_at)
-    SELECT 'verification', 1, 'u@example.com', 'due:' || n, '{}', n %% 10 <> 0, 'resend', 'pending', 0, 0, 0,
-        now() - n * interval '1 millisecond', now(), now()
-    FROM generate_series(1, %(due)s) AS n"""
+    SELECT 'verification', 1, 'u@example.com', 'due:' || n, '{}', n % 10 <> 0, 'resend', 'pending', 0, 0, 0,
+        {at:n / 60000.0}, {at:0}, {at:0} FROM {series:due}"""
 
 #: One run of each campaign is under way.
-_RUNS = """
-    INSERT INTO notifier_campaign_runs (campaign_id, slot, trigger, state, cursor, planned, excluded, zone_fallbacks,
-        provider_brakes, created_at, touched_at)
-    SELECT 1 + n %% 2, now() - n * interval '1 day', 'schedule', CASE WHEN n > 18 THEN 'sending' ELSE 'done' END, 0,
-        %(rows)s / 20, '{}', 0, '{}', now(), now()
-    FROM generate_series(1, 20) AS n"""
+_DONE = "UPDATE notifier_campaign_runs SET state = 'done' WHERE id <= 18"
 
 #: How often each batch is claimed and settled in one turn, by its size, and turns with and without triggers.
 _ROUNDS = {1: 60, 250: 12}
@@ -81,17 +74,12 @@ def measure(rows: int, users: int, times: int) -> dict[str, Any]:
 
 
 def _populate(app: Flask, rows: int, users: int) -> None:
-    for _ in seed(db.session(), users=users, verified=0.9, activities=0, now=clock.now()):
-        pass
-    load(db.session(), services_of(app).kinds, now=clock.now(), paused_reason=None)
-    connection = db.session.connection()
-    connection.exec_driver_sql(_RUNS, {"rows": rows})
-    connection.exec_driver_sql(LEDGER, {"rows": rows, "users": users})
-    connection.exec_driver_sql(_OWED, {"due": DUE})
+    populate(services_of(app).kinds, rows, users)
+    for statement in (_DONE, _OWED):
+        execute(db.session.connection(), statement, {"due": DUE})
     db.session.commit()
     folding.fold(db.session)
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
-        plain.exec_driver_sql("VACUUM ANALYZE")
+    analyze()
 
 
 def _scrapes(app: Flask, times: int) -> dict[str, float]:
@@ -142,36 +130,30 @@ def _claim_and_settle(size: int) -> float:
     )
     pks = list(found.scalars())
     db.session.rollback()
-    used = _processor()
+    backends = processor.backends_of(db.engine)
+    began = processor.used(backends)
     rows = ledger.claim(db.session(), pks, now=now, lease=timedelta(minutes=1), owner="bench")
     db.session.commit()
     ends = [ledger.Settlement(row.id, row.claim, Status.sent, 1, 0, sent_at=now) for row in rows]
     settled = ledger.settle(db.session(), ends, now=now)
     db.session.commit()
     assert settled == size
-    return _processor() - used
+    return processor.used(backends) - began
 
 
 def _times(act: Callable[[], object], times: int) -> tuple[float, float, float]:
-    """Return the median and the longest time of `act`, and the processor time of both sides, in milliseconds."""
+    """Return the median and the longest time of `act`, and the processor time of both sides, in milliseconds.
+
+    The server runs on this machine.
+    """
     act()  # the first one compiles statements
-    used, taken = _processor(), []
+    backends, taken, costs = processor.backends_of(db.engine), [], []
     for _ in range(times):
-        start = time.perf_counter()
+        began, start = processor.used(backends), time.perf_counter()
         act()
         taken.append((time.perf_counter() - start) * 1000)
-    return statistics.median(taken), max(taken), (_processor() - used) * 1000 / times
-
-
-def _processor() -> float:
-    """Return the processor seconds of this process and of its connection's server process so far.
-
-    On a busy machine they are what a scrape costs; its time depends on others. The server runs on this machine.
-    """
-    pid = db.session.connection().exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-    db.session.rollback()
-    server = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    return time.process_time() + server
+        costs.append((processor.used(backends) - began) * 1000)
+    return statistics.median(taken), max(taken), statistics.median(costs)
 
 
 def main() -> None:

@@ -456,13 +456,13 @@ def _ledger() -> None:
     op.create_index(
         "ix_notifier_notifications_pending_enqueue_at",
         "notifier_notifications",
-        ["enqueue_at"],
+        ["enqueue_at", "next_attempt_at"],
         **_where("status = 'pending'"),
     )
     op.create_index(
         "ix_notifier_notifications_run_id_status_id",
         "notifier_notifications",
-        ["run_id", "status", "id"],
+        ["run_id", "status", "id", "content_id"],
         **_where("run_id IS NOT NULL"),
     )
     op.create_index(

@@ -7,9 +7,10 @@ have no row and get the campaign's values. So kinds need not handle zones, and n
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CTE, ColumnElement, String, case, column, func, literal, values
+from sqlalchemy import CTE, ColumnClause, ColumnElement, String, case, column, func, literal, select, values
 
 from notifier.audience.occasions import CampaignOccasion
 from notifier.database.expressions import moment
@@ -104,9 +105,12 @@ def _constants(times: Times, fallback: str = "") -> ZoneColumns:
 
 
 def _table(rows: list[tuple[str, datetime, datetime, datetime, datetime, datetime, str | None]]) -> CTE:
-    moments = (column(name, UtcDateTime) for name in ("send_at", "due", "deadline", "since", "until"))
-    return (
-        values(column("timezone", String), *moments, column("reason_code", String), name="zones")
-        .data(rows)
-        .cte("zones")
-    )
+    moments = [column(name, UtcDateTime) for name in ("send_at", "due", "deadline", "since", "until")]
+    columns: list[ColumnClause[Any]] = [column("timezone", String), *moments, column("reason_code", String)]
+    if len(rows) == 1:
+        # SQLAlchemy never caches a statement with a VALUES list, and compiling the rule takes longer than asking about
+        # one person.
+        (row,) = rows
+        alone = zip(columns, row, strict=True)
+        return select(*(literal(value, each.type).label(each.name) for each, value in alone)).cte("zones")
+    return values(*columns, name="zones").data(rows).cte("zones")

@@ -1,10 +1,12 @@
 """Which version of a campaign's content its emails have, and which waiting emails can get another one."""
 
 import enum
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy import Select, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from notifier import ledger
@@ -41,6 +43,16 @@ KEEPS = {
     Holding.sending: "being sent right now",
     Holding.begun: "an attempt may have reached the mail server, and the next one has to say the same",
     Holding.uncertain: "delivery is uncertain, it may have arrived",
+}
+
+
+#: The state of an email by its status or, if it waits, by `_waiting`. All others got nothing.
+_HOLDINGS = {
+    **dict.fromkeys(map(str, TAKEN), Holding.have),
+    str(Status.sending): Holding.sending,
+    str(Status.unknown): Holding.uncertain,
+    str(Holding.can_move): Holding.can_move,
+    str(Holding.begun): Holding.begun,
 }
 
 
@@ -142,25 +154,24 @@ def groups_of(session: Session, campaign: Campaign, run_ids: Collection[int]) ->
     """Return the emails of these runs of one campaign in groups, by version."""
     if not run_ids:
         return []
-    open_ = select(CampaignRun.id).where(CampaignRun.id == _N.run_id, CampaignRun.state.in_(OPEN)).correlate(_N)
-    holding = case(
-        (_N.status.in_(TAKEN), Holding.have.value),
-        (_N.status == Status.sending, Holding.sending.value),
-        (_N.status == Status.unknown, Holding.uncertain.value),
-        (and_(_waits(), ledger.never_began(), open_.exists()), Holding.can_move.value),
-        (_waits(), Holding.begun.value),
-        else_=literal(Holding.got_nothing.value),
-    ).label("holding")
-    counted = (
-        select(_N.content_id, holding, func.count()).where(_N.run_id.in_(run_ids)).group_by(_N.content_id, "holding")
-    )
-    number = numbers(session, campaign)
-    found = [
-        VersionGroup(number.get(content_id, 0), Holding(what), emails)
-        for content_id, what, emails in session.execute(counted)
-    ]
-    return sorted(found, key=lambda group: (group.version, list(Holding).index(group.holding)))
+    number, found = numbers(session, campaign), Counter[tuple[int, Holding]]()
+    # One statement, so that an email that is sent meanwhile counts once.
+    for content_id, state, emails in session.execute(union_all(_not_waiting(run_ids), _waiting(run_ids))):
+        found[number.get(content_id, 0), _HOLDINGS.get(state, Holding.got_nothing)] += emails
+    groups = [VersionGroup(version, holding, emails) for (version, holding), emails in found.items()]
+    return sorted(groups, key=lambda group: (group.version, list(Holding).index(group.holding)))
 
 
-def _waits() -> ColumnElement[bool]:
-    return _N.status == Status.pending
+def _not_waiting(run_ids: Collection[int]) -> Select[*tuple[Any, ...]]:
+    """Count the emails that do not wait, nearly all of a ledger. The index of runs answers, so no row is read."""
+    mine = (_N.run_id.in_(run_ids), _N.status != Status.pending)
+    return select(_N.content_id, _N.status, func.count()).where(*mine).group_by(_N.content_id, _N.status)
+
+
+def _waiting(run_ids: Collection[int]) -> Select[*tuple[Any, ...]]:
+    """Count the emails that wait. Their rows tell whether they can move."""
+    open_ = select(CampaignRun.id).where(CampaignRun.id.in_(run_ids), CampaignRun.state.in_(OPEN))
+    can_move = and_(ledger.never_began(), _N.run_id.in_(open_))
+    state = case((can_move, Holding.can_move.value), else_=literal(Holding.begun.value)).label("state")
+    mine = (_N.run_id.in_(run_ids), _N.status == Status.pending)
+    return select(_N.content_id, state, func.count()).where(*mine).group_by(_N.content_id, "state")

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from notifier import ledger
 from notifier.audience import Kinds
 from notifier.campaigns.content_versions import current, numbers
+from notifier.campaigns.progress import counts_of
 from notifier.campaigns.slots import slot_name, when
 from notifier.emails.campaign_kind import CampaignKind
 from notifier.models import Campaign, CampaignRun, Status, Trigger
@@ -51,7 +51,8 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
     """Return everything about one campaign, with its newest runs."""
     columns = {column.key: getattr(campaign, column.key) for column in Campaign.__table__.columns}
     mine = (CampaignRun.campaign_id == campaign.id, CampaignRun.trigger != Trigger.prompt)
-    runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id.desc()).limit(NEWEST))
+    runs = session.scalars(select(CampaignRun).where(*mine).order_by(CampaignRun.id.desc()).limit(NEWEST)).all()
+    counts = counts_of(session, runs)
     facts = {
         "schedule": in_words(campaign),
         "next": when(campaign, campaign.next_slot, kinds) if campaign.next_slot else "",
@@ -59,7 +60,7 @@ def details(session: Session, campaign: Campaign, kinds: Kinds) -> dict[str, Any
     }
     return {
         "campaign": columns | _content(session, campaign, kinds) | facts,
-        "runs": [_brief(campaign, run) | _numbers(session, run) for run in runs],
+        "runs": [_brief(campaign, run) | _numbers(run, counts[run.id]) for run in runs],
     }
 
 
@@ -100,8 +101,7 @@ def _brief(campaign: Campaign, run: CampaignRun) -> dict[str, Any]:
     }
 
 
-def _numbers(session: Session, run: CampaignRun) -> dict[str, Any]:
-    emails = ledger.count_by_status(session, run.id) if run.totals is None else run.totals
+def _numbers(run: CampaignRun, emails: Mapping[str, int]) -> dict[str, Any]:
     return {
         "planned": run.planned,
         "emails": emails,

@@ -56,9 +56,13 @@ class Progress:
         return 100 * self.done // self.total if self.total else (100 if self.final else 0)
 
 
-def counts_of(session: Session, run: CampaignRun) -> dict[str, int]:
-    """Return the run's emails by status: counted from the ledger until it is over, its stored totals afterwards."""
-    return ledger.count_by_status(session, run.id) if run.totals is None else dict(run.totals)
+def counts_of(session: Session, runs: Collection[CampaignRun]) -> dict[int, dict[str, int]]:
+    """Return the emails of each of these runs by status.
+
+    They are counted from the ledger until the run is over; its stored totals count afterwards.
+    """
+    counted = ledger.count_by_status(session, [run.id for run in runs if run.totals is None])
+    return counted | {run.id: dict(run.totals) for run in runs if run.totals is not None}
 
 
 def progress(
@@ -68,7 +72,7 @@ def progress(
 
     `limit`: the limit of all email, in emails per second. `rates`: whether rates of campaigns apply, which need Redis.
     """
-    counts = counts_of(session, run)
+    counts = counts_of(session, [run])[run.id]
     total = max(sum(counts.values()), run.planned if run.state in OPEN else 0)
     waiting = sum(counts.get(status, 0) for status in (Status.pending, Status.sending))
     done = sum(counts.values()) - waiting

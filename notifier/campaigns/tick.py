@@ -212,7 +212,7 @@ def close(session: Callable[[], Session], run_id: int, now: datetime) -> bool:
         run = run_of(current, run_id, lock=True)
         if run is None or not ledger.is_over(current, run_id):
             return False
-        totals = ledger.count_by_status(current, run_id)
+        totals = ledger.count_by_status(current, [run_id])[run_id]
         state = case((CampaignRun.state == RunState.sending, RunState.done.value), else_=CampaignRun.state)
         over = update(CampaignRun).where(CampaignRun.id == run_id, *_unfinished())
         closed = bool(changed(current, over.values(state=state, totals=totals, finished_at=now)))

@@ -11,7 +11,6 @@ from notifier.ledger.bulk import (
     SharedColumns,
     add_many,
     cancel_run,
-    count_by_status,
     hold_paused,
     is_over,
     latest_due,
@@ -28,6 +27,7 @@ from notifier.ledger.claims import (
     mark_redirected,
 )
 from notifier.ledger.content import move_content, never_began
+from notifier.ledger.counting import count_by_status
 from notifier.ledger.giving_back import GIVEN_BACK, give_back_refused
 from notifier.ledger.held_rows import count_held, name_hold, wake_held
 from notifier.ledger.leases import (

@@ -218,12 +218,6 @@ def latest_due(session: Session, run_id: int, *, now: datetime, limit: int) -> l
     return list(session.scalars(select(_N.id).where(*fresh, unmarked).order_by(_N.id.desc()).limit(limit)))
 
 
-def count_by_status(session: Session, run_id: int) -> dict[str, int]:
-    """Count the rows of a run by status."""
-    query = select(_N.status, func.count()).where(_N.run_id == run_id).group_by(_N.status)
-    return dict(session.execute(query).all())
-
-
 def is_over(session: Session, run_id: int) -> bool:
     """Return whether no row of a run is pending or sending."""
     live = select(_N.id).where(_N.run_id == run_id, _N.status.in_((Status.pending, Status.sending)))

@@ -74,10 +74,12 @@ class Notification(Base):
     __tablename__ = "notifier_notifications"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUS_LIST})", name="status"),
-        # For the sweep: pending rows in the order in which they must be enqueued.
+        # For the sweep: pending rows in the order in which they must be enqueued. With `next_attempt_at`, pages count
+        # those that are due without reading the rows.
         Index(
             "ix_notifier_notifications_pending_enqueue_at",
             "enqueue_at",
+            "next_attempt_at",
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
         ),
@@ -123,12 +125,14 @@ class Notification(Base):
             postgresql_where=text("server_id IS NOT NULL"),
             sqlite_where=text("server_id IS NOT NULL"),
         ),
-        # The rows of a run by status, newest first: for its totals, its waiting rows and its lists.
+        # The rows of a run by status, newest first: for its totals, its waiting rows and its lists. With `content_id`,
+        # those that have ended are counted by their version without reading them.
         Index(
             "ix_notifier_notifications_run_id_status_id",
             "run_id",
             "status",
             "id",
+            "content_id",
             postgresql_where=text("run_id IS NOT NULL"),
             sqlite_where=text("run_id IS NOT NULL"),
         ),

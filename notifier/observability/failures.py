@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, TextClause, case, func, select, text
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import CTE, ColumnElement, Subquery, TextClause, and_, case, func, select, text
+from sqlalchemy.orm import Session
 
 from notifier.bounces.reasons import Verdict
 from notifier.models import FAILED, Feedback, Notification, Status
@@ -95,29 +95,36 @@ def _with_replies(where: list[ColumnElement[bool] | TextClause]) -> Subquery:
         .where(*where)
         .order_by(_N.settled_at.desc())
         .limit(NEWEST)
-        .subquery()
+        .cte("emails")
     )
-    mine = emails.c
-    each = aliased(_F)
-    is_bounce = (each.kind == "bounce", each.verdict.in_((Verdict.HARD, Verdict.SOFT)))
-    reports = select(func.min(each.id)).where(
-        mine.status == Status.bounced, each.notification_id == mine.id, *is_bounce
-    )
-    first = reports.correlate(emails).scalar_subquery()
+    mine, reported = emails.c, _first_reports(emails)
 
-    def of(own: ColumnElement[Any], reported: ColumnElement[Any]) -> ColumnElement[Any]:
-        return case((mine.status == Status.failed, own), else_=reported)
+    def of(own: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        return case((mine.status == Status.failed, own), else_=other)
 
-    said = func.coalesce(of(mine.last_text, _F.text.expression), mine.reason, "").label("said")
-    codes = (
-        of(mine.last_code, _F.code.expression).label("code"),
-        of(mine.last_enhanced, _F.enhanced.expression).label("enhanced"),
-    )
+    there = reported.c
+    said = func.coalesce(of(mine.last_text, there.text), mine.reason, "").label("said")
+    codes = (of(mine.last_code, there.code).label("code"), of(mine.last_enhanced, there.enhanced).label("enhanced"))
     return (
         select(mine.id, mine.settled_at, mine.status, *codes, said)
         .select_from(emails)
-        .outerjoin(_F, _F.id == first)
+        .outerjoin(reported, and_(there.id == mine.id, there.place == 1))
         .subquery()
+    )
+
+
+def _first_reports(emails: CTE) -> Subquery:
+    """Select the bounces of these emails, the first one of each in place 1.
+
+    The ids of the emails lead to them, so that the cost is theirs, however much feedback there is.
+    """
+    place = func.row_number().over(partition_by=emails.c.id, order_by=_F.id).label("place")
+    bounces = (_F.kind == "bounce", _F.verdict.in_((Verdict.HARD, Verdict.SOFT)))
+    return (
+        select(emails.c.id, _F.code, _F.enhanced, _F.text, place)
+        .join(emails, _F.notification_id == emails.c.id)
+        .where(emails.c.status == Status.bounced, *bounces)
+        .subquery("reports")
     )
 
 

@@ -1,5 +1,6 @@
 """The audit log holds no address but can be searched by one; viewing addresses and erasing leave entries."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -107,6 +108,18 @@ def test_the_page_finds_an_address_and_shows_who_did_it(app: Flask, person: int,
     (entry,) = entries(app, "notifications.exported")
     assert entry.after == {"filter": {"status": "pending"}}
     assert CANARY not in f"{entry.before}{entry.after}{entry.object_id}{entry.actor}"
+
+
+def test_the_page_offers_each_action_once_in_order(app: Flask, desk: Callable[..., Desk]) -> None:
+    here = desk()
+    with app.app_context():
+        for action in ("run.paused", "a", "person.erased", "a", "run", "run.paused", "person.erased"):
+            audit_log.record(db.session(), audit_log.SYSTEM, action)
+        db.session.commit()
+        there = sorted(set(db.session.scalars(select(AuditEntry.action))))
+    field = here.get("/admin/audit/").text.partition('name="action"')[2].partition("</select>")[0]
+    assert re.findall(r'<option value="([^"]+)"', field) == there
+    assert {"a", "run", "run.paused", "person.erased"} < set(there)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, text, update
 from notifier import clock, ledger
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, Notification, ProviderHold, RunState, Status, TransportState
-from notifier.observability import gauges, heartbeats
+from notifier.observability import gauges, heartbeats, ledger_counts
 from notifier.reasons import ReasonCode
 from notifier.services import services_of
 from tests.support.applications import NOON, make_owed
@@ -131,17 +131,35 @@ def test_runs_show_when_they_come_and_how_far_they_are(
     assert look()["held", "run", "too_many_dead"] == 1
 
 
-def test_above_the_limit_the_planner_answers(context: Flask, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gauges, "EXACT_UP_TO", 100)
+def _wait(emails: int) -> None:
+    """Add so many due emails."""
     row = dict(
         db.session.execute(select(Notification.__table__).where(Notification.id == make_owed(1))).mappings().one()
     )
-    rows = [row | {"id": 100 + number, "dedupe_key": f"x:{number}"} for number in range(300)]
+    rows = [row | {"id": 100 + number, "dedupe_key": f"x:{number}"} for number in range(emails - 1)]
     db.session.execute(insert(Notification.__table__), rows)
+    db.session.commit()
+
+
+def test_each_number_is_exact_up_to_the_limit(context: Flask, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_counts, "FEW", 10)
+    _wait(40)
+    db.session.execute(update(Notification).where(Notification.id < 104).values(status="unknown"))
+    db.session.execute(update(Notification).where(Notification.id >= 128).values(bulk=True))
+    db.session.commit()
+    seen = look()
+    assert (seen["due", "transactional"], seen["due", "bulk"], seen["unknown_open",]) == (24, 11, 5)
+
+
+def test_above_the_limit_the_planner_answers(context: Flask, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_counts, "EXACT_UP_TO", 100)
+    _wait(301)
+    db.session.execute(update(Notification).where(Notification.id < 104).values(status="unknown"))
     db.session.commit()
     is_postgres = db.engine.dialect.name == "postgresql"
     if is_postgres:
         db.session.execute(text("ANALYZE notifier_notifications"))
         db.session.commit()
-    found = look()["due", "transactional"]
-    assert 150 < found < 600 if is_postgres else found == 301
+    seen = look()
+    assert 150 < seen["due", "transactional"] < 600 if is_postgres else seen["due", "transactional"] == 296
+    assert seen["unknown_open",] == 5

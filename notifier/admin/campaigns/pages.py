@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifier import audience, clock, ledger
+from notifier import audience, clock
 from notifier.admin.campaigns import schedule_preview
 from notifier.admin.campaigns.edit import Editing
 from notifier.admin.campaigns.running import Running
@@ -21,7 +21,7 @@ from notifier.campaigns import control
 from notifier.campaigns.content_held import held
 from notifier.campaigns.errors import CampaignError
 from notifier.campaigns.overview import details, in_words
-from notifier.campaigns.progress import recent, sent_of
+from notifier.campaigns.progress import counts_of, recent, sent_of
 from notifier.explain.plan_values import RATE_IGNORED
 from notifier.extensions import db
 from notifier.models import Campaign, CampaignRun, CampaignState, Role
@@ -45,10 +45,11 @@ class Row:
 def rows(session: Session, campaigns: list[Campaign]) -> list[Row]:
     """Return these campaigns with the results of their last runs."""
     runs = recent(session, [campaign.id for campaign in campaigns])
+    emails = counts_of(session, [each[-1] for each in runs.values() if each])
     found = []
     for campaign in campaigns:
         last = runs[campaign.id][-1] if runs[campaign.id] else None
-        counts = {} if last is None else last.totals or ledger.count_by_status(session, last.id)
+        counts = {} if last is None else emails[last.id]
         sent = sent_of(runs[campaign.id])
         line = sparkline(sent) if len(sent) > 1 else None
         found.append(Row(campaign, in_words(campaign), last, counts, line))

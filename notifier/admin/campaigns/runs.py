@@ -56,7 +56,7 @@ class Runs(Page):
         page: str = self.render(
             "admin/runs.html",
             listing=listing,
-            counts={run.id: counts_of(db.session(), run) for run in listing.rows},
+            counts=counts_of(db.session(), listing.rows),
             campaign_of=campaigns,
             campaigns=sorted(((pk, each.title) for pk, each in campaigns.items()), key=lambda item: item[1].casefold()),
             campaign=campaign or "",

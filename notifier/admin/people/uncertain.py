@@ -29,7 +29,9 @@ class Uncertain(Page):
     def index(self) -> ResponseReturnValue:
         """Show the emails to decide about, by host and run, within the filters."""
         which = _which(request.args)
-        page: str = self.render("admin/uncertain.html", **_facts(which), hosts=sorted(by_host(groups(db.session()))))
+        facts = _facts(which)
+        everything = groups(db.session()) if which.any else facts["groups"]
+        page: str = self.render("admin/uncertain.html", **facts, hosts=sorted(by_host(everything)))
         return page
 
     @show("/decide/<decision>", Role.editor)

@@ -76,8 +76,7 @@ class AuditLog(Page):
             address=address,
             wrong=wrong,
             addresses=audit_log.addresses_of(db.session(), listing.rows),
-            # Distinct by the index: there are few, for any number of entries.
-            actions=db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)).all(),
+            actions=audit_log.actions(db.session()),
             # None: the names of an embedding application's operators are typed.
             operators=None if hosts_operators.decide() else _operators(),
             export=link(before=None, after=None).replace("/audit/", "/audit/export.csv", 1),
