@@ -51,7 +51,8 @@ WALKS = {
     ],
     "webhooks": [
         Step("add_webhook", 201, {"url": "https://hooks.example.com/"}), Step("get_webhook", 200),
-        Step("change_webhook", 200, {"types": ["run.paused"]}), Step("send_test_event", 200), Step("replay_events", 200, {"hours": 1}), Step("list_deliveries", 200),
+        Step("change_webhook", 200, {"types": ["run.paused"]}),
+        Step("send_test_event", 200), Step("replay_events", 200, {"hours": 1}), Step("list_deliveries", 200),
         Step("rotate_webhook", 200), Step("disable_webhook", 200), Step("send_test_event", 409),
         Step("replay_events", 409, {}), Step("enable_webhook", 200), Step("remove_webhook", 204),
         Step("get_webhook", 404), Step("remove_webhook", 404),
