@@ -21,7 +21,7 @@ REFUSED_SECONDS = 3600.0
 LOST_SECONDS = 60.0
 #: Share of the time, with emails at hand and all connections busy, that was spent waiting for replies: from the first
 #: on the number grows, below the second it shrinks.
-SLOW, QUICK = 0.5, 0.1
+SLOW, QUICK = 0.15, 0.05
 #: Seconds between two changes: the connections of one step should be at work before the next one is judged.
 STEP_SECONDS = 0.045
 

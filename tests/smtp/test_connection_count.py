@@ -40,7 +40,7 @@ def test_it_doubles_while_replies_are_slow_up_to_the_ceiling() -> None:
 
 def test_it_keeps_its_number_while_waiting_and_working_are_in_balance() -> None:
     count, clock = _count()
-    assert _judged(count, clock, 0.9, 0.3, 0.3) == [8, 8, 8]
+    assert _judged(count, clock, 0.9, 0.1, 0.1) == [8, 8, 8]
 
 
 def test_it_shrinks_to_the_start_while_replies_come_at_once() -> None:
