@@ -120,7 +120,7 @@ def test_reading_its_data_counts_too(sender: Sender, monkeypatch: pytest.MonkeyP
     keys = owed(5)
     db.session.execute(Notification.__table__.update().values(run_id=1))
     db.session.commit()
-    monkeypatch.setattr(sender.recheck, "look", lambda rows: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(sender.recheck, "look", lambda rows, **given: os.kill(os.getpid(), signal.SIGKILL))
     assert dies(lambda: sender.deliver(keys, bulk=True))
     assert replay(db.session, sender.journal.folder) == Replayed(waiting=5)
     assert {row.deaths for row in rows().values()} == {1}

