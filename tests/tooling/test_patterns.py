@@ -18,9 +18,8 @@ from notifier.smtp.replies import parse_reply
 from notifier.smtp.server_ids import server_id
 from tests.support.patterns import Collector, Found, hard_for, use
 
-#: Seconds of the processor that a text of 64 KiB or more may take: a pattern that is not linear takes many of them.
-LIMIT = 0.25
-#: The same for each character of a shorter one.
+#: Seconds of the processor that a text of 1 MiB may take, and the same for each character of a shorter one.
+LIMIT = 0.1
 SECONDS_EACH = 2e-7
 #: Below it nothing is measured, in seconds.
 NOISE = 0.002
