@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from notifier.cli.main import root_of
 from notifier.cli.refusals import refusal, refuse_older_layout, refuse_wrong_folder
+from notifier.config.settings import Settings
 from notifier.extensions import db
 from notifier.services import services_of
 
@@ -23,15 +24,7 @@ def with_app(command: Callable[..., R]) -> Callable[..., R]:
 
     Raise ClickException if the database has the older layout.
     """
-
-    @wraps(command)
-    def looking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
-        # A host's tables have never had that layout, and its engine is the only one to look with.
-        if root_of(click.get_current_context()).host is None:
-            refuse_older_layout(services_of(app).settings)
-        return command(app, *args, **kwargs)
-
-    return without_database(looking)
+    return _refusing_first(refuse_older_layout, command)
 
 
 def for_report(command: Callable[..., R]) -> Callable[..., R]:
@@ -39,11 +32,15 @@ def for_report(command: Callable[..., R]) -> Callable[..., R]:
 
     Raise ClickException only if a file that should be the database is none of ours.
     """
+    return _refusing_first(refuse_wrong_folder, command)
 
+
+def _refusing_first(refuse: Callable[[Settings], None], command: Callable[..., R]) -> Callable[..., R]:
     @wraps(command)
     def looking(app: Flask, /, *args: Any, **kwargs: Any) -> R:
+        # A host's tables have never had another layout, and its engine is the only one to look with.
         if root_of(click.get_current_context()).host is None:
-            refuse_wrong_folder(services_of(app).settings)
+            refuse(services_of(app).settings)
         return command(app, *args, **kwargs)
 
     return without_database(looking)
