@@ -65,13 +65,16 @@ def load_embedded_settings(
         database_url: Of the host's engine, with its password.
         mount: The path below which our pages are mounted; empty if they are not.
         data_dir: The data folder, unless NOTIFIER_DATA_DIR names another one.
-        testing: Whether the host is being tested, so that no email leaves the process, and no environment is read.
+        testing: Whether the host is being tested, so that no email leaves the process, no environment is read, and
+            no thread looks at the database beside the pages.
     """
     environ: Mapping[str, str] = {} if testing else os.environ
     read = SettingsUnderTest if testing else EmbeddedSettings
     given = dict(_given(config, environ))
     if testing:
         given.setdefault("notifier_env", "test")
+        # The thread that looks beside the pages would use the host's engine while a test closes it.
+        given.setdefault("status_check_interval", 0)
     given.setdefault("notifier_data_dir", data_dir)
     given["database_url"] = database_url
     given.setdefault("secret_keys", Settings.model_fields["secret_keys"].default)

@@ -117,3 +117,9 @@ def test_nothing_in_the_environment_changes_a_test_of_the_host(tmp_path: Path, m
         load(tmp_path, {"NOTIFIER_PUBLIC_URL": "https://shop.example/mail"}, testing=True).home_url
         == "https://shop.example"
     )
+
+
+def test_a_host_under_test_has_no_thread_beside_its_pages(tmp_path: Path) -> None:
+    assert load(tmp_path).status_check_interval > 0
+    assert load(tmp_path, testing=True).status_check_interval == 0
+    assert load(tmp_path, {"NOTIFIER_STATUS_CHECK_INTERVAL": 2}, testing=True).status_check_interval == 2
