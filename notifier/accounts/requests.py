@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Executable, Row, ScalarSelect, Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from notifier import clock
@@ -36,6 +37,7 @@ CHUNK, ROUNDS = 1000, 20
 ENQUEUE_AGAIN = timedelta(seconds=60)
 
 _R = AccountRequest
+_SAME = aliased(_R)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,10 @@ class AccountRequests:
         )
         session.flush()
 
-    def handle(self, pk: int) -> None:
+    def handle(self, pk: int, *, then: Callable[[], None] = lambda: None) -> None:
         """Handle this request, those of the same identity before it, and those that arrive in the meantime.
+
+        After each of them, `then` is called: nothing is locked, and what the request asked for can be sent.
 
         Do nothing if it is handled already, or if another worker handles one of the same identity: that worker goes on
         with this one. An error is logged and counted. Raise DBAPIError while the database is unreachable.
@@ -94,15 +98,14 @@ class AccountRequests:
         One request at a known provider is handled first, if any waits, so that a flood of sign-ups at other domains
         does not delay it. A request that failed, and later ones of the same identity, wait for its next attempt.
         """
-        failed = aliased(_R)
-        waits = select(failed.id).where(failed.identity_key == _R.identity_key, failed.attempts > 0)
-        urgent = self._first(_R.known_provider & ~waits.exists())
-        if urgent is not None:
-            self._take(urgent)
-        first = self._first(_R.identity_key == select(_R.identity_key).where(_R.id == pk).scalar_subquery())
-        while first is not None:
-            identity = self._take(first)
-            first = None if identity is None else self._first(_R.identity_key == identity)
+        with reading(self._session) as session:
+            urgent, first = session.execute(_BEGINNING, {"pk": pk}).one()
+        if urgent is not None and urgent != first and self._take(urgent) is not None:
+            then()
+        while first is not None and (identity := self._take(first)) is not None:
+            then()
+            with reading(self._session) as session:
+                first = session.scalar(_NEXT, {"identity": identity})
 
     def sweep(self) -> Requeued:
         """Enqueue the requests that no worker has handled in time."""
@@ -127,10 +130,6 @@ class AccountRequests:
                 row.attempts, row.enqueue_at = 0, clock.now()
         return len(failed)
 
-    def _first(self, whose: ColumnElement[bool]) -> int | None:
-        with reading(self._session) as session:
-            return session.scalar(select(func.min(_R.id)).where(whose, ~_R.given_up()))
-
     def _take(self, pk: int) -> str | None:
         """Handle and delete one request.
 
@@ -138,22 +137,19 @@ class AccountRequests:
         """
         try:
             with transaction(self._session) as session:
-                mine = select(_R).where(_R.id == pk, ~_R.given_up())
-                row = session.scalars(mine.with_for_update(skip_locked=True)).one_or_none()
+                row = session.execute(_TAKEN, {"pk": pk}).one_or_none()
                 if row is None:
                     return None
-                identity = row.identity_key
                 self._decide(session, row)
-                session.delete(row)
         except Exception as error:
             # Any error of one request: it must neither stop the others nor be lost with a message.
             if is_outage(error):
                 raise
             self._note_failure(pk, error)
             return None
-        return identity
+        return str(row.identity_key)
 
-    def _decide(self, session: Session, row: AccountRequest) -> None:
+    def _decide(self, session: Session, row: Row[*tuple[Any, ...]]) -> None:
         local, _, domain = row.email.rpartition("@")
         address = Address(row.email, row.identity_key, domain, smtputf8=not local.isascii())
         match AccountAction(row.action):
@@ -196,6 +192,31 @@ class AccountRequests:
         return keys
 
 
+def _first(*whose: ColumnElement[bool]) -> ScalarSelect[int | None]:
+    return select(func.min(_R.id)).where(*whose, ~_R.given_up()).scalar_subquery()
+
+
+def _beginning() -> Select[int | None, int | None]:
+    """Build the query for what is handled first: a request at a known provider, and the first of this identity."""
+    failed = aliased(_R)
+    waits = select(failed.id).where(failed.identity_key == _R.identity_key, failed.attempts > 0).exists()
+    identity = select(_SAME.identity_key).where(_SAME.id == bindparam("pk")).scalar_subquery()
+    return select(_first(_R.known_provider.is_(True), ~waits), _first(_R.identity_key == identity))
+
+
+def _taken() -> Executable:
+    """Build the statement that deletes a request which no other worker has, and returns it."""
+    free = select(_SAME.id).where(_SAME.id == bindparam("pk"), ~_SAME.given_up()).with_for_update(skip_locked=True)
+    taken = delete(_R).where(_R.id == free.scalar_subquery()).execution_options(synchronize_session=False)
+    return taken.returning(_R.action, _R.email, _R.identity_key, _R.display_name, _R.locale, _R.timezone, _R.network)
+
+
 def _enqueue_at(session: Session, which: ColumnElement[bool], moment: object) -> None:
     later = update(_R).where(which).values(enqueue_at=moment)
     session.execute(later.execution_options(synchronize_session=False))
+
+
+#: Built once: a sign-up waits for each of them.
+_BEGINNING: Final = _beginning()
+_NEXT: Final = select(_first(_R.identity_key == bindparam("identity")))
+_TAKEN: Final = _taken()

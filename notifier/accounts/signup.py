@@ -6,11 +6,14 @@ the email.
 
 import enum
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -30,6 +33,9 @@ log = structlog.get_logger(__name__)
 COOL_DOWN = timedelta(minutes=2)
 
 _KINDS = ("verification", "account_exists")
+
+#: Built once: a sign-up waits for it.
+_FIND: Final = select(User).where(User.signed_up_as(bindparam("identity_key")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,14 @@ class Accounts:
 
     def register(self, session: Session, applicant: Applicant) -> None:
         """Create the account if there is none, and queue the email that fits its state."""
-        user = self._find(session, applicant.address.identity_key)
+        new = self._create(session, applicant)
+        user = new or self._find(session, applicant.address.identity_key)
         if user is None:
-            user = self._create(session, applicant)
-        elif user.verified_at is None:
+            raise LookupError("the account was deleted while its address signed up again")
+        if new is None and user.verified_at is None:
             # The first sign-up may have been a stranger's, so the last input counts.
             user.display_name, user.locale, user.timezone = applicant.display_name, applicant.locale, applicant.timezone
-        self._owe(session, user, applicant.network)
+        self._owe(session, user, applicant.network, is_new=new is not None)
 
     def resend(self, session: Session, address: Address, network: str = "") -> None:
         """Queue the email again, within the limits of this network. An unknown address changes nothing."""
@@ -147,34 +154,32 @@ class Accounts:
         return (LinkState.done if user.verified_at else LinkState.valid), user
 
     def _find(self, session: Session, identity_key: str) -> User | None:
-        return session.scalars(select(User).where(User.signed_up_as(identity_key))).one_or_none()
+        return session.scalars(_FIND, {"identity_key": identity_key}).one_or_none()
 
-    def _create(self, session: Session, applicant: Applicant) -> User:
+    def _create(self, session: Session, applicant: Applicant) -> User | None:
+        """Return the new account; None if this address has one."""
         address = applicant.address
-        user = User(
-            email=address.envelope,
-            identity_key=address.identity_key,
-            display_name=applicant.display_name,
-            locale=applicant.locale,
-            timezone=applicant.timezone,
-            created_at=clock.now(),
-        )
-        try:
-            with session.begin_nested():
-                session.add(user)
-        except IntegrityError:
-            # Another request created the account a moment ago: use that one.
-            return session.scalars(select(User).where(User.signed_up_as(address.identity_key))).one()
-        suppressions.reveal(session, address.identity_key, self._erased_keys)
+        values = {
+            "email": address.envelope,
+            "identity_key": address.identity_key,
+            "display_name": applicant.display_name,
+            "locale": applicant.locale,
+            "timezone": applicant.timezone,
+            "created_at": clock.now(),
+        }
+        insert = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(User)
+        user = session.scalars(insert.on_conflict_do_nothing().returning(User), values).one_or_none()
+        if user is not None:
+            suppressions.reveal(session, address.identity_key, self._erased_keys)
         return user
 
-    def _owe(self, session: Session, user: User, network: str) -> Notification | None:
+    def _owe(self, session: Session, user: User, network: str, *, is_new: bool = False) -> Notification | None:
         now = clock.now()
         suppressions.end(session, user.identity_key, now)
         kind = KINDS["account_exists" if user.verified_at else "verification"]
-        last = self._last(session, user)
+        last = None if is_new else self._last(session, user)
         if self._limits is None:
-            return self._add(session, user, kind, last, SendTime(now, SignupEmail()), now)
+            return self._add(session, user, kind, last, SendTime(now, SignupEmail()), now, is_new=is_new)
         # Always called: the response time must not tell which addresses have just had an email.
         turn = self._limits.turn(session, user.email, network, first=kind.first_email, now=now)
         # An email to an address that was corrected since counts for neither rule.
@@ -184,7 +189,7 @@ class Accounts:
             return None
         if counts is not None and waits and not self._overtakes(session, counts, turn, now):
             return None
-        row = self._add(session, user, kind, last, turn, now)
+        row = self._add(session, user, kind, last, turn, now, is_new=is_new)
         if row is not None and turn.due is not None:
             self._limits.record(session, turn, row.id)
         return row
@@ -196,34 +201,50 @@ class Accounts:
         return ledger.move(session, last.id, Status.pending, Status.cancelled, now=now, code=ReasonCode.superseded)
 
     def _add(
-        self, session: Session, user: User, kind: EmailKind, last: Notification | None, turn: SendTime, now: datetime
+        self,
+        session: Session,
+        user: User,
+        kind: EmailKind,
+        last: Notification | None,
+        turn: SendTime,
+        now: datetime,
+        *,
+        is_new: bool,
     ) -> Notification | None:
         """Queue the email at its turn, or store why it is not sent. Return None if another request was faster."""
         # Named after the email before it, so of two requests at once one makes the row.
         after = f"signup:{user.id}:{'after' if turn.due else 'refused'}:{last.id if last else 0}"
         try:
-            with session.begin_nested():
-                if turn.due is None:
-                    assert turn.code is not None
-                    log.warning("signup.refused", reason=turn.code.value)
-                    return ledger.add_skipped(
-                        session, kind=kind.name, user=user, dedupe_key=after, now=now, code=turn.code, limit=turn.limit
-                    )
-                later = turn.due > now
-                return ledger.add(
-                    session,
-                    kind=kind.name,
-                    user=user,
-                    dedupe_key=after,
-                    now=now,
-                    grace=self._grace,
-                    deadline=turn.due + kind.lifetime,
-                    params={"send_at": number_of(turn.due)} if later else None,
-                    due=turn.due if later else None,
-                    waits=turn.waits,
-                )
+            # No other request knows an account that this transaction made.
+            with nullcontext() if is_new else session.begin_nested():
+                row = self._row(session, user, kind, after, turn, now)
+                session.flush()
+                return row
         except IntegrityError:
             return None
+
+    def _row(
+        self, session: Session, user: User, kind: EmailKind, dedupe_key: str, turn: SendTime, now: datetime
+    ) -> Notification:
+        if turn.due is None:
+            assert turn.code is not None
+            log.warning("signup.refused", reason=turn.code.value)
+            return ledger.add_skipped(
+                session, kind=kind.name, user=user, dedupe_key=dedupe_key, now=now, code=turn.code, limit=turn.limit
+            )
+        later = turn.due > now
+        return ledger.add(
+            session,
+            kind=kind.name,
+            user=user,
+            dedupe_key=dedupe_key,
+            now=now,
+            grace=self._grace,
+            deadline=turn.due + kind.lifetime,
+            params={"send_at": number_of(turn.due)} if later else None,
+            due=turn.due if later else None,
+            waits=turn.waits,
+        )
 
     def _last(self, session: Session, user: User) -> Notification | None:
         """Return the last of these emails to this user that was queued; refused ones do not count."""

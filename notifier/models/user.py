@@ -122,6 +122,6 @@ class User(Base):
         return cls.identity_key != NO_IDENTITY
 
     @classmethod
-    def signed_up_as(cls, identity_key: str) -> ColumnElement[bool]:
+    def signed_up_as(cls, identity_key: "str | ColumnElement[str]") -> ColumnElement[bool]:
         """Build the condition for the one account that signed up here with this address."""
         return and_(cls.identity_key == identity_key, cls.external_id.is_(None))

@@ -32,8 +32,12 @@ def handle_account_request(pk: int) -> None:
     The email is sent in the same task: going through the broker again would take as long again.
     """
     with after_commit.kept() as keys:
-        services().account_requests.handle(pk)
-    for key in keys:
+        services().account_requests.handle(pk, then=partial(_send_now, keys))
+
+
+def _send_now(keys: list[int]) -> None:
+    while keys:
+        key = keys.pop(0)
         try:
             services().sender.deliver([key], quick_tries_left=1)
         except (TransientDelivery, DBAPIError):
