@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Executable, Row, ScalarSelect, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Executable, Row, ScalarSelect, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from notifier import clock
 from notifier.accounts.signup import Accounts, Applicant
 from notifier.database.outages import is_outage
-from notifier.database.snapshot import reading
 from notifier.database.transaction import transaction
 from notifier.mail.addresses import Address
 from notifier.mail.providers import provider_of
@@ -98,14 +97,18 @@ class AccountRequests:
         One request at a known provider is handled first, if any waits, so that a flood of sign-ups at other domains
         does not delay it. A request that failed, and later ones of the same identity, wait for its next attempt.
         """
-        with reading(self._session) as session:
-            urgent, first = session.execute(_BEGINNING, {"pk": pk}).one()
-        if urgent is not None and urgent != first and self._take(urgent) is not None:
+        taken = self._take(_URGENT, pk=pk) or self._take(_FIRST, pk=pk)
+        if taken is None:
+            return
+        if taken.is_done:
             then()
-        while first is not None and (identity := self._take(first)) is not None:
-            then()
-            with reading(self._session) as session:
-                first = session.scalar(_NEXT, {"identity": identity})
+        # While this worker had that request, others left those of the same identity to it.
+        for person in dict.fromkeys((taken.identity, taken.person)):
+            may_go_on = taken.is_done or person != taken.identity
+            while may_go_on and person is not None and (following := self._take(_NEXT, person=person)) is not None:
+                if following.is_done:
+                    then()
+                may_go_on = following.is_done
 
     def sweep(self) -> Requeued:
         """Enqueue the requests that no worker has handled in time."""
@@ -130,24 +133,22 @@ class AccountRequests:
                 row.attempts, row.enqueue_at = 0, clock.now()
         return len(failed)
 
-    def _take(self, pk: int) -> str | None:
-        """Handle and delete one request.
-
-        Return its identity; None if another worker has it, or if it raised an error.
-        """
+    def _take(self, statement: Executable, **given: int | str) -> "_Taken | None":
+        """Handle and delete one request. Return None if there is none, or if another worker has it."""
+        row = None
         try:
             with transaction(self._session) as session:
-                row = session.execute(_TAKEN, {"pk": pk}).one_or_none()
+                row = session.execute(statement, given).one_or_none()
                 if row is None:
                     return None
                 self._decide(session, row)
         except Exception as error:
             # Any error of one request: it must neither stop the others nor be lost with a message.
-            if is_outage(error):
+            if row is None or is_outage(error):
                 raise
-            self._note_failure(pk, error)
-            return None
-        return str(row.identity_key)
+            self._note_failure(row.id, error)
+            return _Taken(row.identity_key, row.person, is_done=False)
+        return _Taken(row.identity_key, row.person, is_done=True)
 
     def _decide(self, session: Session, row: Row[*tuple[Any, ...]]) -> None:
         local, _, domain = row.email.rpartition("@")
@@ -192,23 +193,35 @@ class AccountRequests:
         return keys
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A request that was handled or failed."""
+
+    identity: str
+    #: The identity whose requests this worker handles; None if the request that it was called for is gone.
+    person: str | None
+    is_done: bool
+
+
 def _first(*whose: ColumnElement[bool]) -> ScalarSelect[int | None]:
     return select(func.min(_R.id)).where(*whose, ~_R.given_up()).scalar_subquery()
 
 
-def _beginning() -> Select[int | None, int | None]:
-    """Build the query for what is handled first: a request at a known provider, and the first of this identity."""
+def _taking(which: ColumnElement[int | None], person: ColumnElement[Any]) -> Executable:
+    """Build the statement that deletes the request with the key `which`, unless another worker has it.
+
+    It returns what is to be done, and `person`. One statement finds, locks and deletes: a sign-up waits for it.
+    """
+    free = select(_SAME.id).where(_SAME.id == which, ~_SAME.given_up()).with_for_update(skip_locked=True)
+    taken = delete(_R).where(_R.id == free.scalar_subquery()).execution_options(synchronize_session=False)
+    asked = (_R.id, _R.action, _R.email, _R.identity_key, _R.display_name, _R.locale, _R.timezone, _R.network)
+    return taken.returning(*asked, person.label("person"))
+
+
+def _urgent() -> ScalarSelect[int | None]:
     failed = aliased(_R)
     waits = select(failed.id).where(failed.identity_key == _R.identity_key, failed.attempts > 0).exists()
-    identity = select(_SAME.identity_key).where(_SAME.id == bindparam("pk")).scalar_subquery()
-    return select(_first(_R.known_provider.is_(True), ~waits), _first(_R.identity_key == identity))
-
-
-def _taken() -> Executable:
-    """Build the statement that deletes a request which no other worker has, and returns it."""
-    free = select(_SAME.id).where(_SAME.id == bindparam("pk"), ~_SAME.given_up()).with_for_update(skip_locked=True)
-    taken = delete(_R).where(_R.id == free.scalar_subquery()).execution_options(synchronize_session=False)
-    return taken.returning(_R.action, _R.email, _R.identity_key, _R.display_name, _R.locale, _R.timezone, _R.network)
+    return _first(_R.known_provider.is_(True), ~waits)
 
 
 def _enqueue_at(session: Session, which: ColumnElement[bool], moment: object) -> None:
@@ -216,7 +229,12 @@ def _enqueue_at(session: Session, which: ColumnElement[bool], moment: object) ->
     session.execute(later.execution_options(synchronize_session=False))
 
 
-#: Built once: a sign-up waits for each of them.
-_BEGINNING: Final = _beginning()
-_NEXT: Final = select(_first(_R.identity_key == bindparam("identity")))
-_TAKEN: Final = _taken()
+_OTHER = aliased(_R)
+_PERSON = select(_OTHER.identity_key).where(_OTHER.id == bindparam("pk")).scalar_subquery()
+_FIRST_OF_PERSON = _first(_R.identity_key == _PERSON)
+
+#: Take a request at a known provider if any waits, or else the first of the person who made the request `pk`.
+_URGENT: Final = _taking(func.coalesce(_urgent(), _FIRST_OF_PERSON), _PERSON)
+_FIRST: Final = _taking(_FIRST_OF_PERSON, _PERSON)
+#: Take the first of this person.
+_NEXT: Final = _taking(_first(_R.identity_key == bindparam("person")), bindparam("person", type_=_R.identity_key.type))

@@ -168,14 +168,14 @@ class Accounts:
             "created_at": clock.now(),
         }
         insert = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(User)
-        user = session.scalars(insert.on_conflict_do_nothing().returning(User), values).one_or_none()
-        if user is not None:
-            suppressions.reveal(session, address.identity_key, self._erased_keys)
-        return user
+        return session.scalars(insert.on_conflict_do_nothing().returning(User), values).one_or_none()
 
     def _owe(self, session: Session, user: User, network: str, *, is_new: bool = False) -> Notification | None:
         now = clock.now()
-        suppressions.end(session, user.identity_key, now)
+        if is_new:
+            suppressions.of_new_account(session, user.identity_key, self._erased_keys, now)
+        else:
+            suppressions.end(session, user.identity_key, now)
         kind = KINDS["account_exists" if user.verified_at else "verification"]
         last = None if is_new else self._last(session, user)
         if self._limits is None:

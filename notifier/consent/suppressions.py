@@ -7,9 +7,9 @@ again, so that a person who complained gets no email because of a new account.
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from notifier import clock
@@ -20,6 +20,9 @@ from notifier.models import Suppression, SuppressionReason, User
 from notifier.security.digests import keyed_digest
 
 _TABLE = cast("Any", Suppression.__table__)
+
+#: Built once: a sign-up waits for it.
+_ANY: Final = select(Suppression.id).where(Suppression.identity_key.in_(bindparam("names", expanding=True))).limit(1)
 
 #: People that one event names.
 MOST_USERS = 20
@@ -98,6 +101,17 @@ def reveal(session: Session, identity_key: str, keys: Sequence[str]) -> None:
     if found is not None and find(session, identity_key) is None:
         found.identity_key = identity_key
         session.flush()
+
+
+def of_new_account(session: Session, identity_key: str, keys: Sequence[str], now: datetime) -> None:
+    """Restore a concealed suppression of this address, and end one that has expired. The caller commits.
+
+    Most addresses have none, so that one query is all.
+    """
+    names = [identity_key, *(concealed(identity_key, key) for key in keys)]
+    if session.scalar(_ANY, {"names": names}) is not None:
+        reveal(session, identity_key, keys)
+        end(session, identity_key, now)
 
 
 def _concealed_one(session: Session, identity_key: str, keys: Sequence[str]) -> Suppression | None:

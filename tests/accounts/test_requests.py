@@ -305,6 +305,36 @@ def test_a_known_provider_does_not_wait_behind_a_flood(requests: AccountRequests
     assert waiting() == flood[1:]
 
 
+def test_after_each_request_its_email_can_be_sent(requests: AccountRequests) -> None:
+    flood = ask(requests, "p0@flood.example.org")
+    ask(requests, "ada@gmail.com")
+    stored: list[list[str]] = []
+    requests.handle(flood, then=lambda: stored.append(emails()))
+    assert stored == [["ada@gmail.com"], ["ada@gmail.com", "p0@flood.example.org"]]
+
+
+def test_a_known_provider_is_served_by_a_message_whose_own_request_is_gone(requests: AccountRequests) -> None:
+    gone = ask(requests, "p0@flood.example.org")
+    requests.handle(gone)
+    ask(requests, "ada@gmail.com")
+    stored: list[list[str]] = []
+    requests.handle(gone, then=lambda: stored.append(emails()))
+    assert (stored, waiting()) == ([["p0@flood.example.org", "ada@gmail.com"]], [])
+
+
+def test_what_others_left_while_a_request_went_first_is_handled_after_it(requests: AccountRequests) -> None:
+    flood = ask(requests, "p0@flood.example.org")
+    ask(requests, "ada@gmail.com", "first")
+    later: list[int] = []
+
+    def ask_again() -> None:
+        if not later:
+            later.append(ask(requests, "ada@gmail.com", "second"))
+
+    requests.handle(flood, then=ask_again)
+    assert (names()["ada@gmail.com"], waiting()) == ("second", [])
+
+
 def test_a_failed_request_at_a_known_provider_waits_for_its_next_try(
     requests: AccountRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
