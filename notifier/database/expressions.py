@@ -4,8 +4,10 @@ A moment in JSON is a number: microseconds since 1970, UTC. That is what both da
 rounded, and windows of time that share an end leave no gap.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +16,9 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     String,
+    Text,
+    bindparam,
+    cast,
     column,
     func,
     literal,
@@ -21,7 +26,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
@@ -138,27 +142,36 @@ def json_object(values: Mapping[str, Any]) -> ColumnElement[Any]:
     return _JsonObject(*parts)
 
 
-def table_of(session: Session, rows: Sequence[Mapping[str, int | datetime]], **columns: TypeEngine[Any]) -> FromClause:
-    """Return a table of these rows and typed columns, for one statement of this session.
+def table_of(dialect: str, given: str, **columns: TypeEngine[Any]) -> FromClause:
+    """Return the rows of the parameter `given`, written by `as_text`, as a table with these typed columns.
 
-    It travels as one JSON value: a VALUES list would be another statement for every number of rows, and
-    compiling it would cost more than running it.
+    They travel as one JSON text: a VALUES list would be another statement for every number of rows, and compiling it
+    would cost more than running it.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    text = bindparam(given, type_=Text())
+    if dialect == "postgresql":
         named = [column(name, kind) for name, kind in columns.items()]
-        given = func.json_to_recordset(literal([_written(row, "+00") for row in rows], JSON))
-        return given.table_valued(*named).render_derived(name="given", with_types=True)
-    each = func.json_each(literal([_written(row) for row in rows], JSON)).table_valued("value")
+        rows = func.json_to_recordset(cast(text, JSON()))
+        return rows.table_valued(*named, name=given).render_derived(with_types=True)
+    each = func.json_each(text).table_valued("value", name=f"{given}_each")
     read = (
         func.json_extract(each.c.value, literal_column(f"'$.{name}'"), type_=kind).label(name)
         for name, kind in columns.items()
     )
-    return select(*read).subquery("given")
+    return select(*read).subquery(given)
 
 
-def _written(row: Mapping[str, int | datetime], offset: str = "") -> dict[str, int | str]:
-    """Return a row whose moments are texts: each database reads them as it reads its own columns."""
-    return {
-        name: value if isinstance(value, int) else value.astimezone(UTC).strftime(_AS_KEPT) + offset
-        for name, value in row.items()
-    }
+def as_text(dialect: str, rows: Iterable[Mapping[str, int | datetime]]) -> str:
+    """Return these rows as the parameter of a `table_of`: each database reads moments as it reads its own columns."""
+    offset = "+00" if dialect == "postgresql" else ""
+    return json.dumps(
+        [
+            {name: value if isinstance(value, int) else _kept(value, offset) for name, value in row.items()}
+            for row in rows
+        ]
+    )
+
+
+@lru_cache(maxsize=4096)
+def _kept(moment: datetime, offset: str) -> str:
+    return moment.astimezone(UTC).strftime(_AS_KEPT) + offset

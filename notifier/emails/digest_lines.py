@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from notifier.database.expressions import table_of
+from notifier.database.expressions import as_text, table_of
 from notifier.database.types import BigId, UtcDateTime
 from notifier.emails import activity_phrases
 from notifier.models import Activity
@@ -70,34 +71,34 @@ def digests_of(session: Session, wanted: Sequence[DigestRequest]) -> dict[int, D
     found = {one.key: Digest(one.since, one.until, listed=one.listed) for one in wanted}
     if not wanted:
         return found
-    table = _table(session, wanted)
-    for key, kind, is_old, count in session.execute(_by_kind(table)):
+    # Rows of plain columns: the session would wrap each of them.
+    connection = session.connection()
+    dialect = connection.dialect.name
+    by_kind, by_line = _statements(dialect)
+    given = {"b_wanted": as_text(dialect, map(_row, wanted))}
+    for key, kind, is_old, count in connection.execute(by_kind, given):
         if is_old:
             found[key].older += count
         else:
             found[key].counts[kind] = count
-    for row in session.execute(_by_line(table)):
-        lines = found[row.key].lines
-        if row.place > len(lines):
-            lines.append(DigestLine(row.kind, row.title, int(row.times), row.people, row.newest))
-        lines[-1].names.append(row.actor)
+    for key, place, actor, *line in connection.execute(by_line, given):
+        lines = found[key].lines
+        if place > len(lines):
+            lines.append(DigestLine(*line))
+        lines[-1].names.append(actor)
     return found
 
 
-def _table(session: Session, wanted: Sequence[DigestRequest]) -> FromClause:
-    rows: list[dict[str, int | datetime]] = [
-        {
-            "key": one.key,
-            "user_id": one.user_id,
-            "since": one.since,
-            "listed": one.listed,
-            "until": one.until,
-            "lines": one.lines,
-        }
-        for one in wanted
-    ]
+def _row(one: DigestRequest) -> dict[str, int | datetime]:
+    return {name: getattr(one, name) for name in ("key", "user_id", "since", "listed", "until", "lines")}
+
+
+@cache
+def _statements(dialect: str) -> tuple[Select[Any], Select[Any]]:
+    """Build the statements: by kind, and by line."""
     moments = dict.fromkeys(("since", "listed", "until"), UtcDateTime())
-    return table_of(session, rows, key=BigInteger(), user_id=BigId, **moments, lines=BigInteger())
+    table = table_of(dialect, "b_wanted", key=BigInteger(), user_id=BigId, **moments, lines=BigInteger())
+    return _by_kind(table), _by_line(table)
 
 
 def _mine(table: FromClause, since: str) -> tuple[ColumnElement[bool], ...]:
@@ -113,7 +114,10 @@ def _by_kind(table: FromClause) -> Select[Any]:
 
 
 def _by_line(table: FromClause) -> Select[Any]:
-    """Build one row per person that a line may name: the lines in order, the newest person first."""
+    """Build (key, place from 1, actor, and the values of DigestLine) of each person that a line may name.
+
+    The lines are in order, and of each the newest person comes first.
+    """
     w = table.c
     thing = case((_A.kind.in_(activity_phrases.PERSONAL), literal("")), else_=_A.object_key).label("thing")
     by_person = (
@@ -146,7 +150,8 @@ def _by_line(table: FromClause) -> Select[Any]:
     ranked = select(by_line, place).subquery()
     r = ranked.c
     shown = (r.place <= r.lines, r.nth <= activity_phrases.NAMED)
-    return select(ranked).where(*shown).order_by(r.key, r.place, r.nth)
+    named = (r.key, r.place, r.actor, r.kind, r.title, cast(r.times, BigInteger), r.people, r.newest)
+    return select(*named).where(*shown).order_by(r.key, r.place, r.nth)
 
 
 def _rank(kind: ColumnElement[str]) -> ColumnElement[int]:

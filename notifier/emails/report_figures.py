@@ -1,17 +1,17 @@
 """The figures of a monthly report: activities of a month by week, of the month before, and by thing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, FromClause, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from notifier.database.expressions import moment_of, number_of, table_of
+from notifier.database.expressions import as_text, moment_of, number_of, table_of
 from notifier.database.types import BigId, UtcDateTime
 from notifier.emails import activity_phrases
 from notifier.models import Activity, User
@@ -103,8 +103,12 @@ def figures_of(session: Session, wanted: Sequence[ReportRequest]) -> dict[int, F
     found = {one.key: Figures(one.month) for one in wanted}
     if not wanted:
         return found
-    table = _table(session, wanted)
-    for key, kind, week, count in session.execute(_by_week(table)):
+    # Rows of plain columns: the session would wrap each of them.
+    connection = session.connection()
+    dialect = connection.dialect.name
+    by_week, by_thing, who_joined = _statements(dialect)
+    given = _given(dialect, wanted)
+    for key, kind, week, count in connection.execute(by_week, given):
         figures = found[key]
         if week == _BEFORE:
             figures.before[kind] += count
@@ -113,35 +117,51 @@ def figures_of(session: Session, wanted: Sequence[ReportRequest]) -> dict[int, F
             figures.weeks[week] += count
     things: defaultdict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     titles: dict[tuple[int, int], str] = {}
-    for key, place, kind, count, title in session.execute(_by_thing(table)):
+    for key, place, kind, count, title in connection.execute(by_thing, given):
         things[key, place][kind] = count
         titles[key, place] = title
     for key, place in sorted(things):
         found[key].things.append((titles[key, place], things[key, place]))
-    _note_who_joined(session, wanted, found)
+    for key, created_at in connection.execute(who_joined, given):
+        found[key].joined = wall(created_at, found[key].month.zone).date()
     return found
 
 
-def _note_who_joined(session: Session, wanted: Sequence[ReportRequest], found: Mapping[int, Figures]) -> None:
-    query = select(User.id, User.created_at).where(User.id.in_({one.user_id for one in wanted}))
-    created = {row.id: row.created_at for row in session.execute(query)}
-    for one in wanted:
-        joined = created.get(one.user_id)
-        if joined is not None and one.month.since <= joined < one.month.until:
-            found[one.key].joined = wall(joined, one.month.zone).date()
+#: The moments of a month: its weeks begin at these, and the last one ends at `until`.
+_MOMENTS = ("before", *(f"week{number}" for number in range(len(WEEKS))), "until")
 
 
-def _table(session: Session, wanted: Sequence[ReportRequest]) -> FromClause:
-    moments = ("before", *(f"week{number}" for number in range(len(WEEKS))), "until")
-    rows: list[dict[str, int | datetime]] = []
-    for one in wanted:
-        month = one.month
+def _given(dialect: str, wanted: Sequence[ReportRequest]) -> dict[str, str]:
+    """Return the parameters of the statements. Most rows are about the same month, which travels once."""
+    months = {month: number for number, month in enumerate({one.month: None for one in wanted})}
+    rows: list[dict[str, int | datetime]] = [
+        {"key": one.key, "user_id": one.user_id, "things": one.things, "month": months[one.month]} for one in wanted
+    ]
+    moments: list[dict[str, int | datetime]] = []
+    for month, number in months.items():
         # In a month of four weeks, the fifth starts when the month is over.
         ends = (month.before, *month.weeks, *[month.until] * (len(WEEKS) - len(month.weeks)), month.until)
-        row: dict[str, int | datetime] = {"key": one.key, "user_id": one.user_id, "things": one.things}
-        rows.append(row | dict(zip(moments, ends, strict=True)))
-    numbers = {"key": BigInteger(), "user_id": BigId, "things": BigInteger()}
-    return table_of(session, rows, **numbers, **dict.fromkeys(moments, UtcDateTime()))
+        moments.append({"month": number, **dict(zip(_MOMENTS, ends, strict=True))})
+    return {"b_wanted": as_text(dialect, rows), "b_months": as_text(dialect, moments)}
+
+
+@cache
+def _statements(dialect: str) -> tuple[Select[Any], Select[Any], Select[Any]]:
+    """Build the statements: by week, by thing, and who joined in the month."""
+    number = BigInteger()
+    wanted = table_of(dialect, "b_wanted", key=number, user_id=BigId, things=number, month=number)
+    months = table_of(dialect, "b_months", month=number, **dict.fromkeys(_MOMENTS, UtcDateTime()))
+    w, m = wanted.c, months.c
+    columns = (w.key, w.user_id, w.things, *(m[name] for name in _MOMENTS))
+    table = select(*columns).join_from(wanted, months, w.month == m.month).subquery()
+    return _by_week(table), _by_thing(table), _who_joined(table)
+
+
+def _who_joined(table: FromClause) -> Select[Any]:
+    """Build (key, moment) of the people who signed up in their month."""
+    w = table.c
+    then = (User.created_at >= w.week0, User.created_at < w.until)
+    return select(w.key, User.created_at).where(User.id == w.user_id, *then)
 
 
 def _by_week(table: FromClause) -> Select[Any]:

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, select, update
 from notifier.database.expressions import (
     MomentOf,
     NumberOf,
+    as_text,
     json_object,
     microseconds,
     moment,
@@ -53,10 +54,12 @@ def test_a_json_object_holds_columns_constants_and_moments_as_numbers() -> None:
 
 def test_rows_of_python_are_a_table_with_the_same_moments() -> None:
     rows = [{"key": number, "at": at} for number, at in enumerate(MOMENTS)]
-    given = table_of(db.session(), rows, key=BigInteger(), at=UtcDateTime())
+    dialect = db.engine.dialect.name
+    given = table_of(dialect, "b_rows", key=BigInteger(), at=UtcDateTime())
     happened(make_people(1)[0], *MOMENTS)
     query = select(given.c.key, given.c.at).join(Activity, Activity.occurred_at == given.c.at).order_by(given.c.key)
-    assert db.session.execute(query).all() == list(enumerate(MOMENTS))
+    found = db.session.execute(query, {"b_rows": as_text(dialect, rows)}).all()
+    assert found == list(enumerate(MOMENTS))
 
 
 @pytest.mark.parametrize("kind", ["verification_reminder", "monthly_report", "activity_digest"])
