@@ -90,16 +90,22 @@ def test_rows_are_filled_in_one_by_one(tmp_path: Path, html: str, text: str) -> 
     folder = renderer_with(tmp_path, html, text)
     quick, slow, dice = Renderer(folder), uncompiled(folder), random.Random(html)
     filled = 0
+    before: list[Any] = []
     for _ in range(250):
         rows = [
             (
                 random_value(dice),
                 "".join(dice.choices(PIECES, k=3)),
-                dice.choice([None, "", 0, "<&"]),
+                dice.choice([None, "", 0, "<&", 1, True, 1.0]),
                 dice.randint(0, 9),
             )
             for _ in range(dice.choice([0, 1, 2, 3, 9]))
         ]
+        # Rows occur again: in another email, in the same one, and with an equal value of another type.
+        before = (rows + before)[:20]
+        rows += dice.choices(before, k=dice.randint(0, 3)) if before else []
+        rows += [(*row[:2], dice.choice([1, True, 1.0]), row[3]) for row in rows[:1]]
+        dice.shuffle(rows)
         names = {"name": dice.choice(["", "Ada", "<b>"]), "note": dice.choice([None, "n"])}
         several = dice.choice([list, tuple])
         lists = {"rows": several(rows), "words": [str(row[2]) for row in rows], "others": ["x", "<y>"]}

@@ -72,8 +72,8 @@ class RowSegments:
         return cls(_with_room(parts), numbers)
 
 
-#: The rows of a loop: their forms, and the values that each has.
-FilledRows = list[tuple[RowSegments, list[str]]]
+#: The rows of a loop: of each its form, its values, and what was made of it so far, by the number of the loop.
+FilledRows = list[tuple[RowSegments, list[str], dict[int, bytes]]]
 NO_ROWS: Mapping[int, FilledRows] = {}
 
 
@@ -109,22 +109,25 @@ class Segments:
         """Return the encoded part with these values and rows, by the number of their loop. Raise Unfit."""
         texts = [values[number] for number in self.wanted]
         # The values of all rows are encoded together with the others: one call costs as much as the values of a row.
-        for loop, _ in self.loops:
-            for form, own in rows[loop]:
-                texts += [own[number] for number in form.numbers]
+        # Looked up once: a row may be there twice, and another thread may make it meanwhile.
+        known = [[made.get(loop) for _, _, made in rows[loop]] for loop, _ in self.loops]
+        for (loop, _), ready in zip(self.loops, known, strict=True):
+            for (form, own, _), row in zip(rows[loop], ready, strict=True):
+                if row is None:
+                    texts += [own[number] for number in form.numbers]
         encoded = encode_values(texts, escaped=self.escaped)
         parts = self.parts.copy()
         parts[1::2] = [b"" if place is None else encoded[place] for place in self.places]
         start = len(self.wanted)
-        for loop, hole in self.loops:
-            pieces: list[bytes] = []
-            for form, _ in rows[loop]:
-                end = start + len(form.numbers)
-                row = form.parts.copy()
-                row[1::2] = encoded[start:end]
-                pieces += row
-                start = end
-            parts[hole] = b"".join(pieces)
+        for (loop, hole), ready in zip(self.loops, known, strict=True):
+            for place, (form, _, made) in enumerate(rows[loop]):
+                if ready[place] is None:
+                    end = start + len(form.numbers)
+                    filled = form.parts.copy()
+                    filled[1::2] = encoded[start:end]
+                    ready[place] = made[loop] = b"".join(filled)
+                    start = end
+            parts[hole] = b"".join(ready)  # type: ignore[arg-type]  # all are there by now
         return b"".join(parts)
 
 

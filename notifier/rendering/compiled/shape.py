@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from notifier.mail.mime import EncodedBody
 from notifier.rendering.compiled.forms import HoledText, RowSegments, Segments, Wrapped
-from notifier.rendering.compiled.rows import SeenRows
+from notifier.rendering.compiled.rows import SeenRow, SeenRows
 from notifier.rendering.compiled.syntax_tree import NotFlat
 from notifier.rendering.compiled.values import Key, Unfit
 
@@ -62,23 +63,42 @@ class Shape:
         known.append(subject)
         if not seen:
             return subject, EncodedBody(self.text.fill(known)), EncodedBody(self.html.fill(known))
-        rows = {name: [self._row(name, key, own, known) for key, own in each] for name, each in seen.items()}
+        rows = {name: [self._row(name, row, known) for row in each] for name, each in seen.items()}
         in_html = {
-            loop: [(forms.html[loop], own) for forms, own in rows[name]] for loop, name in self.html_loops.items()
+            loop: [(row.forms.html[loop], row.values, row.html) for row in rows[name]]
+            for loop, name in self.html_loops.items()
         }
         html = self.html.fill(known, in_html)
         known += [
-            "" if name is None else "".join([forms.text[loop].fill(own) for forms, own in rows[name]])
+            "" if name is None else "".join([row.as_text(loop) for row in rows[name]])
             for loop, name in enumerate(self.text_loops)
         ]
         return subject, EncodedBody(self.text.fill(known)), EncodedBody(html)
 
-    def _row(self, name: str, key: Key, own: Texts, known: Texts) -> tuple[RowForms, Texts]:
-        """Return the forms of a row, and the values by their numbers."""
-        forms = self.shared.get((name, key)) or self.rows.get((name, key))
+    def _row(self, name: str, row: SeenRow, known: Texts) -> "_Row":
+        forms = self.shared.get((name, row.key)) or self.rows.get((name, row.key))
         if forms is None:
             raise Unfit("a row that was not compiled")
-        return (forms, own) if forms.is_alone else (forms, own + known[len(own) :])
+        if forms.is_alone:
+            return _Row(forms, row.texts, *row.filled_by(forms))
+        return _Row(forms, row.texts + known[len(row.texts) :], {}, {})
+
+
+class _Row(NamedTuple):
+    """A row of one email."""
+
+    forms: RowForms
+    #: By their numbers.
+    values: Texts
+    #: What was made of it so far, by the number of the loop.
+    text: dict[int, str]
+    html: dict[int, bytes]
+
+    def as_text(self, loop: int) -> str:
+        text = self.text.get(loop)
+        if text is None:
+            text = self.text[loop] = self.forms.text[loop].fill(self.values)
+        return text
 
 
 def row_forms(
