@@ -67,18 +67,31 @@ def quoted_lines(data: bytes) -> bytes:
     if len(data) < _WORTH_A_LOOK:
         return _encode(data)
     lines = data.split(b"\r\n")
-    if max(map(len, lines)) <= _LINE and not (
-        data.translate(None, _VERBATIM) or b" \r\n" in data or _has_leading_dot(data)
+    if (
+        not data.translate(None, _VERBATIM)
+        and max(map(len, lines)) <= _LINE
+        and not (b" \r\n" in data or _has_leading_dot(data))
     ):
         return data
-    return b"\r\n".join(map(_encoded_line, lines))
+    find = _lines.get
+    return b"\r\n".join([line and (find(line) or _encoded_line(line)) for line in lines])
 
 
 def _encoded_line(line: bytes) -> bytes:
-    if len(line) <= _LINE and not (line.translate(None, _VERBATIM) or line.endswith(b" ") or line.startswith(b".")):
-        return line
-    # Few lines need it, and many of those are the same in the next email.
-    return _kept_bytes(line) if len(line) <= _KEPT_LENGTH else _quoted_bytes(line)
+    if len(line) > _LINE:
+        return _kept_bytes(line) if len(line) <= _KEPT_LENGTH else _quoted_bytes(line)
+    plain = not line.translate(None, _VERBATIM) and line[-1:] != b" " and line[:1] != b"."
+    encoded = line if plain else _quoted_bytes(line)
+    if len(_lines) >= _MOST_LINES:
+        _lines.clear()
+    _lines[line] = encoded
+    return encoded
+
+
+#: Short lines and what they become: most are the same in the next email, and looking them up is faster than looking at
+#: them. Threads share it: a line that is missing is encoded again.
+_lines: dict[bytes, bytes] = {}
+_MOST_LINES = 4096
 
 
 def _quoted_bytes(line: bytes) -> bytes:

@@ -48,8 +48,14 @@ def zone_of(user: str | None, campaign: str | None = None) -> tuple[ZoneInfo, Fa
     choices: tuple[tuple[str | None, Fallback], ...] = ((user, ""), (campaign, "campaign"))
     for name, fallback in choices:
         if isinstance(name, str) and name in names():
-            return ZoneInfo(name), fallback
-    return ZoneInfo("UTC"), "utc"
+            return _loaded(name), fallback
+    return _loaded("UTC"), "utc"
+
+
+@functools.lru_cache(maxsize=512)
+def _loaded(name: str) -> ZoneInfo:
+    """Return the zone. ZoneInfo keeps only eight of them, and a digest would read its file for most people."""
+    return ZoneInfo(name)
 
 
 def wall(moment: datetime, zone: ZoneInfo) -> datetime:
