@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlencode
 
-import flask_migrate
 from flask import Flask
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +28,7 @@ from rich.table import Table
 from bench.arithmetic import auc
 from bench.children import READY_SECONDS, Child, ChildError, clean_env
 from bench.servers import DURABLE, SECRET, open_sink
-from notifier import clock
+from notifier import clock, migrating
 from notifier.accounts import erasure
 from notifier.accounts.signup import Applicant
 from notifier.app import create_app
@@ -181,7 +180,7 @@ def open_site(database: str) -> Iterator[tuple[int, People]]:
         settings = Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET])
         app = create_app(settings, publish=lambda keys, bulk: None)
         with app.app_context():
-            flask_migrate.upgrade()
+            migrating.upgrade()
             db.session.remove()
         env = clean_env(
             {

@@ -22,13 +22,13 @@ from statistics import median
 from sys import executable
 from typing import Any, NamedTuple
 
-import flask_migrate
 from rich.console import Console
 
 from bench.arithmetic import percentile
 from bench.children import READY_SECONDS, Child, clean_env
 from bench.http_repeats import REPEATS, repeat
 from bench.servers import DURABLE, SECRET
+from notifier import migrating
 from notifier.app import create_app
 from notifier.config.settings import Settings
 from notifier.dev.plan import is_healthy
@@ -107,7 +107,7 @@ def open_site() -> Iterator[Site]:
         settings = Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET])
         app = create_app(settings, publish=lambda keys, bulk: None)
         with app.app_context():
-            flask_migrate.upgrade()
+            migrating.upgrade()
             made = api_keys.create(db.session(), name="bench", wanted=SCOPES, kinds=["verification"], by=COMMAND_LINE)
             db.session.commit()
             db.session.remove()

@@ -8,14 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import flask_migrate
 import psycopg
 import redis
 
 from bench.arithmetic import Accepted, parse_log
 from bench.children import READY_SECONDS, Child, clean_env
 from bench.mails import TEMPLATES, flatten_templates
-from notifier import clock
+from notifier import clock, migrating
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.config.settings import Settings
@@ -95,7 +94,7 @@ def open_stage(users: int, other_python: str) -> Iterator[Stage]:
 def _populate(url: str, users: int) -> None:
     app = create_app(Settings(_env_file=None, notifier_env="test", database_url=url, secret_keys=[SECRET]))
     with app.app_context():
-        flask_migrate.upgrade()
+        migrating.upgrade()
         for _ in seed(db.session(), users=users, verified=1.0, activities=0, now=clock.now()):
             pass
         db.session.remove()

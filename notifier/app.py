@@ -1,49 +1,37 @@
-"""create_app(): Flask with doors, headers, error pages, CSRF, limits and cookies; `notifier.wiring` builds the rest."""
+"""create_app(): Flask and its configuration; `notifier.wiring` builds the parts, `notifier.doors` what answers."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifier import redis_client, resources
-from notifier.admin import site as admin
-from notifier.admin.system.imports import largest_upload
-from notifier.api.mounting import KEY as API_KEY
-from notifier.api.mounting import LARGEST_BODY as LARGEST_API_BODY
-from notifier.api.mounting import PATH as API
-from notifier.api.mounting import OnDemand, beside
 from notifier.config.loading import load_settings
 from notifier.config.sentinel_url import is_sentinel
 from notifier.config.settings import Settings
 from notifier.database import engines
 from notifier.emails import EmailKind
 from notifier.embedding.host import Host
-from notifier.extensions import csrf, limiter
 from notifier.observability import logs
+from notifier.on_demand import OnDemand
 from notifier.outbox import Publish
 from notifier.sender_auth import DnsResolver, Resolver
 from notifier.services import KEY, Challenge
-from notifier.web import errors, pages, security
-from notifier.web.chunked_bodies import read_whole
-from notifier.web.consent import consent
-from notifier.web.health import health
-from notifier.web.inbound import LARGEST_BODY, PATH, inbound, without_cookies
-from notifier.web.metrics import metrics
-from notifier.web.not_me import not_me
-from notifier.web.prefix import below, path_of
-from notifier.web.signup import sign_up
+from notifier.web.prefix import path_of
 from notifier.wiring import build_services
 from notifier.wiring.broker import Publishing
-from notifier.wiring.database import bind_api, bind_database
+from notifier.wiring.database import bind_database
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+#: Where an application of ours keeps what answers its requests.
+DOORS: Final = "notifier.doors"
 
 #: A rate limit that waits for Redis would cost more than it saves, in seconds.
 LIMITER_TIMEOUT = 0.1
@@ -73,55 +61,33 @@ def create_app(
     # The blueprints have their own static files; Flask's /static would hide them.
     app = Flask("notifier", template_folder=str(templates or resources.templates()), static_folder=None)
     app.config.from_mapping(_flask_config(settings, host))
-    _mount_api(app, settings, host)
-    if host is None:
-        _own_the_process(app, settings)
-    # First, so that it sees a form before any other code reads it.
-    security.init_app(app, settings.public_url, owns_host=host is None)
-    app.wsgi_app = _read_first(app)  # type: ignore[assignment, method-assign]
+    if host is None and settings.notifier_env != "test":
+        # Inside another application, that one decides about logs.
+        logs.configure()
     bind_database(app, settings, host.engine if host else None)
-    csrf.init_app(app)
-    limiter.init_app(app)
     publishing = Publishing(publish, publish_runs, publish_requests)
     app.extensions[KEY] = build_services(
         app, settings, publishing, host=host, kinds=kinds, resolver=resolver, challenge=challenge
     )
-    _register_doors(app, own_signup=host is None)
-    app.wsgi_app = below(app.wsgi_app, path_of(settings.public_url))  # type: ignore[assignment, method-assign]
+    _let_doors_open(app, settings, embedded=host is not None)
     return app
 
 
-def _mount_api(app: Flask, settings: Settings, host: Host | None) -> None:
-    """Serve the API below `/v1` of `app`. It is built when it is first asked, or by gunicorn before it forks.
+def _let_doors_open(app: Flask, settings: Settings, *, embedded: bool) -> None:
+    """Register the pages when the first request comes, or earlier by `ready`."""
+    flask = app.wsgi_app
 
-    Workers and commands never ask it, and its library and models take 25 MB and a third of a second.
-    """
+    def build() -> "WSGIApplication":
+        wsgi: WSGIApplication = resolve_name("notifier.doors:open_doors")(app, settings, flask, embedded=embedded)
+        return wsgi
 
-    def build() -> Flask:
-        address = f"{settings.link_base}{API}"
-        api: Flask = resolve_name("notifier.api.building:build")(app.config, str(app.template_folder), address)
-        security.init_app(api, settings.public_url, owns_host=host is None)
-        bind_api(api, app)
-        api.extensions[KEY] = app.extensions[KEY]
-        return api
-
-    app.extensions[API_KEY] = api = OnDemand(build)
-    app.wsgi_app = beside(app.wsgi_app, api, but=PATH)  # type: ignore[assignment, method-assign]
+    app.extensions[DOORS] = app.wsgi_app = OnDemand(build)  # type: ignore[method-assign]
 
 
-def _read_first(app: Flask) -> "WSGIApplication":
-    """Return `app` behind what reads its bodies and hides cookies from webhooks."""
-    larger = {PATH: LARGEST_BODY, f"{API}/": LARGEST_API_BODY}
-    return read_whole(without_cookies(app.wsgi_app), app.config["MAX_CONTENT_LENGTH"], larger)
-
-
-def _own_the_process(app: Flask, settings: Settings) -> None:
-    """Decide about logs and proxies. Inside another application, that one does."""
-    if settings.notifier_env != "test":
-        logs.configure()
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+def ready(app: Flask) -> Flask:
+    """Register the pages of `app` now, and return it: for a server that forks, and for those who ask for its routes."""
+    app.extensions[DOORS].ready()
+    return app
 
 
 def _flask_config(settings: Settings, host: Host | None) -> dict[str, object]:
@@ -137,7 +103,6 @@ def _flask_config(settings: Settings, host: Host | None) -> dict[str, object]:
         "WTF_CSRF_SSL_STRICT": False,  # Pages send no Referer, by policy, so only the token counts.
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_PARTS": 100,
-        "LARGEST_UPLOAD": largest_upload,
         "TRUSTED_HOSTS": sorted({own_host, *settings.trusted_hosts, "127.0.0.1", "localhost"} - {""}),
         "INBOX_URL": settings.inbox_url,
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
@@ -204,16 +169,3 @@ def _limiter_options(settings: Settings) -> dict[str, object]:
         "socket_timeout": LIMITER_TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
     }
-
-
-def _register_doors(app: Flask, *, own_signup: bool) -> None:
-    errors.init_app(app)
-    pages.init_app(app)
-    if own_signup:
-        app.register_blueprint(sign_up)
-    app.register_blueprint(not_me)
-    app.register_blueprint(consent)
-    app.register_blueprint(health)
-    app.register_blueprint(metrics)
-    app.register_blueprint(inbound)
-    admin.init_app(app)

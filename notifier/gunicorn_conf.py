@@ -55,10 +55,12 @@ def _redact(record: logging.LogRecord) -> bool:
 
 
 def when_ready(server: Any) -> None:
-    """Build the API, which other processes never need, before the workers fork."""
-    api = getattr(server.app.wsgi(), "extensions", {}).get("notifier.api")
-    if api is not None:
-        api.ready()
+    """Build pages and API, which other processes never need, before the workers fork."""
+    app = server.app.wsgi()
+    for name in ("notifier.doors", "notifier.api"):
+        built = getattr(app, "extensions", {}).get(name)
+        if built is not None:
+            built.ready()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -9,13 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import flask_migrate
 import psycopg
 import redis
 import structlog
 from flask import Flask
 
-from notifier import clock
+from notifier import clock, migrating
 from notifier.accounts.seeds import seed
 from notifier.app import create_app
 from notifier.config.settings import Settings
@@ -123,7 +122,7 @@ def open_stage(users: int, *, keep: bool = False, resolver: Callable[[], Resolve
         parts.sweep.enqueue_again_after = {False: parts.sweep.enqueue_again_after[False], True: ENQUEUE_AGAIN_AFTER}
         parts.tick.stale = STALE
         with app.app_context():
-            flask_migrate.upgrade()
+            migrating.upgrade()
             for _ in seed(db.session(), users=users, verified=0.0, activities=0, now=clock.now()):
                 pass
             db.session.remove()

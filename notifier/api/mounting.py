@@ -1,7 +1,6 @@
 """Serve the API below `/v1` of our own application, beside the webhooks of providers."""
 
-from collections.abc import Callable, Iterable
-from threading import Lock
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,27 +13,6 @@ PATH: Final = "/v1"
 LARGEST_BODY: Final = 8 * 1024 * 1024
 #: Where an application of ours keeps its API.
 KEY: Final = "notifier.api"
-
-
-class OnDemand:
-    """An application that is built when it is first asked."""
-
-    def __init__(self, build: "Callable[[], WSGIApplication]") -> None:
-        """Take the function that builds it, which is called once."""
-        self._build = build
-        self._lock = Lock()
-        self._built: WSGIApplication | None = None
-
-    def ready(self) -> "WSGIApplication":
-        """Return the application, built now if it was not."""
-        with self._lock:
-            if self._built is None:
-                self._built = self._build()
-            return self._built
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request."""
-        return (self._built or self.ready())(environ, start_response)
 
 
 def beside(app: "WSGIApplication", api: "WSGIApplication", *, but: str) -> "WSGIApplication":

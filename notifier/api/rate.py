@@ -17,7 +17,7 @@ from werkzeug.exceptions import TooManyRequests
 from notifier import clock
 from notifier.api.problems import RATE_LIMITED, Problem
 from notifier.api.requests import caller
-from notifier.extensions import limiter
+from notifier.page_extensions import limiter
 from notifier.services import services
 
 #: Seconds in which requests are counted.

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import click
 import psycopg
-from flask_migrate import upgrade as migrate_upgrade
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from notifier import migrating
 from notifier.extensions import db
 
 #: Seconds between tries: at first, and at most. They give the queries that waited behind us time to finish.
@@ -33,7 +33,7 @@ def upgrade(*, lock_timeout: float, tries: int, tell: Callable[[str], None]) -> 
     """
     for number in range(1, tries + 1):
         try:
-            migrate_upgrade()
+            migrating.upgrade()
         except OperationalError as error:
             if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, String, column, inspect, select, table
 
 from notifier.database.base import VERSION_TABLE
 
@@ -14,6 +13,8 @@ from notifier.database.base import VERSION_TABLE
 UPGRADE_LOCK = 7_046_029_254_386_353
 
 UPGRADE = "run notifier db upgrade"
+
+_STORED: Select[str] = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Schema:
 
         An unknown version counts as newer, because old code keeps running beside new code during an upgrade.
         """
-        found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
+        found = set(connection.scalars(_STORED)) if inspect(connection).has_table(VERSION_TABLE) else set()
         heads, known = self._versions
         if not found:
             return SchemaState(behind=True, detail=f"the database has no tables yet: {UPGRADE}")
@@ -54,8 +55,11 @@ class Schema:
     @cached_property
     def _versions(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the newest migrations, and all known ones."""
-        scripts = ScriptDirectory(str(self._folder))
-        return frozenset(scripts.get_heads()), frozenset(each.revision for each in scripts.walk_revisions())
+        # By its name: workers and most commands never check, and Alembic takes a twentieth of a second to load.
+        versions: tuple[frozenset[str], frozenset[str]] = resolve_name("notifier.database.scripts:versions_in")(
+            self._folder
+        )
+        return versions
 
 
 def _named(versions: frozenset[str] | set[str]) -> str:

@@ -3,10 +3,9 @@
 import shutil
 from pathlib import Path
 
-import flask_migrate
 from flask import Flask
 
-from notifier import resources
+from notifier import migrating, resources
 from notifier.app import create_app
 from notifier.extensions import db
 from notifier.services import services_of
@@ -17,7 +16,7 @@ def migrate(url: str) -> None:
     """Bring the database at `url` to the newest version by our own migrations."""
     app = create_app(make_settings(database_url=url))
     with app.app_context():
-        flask_migrate.upgrade()
+        migrating.upgrade()
     close(app)
 
 

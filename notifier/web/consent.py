@@ -18,8 +18,9 @@ from notifier.consent import preferences
 from notifier.consent.decisions import Wish
 from notifier.consent.preferences import DIGEST, REFUSABLE, How
 from notifier.entries.changed_addresses import old_links_work
-from notifier.extensions import csrf, db
+from notifier.extensions import db
 from notifier.models import User
+from notifier.page_extensions import csrf
 from notifier.security.tokens import BadToken, ConsentClaim
 from notifier.services import services
 from notifier.web.form_limits import limited_link

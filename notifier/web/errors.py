@@ -13,8 +13,9 @@ from werkzeug.wrappers import Response
 
 from notifier import clock, english
 from notifier.database.outages import is_outage
-from notifier.extensions import db, limiter
+from notifier.extensions import db
 from notifier.observability import logs
+from notifier.page_extensions import limiter
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from flask import Response, current_app, request
 
-from notifier.extensions import limiter
 from notifier.mail.addresses import AddressError, abuse_key, parse_address
+from notifier.page_extensions import limiter
 from notifier.security import clients
 
 PER_CLIENT = "60 per minute; 600 per hour"

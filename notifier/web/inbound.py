@@ -16,11 +16,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from notifier import clock
 from notifier.database.outages import is_outage
-from notifier.extensions import csrf, db, limiter
+from notifier.extensions import db
 from notifier.feedback.intake import NotYet
 from notifier.inbound.provider import Post, Received
 from notifier.inbound.refusals import NotProven, Refused, TooBig, TryLater
 from notifier.inbound.replays import is_first
+from notifier.page_extensions import csrf, limiter
 from notifier.services import services
 
 log = structlog.get_logger(__name__)

@@ -48,17 +48,20 @@ def init_app(app: Flask, public_url: str, *, owns_host: bool = True) -> None:
 
     Without `owns_host` it does not: HSTS would bind the whole host, which belongs to another application.
     """
-    parts = urlsplit(public_url)
-    https = parts.scheme == "https" and owns_host
+    https = urlsplit(public_url).scheme == "https" and owns_host
     extra = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
-    app.wsgi_app = answer_probes(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    if parts.hostname and ":" in parts.hostname:
-        app.wsgi_app = accept_ipv6(app.wsgi_app, ip_address(parts.hostname))  # type: ignore[assignment, method-assign]
     app.before_request(_start_clock)
     app.before_request(_refuse_undecodable_forms)
     app.after_request(partial(_harden, HEADERS | extra))
     app.after_request(_lead_to_ourselves)
     app.after_request(_record)
+
+
+def accept_hosts(wsgi: "WSGIApplication", public_url: str) -> "WSGIApplication":
+    """Return `wsgi` behind what accepts Host headers that Werkzeug's list of trusted hosts cannot hold."""
+    hostname = urlsplit(public_url).hostname
+    answering = answer_probes(wsgi)
+    return accept_ipv6(answering, ip_address(hostname)) if hostname and ":" in hostname else answering
 
 
 def answer_probes(app: "WSGIApplication") -> "WSGIApplication":

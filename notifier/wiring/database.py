@@ -1,19 +1,18 @@
-"""The database: its engine, sessions and migrations, bound to an application."""
+"""The database: its engine and sessions, bound to an application."""
 
 from functools import partial
 
 from flask import Flask, current_app, has_app_context
 from sqlalchemy import Engine
 
-from notifier import resources
 from notifier.config.settings import Settings
 from notifier.database import engines, pools, sqlite_shared
 from notifier.database.transaction import reads_only
-from notifier.extensions import HOSTS_ENGINE, db, migrate
+from notifier.extensions import HOSTS_ENGINE, db
 
 
 def bind_database(app: Flask, settings: Settings, hosts: Engine | None = None) -> None:
-    """Bind `db` and `migrate` to `app`, and prepare its engine. Raise ConfigError for an unusable SQLite folder.
+    """Bind `db` to `app`, and prepare its engine. Raise ConfigError for an unusable SQLite folder.
 
     `hosts`: the engine of the application that embeds ours. It stays as the host made it, except that a forked child
     never uses a connection of its parent.
@@ -23,7 +22,6 @@ def bind_database(app: Flask, settings: Settings, hosts: Engine | None = None) -
     else:
         engines.make_folder(settings)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(resources.migrations()), render_as_batch=True)
     if hosts is not None:
         pools.prepare(hosts, ping=None)
         sqlite_shared.tell_ours(hosts, partial(_reads_only_of, hosts))

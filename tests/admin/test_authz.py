@@ -11,6 +11,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from notifier.admin.kit.page import Page
+from notifier.app import ready
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.models import Role, SuppressionReason, User
@@ -35,7 +36,7 @@ OPEN = {
 
 
 def rules(app: Flask, method: str) -> Iterator[tuple[Rule, str]]:
-    with app.test_request_context():
+    with ready(app).test_request_context():
         adapter = app.url_map.bind("notifier.test")
         for rule in app.url_map.iter_rules():
             if rule.rule.startswith("/admin") and method in (rule.methods or ()) and rule.endpoint not in OPEN:

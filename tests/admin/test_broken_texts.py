@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.routing import Rule
 
 from notifier.admin.kit.fields import LONGEST, Form, Typed
+from notifier.app import ready
 from notifier.consent import suppressions
 from notifier.extensions import db
 from notifier.mail.characters import broken_in
@@ -138,7 +139,7 @@ ARGUMENTS = {"pk": 1, "job": "sweep", "decision": "again", "token": "x", "provid
 
 
 def posts(app: Flask) -> Iterator[tuple[Rule, str]]:
-    with app.test_request_context():
+    with ready(app).test_request_context():
         adapter = app.url_map.bind("notifier.test")
         for rule in app.url_map.iter_rules():
             if "POST" in (rule.methods or ()) and rule.endpoint not in {"sign_in.sign_out", "admin_account.elsewhere"}:

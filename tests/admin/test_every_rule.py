@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import MethodNotAllowed
 
+from notifier.app import ready
 from notifier.models import Role
 from notifier.testing.operators import Desk
 from tests.admin.test_authz import rows, world
@@ -37,7 +38,7 @@ ENDS = (
 
 def addresses(app: Flask) -> Iterator[tuple[str, dict[str, str]]]:
     """Each address of the map, with the endpoint that answers each method there."""
-    with app.test_request_context():
+    with ready(app).test_request_context():
         adapter = app.url_map.bind("notifier.test")
         paths = {
             adapter.build(rule.endpoint, {name: ARGUMENTS[name] for name in rule.arguments}, method)
@@ -64,7 +65,7 @@ each_role = pytest.mark.parametrize("role", [None, *Role], ids=lambda role: str(
 def test_every_rule_says_here_for_whom_it_is(app: Flask) -> None:
     declared = [*EVERYONE, *VIEWERS, *EDITORS, *ADMINS]
     assert len(declared) == len(set(declared))
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} == set(declared)
+    assert {rule.endpoint for rule in ready(app).url_map.iter_rules()} == set(declared)
 
 
 @each_role

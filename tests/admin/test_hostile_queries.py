@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from notifier.admin.kit.listing import link
+from notifier.app import ready
 from notifier.testing.operators import Desk
 from tests.support.applications import make_owed
 from tests.support.campaigns import make_campaign, start_run
@@ -57,7 +58,7 @@ def world(app: Flask) -> Flask:
 
 def pages(app: Flask) -> Iterator[tuple[str, str]]:
     """Yield (endpoint, path) of each GET."""
-    with app.test_request_context():
+    with ready(app).test_request_context():
         adapter = app.url_map.bind("notifier.test")
         for rule in app.url_map.iter_rules():
             if "GET" in (rule.methods or ()):
@@ -76,7 +77,7 @@ def test_no_query_is_a_fault(world: Flask, desk: Callable[..., Desk]) -> None:
 
 
 def test_a_link_keeps_every_argument_of_its_page(sqlite_app: Flask) -> None:
-    with sqlite_app.test_request_context(f"/admin/notifications/?{named('x')}"):
+    with ready(sqlite_app).test_request_context(f"/admin/notifications/?{named('x')}"):
         found = urlsplit(link(before=None, after=7))
     assert (found.scheme, found.netloc, found.path, found.fragment) == ("", "", "/admin/notifications/", "")
     assert parse_qs(found.query) == {name: ["x"] for name in TAKEN} | {"after": ["7"]}

@@ -3,9 +3,11 @@
 import pytest
 from flask import Flask
 
-from notifier.extensions import csrf, db
+from notifier.app import ready
+from notifier.extensions import db
 from notifier.models import Role
 from notifier.operators import roster
+from notifier.page_extensions import csrf
 from notifier.testing.operators import PASSWORD, Desk
 from tests.api.conftest import Api
 from tests.support.one_database import database_url
@@ -57,5 +59,5 @@ def test_three_things_need_no_csrf_token(app: Flask) -> None:
     """One-click unsubscribing, webhooks, and the API, which is another application without any cookie."""
     assert csrf._exempt_views == {"notifier.web.consent.unsubscribe", "notifier.web.inbound.receive"}
     assert csrf._exempt_blueprints == set()
-    below = {rule.endpoint for rule in app.url_map.iter_rules() if rule.rule.startswith("/v1")}
+    below = {rule.endpoint for rule in ready(app).url_map.iter_rules() if rule.rule.startswith("/v1")}
     assert below == {"inbound.receive"}

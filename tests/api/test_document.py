@@ -17,6 +17,7 @@ from notifier.api.gate import largest_body
 from notifier.api.mounting import KEY, LARGEST_BODY
 from notifier.api.operation import NEEDS
 from notifier.api.problems import PROBLEMS
+from notifier.app import ready
 from tests.api.conftest import Api, operations
 from tests.support.one_database import database_url
 from tests.support.spec_changes import breaking
@@ -144,7 +145,7 @@ def test_the_page_names_every_operation_and_shape(app: Flask, spec: Mapping[str,
 
 def test_what_takes_a_body_says_so(app: Flask, spec: Mapping[str, Any]) -> None:
     """The probes of the gate, and programs made from the document, send bodies where it has them."""
-    views = cast("Flask", app.extensions[KEY].ready()).view_functions.items()
+    views = cast("Flask", ready(app).extensions[KEY].ready()).view_functions.items()
     taking = {name.rpartition(".")[2] for name, view in views if getattr(view, NEEDS).takes_body}
     assert {each["operationId"] for _, _, each in operations(spec) if "requestBody" in each} == taking
     assert set(spec["paths"]["/imports"]["post"]["requestBody"]["content"]) == {"text/csv", "application/json"}
@@ -163,12 +164,12 @@ def test_the_docs_tell_every_problem() -> None:
 
 
 def test_the_largest_body_is_known_before_the_api_is_built(app: Flask) -> None:
-    assert largest_body(cast("Flask", app.extensions[KEY].ready())) == LARGEST_BODY
+    assert largest_body(cast("Flask", ready(app).extensions[KEY].ready())) == LARGEST_BODY
 
 
 def test_the_api_is_built_when_it_is_asked_and_once(make_app: Callable[..., Flask]) -> None:
     """Workers and commands never ask it: they carry neither its library nor its models."""
-    app = make_app(publish=lambda keys, bulk: True)
+    app = ready(make_app(publish=lambda keys, bulk: True))
     api = app.extensions[KEY]
     assert api._built is None
     assert app.test_client().get("/v1/openapi.json").status_code == 200
@@ -177,6 +178,7 @@ def test_the_api_is_built_when_it_is_asked_and_once(make_app: Callable[..., Flas
     assert api.ready() is built
 
 
-def test_a_process_that_serves_nothing_does_not_load_the_api() -> None:
-    program = "import sys, notifier.app; sys.exit('flask_openapi' in sys.modules)"
+@pytest.mark.parametrize("module", ["flask_openapi", "flask_admin", "flask_limiter", "flask_wtf", "alembic"])
+def test_a_process_that_serves_nothing_loads_neither_api_nor_pages(module: str) -> None:
+    program = f"import sys, notifier.wsgi; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

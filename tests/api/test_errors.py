@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from notifier.api.mounting import KEY
 from notifier.api.operation import NEEDS
 from notifier.api.resources import users
+from notifier.app import ready
 from notifier.extensions import db
 from tests.api.conftest import Api, code_of, filled, make_key, mistakes_of, operations
 from tests.support.one_database import database_url
@@ -68,7 +69,7 @@ def test_a_crash_tells_only_where_it_is_in_the_log(
 
 def dispatch(app: Flask) -> Flask:
     """The application of the API, built as its first request builds it."""
-    built = app.extensions[KEY].ready()
+    built = ready(app).extensions[KEY].ready()
     assert isinstance(built, Flask)
     return built
 

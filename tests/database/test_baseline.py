@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import flask_migrate
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
+from notifier import migrating
 from notifier.database.base import VERSION_TABLE
 from notifier.extensions import db
 from notifier.testing.servers.postgres import PostgresServer
@@ -46,7 +46,7 @@ def empty_app(new_database: Callable[[], str], make_app: Callable[..., Flask]) -
 
 
 def test_the_migrations_make_what_the_models_say(empty_app: Flask, new_database: Callable[[], str]) -> None:
-    flask_migrate.upgrade()
+    migrating.upgrade()
     engine = create_engine(new_database())
     db.metadata.create_all(engine)
     by_models, by_migrations = schema(engine), schema(db.engine)
@@ -57,7 +57,7 @@ def test_the_migrations_make_what_the_models_say(empty_app: Flask, new_database:
 
 def test_everything_in_the_database_has_our_prefix(empty_app: Flask) -> None:
     """A host application keeps its tables in the same database, and has users of its own."""
-    flask_migrate.upgrade()
+    migrating.upgrade()
     names = {name for kind, _, name, _ in schema(db.engine) if kind != "column"}
     assert {name for name in names if PREFIX not in name} == set()
     assert VERSION_TABLE in inspect(db.engine).get_table_names()
@@ -65,11 +65,11 @@ def test_everything_in_the_database_has_our_prefix(empty_app: Flask) -> None:
 
 
 def test_it_can_be_taken_back_and_made_again(empty_app: Flask) -> None:
-    flask_migrate.upgrade()
+    migrating.upgrade()
     before = schema(db.engine)
-    flask_migrate.downgrade(revision="base")
+    migrating.downgrade("base")
     assert schema(db.engine) == set()
-    flask_migrate.upgrade()
+    migrating.upgrade()
     assert schema(db.engine) == before
 
 
@@ -79,7 +79,7 @@ def test_it_leaves_a_hosts_tables_and_their_version_alone(empty_app: Flask) -> N
         connection.execute(text("INSERT INTO alembic_version VALUES ('0015')"))
         connection.execute(text("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(20))"))
         connection.execute(text("INSERT INTO users VALUES (1, 'Ada')"))
-    flask_migrate.upgrade()
+    migrating.upgrade()
     with db.engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [("0015",)]
         assert connection.execute(text("SELECT id, name FROM users")).all() == [(1, "Ada")]

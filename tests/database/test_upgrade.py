@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import flask_migrate
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
 
+from notifier import migrating
 from notifier.cli import upgrading
 from notifier.cli.main import build
 from notifier.database.schema import UPGRADE_LOCK
@@ -31,7 +31,7 @@ def behind(
     name = f"upgrade_{uuid4().hex[:8]}"
     app = make_app(database_url=server.create_database(name), migration_lock_timeout=0.2, migration_lock_tries=4)
     with app.app_context():
-        flask_migrate.upgrade()
+        migrating.upgrade()
         db.session.remove()
     look_ahead(app, tmp_path / "migrations")
     yield app, server.dsn(name)

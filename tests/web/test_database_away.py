@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.routing import Rule
 
 from notifier import clock
-from notifier.app import create_app
+from notifier.app import create_app, ready
 from notifier.database.outages import is_outage
 from notifier.dev.ports import free_port
 from notifier.extensions import db
@@ -57,7 +57,9 @@ def visitor(gone: Flask) -> Visitor:
 
 def routes() -> list[tuple[str, Rule]]:
     app = away(1)
-    found = [(method, rule) for rule in app.url_map.iter_rules() for method in sorted(rule.methods & {"GET", "POST"})]
+    found = [
+        (method, rule) for rule in ready(app).url_map.iter_rules() for method in sorted(rule.methods & {"GET", "POST"})
+    ]
     return [(method, rule) for method, rule in found if rule.endpoint not in ASKED_BY_MACHINES]
 
 

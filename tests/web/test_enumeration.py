@@ -21,10 +21,11 @@ from notifier import clock
 from notifier.accounts import erasure
 from notifier.accounts.signup import Applicant
 from notifier.consent import suppressions
-from notifier.extensions import db, limiter
+from notifier.extensions import db
 from notifier.mail.addresses import parse_address
 from notifier.models import Preference, SuppressionReason, User
 from notifier.operators.audit_log import SYSTEM
+from notifier.page_extensions import limiter
 from notifier.services import services_of
 from notifier.testing.browse import Visitor
 from tests.support.applications import make_user

@@ -15,9 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from notifier import retention
 from notifier.dev.ports import free_port
-from notifier.extensions import csrf, db
+from notifier.extensions import db
 from notifier.inbound.sightings import states
 from notifier.models import Notification, Status, WebhookToken
+from notifier.page_extensions import csrf
 from notifier.testing.clocks import NOON
 from notifier.web import inbound
 from tests.support.webhook_payloads import FULL

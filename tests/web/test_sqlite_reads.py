@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from notifier import clock
 from notifier.admin.kit import exports
+from notifier.app import ready
 from notifier.consent import suppressions
 from notifier.database import sqlite
 from notifier.database.transaction import writing
@@ -88,7 +89,9 @@ def joins(app: Flask, address: str) -> None:
 
 
 def pages(app: Flask) -> list[str]:
-    rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and rule.endpoint not in NOT_HERE]
+    rules = [
+        rule for rule in ready(app).url_map.iter_rules() if "GET" in rule.methods and rule.endpoint not in NOT_HERE
+    ]
     # An export leaves an entry in the audit log first.
     found = [rule.rule for rule in rules if not rule.rule.endswith(".csv")]
     return [path.replace("<key:pk>", "1").replace("<decision>", "sent").replace("<token>", "x") for path in found]

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 
 from notifier.admin.access import devices
 from notifier.admin.kit import login
-from notifier.extensions import limiter
 from notifier.mail.addresses import AddressError, abuse_key, parse_address
+from notifier.page_extensions import limiter
 from notifier.security import clients
 
 View = Callable[..., ResponseReturnValue]

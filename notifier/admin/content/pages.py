@@ -18,9 +18,10 @@ from notifier.campaigns.content_versions import ContentChange
 from notifier.campaigns.errors import CampaignError, Changed
 from notifier.content import ContentError
 from notifier.emails.content_variables import EXAMPLES, offered
-from notifier.extensions import db, limiter
+from notifier.extensions import db
 from notifier.models import Campaign, Role
 from notifier.operators import audit_log
+from notifier.page_extensions import limiter
 from notifier.rendering.previews import PreviewError
 from notifier.services import services
 from notifier.smtp.outcome import Decision

@@ -1,0 +1,29 @@
+"""A WSGI application that is built when it is first asked."""
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class OnDemand:
+    """An application that is built when it is first asked."""
+
+    def __init__(self, build: "Callable[[], WSGIApplication]") -> None:
+        """Take the function that builds it, which is called once."""
+        self._build = build
+        self._lock = Lock()
+        self._built: WSGIApplication | None = None
+
+    def ready(self) -> "WSGIApplication":
+        """Return the application, built now if it was not."""
+        with self._lock:
+            if self._built is None:
+                self._built = self._build()
+            return self._built
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request."""
+        return (self._built or self.ready())(environ, start_response)
