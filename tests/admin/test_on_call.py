@@ -60,6 +60,27 @@ def test_no_banner_for_what_a_person_may_decide_later(app: Flask, here: Desk) ->
         watch.stop()
 
 
+def test_the_health_page_shows_the_newest_look_and_looks_again_when_it_is_asked(app: Flask, here: Desk) -> None:
+    looks: list[int] = []
+
+    def look() -> list[HealthCheck]:
+        time.sleep(0.3)
+        looks.append(1)
+        return [HealthCheck("broker", ok=True, detail=f"look {len(looks)}")]
+
+    watch = Watch(look, ["smtp"], every=60)
+    replace_services(app, watch=watch)
+    try:
+        watch.look()
+        page = here.get("/admin/health/").text
+        assert ("look 1" in page, "Checked" in page) == (True, True)
+        eventually(lambda: len(looks) == 2, "the watch that the page woke looks once", 10)
+        assert "look 2" in here.get("/admin/health/").text
+        assert "look 3" in here.get("/admin/health/?look=now").text
+    finally:
+        watch.stop()
+
+
 def test_what_is_held_is_shown_with_its_text(app: Flask, here: Desk, frozen: time_machine.Traveller) -> None:
     with app.app_context():
         later = clock.now() + timedelta(minutes=1)

@@ -1,6 +1,6 @@
 """Health: everything that sending needs, each checked with a timeout, and the cause of what is wrong."""
 
-from flask import render_template
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from notifier.admin.kit.page import Page, show
@@ -16,12 +16,14 @@ class HealthPage(Page):
 
     @show()
     def index(self) -> ResponseReturnValue:
-        """Show the causes, and one line per check."""
-        look = services().watch.look()
+        """Show the causes, and one line per check, as the watch found them last, or anew for `?look=now`."""
+        watch = services().watch
+        look = (None if request.args.get("look") == "now" else watch.latest()) or watch.look()
         page: str = self.render(
             "admin/health.html",
             findings=look.checks,
             problems=look.problems,
+            at=look.at,
             well=all(each.ok for each in look.checks),
         )
         return page
