@@ -1,4 +1,8 @@
-"""Measure the fan-out to a million users: rows/s, memory, the longest transaction (bench/fanout.py)."""
+"""Measure the fan-out to a million users: rows/s, memory, the longest transaction.
+
+First the plain INSERT … SELECT in chunks (bench/fanout.py), then the expansion of a real announcement, with its rule,
+its cursor and the messages to the broker, into an empty ledger again.
+"""
 
 import json
 import sys
@@ -31,7 +35,11 @@ def measure_fanout(stage: Stage, users: int) -> dict[str, Any]:
     try:
         _populate(stage.postgres.dsn(DATABASE), users)
         with tempfile.TemporaryDirectory(dir=stage.folder) as folder:
-            return _expand(stage, Path(folder))
+            plain = _expand(stage, Path(folder), "bench.fanout")
+            _empty(stage.postgres.dsn(DATABASE))
+            real = _expand(stage, Path(folder), "bench.programs.campaign_work", "announce")
+            stage.forget()
+        return plain | {"expansion": real}
     finally:
         stage.postgres.drop_database(DATABASE)
 
@@ -44,16 +52,26 @@ def _populate(dsn: str, users: int) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _expand(stage: Stage, folder: Path) -> dict[str, Any]:
-    env = Notifier().env(Setting(stage, folder, 25, 0, 0)) | {"DATABASE_URL": stage.postgres.dsn(DATABASE)}
-    with Child("fanout", [sys.executable, "-m", "bench.fanout"], env, folder) as child:
+def _empty(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("TRUNCATE notifier_notifications CASCADE")
+        connection.execute("CHECKPOINT")
+
+
+def _expand(stage: Stage, folder: Path, *program: str) -> dict[str, Any]:
+    dsn = stage.postgres.dsn(DATABASE)
+    env = Notifier().env(Setting(stage, folder, 25, 0, 0)) | {"DATABASE_URL": dsn}
+    with Child("fanout", [sys.executable, "-m", *program], env, folder) as child:
         child.hear("ready", READY_SECONDS)
         child.say("go")
         facts: dict[str, Any] = json.loads(child.hear("done", LIMIT))
+    with psycopg.connect(dsn) as connection:
+        counted = connection.execute("SELECT count(*) FROM notifier_notifications").fetchone()
+    assert counted is not None
     return {
-        "rows": facts["rows"],
+        "rows": counted[0],
         "seconds": facts["seconds"],
-        "rows_per_second": facts["rows"] / facts["seconds"],
+        "rows_per_second": counted[0] / facts["seconds"],
         "longest_transaction_seconds": facts["longest"],
         "memory_before_mb": facts["rss_before"] / 1e6,
         "peak_mb": facts["rss_peak"] / 1e6,

@@ -70,6 +70,16 @@ def expand() -> Facts:
     return found | {"run": run_id, "expanded": found.pop("result")}
 
 
+def announce() -> Facts:
+    """Expand an announcement to everyone, and enqueue its rows."""
+    with app.app_context():
+        create(db.session(), {"name": NEWS, "kind": "announcement", "settings": _WORDS}, KINDS, now=clock.now())
+        db.session.commit()
+        run_id = _started(NEWS)
+        found = _measured(lambda: services_of(app).expansion.run(run_id))
+    return found | {"run": run_id, "expanded": found.pop("result")}
+
+
 def send() -> Facts:
     """Start an announcement to the first users; the workers do the rest."""
     with app.app_context():
@@ -109,4 +119,4 @@ def _measured(work: Callable[[], object]) -> Facts:
 
 
 if __name__ == "__main__":
-    serve({"plan": plan, "expand": expand, "send": send}[sys.argv[1]])
+    serve({"plan": plan, "expand": expand, "announce": announce, "send": send}[sys.argv[1]])
