@@ -16,12 +16,22 @@ class OnDemand:
         self._build = build
         self._lock = Lock()
         self._built: WSGIApplication | None = None
+        self._error: Exception | None = None
 
     def ready(self) -> "WSGIApplication":
-        """Return the application, built now if it was not."""
+        """Return the application, built now if it was not.
+
+        Raise the error of the build, and the same one each time after it: what was built halfway is never built again.
+        """
         with self._lock:
+            if self._error is not None:
+                raise self._error
             if self._built is None:
-                self._built = self._build()
+                try:
+                    self._built = self._build()
+                except Exception as error:
+                    self._error = error
+                    raise
             return self._built
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

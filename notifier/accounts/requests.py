@@ -89,7 +89,8 @@ class AccountRequests:
     def handle(self, pk: int, *, then: Callable[[], None] = lambda: None) -> None:
         """Handle this request, those of the same identity before it, and those that arrive in the meantime.
 
-        After each of them, `then` is called: nothing is locked, and what the request asked for can be sent.
+        After each of them `then` is called, and once for the first two persons: nothing is locked, and what they asked
+        for can be sent.
 
         Do nothing if it is handled already, or if another worker handles one of the same identity: that worker goes on
         with this one. An error is logged and counted. Raise DBAPIError while the database is unreachable.
@@ -100,15 +101,19 @@ class AccountRequests:
         taken = self._take(_URGENT, pk=pk) or self._take(_FIRST, pk=pk)
         if taken is None:
             return
-        if taken.is_done:
+        first = [taken]
+        if taken.person not in (None, taken.identity) and (own := self._take(_NEXT, person=taken.person)) is not None:
+            # Decided before any email goes out, because a mail server may hang.
+            first.append(own)
+        if any(each.is_done for each in first):
             then()
-        # While this worker had that request, others left those of the same identity to it.
-        for person in dict.fromkeys((taken.identity, taken.person)):
-            may_go_on = taken.is_done or person != taken.identity
-            while may_go_on and person is not None and (following := self._take(_NEXT, person=person)) is not None:
-                if following.is_done:
+        for each in first:
+            # While this worker had that request, others left those of the same identity to it.
+            goes_on = each.is_done
+            while goes_on and (following := self._take(_NEXT, person=each.identity)) is not None:
+                goes_on = following.is_done
+                if goes_on:
                     then()
-                may_go_on = following.is_done
 
     def sweep(self) -> Requeued:
         """Enqueue the requests that no worker has handled in time."""
@@ -133,7 +138,7 @@ class AccountRequests:
                 row.attempts, row.enqueue_at = 0, clock.now()
         return len(failed)
 
-    def _take(self, statement: Executable, **given: int | str) -> "_Taken | None":
+    def _take(self, statement: Executable, **given: int | str | None) -> "_Taken | None":
         """Handle and delete one request. Return None if there is none, or if another worker has it."""
         row = None
         try:

@@ -6,13 +6,12 @@ the email.
 
 import enum
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -24,6 +23,7 @@ from notifier.database.expressions import number_of
 from notifier.emails import KINDS, TOKEN_LIFE, EmailKind
 from notifier.mail.addresses import Address, identity_of
 from notifier.models import Notification, SignupEmail, Status, User
+from notifier.models.user import SIGNED_UP_HERE
 from notifier.reasons import ReasonCode
 from notifier.security.tokens import BadToken, ExpiredToken, Signer
 
@@ -168,7 +168,8 @@ class Accounts:
             "created_at": clock.now(),
         }
         insert = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(User)
-        return session.scalars(insert.on_conflict_do_nothing().returning(User), values).one_or_none()
+        once = insert.on_conflict_do_nothing(index_elements=[User.identity_key], index_where=text(SIGNED_UP_HERE))
+        return session.scalars(once.returning(User), values).one_or_none()
 
     def _owe(self, session: Session, user: User, network: str, *, is_new: bool = False) -> Notification | None:
         now = clock.now()
@@ -214,12 +215,14 @@ class Accounts:
         """Queue the email at its turn, or store why it is not sent. Return None if another request was faster."""
         # Named after the email before it, so of two requests at once one makes the row.
         after = f"signup:{user.id}:{'after' if turn.due else 'refused'}:{last.id if last else 0}"
-        try:
+        if is_new:
             # No other request knows an account that this transaction made.
-            with nullcontext() if is_new else session.begin_nested():
-                row = self._row(session, user, kind, after, turn, now)
-                session.flush()
-                return row
+            row = self._row(session, user, kind, after, turn, now)
+            session.flush()
+            return row
+        try:
+            with session.begin_nested():
+                return self._row(session, user, kind, after, turn, now)
         except IntegrityError:
             return None
 

@@ -164,14 +164,13 @@ def table_of(dialect: str, given: str, **columns: TypeEngine[Any]) -> FromClause
 def as_text(dialect: str, rows: Iterable[Mapping[str, int | datetime]]) -> str:
     """Return these rows as the parameter of a `table_of`: each database reads moments as it reads its own columns."""
     offset = "+00" if dialect == "postgresql" else ""
-    return json.dumps(
-        [
-            {name: value if isinstance(value, int) else _kept(value, offset) for name, value in row.items()}
-            for row in rows
-        ]
-    )
+    return json.dumps([{name: _written(value, offset) for name, value in row.items()} for row in rows])
+
+
+def _written(value: int | datetime, offset: str) -> int | str:
+    return value if isinstance(value, int) else _kept(value.astimezone(UTC), offset)
 
 
 @lru_cache(maxsize=4096)
 def _kept(moment: datetime, offset: str) -> str:
-    return moment.astimezone(UTC).strftime(_AS_KEPT) + offset
+    return moment.strftime(_AS_KEPT) + offset

@@ -29,7 +29,7 @@ def _abuse_key(context: Any) -> str | None:
 
 
 #: The condition of a partial index: a query that is to use the index must repeat it exactly.
-_SIGNED_UP_HERE = "external_id IS NULL"
+SIGNED_UP_HERE = "external_id IS NULL"
 
 #: What is kept of an erased person of an application that embeds us: their id there, and when it was.
 _NOTHING_IS_KEPT = (
@@ -61,8 +61,8 @@ class User(Base):
             "uq_notifier_users_identity_key",
             "identity_key",
             unique=True,
-            postgresql_where=text(_SIGNED_UP_HERE),
-            sqlite_where=text(_SIGNED_UP_HERE),
+            postgresql_where=text(SIGNED_UP_HERE),
+            sqlite_where=text(SIGNED_UP_HERE),
         ),
         # For everyone with an address, people of an application that embeds us included.
         Index("ix_notifier_users_identity_key", "identity_key"),

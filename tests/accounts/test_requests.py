@@ -305,12 +305,13 @@ def test_a_known_provider_does_not_wait_behind_a_flood(requests: AccountRequests
     assert waiting() == flood[1:]
 
 
-def test_after_each_request_its_email_can_be_sent(requests: AccountRequests) -> None:
+def test_emails_go_out_when_the_request_and_the_one_before_it_are_decided(requests: AccountRequests) -> None:
+    """A mail server that hangs with the first email must not delay the decision about the second."""
     flood = ask(requests, "p0@flood.example.org")
     ask(requests, "ada@gmail.com")
     stored: list[list[str]] = []
     requests.handle(flood, then=lambda: stored.append(emails()))
-    assert stored == [["ada@gmail.com"], ["ada@gmail.com", "p0@flood.example.org"]]
+    assert stored == [["ada@gmail.com", "p0@flood.example.org"]]
 
 
 def test_a_known_provider_is_served_by_a_message_whose_own_request_is_gone(requests: AccountRequests) -> None:

@@ -13,6 +13,8 @@ from notifier.rendering.compiled.values import COMPARABLE, PLAIN, Key, Unfit, co
 
 #: Rows that a reader keeps. Most rows of a report are the same as in another person's: a label, a small number.
 KEPT = 1024
+#: Characters of the values of a row that is kept: longer ones are rarely the same twice.
+KEPT_LENGTH = 400
 
 
 @dataclass(eq=False, slots=True)
@@ -75,9 +77,10 @@ class RowReader:
         seen = self._kept.get(name)
         if seen is None:
             seen = self._read(row)
-            if len(self._kept) >= KEPT:
-                self._kept = {}
-            self._kept[name] = seen
+            if sum(map(len, seen.texts)) <= KEPT_LENGTH:
+                if len(self._kept) >= KEPT:
+                    self._kept = {}
+                self._kept[name] = seen
         return seen
 
     def _read(self, row: Any) -> SeenRow:
