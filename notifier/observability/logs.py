@@ -194,8 +194,9 @@ def configure(level: int = logging.INFO, file: str | Path | None = None) -> None
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Alembic tells twice at each check of the schema which dialect it has.
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+    # Alembic tells which plugins it has when it is loaded, as by the first check of the schema, and later its dialect.
+    for name in ("alembic.runtime.migration", "alembic.runtime.plugins"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     if problem is not None:
         logging.getLogger(__name__).error("log.file_unusable: %s: %s; logging to standard error", file, problem)
 

@@ -26,10 +26,11 @@ def restored() -> Iterator[None]:
     """The logging of the tests, back afterwards."""
     root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
-    alembic = logging.getLogger("alembic.runtime.migration")
-    of_alembic = alembic.level
+    alembic = [logging.getLogger(f"alembic.runtime.{name}") for name in ("migration", "plugins")]
+    levels = [each.level for each in alembic]
     yield
-    alembic.setLevel(of_alembic)
+    for each, of_alembic in zip(alembic, levels, strict=True):
+        each.setLevel(of_alembic)
     for handler in root.handlers:
         with suppress(OSError):  # of /dev/full
             handler.close()
@@ -82,6 +83,23 @@ def test_a_check_of_the_schema_writes_no_line(tmp_path: Path) -> None:
         MigrationContext.configure(connection)
     logging.getLogger("alembic.runtime.migration").warning("a warning")
     assert [line["event"] for line in written(tmp_path / "log")] == ["a warning"]
+
+
+def test_the_first_check_of_the_schema_which_loads_alembic_writes_no_line() -> None:
+    program = (
+        "import sys\n"
+        "from sqlalchemy import create_engine\n"
+        "from notifier import resources\n"
+        "from notifier.database.schema import Schema\n"
+        "from notifier.observability import logs\n"
+        "logs.configure()\n"
+        "assert 'alembic' not in sys.modules\n"
+        "with create_engine('sqlite://').connect() as connection:\n"
+        "    Schema(resources.migrations()).state(connection)\n"
+        "assert 'alembic' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.usefixtures("restored")
