@@ -75,7 +75,7 @@ class Bench:
     def campaign(self, what: str, emails: int | None = None, *, limit: float = 180.0) -> Run:
         """Run one, and tell its rate."""
         number = len(self.runs) + 1
-        run = run_once(self._stage, Again(), delay_ms=0, mails=emails or self._emails, number=number, limit=limit)
+        run = run_once(self._stage, Again(), delay_ms=0, emails=emails or self._emails, number=number, limit=limit)
         self.runs.append(run)
         self._console.print(
             f"{what}: {run.mails_per_second:,.0f} emails/s, Postgres {run.postgres_cpu_per_1000:.2f} CPU s per 1,000, "

@@ -78,7 +78,7 @@ def race(stage: Stage, plan: Plan) -> Iterator[Run]:
             connections=contender.connections(delay),
             seconds=SLOW_RUN,
         )
-        yield run_once(stage, contender, delay_ms=delay, mails=mails, number=number)
+        yield run_once(stage, contender, delay_ms=delay, emails=mails, number=number)
 
 
 def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:
@@ -90,7 +90,7 @@ def _order(plan: Plan) -> Iterator[tuple[float, int, Contender]]:
 
 
 def run_once(
-    stage: Stage, contender: Contender, *, delay_ms: float, mails: int, number: int, limit: float = LIMIT
+    stage: Stage, contender: Contender, *, delay_ms: float, emails: int, number: int, limit: float = LIMIT
 ) -> Run:
     """Make one run, with its own folder and sink; it is given up after `limit` seconds.
 
@@ -100,10 +100,10 @@ def run_once(
     with (
         tempfile.TemporaryDirectory(dir=stage.folder) as folder,
         open_sink(Path(folder), delay_ms) as sink,
-        contender.processes(Setting(stage, Path(folder), sink.port, delay_ms, mails)) as children,
+        contender.processes(Setting(stage, Path(folder), sink.port, delay_ms, emails)) as children,
     ):
         children[0].hear("ready", READY_SECONDS * 2)
-        return _Measurement(stage, contender, sink, children, mails, limit).run(delay_ms, number)
+        return _Measurement(stage, contender, sink, children, emails, limit).run(delay_ms, number)
 
 
 class _Measurement:

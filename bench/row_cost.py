@@ -88,11 +88,11 @@ def measure(emails: int) -> tuple[Run, Mapping[str, int], Wal]:
         )
         contender = Announcement()
         contender.prepare(stage)
-        run_once(stage, contender, delay_ms=0, mails=emails, number=1)
+        run_once(stage, contender, delay_ms=0, emails=emails, number=1)
         stage.execute("VACUUM ANALYZE", "CHECKPOINT")
         contender.reset(stage)
         before, since = _rows(stage), _position(stage)
-        run = run_once(stage, contender, delay_ms=0, mails=emails, number=2)
+        run = run_once(stage, contender, delay_ms=0, emails=emails, number=2)
         after, until = _rows(stage), _position(stage)
         return run, {name: after[name] - before[name] for name in after}, _wal(stage, since, until)
 

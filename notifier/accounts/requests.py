@@ -89,8 +89,8 @@ class AccountRequests:
     def handle(self, pk: int, *, then: Callable[[], None] = lambda: None) -> None:
         """Handle this request, those of the same identity before it, and those that arrive in the meantime.
 
-        After each of them `then` is called, and once for the first two persons: nothing is locked, and what they asked
-        for can be sent.
+        `then` is called after each of them, or once after the first two if two people made them: nothing is locked, and
+        what was asked for can be sent.
 
         Do nothing if it is handled already, or if another worker handles one of the same identity: that worker goes on
         with this one. An error is logged and counted. Raise DBAPIError while the database is unreachable.
